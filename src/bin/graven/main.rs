@@ -1,0 +1,2 @@
+//! The command line; its verbs come with the next commits.
+fn main() {}

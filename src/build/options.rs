@@ -1,0 +1,214 @@
+//! The options of a build.
+
+use super::Builder;
+use crate::error::BuildError;
+use std::path::{Path, PathBuf};
+
+/// What happens when a key occurs more than once.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Duplicates {
+    /// The build fails with [`BuildError::DuplicateKey`].
+    #[default]
+    Error,
+    /// The entry that was inserted first stays.
+    First,
+    /// The entry that was inserted last stays.
+    Last,
+    /// All stay, in the order of their insertion: a multi-value table.
+    Keep,
+}
+
+/// Whether the table gets a hash index, about 6 bytes per key, which answers `get` with one or
+/// two cache lines. Without it the ordered index answers.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum HashIndex {
+    /// Left out where the ordered index answers `get` as fast.
+    #[default]
+    Auto,
+    /// Built for every table that has an entry.
+    Always,
+    /// Never built.
+    Never,
+}
+
+/// Options of a build; [`BuildOptions::create`] starts it.
+///
+/// ```
+/// # fn main() -> Result<(), graven::BuildError> {
+/// # let dir = tempfile::tempdir().unwrap();
+/// let mut builder = graven::BuildOptions::new()
+///     .duplicates(graven::Duplicates::Last)
+///     .metadata("source", "census 2020")
+///     .create(dir.path().join("cities.grv"))?;
+/// builder.insert(b"Bern", b"133883")?;
+/// builder.insert(b"Basel", b"173863")?;
+/// let summary = builder.finish()?;
+/// assert_eq!(summary.entries, 2);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+pub struct BuildOptions {
+    pub(super) sorted: bool,
+    pub(super) duplicates: Duplicates,
+    pub(super) memory_budget: u64,
+    pub(super) threads: usize,
+    pub(super) temp_dir: Option<PathBuf>,
+    pub(super) hash_index: HashIndex,
+    pub(super) value_align: u32,
+    pub(super) metadata: Vec<(Vec<u8>, Vec<u8>)>,
+    pub(super) permissions: u32,
+    pub(super) durable: bool,
+    pub(super) replace: bool,
+    pub(super) types: super::table::Types,
+}
+
+/// Memory for sorting unless said otherwise: 1 GiB.
+const DEFAULT_BUDGET: u64 = 1 << 30;
+/// Smallest memory for sorting: 1 MiB.
+pub(super) const SMALLEST_BUDGET: u64 = 1 << 20;
+
+impl Default for BuildOptions {
+    fn default() -> Self {
+        Self {
+            sorted: false,
+            duplicates: Duplicates::Error,
+            memory_budget: DEFAULT_BUDGET,
+            threads: 0,
+            temp_dir: None,
+            hash_index: HashIndex::Auto,
+            value_align: 1,
+            metadata: Vec::new(),
+            permissions: 0o444,
+            durable: true,
+            replace: true,
+            types: super::table::Types::default(),
+        }
+    }
+}
+
+impl BuildOptions {
+    /// The defaults.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Promises ascending input: it is streamed instead of sorted, and a key out of order is an
+    /// error that shows both keys. Default: false.
+    pub fn sorted(mut self, sorted: bool) -> Self {
+        self.sorted = sorted;
+        self
+    }
+
+    /// What to do with repeated keys. Default: [`Duplicates::Error`].
+    pub fn duplicates(mut self, duplicates: Duplicates) -> Self {
+        self.duplicates = duplicates;
+        self
+    }
+
+    /// Memory in bytes for sorting, at least 1 MiB. Entries beyond it are sorted through files in
+    /// [`temp_dir`](Self::temp_dir). Default: 1 GiB.
+    pub fn memory_budget(mut self, bytes: u64) -> Self {
+        self.memory_budget = bytes;
+        self
+    }
+
+    /// Threads for sorting and indexing; 0, the default, takes rayon's global pool.
+    pub fn threads(mut self, threads: usize) -> Self {
+        self.threads = threads;
+        self
+    }
+
+    /// Directory for sorted runs. Default: the directory of the table.
+    pub fn temp_dir(mut self, dir: impl Into<PathBuf>) -> Self {
+        self.temp_dir = Some(dir.into());
+        self
+    }
+
+    /// Whether to build the hash index. Default: [`HashIndex::Auto`].
+    pub fn hash_index(mut self, hash_index: HashIndex) -> Self {
+        self.hash_index = hash_index;
+        self
+    }
+
+    /// Every value starts at a multiple of this: 1 (default), 2, 4, 8, 16, 32 or 64, counted from
+    /// the table's first byte. Costs padding before each value.
+    pub fn value_align(mut self, align: u32) -> Self {
+        self.value_align = align;
+        self
+    }
+
+    /// Adds a pair to the table's metadata; a repeated key replaces the earlier value.
+    pub fn metadata(mut self, key: impl Into<Vec<u8>>, value: impl Into<Vec<u8>>) -> Self {
+        let (key, value) = (key.into(), value.into());
+        self.metadata.retain(|(other, _)| *other != key);
+        self.metadata.push((key, value));
+        self
+    }
+
+    /// Permission bits of the published file, whatever the umask. Default: 0o444, as a published
+    /// table is never modified.
+    pub fn permissions(mut self, mode: u32) -> Self {
+        self.permissions = mode;
+        self
+    }
+
+    /// Whether `finish` syncs the file and its directory before it returns. Default: true. Without
+    /// it a power loss soon after may leave a damaged table, which `open` or the first read of a
+    /// page reports.
+    pub fn durable(mut self, durable: bool) -> Self {
+        self.durable = durable;
+        self
+    }
+
+    /// Whether a file that stands at the path is replaced. Default: true; otherwise
+    /// [`BuildError::AlreadyExists`].
+    pub fn replace(mut self, replace: bool) -> Self {
+        self.replace = replace;
+        self
+    }
+
+    /// Starts a build of the table at `path`. Nothing stands there until
+    /// [`Builder::finish`]; until then the bytes are in a hidden file of the same directory.
+    ///
+    /// # Errors
+    /// [`BuildError::InvalidOption`], or [`BuildError::Io`] where the directory can't be written.
+    pub fn create(&self, path: impl AsRef<Path>) -> Result<Builder, BuildError> {
+        self.check()?;
+        Builder::start(self.clone(), path.as_ref())
+    }
+
+    fn check(&self) -> Result<(), BuildError> {
+        let invalid = |option, got: String, expected| {
+            Err(BuildError::InvalidOption { option, got, expected })
+        };
+        if !(self.value_align.is_power_of_two() && self.value_align <= 64) {
+            let got = self.value_align.to_string();
+            return invalid("value_align", got, "1, 2, 4, 8, 16, 32 or 64");
+        }
+        if self.memory_budget < SMALLEST_BUDGET {
+            let got = self.memory_budget.to_string();
+            return invalid("memory_budget", got, "at least 1 MiB (1048576)");
+        }
+        if self.permissions & !0o777 != 0 {
+            return invalid("permissions", format!("{:o}", self.permissions), "0 to 0777 (octal)");
+        }
+        let too_long = |(key, value): &&(Vec<u8>, Vec<u8>)| {
+            key.len() > crate::format::MAX_KEY || value.len() > MAX_METADATA_VALUE
+        };
+        if let Some((key, value)) = self.metadata.iter().find(too_long) {
+            let got = format!("{} and {} bytes", key.len(), value.len());
+            return invalid(
+                "metadata",
+                got,
+                "a key of at most 65535 and a value of at most 16 MiB",
+            );
+        }
+        Ok(())
+    }
+}
+
+/// Longest metadata value: metadata is meant to be small, and readers scan it.
+const MAX_METADATA_VALUE: usize = 16 << 20;

@@ -1,0 +1,39 @@
+//! What a finished build reports.
+
+/// A published table in numbers.
+#[non_exhaustive]
+#[derive(Clone, Debug)]
+pub struct Summary {
+    /// Entries in the table, after the duplicates policy.
+    pub entries: u64,
+    /// Distinct keys.
+    pub keys: u64,
+    /// Bytes of the file.
+    pub file_bytes: u64,
+    /// Sum of the lengths of all keys.
+    pub key_bytes: u64,
+    /// Sum of the lengths of all values.
+    pub value_bytes: u64,
+    /// Identifies the content: equal entries and options give equal build ids.
+    pub build_id: [u8; 16],
+    /// Whether the table has a hash index, and if not why.
+    pub hash_index: HashIndexOutcome,
+}
+
+/// What became of the hash index.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HashIndexOutcome {
+    /// The table has one.
+    Built,
+    /// The ordered index answers as fast, so it was left out.
+    NotNeeded,
+    /// `HashIndex::Never` was asked for.
+    Refused,
+    /// Too many keys share one 64-bit hash: it was left out after this many attempts, and the
+    /// ordered index answers instead.
+    Abandoned {
+        /// Attempts made.
+        attempts: u32,
+    },
+}

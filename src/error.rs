@@ -1,0 +1,522 @@
+//! The errors, one enum per operation. Each text says what is wrong, where, and what to do.
+
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
+
+/// Whose fault an error is, for a caller that maps errors to exit codes or retries.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ErrorKind {
+    /// An option or argument is out of its range: change the call.
+    Usage,
+    /// The table or the input entries are malformed, damaged or unsupported: change the data.
+    Data,
+    /// The operating system refused: space, permissions, a path of the wrong kind, address space.
+    Io,
+}
+
+/// Why a table could not be built. Nothing was published, except for
+/// [`BuildError::PublishedButNotDurable`].
+#[non_exhaustive]
+#[derive(Debug)]
+pub enum BuildError {
+    /// The operating system refused an operation on a file.
+    Io {
+        /// What was being done, for example "create the unpublished table".
+        action: &'static str,
+        /// The file or directory concerned.
+        path: PathBuf,
+        /// The operating system's answer.
+        source: io::Error,
+    },
+    /// The disk, or the quota, is full. Free space or choose another directory.
+    OutOfSpace {
+        /// What was being done.
+        action: &'static str,
+        /// The file that could not grow.
+        path: PathBuf,
+        /// Bytes that the file had reached.
+        written: u64,
+        /// The operating system's answer.
+        source: io::Error,
+    },
+    /// A key is longer than 65,535 bytes.
+    KeyTooLong {
+        /// The key's length in bytes.
+        len: usize,
+        /// The entry's number in insertion order, from 0.
+        entry: u64,
+    },
+    /// A value is longer than 4 GiB − 1.
+    ValueTooLong {
+        /// The value's length in bytes.
+        len: usize,
+        /// The entry's number in insertion order, from 0.
+        entry: u64,
+    },
+    /// With `sorted(true)`: a key is smaller than the one before it.
+    OutOfOrder {
+        /// The key before.
+        previous: Vec<u8>,
+        /// The key that should have come earlier.
+        key: Vec<u8>,
+        /// The entry's number in insertion order, from 0.
+        entry: u64,
+    },
+    /// A key occurs twice and the policy is [`Duplicates::Error`](crate::Duplicates::Error).
+    DuplicateKey {
+        /// The repeated key.
+        key: Vec<u8>,
+    },
+    /// A table stands at the path already and `replace(false)` was asked for.
+    AlreadyExists {
+        /// The path.
+        path: PathBuf,
+    },
+    /// Something other than a regular file stands at the path and would be destroyed.
+    NotARegularFile {
+        /// The path.
+        path: PathBuf,
+        /// What stands there.
+        kind: &'static str,
+    },
+    /// An option is out of its range.
+    InvalidOption {
+        /// The option's name.
+        option: &'static str,
+        /// What was given.
+        got: String,
+        /// What is allowed.
+        expected: &'static str,
+    },
+    /// The table would be larger than the format's 16 TiB.
+    TableTooLarge {
+        /// Bytes that the records reached.
+        bytes: u64,
+    },
+    /// The new table stands under its name and is complete, but the directory's fsync failed: a
+    /// power loss may still bring the old table back.
+    PublishedButNotDurable {
+        /// The published path.
+        path: PathBuf,
+        /// The operating system's answer.
+        source: io::Error,
+    },
+}
+
+/// Why a table could not be opened.
+#[non_exhaustive]
+#[derive(Debug)]
+pub enum OpenError {
+    /// The operating system refused an operation on the file.
+    Io {
+        /// What was being done.
+        action: &'static str,
+        /// The file, where the table came from a path.
+        path: Option<PathBuf>,
+        /// The operating system's answer.
+        source: io::Error,
+    },
+    /// The path names a directory, a FIFO, a device or a socket; only a regular file can be
+    /// mapped.
+    NotARegularFile {
+        /// What it is.
+        kind: &'static str,
+    },
+    /// The file is shorter than the smallest table.
+    TooShort {
+        /// Its length in bytes.
+        got: u64,
+        /// The smallest possible length.
+        expected: u64,
+    },
+    /// The first bytes are not graven's.
+    NotATable {
+        /// The first eight bytes.
+        found: [u8; 8],
+    },
+    /// The table was written by a later major version of the format.
+    UnsupportedVersion {
+        /// The table's major version.
+        major: u16,
+        /// The table's minor version.
+        minor: u16,
+        /// The major version that this library reads.
+        supported: u16,
+    },
+    /// The table needs something that this library does not know.
+    UnsupportedFeature {
+        /// What it is, for example "section kind" or "key order".
+        feature: &'static str,
+        /// Its number in the file.
+        id: u64,
+    },
+    /// The header's checksum does not fit its bytes.
+    HeaderChecksum {
+        /// The checksum that stands in the header.
+        expected: u32,
+        /// The checksum of the bytes.
+        got: u32,
+    },
+    /// The file is shorter than its header says.
+    Truncated {
+        /// Length by the header.
+        expected: u64,
+        /// Length of the file.
+        got: u64,
+    },
+    /// The file is longer than its header says.
+    TrailingBytes {
+        /// Length by the header.
+        expected: u64,
+        /// Length of the file.
+        got: u64,
+    },
+    /// The footer is damaged or belongs to another table: the file was torn or overwritten.
+    FooterMismatch {
+        /// Which field does not fit.
+        field: &'static str,
+        /// Where the footer starts.
+        offset: u64,
+    },
+    /// A header field has an impossible value although the header's checksum fits.
+    InvalidHeader {
+        /// Which field, and why.
+        field: &'static str,
+        /// Where it stands in the file.
+        offset: u64,
+        /// Its value.
+        got: u64,
+    },
+    /// There is not enough address space for the mapping (`ulimit -v`, or a 32-bit process).
+    AddressSpaceExhausted {
+        /// Bytes of address space that the table needs.
+        needed: u64,
+    },
+    /// There is not enough memory for a private copy.
+    OutOfMemory {
+        /// Bytes that the copy needs.
+        needed: u64,
+    },
+    /// `range(offset, len)` reaches beyond the end of the file.
+    RangeOutOfBounds {
+        /// The asked offset.
+        offset: u64,
+        /// The asked length.
+        len: u64,
+        /// The file's length.
+        file_len: u64,
+    },
+    /// With [`Verify::AtOpen`](crate::Verify::AtOpen): the table is damaged.
+    Damaged(ReadError),
+    /// A typed table was opened with other types than it was built with.
+    TypeMismatch {
+        /// "key" or "value".
+        part: &'static str,
+        /// The type in the file.
+        expected: String,
+        /// The type asked for.
+        got: String,
+    },
+    /// The table's values are not aligned in memory as the asked type needs: it was opened from
+    /// bytes or at an offset that is not a multiple of the alignment.
+    Misaligned {
+        /// The alignment that the value type needs, in bytes.
+        needed: usize,
+        /// The address modulo that alignment, or the alignment the table was built with.
+        got: usize,
+    },
+}
+
+/// Why a lookup could not answer. The table is damaged at the place named; nothing of the damaged
+/// page was returned.
+#[non_exhaustive]
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ReadError {
+    /// A page's checksum does not fit its bytes.
+    Checksum {
+        /// Where the page starts, counted from the table's first byte.
+        offset: u64,
+        /// The checksum by the table's page sums.
+        expected: u32,
+        /// The checksum of the bytes.
+        got: u32,
+    },
+    /// The checksums fit but the bytes make no sense: the file was not written by graven, or by
+    /// a faulty one.
+    Corrupt {
+        /// What is wrong.
+        what: &'static str,
+        /// Where, counted from the table's first byte.
+        offset: u64,
+    },
+    /// The kernel could not deliver a page: the file was truncated, or its device failed.
+    Faulted {
+        /// Where the unreadable stretch starts, counted from the table's first byte.
+        offset: u64,
+    },
+}
+
+/// The result of a lookup.
+pub(crate) type ReadResult<T> = Result<T, ReadError>;
+
+impl ReadError {
+    #[cold]
+    pub(crate) fn corrupt(what: &'static str, offset: u64) -> Self {
+        Self::Corrupt { what, offset }
+    }
+
+    /// Always [`ErrorKind::Data`], or [`ErrorKind::Io`] for a page that could not be read.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Faulted { .. } => ErrorKind::Io,
+            _ => ErrorKind::Data,
+        }
+    }
+}
+
+impl BuildError {
+    /// Whose fault it is.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Io { .. }
+            | Self::OutOfSpace { .. }
+            | Self::AlreadyExists { .. }
+            | Self::NotARegularFile { .. }
+            | Self::PublishedButNotDurable { .. } => ErrorKind::Io,
+            Self::InvalidOption { .. } => ErrorKind::Usage,
+            _ => ErrorKind::Data,
+        }
+    }
+
+    /// Sorts an I/O error into "no space" and the rest.
+    #[cold]
+    pub(crate) fn io(
+        action: &'static str,
+        path: impl Into<PathBuf>,
+        written: u64,
+        source: io::Error,
+    ) -> Self {
+        let path = path.into();
+        match source.kind() {
+            io::ErrorKind::StorageFull
+            | io::ErrorKind::QuotaExceeded
+            | io::ErrorKind::FileTooLarge => Self::OutOfSpace { action, path, written, source },
+            _ => Self::Io { action, path, source },
+        }
+    }
+}
+
+impl OpenError {
+    /// Whose fault it is.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Io { .. }
+            | Self::NotARegularFile { .. }
+            | Self::AddressSpaceExhausted { .. }
+            | Self::OutOfMemory { .. } => ErrorKind::Io,
+            Self::RangeOutOfBounds { .. } => ErrorKind::Usage,
+            Self::Damaged(error) => error.kind(),
+            _ => ErrorKind::Data,
+        }
+    }
+}
+
+impl From<ReadError> for OpenError {
+    fn from(error: ReadError) -> Self {
+        Self::Damaged(error)
+    }
+}
+
+/// A key as it is shown in an error: escaped, and cut after 64 bytes.
+struct Shown<'a>(&'a [u8]);
+
+impl fmt::Display for Shown<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const MOST: usize = 64;
+        let (shown, rest) = self.0.split_at(self.0.len().min(MOST));
+        write!(f, "\"{}\"", shown.escape_ascii())?;
+        if !rest.is_empty() {
+            write!(f, "… ({} bytes)", self.0.len())?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for BuildError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Io { action, path, source } => {
+                write!(f, "could not {action} at {}: {source}", path.display())
+            }
+            Self::OutOfSpace { action, path, written, source } => write!(
+                f,
+                "no space to {action} at {} after {written} bytes ({source}): free space or choose \
+                 another directory; nothing was published",
+                path.display()
+            ),
+            Self::KeyTooLong { len, entry } => {
+                write!(f, "key of entry {entry} has {len} bytes, at most 65535 are allowed")
+            }
+            Self::ValueTooLong { len, entry } => {
+                write!(f, "value of entry {entry} has {len} bytes, at most 4294967295 are allowed")
+            }
+            Self::OutOfOrder { previous, key, entry } => write!(
+                f,
+                "key {} of entry {entry} comes after {} but is smaller: sort the input bytewise or \
+                 leave out the promise that it is sorted",
+                Shown(key),
+                Shown(previous)
+            ),
+            Self::DuplicateKey { key } => write!(
+                f,
+                "key {} occurs more than once: remove one, or choose to keep the first, the last \
+                 or all",
+                Shown(key)
+            ),
+            Self::AlreadyExists { path } => {
+                write!(f, "{} exists already and was not to be replaced", path.display())
+            }
+            Self::NotARegularFile { path, kind } => write!(
+                f,
+                "{} is a {kind}, and a table would take its place: choose another path",
+                path.display()
+            ),
+            Self::InvalidOption { option, got, expected } => {
+                write!(f, "option {option} is {got}, expected {expected}")
+            }
+            Self::TableTooLarge { bytes } => write!(
+                f,
+                "the table would have {bytes} bytes, more than the 16 TiB of the format: split it"
+            ),
+            Self::PublishedButNotDurable { path, source } => write!(
+                f,
+                "{} is published and complete, but its directory could not be synced ({source}): \
+                 a power loss may bring the old table back",
+                path.display()
+            ),
+        }
+    }
+}
+
+impl fmt::Display for OpenError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Io { action, source, .. } => write!(f, "could not {action}: {source}"),
+            Self::NotARegularFile { kind } => write!(
+                f,
+                "is a {kind}, and only a regular file can be mapped: name the table's file, or read \
+                 the stream with from_reader"
+            ),
+            Self::TooShort { got, expected } => write!(
+                f,
+                "has {got} bytes, the smallest table has {expected}: the file is empty, cut off or \
+                 no table"
+            ),
+            Self::NotATable { found } => write!(
+                f,
+                "starts with \"{}\" and is no graven table: check the path",
+                found.escape_ascii()
+            ),
+            Self::UnsupportedVersion { major, minor, supported } => write!(
+                f,
+                "has format version {major}.{minor}, this library reads {supported}.x: use a newer \
+                 graven"
+            ),
+            Self::UnsupportedFeature { feature, id } => {
+                write!(f, "needs {feature} {id}, unknown to this library: use a newer graven")
+            }
+            Self::HeaderChecksum { expected, got } => write!(
+                f,
+                "header is damaged: checksum at offset 112 says {expected:08x}, the bytes give \
+                 {got:08x}: copy or build the table again"
+            ),
+            Self::Truncated { expected, got } => write!(
+                f,
+                "is cut off: the header says {expected} bytes, the file has {got}: copy or build \
+                 the table again"
+            ),
+            Self::TrailingBytes { expected, got } => write!(
+                f,
+                "has {got} bytes but its header says {expected}: something was appended; open the \
+                 table's part with range(), or copy it again"
+            ),
+            Self::FooterMismatch { field, offset } => write!(
+                f,
+                "footer at offset {offset} does not belong to the header ({field} differs): the \
+                 file is torn, copy or build the table again"
+            ),
+            Self::InvalidHeader { field, offset, got } => {
+                write!(f, "header field {field} at offset {offset} is {got}, which cannot be")
+            }
+            Self::AddressSpaceExhausted { needed } => write!(
+                f,
+                "needs {needed} bytes of address space and there is less (ulimit -v, or a 32-bit \
+                 process): raise the limit, or open a part with range() or a copy with load()"
+            ),
+            Self::OutOfMemory { needed } => write!(
+                f,
+                "a private copy needs {needed} bytes of memory and there is less: map the file with \
+                 open()"
+            ),
+            Self::RangeOutOfBounds { offset, len, file_len } => write!(
+                f,
+                "the range of {len} bytes at offset {offset} reaches beyond the file's {file_len} \
+                 bytes"
+            ),
+            Self::Damaged(error) => error.fmt(f),
+            Self::TypeMismatch { part, expected, got } => {
+                write!(f, "{part} type is {expected} in the table, {got} was asked for")
+            }
+            Self::Misaligned { needed, got } => write!(
+                f,
+                "values must lie at multiples of {needed} in memory and do not (off by {got}): build \
+                 with value_align({needed}), and map a file or load() it"
+            ),
+        }
+    }
+}
+
+impl fmt::Display for ReadError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Checksum { offset, expected, got } => write!(
+                f,
+                "page at offset {offset} is damaged: checksum {expected:08x} expected, {got:08x} \
+                 found: copy or build the table again"
+            ),
+            Self::Corrupt { what, offset } => {
+                write!(f, "{what} at offset {offset}: build the table again")
+            }
+            Self::Faulted { offset } => write!(
+                f,
+                "page at offset {offset} cannot be read: the file was truncated or its device \
+                 failed"
+            ),
+        }
+    }
+}
+
+impl std::error::Error for BuildError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Io { source, .. }
+            | Self::OutOfSpace { source, .. }
+            | Self::PublishedButNotDurable { source, .. } => Some(source),
+            _ => None,
+        }
+    }
+}
+
+impl std::error::Error for OpenError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Io { source, .. } => Some(source),
+            Self::Damaged(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+impl std::error::Error for ReadError {}

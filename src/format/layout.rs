@@ -1,0 +1,349 @@
+//! A header becomes a layout of proven spans. Later code cannot see an unproven offset.
+
+use super::hash::{FOLDED_MULTIPLY, Hasher, Shape, Slots};
+use super::header::{
+    FLAG_FIXED_KEY, FLAG_FIXED_VALUE, FLAG_REPEATED_KEYS, FOOTER, Footer, HEADER, Header,
+    KNOWN_FLAGS, MAX_HEADER, SECTIONS, header_checksum, kind,
+};
+use super::record::RecordLayout;
+use super::sums::{SUM_BYTES, UNIT_LOG2, units};
+use super::{MAGIC, MAJOR, MAX_BLOCK, MAX_FILE, MAX_KEY, MAX_LEVELS, SECTION_ALIGN};
+use crate::error::OpenError;
+use std::mem::offset_of;
+use zerocopy::FromBytes;
+
+/// A stretch of the file whose bounds were proven to lie inside it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Span {
+    pub(crate) start: usize,
+    pub(crate) end: usize,
+}
+
+impl Span {
+    #[inline]
+    pub(crate) fn len(self) -> usize {
+        self.end - self.start
+    }
+}
+
+/// The ordered index of a table with more than one block.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct IndexLayout {
+    pub(crate) span: Span,
+    pub(crate) node_log2: u8,
+    pub(crate) levels: u8,
+    pub(crate) nodes: u64,
+    pub(crate) leaves: u64,
+}
+
+/// The hash index.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct HashLayout {
+    pub(crate) span: Span,
+    pub(crate) shape: Shape,
+    pub(crate) slots: Slots,
+    pub(crate) hasher: Hasher,
+    pub(crate) attempt: u32,
+}
+
+/// All that a header says, proven to be consistent with itself and with the file's length.
+#[derive(Clone, Debug)]
+pub(crate) struct Layout {
+    pub(crate) version: (u16, u16),
+    pub(crate) file_len: usize,
+    pub(crate) build_id: [u8; 16],
+    pub(crate) entries: u64,
+    pub(crate) keys: u64,
+    pub(crate) repeated_keys: bool,
+    pub(crate) record: RecordLayout,
+    /// Stride and lead of a table whose keys and values are all of one length.
+    pub(crate) stride: Option<(u64, u64)>,
+    pub(crate) block_records: u8,
+    pub(crate) records: Span,
+    pub(crate) index: Option<IndexLayout>,
+    pub(crate) hash: Option<HashLayout>,
+    pub(crate) stats: Span,
+    pub(crate) metadata: Option<Span>,
+    pub(crate) sums: Span,
+    pub(crate) header_size: usize,
+    pub(crate) key_type: u8,
+    pub(crate) value_type: u8,
+    pub(crate) byte_order: u8,
+    /// Kind and span of every section, in file order; unknown optional ones included.
+    pub(crate) sections: [(u32, Span); SECTIONS],
+    pub(crate) section_count: usize,
+}
+
+/// Bytes of the smallest file that can be a table.
+pub(crate) const SMALLEST: u64 = (HEADER + FOOTER) as u64;
+
+macro_rules! ensure {
+    ($condition:expr, $field:ident, $got:expr) => {
+        if !$condition {
+            return Err(OpenError::InvalidHeader {
+                field: stringify!($field),
+                offset: offset_of!(Header, $field) as u64,
+                got: u64::from($got),
+            });
+        }
+    };
+}
+
+impl Layout {
+    /// Parses and proves the header and footer of a whole table. Reads the header's and the
+    /// footer's bytes and no others.
+    pub(crate) fn parse(table: &[u8]) -> Result<Self, OpenError> {
+        let got = table.len() as u64;
+        if got >= 8 && table[..8] != MAGIC {
+            let mut found = [0; 8];
+            found.copy_from_slice(&table[..8]);
+            return Err(OpenError::NotATable { found });
+        }
+        let too_short = || OpenError::TooShort { got, expected: SMALLEST };
+        if got < SMALLEST {
+            return Err(too_short());
+        }
+        let (header, _) = Header::read_from_prefix(table).map_err(|_| too_short())?;
+        if header.major.get() != MAJOR {
+            return Err(OpenError::UnsupportedVersion {
+                major: header.major.get(),
+                minor: header.minor.get(),
+                supported: MAJOR,
+            });
+        }
+        // The size bounds the checksum's reach, so it must be sane before the checksum is known.
+        let header_size = header.header_size.get();
+        let sane = (HEADER as u32..=MAX_HEADER).contains(&header_size);
+        ensure!(sane, header_size, header_size);
+        let Some(header_bytes) = table.get(..header_size as usize) else {
+            return Err(OpenError::Truncated { expected: header.file_len.get(), got });
+        };
+        let (expected, actual) = (header.checksum.get(), header_checksum(header_bytes));
+        if expected != actual {
+            return Err(OpenError::HeaderChecksum { expected, got: actual });
+        }
+        let file_len = header.file_len.get();
+        if got < file_len {
+            return Err(OpenError::Truncated { expected: file_len, got });
+        }
+        if got > file_len {
+            return Err(OpenError::TrailingBytes { expected: file_len, got });
+        }
+        ensure!(file_len <= MAX_FILE, file_len, file_len);
+        let offset = got - FOOTER as u64;
+        let footer =
+            table.last_chunk::<FOOTER>().and_then(|bytes| Footer::read_from_bytes(bytes).ok());
+        let mismatch = footer.map_or(Some("length"), |footer| footer.mismatch(&header));
+        if let Some(field) = mismatch {
+            return Err(OpenError::FooterMismatch { field, offset });
+        }
+        Self::prove(&header)
+    }
+
+    /// Every relation between header fields that a reader relies on. The header's checksum is
+    /// right, so a failure is a faulty or hostile writer.
+    fn prove(header: &Header) -> Result<Self, OpenError> {
+        if header.order != 0 {
+            return Err(OpenError::UnsupportedFeature {
+                feature: "key order",
+                id: u64::from(header.order),
+            });
+        }
+        let flags = header.flags.get();
+        ensure!(flags & !KNOWN_FLAGS == 0, flags, flags);
+        let align_log2 = header.value_align_log2;
+        ensure!(align_log2 <= 6, value_align_log2, align_log2);
+        ensure!(header.sum_unit_log2 == UNIT_LOG2, sum_unit_log2, header.sum_unit_log2);
+        let block_records = header.block_records;
+        ensure!((1..=MAX_BLOCK).contains(&block_records), block_records, block_records);
+        ensure!(header.reserved_1 == [0; 7], reserved_1, header.reserved_1[0]);
+        ensure!(header.reserved_2 == [0; 8], reserved_2, header.reserved_2[0]);
+
+        let record = Self::record_layout(header)?;
+        let stride = record.stride();
+        let (entries, keys) = (header.entries.get(), header.keys.get());
+        let repeated_keys = flags & FLAG_REPEATED_KEYS != 0;
+        let plausible = keys <= entries && (keys > 0) == (entries > 0);
+        ensure!(plausible && repeated_keys == (keys < entries), keys, keys);
+
+        let mut layout = Self {
+            version: (header.major.get(), header.minor.get()),
+            file_len: header.file_len.get() as usize,
+            build_id: header.build_id,
+            entries,
+            keys,
+            repeated_keys,
+            record,
+            stride,
+            block_records: header.block_records,
+            records: Span::default(),
+            index: None,
+            hash: None,
+            stats: Span::default(),
+            metadata: None,
+            sums: Span::default(),
+            header_size: header.header_size.get() as usize,
+            key_type: header.key_type,
+            value_type: header.value_type,
+            byte_order: header.byte_order,
+            sections: [(0, Span::default()); SECTIONS],
+            section_count: header.section_count.get() as usize,
+        };
+        layout.prove_sections(header)?;
+        layout.prove_records(header)?;
+        layout.prove_index(header)?;
+        layout.prove_hash(header)?;
+        Ok(layout)
+    }
+
+    fn record_layout(header: &Header) -> Result<RecordLayout, OpenError> {
+        let flags = header.flags.get();
+        let fixed = |flag, value: u32| (flags & flag != 0).then_some(value);
+        let (key_len, value_len) = (header.fixed_key_len.get(), header.fixed_value_len.get());
+        let fixed_key = fixed(FLAG_FIXED_KEY, key_len);
+        let fixed_value = fixed(FLAG_FIXED_VALUE, value_len);
+        ensure!(key_len <= MAX_KEY as u32, fixed_key_len, key_len);
+        ensure!(fixed_key.is_some() || key_len == 0, fixed_key_len, key_len);
+        ensure!(fixed_value.is_some() || value_len == 0, fixed_value_len, value_len);
+        let (width, key_bits) = (header.length_width, header.key_bits);
+        let both = fixed_key.is_some() && fixed_value.is_some();
+        ensure!(width <= 4 && (width == 0) == both, length_width, width);
+        let bits_fit = match (fixed_key, fixed_value) {
+            (Some(_), _) => key_bits == 0,
+            (None, Some(_)) => key_bits == 8 * width,
+            (None, None) => key_bits <= 8 * width,
+        };
+        ensure!(bits_fit, key_bits, key_bits);
+        let align_log2 = header.value_align_log2;
+        Ok(RecordLayout { fixed_key, fixed_value, width, key_bits, align_log2 })
+    }
+
+    /// Sections ascend, do not overlap, lie between header and footer; each known kind once.
+    fn prove_sections(&mut self, header: &Header) -> Result<(), OpenError> {
+        let count = header.section_count.get();
+        ensure!(count <= SECTIONS as u32, section_count, count);
+        let end = header.file_len.get() - FOOTER as u64;
+        let mut free = u64::from(header.header_size.get());
+        let mut seen = 0u32;
+        for (i, section) in header.sections.iter().enumerate() {
+            let (offset, length) = (section.offset.get(), section.length.get());
+            if i >= count as usize {
+                let empty = section.kind.get() == 0 && offset == 0 && length == 0;
+                ensure!(empty && section.flags.get() == 0, sections, section.kind.get());
+                continue;
+            }
+            let inside = offset >= free
+                && offset % SECTION_ALIGN == 0
+                && offset.checked_add(length).is_some_and(|after| after <= end);
+            ensure!(inside && section.reserved.get() == 0, sections, offset);
+            free = offset + length;
+            let span = Span { start: offset as usize, end: free as usize };
+            let id = section.kind.get();
+            self.sections[i] = (id, span);
+            match id {
+                kind::RECORDS => self.records = span,
+                kind::INDEX | kind::HASH => {}
+                kind::STATS => self.stats = span,
+                kind::METADATA => self.metadata = Some(span),
+                kind::SUMS => self.sums = span,
+                _ if section.flags.get() & kind::REQUIRED != 0 => {
+                    return Err(OpenError::UnsupportedFeature {
+                        feature: "section kind",
+                        id: u64::from(id),
+                    });
+                }
+                _ => continue,
+            }
+            ensure!(seen & (1 << id) == 0, sections, id);
+            seen |= 1 << id;
+        }
+        let needed = 1 << kind::RECORDS | 1 << kind::STATS | 1 << kind::SUMS;
+        ensure!(seen & needed == needed, sections, seen);
+        // The sums stand last, cover everything before them, and the footer follows at once.
+        let sums = self.sums;
+        let length = units(sums.start as u64) * SUM_BYTES;
+        let right = sums.len() as u64 == length && sums.end as u64 == end && free == end;
+        ensure!(right, sections, sums.start as u64);
+        Ok(())
+    }
+
+    fn prove_records(&self, header: &Header) -> Result<(), OpenError> {
+        let length = self.records.len() as u64;
+        let right = match self.stride {
+            _ if self.entries == 0 => length == 0,
+            Some((stride, lead)) => {
+                self.entries.checked_mul(stride).and_then(|all| all.checked_add(lead))
+                    == Some(length)
+            }
+            // Every variable record has a length word.
+            None => self
+                .entries
+                .checked_mul(u64::from(self.record.width))
+                .is_some_and(|least| least <= length),
+        };
+        ensure!(right, entries, header.entries.get());
+        Ok(())
+    }
+
+    fn prove_index(&mut self, header: &Header) -> Result<(), OpenError> {
+        let span = self.section(kind::INDEX);
+        let levels = header.index_levels;
+        let leaves = header.index_leaves.get();
+        ensure!(levels <= MAX_LEVELS && (levels > 0) == span.is_some(), index_levels, levels);
+        let Some(span) = span else {
+            ensure!(leaves == 0 && header.node_log2 == 0, index_leaves, leaves);
+            ensure!(self.entries <= u64::from(self.block_records), index_levels, levels);
+            return Ok(());
+        };
+        let node_log2 = header.node_log2;
+        ensure!((9..=12).contains(&node_log2), node_log2, node_log2);
+        let mask = (1usize << node_log2) - 1;
+        let aligned = span.start & mask == 0 && span.len() & mask == 0;
+        ensure!(aligned, sections, span.start as u64);
+        let nodes = (span.len() >> node_log2) as u64;
+        // At least a root above several leaves, or the one leaf.
+        let plausible = leaves >= 1 && if levels == 1 { nodes == 1 } else { leaves < nodes };
+        ensure!(plausible && leaves <= nodes, index_leaves, leaves);
+        self.index = Some(IndexLayout { span, node_log2, levels, nodes, leaves });
+        Ok(())
+    }
+
+    fn prove_hash(&mut self, header: &Header) -> Result<(), OpenError> {
+        let span = self.section(kind::HASH);
+        let function = header.hash_function;
+        ensure!((function != 0) == span.is_some(), hash_function, function);
+        let (groups, per_group) = (header.hash_groups.get(), header.hash_per_group.get());
+        let Some(span) = span else {
+            ensure!(header.slot_width == 0, slot_width, header.slot_width);
+            ensure!(groups == 0 && per_group == 0, hash_groups, groups);
+            return Ok(());
+        };
+        if function != FOLDED_MULTIPLY {
+            return Err(OpenError::UnsupportedFeature {
+                feature: "hash function",
+                id: u64::from(function),
+            });
+        }
+        let slots = Slots::from_width(header.slot_width);
+        ensure!(slots.is_some(), slot_width, header.slot_width);
+        let shape = Shape { groups, per_group };
+        let bounded = (1..=super::hash::GROUP_BUCKETS as u32).contains(&per_group) && groups >= 1;
+        ensure!(bounded, hash_per_group, per_group);
+        let length = groups
+            .checked_mul(u64::from(per_group))
+            .and_then(|buckets| buckets.checked_mul(super::hash::BUCKET as u64));
+        ensure!(length == Some(span.len() as u64), hash_groups, groups);
+        let attempt = header.hash_attempt.get();
+        let hasher = Hasher::new(attempt);
+        self.hash = slots.map(|slots| HashLayout { span, shape, slots, hasher, attempt });
+        Ok(())
+    }
+
+    /// The span of a section of this kind.
+    pub(crate) fn section(&self, kind: u32) -> Option<Span> {
+        self.sections[..self.section_count]
+            .iter()
+            .find(|(id, _)| *id == kind)
+            .map(|&(_, span)| span)
+    }
+}

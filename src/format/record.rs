@@ -1,0 +1,279 @@
+//! How a record is laid out: `[length word][key][padding][value]`, and how its place is computed.
+
+use super::{MAX_KEY, align_up, u16_at, u32_at};
+use std::ops::Range;
+
+/// Bytes that follow a length word of all ones: key length (2), value length (4).
+pub(crate) const ESCAPE_BYTES: usize = 6;
+
+/// The table-wide parameters of its records.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct RecordLayout {
+    /// Length of every key, where all are equal.
+    pub(crate) fixed_key: Option<u32>,
+    /// Length of every value, where all are equal.
+    pub(crate) fixed_value: Option<u32>,
+    /// Bytes of the length word, 0 (both fixed) to 4.
+    pub(crate) width: u8,
+    /// Low bits of the length word that hold the key's length.
+    pub(crate) key_bits: u8,
+    /// log2 of the alignment of values.
+    pub(crate) align_log2: u8,
+}
+
+/// Where the parts of a record are, counted from the table's first byte. The record ends with its
+/// value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Parts {
+    pub(crate) key: usize,
+    pub(crate) key_len: usize,
+    pub(crate) value: usize,
+    pub(crate) value_len: usize,
+}
+
+impl Parts {
+    #[inline]
+    pub(crate) fn key(&self) -> Range<usize> {
+        self.key..self.key + self.key_len
+    }
+
+    #[inline]
+    pub(crate) fn value(&self) -> Range<usize> {
+        self.value..self.value + self.value_len
+    }
+
+    /// Where the record ends and the next one starts, but for fixed-width padding.
+    #[inline]
+    pub(crate) fn end(&self) -> usize {
+        self.value + self.value_len
+    }
+}
+
+impl RecordLayout {
+    pub(crate) fn align(&self) -> u64 {
+        1 << self.align_log2
+    }
+
+    /// Both lengths fixed: the stride from record to record and the bytes before the first key,
+    /// which put every value on its alignment without padding inside a record.
+    pub(crate) fn stride(&self) -> Option<(u64, u64)> {
+        let (key, value) = (u64::from(self.fixed_key?), u64::from(self.fixed_value?));
+        let stride = align_up(key + value, self.align())?.max(1);
+        let lead = align_up(key, self.align())? - key;
+        Some((stride, lead))
+    }
+
+    /// The length word of all ones: real lengths follow it.
+    #[inline]
+    fn escape(&self) -> u32 {
+        match self.width {
+            4.. => u32::MAX,
+            width => (1 << (8 * u32::from(width))) - 1,
+        }
+    }
+
+    /// The length word of a record, or `None` where the lengths do not fit in it.
+    pub(crate) fn word(&self, key_len: usize, value_len: usize) -> Option<u32> {
+        let key_bits = u32::from(self.key_bits);
+        let key = if self.fixed_key.is_some() { 0 } else { key_len as u64 };
+        let value = if self.fixed_value.is_some() { 0 } else { value_len as u64 };
+        let word = key | value << key_bits;
+        (key >> key_bits == 0 && word < u64::from(self.escape())).then_some(word as u32)
+    }
+
+    /// Writes the length word, and what follows it when it is the escape, into `out`; returns
+    /// the number of bytes.
+    pub(crate) fn encode_lengths(
+        &self,
+        key_len: usize,
+        value_len: usize,
+        out: &mut [u8; 10],
+    ) -> usize {
+        let width = usize::from(self.width);
+        if width == 0 {
+            return 0;
+        }
+        match self.word(key_len, value_len) {
+            Some(word) => {
+                out[..width].copy_from_slice(&word.to_le_bytes()[..width]);
+                width
+            }
+            None => {
+                out[..width].fill(0xFF);
+                out[width..width + 2].copy_from_slice(&(key_len as u16).to_le_bytes());
+                out[width + 2..width + 6].copy_from_slice(&(value_len as u32).to_le_bytes());
+                width + ESCAPE_BYTES
+            }
+        }
+    }
+
+    /// The parts of the variable-width record that starts at `at`, or `None` if its lengths make
+    /// no sense. Nothing is said about `limit`s other than that lengths were readable; the caller
+    /// checks that the record ends inside the records.
+    #[inline]
+    pub(crate) fn parts(&self, table: &[u8], at: usize) -> Option<Parts> {
+        let escape = self.escape();
+        // Four bytes can always be read: at least the footer follows the records.
+        let word = u32_at(table, at)? & escape;
+        if word == escape {
+            return self.escaped_parts(table, at);
+        }
+        let key_bits = u32::from(self.key_bits);
+        let key_len = (u64::from(word) & ((1 << key_bits) - 1)) as usize
+            + self.fixed_key.unwrap_or(0) as usize;
+        let value_len =
+            (u64::from(word) >> key_bits) as usize + self.fixed_value.unwrap_or(0) as usize;
+        self.finish(at + usize::from(self.width), key_len, value_len)
+    }
+
+    /// The parts of the fixed-width record whose key starts at `at`.
+    #[inline]
+    pub(crate) fn fixed_parts(&self, at: usize) -> Parts {
+        let key_len = self.fixed_key.unwrap_or(0) as usize;
+        let value_len = self.fixed_value.unwrap_or(0) as usize;
+        Parts { key: at, key_len, value: at + key_len, value_len }
+    }
+
+    #[cold]
+    fn escaped_parts(&self, table: &[u8], at: usize) -> Option<Parts> {
+        let at = at + usize::from(self.width);
+        let key_len = usize::from(u16_at(table, at)?);
+        let value_len = u32_at(table, at + 2)?;
+        let fits = self.fixed_key.is_none_or(|fixed| fixed as usize == key_len)
+            && self.fixed_value.is_none_or(|fixed| fixed == value_len);
+        fits.then(|| self.finish(at + ESCAPE_BYTES, key_len, value_len as usize))?
+    }
+
+    #[inline]
+    fn finish(&self, key: usize, key_len: usize, value_len: usize) -> Option<Parts> {
+        let mask = (1usize << self.align_log2) - 1;
+        let value = (key + key_len).checked_add(mask)? & !mask;
+        value.checked_add(value_len)?;
+        Some(Parts { key, key_len, value, value_len })
+    }
+}
+
+/// Chooses the length word for records of which a sample is known: the cheapest that fits, two
+/// bytes when in doubt. Depends on the sample alone, so that equal content gives equal bytes.
+pub(crate) fn choose_word<'s>(
+    fixed_key: Option<u32>,
+    fixed_value: Option<u32>,
+    sample: impl Iterator<Item = &'s (u32, u32)> + Clone,
+) -> (u8, u8) {
+    if fixed_key.is_some() && fixed_value.is_some() {
+        return (0, 0);
+    }
+    let mut best = (u64::MAX, 0, 0);
+    for width in 1..=4u8 {
+        let bits = 8 * width;
+        let (least, most) = match (fixed_key, fixed_value) {
+            (Some(_), _) => (0, 0),
+            (_, Some(_)) => (bits, bits),
+            _ => (3, bits.saturating_sub(3).min(16)),
+        };
+        for key_bits in least..=most {
+            let layout = RecordLayout { fixed_key, fixed_value, width, key_bits, align_log2: 0 };
+            let cost: u64 = sample
+                .clone()
+                .map(|&(key, value)| {
+                    debug_assert!(key as usize <= MAX_KEY);
+                    let escaped = layout.word(key as usize, value as usize).is_none();
+                    u64::from(width) + if escaped { ESCAPE_BYTES as u64 } else { 0 }
+                })
+                .sum();
+            if cost < best.0 {
+                best = (cost, width, key_bits);
+            }
+        }
+    }
+    let (cost, width, key_bits) = best;
+    // Among equals the split with room on both sides: the loop found the fewest key bits.
+    let layout = |key_bits| RecordLayout { fixed_key, fixed_value, width, key_bits, align_log2: 0 };
+    let same = (key_bits..=8 * width)
+        .take_while(|&bits| {
+            fixed_key.is_none()
+                && fixed_value.is_none()
+                && bits <= 16
+                && cost
+                    == sample
+                        .clone()
+                        .map(|&(key, value)| {
+                            let escaped = layout(bits).word(key as usize, value as usize).is_none();
+                            u64::from(width) + if escaped { ESCAPE_BYTES as u64 } else { 0 }
+                        })
+                        .sum()
+        })
+        .count() as u8;
+    (width, key_bits + same.saturating_sub(1) / 2)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn layouts() -> impl Iterator<Item = RecordLayout> {
+        let widths = (1..=4u8).flat_map(|width| (0..=8 * width).map(move |bits| (width, bits)));
+        widths.flat_map(|(width, key_bits)| {
+            [0, 3, 6].map(|align_log2| RecordLayout {
+                fixed_key: (key_bits == 0).then_some(5),
+                fixed_value: (key_bits == 8 * width).then_some(7),
+                width,
+                key_bits,
+                align_log2,
+            })
+        })
+    }
+
+    #[test]
+    fn lengths_come_back_in_every_layout() {
+        for layout in layouts() {
+            for key_len in [0usize, 1, 5, 15, 16, 254, 255, 256, 65_535] {
+                for value_len in [0usize, 1, 7, 255, 256, 65_535, 65_536, 20_000_000] {
+                    let key_len = layout.fixed_key.map_or(key_len, |len| len as usize);
+                    let value_len = layout.fixed_value.map_or(value_len, |len| len as usize);
+                    let mut table = [0u8; 40];
+                    let mut lengths = [0; 10];
+                    let n = layout.encode_lengths(key_len, value_len, &mut lengths);
+                    table[3..3 + n].copy_from_slice(&lengths[..n]);
+                    let parts = layout.parts(&table, 3).unwrap();
+                    assert_eq!((parts.key, parts.key_len), (3 + n, key_len), "{layout:?}");
+                    assert_eq!(parts.value_len, value_len, "{layout:?}");
+                    assert_eq!(parts.value as u64 % layout.align(), 0);
+                    assert!(parts.value - (parts.key + key_len) < layout.align() as usize);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_word_suits_the_sample() {
+        // Keys up to 123 bytes and values up to 332: seven and nine bits.
+        let sample: Vec<(u32, u32)> = (1..=123).map(|k| (k, k * 332 / 123)).collect();
+        assert_eq!(choose_word(None, None, sample.iter()), (2, 7));
+        // Keys of 40 bytes, short values: one byte.
+        let sample = [(40, 8), (40, 15)];
+        assert_eq!(choose_word(Some(40), None, sample.iter()), (1, 0));
+        assert_eq!(choose_word(Some(40), Some(8), sample.iter()), (0, 0));
+        // Long values take a wider word rather than an escape each.
+        let sample = [(10, 3000), (20, 9000)];
+        let (width, bits) = choose_word(None, None, sample.iter());
+        assert!(width == 3 && (5..=9).contains(&bits), "{width} {bits}");
+    }
+
+    #[test]
+    fn fixed_stride_puts_values_on_their_alignment() {
+        for (key, value, align_log2) in [(4, 12, 3), (8, 8, 0), (8, 12, 3), (0, 0, 0), (5, 0, 6)] {
+            let layout = RecordLayout {
+                fixed_key: Some(key),
+                fixed_value: Some(value),
+                width: 0,
+                key_bits: 0,
+                align_log2,
+            };
+            let (stride, lead) = layout.stride().unwrap();
+            assert_eq!((lead + u64::from(key)) % layout.align(), 0);
+            assert_eq!(stride % layout.align(), 0);
+            assert!(stride >= u64::from(key + value).max(1));
+        }
+    }
+}

@@ -1,0 +1,42 @@
+//! graven: immutable sorted tables, built once and read by many processes through one shared
+//! mapping.
+//!
+//! A table is written by a [`Builder`] and published under its name in one step. A [`Table`] maps
+//! it read-only; a lookup is pointer arithmetic over the mapped bytes and returns a slice of them:
+//! no read, no lseek, no copy, no allocation.
+//!
+//! ```
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let dir = tempfile::tempdir()?;
+//! # let path = dir.path().join("colours.grv");
+//! let mut builder = graven::Builder::create(&path)?;
+//! builder.insert(b"red", b"#ff0000")?;
+//! builder.insert(b"green", b"#00ff00")?;
+//! builder.finish()?;
+//!
+//! // SAFETY: nobody modifies or truncates the published file.
+//! let table = unsafe { graven::Table::open(&path)? };
+//! assert_eq!(table.get(b"red")?, Some(&b"#ff0000"[..])); // a hit
+//! assert_eq!(table.get(b"blue")?, None); // a miss
+//! let keys: Result<Vec<_>, _> = table.keys().collect();
+//! assert_eq!(keys?, [&b"green"[..], b"red"]); // in order
+//! # Ok(())
+//! # }
+//! ```
+
+mod build;
+mod error;
+mod format;
+mod read;
+mod verify;
+
+pub use build::{
+    BuildOptions, Builder, Duplicates, HashIndex, HashIndexOutcome, Summary, TypedBuilder,
+};
+pub use error::{BuildError, ErrorKind, OpenError, ReadError};
+pub use format::types::TypedKey;
+pub use read::{
+    Access, Cursor, GetAll, HashStats, Iter, Keys, LengthBin, Metadata, OpenOptions, SectionStats,
+    Stats, Table, TypedTable, Values, Verify,
+};
+pub use verify::Report;

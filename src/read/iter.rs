@@ -1,0 +1,288 @@
+//! Iteration from both ends.
+
+use super::lookup::Found;
+use super::search::{Entry, Place};
+use super::table::Inner;
+use crate::error::{ReadError, ReadResult};
+use crate::format::MAX_BLOCK;
+use crate::format::order::equal;
+use std::iter::FusedIterator;
+
+/// Where the records of one block start, for walking backward: records are found only forward.
+#[derive(Clone)]
+pub(super) struct BackBlock {
+    first_rank: u64,
+    len: usize,
+    base: usize,
+    starts: [u32; MAX_BLOCK as usize],
+}
+
+impl BackBlock {
+    pub(super) const fn new() -> Self {
+        Self { first_rank: 0, len: 0, base: 0, starts: [0; MAX_BLOCK as usize] }
+    }
+
+    /// Offset of the record with this rank.
+    #[inline]
+    pub(super) fn offset(&mut self, inner: &Inner, rank: u64) -> ReadResult<usize> {
+        if let Some((stride, lead)) = inner.layout.stride {
+            return Ok(inner.fixed_offset(stride, lead, rank));
+        }
+        if rank < self.first_rank || rank - self.first_rank >= self.len as u64 {
+            self.load(inner, rank)?;
+        }
+        Ok(self.base + self.starts[(rank - self.first_rank) as usize] as usize)
+    }
+
+    fn load(&mut self, inner: &Inner, rank: u64) -> ReadResult<()> {
+        let block = inner.block_of(rank)?;
+        self.len = 0;
+        self.first_rank = block.start.rank;
+        self.base = block.start.offset;
+        let mut offset = self.base;
+        for i in 0..(block.end_rank - block.start.rank) as usize {
+            let far = || ReadError::corrupt("block is too long", self.base as u64);
+            self.starts[i] = u32::try_from(offset - self.base).map_err(|_| far())?;
+            offset = inner.parts_at(offset)?.end();
+            self.len = i + 1;
+        }
+        Ok(())
+    }
+}
+
+/// Entries between two places, ascending. After an error it is over.
+#[derive(Clone)]
+pub struct Iter<'t> {
+    inner: &'t Inner,
+    front: Place,
+    end_rank: u64,
+    back: BackBlock,
+    error: Option<ReadError>,
+}
+
+impl<'t> Iter<'t> {
+    pub(super) fn between(
+        inner: &'t Inner,
+        from: ReadResult<Place>,
+        to: ReadResult<Place>,
+    ) -> Self {
+        let (front, end_rank, error) = match (from, to) {
+            (Ok(from), Ok(to)) => (from, to.rank.max(from.rank), None),
+            // The error is the one item.
+            (Err(error), _) | (_, Err(error)) => (inner.start(), 1, Some(error)),
+        };
+        Self { inner, front, end_rank, back: BackBlock::new(), error }
+    }
+
+    fn left(&self) -> u64 {
+        self.end_rank - self.front.rank
+    }
+
+    #[cold]
+    fn fail(&mut self, error: ReadError) -> Option<ReadResult<Entry<'t>>> {
+        self.end_rank = self.front.rank;
+        Some(Err(error))
+    }
+
+    #[inline]
+    fn step(&mut self) -> ReadResult<Entry<'t>> {
+        let parts = self.inner.parts_at(self.front.offset)?;
+        let entry = self.inner.entry(&parts)?;
+        let offset = self.inner.after(self.front.offset, &parts);
+        self.front = Place { rank: self.front.rank + 1, offset };
+        Ok(entry)
+    }
+
+    fn step_back(&mut self) -> ReadResult<Entry<'t>> {
+        let offset = self.back.offset(self.inner, self.end_rank - 1)?;
+        let entry = self.inner.entry(&self.inner.parts_at(offset)?)?;
+        self.end_rank -= 1;
+        Ok(entry)
+    }
+}
+
+impl<'t> Iterator for Iter<'t> {
+    type Item = Result<(&'t [u8], &'t [u8]), ReadError>;
+
+    #[inline]
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.left() == 0 {
+            return None;
+        }
+        if let Some(error) = self.error.take() {
+            return self.fail(error);
+        }
+        match self.step() {
+            Ok(entry) => Some(Ok(entry)),
+            Err(error) => self.fail(error),
+        }
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        match usize::try_from(self.left()) {
+            Ok(left) => (left, Some(left)),
+            Err(_) => (usize::MAX, None),
+        }
+    }
+
+    fn count(self) -> usize {
+        self.len()
+    }
+
+    fn last(mut self) -> Option<Self::Item> {
+        self.next_back()
+    }
+
+    /// Skips by rank, without walking.
+    fn nth(&mut self, n: usize) -> Option<Self::Item> {
+        let n = (n as u64).min(self.left());
+        if n > 0 && self.error.is_none() {
+            let rank = self.front.rank + n;
+            let place = if rank < self.inner.layout.entries {
+                self.inner.place_of(rank)
+            } else {
+                Ok(self.inner.end())
+            };
+            match place {
+                Ok(place) => self.front = place,
+                Err(error) => return self.fail(error),
+            }
+        }
+        self.next()
+    }
+}
+
+impl DoubleEndedIterator for Iter<'_> {
+    #[inline]
+    fn next_back(&mut self) -> Option<Self::Item> {
+        if self.left() == 0 {
+            return None;
+        }
+        if let Some(error) = self.error.take() {
+            return self.fail(error);
+        }
+        match self.step_back() {
+            Ok(entry) => Some(Ok(entry)),
+            Err(error) => self.fail(error),
+        }
+    }
+
+    /// Skips by rank, without walking.
+    fn nth_back(&mut self, n: usize) -> Option<Self::Item> {
+        if self.error.is_none() {
+            self.end_rank -= (n as u64).min(self.left());
+        }
+        self.next_back()
+    }
+}
+
+impl ExactSizeIterator for Iter<'_> {}
+impl FusedIterator for Iter<'_> {}
+
+macro_rules! projection {
+    ($name:ident, $part:tt, $doc:expr) => {
+        #[doc = $doc]
+        #[derive(Clone)]
+        pub struct $name<'t>(pub(super) Iter<'t>);
+
+        impl<'t> Iterator for $name<'t> {
+            type Item = Result<&'t [u8], ReadError>;
+
+            #[inline]
+            fn next(&mut self) -> Option<Self::Item> {
+                Some(self.0.next()?.map(|entry| entry.$part))
+            }
+
+            fn size_hint(&self) -> (usize, Option<usize>) {
+                self.0.size_hint()
+            }
+
+            fn count(self) -> usize {
+                self.0.count()
+            }
+
+            fn last(self) -> Option<Self::Item> {
+                Some(self.0.last()?.map(|entry| entry.$part))
+            }
+
+            fn nth(&mut self, n: usize) -> Option<Self::Item> {
+                Some(self.0.nth(n)?.map(|entry| entry.$part))
+            }
+        }
+
+        impl DoubleEndedIterator for $name<'_> {
+            fn next_back(&mut self) -> Option<Self::Item> {
+                Some(self.0.next_back()?.map(|entry| entry.$part))
+            }
+        }
+
+        impl ExactSizeIterator for $name<'_> {}
+        impl FusedIterator for $name<'_> {}
+    };
+}
+
+projection!(Keys, 0, "Keys, ascending.");
+projection!(Values, 1, "Values, in the order of their keys.");
+
+/// All values of one key, in the order of their insertion. After an error it is over.
+pub struct GetAll<'t> {
+    inner: &'t Inner,
+    state: State<'t>,
+}
+
+enum State<'t> {
+    /// This record holds the key; its value comes next.
+    At(&'t [u8], Found),
+    Failed(ReadError),
+    Over,
+}
+
+impl<'t> GetAll<'t> {
+    pub(super) fn new(inner: &'t Inner, key: &[u8]) -> Self {
+        let first = inner.locate(key).and_then(|found| match found {
+            Some(found) => Ok(Some((inner.slice(found.parts.key())?, found))),
+            None => Ok(None),
+        });
+        let state = match first {
+            Ok(Some((key, found))) => State::At(key, found),
+            Ok(None) => State::Over,
+            Err(error) => State::Failed(error),
+        };
+        Self { inner, state }
+    }
+
+    /// The value of `found`, and the record after it if it holds the same key.
+    fn step(&self, key: &'t [u8], found: Found) -> ReadResult<(&'t [u8], State<'t>)> {
+        let (_, value) = self.inner.entry(&found.parts)?;
+        if !self.inner.layout.repeated_keys {
+            return Ok((value, State::Over));
+        }
+        let offset = self.inner.after(found.offset, &found.parts);
+        if offset >= self.inner.layout.records.end {
+            return Ok((value, State::Over));
+        }
+        let parts = self.inner.parts_at(offset)?;
+        let same = equal(self.inner.slice(parts.key())?, key);
+        Ok((value, if same { State::At(key, Found { offset, parts }) } else { State::Over }))
+    }
+}
+
+impl<'t> Iterator for GetAll<'t> {
+    type Item = Result<&'t [u8], ReadError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        match std::mem::replace(&mut self.state, State::Over) {
+            State::Over => None,
+            State::Failed(error) => Some(Err(error)),
+            State::At(key, found) => match self.step(key, found) {
+                Ok((value, state)) => {
+                    self.state = state;
+                    Some(Ok(value))
+                }
+                Err(error) => Some(Err(error)),
+            },
+        }
+    }
+}
+
+impl FusedIterator for GetAll<'_> {}

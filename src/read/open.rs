@@ -1,0 +1,234 @@
+//! How a table is opened.
+
+use super::map::Bytes;
+use super::pages::Pages;
+use super::table::Table;
+use crate::error::OpenError;
+use crate::format::layout::{Layout, SMALLEST};
+use std::borrow::Cow;
+use std::fs::{File, Metadata};
+use std::io::Read;
+use std::path::Path;
+
+/// When page checksums are checked.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Verify {
+    /// A page is checked when this process first touches it, about 0.5 µs once per 4 KiB page;
+    /// afterwards that costs a bit test. Bytes that failed are never returned.
+    #[default]
+    FirstTouch,
+    /// Every page is checked before `open` returns: reads the whole file.
+    AtOpen,
+    /// Nothing is checked. Lookups in a damaged table may give wrong answers; they still never
+    /// leave the table's bytes.
+    Never,
+}
+
+/// How the table will be accessed, for the kernel's read-ahead.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Access {
+    /// The kernel's default.
+    #[default]
+    Normal,
+    /// Point reads in a table that does not fit memory: no read-ahead.
+    Random,
+    /// Scans: aggressive read-ahead.
+    Sequential,
+}
+
+/// Options of opening a table.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct OpenOptions {
+    verify: Verify,
+    pub(super) access: Access,
+    range: Option<(u64, u64)>,
+}
+
+impl OpenOptions {
+    /// The defaults.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// When checksums are checked. Default: [`Verify::FirstTouch`].
+    pub fn verify(mut self, verify: Verify) -> Self {
+        self.verify = verify;
+        self
+    }
+
+    /// The expected access. Default: [`Access::Normal`].
+    pub fn access(mut self, access: Access) -> Self {
+        self.access = access;
+        self
+    }
+
+    /// The table is the `len` bytes at `offset` of a larger file. Any offset will do, but values
+    /// keep their alignment in memory only if it is a multiple of it.
+    pub fn range(mut self, offset: u64, len: u64) -> Self {
+        self.range = Some((offset, len));
+        self
+    }
+
+    /// Reads the table at `path` into private memory, in huge pages where the kernel has them.
+    /// Safe, since nobody else can change the copy.
+    ///
+    /// # Errors
+    /// See [`OpenError`]; each cause has its own.
+    pub fn load(&self, path: impl AsRef<Path>) -> Result<Table, OpenError> {
+        let path = path.as_ref();
+        let (file, offset, len) = self.locate(path)?;
+        let bytes = Bytes::private(len, |memory| {
+            read_at(file, offset, memory).map_err(io_error("read the file", path))
+        })?;
+        self.finish(bytes)
+    }
+
+    /// Opens a table in memory, for example one made with `include_bytes!`.
+    ///
+    /// # Errors
+    /// See [`OpenError`]; each cause has its own.
+    pub fn from_bytes(&self, bytes: impl Into<Cow<'static, [u8]>>) -> Result<Table, OpenError> {
+        let bytes = bytes.into();
+        let (start, len) = self.part(bytes.len() as u64)?;
+        let part = match bytes {
+            Cow::Borrowed(bytes) => Cow::Borrowed(&bytes[start as usize..][..len]),
+            Cow::Owned(mut bytes) => {
+                bytes.drain(..start as usize);
+                bytes.truncate(len);
+                Cow::Owned(bytes)
+            }
+        };
+        self.finish(Bytes::from_cow(part))
+    }
+
+    /// Opens a regular file and says which part of it is the table.
+    pub(super) fn locate(&self, path: &Path) -> Result<(File, u64, usize), OpenError> {
+        let failed = io_error("open the file", path);
+        // Before the open as well as after: opening a device or a FIFO may have effects.
+        check_kind(&std::fs::metadata(path).map_err(&failed)?)?;
+        let mut options = File::options();
+        options.read(true);
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::OpenOptionsExt;
+            // A FIFO that took the file's place in between does not hang the open.
+            options.custom_flags(rustix::fs::OFlags::NONBLOCK.bits() as i32);
+        }
+        let file = options.open(path).map_err(&failed)?;
+        let metadata = file.metadata().map_err(&failed)?;
+        check_kind(&metadata)?;
+        let (offset, len) = self.part(metadata.len())?;
+        Ok((file, offset, len))
+    }
+
+    /// Offset and length of the table in `file_len` bytes.
+    fn part(&self, file_len: u64) -> Result<(u64, usize), OpenError> {
+        let (offset, len) = match self.range {
+            None => (0, file_len),
+            Some((offset, len)) => {
+                let inside = offset.checked_add(len).is_some_and(|end| end <= file_len);
+                if !inside {
+                    return Err(OpenError::RangeOutOfBounds { offset, len, file_len });
+                }
+                (offset, len)
+            }
+        };
+        if len < 8 {
+            return Err(OpenError::TooShort { got: len, expected: SMALLEST });
+        }
+        match usize::try_from(len) {
+            Ok(len) => Ok((offset, len)),
+            Err(_) => Err(OpenError::AddressSpaceExhausted { needed: len }),
+        }
+    }
+
+    /// Parses the bytes and sets up page checks.
+    pub(super) fn finish(&self, bytes: Bytes) -> Result<Table, OpenError> {
+        let layout = Layout::parse(bytes.get())?;
+        let pages = match self.verify {
+            Verify::Never => Pages::unchecked(),
+            _ => Pages::new(&layout),
+        };
+        let table = Table::new(bytes, layout, pages);
+        if self.verify == Verify::AtOpen {
+            table.check_all_pages()?;
+        }
+        Ok(table)
+    }
+}
+
+fn check_kind(metadata: &Metadata) -> Result<(), OpenError> {
+    if metadata.is_file() {
+        return Ok(());
+    }
+    let kind = if metadata.is_dir() { "directory" } else { special_kind(metadata) };
+    Err(OpenError::NotARegularFile { kind })
+}
+
+#[cfg(unix)]
+fn special_kind(metadata: &Metadata) -> &'static str {
+    use std::os::unix::fs::FileTypeExt;
+    let kind = metadata.file_type();
+    if kind.is_fifo() {
+        "FIFO"
+    } else if kind.is_socket() {
+        "socket"
+    } else {
+        "device or terminal"
+    }
+}
+
+#[cfg(not(unix))]
+fn special_kind(_: &Metadata) -> &'static str {
+    "special file"
+}
+
+fn io_error<'p>(action: &'static str, path: &'p Path) -> impl Fn(std::io::Error) -> OpenError + 'p {
+    move |source| OpenError::Io { action, path: Some(path.to_owned()), source }
+}
+
+fn read_at(mut file: File, offset: u64, memory: &mut [u8]) -> std::io::Result<()> {
+    use std::io::{Seek, SeekFrom};
+    file.seek(SeekFrom::Start(offset))?;
+    file.read_exact(memory)
+}
+
+impl Table {
+    /// Reads the table at `path` into private memory, in huge pages where the kernel has them.
+    /// Safe, since nobody else can change the copy; costs memory and time for the whole file.
+    ///
+    /// # Errors
+    /// See [`OpenError`]; each cause has its own.
+    pub fn load(path: impl AsRef<Path>) -> Result<Self, OpenError> {
+        OpenOptions::new().load(path)
+    }
+
+    /// Opens a table in memory: borrowed for ever (`include_bytes!`) or owned.
+    ///
+    /// # Errors
+    /// See [`OpenError`]; each cause has its own.
+    pub fn from_bytes(bytes: impl Into<Cow<'static, [u8]>>) -> Result<Self, OpenError> {
+        OpenOptions::new().from_bytes(bytes)
+    }
+
+    /// Reads a table from a pipe, a socket or any other stream up to its end.
+    ///
+    /// # Errors
+    /// See [`OpenError`]; each cause has its own.
+    pub fn from_reader(mut reader: impl Read) -> Result<Self, OpenError> {
+        let mut stream = Vec::new();
+        reader.read_to_end(&mut stream).map_err(|source| OpenError::Io {
+            action: "read the stream",
+            path: None,
+            source,
+        })?;
+        // Page-aligned memory, so that typed values are aligned.
+        let bytes = Bytes::private(stream.len(), |memory| {
+            memory.copy_from_slice(&stream);
+            Ok(())
+        })?;
+        OpenOptions::new().finish(bytes)
+    }
+}

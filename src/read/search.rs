@@ -1,0 +1,329 @@
+//! Searches by order: the tree down to a block, then inside the block.
+
+use super::table::Inner;
+use crate::error::{ReadError, ReadResult};
+use crate::format::MAX_BLOCK;
+use crate::format::layout::IndexLayout;
+use crate::format::node::{BAD_NODE, Node, NodeShape};
+use crate::format::record::Parts;
+
+/// Key and value.
+pub(crate) type Entry<'t> = (&'t [u8], &'t [u8]);
+
+/// A place between entries: `rank` entries are before it, and the next record starts at `offset`
+/// (for a table of fixed width, its key does).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub(crate) rank: u64,
+    pub(crate) offset: usize,
+}
+
+/// Which place a search for a key looks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Bound {
+    /// Before the first entry that is not below the key.
+    NotBelow,
+    /// Before the first entry that is above the key.
+    Above,
+}
+
+/// A block: its first place and the rank after its last record.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Block {
+    pub(super) start: Place,
+    pub(super) end_rank: u64,
+}
+
+const BAD_RECORD: &str = "record makes no sense";
+
+impl Inner {
+    /// Offset of the record (for fixed width: of its key) with this rank, in a table of fixed
+    /// width; `rank` is at most the number of entries.
+    #[inline]
+    pub(super) fn fixed_offset(&self, stride: u64, lead: u64, rank: u64) -> usize {
+        self.layout.records.start + (lead + rank * stride) as usize
+    }
+
+    /// The place before the first entry.
+    pub(super) fn start(&self) -> Place {
+        let lead = self.layout.stride.map_or(0, |(_, lead)| lead);
+        Place { rank: 0, offset: self.layout.records.start + lead as usize }
+    }
+
+    /// The place after the last entry.
+    pub(super) fn end(&self) -> Place {
+        Place { rank: self.layout.entries, offset: self.layout.records.end }
+    }
+
+    /// The parts of the record at `offset`, with the pages of its key checked; the record ends
+    /// inside the records.
+    #[inline]
+    pub(super) fn parts_at(&self, offset: usize) -> ReadResult<Parts> {
+        let parts = match self.layout.stride {
+            Some(_) => Some(self.layout.record.fixed_parts(offset)),
+            // Read before it is checked; the check that follows covers what was read.
+            None => self.layout.record.parts(self.bytes(), offset),
+        };
+        match parts {
+            Some(parts) if parts.end() <= self.layout.records.end => {
+                self.ensure(offset..parts.key + parts.key_len)?;
+                Ok(parts)
+            }
+            _ => Err(self.bad_record(offset)),
+        }
+    }
+
+    /// The lengths of a record make no sense: because its page is damaged, or by its writer.
+    #[cold]
+    fn bad_record(&self, offset: usize) -> ReadError {
+        const LENGTHS: usize = 10;
+        match self.ensure(offset..offset.saturating_add(LENGTHS)) {
+            Err(error) => error,
+            Ok(()) => ReadError::corrupt(BAD_RECORD, offset as u64),
+        }
+    }
+
+    #[inline]
+    fn key_at(&self, offset: usize) -> ReadResult<(&[u8], Parts)> {
+        let parts = self.parts_at(offset)?;
+        Ok((self.slice(parts.key())?, parts))
+    }
+
+    /// Where the record after `parts` starts.
+    #[inline]
+    pub(super) fn after(&self, offset: usize, parts: &Parts) -> usize {
+        match self.layout.stride {
+            Some((stride, _)) => offset + stride as usize,
+            None => parts.end(),
+        }
+    }
+
+    /// The entry at a place, if there is one.
+    pub(super) fn entry_at(&self, place: Place) -> ReadResult<Option<Entry<'_>>> {
+        if place.rank >= self.layout.entries {
+            return Ok(None);
+        }
+        self.entry(&self.parts_at(place.offset)?).map(Some)
+    }
+
+    /// Finds a place by key.
+    pub(super) fn seek(&self, key: &[u8], bound: Bound) -> ReadResult<Place> {
+        if self.layout.entries == 0 {
+            return Ok(self.end());
+        }
+        // With repeated keys a block may start in the middle of the equals.
+        let strict = bound == Bound::NotBelow && self.layout.repeated_keys;
+        let start = match &self.layout.index {
+            None => self.start(),
+            Some(index) => self.descend(index, key, strict)?,
+        };
+        match self.layout.stride {
+            Some((stride, lead)) => self.seek_fixed(stride, lead, start.rank, key, bound),
+            None => self.seek_walk(start, key, bound),
+        }
+    }
+
+    /// Binary search in a block of a table of fixed width.
+    fn seek_fixed(
+        &self,
+        stride: u64,
+        lead: u64,
+        start: u64,
+        key: &[u8],
+        bound: Bound,
+    ) -> ReadResult<Place> {
+        let mut low = start.min(self.layout.entries);
+        let mut high = (start + u64::from(self.layout.block_records)).min(self.layout.entries);
+        while low < high {
+            let middle = low + (high - low) / 2;
+            let (found, _) = self.key_at(self.fixed_offset(stride, lead, middle))?;
+            if below(found, key, bound) {
+                low = middle + 1;
+            } else {
+                high = middle;
+            }
+        }
+        Ok(Place { rank: low, offset: self.fixed_offset(stride, lead, low) })
+    }
+
+    /// Walk through a block of records of variable width.
+    fn seek_walk(&self, mut place: Place, key: &[u8], bound: Bound) -> ReadResult<Place> {
+        let most = place.rank.saturating_add(u64::from(self.layout.block_records));
+        while place.rank < self.layout.entries {
+            let (found, parts) = self.key_at(place.offset)?;
+            if !below(found, key, bound) {
+                return Ok(place);
+            }
+            if place.rank > most {
+                return Err(ReadError::corrupt(
+                    "block is longer than allowed",
+                    place.offset as u64,
+                ));
+            }
+            place = Place { rank: place.rank + 1, offset: parts.end() };
+        }
+        if place.offset != self.layout.records.end {
+            return Err(ReadError::corrupt("records after the last entry", place.offset as u64));
+        }
+        Ok(self.end())
+    }
+
+    /// Node `number` of the index, checked.
+    pub(super) fn node(
+        &self,
+        index: &IndexLayout,
+        number: u64,
+        leaf: bool,
+    ) -> ReadResult<Node<'_>> {
+        if number >= index.nodes {
+            return Err(ReadError::corrupt(BAD_NODE, index.span.start as u64));
+        }
+        let start = index.span.start + ((number as usize) << index.node_log2);
+        let range = start..start + (1 << index.node_log2);
+        self.ensure(range.clone())?;
+        let shape = NodeShape { variable: self.layout.stride.is_none() };
+        Node::parse(self.slice(range)?, leaf, shape)
+            .ok_or_else(|| ReadError::corrupt(BAD_NODE, start as u64))
+    }
+
+    /// From the root to the block in which `key` belongs.
+    fn descend(&self, index: &IndexLayout, key: &[u8], strict: bool) -> ReadResult<Place> {
+        let mut number = index.nodes - 1;
+        for level in (0..index.levels).rev() {
+            let leaf = level == 0;
+            let node = self.node(index, number, leaf)?;
+            let bad = || {
+                ReadError::corrupt(BAD_NODE, index.span.start as u64 + (number << index.node_log2))
+            };
+            let first_key = |child| self.first_key(index, &node, child, leaf);
+            let child = node.search(key, strict, first_key)?.ok_or_else(bad)?;
+            if leaf {
+                return self.block_place(&node, child).ok_or_else(bad);
+            }
+            let below = node.first_child().checked_add(child as u64).ok_or_else(bad)?;
+            // Children stand before their parents, so the walk can't go round in circles.
+            if below >= number {
+                return Err(bad());
+            }
+            number = below;
+        }
+        Err(ReadError::corrupt(BAD_NODE, index.span.start as u64))
+    }
+
+    /// The first key under a child, which decides where its separator was cut.
+    fn first_key(
+        &self,
+        index: &IndexLayout,
+        node: &Node<'_>,
+        child: usize,
+        leaf: bool,
+    ) -> ReadResult<&[u8]> {
+        let bad = || ReadError::corrupt(BAD_NODE, index.span.start as u64);
+        let place = if leaf {
+            self.block_place(node, child).ok_or_else(bad)?
+        } else {
+            let number = node.first_child().checked_add(child as u64).ok_or_else(bad)?;
+            // Only the child's header is read, which leaves and inner nodes share.
+            let child = self.node(index, number, false)?;
+            self.place(child.base_rank(), child.base_offset()).ok_or_else(bad)?
+        };
+        Ok(self.key_at(place.offset)?.0)
+    }
+
+    /// The first place of block `child` of a leaf.
+    #[inline]
+    fn block_place(&self, node: &Node<'_>, child: usize) -> Option<Place> {
+        if self.layout.stride.is_some() {
+            let block = node.first_child().checked_add(child as u64)?;
+            return self.place(block.checked_mul(u64::from(self.layout.block_records))?, 0);
+        }
+        let rank = node.base_rank().checked_add(node.rank_of(child))?;
+        self.place(rank, node.base_offset().checked_add(node.offset_of(child))?)
+    }
+
+    /// A place from numbers in the file, if it lies before the last record.
+    #[inline]
+    fn place(&self, rank: u64, offset: u64) -> Option<Place> {
+        if rank >= self.layout.entries {
+            return None;
+        }
+        if let Some((stride, lead)) = self.layout.stride {
+            return Some(Place { rank, offset: self.fixed_offset(stride, lead, rank) });
+        }
+        (offset < self.layout.records.len() as u64)
+            .then(|| Place { rank, offset: self.layout.records.start + offset as usize })
+    }
+
+    /// The place of an entry by its rank, which is below the number of entries.
+    pub(super) fn place_of(&self, rank: u64) -> ReadResult<Place> {
+        if let Some((stride, lead)) = self.layout.stride {
+            return Ok(Place { rank, offset: self.fixed_offset(stride, lead, rank) });
+        }
+        let mut place = self.block_of(rank)?.start;
+        while place.rank < rank {
+            let parts = self.parts_at(place.offset)?;
+            place = Place { rank: place.rank + 1, offset: parts.end() };
+        }
+        Ok(place)
+    }
+
+    /// The block that holds a rank, in a table of variable width.
+    pub(super) fn block_of(&self, rank: u64) -> ReadResult<Block> {
+        let entries = self.layout.entries;
+        let block = match &self.layout.index {
+            None => Block { start: self.start(), end_rank: entries },
+            Some(index) => self.block_in_leaves(index, rank)?,
+        };
+        let records = block.end_rank.saturating_sub(block.start.rank);
+        if records > u64::from(MAX_BLOCK) || !(block.start.rank..block.end_rank).contains(&rank) {
+            return Err(ReadError::corrupt(
+                "block does not hold its ranks",
+                block.start.offset as u64,
+            ));
+        }
+        Ok(block)
+    }
+
+    /// Binary search by rank: over the leaves, then inside one.
+    fn block_in_leaves(&self, index: &IndexLayout, rank: u64) -> ReadResult<Block> {
+        let (mut low, mut high) = (0, index.leaves);
+        while high - low > 1 {
+            let middle = low + (high - low) / 2;
+            if self.node(index, middle, true)?.base_rank() <= rank {
+                low = middle;
+            } else {
+                high = middle;
+            }
+        }
+        let leaf = self.node(index, low, true)?;
+        let base = leaf.base_rank();
+        let (mut child, mut end) = (0, leaf.separators() + 1);
+        while end - child > 1 {
+            let middle = child + (end - child) / 2;
+            if base.saturating_add(leaf.rank_of(middle)) <= rank {
+                child = middle;
+            } else {
+                end = middle;
+            }
+        }
+        let bad =
+            || ReadError::corrupt(BAD_NODE, index.span.start as u64 + (low << index.node_log2));
+        let start = self.block_place(&leaf, child).ok_or_else(bad)?;
+        let end_rank = if child < leaf.separators() {
+            base.saturating_add(leaf.rank_of(child + 1))
+        } else if low + 1 < index.leaves {
+            self.node(index, low + 1, true)?.base_rank()
+        } else {
+            self.layout.entries
+        };
+        Ok(Block { start, end_rank })
+    }
+}
+
+#[inline]
+fn below(found: &[u8], key: &[u8], bound: Bound) -> bool {
+    match bound {
+        Bound::NotBelow => found < key,
+        Bound::Above => found <= key,
+    }
+}

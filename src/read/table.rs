@@ -1,0 +1,374 @@
+//! The table: bytes, layout, page checks, and the queries that need no state.
+
+use super::cursor::Cursor;
+use super::iter::{GetAll, Iter, Keys, Values};
+use super::lookup::Found;
+use super::map::Bytes;
+use super::pages::{Pages, check_unit};
+use super::search::{Bound as Edge, Entry, Place};
+use crate::error::{ReadError, ReadResult};
+use crate::format::layout::{IndexLayout, Layout};
+use crate::format::order::{common_prefix, successor_len};
+use crate::format::record::Parts;
+use crate::format::sums;
+use rayon::prelude::*;
+use std::fmt;
+use std::ops::{Bound, Range, RangeBounds};
+use std::sync::Arc;
+
+/// An open table. Cloning it is cheap and shares everything; it is `Send + Sync` and takes no
+/// lock, makes no system call and allocates nothing in a lookup. What lookups return are slices
+/// of the table's bytes, which live as long as the table or the borrow of it.
+///
+/// Keys are in unsigned bytewise order. Ranks, [`len`](Self::len), [`nth`](Self::nth) and
+/// [`count`](Self::count) count entries; where keys are repeated, [`get`](Self::get) and
+/// [`ceil`](Self::ceil) give the first of the equals, [`floor`](Self::floor) and
+/// [`last`](Self::last) the last.
+///
+/// Every query that touches records can fail with a [`ReadError`] if the table is damaged.
+#[derive(Clone)]
+pub struct Table {
+    pub(super) inner: Arc<Inner>,
+}
+
+pub(crate) struct Inner {
+    pub(super) bytes: Bytes,
+    pub(super) layout: Layout,
+    pub(super) pages: Pages,
+}
+
+impl fmt::Debug for Table {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Table")
+            .field("entries", &self.len())
+            .field("bytes", &self.inner.layout.file_len)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Inner {
+    #[inline]
+    pub(super) fn bytes(&self) -> &[u8] {
+        self.bytes.get()
+    }
+
+    /// Checks the pages under `range` on their first touch.
+    #[inline]
+    pub(super) fn ensure(&self, range: Range<usize>) -> ReadResult<()> {
+        self.pages.ensure(self.bytes(), &self.layout, range)
+    }
+
+    /// The bytes of a proven and checked range.
+    #[inline]
+    pub(super) fn slice(&self, range: Range<usize>) -> ReadResult<&[u8]> {
+        let offset = range.start as u64;
+        self.bytes().get(range).ok_or_else(|| ReadError::corrupt("record beyond the end", offset))
+    }
+
+    /// Key and value of a record, checked.
+    #[inline]
+    pub(super) fn entry(&self, parts: &Parts) -> ReadResult<Entry<'_>> {
+        self.ensure(parts.key..parts.end())?;
+        Ok((self.slice(parts.key())?, self.slice(parts.value())?))
+    }
+}
+
+impl Table {
+    pub(super) fn new(bytes: Bytes, layout: Layout, pages: Pages) -> Self {
+        Self { inner: Arc::new(Inner { bytes, layout, pages }) }
+    }
+
+    /// Number of entries. Costs nothing.
+    pub fn len(&self) -> u64 {
+        self.inner.layout.entries
+    }
+
+    /// Number of distinct keys. Costs nothing.
+    pub fn keys_len(&self) -> u64 {
+        self.inner.layout.keys
+    }
+
+    /// Whether there is no entry.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The value of `key`, the first one where it is repeated. With the hash index this touches
+    /// about two cache lines; without it, the ordered index is searched.
+    ///
+    /// # Errors
+    /// [`ReadError`] if a page that was touched is damaged.
+    #[inline]
+    pub fn get(&self, key: &[u8]) -> Result<Option<&[u8]>, ReadError> {
+        match self.inner.locate(key)? {
+            Some(found) => Ok(Some(self.inner.slice(found.parts.value())?)),
+            None => Ok(None),
+        }
+    }
+
+    /// Whether `key` is in the table. Costs what [`get`](Self::get) costs.
+    ///
+    /// # Errors
+    /// [`ReadError`] if a page that was touched is damaged.
+    #[inline]
+    pub fn contains_key(&self, key: &[u8]) -> Result<bool, ReadError> {
+        Ok(self.inner.locate(key)?.is_some())
+    }
+
+    /// All values of `key`, in the order of their insertion.
+    pub fn get_all(&self, key: &[u8]) -> GetAll<'_> {
+        GetAll::new(&self.inner, key)
+    }
+
+    /// All entries, ascending; can be walked from both ends.
+    pub fn iter(&self) -> Iter<'_> {
+        Iter::between(&self.inner, Ok(self.inner.start()), Ok(self.inner.end()))
+    }
+
+    /// The entries whose keys lie within `bounds`. A start beyond the end yields nothing. Costs
+    /// one search per bound.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("t");
+    /// # let mut builder = graven::Builder::create(&path)?;
+    /// # for key in ["a", "b", "c"] { builder.insert(key.as_bytes(), b"")?; }
+    /// # builder.finish()?;
+    /// # let table = graven::Table::load(&path)?;
+    /// let mut keys = Vec::new();
+    /// for entry in table.range(&b"b"[..]..) {
+    ///     keys.push(entry?.0);
+    /// }
+    /// assert_eq!(keys, [b"b", b"c"]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn range<'k>(&self, bounds: impl RangeBounds<&'k [u8]>) -> Iter<'_> {
+        let (from, to) = self.edges(&bounds);
+        Iter::between(&self.inner, from, to)
+    }
+
+    /// The entries whose keys start with `prefix`.
+    pub fn prefix(&self, prefix: &[u8]) -> Iter<'_> {
+        let from = self.inner.seek(prefix, Edge::NotBelow);
+        let to = match successor_len(prefix) {
+            None => Ok(self.inner.end()),
+            Some(len) => {
+                // The only allocation of a query: a key of up to 64 KiB has to be made.
+                let mut above = prefix[..len].to_vec();
+                above[len - 1] += 1;
+                self.inner.seek(&above, Edge::NotBelow)
+            }
+        };
+        Iter::between(&self.inner, from, to)
+    }
+
+    /// All keys, ascending.
+    pub fn keys(&self) -> Keys<'_> {
+        Keys(self.iter())
+    }
+
+    /// All values, in the order of their keys.
+    pub fn values(&self) -> Values<'_> {
+        Values(self.iter())
+    }
+
+    /// A cursor before the first entry.
+    pub fn cursor(&self) -> Cursor<'_> {
+        Cursor::new(&self.inner)
+    }
+
+    /// The first entry.
+    ///
+    /// # Errors
+    /// [`ReadError`] if a page that was touched is damaged.
+    pub fn first(&self) -> Result<Option<(&[u8], &[u8])>, ReadError> {
+        self.inner.entry_at(self.inner.start())
+    }
+
+    /// The last entry.
+    ///
+    /// # Errors
+    /// [`ReadError`] if a page that was touched is damaged.
+    pub fn last(&self) -> Result<Option<(&[u8], &[u8])>, ReadError> {
+        self.nth_back(self.len())
+    }
+
+    /// The last entry whose key is not greater than `key`.
+    ///
+    /// # Errors
+    /// [`ReadError`] if a page that was touched is damaged.
+    pub fn floor(&self, key: &[u8]) -> Result<Option<(&[u8], &[u8])>, ReadError> {
+        self.nth_back(self.inner.seek(key, Edge::Above)?.rank)
+    }
+
+    /// The first entry whose key is not smaller than `key`.
+    ///
+    /// # Errors
+    /// [`ReadError`] if a page that was touched is damaged.
+    pub fn ceil(&self, key: &[u8]) -> Result<Option<(&[u8], &[u8])>, ReadError> {
+        self.inner.entry_at(self.inner.seek(key, Edge::NotBelow)?)
+    }
+
+    /// The entry with `rank` entries before it.
+    ///
+    /// # Errors
+    /// [`ReadError`] if a page that was touched is damaged.
+    pub fn nth(&self, rank: u64) -> Result<Option<(&[u8], &[u8])>, ReadError> {
+        if rank >= self.len() {
+            return Ok(None);
+        }
+        self.inner.entry_at(self.inner.place_of(rank)?)
+    }
+
+    fn nth_back(&self, end: u64) -> Result<Option<(&[u8], &[u8])>, ReadError> {
+        match end.checked_sub(1) {
+            Some(rank) => self.nth(rank),
+            None => Ok(None),
+        }
+    }
+
+    /// The entry with the longest key that is a prefix of `key` (or `key` itself): routing tables,
+    /// tokenizers. Costs one search per candidate length, usually one to three.
+    ///
+    /// # Errors
+    /// [`ReadError`] if a page that was touched is damaged.
+    pub fn longest_prefix(&self, key: &[u8]) -> Result<Option<(&[u8], &[u8])>, ReadError> {
+        let mut candidate = key;
+        loop {
+            let Some((found, value)) = self.floor(candidate)? else { return Ok(None) };
+            let shared = common_prefix(found, key);
+            if shared == found.len() {
+                // Where the key is repeated, the first of the equals, as `get` gives it.
+                let value = if self.inner.layout.repeated_keys { self.get(found)? } else { None }
+                    .unwrap_or(value);
+                return Ok(Some((found, value)));
+            }
+            // A stored prefix of `key` below `found` shares no more than this with it. It gets
+            // shorter each time, so there are at most as many turns as bytes.
+            candidate = &key[..shared.min(candidate.len().saturating_sub(1))];
+        }
+    }
+
+    /// Number of entries with keys below `key`.
+    ///
+    /// # Errors
+    /// [`ReadError`] if a page that was touched is damaged.
+    pub fn rank(&self, key: &[u8]) -> Result<u64, ReadError> {
+        Ok(self.inner.seek(key, Edge::NotBelow)?.rank)
+    }
+
+    /// Number of entries with keys within `bounds`: two searches, no walk.
+    ///
+    /// # Errors
+    /// [`ReadError`] if a page that was touched is damaged.
+    pub fn count<'k>(&self, bounds: impl RangeBounds<&'k [u8]>) -> Result<u64, ReadError> {
+        let (from, to) = self.edges(&bounds);
+        Ok(to?.rank.saturating_sub(from?.rank))
+    }
+
+    /// The places of both ends of a range.
+    fn edges<'k>(
+        &self,
+        bounds: &impl RangeBounds<&'k [u8]>,
+    ) -> (ReadResult<Place>, ReadResult<Place>) {
+        let inner = &self.inner;
+        let from = match bounds.start_bound() {
+            Bound::Unbounded => Ok(inner.start()),
+            Bound::Included(key) => inner.seek(key, Edge::NotBelow),
+            Bound::Excluded(key) => inner.seek(key, Edge::Above),
+        };
+        let to = match bounds.end_bound() {
+            Bound::Unbounded => Ok(inner.end()),
+            Bound::Included(key) => inner.seek(key, Edge::Above),
+            Bound::Excluded(key) => inner.seek(key, Edge::NotBelow),
+        };
+        (from, to)
+    }
+
+    /// Checks all pages that were not checked, on all threads, without raising SIGBUS.
+    pub(crate) fn check_all_pages(&self) -> ReadResult<()> {
+        let inner = &self.inner;
+        let units = sums::units(inner.layout.sums.start as u64) as usize;
+        // Chunks of 2 MiB: the largest page that the kernel maps at once.
+        const CHUNK: usize = 512;
+        let damaged = (0..units.div_ceil(CHUNK))
+            .into_par_iter()
+            .map(|chunk| self.check_units(chunk * CHUNK..((chunk + 1) * CHUNK).min(units)))
+            .find_first(Result::is_err);
+        match damaged {
+            Some(Err(error)) => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    /// Checks every unit of `units` anew.
+    pub(crate) fn check_units(&self, units: Range<usize>) -> ReadResult<()> {
+        let inner = &self.inner;
+        let start = units.start * sums::UNIT;
+        let end = (units.end * sums::UNIT).min(inner.layout.file_len);
+        inner
+            .bytes
+            .populate(start, end - start)
+            .map_err(|_| ReadError::Faulted { offset: start as u64 })?;
+        for unit in units {
+            check_unit(inner.bytes(), &inner.layout, unit)?;
+            inner.pages.mark(unit);
+        }
+        Ok(())
+    }
+}
+
+/// What the audit needs beside the public queries.
+impl Table {
+    pub(crate) fn layout(&self) -> &Layout {
+        &self.inner.layout
+    }
+
+    pub(crate) fn bytes(&self) -> &[u8] {
+        self.inner.bytes()
+    }
+
+    /// All records in order, by their place.
+    pub(crate) fn records(&self) -> impl Iterator<Item = ReadResult<Found>> {
+        let inner = &*self.inner;
+        let mut place = inner.start();
+        std::iter::from_fn(move || {
+            if place.rank >= inner.layout.entries {
+                return None;
+            }
+            let offset = place.offset;
+            let found = inner.parts_at(offset).map(|parts| Found { offset, parts });
+            place = match &found {
+                Ok(found) => {
+                    Place { rank: place.rank + 1, offset: inner.after(offset, &found.parts) }
+                }
+                Err(_) => inner.end(),
+            };
+            Some(found)
+        })
+    }
+
+    /// Bytes of an index node before the zeros that fill it.
+    pub(crate) fn node_bytes_used(&self, index: &IndexLayout, number: u64) -> ReadResult<usize> {
+        Ok(self.inner.node(index, number, number < index.leaves)?.used())
+    }
+
+    /// Where the first record of `key` starts, by the index that `get` uses.
+    pub(crate) fn first_record(&self, key: &[u8]) -> ReadResult<Option<usize>> {
+        Ok(self.inner.locate(key)?.map(|found| found.offset))
+    }
+
+    /// First rank and end rank of the block that holds `rank`.
+    pub(crate) fn block_bounds(&self, rank: u64) -> ReadResult<(u64, u64)> {
+        let layout = &self.inner.layout;
+        if layout.stride.is_some() {
+            let records = u64::from(layout.block_records);
+            let start = rank / records * records;
+            return Ok((start, (start + records).min(layout.entries)));
+        }
+        let block = self.inner.block_of(rank)?;
+        Ok((block.start.rank, block.end_rank))
+    }
+}

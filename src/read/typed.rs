@@ -1,0 +1,144 @@
+//! A typed view of a table: keys as numbers, values in place.
+
+use super::table::Table;
+use crate::error::{OpenError, ReadError};
+use crate::format::types::{self, TypedKey, value_order, value_tag};
+use std::marker::PhantomData;
+use zerocopy::{FromBytes, Immutable, KnownLayout};
+
+/// A table whose keys and values have types. Opening it checks once that types, sizes and
+/// alignment fit; a lookup returns a reference into the table's bytes, without a copy.
+///
+/// Keys are integers or byte arrays and keep their numeric order; values are zerocopy types. The
+/// types stand in the file: a table of `u64` can't be opened as one of `i64`. Structs are told
+/// apart by size and alignment only.
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let dir = tempfile::tempdir()?;
+/// # let path = dir.path().join("t");
+/// let mut builder = graven::BuildOptions::new().create_typed::<i32, u64>(&path)?;
+/// builder.insert(&-5, &500)?;
+/// builder.insert(&7, &700)?;
+/// builder.finish()?;
+/// let table = graven::TypedTable::<i32, u64>::new(graven::Table::load(&path)?)?;
+/// assert_eq!(table.get(&7)?, Some(&700));
+/// let first = table.iter().next().transpose()?;
+/// assert_eq!(first, Some((-5, &500)));
+/// # Ok(())
+/// # }
+/// ```
+pub struct TypedTable<K, V> {
+    table: Table,
+    types: PhantomData<fn() -> (K, V)>,
+}
+
+impl<K, V> Clone for TypedTable<K, V> {
+    fn clone(&self) -> Self {
+        Self { table: self.table.clone(), types: PhantomData }
+    }
+}
+
+impl<K, V> TypedTable<K, V>
+where
+    K: TypedKey,
+    V: FromBytes + Immutable + KnownLayout + 'static,
+{
+    /// A typed view of an open table.
+    ///
+    /// # Errors
+    /// [`OpenError::TypeMismatch`] for a table of other types, [`OpenError::Misaligned`] where
+    /// values do not lie in memory as `V` needs.
+    pub fn new(table: Table) -> Result<Self, OpenError> {
+        let layout = &table.inner.layout;
+        let mismatch = |part, expected: String, got: String| {
+            Err(OpenError::TypeMismatch { part, expected, got })
+        };
+        if layout.key_type != K::TAG {
+            let (expected, got) = (types::name(layout.key_type), types::name(K::TAG));
+            return mismatch("key", expected.to_owned(), got.to_owned());
+        }
+        if layout.value_type != value_tag::<V>() {
+            let (expected, got) = (types::name(layout.value_type), std::any::type_name::<V>());
+            return mismatch("value", expected.to_owned(), got.to_owned());
+        }
+        if layout.byte_order != types::ORDER_NONE && layout.byte_order != value_order::<V>() {
+            let order = |order| if order == 1 { "little-endian" } else { "big-endian" };
+            let got = order(value_order::<V>());
+            return mismatch("value", order(layout.byte_order).to_owned(), got.to_owned());
+        }
+        if !table.is_empty() {
+            let key_len = layout.record.fixed_key.map(|len| len as usize);
+            if key_len != Some(size_of::<K::Bytes>()) {
+                let expected = format!("{} bytes", key_len.unwrap_or(0));
+                return mismatch("key", expected, format!("{} bytes", size_of::<K::Bytes>()));
+            }
+            let value_len = layout.record.fixed_value.map(|len| len as usize);
+            if value_len != Some(size_of::<V>()) {
+                let expected = format!("{} bytes", value_len.unwrap_or(0));
+                return mismatch("value", expected, format!("{} bytes", size_of::<V>()));
+            }
+        }
+        let needed = align_of::<V>();
+        let in_file = layout.record.align() as usize;
+        if in_file < needed {
+            return Err(OpenError::Misaligned { needed, got: in_file });
+        }
+        let off = table.inner.bytes().as_ptr().addr() % needed;
+        if off != 0 {
+            return Err(OpenError::Misaligned { needed, got: off });
+        }
+        Ok(Self { table, types: PhantomData })
+    }
+
+    /// The value of `key`, in place.
+    ///
+    /// # Errors
+    /// [`ReadError`] if a page that was touched is damaged.
+    #[inline]
+    pub fn get(&self, key: &K) -> Result<Option<&V>, ReadError> {
+        match self.table.get(key.encode().as_ref())? {
+            Some(value) => Self::value(value).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// Whether `key` is in the table.
+    ///
+    /// # Errors
+    /// [`ReadError`] if a page that was touched is damaged.
+    pub fn contains_key(&self, key: &K) -> Result<bool, ReadError> {
+        self.table.contains_key(key.encode().as_ref())
+    }
+
+    /// All entries in the order of their keys; can be walked from both ends.
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = Result<(K, &V), ReadError>> {
+        self.table.iter().map(|entry| entry.and_then(Self::entry))
+    }
+
+    /// The entries with keys from `from` (included) to `to` (excluded).
+    pub fn range(
+        &self,
+        from: &K,
+        to: &K,
+    ) -> impl DoubleEndedIterator<Item = Result<(K, &V), ReadError>> {
+        let (from, to) = (from.encode(), to.encode());
+        self.table.range(from.as_ref()..to.as_ref()).map(|entry| entry.and_then(Self::entry))
+    }
+
+    /// The table beneath, whose keys and values are bytes.
+    pub fn table(&self) -> &Table {
+        &self.table
+    }
+
+    fn entry<'t>((key, value): (&'t [u8], &'t [u8])) -> Result<(K, &'t V), ReadError> {
+        let key = K::decode(key).ok_or_else(|| ReadError::corrupt("key of another length", 0))?;
+        Ok((key, Self::value(value)?))
+    }
+
+    /// Size and alignment were checked when the table was opened.
+    #[inline]
+    fn value(bytes: &[u8]) -> Result<&V, ReadError> {
+        V::ref_from_bytes(bytes).map_err(|_| ReadError::corrupt("value of another layout", 0))
+    }
+}
