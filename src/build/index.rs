@@ -30,12 +30,13 @@ impl IndexBuilder {
     }
 
     /// Builds the upper levels; `None` if there is a single block or none.
-    pub(super) fn finish(self) -> Option<Nodes> {
-        if self.level.children <= 1 {
+    pub(super) fn finish(&mut self) -> Option<Nodes> {
+        let level = std::mem::replace(&mut self.level, Level::new(self.node_log2, false, 0));
+        if level.children <= 1 {
             return None;
         }
         let mut promoted = Vec::new();
-        let mut bytes = self.level.finish(&mut promoted);
+        let mut bytes = level.finish(&mut promoted);
         let leaves = promoted.len() as u64;
         let (mut levels, mut below) = (1, 0);
         while promoted.len() > 1 {

@@ -1,5 +1,6 @@
 //! Entries in, a published table out: sort → encode → index → sink → publish.
 
+mod blocks;
 mod hash;
 mod index;
 mod options;
@@ -47,7 +48,7 @@ pub struct Builder {
 
 enum Input {
     /// Any order: collected and sorted at the end.
-    Any(Sorter, Unpublished),
+    Any(Box<Sorter>, Unpublished),
     /// Promised order: streamed.
     Ascending(Box<Resolver>),
 }
@@ -75,7 +76,7 @@ impl Builder {
         } else {
             let beside = publish::directory(path);
             let directory = options.temp_dir.as_deref().unwrap_or(beside);
-            Input::Any(Sorter::new(options.memory_budget, directory), output)
+            Input::Any(Box::new(Sorter::new(options.memory_budget, directory)), output)
         };
         Ok(Self { input, options, entries: 0, pool })
     }

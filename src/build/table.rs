@@ -4,6 +4,7 @@
 //! they had; the first entry that differs makes the records so far be read back and encoded
 //! again, once for keys and once for values at most.
 
+use super::blocks::Blocks;
 use super::hash::{self, Buckets, Hashed};
 use super::index::{IndexBuilder, Nodes};
 use super::options::HashIndex;
@@ -17,12 +18,9 @@ use crate::format::header::{
     header_checksum, kind,
 };
 use crate::format::meta::{KEY_BINS, StatsBlock, VALUE_BINS, bin};
-use crate::format::order::common_prefix;
 use crate::format::record::{RecordLayout, choose_word};
 use crate::format::sums::{SUM_BYTES, units};
-use crate::format::{
-    BLOCK_BYTES, BLOCK_RECORDS, BLOCK_RECORDS_FIXED, MAX_FILE, NODE_LOG2, SECTION_ALIGN, types,
-};
+use crate::format::{BLOCK_RECORDS, BLOCK_RECORDS_FIXED, MAX_FILE, NODE_LOG2, SECTION_ALIGN};
 use zerocopy::{FromZeros, IntoBytes};
 
 /// Types of a typed table.
@@ -152,16 +150,13 @@ struct Pass {
     /// Stride of a table of fixed width.
     stride: Option<u64>,
     sink: Sink,
-    index: IndexBuilder,
+    blocks: Blocks,
     /// None if no hash index is wanted.
     hashes: Option<Vec<Hashed>>,
     tally: Tally,
     /// The key before.
     previous: Vec<u8>,
     first: Vec<u8>,
-    /// Records and first byte of the open block.
-    block_records: u8,
-    block_start: u64,
 }
 
 /// Counts for header and statistics.
@@ -194,7 +189,7 @@ impl Pass {
             layout,
             stride,
             sink,
-            index: IndexBuilder::new(NODE_LOG2, stride.is_none()),
+            blocks: Blocks::new(IndexBuilder::new(NODE_LOG2, stride.is_none()), stride.is_some()),
             hashes: (hash_index != HashIndex::Never).then(Vec::new),
             tally: Tally {
                 entries: 0,
@@ -208,8 +203,6 @@ impl Pass {
             },
             previous: Vec::new(),
             first: Vec::new(),
-            block_records: 0,
-            block_start: 0,
         })
     }
 
@@ -231,7 +224,7 @@ impl Pass {
             return Err(BuildError::TableTooLarge { bytes: start });
         }
         let repeated = rank > 0 && key == self.previous;
-        self.cut_block(key, rank, offset);
+        self.blocks.record(&self.previous, key, rank, offset);
         if !repeated && let Some(hashes) = &mut self.hashes {
             let reference = if self.stride.is_some() { rank } else { offset };
             hashes.push(Hashed { hash: Hasher::base(key), reference });
@@ -265,22 +258,6 @@ impl Pass {
     #[inline]
     fn pad_stride(&mut self, padding: u64) -> Result<(), BuildError> {
         if padding > 0 { self.sink.write_zeros(padding as usize) } else { Ok(()) }
-    }
-
-    /// Starts a new block where the open one is full.
-    fn cut_block(&mut self, key: &[u8], rank: u64, offset: u64) {
-        let long = self.stride.is_none() && offset - self.block_start >= BLOCK_BYTES;
-        if rank == 0 || self.block_records == self.block_records() || long {
-            let separator = match rank {
-                0 => &[],
-                // The shortest string above the key before and not above this one.
-                _ => &key[..(common_prefix(&self.previous, key) + 1).min(key.len())],
-            };
-            self.index.add(separator, rank, offset);
-            self.block_records = 0;
-            self.block_start = offset;
-        }
-        self.block_records += 1;
     }
 
     /// Reads this pass's records back from `file` and pushes them into `next`.
@@ -323,8 +300,7 @@ impl Pass {
         let records_end = if entries == 0 { HEADER as u64 } else { self.sink.position() };
         sections.add(kind::RECORDS, true, HEADER as u64, records_end - HEADER as u64);
 
-        let index = std::mem::replace(&mut self.index, IndexBuilder::new(NODE_LOG2, true));
-        let nodes = index.finish();
+        let nodes = self.blocks.finish();
         if let Some(nodes) = &nodes {
             self.sink.pad_to(1 << NODE_LOG2)?;
             sections.write(&mut self.sink, kind::INDEX, true, &nodes.bytes)?;
@@ -406,7 +382,6 @@ impl Pass {
         header.key_type = plan.types.key;
         header.value_type = plan.types.value;
         header.byte_order = plan.types.byte_order;
-        debug_assert!(types::BYTES == 0);
         if let Some(nodes) = nodes {
             header.node_log2 = NODE_LOG2;
             header.index_levels = nodes.levels;

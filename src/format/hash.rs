@@ -145,7 +145,7 @@ impl Shape {
     pub(crate) fn first(self, hash: u64) -> u64 {
         let group = multiply(hash, self.groups).1;
         let per_group = u64::from(self.per_group);
-        group * per_group + ((hash & 0xFFFF_FFFF) * per_group >> 32)
+        group * per_group + (((hash & 0xFFFF_FFFF) * per_group) >> 32)
     }
 
     #[inline]
@@ -153,8 +153,8 @@ impl Shape {
         let group = multiply(hash, self.groups).1;
         let per_group = u64::from(self.per_group);
         let start = group * per_group;
-        let first = (hash & 0xFFFF_FFFF) * per_group >> 32;
-        let step = 1 + (((hash >> 8) & 0x3FFF) * (per_group - 1) >> 14);
+        let first = ((hash & 0xFFFF_FFFF) * per_group) >> 32;
+        let step = 1 + ((((hash >> 8) & 0x3FFF) * (per_group - 1)) >> 14);
         let second = first + step;
         let second = if second >= per_group { second - per_group } else { second };
         Place {
@@ -170,7 +170,7 @@ impl Shape {
 /// The tag of a hash, 1 to 255.
 #[inline]
 pub(crate) fn tag(hash: u64) -> u8 {
-    (1 + ((hash & 0xFF) * 255 >> 8)) as u8
+    (1 + (((hash & 0xFF) * 255) >> 8)) as u8
 }
 
 /// The overflow bit of a hash, 0 to 31.

@@ -33,7 +33,9 @@ pub(crate) const SECTION_ALIGN: u64 = 64;
 /// Most records in a block of any table, so that a block's places fit a small array.
 pub(crate) const MAX_BLOCK: u8 = 64;
 /// Most records in a block, as the writer cuts them.
-pub(crate) const BLOCK_RECORDS: u8 = 24;
+pub(crate) const BLOCK_RECORDS: u8 = 32;
+/// Fewest records in a block, but for the last and for large records.
+pub(crate) const BLOCK_RECORDS_LEAST: u8 = 12;
 /// Most records in a block of a fixed-width table.
 pub(crate) const BLOCK_RECORDS_FIXED: u8 = 16;
 /// A block of variable records ends once it has this many bytes.

@@ -3,8 +3,6 @@
 
 use std::any::TypeId;
 
-/// Plain bytes, no type.
-pub(crate) const BYTES: u8 = 0;
 /// A byte array `[u8; N]`, as a key.
 pub(crate) const ARRAY: u8 = 13;
 /// Another zerocopy type, known by size and alignment only.

@@ -1,0 +1,85 @@
+//! Where blocks of variable records begin. Of the records that could begin the next block, the
+//! one with the shortest separator does: short separators make small index nodes (the split
+//! interval of prefix B-trees, Bayer and Unterauer 1977).
+
+use super::index::{IndexBuilder, Nodes};
+use crate::format::order::common_prefix;
+use crate::format::{BLOCK_BYTES, BLOCK_RECORDS, BLOCK_RECORDS_FIXED, BLOCK_RECORDS_LEAST};
+
+/// A record that may begin a block.
+struct Candidate {
+    rank: u64,
+    offset: u64,
+    /// The shortest string above the key before and not above this record's.
+    separator: Vec<u8>,
+}
+
+/// Cuts ascending records into blocks and hands the blocks on to the index.
+pub(super) struct Blocks {
+    index: IndexBuilder,
+    fixed: bool,
+    /// First rank and offset of the open block.
+    start: (u64, u64),
+    /// Every record since, from the earliest that may begin a block.
+    candidates: std::collections::VecDeque<Candidate>,
+    /// Separators of past candidates, to be used again.
+    spare: Vec<Vec<u8>>,
+}
+
+impl Blocks {
+    /// `fixed`: records of one width, whose blocks hold one number of records.
+    pub(super) fn new(index: IndexBuilder, fixed: bool) -> Self {
+        Self { index, fixed, start: (0, 0), candidates: Default::default(), spare: Vec::new() }
+    }
+
+    /// Takes the next record.
+    #[inline]
+    pub(super) fn record(&mut self, previous: &[u8], key: &[u8], rank: u64, offset: u64) {
+        if rank == 0 {
+            self.index.add(&[], 0, offset);
+            self.start = (0, offset);
+            return;
+        }
+        let records = rank - self.start.0;
+        if self.fixed {
+            if records == u64::from(BLOCK_RECORDS_FIXED) {
+                self.index.add(separator(previous, key), rank, offset);
+                self.start = (rank, offset);
+            }
+            return;
+        }
+        let full = records >= u64::from(BLOCK_RECORDS) || offset - self.start.1 >= BLOCK_BYTES;
+        if full && self.candidates.is_empty() || records >= u64::from(BLOCK_RECORDS_LEAST) {
+            let mut bytes = self.spare.pop().unwrap_or_default();
+            bytes.clear();
+            bytes.extend_from_slice(separator(previous, key));
+            self.candidates.push_back(Candidate { rank, offset, separator: bytes });
+        }
+        if full {
+            self.cut();
+        }
+    }
+
+    /// The index over all blocks; `None` if there is a single one or none.
+    pub(super) fn finish(&mut self) -> Option<Nodes> {
+        self.index.finish()
+    }
+
+    /// Begins a block at the candidate with the shortest separator, the latest of equals.
+    fn cut(&mut self) {
+        let lengths = self.candidates.iter().map(|candidate| candidate.separator.len());
+        let best = lengths.enumerate().min_by_key(|&(i, len)| (len, usize::MAX - i));
+        let Some((best, _)) = best else { return };
+        let chosen = &self.candidates[best];
+        self.index.add(&chosen.separator, chosen.rank, chosen.offset);
+        self.start = (chosen.rank, chosen.offset);
+        let least = self.start.0 + u64::from(BLOCK_RECORDS_LEAST);
+        while self.candidates.front().is_some_and(|candidate| candidate.rank < least) {
+            self.spare.extend(self.candidates.pop_front().map(|candidate| candidate.separator));
+        }
+    }
+}
+
+fn separator<'k>(previous: &[u8], key: &'k [u8]) -> &'k [u8] {
+    &key[..(common_prefix(previous, key) + 1).min(key.len())]
+}
