@@ -3,6 +3,7 @@
 use crate::error::{ReadError, ReadResult};
 use crate::format::header::{Header, kind};
 use crate::format::layout::Layout;
+use crate::format::line::{LINE, LINE_TAGS, MAX_LINE_KEYS, NO_TAG, base_rank, tag};
 use crate::format::meta::{KEY_BINS, VALUE_BINS, bin};
 use crate::format::node::NodeHeader;
 use crate::format::sums;
@@ -43,6 +44,7 @@ impl Table {
         self.check_build_id()?;
         let keys = Records::audit(self)?;
         self.check_nodes()?;
+        self.check_lines()?;
         self.check_blocks()?;
         self.check_hash_index()?;
         self.metadata()?;
@@ -99,6 +101,41 @@ impl Table {
             self.zeros(start + used, start + (1 << index.node_log2))?;
         }
         Ok(())
+    }
+
+    /// Every line has the rank and the tags of its keys.
+    fn check_lines(&self) -> ReadResult<()> {
+        let Some(index) = self.layout().lines else { return Ok(()) };
+        let bytes = &self.bytes()[index.span.start..index.span.end];
+        let (lines, _) = bytes.as_chunks::<LINE>();
+        let bad = |line: usize| {
+            ReadError::corrupt("line has wrong tags", (index.span.start + line * LINE) as u64)
+        };
+        let mut expected = [NO_TAG; LINE_TAGS];
+        let mut records = self.records().peekable();
+        let mut rank = 0;
+        for (number, line) in lines.iter().enumerate() {
+            let first = rank;
+            expected.fill(NO_TAG);
+            loop {
+                let Some(Ok(found)) = records.peek() else { break };
+                let place = index.scale.place(&self.bytes()[found.parts.key()]);
+                let place = place.ok_or_else(|| bad(number))?;
+                if place.line != number as u64 {
+                    break;
+                }
+                if let Some(tag) = expected.get_mut((rank - first) as usize) {
+                    *tag = place.tag;
+                }
+                rank += 1;
+                records.next();
+            }
+            let tags = (0..LINE_TAGS).all(|i| tag(line, i) == expected[i]);
+            if base_rank(line) != first || !tags || rank - first > MAX_LINE_KEYS {
+                return Err(bad(number));
+            }
+        }
+        if rank == self.len() { Ok(()) } else { Err(bad(lines.len())) }
     }
 
     /// The ordered index leads to both ends of every block.

@@ -3,6 +3,7 @@
 mod blocks;
 mod hash;
 mod index;
+mod line;
 mod options;
 mod publish;
 mod sink;

@@ -7,6 +7,7 @@
 use super::blocks::Blocks;
 use super::hash::{self, Buckets, Hashed};
 use super::index::{IndexBuilder, Nodes};
+use super::line::{self, Lines};
 use super::options::HashIndex;
 use super::publish::Unpublished;
 use super::sink::{Body, CHUNK, Sink, read_exact_at};
@@ -18,6 +19,7 @@ use crate::format::header::{
     header_checksum, kind,
 };
 use crate::format::meta::{KEY_BINS, StatsBlock, VALUE_BINS, bin};
+use crate::format::order::head;
 use crate::format::record::{RecordLayout, choose_word};
 use crate::format::sums::{SUM_BYTES, units};
 use crate::format::{BLOCK_RECORDS, BLOCK_RECORDS_FIXED, MAX_FILE, NODE_LOG2, SECTION_ALIGN};
@@ -153,6 +155,8 @@ struct Pass {
     blocks: Blocks,
     /// None if no hash index is wanted.
     hashes: Option<Vec<Hashed>>,
+    /// Heads of the keys, where a line index is possible.
+    heads: Option<Vec<u64>>,
     tally: Tally,
     /// The key before.
     previous: Vec<u8>,
@@ -191,6 +195,7 @@ impl Pass {
             sink,
             blocks: Blocks::new(IndexBuilder::new(NODE_LOG2, stride.is_none()), stride.is_some()),
             hashes: (hash_index != HashIndex::Never).then(Vec::new),
+            heads: (hash_index == HashIndex::Auto && stride.is_some()).then(Vec::new),
             tally: Tally {
                 entries: 0,
                 keys: 0,
@@ -228,6 +233,11 @@ impl Pass {
         if !repeated && let Some(hashes) = &mut self.hashes {
             let reference = if self.stride.is_some() { rank } else { offset };
             hashes.push(Hashed { hash: Hasher::base(key), reference });
+        }
+        if repeated {
+            self.heads = None;
+        } else if let Some(heads) = &mut self.heads {
+            heads.push(head(key));
         }
         match self.stride {
             Some(stride) => {
@@ -300,7 +310,15 @@ impl Pass {
         let records_end = if entries == 0 { HEADER as u64 } else { self.sink.position() };
         sections.add(kind::RECORDS, true, HEADER as u64, records_end - HEADER as u64);
 
-        let nodes = self.blocks.finish();
+        let mut nodes = self.blocks.finish();
+        // One block is walked faster than any index is read.
+        let heads = self.heads.take().filter(|_| nodes.is_some());
+        let lines = heads.and_then(|heads| line::build(&heads));
+        if let Some(lines) = &lines {
+            nodes = None;
+            self.sink.pad_to(SECTION_ALIGN)?;
+            sections.write(&mut self.sink, kind::LINES, true, &lines.bytes)?;
+        }
         if let Some(nodes) = &nodes {
             self.sink.pad_to(1 << NODE_LOG2)?;
             sections.write(&mut self.sink, kind::INDEX, true, &nodes.bytes)?;
@@ -339,6 +357,10 @@ impl Pass {
         }
 
         let mut header = self.header(plan, nodes.as_ref(), buckets.as_ref());
+        if let Some(Lines { scale, .. }) = lines {
+            header.line_base = scale.base.into();
+            header.line_scale = scale.scale.into();
+        }
         header.file_len = file_bytes.into();
         header.section_count = sections.count.into();
         header.sections = sections.table;

@@ -8,7 +8,7 @@ use zerocopy::{FromBytes, FromZeros, Immutable, IntoBytes, KnownLayout, Unaligne
 /// Section slots in a version-1 header.
 pub(crate) const SECTIONS: usize = 8;
 /// Bytes of a version-1 header with its section table.
-pub(crate) const HEADER: usize = 384;
+pub(crate) const HEADER: usize = 448;
 /// Largest header that a later minor version may write.
 pub(crate) const MAX_HEADER: u32 = 4096;
 /// Bytes of the footer.
@@ -89,8 +89,12 @@ pub(crate) struct Header {
     pub(crate) checksum: U32,
     /// Used entries of the section table.
     pub(crate) section_count: U32,
+    /// Line index: head of the smallest key.
+    pub(crate) line_base: U64,
+    /// Line index: lines per unit of head, times 2^64.
+    pub(crate) line_scale: U64,
     /// Zero.
-    pub(crate) reserved_2: [u8; 8],
+    pub(crate) reserved_2: [u8; 56],
     /// The section table, in file order.
     pub(crate) sections: [Section; SECTIONS],
 }
@@ -134,7 +138,7 @@ const _: () = assert!(offset_of!(Header, file_len) == 16);
 const _: () = assert!(offset_of!(Header, order) == 68);
 const _: () = assert!(offset_of!(Header, hash_groups) == 96);
 const _: () = assert!(offset_of!(Header, checksum) == 112);
-const _: () = assert!(offset_of!(Header, sections) == 128);
+const _: () = assert!(offset_of!(Header, sections) == 192);
 const _: () = assert!(offset_of!(Footer, checksum) == 28);
 
 /// Bytes of the footer under its own checksum.
@@ -150,6 +154,8 @@ pub(crate) mod kind {
     pub(crate) const HASH: u32 = 3;
     /// Statistics.
     pub(crate) const STATS: u32 = 4;
+    /// The lines of the line index.
+    pub(crate) const LINES: u32 = 7;
     /// User key/values.
     pub(crate) const METADATA: u32 = 5;
     /// Page sums.

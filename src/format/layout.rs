@@ -5,6 +5,7 @@ use super::header::{
     FLAG_FIXED_KEY, FLAG_FIXED_VALUE, FLAG_REPEATED_KEYS, FOOTER, Footer, HEADER, Header,
     KNOWN_FLAGS, MAX_HEADER, SECTIONS, header_checksum, kind,
 };
+use super::line::{LINE, LineScale};
 use super::record::RecordLayout;
 use super::sums::{SUM_BYTES, UNIT_LOG2, units};
 use super::{MAGIC, MAJOR, MAX_BLOCK, MAX_FILE, MAX_KEY, MAX_LEVELS, SECTION_ALIGN};
@@ -46,6 +47,14 @@ pub(crate) struct HashLayout {
     pub(crate) attempt: u32,
 }
 
+/// The line index.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct LineLayout {
+    pub(crate) span: Span,
+    pub(crate) scale: LineScale,
+    pub(crate) lines: u64,
+}
+
 /// All that a header says, proven to be consistent with itself and with the file's length.
 #[derive(Clone, Debug)]
 pub(crate) struct Layout {
@@ -62,6 +71,7 @@ pub(crate) struct Layout {
     pub(crate) records: Span,
     pub(crate) index: Option<IndexLayout>,
     pub(crate) hash: Option<HashLayout>,
+    pub(crate) lines: Option<LineLayout>,
     pub(crate) stats: Span,
     pub(crate) metadata: Option<Span>,
     pub(crate) sums: Span,
@@ -157,7 +167,7 @@ impl Layout {
         let block_records = header.block_records;
         ensure!((1..=MAX_BLOCK).contains(&block_records), block_records, block_records);
         ensure!(header.reserved_1 == [0; 7], reserved_1, header.reserved_1[0]);
-        ensure!(header.reserved_2 == [0; 8], reserved_2, header.reserved_2[0]);
+        ensure!(header.reserved_2 == [0; 56], reserved_2, header.reserved_2[0]);
 
         let record = Self::record_layout(header)?;
         let stride = record.stride();
@@ -179,6 +189,7 @@ impl Layout {
             records: Span::default(),
             index: None,
             hash: None,
+            lines: None,
             stats: Span::default(),
             metadata: None,
             sums: Span::default(),
@@ -191,6 +202,7 @@ impl Layout {
         };
         layout.prove_sections(header)?;
         layout.prove_records(header)?;
+        layout.prove_lines(header)?;
         layout.prove_index(header)?;
         layout.prove_hash(header)?;
         Ok(layout)
@@ -242,7 +254,7 @@ impl Layout {
             self.sections[i] = (id, span);
             match id {
                 kind::RECORDS => self.records = span,
-                kind::INDEX | kind::HASH => {}
+                kind::INDEX | kind::HASH | kind::LINES => {}
                 kind::STATS => self.stats = span,
                 kind::METADATA => self.metadata = Some(span),
                 kind::SUMS => self.sums = span,
@@ -285,6 +297,23 @@ impl Layout {
         Ok(())
     }
 
+    /// The line index takes the place of the tree, in tables of fixed width without repeated keys.
+    fn prove_lines(&mut self, header: &Header) -> Result<(), OpenError> {
+        let (base, scale) = (header.line_base.get(), header.line_scale.get());
+        let Some(span) = self.section(kind::LINES) else {
+            ensure!(base == 0 && scale == 0, line_scale, scale);
+            return Ok(());
+        };
+        let lines = (span.len() / LINE) as u64;
+        let whole = lines >= 1 && span.len() % LINE == 0;
+        ensure!(whole, sections, span.len() as u64);
+        let suits = self.stride.is_some() && !self.repeated_keys && header.index_levels == 0;
+        let counted = self.entries >= 1 && self.entries <= u64::from(u32::MAX);
+        ensure!(suits && counted, line_scale, scale);
+        self.lines = Some(LineLayout { span, scale: LineScale { base, scale }, lines });
+        Ok(())
+    }
+
     fn prove_index(&mut self, header: &Header) -> Result<(), OpenError> {
         let span = self.section(kind::INDEX);
         let levels = header.index_levels;
@@ -292,7 +321,8 @@ impl Layout {
         ensure!(levels <= MAX_LEVELS && (levels > 0) == span.is_some(), index_levels, levels);
         let Some(span) = span else {
             ensure!(leaves == 0 && header.node_log2 == 0, index_leaves, leaves);
-            ensure!(self.entries <= u64::from(self.block_records), index_levels, levels);
+            let one_block = self.entries <= u64::from(self.block_records);
+            ensure!(one_block || self.lines.is_some(), index_levels, levels);
             return Ok(());
         };
         let node_log2 = header.node_log2;

@@ -5,6 +5,7 @@
 pub(crate) mod hash;
 pub(crate) mod header;
 pub(crate) mod layout;
+pub(crate) mod line;
 pub(crate) mod meta;
 pub(crate) mod node;
 pub(crate) mod order;

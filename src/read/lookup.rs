@@ -19,13 +19,13 @@ pub(crate) struct Found {
 }
 
 /// How a lookup treats pages that were not checked yet.
-trait Touch {
+pub(super) trait Touch {
     fn touch(&mut self, inner: &Inner, range: Range<usize>) -> ReadResult<()>;
 }
 
 /// Notes whether all touched pages were checked before. No branch between dependent loads: the
 /// caller asks once, at the end.
-struct Speculative(bool);
+pub(super) struct Speculative(pub(super) bool);
 
 impl Touch for Speculative {
     #[inline]
@@ -36,7 +36,7 @@ impl Touch for Speculative {
 }
 
 /// Checks pages before they are read.
-struct Careful;
+pub(super) struct Careful;
 
 impl Touch for Careful {
     fn touch(&mut self, inner: &Inner, range: Range<usize>) -> ReadResult<()> {
@@ -48,9 +48,12 @@ impl Inner {
     /// Finds the first record of `key`, its pages checked.
     #[inline]
     pub(super) fn locate(&self, key: &[u8]) -> ReadResult<Option<Found>> {
-        match &self.layout.hash {
-            Some(hash) => self.locate_hashed(hash, hash.hasher.hash(key), key),
-            None => self.locate_ordered(key),
+        if let Some(hash) = &self.layout.hash {
+            return self.locate_hashed(hash, hash.hasher.hash(key), key);
+        }
+        match (&self.layout.lines, self.layout.stride) {
+            (Some(index), Some(stride)) => self.locate_lined(index, stride, key),
+            _ => self.locate_ordered(key),
         }
     }
 

@@ -1,10 +1,12 @@
 //! `get_many`: the memory latency of many lookups overlaps.
 
-use super::simd::{matches, prefetch};
+use super::lookup::Found;
+use super::simd::{matches, prefetch, tags_below};
 use super::table::{Inner, Table};
 use crate::error::ReadError;
 use crate::format::hash::{BUCKET, tag};
-use crate::format::layout::HashLayout;
+use crate::format::layout::{HashLayout, LineLayout};
+use crate::format::line::{LINE, base_rank};
 
 /// Lookups in flight: enough to cover a memory latency, few enough for the cache.
 const BATCH: usize = 32;
@@ -36,12 +38,37 @@ impl Table {
         keys: &[K],
         out: &mut Vec<Option<&'t [u8]>>,
     ) -> Result<(), ReadError> {
-        let Some(index) = &self.inner.layout.hash else {
-            for key in keys {
-                out.push(self.get(key.as_ref())?);
+        let layout = &self.inner.layout;
+        match (&layout.hash, &layout.lines, layout.stride) {
+            (Some(index), _, _) => self.get_hashed(index, keys, out),
+            (None, Some(index), Some(stride)) => {
+                for key in keys {
+                    self.inner.prefetch_line(index, key.as_ref());
+                }
+                for key in keys {
+                    self.inner.prefetch_lined(index, stride, key.as_ref());
+                }
+                for key in keys {
+                    let found = self.inner.locate_lined(index, stride, key.as_ref())?;
+                    out.push(self.answer(found)?);
+                }
+                Ok(())
             }
-            return Ok(());
-        };
+            _ => {
+                for key in keys {
+                    out.push(self.get(key.as_ref())?);
+                }
+                Ok(())
+            }
+        }
+    }
+
+    fn get_hashed<'t, K: AsRef<[u8]>>(
+        &'t self,
+        index: &HashLayout,
+        keys: &[K],
+        out: &mut Vec<Option<&'t [u8]>>,
+    ) -> Result<(), ReadError> {
         let mut hashes = [0u64; BATCH];
         for (hash, key) in hashes.iter_mut().zip(keys) {
             *hash = index.hasher.hash(key.as_ref());
@@ -49,24 +76,26 @@ impl Table {
             prefetch(self.inner.bytes(), index.span.start + bucket as usize * BUCKET);
         }
         for &hash in &hashes[..keys.len()] {
-            self.inner.prefetch_record(index, hash);
+            self.inner.prefetch_hashed(index, hash);
         }
         for (&hash, key) in hashes.iter().zip(keys) {
             let found = self.inner.locate_hashed(index, hash, key.as_ref())?;
-            out.push(match found {
-                Some(found) => Some(self.inner.slice(found.parts.value())?),
-                None => None,
-            });
+            out.push(self.answer(found)?);
         }
         Ok(())
     }
+
+    #[inline]
+    fn answer(&self, found: Option<Found>) -> Result<Option<&[u8]>, ReadError> {
+        found.map(|found| self.inner.slice(found.parts.value())).transpose()
+    }
 }
 
+/// Guesses: the lookups proper check everything.
 impl Inner {
-    /// Prefetches the record that the first equal tag of the first bucket refers to. A guess: the
-    /// lookup proper checks everything.
+    /// Prefetches the record that the first equal tag of the first bucket refers to.
     #[inline]
-    fn prefetch_record(&self, index: &HashLayout, hash: u64) {
+    fn prefetch_hashed(&self, index: &HashLayout, hash: u64) {
         let start = index.span.start + index.shape.first(hash) as usize * BUCKET;
         let Some(bucket) = self.bytes().get(start..).and_then(|bytes| bytes.first_chunk()) else {
             return;
@@ -81,5 +110,25 @@ impl Inner {
             None => reference,
         };
         prefetch(self.bytes(), self.layout.records.start.wrapping_add(offset as usize));
+    }
+
+    #[inline]
+    fn prefetch_line(&self, index: &LineLayout, key: &[u8]) {
+        let line = index.scale.place(key).map_or(0, |place| place.line.min(index.lines));
+        prefetch(self.bytes(), index.span.start + line as usize * LINE);
+    }
+
+    /// Prefetches the record at which the line's tags point.
+    #[inline]
+    fn prefetch_lined(&self, index: &LineLayout, (stride, lead): (u64, u64), key: &[u8]) {
+        let Some(place) = index.scale.place(key).filter(|place| place.line < index.lines) else {
+            return;
+        };
+        let start = index.span.start + place.line as usize * LINE;
+        let Some(line) = self.bytes().get(start..).and_then(|bytes| bytes.first_chunk()) else {
+            return;
+        };
+        let rank = base_rank(line) + tags_below(line, place.tag) as u64;
+        prefetch(self.bytes(), self.fixed_offset(stride, lead, rank.min(self.layout.entries)));
     }
 }

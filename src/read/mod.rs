@@ -3,6 +3,7 @@
 
 mod cursor;
 mod iter;
+mod line;
 mod lookup;
 mod many;
 mod map;

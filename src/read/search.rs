@@ -84,7 +84,7 @@ impl Inner {
     }
 
     #[inline]
-    fn key_at(&self, offset: usize) -> ReadResult<(&[u8], Parts)> {
+    pub(super) fn key_at(&self, offset: usize) -> ReadResult<(&[u8], Parts)> {
         let parts = self.parts_at(offset)?;
         Ok((self.slice(parts.key())?, parts))
     }
@@ -113,6 +113,9 @@ impl Inner {
         }
         // With repeated keys a block may start in the middle of the equals.
         let strict = bound == Bound::NotBelow && self.layout.repeated_keys;
+        if let Some(index) = &self.layout.lines {
+            return self.seek_lines(index, key, bound);
+        }
         let start = match &self.layout.index {
             None => self.start(),
             Some(index) => self.descend(index, key, strict)?,
@@ -132,8 +135,22 @@ impl Inner {
         key: &[u8],
         bound: Bound,
     ) -> ReadResult<Place> {
-        let mut low = start.min(self.layout.entries);
-        let mut high = (start + u64::from(self.layout.block_records)).min(self.layout.entries);
+        let end = start + u64::from(self.layout.block_records);
+        self.bisect(stride, lead, start..end, key, bound)
+    }
+
+    /// Binary search among records of fixed width; a range that reaches beyond the last entry is
+    /// cut.
+    pub(super) fn bisect(
+        &self,
+        stride: u64,
+        lead: u64,
+        ranks: std::ops::Range<u64>,
+        key: &[u8],
+        bound: Bound,
+    ) -> ReadResult<Place> {
+        let mut low = ranks.start.min(self.layout.entries);
+        let mut high = ranks.end.min(self.layout.entries);
         while low < high {
             let middle = low + (high - low) / 2;
             let (found, _) = self.key_at(self.fixed_offset(stride, lead, middle))?;
@@ -321,7 +338,7 @@ impl Inner {
 }
 
 #[inline]
-fn below(found: &[u8], key: &[u8], bound: Bound) -> bool {
+pub(super) fn below(found: &[u8], key: &[u8], bound: Bound) -> bool {
     match bound {
         Bound::NotBelow => found < key,
         Bound::Above => found <= key,

@@ -3,6 +3,9 @@
 #![expect(unsafe_code, reason = "prefetch instructions take a pointer")]
 
 use crate::format::hash::BUCKET;
+use crate::format::line::LINE;
+#[cfg(any(test, not(target_arch = "x86_64")))]
+use crate::format::line::LINE_TAGS;
 
 /// A bit per slot, bit i for tag i, where the tag equals `tag`; `slots` is at most 12.
 #[inline]
@@ -40,6 +43,46 @@ fn matches_portable(bucket: &[u8; BUCKET], tag: u8, slots: usize) -> u32 {
     tags.fold(0, |mask, (slot, &other)| mask | u32::from(other == tag) << slot)
 }
 
+/// How many of a line's tags are below `tag`. They ascend, so that is where `tag` belongs.
+#[inline]
+pub(super) fn tags_below(line: &[u8; LINE], tag: u16) -> usize {
+    #[cfg(target_arch = "x86_64")]
+    {
+        tags_below_sse2(line, tag)
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    {
+        tags_below_portable(line, tag)
+    }
+}
+
+/// Unsigned comparison by way of the signed one: both sides are moved by half the range.
+#[cfg(target_arch = "x86_64")]
+#[inline]
+fn tags_below_sse2(line: &[u8; LINE], tag: u16) -> usize {
+    use std::arch::x86_64::{
+        __m128i, _mm_cmpgt_epi16, _mm_movemask_epi8, _mm_packs_epi16, _mm_xor_si128,
+    };
+    const HALF: u16 = 0x8000;
+    let half: __m128i = zerocopy::transmute!([HALF; 8]);
+    let wanted: __m128i = zerocopy::transmute!([tag ^ HALF; 8]);
+    let quarters: [__m128i; 4] = zerocopy::transmute!(*line);
+    // SAFETY: SSE2 is part of the baseline of x86-64.
+    let below = quarters.map(|tags| unsafe { _mm_cmpgt_epi16(wanted, _mm_xor_si128(tags, half)) });
+    // SAFETY: as above.
+    let low = unsafe { _mm_movemask_epi8(_mm_packs_epi16(below[0], below[1])) } as u32;
+    // SAFETY: as above.
+    let high = unsafe { _mm_movemask_epi8(_mm_packs_epi16(below[2], below[3])) } as u32;
+    // The first two lanes hold the line's rank.
+    ((low | high << 16) >> 2).trailing_ones() as usize
+}
+
+/// The same, tag by tag.
+#[cfg(any(test, not(target_arch = "x86_64")))]
+fn tags_below_portable(line: &[u8; LINE], tag: u16) -> usize {
+    (0..LINE_TAGS).take_while(|&i| crate::format::line::tag(line, i) < tag).count()
+}
+
 /// Asks for the cache line that holds `bytes[at]`; beyond the end nothing happens.
 #[inline]
 pub(super) fn prefetch(bytes: &[u8], at: usize) {
@@ -57,6 +100,29 @@ pub(super) fn prefetch(bytes: &[u8], at: usize) {
 #[cfg(all(test, target_arch = "x86_64"))]
 mod tests {
     use super::*;
+
+    #[test]
+    fn both_forms_of_tags_below_agree() {
+        for seed in 0..2000u32 {
+            let mut line = [0xFF; LINE];
+            let count = (seed % 31) as usize;
+            let mut tags: Vec<u16> = (0..count as u32)
+                .map(|i| (seed.wrapping_mul(0x9E37_79B1).rotate_left(i) >> 16) as u16)
+                .collect();
+            tags.sort_unstable();
+            line[..4].copy_from_slice(&seed.to_le_bytes());
+            for (i, tag) in tags.iter().enumerate() {
+                line[4 + 2 * i..6 + 2 * i].copy_from_slice(&tag.to_le_bytes());
+            }
+            let mut probes = vec![0, 1, 0x7FFF, 0x8000, 0xFFFE, 0xFFFF];
+            probes.extend(tags.iter().flat_map(|&t| [t.saturating_sub(1), t, t.saturating_add(1)]));
+            for tag in probes {
+                assert_eq!(tags_below_sse2(&line, tag), tags_below_portable(&line, tag));
+                let right = tags.iter().filter(|&&other| other < tag).count();
+                assert_eq!(tags_below_sse2(&line, tag), right);
+            }
+        }
+    }
 
     #[test]
     fn both_forms_agree() {

@@ -187,6 +187,7 @@ fn section_name(id: u32) -> &'static str {
         kind::INDEX => "ordered index",
         kind::HASH => "hash index",
         kind::STATS => "statistics",
+        kind::LINES => "line index",
         kind::METADATA => "metadata",
         kind::SUMS => "page sums",
         _ => "unknown",
