@@ -1,6 +1,9 @@
 //! Comparing a bucket's tags at once, and prefetching. The portable form gives the same answers.
 
-#![expect(unsafe_code, reason = "prefetch instructions take a pointer")]
+#![expect(
+    unsafe_code,
+    reason = "calls target-feature functions; prefetch instructions take a pointer"
+)]
 
 use crate::format::hash::BUCKET;
 use crate::format::line::LINE;
@@ -12,7 +15,8 @@ use crate::format::line::LINE_TAGS;
 pub(super) fn matches(bucket: &[u8; BUCKET], tag: u8, slots: usize) -> u32 {
     #[cfg(target_arch = "x86_64")]
     {
-        matches_sse2(bucket, tag, slots)
+        // SAFETY: SSE2 is part of every x86-64.
+        unsafe { matches_sse2(bucket, tag, slots) }
     }
     #[cfg(not(target_arch = "x86_64"))]
     {
@@ -20,8 +24,8 @@ pub(super) fn matches(bucket: &[u8; BUCKET], tag: u8, slots: usize) -> u32 {
     }
 }
 
-/// SSE2 is part of every x86-64.
 #[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "sse2")]
 #[inline]
 fn matches_sse2(bucket: &[u8; BUCKET], tag: u8, slots: usize) -> u32 {
     use std::arch::x86_64::{__m128i, _mm_cmpeq_epi8, _mm_movemask_epi8};
@@ -29,10 +33,7 @@ fn matches_sse2(bucket: &[u8; BUCKET], tag: u8, slots: usize) -> u32 {
     sixteen.copy_from_slice(&bucket[..16]);
     let tags: __m128i = zerocopy::transmute!(sixteen);
     let wanted: __m128i = zerocopy::transmute!([tag; 16]);
-    // SAFETY: SSE2 is part of the baseline of x86-64.
-    let equal = unsafe { _mm_cmpeq_epi8(tags, wanted) };
-    // SAFETY: as above.
-    let mask = unsafe { _mm_movemask_epi8(equal) };
+    let mask = _mm_movemask_epi8(_mm_cmpeq_epi8(tags, wanted));
     mask as u32 & ((1 << slots) - 1)
 }
 
@@ -48,7 +49,8 @@ fn matches_portable(bucket: &[u8; BUCKET], tag: u8, slots: usize) -> u32 {
 pub(super) fn tags_below(line: &[u8; LINE], tag: u16) -> usize {
     #[cfg(target_arch = "x86_64")]
     {
-        tags_below_sse2(line, tag)
+        // SAFETY: SSE2 is part of every x86-64.
+        unsafe { tags_below_sse2(line, tag) }
     }
     #[cfg(not(target_arch = "x86_64"))]
     {
@@ -58,6 +60,7 @@ pub(super) fn tags_below(line: &[u8; LINE], tag: u16) -> usize {
 
 /// Unsigned comparison by way of the signed one: both sides are moved by half the range.
 #[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "sse2")]
 #[inline]
 fn tags_below_sse2(line: &[u8; LINE], tag: u16) -> usize {
     use std::arch::x86_64::{
@@ -67,12 +70,10 @@ fn tags_below_sse2(line: &[u8; LINE], tag: u16) -> usize {
     let half: __m128i = zerocopy::transmute!([HALF; 8]);
     let wanted: __m128i = zerocopy::transmute!([tag ^ HALF; 8]);
     let quarters: [__m128i; 4] = zerocopy::transmute!(*line);
-    // SAFETY: SSE2 is part of the baseline of x86-64.
-    let below = quarters.map(|tags| unsafe { _mm_cmpgt_epi16(wanted, _mm_xor_si128(tags, half)) });
-    // SAFETY: as above.
-    let low = unsafe { _mm_movemask_epi8(_mm_packs_epi16(below[0], below[1])) } as u32;
-    // SAFETY: as above.
-    let high = unsafe { _mm_movemask_epi8(_mm_packs_epi16(below[2], below[3])) } as u32;
+    let [a, b, c, d] = quarters;
+    let below = |tags| _mm_cmpgt_epi16(wanted, _mm_xor_si128(tags, half));
+    let low = _mm_movemask_epi8(_mm_packs_epi16(below(a), below(b))) as u32;
+    let high = _mm_movemask_epi8(_mm_packs_epi16(below(c), below(d))) as u32;
     // The first two lanes hold the line's rank.
     ((low | high << 16) >> 2).trailing_ones() as usize
 }
@@ -117,9 +118,9 @@ mod tests {
             let mut probes = vec![0, 1, 0x7FFF, 0x8000, 0xFFFE, 0xFFFF];
             probes.extend(tags.iter().flat_map(|&t| [t.saturating_sub(1), t, t.saturating_add(1)]));
             for tag in probes {
-                assert_eq!(tags_below_sse2(&line, tag), tags_below_portable(&line, tag));
+                assert_eq!(tags_below(&line, tag), tags_below_portable(&line, tag));
                 let right = tags.iter().filter(|&&other| other < tag).count();
-                assert_eq!(tags_below_sse2(&line, tag), right);
+                assert_eq!(tags_below(&line, tag), right);
             }
         }
     }
@@ -134,7 +135,7 @@ mod tests {
             for tag in 0..9 {
                 for slots in [9, 10, 12] {
                     let portable = matches_portable(&bucket, tag, slots);
-                    assert_eq!(matches_sse2(&bucket, tag, slots), portable);
+                    assert_eq!(matches(&bucket, tag, slots), portable);
                 }
             }
         }
