@@ -117,8 +117,7 @@ impl Table {
         for (number, line) in lines.iter().enumerate() {
             let first = rank;
             expected.fill(NO_TAG);
-            loop {
-                let Some(Ok(found)) = records.peek() else { break };
+            while let Some(Ok(found)) = records.peek() {
                 let place = index.scale.place(&self.bytes()[found.parts.key()]);
                 let place = place.ok_or_else(|| bad(number))?;
                 if place.line != number as u64 {

@@ -1,25 +1,29 @@
 //! Iteration from both ends.
 
 use super::lookup::Found;
-use super::search::{Entry, Place};
+use super::search::{Block, Entry, Place};
+use super::simd::prefetch;
 use super::table::Inner;
 use crate::error::{ReadError, ReadResult};
 use crate::format::MAX_BLOCK;
 use crate::format::order::equal;
 use std::iter::FusedIterator;
 
+/// Bytes of a cache line.
+const LINE: usize = 64;
+/// Cache lines of a block that are prefetched at most.
+const MOST_PREFETCHED: usize = 64;
+
 /// Where the records of one block start, for walking backward: records are found only forward.
 #[derive(Clone)]
 pub(super) struct BackBlock {
-    first_rank: u64,
-    len: usize,
-    base: usize,
+    block: Option<Block>,
     starts: [u32; MAX_BLOCK as usize],
 }
 
 impl BackBlock {
     pub(super) const fn new() -> Self {
-        Self { first_rank: 0, len: 0, base: 0, starts: [0; MAX_BLOCK as usize] }
+        Self { block: None, starts: [0; MAX_BLOCK as usize] }
     }
 
     /// Offset of the record with this rank.
@@ -28,25 +32,32 @@ impl BackBlock {
         if let Some((stride, lead)) = inner.layout.stride {
             return Ok(inner.fixed_offset(stride, lead, rank));
         }
-        if rank < self.first_rank || rank - self.first_rank >= self.len as u64 {
-            self.load(inner, rank)?;
-        }
-        Ok(self.base + self.starts[(rank - self.first_rank) as usize] as usize)
+        let block = match &self.block {
+            Some(block) if (block.start.rank..block.end_rank).contains(&rank) => block,
+            _ => self.load(inner, rank)?,
+        };
+        let start = block.start;
+        Ok(start.offset + self.starts[(rank - start.rank) as usize] as usize)
     }
 
-    fn load(&mut self, inner: &Inner, rank: u64) -> ReadResult<()> {
-        let block = inner.block_of(rank)?;
-        self.len = 0;
-        self.first_rank = block.start.rank;
-        self.base = block.start.offset;
-        let mut offset = self.base;
-        for i in 0..(block.end_rank - block.start.rank) as usize {
-            let far = || ReadError::corrupt("block is too long", self.base as u64);
-            self.starts[i] = u32::try_from(offset - self.base).map_err(|_| far())?;
+    fn load(&mut self, inner: &Inner, rank: u64) -> ReadResult<&Block> {
+        let block = match self.block.take() {
+            Some(block) if block.start.rank == rank + 1 => inner.block_before(&block)?,
+            _ => inner.block_of(rank)?,
+        };
+        let base = block.start.offset;
+        let mut offset = base;
+        let records = (block.end_rank - block.start.rank) as usize;
+        for start in &mut self.starts[..records] {
+            let far = |_| ReadError::corrupt("block is too long", base as u64);
+            *start = u32::try_from(offset - base).map_err(far)?;
             offset = inner.parts_at(offset)?.end();
-            self.len = i + 1;
         }
-        Ok(())
+        // The block before is needed next, and processors foresee walks backward badly.
+        for line in 1..=((offset - base) / LINE).min(MOST_PREFETCHED) {
+            prefetch(inner.bytes(), base.saturating_sub(line * LINE));
+        }
+        Ok(self.block.insert(block))
     }
 }
 

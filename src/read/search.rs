@@ -27,11 +27,13 @@ pub(crate) enum Bound {
     Above,
 }
 
-/// A block: its first place and the rank after its last record.
+/// A block: its first place, the rank after its last record, and where the index names it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Block {
     pub(super) start: Place,
     pub(super) end_rank: u64,
+    leaf: u64,
+    child: usize,
 }
 
 const BAD_RECORD: &str = "record makes no sense";
@@ -288,17 +290,10 @@ impl Inner {
     pub(super) fn block_of(&self, rank: u64) -> ReadResult<Block> {
         let entries = self.layout.entries;
         let block = match &self.layout.index {
-            None => Block { start: self.start(), end_rank: entries },
+            None => Block { start: self.start(), end_rank: entries, leaf: 0, child: 0 },
             Some(index) => self.block_in_leaves(index, rank)?,
         };
-        let records = block.end_rank.saturating_sub(block.start.rank);
-        if records > u64::from(MAX_BLOCK) || !(block.start.rank..block.end_rank).contains(&rank) {
-            return Err(ReadError::corrupt(
-                "block does not hold its ranks",
-                block.start.offset as u64,
-            ));
-        }
-        Ok(block)
+        self.proven(block, rank)
     }
 
     /// Binary search by rank: over the leaves, then inside one.
@@ -323,17 +318,57 @@ impl Inner {
                 end = middle;
             }
         }
-        let bad =
-            || ReadError::corrupt(BAD_NODE, index.span.start as u64 + (low << index.node_log2));
-        let start = self.block_place(&leaf, child).ok_or_else(bad)?;
+        self.block_in_leaf(index, low, &leaf, child)
+    }
+
+    fn block_in_leaf(
+        &self,
+        index: &IndexLayout,
+        number: u64,
+        leaf: &Node<'_>,
+        child: usize,
+    ) -> ReadResult<Block> {
+        let at = index.span.start as u64 + (number << index.node_log2);
+        let bad = || ReadError::corrupt(BAD_NODE, at);
+        let start = self.block_place(leaf, child).ok_or_else(bad)?;
         let end_rank = if child < leaf.separators() {
-            base.saturating_add(leaf.rank_of(child + 1))
-        } else if low + 1 < index.leaves {
-            self.node(index, low + 1, true)?.base_rank()
+            leaf.base_rank().saturating_add(leaf.rank_of(child + 1))
+        } else if number + 1 < index.leaves {
+            self.node(index, number + 1, true)?.base_rank()
         } else {
             self.layout.entries
         };
-        Ok(Block { start, end_rank })
+        Ok(Block { start, end_rank, leaf: number, child })
+    }
+
+    /// The block before `block`, which is not the first.
+    pub(super) fn block_before(&self, block: &Block) -> ReadResult<Block> {
+        let Some(index) = &self.layout.index else { return self.block_of(0) };
+        let before = match block.child.checked_sub(1) {
+            Some(child) => {
+                let leaf = self.node(index, block.leaf, true)?;
+                self.block_in_leaf(index, block.leaf, &leaf, child)?
+            }
+            None => {
+                let number = block.leaf.checked_sub(1);
+                let bad = || ReadError::corrupt(BAD_NODE, index.span.start as u64);
+                let number = number.ok_or_else(bad)?;
+                let leaf = self.node(index, number, true)?;
+                self.block_in_leaf(index, number, &leaf, leaf.separators())?
+            }
+        };
+        self.proven(before, block.start.rank.saturating_sub(1))
+    }
+
+    /// A block that holds `rank` and has no more records than a block may have.
+    fn proven(&self, block: Block, rank: u64) -> ReadResult<Block> {
+        let records = block.end_rank.saturating_sub(block.start.rank);
+        let holds = (block.start.rank..block.end_rank).contains(&rank);
+        if records > u64::from(MAX_BLOCK) || !holds {
+            let offset = block.start.offset as u64;
+            return Err(ReadError::corrupt("block does not hold its ranks", offset));
+        }
+        Ok(block)
     }
 }
 
