@@ -1,0 +1,160 @@
+//! Instructions per lookup, counted by callgrind: repeatable where times are not. The counts stand
+//! in `instructions.txt`; a count that grew by more than 5 % fails.
+//!
+//! `cargo bench --bench instructions` compares, `BLESS=1 cargo bench --bench instructions` records.
+
+use graven::{BuildOptions, HashIndex, Table};
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::{Command, ExitCode};
+
+/// Tells the child what to run: workload, table, lookups.
+const CHILD: &str = "GRAVEN_INSTRUCTIONS";
+const LOOKUPS: usize = 20_000;
+const ENTRIES: u64 = 50_000;
+const GROWTH: f64 = 1.05;
+
+fn main() -> ExitCode {
+    if let Ok(task) = std::env::var(CHILD) {
+        let mut words = task.splitn(3, ' ');
+        let mut next = || words.next().unwrap_or_default().to_owned();
+        let (workload, lookups, path) = (next(), next(), next());
+        run(&workload, lookups.parse().expect("a number of lookups"), Path::new(&path));
+        return ExitCode::SUCCESS;
+    }
+    if Command::new("valgrind").arg("--version").output().is_err() {
+        println!("instructions: skipped, valgrind is not installed");
+        return ExitCode::SUCCESS;
+    }
+    compare()
+}
+
+/// The workloads: a name, and the table they look up in.
+fn workloads() -> Vec<(&'static str, &'static str, HashIndex)> {
+    vec![
+        ("hit u64 lines", "u64", HashIndex::Auto),
+        ("hit u64 hash", "u64", HashIndex::Always),
+        ("hit id lines", "id", HashIndex::Auto),
+        ("hit id hash", "id", HashIndex::Always),
+        ("hit url hash", "url", HashIndex::Always),
+        ("miss id lines", "id", HashIndex::Auto),
+        ("miss id hash", "id", HashIndex::Always),
+        ("batch url hash", "url", HashIndex::Always),
+        ("seek url tree", "url", HashIndex::Never),
+    ]
+}
+
+fn compare() -> ExitCode {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/instructions.txt");
+    let recorded = recorded(&std::fs::read_to_string(&file).unwrap_or_default());
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let mut text = String::from("# Instructions per lookup, x86-64, counted by callgrind.\n");
+    let mut grown = false;
+    for (name, data, hash_index) in workloads() {
+        let path = directory.path().join("table.grv");
+        build(data, hash_index, &path);
+        // The difference of two runs leaves out start-up, opening and first touches.
+        let few = count(name, LOOKUPS, &path);
+        let many = count(name, 2 * LOOKUPS, &path);
+        let per = (many - few) as f64 / LOOKUPS as f64;
+        let before = recorded.get(name).copied();
+        let verdict = match before {
+            Some(before) if per > before * GROWTH => "GREW",
+            Some(_) => "ok",
+            None => "new",
+        };
+        grown |= verdict == "GREW";
+        println!("{name:16} {per:8.1} (recorded {}) {verdict}", before.unwrap_or(f64::NAN));
+        text.push_str(&format!("{name} = {per:.1}\n"));
+    }
+    if std::env::var_os("BLESS").is_some() {
+        std::fs::write(&file, text).expect("instructions.txt");
+        return ExitCode::SUCCESS;
+    }
+    if grown { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+}
+
+fn recorded(text: &str) -> BTreeMap<String, f64> {
+    let pairs = text.lines().filter_map(|line| line.split_once(" = "));
+    pairs.filter_map(|(name, count)| Some((name.to_owned(), count.parse().ok()?))).collect()
+}
+
+fn count(workload: &str, lookups: usize, path: &Path) -> u64 {
+    let words = workload.replace(' ', "-");
+    let output = Command::new("valgrind")
+        .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
+        .arg(std::env::current_exe().expect("own path"))
+        .env(CHILD, format!("{words} {lookups} {}", path.display()))
+        .output()
+        .expect("valgrind runs");
+    let text = String::from_utf8_lossy(&output.stderr);
+    let collected = text.lines().find_map(|line| line.split_once("Collected :"));
+    let (_, number) = collected.unwrap_or_else(|| panic!("callgrind counted nothing: {text}"));
+    number.trim().parse().expect("a count")
+}
+
+/// A keyed mix of `i`: splitmix64 (Steele, Lea and Flood 2014).
+fn mix(i: u64) -> u64 {
+    let mut z = i.wrapping_add(1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    z ^ (z >> 31)
+}
+
+fn key(data: &str, i: u64) -> Vec<u8> {
+    match data {
+        "u64" => mix(i).to_be_bytes().to_vec(),
+        "id" => [mix(i).to_be_bytes(), mix(!i).to_be_bytes()].concat(),
+        _ => format!("https://example.org/{}/item/{:x}", mix(i) % 100, mix(i)).into_bytes(),
+    }
+}
+
+fn build(data: &str, hash_index: HashIndex, path: &Path) {
+    let mut builder = BuildOptions::new()
+        .hash_index(hash_index)
+        .durable(false)
+        .create(path)
+        .expect("the table is created");
+    for i in 0..ENTRIES {
+        let len = match data {
+            "u64" => 8,
+            "id" => 64,
+            _ => 20 + mix(i) as usize % 100,
+        };
+        builder.insert(&key(data, i), &vec![i as u8; len]).expect("an entry");
+    }
+    builder.finish().expect("the table is published");
+}
+
+fn run(workload: &str, lookups: usize, path: &Path) {
+    let table = Table::load(path).expect("the table opens");
+    // Every page is checked before anything is counted twice.
+    table.verify().expect("the table is whole");
+    let mut words = workload.split('-');
+    let mut next = || words.next().unwrap_or_default();
+    let (measure, data) = (next(), next());
+    let base = if measure == "miss" { 1 << 40 } else { 0 };
+    // Keys of both runs are made beforehand, so that only lookups differ.
+    let keys: Vec<_> = (0..2 * LOOKUPS as u64).map(|i| key(data, base + i)).collect();
+    let mut found = 0usize;
+    match measure {
+        "batch" => {
+            let mut out = Vec::with_capacity(64);
+            for batch in keys[..lookups].chunks(64) {
+                table.get_many(batch, &mut out).expect("an answer");
+                found += out.iter().flatten().count();
+            }
+        }
+        "seek" => {
+            for key in &keys[..lookups] {
+                found += usize::from(table.ceil(key).expect("an answer").is_some());
+            }
+        }
+        _ => {
+            for key in &keys[..lookups] {
+                found += usize::from(table.get(key).expect("an answer").is_some());
+            }
+        }
+    }
+    assert_eq!(found, if measure == "miss" { 0 } else { lookups });
+}
