@@ -14,6 +14,8 @@ mod lookup;
 mod malformed;
 #[path = "cli/options.rs"]
 mod options;
+#[path = "cli/progress.rs"]
+mod progress;
 #[path = "cli/roundtrip.rs"]
 mod roundtrip;
 #[path = "cli/scan.rs"]
