@@ -1,2 +1,15 @@
-//! The command line; its verbs come with the next commits.
-fn main() {}
+//! `graven`: builds immutable sorted tables and reads them, on the command line.
+
+mod args;
+mod cmd;
+mod exit;
+mod input;
+mod open;
+mod output;
+mod progress;
+mod raw;
+mod tsv;
+
+fn main() -> std::process::ExitCode {
+    exit::code(args::parse().and_then(cmd::run))
+}

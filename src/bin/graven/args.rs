@@ -1,0 +1,250 @@
+//! The command line: what may be said, and in which words. Nothing here does any work.
+
+mod values;
+
+use crate::exit::Failure;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use graven::{Duplicates, ErrorKind, HashIndex};
+use std::ffi::OsString;
+use std::path::PathBuf;
+use values::{Pair, octal, pair, size, threads};
+
+/// Build immutable sorted tables and read them.
+///
+/// A table is built once, published atomically and read through a shared mapping. KEY arguments
+/// are raw bytes; whatever starts with a dash goes behind `--`.
+///
+/// Exit codes: 0 found, fine; 1 not found; 2 usage; 3 damaged or unsupported table, or malformed,
+/// repeated or out-of-order input (nothing is published); 4 input or output failed.
+#[derive(Parser)]
+#[command(name = "graven", version, max_term_width = 100, arg_required_else_help = false)]
+struct CommandLine {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+/// What to do.
+#[derive(Subcommand)]
+pub(crate) enum Verb {
+    Build(Build),
+    Get(Get),
+    Mget(Mget),
+    Scan(Scan),
+    Stat(Stat),
+    Verify(Verify),
+    Dump(Dump),
+}
+
+/// Build a table from entries in any order and publish it under OUT
+///
+/// OUT is replaced atomically; until then, and after any error, it stays as it is.
+#[derive(Args)]
+pub(crate) struct Build {
+    /// The table's path
+    #[arg(value_name = "OUT")]
+    pub(crate) out: PathBuf,
+    /// Files with entries; none or `-` is standard input
+    #[arg(value_name = "IN")]
+    pub(crate) inputs: Vec<PathBuf>,
+    /// Format of the input
+    #[arg(short = 'i', value_name = "FMT", value_enum, default_value_t = Format::Tsv)]
+    pub(crate) format: Format,
+    /// The input ascends: write as it is read; a key out of order is an error
+    #[arg(long)]
+    pub(crate) sorted: bool,
+    /// What becomes of a repeated key
+    #[arg(long, value_name = "POLICY", value_enum, default_value_t = Dup::Error)]
+    pub(crate) dup: Dup,
+    /// Whether to build the hash index; auto leaves it out where gets are as fast without
+    #[arg(long, value_name = "WHEN", value_enum, default_value_t = Hash::Auto)]
+    pub(crate) hash_index: Hash,
+    /// Start every value at a multiple of N: 1, 2, 4 ... 64
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub(crate) value_align: u32,
+    /// Keep this pair in the table's metadata; may be repeated
+    #[arg(long, value_name = "K=V", value_parser = pair(), allow_hyphen_values = true)]
+    pub(crate) meta: Vec<Pair>,
+    /// Permissions of the table, octal
+    #[arg(long, value_name = "MODE", value_parser = octal, default_value = "0444")]
+    pub(crate) mode: u32,
+    /// Memory for sorting; K, M and G are powers of 1024
+    #[arg(long, value_name = "SIZE", value_parser = size, default_value = "1G")]
+    pub(crate) memory: u64,
+    /// Threads for sorting and indexing; as many as there are processors unless said
+    #[arg(long, value_name = "N", value_parser = threads)]
+    pub(crate) threads: Option<usize>,
+    /// Directory for sorting what exceeds the memory; that of OUT unless said
+    #[arg(long, value_name = "D")]
+    pub(crate) tmp_dir: Option<PathBuf>,
+    /// Fail with exit code 4 where OUT exists
+    #[arg(long)]
+    pub(crate) no_replace: bool,
+    /// Publish without fsync: faster, and lost or torn if the power fails soon after
+    #[arg(long)]
+    pub(crate) no_sync: bool,
+    /// Print no summary and no progress
+    #[arg(long)]
+    pub(crate) quiet: bool,
+}
+
+/// Write the values of keys, with nothing added, in the order asked
+#[derive(Args)]
+pub(crate) struct Get {
+    #[arg(value_name = "TABLE")]
+    pub(crate) table: PathBuf,
+    /// The keys, raw bytes
+    #[arg(value_name = "KEY", required = true)]
+    pub(crate) keys: Vec<OsString>,
+    /// Write all values of a repeated key, not only the first
+    #[arg(long)]
+    pub(crate) all: bool,
+}
+
+/// Look up keys from standard input, one tsv-escaped key per line
+///
+/// Prints key TAB value for each key found, in input order. Exit code 1 if any is missing.
+#[derive(Args)]
+pub(crate) struct Mget {
+    #[arg(value_name = "TABLE")]
+    pub(crate) table: PathBuf,
+}
+
+/// Print the entries of an interval as tsv lines, in key order
+///
+/// The intervals of --from, --to and --prefix are intersected; none of them means the whole table.
+#[derive(Args)]
+#[command(group(clap::ArgGroup::new("show").args(["keys", "values", "count"])))]
+pub(crate) struct Scan {
+    #[arg(value_name = "TABLE")]
+    pub(crate) table: PathBuf,
+    /// Start at this key
+    #[arg(long, value_name = "K", allow_hyphen_values = true)]
+    pub(crate) from: Option<OsString>,
+    /// Stop before this key
+    #[arg(long, value_name = "K", allow_hyphen_values = true)]
+    pub(crate) to: Option<OsString>,
+    /// Only keys that start with this
+    #[arg(long, value_name = "P", allow_hyphen_values = true)]
+    pub(crate) prefix: Option<OsString>,
+    /// Walk the same interval from its end
+    #[arg(long)]
+    pub(crate) reverse: bool,
+    /// Stop after this many entries
+    #[arg(long, value_name = "N")]
+    pub(crate) limit: Option<u64>,
+    /// Print only the keys
+    #[arg(long)]
+    pub(crate) keys: bool,
+    /// Print only the values
+    #[arg(long)]
+    pub(crate) values: bool,
+    /// Print only the number of entries
+    #[arg(long)]
+    pub(crate) count: bool,
+}
+
+/// Print sizes, lengths and index figures of a table
+#[derive(Args)]
+pub(crate) struct Stat {
+    #[arg(value_name = "TABLE")]
+    pub(crate) table: PathBuf,
+    /// Print one JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Check every byte of a table; silent when good
+#[derive(Args)]
+pub(crate) struct Verify {
+    #[arg(value_name = "TABLE")]
+    pub(crate) table: PathBuf,
+}
+
+/// Write all entries so that `graven build` loads them back byte for byte
+#[derive(Args)]
+pub(crate) struct Dump {
+    /// Format of the output
+    #[arg(short = 'o', value_name = "FMT", value_enum, default_value_t = Format::Tsv)]
+    pub(crate) format: Format,
+    #[arg(value_name = "TABLE")]
+    pub(crate) table: PathBuf,
+}
+
+/// How entries are written in a file.
+#[derive(Clone, Copy, ValueEnum)]
+pub(crate) enum Format {
+    /// Key, TAB, value, LF; backslash escapes
+    Tsv,
+    /// Length of key, length of value (both u32, little-endian), key, value
+    Raw,
+}
+
+/// What becomes of a repeated key.
+#[derive(Clone, Copy, ValueEnum)]
+pub(crate) enum Dup {
+    /// The build fails
+    Error,
+    /// The first entry stays
+    First,
+    /// The last entry stays
+    Last,
+    /// All stay, in input order
+    Keep,
+}
+
+/// Whether to build the hash index.
+#[derive(Clone, Copy, ValueEnum)]
+pub(crate) enum Hash {
+    /// Where it makes gets faster
+    Auto,
+    Always,
+    Never,
+}
+
+impl From<Dup> for Duplicates {
+    fn from(dup: Dup) -> Self {
+        match dup {
+            Dup::Error => Self::Error,
+            Dup::First => Self::First,
+            Dup::Last => Self::Last,
+            Dup::Keep => Self::Keep,
+        }
+    }
+}
+
+impl From<Hash> for HashIndex {
+    fn from(hash: Hash) -> Self {
+        match hash {
+            Hash::Auto => Self::Auto,
+            Hash::Always => Self::Always,
+            Hash::Never => Self::Never,
+        }
+    }
+}
+
+/// Reads the process's arguments. `--help` and `--version` come back as failures with exit code 0.
+pub(crate) fn parse() -> Result<Verb, Failure> {
+    CommandLine::try_parse().map(|line| line.verb).map_err(|error| match error.exit_code() {
+        0 => Failure::Help(Box::new(error)),
+        _ => Failure::new(ErrorKind::Usage, one_line(&error.render().to_string())),
+    })
+}
+
+/// clap's text without its label and its usage block.
+fn one_line(text: &str) -> String {
+    let text = text.strip_prefix("error: ").unwrap_or(text);
+    let said = text.lines().map(str::trim).take_while(|line| !line.starts_with("Usage:"));
+    let said = said.filter(|line| !line.is_empty() && !line.starts_with("For more"));
+    let said = said.collect::<Vec<_>>().join(" ").replace(" tip: ", "; ");
+    format!("{said}; see graven --help")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        <CommandLine as clap::CommandFactory>::command().debug_assert();
+    }
+}

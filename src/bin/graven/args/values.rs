@@ -1,0 +1,68 @@
+//! Arguments that are more than a word: sizes, modes, pairs.
+
+use clap::builder::{OsStringValueParser, TypedValueParser};
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
+
+/// A metadata pair.
+#[derive(Clone)]
+pub(crate) struct Pair {
+    pub(crate) key: Vec<u8>,
+    pub(crate) value: Vec<u8>,
+}
+
+pub(super) fn pair() -> impl TypedValueParser<Value = Pair> {
+    OsStringValueParser::new().try_map(|pair: OsString| split(&pair).ok_or("expected K=V"))
+}
+
+fn split(pair: &OsStr) -> Option<Pair> {
+    let pair = pair.as_bytes();
+    let at = pair.iter().position(|&byte| byte == b'=')?;
+    Some(Pair { key: pair[..at].to_vec(), value: pair[at + 1..].to_vec() })
+}
+
+pub(super) fn octal(text: &str) -> Result<u32, String> {
+    u32::from_str_radix(text, 8).map_err(|_| "expected an octal number, for example 0444".into())
+}
+
+pub(super) fn threads(text: &str) -> Result<usize, String> {
+    text.parse().ok().filter(|&n| n > 0).ok_or_else(|| "expected a number from 1 on".into())
+}
+
+pub(super) fn size(text: &str) -> Result<u64, String> {
+    let shift = match text.bytes().last().map(|unit| unit.to_ascii_uppercase()) {
+        Some(b'K') => 10,
+        Some(b'M') => 20,
+        Some(b'G') => 30,
+        _ => 0,
+    };
+    let digits = if shift == 0 { text } else { &text[..text.len() - 1] };
+    let number = digits.parse::<u64>().ok().filter(|_| !digits.starts_with('+'));
+    number
+        .and_then(|number| number.checked_mul(1 << shift))
+        .ok_or_else(|| "expected a number of bytes, or one with K, M or G".into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes() {
+        assert_eq!(size("0"), Ok(0));
+        assert_eq!(size("4096"), Ok(4096));
+        assert_eq!(size("3K"), Ok(3 << 10));
+        assert_eq!(size("3m"), Ok(3 << 20));
+        assert_eq!(size("1G"), Ok(1 << 30));
+        for bad in ["", "K", "-1", "+1", "1T", "1.5G", "1KK", "99999999999G", "é"] {
+            assert!(size(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn modes_are_octal() {
+        assert_eq!(octal("0444"), Ok(0o444));
+        assert_eq!(octal("640"), Ok(0o640));
+        assert!(octal("0888").is_err());
+    }
+}

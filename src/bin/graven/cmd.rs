@@ -1,0 +1,25 @@
+//! The verbs, one file each.
+
+mod build;
+mod dump;
+mod get;
+mod mget;
+mod scan;
+mod stat;
+mod verify;
+
+use crate::args::Verb;
+use crate::exit::{Failure, Outcome};
+
+/// Does what the command line says.
+pub(crate) fn run(verb: Verb) -> Result<Outcome, Failure> {
+    match verb {
+        Verb::Build(args) => build::run(&args),
+        Verb::Get(args) => get::run(&args),
+        Verb::Mget(args) => mget::run(&args),
+        Verb::Scan(args) => scan::run(&args),
+        Verb::Stat(args) => stat::run(&args),
+        Verb::Verify(args) => verify::run(&args),
+        Verb::Dump(args) => dump::run(&args),
+    }
+}

@@ -1,0 +1,46 @@
+//! Entries of an input in whichever format it has.
+
+use crate::args::Format;
+use crate::input::{Entry, InputError};
+use crate::{raw, tsv};
+use std::fs::File;
+
+/// A reader of one of the formats.
+pub(super) enum Entries {
+    Tsv(tsv::Reader<File>),
+    Raw(raw::Reader<File>),
+}
+
+impl Entries {
+    pub(super) fn new(format: Format, file: File) -> Self {
+        match format {
+            Format::Tsv => Self::Tsv(tsv::Reader::new(file)),
+            Format::Raw => Self::Raw(raw::Reader::new(file)),
+        }
+    }
+
+    /// The next entry, or none at the end.
+    #[inline]
+    pub(super) fn next(&mut self) -> Result<Option<Entry<'_>>, InputError> {
+        match self {
+            Self::Tsv(reader) => reader.next(),
+            Self::Raw(reader) => reader.next(),
+        }
+    }
+
+    /// Where [`next`](Self::next) was, in the words of a message.
+    pub(super) fn place(&self) -> String {
+        match self {
+            Self::Tsv(reader) => format!("line {}", reader.line()),
+            Self::Raw(reader) => format!("entry {} at byte {}", reader.entry(), reader.taken()),
+        }
+    }
+
+    /// Bytes behind us.
+    pub(super) fn taken(&self) -> u64 {
+        match self {
+            Self::Tsv(reader) => reader.taken(),
+            Self::Raw(reader) => reader.taken(),
+        }
+    }
+}

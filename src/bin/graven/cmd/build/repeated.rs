@@ -1,0 +1,29 @@
+//! Where in the input a repeated key stands. Sorting loses that, and keeping it would cost every
+//! build memory for the sake of those that fail, so a failed build reads its input again.
+
+use super::entries::Entries;
+use crate::args::Format;
+use crate::input::Input;
+use std::path::PathBuf;
+
+/// The first two places of a key, each a file and where in it; fewer where an input cannot be
+/// read twice.
+pub(super) fn places(format: Format, paths: &[PathBuf], key: &[u8]) -> Vec<(String, String)> {
+    let mut places = Vec::new();
+    for path in paths.iter().filter(|path| path.as_os_str() != "-") {
+        let Ok(input) = Input::open(path) else { continue };
+        if input.len().is_none() {
+            continue;
+        }
+        let mut entries = Entries::new(format, input.file);
+        while let Ok(Some((found, _))) = entries.next() {
+            if found == key {
+                places.push((input.name.clone(), entries.place()));
+                if places.len() == 2 {
+                    return places;
+                }
+            }
+        }
+    }
+    places
+}

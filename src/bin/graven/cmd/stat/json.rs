@@ -1,0 +1,86 @@
+//! The figures as one JSON object. Its names are stable: programs read them.
+
+use super::{Pair, build_id, probes, ratio};
+use graven::{HashStats, LengthBin, Stats};
+use serde_json::{Map, Value, json};
+use std::fmt::Write;
+
+pub(super) fn render(stats: &Stats, metadata: &[Pair<'_>]) -> String {
+    let sections = stats.sections.iter().map(|section| {
+        let per_entry = ratio(section.bytes, stats.entries);
+        json!({
+            "name": section.name, "offset": section.offset, "bytes": section.bytes,
+            "bytes_per_entry": per_entry,
+        })
+    });
+    let metadata = metadata.iter().map(|(key, value)| (text(key), Value::from(text(value))));
+    let object = json!({
+        "format": format!("{}.{}", stats.format.0, stats.format.1),
+        "build_id": build_id(stats),
+        "entries": stats.entries,
+        "keys": stats.keys,
+        "file_bytes": stats.file_bytes,
+        "key_bytes": stats.key_bytes,
+        "value_bytes": stats.value_bytes,
+        "overhead_per_entry": if stats.entries == 0 { 0.0 } else { stats.overhead_per_entry() },
+        "value_align": stats.value_align,
+        "fixed_key_len": stats.fixed_key_len,
+        "fixed_value_len": stats.fixed_value_len,
+        "key_len": lengths(stats, stats.key_len_min, stats.key_len_max, &stats.key_len_histogram),
+        "value_len":
+            lengths(stats, stats.value_len_min, stats.value_len_max, &stats.value_len_histogram),
+        "sections": sections.collect::<Vec<_>>(),
+        "index": { "levels": stats.index_levels, "nodes": stats.index_nodes },
+        "hash": stats.hash.as_ref().map(hash),
+        "metadata": metadata.collect::<Map<_, _>>(),
+    });
+    format!("{object:#}\n")
+}
+
+/// The extremes, null in an empty table, and how many entries have which length.
+fn lengths(stats: &Stats, min: u32, max: u32, histogram: &[LengthBin]) -> Value {
+    let bins = histogram.iter();
+    let bins = bins.map(|bin| json!({ "min": bin.min, "max": bin.max, "count": bin.count }));
+    let known = stats.entries > 0;
+    json!({
+        "min": known.then_some(min), "max": known.then_some(max),
+        "histogram": bins.collect::<Vec<_>>(),
+    })
+}
+
+fn hash(hash: &HashStats) -> Value {
+    let probes = probes(hash);
+    let probes = probes.map(|(buckets, keys)| json!({ "buckets": buckets, "keys": keys }));
+    json!({
+        "buckets": hash.buckets,
+        "slots_per_bucket": hash.slots_per_bucket,
+        "keys": hash.keys,
+        "load": hash.load(),
+        "attempts": hash.attempts,
+        "mean_probes": hash.mean_probes(),
+        "probes": probes,
+    })
+}
+
+/// Bytes as a JSON string: text as it is, and `\xHH` for each byte that is not UTF-8.
+fn text(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(bytes.len());
+    for chunk in bytes.utf8_chunks() {
+        text.push_str(chunk.valid());
+        for byte in chunk.invalid() {
+            let _ = write!(text, "\\x{byte:02x}");
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::text;
+
+    #[test]
+    fn what_is_not_text_is_escaped() {
+        assert_eq!(text("größer \\ \n".as_bytes()), "größer \\ \n");
+        assert_eq!(text(b"a\xff\xc3z"), "a\\xff\\xc3z");
+    }
+}

@@ -1,0 +1,118 @@
+//! The figures for people.
+
+use super::{Pair, build_id, probes, ratio};
+use crate::tsv;
+use graven::{HashStats, LengthBin, Stats};
+use std::fmt::{self, Write};
+
+/// Widest bar of a histogram, in characters.
+const WIDEST: f64 = 40.0;
+
+pub(super) fn render(stats: &Stats, metadata: &[Pair<'_>]) -> String {
+    let mut text = String::new();
+    // A String takes whatever is written.
+    let _ = write(&mut text, stats, metadata);
+    text
+}
+
+fn write(text: &mut String, stats: &Stats, metadata: &[Pair<'_>]) -> fmt::Result {
+    let Stats { entries, keys, file_bytes, .. } = *stats;
+    let (major, minor) = stats.format;
+    let overhead = if entries == 0 { 0.0 } else { stats.overhead_per_entry() };
+    writeln!(text, "format         {major}.{minor}")?;
+    writeln!(text, "build id       {}", build_id(stats))?;
+    writeln!(text, "entries        {entries}")?;
+    writeln!(text, "distinct keys  {keys}")?;
+    writeln!(text, "file           {file_bytes} bytes")?;
+    let extremes = (stats.key_len_min, stats.key_len_max);
+    writeln!(text, "keys           {}", sizes(entries, stats.key_bytes, extremes))?;
+    let extremes = (stats.value_len_min, stats.value_len_max);
+    writeln!(text, "values         {}", sizes(entries, stats.value_bytes, extremes))?;
+    writeln!(text, "value align    {}", stats.value_align)?;
+    writeln!(text, "overhead       {overhead:.2} bytes per entry")?;
+
+    writeln!(
+        text,
+        "\n{:<16}{:>16}{:>16}{:>8}{:>11}",
+        "section", "offset", "bytes", "%", "per entry"
+    )?;
+    for section in &stats.sections {
+        let share = 100.0 * ratio(section.bytes, file_bytes);
+        let per_entry = ratio(section.bytes, entries);
+        let (name, offset, bytes) = (section.name, section.offset, section.bytes);
+        writeln!(text, "{name:<16}{offset:>16}{bytes:>16}{share:>8.2}{per_entry:>11.2}")?;
+    }
+
+    writeln!(text, "\nordered index  {} levels, {} nodes", stats.index_levels, stats.index_nodes)?;
+    match &stats.hash {
+        Some(hash) => write_hash(text, hash)?,
+        None => writeln!(text, "hash index     none")?,
+    }
+    histogram(text, "key length", entries, &stats.key_len_histogram)?;
+    histogram(text, "value length", entries, &stats.value_len_histogram)?;
+    if !metadata.is_empty() {
+        writeln!(text, "\nmetadata")?;
+    }
+    for (key, value) in metadata {
+        writeln!(text, "  {} = {}", line(key), line(value))?;
+    }
+    Ok(())
+}
+
+fn sizes(entries: u64, bytes: u64, (min, max): (u32, u32)) -> String {
+    match (entries, min == max) {
+        (0, _) => "0 bytes".into(),
+        (_, true) => format!("{bytes} bytes, each {min}"),
+        (_, false) => {
+            format!("{bytes} bytes, mean {:.1}, {min} to {max}", ratio(bytes, entries))
+        }
+    }
+}
+
+fn write_hash(text: &mut String, hash: &HashStats) -> fmt::Result {
+    writeln!(
+        text,
+        "hash index     {} keys in {} buckets of {} slots, load {:.3}, attempts {}",
+        hash.keys,
+        hash.buckets,
+        hash.slots_per_bucket,
+        hash.load(),
+        hash.attempts
+    )?;
+    let [(_, first), (_, second)] = probes(hash);
+    let percent = |part| 100.0 * ratio(part, hash.keys);
+    writeln!(
+        text,
+        "probe length   mean {:.3}; 1 bucket {:.2} % of the keys, 2 buckets {:.2} %",
+        hash.mean_probes(),
+        percent(first),
+        percent(second)
+    )
+}
+
+/// One line per range of lengths that occurs.
+fn histogram(text: &mut String, title: &str, entries: u64, bins: &[LengthBin]) -> fmt::Result {
+    if bins.is_empty() {
+        return Ok(());
+    }
+    writeln!(text, "\n{title:<23}{:>14}{:>8}", "entries", "%")?;
+    let most = bins.iter().map(|bin| bin.count).max().unwrap_or(0);
+    for bin in bins {
+        let range = match bin.min == bin.max {
+            true => bin.min.to_string(),
+            false => format!("{} to {}", bin.min, bin.max),
+        };
+        let bar = "#".repeat((WIDEST * ratio(bin.count, most)).ceil() as usize);
+        let share = 100.0 * ratio(bin.count, entries);
+        writeln!(text, "{range:>23}{:>14}{share:>8.2}  {bar}", bin.count)?;
+    }
+    Ok(())
+}
+
+/// Any bytes on one line, in the escapes of tsv.
+fn line(bytes: &[u8]) -> String {
+    let mut line = Vec::new();
+    // A Vec takes whatever is written.
+    let _ = tsv::write_field(&mut line, bytes);
+    String::from_utf8_lossy(&line).into_owned()
+}

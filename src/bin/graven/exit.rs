@@ -1,0 +1,124 @@
+//! How a run ends: the exit code, and the one line that says why.
+
+use graven::{BuildError, ErrorKind, OpenError, ReadError};
+use std::fmt::Display;
+use std::io::{self, Write};
+use std::path::Path;
+use std::process::ExitCode;
+
+/// A run that did its work.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// Found, fine: exit code 0.
+    Fine,
+    /// A key that was asked for is not there: exit code 1.
+    Missing,
+}
+
+/// A run that ended early.
+pub(crate) enum Failure {
+    /// Whoever read the output has seen enough: exit code 0, not a word.
+    ClosedPipe,
+    /// `--help` or `--version`: exit code 0 once it is printed.
+    Help(Box<clap::Error>),
+    /// Anything else: one line, and the exit code of its kind.
+    Failed { kind: ErrorKind, line: String },
+}
+
+impl Failure {
+    /// A failure that concerns no file.
+    pub(crate) fn new(kind: ErrorKind, what: impl Display) -> Self {
+        Self::Failed { kind, line: what.to_string() }
+    }
+
+    /// A failure at a file: `FILE: what, where`.
+    pub(crate) fn at(kind: ErrorKind, file: impl Display, what: impl Display) -> Self {
+        Self::new(kind, format_args!("{file}: {what}"))
+    }
+
+    /// A read or write that the operating system refused.
+    pub(crate) fn io(file: impl Display, error: &io::Error) -> Self {
+        Self::at(ErrorKind::Io, file, error)
+    }
+
+    /// A table that does not open.
+    pub(crate) fn open(table: &Path, error: &OpenError) -> Self {
+        let table = table.display();
+        match error {
+            OpenError::NotARegularFile { kind } => Self::at(
+                error.kind(),
+                table,
+                format_args!("is a {kind}, which cannot be mapped: use a regular file"),
+            ),
+            error => Self::at(error.kind(), table, error),
+        }
+    }
+
+    /// A table that cannot be built or published, for a reason that is not an entry's.
+    pub(crate) fn build(out: &Path, error: &BuildError) -> Self {
+        let what = match error {
+            BuildError::Io { action, source, .. } => format!("could not {action}: {source}"),
+            BuildError::OutOfSpace { action, written, source, .. } => {
+                format!("no space to {action} after {written} bytes ({source}); nothing published")
+            }
+            BuildError::AlreadyExists { .. } => "exists already, and --no-replace was given".into(),
+            BuildError::NotARegularFile { kind, .. } => {
+                format!("is a {kind}, and a table would take its place: choose another path")
+            }
+            BuildError::PublishedButNotDurable { source, .. } => format!(
+                "is published and complete, but its directory could not be synced ({source}): a \
+                 power loss may bring the old table back"
+            ),
+            error => error.to_string(),
+        };
+        Self::at(error.kind(), out.display(), what)
+    }
+}
+
+/// Names the table in whatever a lookup of it reports.
+pub(crate) fn reading(table: &Path) -> impl Fn(ReadError) -> Failure + Copy + '_ {
+    |error| Failure::at(error.kind(), table.display(), error)
+}
+
+/// Reports a failure on standard error and gives the exit code.
+pub(crate) fn code(result: Result<Outcome, Failure>) -> ExitCode {
+    let failure = match result {
+        Ok(Outcome::Fine) => return ExitCode::SUCCESS,
+        Ok(Outcome::Missing) => return ExitCode::from(1),
+        Err(Failure::Help(text)) => match text.print().and_then(|()| io::stdout().flush()) {
+            Ok(()) => return ExitCode::SUCCESS,
+            Err(error) => crate::output::failure(&error),
+        },
+        Err(failure) => failure,
+    };
+    let Failure::Failed { kind, line } = failure else { return ExitCode::SUCCESS };
+    // Nobody is left to hear of a standard error that fails.
+    let _ = writeln!(io::stderr(), "graven: {}", single(&line));
+    ExitCode::from(match kind {
+        ErrorKind::Usage => 2,
+        ErrorKind::Data => 3,
+        _ => 4,
+    })
+}
+
+/// The text on one line: paths may hold any byte, a line break too.
+fn single(text: &str) -> String {
+    let mut line = String::with_capacity(text.len());
+    for char in text.chars() {
+        match char {
+            char if char.is_control() => line.extend(char.escape_default()),
+            char => line.push(char),
+        }
+    }
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::single;
+
+    #[test]
+    fn a_message_stays_on_its_line() {
+        assert_eq!(single("a\nb\u{1b}[31m: größer"), "a\\nb\\u{1b}[31m: größer");
+    }
+}

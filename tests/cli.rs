@@ -1,0 +1,26 @@
+//! Guards against a binary that lies to the script that runs it: a wrong exit code, an output
+//! that another program cannot read back, a half-written table under the final name, an error
+//! that names neither file nor line, a pipe that ends in a scare instead of in silence. Nothing
+//! here knows the library: every test runs the program as a shell would, and compares bytes.
+#![cfg(all(feature = "cli", unix))]
+
+#[path = "cli/build.rs"]
+mod build;
+#[path = "cli/exits.rs"]
+mod exits;
+#[path = "cli/lookup.rs"]
+mod lookup;
+#[path = "cli/malformed.rs"]
+mod malformed;
+#[path = "cli/options.rs"]
+mod options;
+#[path = "cli/progress.rs"]
+mod progress;
+#[path = "cli/roundtrip.rs"]
+mod roundtrip;
+#[path = "cli/scan.rs"]
+mod scan;
+#[path = "cli/stat.rs"]
+mod stat;
+#[path = "cli/tool.rs"]
+mod tool;

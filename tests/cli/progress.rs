@@ -1,0 +1,31 @@
+//! A progress bar belongs on a terminal and nowhere else, and short work has none.
+
+use crate::tool::Sandbox;
+use std::process::Command;
+
+/// What a terminal shows of a build whose input takes this many seconds to come.
+fn terminal(dir: &Sandbox, seconds: &str, options: &str) -> Option<String> {
+    let binary = env!("CARGO_BIN_EXE_graven");
+    let line = format!("(echo; sleep {seconds}) | tr '\\n' '\\t' | '{binary}' build {options} t");
+    let ran = Command::new("script")
+        .args(["-qec", &line, "/dev/null"])
+        .current_dir(dir.path(""))
+        .output()
+        .ok()?;
+    assert!(ran.status.success(), "{}", ran.stdout.escape_ascii());
+    Some(String::from_utf8(ran.stdout).unwrap())
+}
+
+#[test]
+#[cfg_attr(not(target_os = "linux"), ignore = "script(1) takes other arguments")]
+fn a_bar_is_shown_on_a_terminal_when_work_lasts() {
+    let dir = Sandbox::new();
+    let Some(shown) = terminal(&dir, "2", "") else {
+        return eprintln!("skipped: no script(1) on this system");
+    };
+    assert!(shown.contains("reading"), "{shown:?}");
+    assert!(shown.contains("t: 1 entries"), "{shown:?}");
+    let shown = terminal(&dir, "0.5", "").unwrap();
+    assert!(!shown.contains("reading") && shown.contains("t: 1 entries"), "{shown:?}");
+    assert_eq!(terminal(&dir, "2", "--quiet").unwrap(), "");
+}

@@ -1,0 +1,127 @@
+//! Runs the binary in a directory of its own, so that messages show short names.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::io::Write;
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::thread;
+
+/// A directory that vanishes with the test.
+pub(crate) struct Sandbox(tempfile::TempDir);
+
+/// What a run left behind.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Ran {
+    pub(crate) code: i32,
+    pub(crate) out: Vec<u8>,
+    pub(crate) err: String,
+}
+
+impl Sandbox {
+    pub(crate) fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    pub(crate) fn write(&self, name: &str, bytes: impl AsRef<[u8]>) {
+        fs::write(self.path(name), bytes).unwrap();
+    }
+
+    pub(crate) fn read(&self, name: &str) -> Vec<u8> {
+        fs::read(self.path(name)).unwrap()
+    }
+
+    /// Every name in the directory, hidden ones too, in order.
+    pub(crate) fn names(&self) -> Vec<String> {
+        let entries = fs::read_dir(self.0.path()).unwrap();
+        let mut names: Vec<_> =
+            entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    }
+
+    /// The binary, to be given arguments and started in the directory.
+    pub(crate) fn command(&self, args: &[impl AsRef<OsStr>]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_graven"));
+        command.args(args).current_dir(self.0.path());
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    }
+
+    /// Runs the binary on an empty standard input.
+    pub(crate) fn run(&self, args: &[impl AsRef<OsStr>]) -> Ran {
+        self.pipe(args, b"")
+    }
+
+    /// Runs the binary with a standard input.
+    pub(crate) fn pipe(&self, args: &[impl AsRef<OsStr>], input: &[u8]) -> Ran {
+        let mut child = self.command(args).stdin(Stdio::piped()).spawn().unwrap();
+        let mut stdin = child.stdin.take().unwrap();
+        let output = thread::scope(|scope| {
+            // A program that fails early does not read its input to the end.
+            scope.spawn(move || drop(stdin.write_all(input)));
+            child.wait_with_output().unwrap()
+        });
+        Ran {
+            code: output.status.code().expect("no signal"),
+            out: output.stdout,
+            err: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+
+    /// Builds a table from tsv and expects success.
+    pub(crate) fn table(&self, name: &str, tsv: impl AsRef<[u8]>) {
+        self.pipe(&["build", "--quiet", "--dup", "keep", name], tsv.as_ref()).printed(b"");
+    }
+
+    /// Makes a FIFO, or says that the system cannot.
+    pub(crate) fn fifo(&self, name: &str) -> bool {
+        let made = Command::new("mkfifo").arg(self.path(name)).status();
+        let made = made.is_ok_and(|status| status.success());
+        if !made {
+            eprintln!("skipped: no mkfifo on this system");
+        }
+        made
+    }
+}
+
+impl Ran {
+    /// Exit code 0, nothing on standard error, and exactly this on standard output.
+    #[track_caller]
+    pub(crate) fn printed(&self, expected: impl AsRef<[u8]>) {
+        self.ended(0, expected);
+    }
+
+    /// The exit code, nothing on standard error, and exactly this on standard output.
+    #[track_caller]
+    pub(crate) fn ended(&self, code: i32, expected: impl AsRef<[u8]>) {
+        assert_eq!(self.err, "", "exit code {}", self.code);
+        let (out, expected) = (self.out.escape_ascii(), expected.as_ref().escape_ascii());
+        assert_eq!(out.to_string(), expected.to_string());
+        assert_eq!(self.code, code);
+    }
+
+    /// The exit code, and one line on standard error that starts with the program's name and
+    /// what it is about, and holds all these words.
+    #[track_caller]
+    pub(crate) fn failed(&self, code: i32, about: &str, words: &[&str]) {
+        assert_eq!(self.code, code, "{}", self.err);
+        let start = format!("graven: {about}");
+        assert!(self.err.starts_with(&start), "{start:?} does not start {:?}", self.err);
+        assert!(self.err.ends_with('\n'), "{:?}", self.err);
+        assert_eq!(self.err.lines().count(), 1, "{:?}", self.err);
+        for word in words {
+            assert!(self.err.contains(word), "{word:?} is not in {:?}", self.err);
+        }
+    }
+}
+
+/// Bytes as an argument.
+pub(crate) fn os(bytes: &[u8]) -> &OsStr {
+    OsStr::from_bytes(bytes)
+}
