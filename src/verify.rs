@@ -216,7 +216,7 @@ impl Records {
             let found = found?;
             let offset = found.offset as u64;
             // What lies before the key, but for the length word, and before the value.
-            if layout.stride.is_some() {
+            if layout.fixed.is_some() {
                 table.zeros(end, found.offset)?;
             }
             table.zeros(found.parts.key + found.parts.key_len, found.parts.value)?;
@@ -238,7 +238,7 @@ impl Records {
             end = found.parts.end();
         }
         table.zeros(end, layout.records.end)?;
-        if layout.stride.is_none() && end != layout.records.end {
+        if layout.fixed.is_none() && end != layout.records.end {
             return Err(ReadError::corrupt("records do not fill their section", end as u64));
         }
         if seen.keys != layout.keys {

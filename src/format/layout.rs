@@ -6,7 +6,7 @@ use super::header::{
     KNOWN_FLAGS, MAX_HEADER, SECTIONS, header_checksum, kind,
 };
 use super::line::{LINE, LineScale};
-use super::record::RecordLayout;
+use super::record::{Fixed, RecordLayout};
 use super::sums::{SUM_BYTES, UNIT_LOG2, units};
 use super::{MAGIC, MAJOR, MAX_BLOCK, MAX_FILE, MAX_KEY, MAX_LEVELS, SECTION_ALIGN};
 use crate::error::OpenError;
@@ -65,8 +65,8 @@ pub(crate) struct Layout {
     pub(crate) keys: u64,
     pub(crate) repeated_keys: bool,
     pub(crate) record: RecordLayout,
-    /// Stride and lead of a table whose keys and values are all of one length.
-    pub(crate) stride: Option<(u64, u64)>,
+    /// The records of a table whose keys and values are all of one length.
+    pub(crate) fixed: Option<Fixed>,
     pub(crate) block_records: u8,
     pub(crate) records: Span,
     pub(crate) index: Option<IndexLayout>,
@@ -170,7 +170,6 @@ impl Layout {
         ensure!(header.reserved_2 == [0; 56], reserved_2, header.reserved_2[0]);
 
         let record = Self::record_layout(header)?;
-        let stride = record.stride();
         let (entries, keys) = (header.entries.get(), header.keys.get());
         let repeated_keys = flags & FLAG_REPEATED_KEYS != 0;
         let plausible = keys <= entries && (keys > 0) == (entries > 0);
@@ -184,7 +183,7 @@ impl Layout {
             keys,
             repeated_keys,
             record,
-            stride,
+            fixed: None,
             block_records: header.block_records,
             records: Span::default(),
             index: None,
@@ -279,9 +278,10 @@ impl Layout {
         Ok(())
     }
 
-    fn prove_records(&self, header: &Header) -> Result<(), OpenError> {
+    fn prove_records(&mut self, header: &Header) -> Result<(), OpenError> {
         let length = self.records.len() as u64;
-        let right = match self.stride {
+        let stride = self.record.stride();
+        let right = match stride {
             _ if self.entries == 0 => length == 0,
             Some((stride, lead)) => {
                 self.entries.checked_mul(stride).and_then(|all| all.checked_add(lead))
@@ -294,6 +294,12 @@ impl Layout {
                 .is_some_and(|least| least <= length),
         };
         ensure!(right, entries, header.entries.get());
+        self.fixed = stride.map(|(stride, lead)| Fixed {
+            first: self.records.start + lead as usize,
+            stride: stride as usize,
+            key_len: self.record.fixed_key.unwrap_or(0) as usize,
+            value_len: self.record.fixed_value.unwrap_or(0) as usize,
+        });
         Ok(())
     }
 
@@ -307,7 +313,7 @@ impl Layout {
         let lines = (span.len() / LINE) as u64;
         let whole = lines >= 1 && span.len() % LINE == 0;
         ensure!(whole, sections, span.len() as u64);
-        let suits = self.stride.is_some() && !self.repeated_keys && header.index_levels == 0;
+        let suits = self.fixed.is_some() && !self.repeated_keys && header.index_levels == 0;
         let counted = self.entries >= 1 && self.entries <= u64::from(u32::MAX);
         ensure!(suits && counted, line_scale, scale);
         self.lines = Some(LineLayout { span, scale: LineScale { base, scale }, lines });

@@ -39,17 +39,12 @@ pub(crate) fn equal(a: &[u8], b: &[u8]) -> bool {
     if len != b.len() {
         return false;
     }
-    if len > 32 {
-        return a == b;
-    }
     if len >= 8 {
-        let mut differ = word(a, len - 8) ^ word(b, len - 8);
-        let mut at = 0;
-        while at + 8 < len {
-            differ |= word(a, at) ^ word(b, at);
-            at += 8;
+        if len <= 16 {
+            let differ = (word(a, 0) ^ word(b, 0)) | (word(a, len - 8) ^ word(b, len - 8));
+            return differ == 0;
         }
-        return differ == 0;
+        return a == b;
     }
     if len >= 4 {
         let half = |bytes: &[u8], at| super::u32_at(bytes, at).unwrap_or(0);

@@ -49,6 +49,31 @@ impl Parts {
     }
 }
 
+/// The records of a table of fixed width.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Fixed {
+    /// Where the first key starts, counted from the table's first byte.
+    pub(crate) first: usize,
+    pub(crate) stride: usize,
+    pub(crate) key_len: usize,
+    pub(crate) value_len: usize,
+}
+
+impl Fixed {
+    /// Where the key with this rank starts; the rank is at most the number of entries.
+    #[inline]
+    pub(crate) fn offset(&self, rank: u64) -> usize {
+        self.first + rank as usize * self.stride
+    }
+
+    /// The parts of the record whose key starts at `at`.
+    #[inline]
+    pub(crate) fn parts(&self, at: usize) -> Parts {
+        let (key_len, value_len) = (self.key_len, self.value_len);
+        Parts { key: at, key_len, value: at + key_len, value_len }
+    }
+}
+
 impl RecordLayout {
     pub(crate) fn align(&self) -> u64 {
         1 << self.align_log2

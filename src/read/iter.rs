@@ -29,8 +29,8 @@ impl BackBlock {
     /// Offset of the record with this rank.
     #[inline]
     pub(super) fn offset(&mut self, inner: &Inner, rank: u64) -> ReadResult<usize> {
-        if let Some((stride, lead)) = inner.layout.stride {
-            return Ok(inner.fixed_offset(stride, lead, rank));
+        if let Some(fixed) = &inner.layout.fixed {
+            return Ok(fixed.offset(rank));
         }
         let block = match &self.block {
             Some(block) if (block.start.rank..block.end_rank).contains(&rank) => block,

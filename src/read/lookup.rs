@@ -1,4 +1,9 @@
-//! Point lookups: the hash index, or the ordered index where there is none.
+//! Point lookups: through the hash index, the line index, or the ordered index.
+//!
+//! A lookup is first tried on trust ([`Quick`]): it reads bytes whose pages may not have been
+//! checked yet, inside proven bounds, and asks at the end whether they were. There is no branch on
+//! checks between dependent loads, so several lookups overlap in the processor. If a page was not
+//! checked, or anything is odd, the careful form starts anew and checks each page before it reads.
 
 use super::search::Bound;
 use super::simd::matches;
@@ -8,7 +13,6 @@ use crate::format::hash::{BUCKET, MAX_EQUAL_TAGS, overflow, tag};
 use crate::format::layout::HashLayout;
 use crate::format::order::equal;
 use crate::format::record::Parts;
-use std::ops::Range;
 
 /// A record that holds the key.
 #[derive(Clone, Copy, Debug)]
@@ -18,158 +22,171 @@ pub(crate) struct Found {
     pub(crate) parts: Parts,
 }
 
-/// How a lookup treats pages that were not checked yet.
-pub(super) trait Touch {
-    fn touch(&mut self, inner: &Inner, range: Range<usize>) -> ReadResult<()>;
-}
-
-/// Notes whether all touched pages were checked before. No branch between dependent loads: the
-/// caller asks once, at the end.
-pub(super) struct Speculative(pub(super) bool);
-
-impl Touch for Speculative {
-    #[inline]
-    fn touch(&mut self, inner: &Inner, range: Range<usize>) -> ReadResult<()> {
-        self.0 &= inner.pages.covered(&range);
-        Ok(())
-    }
-}
-
-/// Checks pages before they are read.
-pub(super) struct Careful;
-
-impl Touch for Careful {
-    fn touch(&mut self, inner: &Inner, range: Range<usize>) -> ReadResult<()> {
-        inner.ensure(range)
-    }
+/// What a lookup on trust came to.
+pub(super) enum Quick {
+    /// The record, on checked pages and inside the records.
+    Hit(Found),
+    /// Absent, by checked pages.
+    Miss,
+    /// Not known: to be done carefully.
+    Unsure,
 }
 
 impl Inner {
-    /// Finds the first record of `key`, its pages checked.
+    /// The value of the first record of `key`.
     #[inline]
-    pub(super) fn locate(&self, key: &[u8]) -> ReadResult<Option<Found>> {
-        if let Some(hash) = &self.layout.hash {
-            return self.locate_hashed(hash, hash.hasher.hash(key), key);
+    pub(super) fn get(&self, key: &[u8]) -> ReadResult<Option<&[u8]>> {
+        // One function per kind of table: each stays small enough for the registers.
+        if let Some(index) = &self.layout.hash {
+            return self.get_hashed(index, key);
         }
-        match (&self.layout.lines, self.layout.stride) {
-            (Some(index), Some(stride)) => self.locate_lined(index, stride, key),
-            _ => self.locate_ordered(key),
+        if let Some(index) = &self.layout.lines {
+            return self.get_lined(index, key);
+        }
+        self.get_careful(key)
+    }
+
+    fn get_hashed(&self, index: &HashLayout, key: &[u8]) -> ReadResult<Option<&[u8]>> {
+        let quick = self.quick_hashed(index, index.hasher.hash(key), key);
+        self.settle(quick, key)
+    }
+
+    /// The value that a lookup on trust found, or that of a careful one.
+    #[inline(always)]
+    pub(super) fn settle(&self, quick: Quick, key: &[u8]) -> ReadResult<Option<&[u8]>> {
+        match quick {
+            Quick::Hit(found) => match self.bytes().get(found.parts.value()) {
+                Some(value) => Ok(Some(value)),
+                None => self.get_careful(key),
+            },
+            Quick::Miss => Ok(None),
+            Quick::Unsure => self.get_careful(key),
         }
     }
 
-    #[inline]
-    pub(super) fn locate_hashed(
-        &self,
-        index: &HashLayout,
-        hash: u64,
-        key: &[u8],
-    ) -> ReadResult<Option<Found>> {
-        let mut speculation = Speculative(true);
-        match self.probe(index, hash, key, &mut speculation) {
-            Ok(found) if speculation.0 => Ok(found),
-            _ => self.locate_careful(index, hash, key),
-        }
-    }
-
-    /// Some page was touched for the first time, or something was wrong.
     #[cold]
-    fn locate_careful(
-        &self,
-        index: &HashLayout,
-        hash: u64,
-        key: &[u8],
-    ) -> ReadResult<Option<Found>> {
-        self.probe(index, hash, key, &mut Careful)
-    }
-
-    /// Touches at most two buckets and three records for each, whatever the file says.
-    #[inline(always)]
-    fn probe<T: Touch>(
-        &self,
-        index: &HashLayout,
-        hash: u64,
-        key: &[u8],
-        touch: &mut T,
-    ) -> ReadResult<Option<Found>> {
-        let first = index.shape.first(hash);
-        let bucket = self.bucket(index, first, touch)?;
-        if let Some(found) = self.probe_bucket(index, bucket, hash, key, touch)? {
-            return Ok(Some(found));
+    #[inline(never)]
+    fn get_careful(&self, key: &[u8]) -> ReadResult<Option<&[u8]>> {
+        match self.locate(key)? {
+            Some(found) => Ok(Some(self.slice(found.parts.value())?)),
+            None => Ok(None),
         }
-        if !index.slots.overflows(bucket, overflow(hash)) {
-            return Ok(None);
+    }
+
+    /// The first record of `key`, each page checked before it is read.
+    pub(super) fn locate(&self, key: &[u8]) -> ReadResult<Option<Found>> {
+        match &self.layout.hash {
+            Some(index) => self.locate_hashed(index, key),
+            None => self.locate_ordered(key),
         }
-        let bucket = self.bucket(index, index.shape.place(hash).second, touch)?;
-        self.probe_bucket(index, bucket, hash, key, touch)
     }
 
+    /// Looks a key up in the hash index on trust.
     #[inline(always)]
-    fn bucket<T: Touch>(
-        &self,
-        index: &HashLayout,
-        number: u64,
-        touch: &mut T,
-    ) -> ReadResult<&[u8; BUCKET]> {
-        let start = index.span.start + number as usize * BUCKET;
-        // Buckets are 64-aligned, so one lies in one page.
-        touch.touch(self, start..start + 1)?;
-        let bytes = self.bytes().get(start..).and_then(|bytes| bytes.first_chunk());
-        bytes.ok_or_else(|| ReadError::corrupt("bucket beyond the end", start as u64))
-    }
-
-    #[inline(always)]
-    fn probe_bucket<T: Touch>(
-        &self,
-        index: &HashLayout,
-        bucket: &[u8; BUCKET],
-        hash: u64,
-        key: &[u8],
-        touch: &mut T,
-    ) -> ReadResult<Option<Found>> {
-        let mut mask = matches(bucket, tag(hash), index.slots.count());
-        let mut candidates = 0;
-        while mask != 0 {
-            let slot = mask.trailing_zeros() as usize;
-            mask &= mask - 1;
-            candidates += 1;
-            if candidates > MAX_EQUAL_TAGS {
-                return Err(ReadError::corrupt("too many equal tags", index.span.start as u64));
-            }
-            let found = self.candidate(index.slots.reference(bucket, slot))?;
-            touch.touch(self, found.offset..found.parts.key + found.parts.key_len)?;
-            if equal(self.slice(found.parts.key())?, key) {
-                touch.touch(self, found.parts.value.min(found.parts.end())..found.parts.end())?;
-                return Ok(Some(found));
-            }
-        }
-        Ok(None)
-    }
-
-    /// The record that a slot refers to, inside the records.
-    #[inline(always)]
-    fn candidate(&self, reference: u64) -> ReadResult<Found> {
-        let records = self.layout.records;
-        let bad = || ReadError::corrupt("slot refers to no record", records.start as u64);
-        let (offset, parts) = match self.layout.stride {
-            Some((stride, lead)) => {
-                if reference >= self.layout.entries {
-                    return Err(bad());
+    pub(super) fn quick_hashed(&self, index: &HashLayout, hash: u64, key: &[u8]) -> Quick {
+        let all_checked = self.pages.all_checked();
+        let mut number = index.shape.first(hash);
+        let mut second_turn = false;
+        loop {
+            let start = index.span.start + number as usize * BUCKET;
+            let bucket = self.bytes().get(start..).and_then(|bytes| bytes.first_chunk());
+            let Some(bucket) = bucket else { return Quick::Unsure };
+            // Buckets are 64-aligned, so one lies in one page.
+            let bucket_checked = all_checked || self.pages.is_checked(start);
+            let mut mask = matches(bucket, tag(hash), index.slots.count());
+            let mut candidates = 0;
+            while mask != 0 {
+                candidates += 1;
+                if candidates > MAX_EQUAL_TAGS {
+                    return Quick::Unsure;
                 }
-                let offset = self.fixed_offset(stride, lead, reference);
-                (offset, self.layout.record.fixed_parts(offset))
+                let slot = mask.trailing_zeros() as usize;
+                mask &= mask - 1;
+                let reference = index.slots.reference(bucket, slot);
+                let Some(found) = self.referred(reference) else { return Quick::Unsure };
+                let Some(stored) = self.bytes().get(found.parts.key()) else {
+                    return Quick::Unsure;
+                };
+                let same = equal(stored, key);
+                // A record that only shares the tag says something about its page as well.
+                let end = if same { found.parts.end() } else { found.parts.value };
+                let checked =
+                    all_checked || bucket_checked && self.pages.covered(&(found.offset..end));
+                if !checked {
+                    return Quick::Unsure;
+                }
+                if same {
+                    return Quick::Hit(found);
+                }
+            }
+            if !bucket_checked {
+                return Quick::Unsure;
+            }
+            if second_turn || !index.slots.overflows(bucket, overflow(hash)) {
+                return Quick::Miss;
+            }
+            second_turn = true;
+            number = index.shape.place(hash).second;
+        }
+    }
+
+    /// The record that a slot refers to, if it lies inside the records.
+    #[inline(always)]
+    fn referred(&self, reference: u64) -> Option<Found> {
+        let records = self.layout.records;
+        let (offset, parts) = match &self.layout.fixed {
+            Some(fixed) => {
+                if reference >= self.layout.entries {
+                    return None;
+                }
+                let offset = fixed.offset(reference);
+                (offset, fixed.parts(offset))
             }
             None => {
                 if reference >= records.len() as u64 {
-                    return Err(bad());
+                    return None;
                 }
                 let offset = records.start + reference as usize;
-                (offset, self.layout.record.parts(self.bytes(), offset).ok_or_else(bad)?)
+                (offset, self.layout.record.parts(self.bytes(), offset)?)
             }
         };
-        if parts.end() > records.end {
-            return Err(bad());
+        (parts.end() <= records.end).then_some(Found { offset, parts })
+    }
+
+    /// Touches at most two buckets and three records for each, whatever the file says.
+    fn locate_hashed(&self, index: &HashLayout, key: &[u8]) -> ReadResult<Option<Found>> {
+        let hash = index.hasher.hash(key);
+        let place = index.shape.place(hash);
+        for number in [place.first, place.second] {
+            let start = index.span.start + number as usize * BUCKET;
+            self.ensure(start..start + BUCKET)?;
+            let bucket = self.bytes().get(start..).and_then(|bytes| bytes.first_chunk());
+            let bad = |what| ReadError::corrupt(what, start as u64);
+            let bucket = bucket.ok_or_else(|| bad("bucket beyond the end"))?;
+            let mask = matches(bucket, tag(hash), index.slots.count());
+            if mask.count_ones() as usize > MAX_EQUAL_TAGS {
+                return Err(bad("bucket has too many equal tags"));
+            }
+            for slot in (0..index.slots.count()).filter(|slot| mask >> slot & 1 != 0) {
+                let reference = index.slots.reference(bucket, slot);
+                let place = match self.layout.fixed {
+                    Some(fixed) if reference < self.layout.entries => fixed.offset(reference),
+                    None if reference < self.layout.records.len() as u64 => {
+                        self.layout.records.start + reference as usize
+                    }
+                    _ => return Err(bad("slot refers to no record")),
+                };
+                let parts = self.parts_at(place)?;
+                if equal(self.slice(parts.key())?, key) {
+                    self.ensure(parts.value..parts.end())?;
+                    return Ok(Some(Found { offset: place, parts }));
+                }
+            }
+            if !index.slots.overflows(bucket, overflow(hash)) {
+                break;
+            }
         }
-        Ok(Found { offset, parts })
+        Ok(None)
     }
 
     fn locate_ordered(&self, key: &[u8]) -> ReadResult<Option<Found>> {

@@ -1,6 +1,5 @@
 //! `get_many`: the memory latency of many lookups overlaps.
 
-use super::lookup::Found;
 use super::simd::{matches, prefetch, tags_below};
 use super::table::{Inner, Table};
 use crate::error::ReadError;
@@ -38,56 +37,38 @@ impl Table {
         keys: &[K],
         out: &mut Vec<Option<&'t [u8]>>,
     ) -> Result<(), ReadError> {
-        let layout = &self.inner.layout;
-        match (&layout.hash, &layout.lines, layout.stride) {
-            (Some(index), _, _) => self.get_hashed(index, keys, out),
-            (None, Some(index), Some(stride)) => {
-                for key in keys {
-                    self.inner.prefetch_line(index, key.as_ref());
-                }
-                for key in keys {
-                    self.inner.prefetch_lined(index, stride, key.as_ref());
-                }
-                for key in keys {
-                    let found = self.inner.locate_lined(index, stride, key.as_ref())?;
-                    out.push(self.answer(found)?);
-                }
-                Ok(())
+        let inner = &*self.inner;
+        if let Some(index) = &inner.layout.hash {
+            let mut hashes = [0u64; BATCH];
+            for (hash, key) in hashes.iter_mut().zip(keys) {
+                *hash = index.hasher.hash(key.as_ref());
+                let bucket = index.shape.first(*hash);
+                prefetch(inner.bytes(), index.span.start + bucket as usize * BUCKET);
             }
-            _ => {
-                for key in keys {
-                    out.push(self.get(key.as_ref())?);
-                }
-                Ok(())
+            for &hash in &hashes[..keys.len()] {
+                inner.prefetch_hashed(index, hash);
             }
-        }
-    }
-
-    fn get_hashed<'t, K: AsRef<[u8]>>(
-        &'t self,
-        index: &HashLayout,
-        keys: &[K],
-        out: &mut Vec<Option<&'t [u8]>>,
-    ) -> Result<(), ReadError> {
-        let mut hashes = [0u64; BATCH];
-        for (hash, key) in hashes.iter_mut().zip(keys) {
-            *hash = index.hasher.hash(key.as_ref());
-            let bucket = index.shape.first(*hash);
-            prefetch(self.inner.bytes(), index.span.start + bucket as usize * BUCKET);
-        }
-        for &hash in &hashes[..keys.len()] {
-            self.inner.prefetch_hashed(index, hash);
-        }
-        for (&hash, key) in hashes.iter().zip(keys) {
-            let found = self.inner.locate_hashed(index, hash, key.as_ref())?;
-            out.push(self.answer(found)?);
+            for (&hash, key) in hashes.iter().zip(keys) {
+                let quick = inner.quick_hashed(index, hash, key.as_ref());
+                out.push(inner.settle(quick, key.as_ref())?);
+            }
+        } else if let Some(index) = &inner.layout.lines {
+            for key in keys {
+                inner.prefetch_line(index, key.as_ref());
+            }
+            for key in keys {
+                inner.prefetch_lined(index, key.as_ref());
+            }
+            for key in keys {
+                let quick = inner.quick_lined(index, key.as_ref());
+                out.push(inner.settle(quick, key.as_ref())?);
+            }
+        } else {
+            for key in keys {
+                out.push(self.get(key.as_ref())?);
+            }
         }
         Ok(())
-    }
-
-    #[inline]
-    fn answer(&self, found: Option<Found>) -> Result<Option<&[u8]>, ReadError> {
-        found.map(|found| self.inner.slice(found.parts.value())).transpose()
     }
 }
 
@@ -105,11 +86,11 @@ impl Inner {
             return;
         }
         let reference = index.slots.reference(bucket, mask.trailing_zeros() as usize);
-        let offset = match self.layout.stride {
-            Some((stride, lead)) => lead.wrapping_add(reference.wrapping_mul(stride)),
-            None => reference,
+        let offset = match &self.layout.fixed {
+            Some(fixed) => fixed.offset(reference.min(self.layout.entries)),
+            None => self.layout.records.start.wrapping_add(reference as usize),
         };
-        prefetch(self.bytes(), self.layout.records.start.wrapping_add(offset as usize));
+        prefetch(self.bytes(), offset);
     }
 
     #[inline]
@@ -120,7 +101,8 @@ impl Inner {
 
     /// Prefetches the record at which the line's tags point.
     #[inline]
-    fn prefetch_lined(&self, index: &LineLayout, (stride, lead): (u64, u64), key: &[u8]) {
+    fn prefetch_lined(&self, index: &LineLayout, key: &[u8]) {
+        let Some(fixed) = &self.layout.fixed else { return };
         let Some(place) = index.scale.place(key).filter(|place| place.line < index.lines) else {
             return;
         };
@@ -129,6 +111,6 @@ impl Inner {
             return;
         };
         let rank = base_rank(line) + tags_below(line, place.tag) as u64;
-        prefetch(self.bytes(), self.fixed_offset(stride, lead, rank.min(self.layout.entries)));
+        prefetch(self.bytes(), fixed.offset(rank.min(self.layout.entries)));
     }
 }

@@ -51,6 +51,12 @@ impl Pages {
         word >> (unit % 64) & 1 != 0
     }
 
+    /// Whether the page of one byte was checked.
+    #[inline]
+    pub(crate) fn is_checked(&self, offset: usize) -> bool {
+        self.bit(offset >> UNIT_LOG2)
+    }
+
     /// Whether all pages under `range` were checked.
     #[inline]
     pub(crate) fn covered(&self, range: &Range<usize>) -> bool {

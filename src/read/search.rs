@@ -5,7 +5,7 @@ use crate::error::{ReadError, ReadResult};
 use crate::format::MAX_BLOCK;
 use crate::format::layout::IndexLayout;
 use crate::format::node::{BAD_NODE, Node, NodeShape};
-use crate::format::record::Parts;
+use crate::format::record::{Fixed, Parts};
 
 /// Key and value.
 pub(crate) type Entry<'t> = (&'t [u8], &'t [u8]);
@@ -39,17 +39,10 @@ pub(super) struct Block {
 const BAD_RECORD: &str = "record makes no sense";
 
 impl Inner {
-    /// Offset of the record (for fixed width: of its key) with this rank, in a table of fixed
-    /// width; `rank` is at most the number of entries.
-    #[inline]
-    pub(super) fn fixed_offset(&self, stride: u64, lead: u64, rank: u64) -> usize {
-        self.layout.records.start + (lead + rank * stride) as usize
-    }
-
     /// The place before the first entry.
     pub(super) fn start(&self) -> Place {
-        let lead = self.layout.stride.map_or(0, |(_, lead)| lead);
-        Place { rank: 0, offset: self.layout.records.start + lead as usize }
+        let first = self.layout.fixed.map_or(self.layout.records.start, |fixed| fixed.first);
+        Place { rank: 0, offset: first }
     }
 
     /// The place after the last entry.
@@ -61,8 +54,8 @@ impl Inner {
     /// inside the records.
     #[inline]
     pub(super) fn parts_at(&self, offset: usize) -> ReadResult<Parts> {
-        let parts = match self.layout.stride {
-            Some(_) => Some(self.layout.record.fixed_parts(offset)),
+        let parts = match &self.layout.fixed {
+            Some(fixed) => Some(fixed.parts(offset)),
             // Read before it is checked; the check that follows covers what was read.
             None => self.layout.record.parts(self.bytes(), offset),
         };
@@ -94,8 +87,8 @@ impl Inner {
     /// Where the record after `parts` starts.
     #[inline]
     pub(super) fn after(&self, offset: usize, parts: &Parts) -> usize {
-        match self.layout.stride {
-            Some((stride, _)) => offset + stride as usize,
+        match &self.layout.fixed {
+            Some(fixed) => offset + fixed.stride,
             None => parts.end(),
         }
     }
@@ -115,38 +108,27 @@ impl Inner {
         }
         // With repeated keys a block may start in the middle of the equals.
         let strict = bound == Bound::NotBelow && self.layout.repeated_keys;
-        if let Some(index) = &self.layout.lines {
-            return self.seek_lines(index, key, bound);
+        if let (Some(index), Some(fixed)) = (&self.layout.lines, &self.layout.fixed) {
+            return self.seek_lines(index, fixed, key, bound);
         }
         let start = match &self.layout.index {
             None => self.start(),
             Some(index) => self.descend(index, key, strict)?,
         };
-        match self.layout.stride {
-            Some((stride, lead)) => self.seek_fixed(stride, lead, start.rank, key, bound),
+        match &self.layout.fixed {
+            Some(fixed) => {
+                let end = start.rank + u64::from(self.layout.block_records);
+                self.bisect(fixed, start.rank..end, key, bound)
+            }
             None => self.seek_walk(start, key, bound),
         }
-    }
-
-    /// Binary search in a block of a table of fixed width.
-    fn seek_fixed(
-        &self,
-        stride: u64,
-        lead: u64,
-        start: u64,
-        key: &[u8],
-        bound: Bound,
-    ) -> ReadResult<Place> {
-        let end = start + u64::from(self.layout.block_records);
-        self.bisect(stride, lead, start..end, key, bound)
     }
 
     /// Binary search among records of fixed width; a range that reaches beyond the last entry is
     /// cut.
     pub(super) fn bisect(
         &self,
-        stride: u64,
-        lead: u64,
+        fixed: &Fixed,
         ranks: std::ops::Range<u64>,
         key: &[u8],
         bound: Bound,
@@ -155,14 +137,14 @@ impl Inner {
         let mut high = ranks.end.min(self.layout.entries);
         while low < high {
             let middle = low + (high - low) / 2;
-            let (found, _) = self.key_at(self.fixed_offset(stride, lead, middle))?;
+            let (found, _) = self.key_at(fixed.offset(middle))?;
             if below(found, key, bound) {
                 low = middle + 1;
             } else {
                 high = middle;
             }
         }
-        Ok(Place { rank: low, offset: self.fixed_offset(stride, lead, low) })
+        Ok(Place { rank: low, offset: fixed.offset(low) })
     }
 
     /// Walk through a block of records of variable width.
@@ -200,7 +182,7 @@ impl Inner {
         let start = index.span.start + ((number as usize) << index.node_log2);
         let range = start..start + (1 << index.node_log2);
         self.ensure(range.clone())?;
-        let shape = NodeShape { variable: self.layout.stride.is_none() };
+        let shape = NodeShape { variable: self.layout.fixed.is_none() };
         Node::parse(self.slice(range)?, leaf, shape)
             .ok_or_else(|| ReadError::corrupt(BAD_NODE, start as u64))
     }
@@ -252,7 +234,7 @@ impl Inner {
     /// The first place of block `child` of a leaf.
     #[inline]
     fn block_place(&self, node: &Node<'_>, child: usize) -> Option<Place> {
-        if self.layout.stride.is_some() {
+        if self.layout.fixed.is_some() {
             let block = node.first_child().checked_add(child as u64)?;
             return self.place(block.checked_mul(u64::from(self.layout.block_records))?, 0);
         }
@@ -266,8 +248,8 @@ impl Inner {
         if rank >= self.layout.entries {
             return None;
         }
-        if let Some((stride, lead)) = self.layout.stride {
-            return Some(Place { rank, offset: self.fixed_offset(stride, lead, rank) });
+        if let Some(fixed) = &self.layout.fixed {
+            return Some(Place { rank, offset: fixed.offset(rank) });
         }
         (offset < self.layout.records.len() as u64)
             .then(|| Place { rank, offset: self.layout.records.start + offset as usize })
@@ -275,8 +257,8 @@ impl Inner {
 
     /// The place of an entry by its rank, which is below the number of entries.
     pub(super) fn place_of(&self, rank: u64) -> ReadResult<Place> {
-        if let Some((stride, lead)) = self.layout.stride {
-            return Ok(Place { rank, offset: self.fixed_offset(stride, lead, rank) });
+        if let Some(fixed) = &self.layout.fixed {
+            return Ok(Place { rank, offset: fixed.offset(rank) });
         }
         let mut place = self.block_of(rank)?.start;
         while place.rank < rank {

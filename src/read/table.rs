@@ -100,10 +100,7 @@ impl Table {
     /// [`ReadError`] if a page that was touched is damaged.
     #[inline]
     pub fn get(&self, key: &[u8]) -> Result<Option<&[u8]>, ReadError> {
-        match self.inner.locate(key)? {
-            Some(found) => Ok(Some(self.inner.slice(found.parts.value())?)),
-            None => Ok(None),
-        }
+        self.inner.get(key)
     }
 
     /// Whether `key` is in the table. Costs what [`get`](Self::get) costs.
@@ -363,7 +360,7 @@ impl Table {
     /// First rank and end rank of the block that holds `rank`.
     pub(crate) fn block_bounds(&self, rank: u64) -> ReadResult<(u64, u64)> {
         let layout = &self.inner.layout;
-        if layout.stride.is_some() {
+        if layout.fixed.is_some() {
             let records = u64::from(layout.block_records);
             let start = rank / records * records;
             return Ok((start, (start + records).min(layout.entries)));
