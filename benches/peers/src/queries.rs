@@ -25,12 +25,6 @@ pub struct Probe<'a> {
 }
 
 impl<'a> Probe<'a> {
-    /// For lookups outside the clock; the floors cannot answer it.
-    #[cfg_attr(not(feature = "graven"), expect(dead_code, reason = "graven's own measures"))]
-    pub fn of(key: &'a [u8]) -> Probe<'a> {
-        Probe { key, known: Known { at_and_byte: 0, slot: 0, value_len: 0 } }
-    }
-
     pub fn for_rank(data: &'a Dataset, rank: usize) -> Probe<'a> {
         Probe { key: data.get(rank).0, known: known(data, rank) }
     }
@@ -128,6 +122,15 @@ impl Queries {
         let mut queries = Queries::default();
         for rank in ranks {
             queries.push(data.get(rank).0, known(data, rank));
+        }
+        queries
+    }
+
+    /// Keys alone, for a process that warms a store up; the floors cannot answer these.
+    pub fn of_keys<'k>(keys: impl Iterator<Item = &'k [u8]>) -> Queries {
+        let mut queries = Queries::default();
+        for key in keys {
+            queries.push(key, Known { at_and_byte: 0, slot: 0, value_len: 0 });
         }
         queries
     }

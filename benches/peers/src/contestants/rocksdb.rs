@@ -5,7 +5,6 @@ use std::{
     os::unix::ffi::OsStrExt,
     path::Path,
     ptr::{null, null_mut},
-    slice,
 };
 
 use crate::{

@@ -29,7 +29,7 @@ struct Connection(*mut sys::sqlite3);
 impl Drop for Connection {
     fn drop(&mut self) {
         // SAFETY: opened by `open`, closed once.
-        unsafe { sys::sqlite3_close_v2(self.0) };
+        unsafe { sys::sqlite3_close(self.0) };
     }
 }
 

@@ -1,0 +1,55 @@
+//! A contestant's files as a whole: size, sync, eviction.
+
+use std::{
+    fs::{self, File},
+    os::fd::AsRawFd,
+    path::{Path, PathBuf},
+};
+
+use crate::Result;
+
+fn each(dir: &Path, f: &mut dyn FnMut(&Path) -> Result<()>) -> Result<()> {
+    for entry in fs::read_dir(dir)? {
+        let path: PathBuf = entry?.path();
+        if path.is_dir() { each(&path, f)? } else { f(&path)? }
+    }
+    Ok(())
+}
+
+/// Allocated or apparent size, whichever is less: a sparse tail costs nothing.
+pub fn bytes(dir: &Path) -> Result<u64> {
+    use std::os::unix::fs::MetadataExt;
+    let mut sum = 0;
+    each(dir, &mut |path| {
+        let metadata = fs::metadata(path)?;
+        sum += metadata.len().min(metadata.blocks() * 512);
+        Ok(())
+    })?;
+    Ok(sum)
+}
+
+/// Apparent size of all files.
+pub fn length(dir: &Path) -> Result<u64> {
+    let mut sum = 0;
+    each(dir, &mut |path| {
+        sum += fs::metadata(path)?.len();
+        Ok(())
+    })?;
+    Ok(sum)
+}
+
+/// Outside every clock, so that no write-back runs while somebody is measured.
+pub fn sync(dir: &Path) -> Result<()> {
+    each(dir, &mut |path| Ok(File::open(path)?.sync_all()?))
+}
+
+/// Drops the files from the page cache. Nobody may have them mapped.
+pub fn evict(dir: &Path) -> Result<()> {
+    sync(dir)?;
+    each(dir, &mut |path| {
+        let file = File::open(path)?;
+        // SAFETY: advice about a descriptor that is open.
+        unsafe { libc::posix_fadvise(file.as_raw_fd(), 0, 0, libc::POSIX_FADV_DONTNEED) };
+        Ok(())
+    })
+}
