@@ -65,7 +65,12 @@ pub fn build(contestant: &str, input: &Path, sorted: bool, dir: &Path) -> Result
 }
 
 /// `count` readers at once: all open and touch everything, then each looks at itself.
-pub fn readers(contestant: &str, place: &Place, queries: &Path, count: usize) -> Result<Vec<Reader>> {
+pub fn readers(
+    contestant: &str,
+    place: &Place,
+    queries: &Path,
+    count: usize,
+) -> Result<Vec<Reader>> {
     let mut readers = Vec::new();
     for _ in 0..count {
         let mut child = command("reader", contestant, &[&place.dir, &place.input, queries])?
@@ -76,15 +81,23 @@ pub fn readers(contestant: &str, place: &Place, queries: &Path, count: usize) ->
         let from = BufReader::new(child.stdout.take().ok_or("no pipe from the reader")?);
         readers.push(Peer { child, to, from });
     }
-    let answers = readers
-        .iter_mut()
-        .map(Peer::hear)
-        .collect::<Result<Vec<_>>>()
-        .and_then(|_| readers.iter_mut().map(Peer::ask).collect::<Result<Vec<_>>>());
+    let answers = together(&mut readers);
     for peer in readers {
         peer.end()?;
     }
     answers
+}
+
+/// Everybody starts, opens and warms up before anybody looks.
+fn together(readers: &mut [Peer]) -> Result<Vec<Reader>> {
+    for peer in &mut *readers {
+        peer.hear()?;
+        peer.say("open")?;
+    }
+    for peer in &mut *readers {
+        peer.hear()?;
+    }
+    readers.iter_mut().map(Peer::ask).collect()
 }
 
 struct Peer {
@@ -100,8 +113,12 @@ impl Peer {
         if line.is_empty() { Err("a reader died".into()) } else { Ok(line) }
     }
 
+    fn say(&mut self, what: &str) -> Result<()> {
+        Ok(writeln!(self.to, "{what}")?)
+    }
+
     fn ask(&mut self) -> Result<Reader> {
-        writeln!(self.to, "look")?;
+        self.say("look")?;
         let answer: Value = serde_json::from_str(&self.hear()?)?;
         let number = |name: &str| answer[name].as_u64().ok_or("a reader that says nothing");
         Ok(Reader {
@@ -152,13 +169,18 @@ fn run_reader(contestant: &dyn Contestant, place: &Place, queries: &Path) -> Res
         Queries::of_keys(input.iter().map(|(key, _)| key))
     };
     let keys = queries.keys();
+    // What looking costs itself is not to be counted: buffers are allocated and code is paged in.
+    procfs::touch(&place.dir)?;
+    procfs::mapped(&place.dir)?;
+    writeln!(stdout(), "ready")?;
+    let mut lines = stdin().lines();
+    let Some(_) = lines.next() else { return Ok(()) };
     let (anonymous, tables) = (procfs::anonymous()?, procfs::page_tables()?);
     let lane = contestant.open(place, Access::Normal)?;
     procfs::touch(&place.dir)?;
     if contestant.kind() != Kind::Floor {
         lane.misses(queries.window(&keys));
     }
-    let mut lines = stdin().lines();
     writeln!(stdout(), "ready")?;
     let Some(_) = lines.next() else { return Ok(()) };
     let answer = json!({

@@ -32,7 +32,12 @@ impl Shape {
     fn decode(header: &[u8]) -> Shape {
         let word = |i: usize| u64::from_le_bytes(header[i * 8..i * 8 + 8].try_into().expect("8"));
         let fixed = |w: u64| u32::try_from(w).ok();
-        Shape { entries: word(0), payload: word(1), key_len: fixed(word(2)), value_len: fixed(word(3)) }
+        Shape {
+            entries: word(0),
+            payload: word(1),
+            key_len: fixed(word(2)),
+            value_len: fixed(word(3)),
+        }
     }
 
     fn encode(&self) -> Vec<u8> {

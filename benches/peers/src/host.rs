@@ -23,8 +23,7 @@ pub fn cpu() -> String {
 
 pub fn describe() -> Value {
     let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
-    let version: String =
-        kernel.chars().take_while(|c| c.is_ascii_digit() || *c == '.').collect();
+    let version: String = kernel.chars().take_while(|c| c.is_ascii_digit() || *c == '.').collect();
     json!({
         "cpu": cpu(),
         "threads": std::thread::available_parallelism().map_or(0, |n| n.get()),

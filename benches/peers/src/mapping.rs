@@ -61,8 +61,7 @@ impl HugeMap {
         let aligned = (base as usize).next_multiple_of(HUGE) as *mut libc::c_void;
         let flags = libc::MAP_SHARED | libc::MAP_FIXED;
         // SAFETY: `aligned .. aligned + len` lies inside the reservation made above.
-        let at =
-            unsafe { libc::mmap(aligned, len, libc::PROT_READ, flags, file.as_raw_fd(), 0) };
+        let at = unsafe { libc::mmap(aligned, len, libc::PROT_READ, flags, file.as_raw_fd(), 0) };
         if at == libc::MAP_FAILED {
             return Err(std::io::Error::last_os_error().into());
         }

@@ -56,8 +56,20 @@ const FIRST_TOUCH: [(&str, &str); 5] = [
 
 /// Compared in the table of ratios.
 const COMPARED: [&str; 14] = [
-    "hit", "dependent", "miss", "zipf", "batch", "threads", "seek", "scan", "scan-back", "open",
-    "build-sorted", "build-unsorted", "overhead", "cold",
+    "hit",
+    "dependent",
+    "miss",
+    "zipf",
+    "batch",
+    "threads",
+    "seek",
+    "scan",
+    "scan-back",
+    "open",
+    "build-sorted",
+    "build-unsorted",
+    "overhead",
+    "cold",
 ];
 
 pub fn page(args: &Args, runs: &[Run]) -> String {
@@ -135,11 +147,7 @@ fn table(out: &mut String, run: &Run, title: &str, columns: &[(&str, &str)]) {
 }
 
 /// The best of those that `among` admits.
-fn best<'a>(
-    run: &'a Run,
-    measure: &str,
-    among: impl Fn(&Row) -> bool,
-) -> Option<(&'a str, f64)> {
+fn best<'a>(run: &'a Run, measure: &str, among: impl Fn(&Row) -> bool) -> Option<(&'a str, f64)> {
     run.rows
         .iter()
         .filter(|row| row.kind == Kind::Rival && among(row))
@@ -153,7 +161,8 @@ fn ratios(out: &mut String, run: &Run) {
     if graven.is_empty() {
         return;
     }
-    let titles = ["graven ÷", "best rival", "best that holds any length", "LMDB", "1 line", "2 lines"];
+    let titles =
+        ["graven ÷", "best rival", "best that holds any length", "LMDB", "1 line", "2 lines"];
     for row in graven {
         let measured: Vec<_> =
             COMPARED.iter().filter_map(|m| Some((*m, row.results.median(m)?))).collect();
@@ -162,7 +171,10 @@ fn ratios(out: &mut String, run: &Run) {
         }
         let first = titles[0].replace("graven", row.name);
         line(out, std::iter::once(first).chain(titles[1..].iter().map(|t| (*t).to_owned())));
-        line(out, titles.iter().enumerate().map(|(i, _)| if i == 0 { "---" } else { "---:" }.into()));
+        line(
+            out,
+            titles.iter().enumerate().map(|(i, _)| if i == 0 { "---" } else { "---:" }.into()),
+        );
         for (measure, value) in measured {
             let against = |found: Option<(&str, f64)>, named: bool| match found {
                 Some((name, other)) if other > 0.0 => {

@@ -51,7 +51,8 @@ pub fn chart(runs: &[Run]) -> Option<String> {
     for (run, hits) in &panels {
         let top = y + HEAD - 8.0;
         let title = format!("{}: one random hit, ns (logarithmic)", run.title());
-        let _ = writeln!(out, "<text class=\"t\" x=\"{MARGIN}\" y=\"{:.0}\">{title}</text>", y + 16.0);
+        let _ =
+            writeln!(out, "<text class=\"t\" x=\"{MARGIN}\" y=\"{:.0}\">{title}</text>", y + 16.0);
         y += HEAD;
         let bottom = y + hits.len() as f64 * PITCH;
         grid(&mut out, low, high, top, bottom, &x);

@@ -24,7 +24,7 @@ impl Rng {
     }
 
     pub fn below(&mut self, n: u64) -> u64 {
-        (u128::from(self.next()) * u128::from(n) >> 64) as u64
+        ((u128::from(self.next()) * u128::from(n)) >> 64) as u64
     }
 
     fn unit(&mut self) -> f64 {
@@ -108,7 +108,9 @@ impl Workload {
         match self {
             Workload::U64 => "random 8-byte keys, 8-byte values",
             Workload::Id => "random 16-byte keys, 64-byte values",
-            Workload::Url => "URL-like keys of 20-120 bytes with long shared prefixes, values of 20-400 bytes",
+            Workload::Url => {
+                "URL-like keys of 20-120 bytes with long shared prefixes, values of 20-400 bytes"
+            }
             Workload::Cldr => "the Unicode locale data, path and text",
         }
     }
@@ -209,7 +211,9 @@ fn url(rng: &mut Rng, out: &mut Vec<u8>, entries: usize) {
     }
     out.extend_from_slice(format!("/{:x}", rng.next() >> (12 + 4 * rng.below(5))).as_bytes());
     if rng.below(4) == 0 {
-        out.extend_from_slice(format!("?ref={}&page={}", word(rng.next()), rng.below(50)).as_bytes());
+        out.extend_from_slice(
+            format!("?ref={}&page={}", word(rng.next()), rng.below(50)).as_bytes(),
+        );
     }
     out.truncate(start + 120);
 }

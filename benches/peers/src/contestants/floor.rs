@@ -1,7 +1,7 @@
 //! The floors: not stores but the least that memory charges for a lookup. The payload lies back
 //! to back; a query brings along where its record is (one line), or which slot says so (two).
 
-use std::path::Path;
+use std::{path::Path, sync::OnceLock};
 
 use crate::{
     Result,
@@ -67,16 +67,7 @@ impl Contestant for OneLine {
 
     fn open(&self, place: &Place, _access: Access) -> Result<Box<dyn Lane>> {
         let map = HugeMap::open(&place.file(FILE))?;
-        let lengths = match (place.shape.key_len, place.shape.value_len) {
-            (Some(key), Some(value)) => Lengths::Fixed(key as usize, value as usize),
-            _ => Lengths::Varying(
-                Dataset::open(&place.input)?
-                    .iter()
-                    .map(|(key, value)| (key.len() as u32, value.len() as u32))
-                    .collect(),
-            ),
-        };
-        Ok(Box::new(Offsets { map, lengths, entries: place.shape.entries as usize }))
+        Ok(Box::new(Offsets { map, place: place.clone(), lengths: OnceLock::new() }))
     }
 }
 
@@ -85,10 +76,22 @@ enum Lengths {
     Varying(Vec<(u32, u32)>),
 }
 
+impl Lengths {
+    fn read(place: &Place) -> Result<Lengths> {
+        if let (Some(key), Some(value)) = (place.shape.key_len, place.shape.value_len) {
+            return Ok(Lengths::Fixed(key as usize, value as usize));
+        }
+        let data = Dataset::open(&place.input)?;
+        let lengths = data.iter().map(|(key, value)| (key.len() as u32, value.len() as u32));
+        Ok(Lengths::Varying(lengths.collect()))
+    }
+}
+
 struct Offsets {
     map: HugeMap,
-    lengths: Lengths,
-    entries: usize,
+    place: Place,
+    /// For scans; read by the first, which verifies and is not timed.
+    lengths: OnceLock<Lengths>,
 }
 
 impl Store for Offsets {
@@ -111,9 +114,10 @@ impl Session for &Offsets {
 
     fn scan(&mut self, forward: bool, mut f: impl FnMut(&[u8], &[u8])) {
         let bytes = &self.map.bytes()[..self.map.bytes().len() - LONG];
-        match &self.lengths {
+        let read = || Lengths::read(&self.place).expect("the input is still there");
+        match self.lengths.get_or_init(read) {
             Lengths::Fixed(key, value) => {
-                let records = bytes.chunks_exact(key + value).take(self.entries);
+                let records = bytes.chunks_exact(key + value);
                 if forward {
                     records.for_each(|record| f(&record[..*key], &record[*key..]));
                 } else {

@@ -164,8 +164,7 @@ impl Iter {
         }
         let (mut key, mut klen, mut value, mut vlen) = (null(), 0, null(), 0);
         // SAFETY: the iterator is live; the four places receive its answer.
-        let code =
-            unsafe { mtbl_iter_next(self.0, &mut key, &mut klen, &mut value, &mut vlen) };
+        let code = unsafe { mtbl_iter_next(self.0, &mut key, &mut klen, &mut value, &mut vlen) };
         if code != SUCCESS {
             return None;
         }

@@ -82,8 +82,7 @@ where
     C::Key: for<'a> TryFrom<&'a [u8]>,
     C::Value: for<'a> TryFrom<&'a [u8]>,
 {
-    let mut table =
-        HashTableOwned::<C>::with_capacity(input.shape.entries as usize, LOAD_PERCENT);
+    let mut table = HashTableOwned::<C>::with_capacity(input.shape.entries as usize, LOAD_PERCENT);
     for (key, value) in input.iter() {
         let key = C::Key::try_from(key).map_err(|_| "a key of another length")?;
         let value = C::Value::try_from(value).map_err(|_| "a value of another length")?;

@@ -162,7 +162,8 @@ impl Contestant for RocksDb {
         let options = options(access);
         let path = c_path(&place.file("db"))?;
         // SAFETY: the options and the path live through the call.
-        let db = guarded(|e| unsafe { rocksdb_open_for_read_only(options.0, path.as_ptr(), 0, e) })?;
+        let db =
+            guarded(|e| unsafe { rocksdb_open_for_read_only(options.0, path.as_ptr(), 0, e) })?;
         let db = Owned(db, rocksdb_close);
         // SAFETY: allocates read options.
         let read = Owned(unsafe { rocksdb_readoptions_create() }, rocksdb_readoptions_destroy);
@@ -258,7 +259,10 @@ struct Reader<'s> {
 }
 
 #[inline]
-fn bytes(handle: Handle, part: unsafe extern "C" fn(Handle, *mut usize) -> *const u8) -> *const [u8] {
+fn bytes(
+    handle: Handle,
+    part: unsafe extern "C" fn(Handle, *mut usize) -> *const u8,
+) -> *const [u8] {
     let mut len = 0;
     // SAFETY: all callers pass a live slice or an iterator that stands at an entry.
     let at = unsafe { part(handle, &mut len) };
@@ -322,12 +326,12 @@ impl Session for Reader<'_> {
 
     fn scan(&mut self, forward: bool, f: impl FnMut(&[u8], &[u8])) {
         let iter = self.iter();
-        let (start, step): (unsafe extern "C" fn(Handle), unsafe extern "C" fn(Handle)) =
-            if forward {
-                (rocksdb_iter_seek_to_first, rocksdb_iter_next)
-            } else {
-                (rocksdb_iter_seek_to_last, rocksdb_iter_prev)
-            };
+        let (start, step): (unsafe extern "C" fn(Handle), unsafe extern "C" fn(Handle)) = if forward
+        {
+            (rocksdb_iter_seek_to_first, rocksdb_iter_next)
+        } else {
+            (rocksdb_iter_seek_to_last, rocksdb_iter_prev)
+        };
         // SAFETY: the iterator is live.
         unsafe { start(iter) };
         walk(iter, usize::MAX, step, f);

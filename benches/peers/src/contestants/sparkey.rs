@@ -1,12 +1,6 @@
 //! Sparkey: a log of entries and a hash file beside it, both mapped, no compression.
 
-use std::{
-    ffi::CString,
-    os::unix::ffi::OsStrExt,
-    path::Path,
-    ptr::{null, null_mut},
-    slice,
-};
+use std::{ffi::CString, os::unix::ffi::OsStrExt, path::Path, ptr::null_mut, slice};
 
 use sparkey_sys as sys;
 
@@ -48,9 +42,7 @@ impl Contestant for Sparkey {
         for (key, value) in input.iter() {
             let (klen, vlen) = (key.len() as u64, value.len() as u64);
             // SAFETY: both slices live through the call, which copies them.
-            check(unsafe {
-                sys::logwriter_put(writer, klen, key.as_ptr(), vlen, value.as_ptr())
-            })?;
+            check(unsafe { sys::logwriter_put(writer, klen, key.as_ptr(), vlen, value.as_ptr()) })?;
         }
         // SAFETY: created above, closed once.
         check(unsafe { sys::logwriter_close(&mut writer) })?;
@@ -128,7 +120,7 @@ impl Reader<'_> {
         let (mut at, mut got) = (null_mut(), 0);
         // SAFETY: the iterator stands at an entry of this log.
         let code = unsafe { chunk(self.iter, self.table.log, len, &mut at, &mut got) };
-        if !matches!(code, sys::returncode::SUCCESS) || at.is_null() || at.cast_const() == null() {
+        if !matches!(code, sys::returncode::SUCCESS) || at.is_null() {
             return &[];
         }
         // SAFETY: the library says that `got` bytes lie there, in a mapping that `table` holds.

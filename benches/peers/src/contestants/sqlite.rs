@@ -5,6 +5,7 @@ use std::{
     path::Path,
     ptr::{null, null_mut},
     slice,
+    sync::Mutex,
 };
 
 use libsqlite3_sys as sys;
@@ -150,28 +151,26 @@ impl Contestant for Sqlite {
     fn open(&self, place: &Place, _access: Access) -> Result<Box<dyn Lane>> {
         let path = place.file(FILE);
         let path = path.to_str().ok_or("a path that is not UTF-8")?;
-        let table = Table { uri: format!("file:{path}?immutable=1") };
-        table.connect()?;
+        let table = Table { uri: format!("file:{path}?immutable=1"), idle: Mutex::default() };
+        let first = table.connect()?;
+        table.idle.lock().map_err(|_| "a reader panicked")?.push(first);
         Ok(Box::new(table))
     }
 }
 
-/// A connection belongs to one thread, so that each session opens its own.
+/// A connection belongs to one thread at a time. Sessions give theirs back, so that a lap does not
+/// pay for mapping the file anew.
 struct Table {
     uri: String,
+    idle: Mutex<Vec<Prepared>>,
 }
 
 impl Table {
-    fn connect(&self) -> Result<Connection> {
+    fn connect(&self) -> Result<Prepared> {
         let flags = sys::SQLITE_OPEN_READONLY | sys::SQLITE_OPEN_URI | sys::SQLITE_OPEN_NOMUTEX;
         let db = Connection::open(&self.uri, flags)?;
         db.run(c"PRAGMA mmap_size=1099511627776")?;
-        Ok(db)
-    }
-
-    fn connect_reader(&self) -> Result<Reader> {
-        let db = self.connect()?;
-        Ok(Reader {
+        Ok(Prepared {
             get: db.prepare(c"SELECT v FROM t WHERE k = ?1")?,
             seek: db.prepare(c"SELECT k, v FROM t WHERE k >= ?1 ORDER BY k LIMIT ?2")?,
             forward: db.prepare(c"SELECT k, v FROM t ORDER BY k")?,
@@ -182,19 +181,21 @@ impl Table {
 }
 
 impl Store for Table {
-    type Session<'s> = Reader;
+    type Session<'s> = Reader<'s>;
 
     const SEEK: bool = true;
     const FORWARD: bool = true;
     const BACKWARD: bool = true;
 
-    fn session(&self) -> Reader {
-        self.connect_reader().expect("a second connection")
+    fn session(&self) -> Reader<'_> {
+        let idle = self.idle.lock().expect("no reader panicked").pop();
+        let prepared = idle.unwrap_or_else(|| self.connect().expect("another connection"));
+        Reader { table: self, prepared: Some(prepared) }
     }
 }
 
 /// Fields drop in this order: the statements before their connection.
-struct Reader {
+struct Prepared {
     get: Statement,
     seek: Statement,
     forward: Statement,
@@ -202,26 +203,54 @@ struct Reader {
     _db: Connection,
 }
 
-impl Session for Reader {
+// SAFETY: without its mutex a connection may move between threads as long as one at a time uses
+// it and its statements, which ownership ensures.
+unsafe impl Send for Prepared {}
+
+struct Reader<'s> {
+    table: &'s Table,
+    /// Always there until drop.
+    prepared: Option<Prepared>,
+}
+
+impl Drop for Reader<'_> {
+    fn drop(&mut self) {
+        if let (Some(prepared), Ok(mut idle)) = (self.prepared.take(), self.table.idle.lock()) {
+            idle.push(prepared);
+        }
+    }
+}
+
+impl Reader<'_> {
+    #[inline]
+    fn prepared(&self) -> &Prepared {
+        self.prepared.as_ref().expect("there until drop")
+    }
+}
+
+impl Session for Reader<'_> {
     #[inline]
     fn get<T>(&mut self, probe: Probe<'_>, f: impl FnOnce(&[u8]) -> T) -> Option<T> {
-        self.get.bind(1, probe.key);
-        let answer = (self.get.step() == sys::SQLITE_ROW).then(|| f(self.get.column(0)));
-        self.get.reset();
+        let get = &self.prepared().get;
+        get.bind(1, probe.key);
+        let answer = (get.step() == sys::SQLITE_ROW).then(|| f(get.column(0)));
+        get.reset();
         answer
     }
 
     fn seek(&mut self, probe: Probe<'_>, limit: usize, mut f: impl FnMut(&[u8], &[u8])) {
-        self.seek.bind(1, probe.key);
-        self.seek.bind_limit(2, limit);
-        while self.seek.step() == sys::SQLITE_ROW {
-            f(self.seek.column(0), self.seek.column(1));
+        let seek = &self.prepared().seek;
+        seek.bind(1, probe.key);
+        seek.bind_limit(2, limit);
+        while seek.step() == sys::SQLITE_ROW {
+            f(seek.column(0), seek.column(1));
         }
-        self.seek.reset();
+        seek.reset();
     }
 
     fn scan(&mut self, forward: bool, mut f: impl FnMut(&[u8], &[u8])) {
-        let statement = if forward { &self.forward } else { &self.backward };
+        let prepared = self.prepared();
+        let statement = if forward { &prepared.forward } else { &prepared.backward };
         while statement.step() == sys::SQLITE_ROW {
             f(statement.column(0), statement.column(1));
         }

@@ -101,8 +101,12 @@ fn gets(
             // A slow store runs fewer queries per lap, but other ones in every round.
             let spare = all.len() - lengths[i] + 1;
             let window = all.slice(round * lengths[i] % spare, lengths[i]);
-            let single = (measure == "threads").then(|| lane.hits(window));
+            if measure == "threads" {
+                // Both runs that are compared come after one over the same keys.
+                lane.hits(window);
+            }
             let lap = lap(&**lane, measure, window);
+            let single = (measure == "threads").then(|| lane.hits(window));
             let (entrant, len) = (&mut entrants[i], window.len());
             // The floor that only reads what it was told to has nothing to miss.
             let excused = measure == "miss" && entrant.contestant.kind() == Kind::Floor;
