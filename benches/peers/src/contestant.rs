@@ -75,10 +75,14 @@ pub trait Contestant: Sync {
         true
     }
 
-    /// Whether its build measures something of its own (a variant of another contestant's file
-    /// does not).
+    /// Whether its build is worth measuring.
     fn builds(&self) -> bool {
         true
+    }
+
+    /// The contestant whose files it reads instead of writing the same bytes again.
+    fn shares(&self) -> Option<&'static str> {
+        None
     }
 
     /// Writes the store into `dir`, without syncing it. Not measured apart from this call.

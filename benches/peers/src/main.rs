@@ -3,6 +3,7 @@
 #![deny(unsafe_op_in_unsafe_fn)]
 
 mod args;
+mod bars;
 mod check;
 mod child;
 mod contestant;
@@ -64,11 +65,7 @@ fn run(args: &Args) -> Result<()> {
             eprintln!("without cldr: GRAVEN_DATA is not set");
             continue;
         }
-        for (i, &entries) in args.entries.iter().enumerate() {
-            // cldr is as large as it is.
-            if workload == Workload::Cldr && i > 0 {
-                continue;
-            }
+        for entries in args.sizes(workload) {
             runs.push(measure::run(args, scratch.path(), workload, entries)?);
             // After each data set, so that an interrupted run leaves what it has.
             report::write(args, &runs)?;

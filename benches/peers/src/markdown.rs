@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use crate::{
     args::Args,
+    bars,
     contestant::Kind,
     host,
     results::{Row, Run},
@@ -102,6 +103,7 @@ pub fn section(run: &Run) -> String {
     table(&mut out, run, "Reader processes", &READERS);
     table(&mut out, run, "Page checks at first touch", &FIRST_TOUCH);
     ratios(&mut out, run);
+    bars(&mut out, run);
     if !run.dropped.is_empty() {
         out.push_str("Not in it: ");
         let dropped: Vec<String> =
@@ -109,6 +111,22 @@ pub fn section(run: &Run) -> String {
         let _ = writeln!(out, "{}.\n", dropped.join("; "));
     }
     out
+}
+
+fn bars(out: &mut String, run: &Run) {
+    let bars = bars::of(run);
+    if bars.is_empty() {
+        return;
+    }
+    line(out, ["Bar", "reached", "asked", ""].into_iter().map(str::to_owned));
+    line(out, ["---", "---:", "---:", "---"].into_iter().map(str::to_owned));
+    for bar in bars {
+        let asked = format!("{} {}", if bar.at_least { "≥" } else { "≤" }, number(bar.asked));
+        let verdict = if bar.stands() { "yes" } else { "**no**" };
+        let cells = [bar.what, number(bar.reached), asked, verdict.to_owned()];
+        line(out, cells.into_iter());
+    }
+    out.push('\n');
 }
 
 fn capital(text: &str) -> String {
@@ -155,45 +173,36 @@ fn best<'a>(run: &'a Run, measure: &str, among: impl Fn(&Row) -> bool) -> Option
         .min_by(|a, b| a.1.total_cmp(&b.1))
 }
 
-/// Who is compared: graven, or, in a run without it, nobody.
+/// graven with its defaults against everybody; nothing in a run without it.
 fn ratios(out: &mut String, run: &Run) {
-    let graven: Vec<&Row> = run.rows.iter().filter(|row| row.kind == Kind::Graven).collect();
-    if graven.is_empty() {
+    let Some(row) = run.row("graven") else { return };
+    let measured: Vec<_> =
+        COMPARED.iter().filter_map(|m| Some((*m, row.results.median(m)?))).collect();
+    if measured.is_empty() {
         return;
     }
     let titles =
         ["graven ÷", "best rival", "best that holds any length", "LMDB", "1 line", "2 lines"];
-    for row in graven {
-        let measured: Vec<_> =
-            COMPARED.iter().filter_map(|m| Some((*m, row.results.median(m)?))).collect();
-        if measured.is_empty() {
-            continue;
-        }
-        let first = titles[0].replace("graven", row.name);
-        line(out, std::iter::once(first).chain(titles[1..].iter().map(|t| (*t).to_owned())));
-        line(
-            out,
-            titles.iter().enumerate().map(|(i, _)| if i == 0 { "---" } else { "---:" }.into()),
-        );
-        for (measure, value) in measured {
-            let against = |found: Option<(&str, f64)>, named: bool| match found {
-                Some((name, other)) if other > 0.0 => {
-                    let ratio = format!("{:.2}", value / other);
-                    if named { format!("{ratio} ({name})") } else { ratio }
-                }
-                _ => "–".to_owned(),
-            };
-            let plain = |name: &'static str| run.median(name, measure).map(|v| (name, v));
-            let cells = [
-                measure.to_owned(),
-                against(best(run, measure, |_| true), true),
-                against(best(run, measure, |row| row.variable), true),
-                against(plain("lmdb"), false),
-                against(plain("floor: 1 line"), false),
-                against(plain("floor: 2 lines"), false),
-            ];
-            line(out, cells.into_iter());
-        }
-        out.push('\n');
+    line(out, titles.iter().map(|title| (*title).to_owned()));
+    line(out, titles.iter().enumerate().map(|(i, _)| if i == 0 { "---" } else { "---:" }.into()));
+    for (measure, value) in measured {
+        let against = |found: Option<(&str, f64)>, named: bool| match found {
+            Some((name, other)) if other > 0.0 => {
+                let ratio = format!("{:.2}", value / other);
+                if named { format!("{ratio} ({name})") } else { ratio }
+            }
+            _ => "–".to_owned(),
+        };
+        let plain = |name: &'static str| run.median(name, measure).map(|v| (name, v));
+        let cells = [
+            measure.to_owned(),
+            against(best(run, measure, |_| true), true),
+            against(best(run, measure, |row| row.variable), true),
+            against(plain("lmdb"), false),
+            against(plain("floor: 1 line"), false),
+            against(plain("floor: 2 lines"), false),
+        ];
+        line(out, cells.into_iter());
     }
+    out.push('\n');
 }

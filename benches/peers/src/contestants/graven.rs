@@ -73,7 +73,11 @@ impl Contestant for Graven {
     }
 
     fn builds(&self) -> bool {
-        !matches!(self.verify, Verify::Never)
+        self.shares().is_none()
+    }
+
+    fn shares(&self) -> Option<&'static str> {
+        matches!(self.verify, Verify::Never).then_some(DEFAULT.name)
     }
 
     fn build(&self, input: &Input, dir: &Path) -> Result<()> {

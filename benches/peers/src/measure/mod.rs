@@ -1,5 +1,6 @@
 //! One data set from generation to the last measure.
 
+mod build;
 mod cold;
 mod files_open;
 #[cfg(feature = "graven")]
@@ -53,9 +54,6 @@ pub struct Ground<'a> {
 
 const SAMPLE: usize = 100_000;
 
-/// A builder that has had this long goes into no further round.
-const BUILD_PATIENCE_S: f64 = 60.0;
-
 pub fn run(args: &Args, scratch: &Path, workload: Workload, entries: usize) -> Result<Run> {
     let dir = scratch.join(format!("{}-{entries}", workload.name()));
     fs::create_dir_all(&dir)?;
@@ -94,7 +92,7 @@ pub fn run(args: &Args, scratch: &Path, workload: Workload, entries: usize) -> R
         let place = Place { dir: ground.dir.join(folder), input: ground.sorted.clone(), shape };
         entrants.push(Entrant { contestant, place, results: Results::default() });
     }
-    build(&ground, &mut entrants, &mut run)?;
+    build::measure(&ground, &mut entrants, &mut run)?;
     {
         let lanes = open_all(&data, &mut entrants, &mut run)?;
         lookups::measure(&ground, &data, &mut entrants, &lanes)?;
@@ -125,71 +123,6 @@ pub fn note(text: &str) {
     static START: std::sync::OnceLock<Instant> = std::sync::OnceLock::new();
     let start = START.get_or_init(Instant::now);
     eprintln!("{:7.1} s  {text}", start.elapsed().as_secs_f64());
-}
-
-/// Builds every store; each in its own process. The sorted build of the first round is the file
-/// that is measured, all others are thrown away.
-fn build(ground: &Ground<'_>, entrants: &mut Vec<Entrant>, run: &mut Run) -> Result<()> {
-    let throwaway = ground.dir.join("throwaway");
-    let mut spent = vec![0.0; entrants.len()];
-    let rounds = if ground.args.wants("build") { ground.args.rounds } else { 1 };
-    let mut failed = Vec::new();
-    for round in 0..rounds {
-        note(&format!("building, round {} of {rounds}", round + 1));
-        for (i, entrant) in entrants.iter_mut().enumerate() {
-            let (measured, name) = (entrant.contestant.builds(), entrant.name());
-            if round > 0 && (!measured || spent[i] > BUILD_PATIENCE_S) {
-                continue;
-            }
-            let dir = if round == 0 { &entrant.place.dir } else { &throwaway };
-            match child::build(name, &ground.sorted, true, dir) {
-                Ok(sorted) => {
-                    files::sync(dir)?;
-                    spent[i] += sorted.seconds;
-                    add_build(entrant, "sorted", sorted, rounds_measured(ground.args, measured));
-                }
-                Err(error) => {
-                    failed.push((name.to_owned(), error.to_string()));
-                    continue;
-                }
-            }
-            // Quick runs build unsorted once, and only where a bar asks for it.
-            let asked = !ground.args.quick || round == 0 && name != "HashMap";
-            if ground.args.wants("build") && measured && asked {
-                let unsorted = child::build(name, &ground.shuffled, false, &throwaway)?;
-                files::sync(&throwaway)?;
-                spent[i] += unsorted.seconds;
-                add_build(entrant, "unsorted", unsorted, true);
-            }
-        }
-    }
-    if throwaway.exists() {
-        fs::remove_dir_all(&throwaway)?;
-    }
-    entrants.retain(|entrant| failed.iter().all(|(name, _)| name != entrant.name()));
-    run.dropped.extend(failed);
-    for entrant in entrants.iter_mut().filter(|entrant| entrant.has_files()) {
-        let bytes = files::bytes(&entrant.place.dir)?.min(files::length(&entrant.place.dir)?);
-        let shape = entrant.place.shape;
-        let overhead = (bytes as f64 - shape.payload as f64) / shape.entries as f64;
-        entrant.results.add("file", "MB", bytes as f64 / 1e6);
-        if entrant.contestant.kind() != Kind::Floor {
-            entrant.results.add("overhead", "B/entry", overhead);
-        }
-    }
-    Ok(())
-}
-
-fn rounds_measured(args: &Args, measured: bool) -> bool {
-    measured && args.wants("build")
-}
-
-fn add_build(entrant: &mut Entrant, order: &str, build: child::Build, measured: bool) {
-    if measured {
-        entrant.results.add(&format!("build-{order}"), "s", build.seconds);
-        let megabytes = build.peak_bytes as f64 / 1e6;
-        entrant.results.add(&format!("build-{order}-peak"), "MB", megabytes);
-    }
 }
 
 /// Opens, verifies and warms everybody that memory has room for.
@@ -238,9 +171,10 @@ fn appetite(entrant: &Entrant) -> Result<u64> {
     Ok(match entrant.contestant.kind() {
         Kind::Floor => 0,
         Kind::Heap => shape.payload + 100 * shape.entries,
+        _ if entrant.contestant.shares().is_some() => 0,
         // It caches what it reads.
         _ if entrant.name() == "redb" => 2 * files::length(&entrant.place.dir)?,
-        _ => files::bytes(&entrant.place.dir)?,
+        _ => files::blocks(&entrant.place.dir)?,
     })
 }
 
