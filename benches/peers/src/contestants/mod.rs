@@ -1,0 +1,63 @@
+//! One file per contestant.
+
+mod floor;
+mod fst;
+#[cfg(feature = "graven")]
+pub mod graven;
+mod heap;
+mod lmdb;
+#[cfg(has_mtbl)]
+mod mtbl;
+mod odht;
+mod redb;
+#[cfg(has_rocksdb)]
+mod rocksdb;
+mod sparkey;
+mod sqlite;
+#[cfg(has_cdb)]
+mod tinycdb;
+
+use crate::contestant::Contestant;
+
+/// Everybody, in the order in which the report lists them.
+pub fn all() -> Vec<Box<dyn Contestant>> {
+    vec![
+        #[cfg(feature = "graven")]
+        Box::new(graven::DEFAULT),
+        #[cfg(feature = "graven")]
+        Box::new(graven::HASHED),
+        #[cfg(feature = "graven")]
+        Box::new(graven::ORDERED),
+        #[cfg(feature = "graven")]
+        Box::new(graven::UNVERIFIED),
+        #[cfg(has_cdb)]
+        Box::new(tinycdb::TinyCdb),
+        Box::new(sparkey::Sparkey),
+        Box::new(odht::Odht),
+        Box::new(lmdb::Lmdb),
+        Box::new(fst::Fst),
+        Box::new(redb::Redb),
+        Box::new(sqlite::Sqlite),
+        #[cfg(has_mtbl)]
+        Box::new(mtbl::Mtbl),
+        #[cfg(has_rocksdb)]
+        Box::new(rocksdb::RocksDb),
+        Box::new(heap::Hash),
+        Box::new(heap::Tree),
+        Box::new(floor::OneLine),
+        Box::new(floor::TwoLines),
+    ]
+}
+
+/// Contestants that this build lacks, with the reason.
+pub fn missing() -> Vec<(String, String)> {
+    let mut missing: Vec<(String, String)> = env!("PEERS_MISSING")
+        .split(';')
+        .filter_map(|line| line.split_once('='))
+        .map(|(name, reason)| (name.to_owned(), reason.to_owned()))
+        .collect();
+    if cfg!(not(feature = "graven")) {
+        missing.push(("graven".into(), "built without the feature `graven`".into()));
+    }
+    missing
+}
