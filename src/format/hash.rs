@@ -192,7 +192,8 @@ pub(crate) enum Slots {
 
 impl Slots {
     /// By the width that stands in the header.
-    pub(crate) fn from_width(width: u8) -> Option<Self> {
+    #[inline]
+    pub(crate) const fn from_width(width: u8) -> Option<Self> {
         match width {
             4 => Some(Self::Four),
             5 => Some(Self::Five),

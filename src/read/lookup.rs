@@ -9,7 +9,7 @@ use super::search::Bound;
 use super::simd::matches;
 use super::table::Inner;
 use crate::error::{ReadError, ReadResult};
-use crate::format::hash::{BUCKET, MAX_EQUAL_TAGS, overflow, tag};
+use crate::format::hash::{BUCKET, MAX_EQUAL_TAGS, Slots, overflow, tag};
 use crate::format::layout::HashLayout;
 use crate::format::order::equal;
 use crate::format::record::Parts;
@@ -46,9 +46,69 @@ impl Inner {
         self.get_careful(key)
     }
 
+    #[inline]
     fn get_hashed(&self, index: &HashLayout, key: &[u8]) -> ReadResult<Option<&[u8]>> {
-        let quick = self.quick_hashed(index, index.hasher.hash(key), key);
+        match (index.slots, self.layout.fixed.is_some()) {
+            (Slots::Four, true) => self.get_first::<4, true>(index, key),
+            (Slots::Four, false) => self.get_first::<4, false>(index, key),
+            (Slots::Five, false) => self.get_first::<5, false>(index, key),
+            _ => self.get_rest(index, index.hasher.hash(key), key),
+        }
+    }
+
+    #[inline(never)]
+    fn get_first<const WIDTH: usize, const FIXED: bool>(
+        &self,
+        index: &HashLayout,
+        key: &[u8],
+    ) -> ReadResult<Option<&[u8]>> {
+        let hash = index.hasher.hash(key);
+        match self.quick_first::<WIDTH, FIXED>(index, hash, key) {
+            Quick::Unsure => self.get_rest(index, hash, key),
+            quick => self.settle(quick, key),
+        }
+    }
+
+    /// Lookups that the first candidate of the first bucket does not settle: about one in ten.
+    #[inline(never)]
+    pub(super) fn get_rest(
+        &self,
+        index: &HashLayout,
+        hash: u64,
+        key: &[u8],
+    ) -> ReadResult<Option<&[u8]>> {
+        let quick = self.quick_hashed(index, hash, key);
         self.settle(quick, key)
+    }
+
+    /// The first candidate of the first bucket, on trust, for slots of one width.
+    #[inline(always)]
+    pub(super) fn quick_first<const WIDTH: usize, const FIXED: bool>(
+        &self,
+        index: &HashLayout,
+        hash: u64,
+        key: &[u8],
+    ) -> Quick {
+        let Some(slots) = Slots::from_width(WIDTH as u8) else { return Quick::Unsure };
+        let start = index.span.start + index.shape.first(hash) as usize * BUCKET;
+        let Some(bucket) = self.bytes().get(start..).and_then(|bytes| bytes.first_chunk()) else {
+            return Quick::Unsure;
+        };
+        let all_checked = self.pages.all_checked();
+        let mask = matches(bucket, tag(hash), slots.count());
+        if mask == 0 {
+            let absent = !slots.overflows(bucket, overflow(hash))
+                && (all_checked || self.pages.is_checked(start));
+            return if absent { Quick::Miss } else { Quick::Unsure };
+        }
+        let reference = slots.reference(bucket, mask.trailing_zeros() as usize);
+        let Some(found) = self.referred::<FIXED>(reference) else { return Quick::Unsure };
+        let Some(stored) = self.bytes().get(found.parts.key()) else { return Quick::Unsure };
+        let sure = equal(stored, key)
+            && (all_checked
+                || self.pages.is_checked(start)
+                    && self.pages.covered(&(found.offset..found.parts.end())));
+        if sure { Quick::Hit(found) } else { Quick::Unsure }
     }
 
     /// The value that a lookup on trust found, or that of a careful one.
@@ -103,7 +163,11 @@ impl Inner {
                 let slot = mask.trailing_zeros() as usize;
                 mask &= mask - 1;
                 let reference = index.slots.reference(bucket, slot);
-                let Some(found) = self.referred(reference) else { return Quick::Unsure };
+                let found = match self.layout.fixed {
+                    Some(_) => self.referred::<true>(reference),
+                    None => self.referred::<false>(reference),
+                };
+                let Some(found) = found else { return Quick::Unsure };
                 let Some(stored) = self.bytes().get(found.parts.key()) else {
                     return Quick::Unsure;
                 };
@@ -132,17 +196,17 @@ impl Inner {
 
     /// The record that a slot refers to, if it lies inside the records.
     #[inline(always)]
-    fn referred(&self, reference: u64) -> Option<Found> {
+    fn referred<const FIXED: bool>(&self, reference: u64) -> Option<Found> {
         let records = self.layout.records;
         let (offset, parts) = match &self.layout.fixed {
-            Some(fixed) => {
+            Some(fixed) if FIXED => {
                 if reference >= self.layout.entries {
                     return None;
                 }
                 let offset = fixed.offset(reference);
                 (offset, fixed.parts(offset))
             }
-            None => {
+            _ => {
                 if reference >= records.len() as u64 {
                     return None;
                 }

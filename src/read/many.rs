@@ -49,8 +49,7 @@ impl Table {
                 inner.prefetch_hashed(index, hash);
             }
             for (&hash, key) in hashes.iter().zip(keys) {
-                let quick = inner.quick_hashed(index, hash, key.as_ref());
-                out.push(inner.settle(quick, key.as_ref())?);
+                out.push(inner.get_rest(index, hash, key.as_ref())?);
             }
         } else if let Some(index) = &inner.layout.lines {
             for key in keys {
