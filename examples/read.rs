@@ -22,7 +22,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     assert_eq!(table.get(b"CRAB CAKE")?, None);
 
-    // Many point reads at once, faster than one after the other.
+    // Many point reads at once: one result per key, in the order asked.
     let keys = ["LION FACE", "UNICORN FACE", "DODO", "DRAGON FACE", "GRIFFIN"];
     let mut found = Vec::new();
     table.get_many(&keys, &mut found)?;
