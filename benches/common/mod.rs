@@ -59,7 +59,8 @@ impl Workload {
             Workload::Url => {
                 use std::io::Write;
                 let section = SECTIONS[(a >> 8) as usize % SECTIONS.len()];
-                write!(out, "https://www.site-{:03}.example.org/{section}/", a % 500).expect("a Vec");
+                write!(out, "https://www.site-{:03}.example.org/{section}/", a % 500)
+                    .expect("a Vec");
                 // The longer half of the keys has one more directory.
                 if a >> 63 == 1 {
                     write!(out, "{:016x}-{:08x}/", mix(a >> 40), (a >> 44) as u32).expect("a Vec");
