@@ -12,7 +12,8 @@ use graven::Table;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let path = std::env::args_os().nth(1).unwrap_or_else(|| "characters.grv".into());
-    let table = open(&path).map_err(|error| format!("{error} (run the example `write` first)"))?;
+    let table = open(&path)
+        .map_err(|error| format!("{}: {error}; the example `write` builds it", path.display()))?;
     println!("{} characters, from {}", table.len(), source(&table)?);
 
     // A point read. The slice points into the mapping: nothing is copied.
@@ -37,7 +38,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
 
     // An interval of keys: here everything after one key, up to and with another.
-    let after: &[u8] = b"BLACK CHESS BISHOP";
+    let after: &[u8] = b"BLACK CHESS QUEEN";
     let upto: &[u8] = b"BLACK CHESS ROOK";
     for entry in table.range((Bound::Excluded(after), Bound::Included(upto))) {
         let (key, value) = entry?;

@@ -37,6 +37,13 @@ fn main() -> Result<(), Box<dyn Error>> {
         builder.finish()?;
     }
 
+    let path = corpus.join("open").join("typed.seed");
+    let mut builder = BuildOptions::new().permissions(0o644).create_typed::<u32, u64>(path)?;
+    for i in 0..40 {
+        builder.insert(&(i * i), &u64::from(i))?;
+    }
+    builder.finish()?;
+
     let inputs: [(&str, [u8; 2], Vec<u8>); 7] = [
         ("words", [0x00, 0x00], encode(&words(12))),
         ("numbers-aligned", [0x04, 0x03], encode(&numbers(8))),

@@ -3,7 +3,7 @@
 use graven::{BuildOptions, Duplicates, HashIndex};
 
 /// More entries than that only make a run slower.
-const MOST_ENTRIES: usize = 3000;
+const MOST_ENTRIES: usize = 1000;
 
 pub(crate) struct Input<'a> {
     rest: &'a [u8],
@@ -23,7 +23,6 @@ impl Options {
     pub(crate) fn build_options(&self) -> BuildOptions {
         let options = BuildOptions::new()
             .durable(false)
-            .threads(1)
             .duplicates(self.duplicates)
             .hash_index(self.hash_index)
             .value_align(self.value_align)

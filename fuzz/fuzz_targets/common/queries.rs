@@ -1,8 +1,9 @@
 //! Every query of the public API, for tables of which nothing is known. The answers do
 //! not matter; that there is one does.
 
-use graven::Table;
+use graven::{Table, TypedKey, TypedTable};
 use std::hint::black_box;
+use zerocopy::{FromBytes, Immutable, KnownLayout};
 
 /// A table can say that it has more entries than anybody wants to walk.
 const WALK: usize = 500;
@@ -75,6 +76,10 @@ pub(crate) fn ask_everything(table: &Table, keys: &[&[u8]]) {
         let _ = black_box(cursor.prev());
     }
 
+    ask_typed::<u32, u64>(table);
+    ask_typed::<i64, u16>(table);
+    ask_typed::<[u8; 4], [u8; 8]>(table);
+
     let mut out = Vec::new();
     match table.get_many(keys, &mut out) {
         Ok(()) => assert_eq!(out.len(), keys.len()),
@@ -82,6 +87,17 @@ pub(crate) fn ask_everything(table: &Table, keys: &[&[u8]]) {
     }
     for value in out.into_iter().flatten() {
         touch(value);
+    }
+}
+
+/// Opens the table with types that may be the wrong ones, and reads it with them.
+fn ask_typed<K: TypedKey, V: FromBytes + Immutable + KnownLayout + 'static>(table: &Table) {
+    let Ok(typed) = TypedTable::<K, V>::new(table.clone()) else { return };
+    for entry in typed.iter().take(WALK).chain(typed.iter().rev().take(WALK)) {
+        if let Ok((key, _)) = entry {
+            let _ = black_box((typed.contains_key(&key), typed.get(&key).is_ok()));
+            let _ = black_box(typed.range(&key, &key).count());
+        }
     }
 }
 
