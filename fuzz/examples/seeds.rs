@@ -18,10 +18,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
 
     let options = BuildOptions::new().durable(false).threads(1);
-    let tables: [(&str, BuildOptions, Entries); 8] = [
+    let tables: [(&str, BuildOptions, Entries); 9] = [
         ("empty", options.clone(), Vec::new()),
         ("one", options.clone(), vec![(b"key".to_vec(), b"value".to_vec())]),
         ("fixed", options.clone().hash_index(HashIndex::Always), numbers(60)),
+        ("lines", options.clone(), numbers(100)),
         ("words", options.clone().hash_index(HashIndex::Always), words(50)),
         ("ordered-only", options.clone().hash_index(HashIndex::Never), words(120)),
         ("levels", options.clone().hash_index(HashIndex::Never), counted(1500)),

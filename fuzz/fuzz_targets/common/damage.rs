@@ -4,10 +4,10 @@
 use super::input::Patch;
 
 const MAGIC: [u8; 8] = *b"\x89GRV\r\n\x1a\n";
-const HEADER: usize = 384;
+const HEADER: usize = 448;
 const FOOTER: usize = 32;
 const UNIT: usize = 4096;
-const SECTION_TABLE: usize = 128;
+const SECTION_TABLE: usize = 192;
 const SECTIONS: usize = 8;
 const SUMS_KIND: u32 = 6;
 

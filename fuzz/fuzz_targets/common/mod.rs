@@ -57,6 +57,9 @@ pub(crate) fn lookup(data: &[u8]) {
         }
         // Any damage, all checksums made right: what a hostile writer would do.
         _ => {
+            let mut same = good.clone();
+            repair(&mut same);
+            assert!(same == good, "the repair does not know the format any more");
             let mut bad = damage::patch(&good, &patches);
             repair(&mut bad);
             if let Ok(table) = Table::from_bytes(bad) {
