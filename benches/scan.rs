@@ -1,0 +1,37 @@
+//! All entries, forward and backward, every byte of them read.
+
+mod common;
+
+use common::{Fixture, WORKLOADS, touch};
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use std::hint::black_box;
+
+fn scan(c: &mut Criterion) {
+    for workload in WORKLOADS {
+        let fixture = Fixture::new(workload);
+        let table = &fixture.table;
+
+        let mut group = c.benchmark_group("scan");
+        group.sample_size(20);
+        group.throughput(Throughput::Elements(fixture.entries));
+        group.bench_function(format!("{}/forward", workload.name()), |b| {
+            b.iter(|| black_box(sum(table.iter())));
+        });
+        group.bench_function(format!("{}/backward", workload.name()), |b| {
+            b.iter(|| black_box(sum(table.iter().rev())));
+        });
+        group.finish();
+    }
+}
+
+fn sum<'t, E: std::fmt::Debug>(
+    entries: impl Iterator<Item = Result<(&'t [u8], &'t [u8]), E>>,
+) -> u64 {
+    entries.fold(0, |sum, entry| {
+        let (key, value) = entry.expect("a good table");
+        sum.wrapping_add(touch(key)).wrapping_add(touch(value))
+    })
+}
+
+criterion_group!(benches, scan);
+criterion_main!(benches);

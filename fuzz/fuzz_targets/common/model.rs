@@ -1,0 +1,276 @@
+//! What a table must answer, from a sorted list of its entries.
+
+use super::input::Options;
+use graven::{BuildError, Builder, Duplicates, Table};
+use std::collections::BTreeMap;
+use std::fmt::Debug;
+use std::ops::Range;
+
+const LONGEST_KEY: usize = 65_535;
+/// Keys to ask for: enough to meet every block, few enough to stay quick.
+const MOST_QUESTIONS: usize = 48;
+/// Entries of a range that are compared; its length is compared in any case.
+const WALK: usize = 30;
+
+type Entry = (Vec<u8>, Vec<u8>);
+type Slices<'t> = (&'t [u8], &'t [u8]);
+
+/// All entries, ascending by key, those of one key in the order they were inserted.
+pub(crate) struct Model {
+    entries: Vec<Entry>,
+    keys: u64,
+}
+
+/// Builds a table and its model. `None` where the builder must refuse the entries, and did.
+pub(crate) fn build(options: &Options, entries: &[Entry]) -> Option<(Vec<u8>, Model)> {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let path = dir.path().join("table");
+    let mut map: BTreeMap<&[u8], Vec<&[u8]>> = BTreeMap::new();
+    let mut builder = options.build_options().create(&path).expect("create");
+    let mut last: Option<&[u8]> = None;
+    for (key, value) in entries {
+        let in_order = !options.sorted || last.is_none_or(|last| last <= &key[..]);
+        if key.len() > LONGEST_KEY {
+            let error = builder.insert(key, value).expect_err("the key is too long");
+            assert!(matches!(error, BuildError::KeyTooLong { .. }), "{error}");
+            return None;
+        }
+        let inserted = builder.insert(key, value);
+        if !in_order {
+            let error = refusal(inserted, builder);
+            assert!(matches!(error, Some(BuildError::OutOfOrder { .. })), "{error:?}");
+            assert!(!path.exists());
+            return None;
+        }
+        let values = map.entry(key).or_default();
+        if !values.is_empty() && options.duplicates == Duplicates::Error {
+            let error = refusal(inserted, builder);
+            assert!(matches!(error, Some(BuildError::DuplicateKey { .. })), "{error:?}");
+            assert!(!path.exists());
+            return None;
+        }
+        inserted.expect("a legal entry");
+        match options.duplicates {
+            Duplicates::First => values.truncate(1),
+            Duplicates::Last => values.clear(),
+            _ => {}
+        }
+        if options.duplicates != Duplicates::First || values.is_empty() {
+            values.push(value);
+        }
+        last = Some(key);
+    }
+    let summary = builder.finish().expect("legal entries");
+    let keys = map.len() as u64;
+    let mut list = Vec::new();
+    for (key, values) in map {
+        list.extend(values.into_iter().map(|value| (key.to_vec(), value.to_vec())));
+    }
+    let bytes = std::fs::read(&path).expect("published");
+    assert_eq!((summary.entries, summary.keys), (list.len() as u64, keys));
+    assert_eq!(summary.file_bytes, bytes.len() as u64);
+    Some((bytes, Model { entries: list, keys }))
+}
+
+/// The error of an entry that must be refused, at once or at the end.
+fn refusal(inserted: Result<(), BuildError>, builder: Builder) -> Option<BuildError> {
+    match inserted {
+        Ok(()) => builder.finish().err(),
+        Err(error) => Some(error),
+    }
+}
+
+/// How strictly answers are judged.
+#[derive(Clone, Copy)]
+struct Judge {
+    errors_allowed: bool,
+}
+
+impl Judge {
+    fn same<T: PartialEq + Debug, E: Debug>(self, got: Result<T, E>, want: T) {
+        match got {
+            Ok(got) => assert_eq!(got, want),
+            Err(error) => assert!(self.errors_allowed, "{error:?} instead of {want:?}"),
+        }
+    }
+
+    fn list<'t, E: Debug>(
+        self,
+        got: impl Iterator<Item = Result<Slices<'t>, E>>,
+        want: impl Iterator<Item = Slices<'t>>,
+    ) {
+        let mut want = want;
+        for got in got {
+            match got {
+                Ok(got) => assert_eq!(Some(got), want.next()),
+                Err(error) => {
+                    assert!(self.errors_allowed, "{error:?} instead of {:?}", want.next());
+                    return;
+                }
+            }
+        }
+        assert_eq!(want.next(), None);
+    }
+}
+
+impl Model {
+    /// Every answer is right.
+    pub(crate) fn check(&self, table: &Table, questions: &[&[u8]]) {
+        self.judge(table, questions, Judge { errors_allowed: false });
+    }
+
+    /// Every answer is right or an error.
+    pub(crate) fn check_or_error(&self, table: &Table, questions: &[&[u8]]) {
+        self.judge(table, questions, Judge { errors_allowed: true });
+    }
+
+    /// Some of the keys, and their neighbours.
+    pub(crate) fn questions(&self) -> Vec<Vec<u8>> {
+        let step = (self.entries.len() / (MOST_QUESTIONS / 4)).max(1);
+        let mut questions = vec![Vec::new(), vec![0xff; 9]];
+        for (key, _) in self.entries.iter().step_by(step) {
+            questions.push(key.clone());
+            questions.push([key, &[0][..]].concat());
+            if let Some((last, rest)) = key.split_last() {
+                questions.push(rest.to_vec());
+                questions.push([rest, &[last.wrapping_add(1)]].concat());
+            }
+        }
+        questions
+    }
+
+    fn judge(&self, table: &Table, questions: &[&[u8]], judge: Judge) {
+        let len = self.entries.len();
+        assert_eq!((table.len(), table.keys_len()), (len as u64, self.keys));
+        assert_eq!(table.is_empty(), len == 0);
+
+        judge.list(table.iter(), self.slices(0..len));
+        judge.list(table.iter().rev(), self.slices(0..len).rev());
+        judge.same(table.first(), self.at(0));
+        judge.same(table.last(), self.at(len.wrapping_sub(1)));
+        for n in (0..len).step_by((len / 50).max(1)).chain([len, usize::MAX]) {
+            judge.same(table.nth(n as u64), self.at(n));
+        }
+        if let Ok(keys) = table.keys().collect::<Result<Vec<_>, _>>() {
+            assert!(keys.iter().copied().eq(self.slices(0..len).map(|(key, _)| key)));
+        }
+        if let Ok(values) = table.values().rev().collect::<Result<Vec<_>, _>>() {
+            assert!(values.iter().copied().eq(self.slices(0..len).rev().map(|(_, value)| value)));
+        }
+
+        for (i, &key) in questions.iter().enumerate() {
+            self.judge_key(table, key, judge);
+            self.judge_range(table, key, questions[questions.len() - 1 - i], judge);
+            self.judge_cursor(table, key, judge);
+        }
+
+        let mut out = Vec::new();
+        match table.get_many(questions, &mut out) {
+            Ok(()) => assert!(out.into_iter().eq(questions.iter().map(|key| self.get(key)))),
+            Err(error) => assert!(judge.errors_allowed && out.is_empty(), "{error:?}"),
+        }
+    }
+
+    fn judge_key(&self, table: &Table, key: &[u8], judge: Judge) {
+        let equal = self.below(key)..self.upto(key);
+        judge.same(table.get(key), self.get(key));
+        judge.same(table.contains_key(key), !equal.is_empty());
+        let all: Result<Vec<_>, _> = table.get_all(key).collect();
+        judge.same(all, self.slices(equal.clone()).map(|(_, value)| value).collect());
+        judge.same(table.rank(key), equal.start as u64);
+        judge.same(table.ceil(key), self.at(equal.start));
+        judge.same(table.floor(key), self.at(equal.end.wrapping_sub(1)));
+        // Of equally long ones, which are equal, the first counts; `max_by_key` gives the last.
+        let prefixes = self.slices(0..equal.end).rev().filter(|(k, _)| key.starts_with(k));
+        let longest = prefixes.max_by_key(|(k, _)| k.len());
+        judge.same(table.longest_prefix(key), longest);
+        let end = self.entries[equal.start..].partition_point(|(k, _)| k.starts_with(key));
+        let prefixed = equal.start..equal.start + end;
+        let (got, want) = (table.prefix(key), self.slices(prefixed.clone()));
+        judge.list(got.take(WALK), want.take(WALK));
+        let (got, want) = (table.prefix(key).rev(), self.slices(prefixed).rev());
+        judge.list(got.take(WALK), want.take(WALK));
+    }
+
+    fn judge_range(&self, table: &Table, from: &[u8], to: &[u8], judge: Judge) {
+        let range = |start: usize, end: usize| start..end.max(start);
+        let half_open = range(self.below(from), self.below(to));
+        judge.same(table.count(from..to), half_open.len() as u64);
+        let (got, want) = (table.range(from..to), self.slices(half_open.clone()));
+        assert!(judge.errors_allowed || got.len() == half_open.len());
+        judge.list(got.take(WALK), want.take(WALK));
+        let (got, want) = (table.range(from..to).rev(), self.slices(half_open).rev());
+        judge.list(got.take(WALK), want.take(WALK));
+        let closed = range(self.below(from), self.upto(to));
+        judge.same(table.count(from..=to), closed.len() as u64);
+        let (got, want) = (table.range(from..=to), self.slices(closed));
+        judge.list(got.take(WALK), want.take(WALK));
+        let above = range(self.upto(from), self.entries.len());
+        let bounds = (std::ops::Bound::Excluded(from), std::ops::Bound::Unbounded);
+        judge.list(table.range(bounds).take(WALK), self.slices(above).take(WALK));
+    }
+
+    fn judge_cursor(&self, table: &Table, key: &[u8], judge: Judge) {
+        let mut cursor = table.cursor();
+        let mut at = self.below(key);
+        if !self.stands(cursor.seek(key), cursor.key().zip(cursor.value()), at, judge) {
+            return;
+        }
+        // Forward three, back two, and so on: the direction may change anywhere.
+        for step in 0..12 {
+            let moved = if step % 5 < 3 {
+                at += 1;
+                cursor.next()
+            } else {
+                at = at.wrapping_sub(1);
+                cursor.prev()
+            };
+            if !self.stands(moved, cursor.key().zip(cursor.value()), at, judge) {
+                break;
+            }
+        }
+        let before = self.upto(key).wrapping_sub(1);
+        let found = cursor.seek_for_prev(key);
+        self.stands(found, cursor.key().zip(cursor.value()), before, judge);
+    }
+
+    /// Checks where a cursor stands after a move; false where it fell off the end or failed.
+    fn stands<E: Debug>(
+        &self,
+        moved: Result<bool, E>,
+        got: Option<Slices<'_>>,
+        at: usize,
+        judge: Judge,
+    ) -> bool {
+        let want = self.at(at);
+        match moved {
+            Ok(moved) => assert_eq!((moved, got), (want.is_some(), want)),
+            Err(error) => {
+                assert!(judge.errors_allowed, "{error:?} instead of {want:?}");
+                return false;
+            }
+        }
+        want.is_some()
+    }
+
+    fn get(&self, key: &[u8]) -> Option<&[u8]> {
+        let at = self.below(key);
+        self.entries.get(at).filter(|(k, _)| k == key).map(|(_, value)| &value[..])
+    }
+
+    fn at(&self, n: usize) -> Option<Slices<'_>> {
+        self.entries.get(n).map(|(key, value)| (&key[..], &value[..]))
+    }
+
+    fn slices(&self, range: Range<usize>) -> impl DoubleEndedIterator<Item = Slices<'_>> {
+        self.entries[range].iter().map(|(key, value)| (&key[..], &value[..]))
+    }
+
+    fn below(&self, key: &[u8]) -> usize {
+        self.entries.partition_point(|(k, _)| &k[..] < key)
+    }
+
+    fn upto(&self, key: &[u8]) -> usize {
+        self.entries.partition_point(|(k, _)| &k[..] <= key)
+    }
+}
