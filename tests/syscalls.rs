@@ -12,14 +12,18 @@ mod support;
 use graven::Table;
 use std::path::Path;
 use std::process::Command;
-use support::{Random, answer, numbered_key, numbered_table, skip};
+use support::{
+    Index, Random, absent_key, answer, indexed_table, numbered_key, numbered_table, skip,
+};
 
 const ENTRIES: u64 = 200_000;
 const GETS: usize = 100_000;
-/// Set for a process that is traced: the table's path.
-const TABLE: &str = "GRAVEN_TEST_TRACED";
-/// Set beside it: a table of another size.
-const SMALL: &str = "GRAVEN_TEST_SMALL";
+/// Set for a process that is traced: where the tables are.
+const TABLES: &str = "GRAVEN_TEST_TRACED";
+/// One table for each way in, and a small one.
+const INDEXES: [(Index, &str); 3] =
+    [(Index::Hash, "hash.grv"), (Index::Ordered, "ordered.grv"), (Index::Line, "line.grv")];
+const SMALL: &str = "small.grv";
 
 /// Does `work` between two system calls that nobody else makes, so that a trace shows where it
 /// began and ended.
@@ -31,67 +35,74 @@ fn marked(name: &str, work: impl FnOnce()) {
     assert!(std::fs::metadata(end).is_err());
 }
 
-fn open(path: &str) -> Table {
+fn open(path: &Path) -> Table {
     // SAFETY: the parent made the table and leaves it as it is.
     unsafe { Table::open(path) }.expect("a table")
 }
 
-/// Keys to look up, half of them stored.
-fn wanted() -> Vec<[u8; 16]> {
-    let mut random = Random(1);
-    let mut keys = Vec::with_capacity(GETS);
-    for i in 0..GETS {
-        let mut key = numbered_key(random.below(ENTRIES));
-        // Odd numbers are not stored.
-        key[15] |= i as u8 & 1;
-        keys.push(key);
+/// A key to look up, and whether it is stored.
+#[derive(Clone, Copy)]
+struct Wanted([u8; 16], bool);
+
+impl AsRef<[u8]> for Wanted {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
     }
-    keys
+}
+
+/// Half of them stored.
+fn wanted() -> Vec<Wanted> {
+    let mut random = Random(1);
+    let mut wanted = |i| {
+        let n = random.below(ENTRIES);
+        if i % 2 == 0 { Wanted(numbered_key(n), true) } else { Wanted(absent_key(n), false) }
+    };
+    (0..GETS).map(&mut wanted).collect()
 }
 
 /// Everything that is promised to stay out of the kernel.
-fn look_up<'t>(table: &'t Table, keys: &[[u8; 16]], out: &mut Vec<Option<&'t [u8]>>) {
-    let mut hits = 0;
-    for key in keys {
-        let found = table.get(key).expect("a sound table");
-        assert_eq!(found.is_some(), key[15] & 1 == 0);
-        hits += usize::from(found.is_some());
+fn look_up<'t>(table: &'t Table, keys: &[Wanted], out: &mut Vec<Option<&'t [u8]>>) {
+    for Wanted(key, stored) in keys {
+        assert_eq!(table.get(key).expect("a sound table").is_some(), *stored);
     }
-    assert_eq!(hits, GETS / 2);
     for batch in keys.chunks(1000) {
         table.get_many(batch, out).expect("a sound table");
-        assert_eq!(out.iter().flatten().count(), batch.len() / 2);
+        assert!(out.iter().zip(batch).all(|(answer, wanted)| answer.is_some() == wanted.1));
     }
-    for key in keys.iter().step_by(100) {
-        assert_eq!(table.get_all(key).count(), usize::from(key[15] & 1 == 0));
+    for &Wanted(key, stored) in keys.iter().step_by(99) {
+        assert_eq!(table.get_all(&key).count(), usize::from(stored));
         let forward = table.range(&key[..]..).take(20).filter(Result::is_ok).count();
         let backward = table.range(..&key[..]).rev().take(20).filter(Result::is_ok).count();
         assert!(forward == 20 || backward == 20);
-        assert!(table.prefix(&key[..15]).all(|entry| entry.is_ok()));
-        let rank = table.rank(key).expect("a sound table");
+        assert_eq!(table.prefix(&key[..15]).filter(Result::is_ok).count(), usize::from(stored));
+        let rank = table.rank(&key).expect("a sound table");
         let at = table.nth(rank).expect("a sound table");
-        assert_eq!(at, table.ceil(key).expect("a sound table"));
-        assert!(table.floor(key).is_ok_and(|entry| entry.is_some()));
-        assert!(table.longest_prefix(key).is_ok());
+        assert_eq!(at, table.ceil(&key).expect("a sound table"));
+        assert!(table.floor(&key).is_ok_and(|entry| entry.is_some()));
+        assert!(table.longest_prefix(&key).is_ok_and(|entry| entry.is_some() == stored));
         let mut cursor = table.cursor();
-        assert!(cursor.seek_for_prev(key).expect("a sound table"));
+        assert!(cursor.seek_for_prev(&key).expect("a sound table"));
     }
 }
 
 /// Not a test when run by itself: the program that is traced.
 #[test]
 fn traced_process() {
-    let (Ok(path), Ok(small)) = (std::env::var(TABLE), std::env::var(SMALL)) else { return };
+    let Some(directory) = std::env::var_os(TABLES) else { return };
+    let path = |name: &str| Path::new(&directory).join(name);
+    let (large, small) = (path(INDEXES[0].1), path(SMALL));
     // Once for the allocator and for what the first call of anything sets up.
-    drop((open(&path), open(&small)));
-    marked("open-large", || drop(open(&path)));
+    drop((open(&large), open(&small)));
+    marked("open-large", || drop(open(&large)));
     marked("open-small", || drop(open(&small)));
 
-    let table = open(&path);
     let keys = wanted();
-    let mut out = Vec::with_capacity(1000);
-    look_up(&table, &keys, &mut out);
-    marked("lookups", || look_up(&table, &keys, &mut out));
+    for (_, name) in INDEXES {
+        let table = open(&path(name));
+        let mut out = Vec::with_capacity(1000);
+        look_up(&table, &keys, &mut out);
+        marked(name, || look_up(&table, &keys, &mut out));
+    }
     marked("control", || assert!(std::fs::metadata("/").is_ok()));
     answer("done");
 }
@@ -128,18 +139,19 @@ fn lookups_in_a_warm_table_make_no_system_call() {
     if let Some(why) = no_strace(directory.path()) {
         return skip("lookups_in_a_warm_table_make_no_system_call", &why);
     }
-    let (path, small) = (directory.path().join("large.grv"), directory.path().join("small.grv"));
     let trace = directory.path().join("trace");
-    let large_bytes = numbered_table(&path, ENTRIES, 1).file_bytes;
-    let small_bytes = numbered_table(&small, 10, 1).file_bytes;
+    let mut large_bytes = 0;
+    for (index, name) in INDEXES {
+        large_bytes = indexed_table(&directory.path().join(name), ENTRIES, 1, index).file_bytes;
+    }
+    let small_bytes = numbered_table(&directory.path().join(SMALL), 10, 1).file_bytes;
     assert!(large_bytes > 1000 * small_bytes);
     let run = Command::new("strace")
         .args(["-f", "-o"])
         .arg(&trace)
         .arg(std::env::current_exe().expect("the test binary"))
         .args(support::arguments("traced_process"))
-        .env(TABLE, &path)
-        .env(SMALL, &small)
+        .env(TABLES, directory.path())
         .output()
         .expect("strace starts");
     let said = String::from_utf8_lossy(&run.stdout);
@@ -150,8 +162,11 @@ fn lookups_in_a_warm_table_make_no_system_call() {
     let control = between(&trace, "control");
     assert!(control.len() == 1 && control[0].contains("\"/\""), "{control:?}");
 
-    let calls = between(&trace, "lookups");
-    assert!(calls.is_empty(), "{} system calls, first: {:?}", calls.len(), calls.first());
+    for (index, name) in INDEXES {
+        let calls = between(&trace, name);
+        let first = calls.first();
+        assert!(calls.is_empty(), "{index:?}: {} system calls, first: {first:?}", calls.len());
+    }
 
     // What an open costs does not depend on the table.
     let name = |line: &&str| {
@@ -175,8 +190,10 @@ fn minor_faults() -> u64 {
 /// Not a test when run by itself: counts the page faults of opens.
 #[test]
 fn faulting_process() {
-    let (Ok(path), Ok(small)) = (std::env::var(TABLE), std::env::var(SMALL)) else { return };
-    let faults = |path: &str| {
+    let Some(directory) = std::env::var_os(TABLES) else { return };
+    let path = |name: &str| Path::new(&directory).join(name);
+    let (large, small) = (path(INDEXES[0].1), path(SMALL));
+    let faults = |path: &Path| {
         let mut counts = Vec::new();
         for _ in 0..9 {
             let before = minor_faults();
@@ -188,24 +205,23 @@ fn faulting_process() {
         // The first open also faults in code and heap.
         *counts.iter().min().expect("nine counts")
     };
-    let reading = |path: &str| {
+    let reading = |path: &Path| {
         let table = open(path);
         let before = minor_faults();
         assert!(table.iter().all(|entry| entry.is_ok()));
         minor_faults() - before
     };
-    answer(&format!("{} {} {}", faults(&path), faults(&small), reading(&path)));
+    answer(&format!("{} {} {}", faults(&large), faults(&small), reading(&large)));
 }
 
 /// A fault maps a page or several around it: two faults suffice for header and footer.
 #[test]
 fn open_touches_as_many_pages_of_a_large_table() {
     let directory = support::directory();
-    let (path, small) = (directory.path().join("large.grv"), directory.path().join("small.grv"));
-    numbered_table(&path, ENTRIES * 3, 1);
-    numbered_table(&small, 10, 1);
+    numbered_table(&directory.path().join(INDEXES[0].1), ENTRIES * 3, 1);
+    numbered_table(&directory.path().join(SMALL), 10, 1);
     let mut command = support::this_binary("faulting_process");
-    let mut peer = support::Peer::start(command.env(TABLE, &path).env(SMALL, &small));
+    let mut peer = support::Peer::start(command.env(TABLES, directory.path()));
     let answer = peer.answer();
     let counts: Vec<u64> = answer.split(' ').map(|n| n.parse().expect("a count")).collect();
     let &[large, small, all] = counts.as_slice() else { panic!("three counts: {answer}") };

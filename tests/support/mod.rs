@@ -3,7 +3,7 @@
 
 #![allow(dead_code, reason = "every test file takes what it needs")]
 
-use graven::{BuildOptions, Summary};
+use graven::{BuildOptions, HashIndex, HashIndexOutcome, Summary};
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
@@ -32,7 +32,7 @@ impl Random {
 
     /// A number below `end`.
     pub(crate) fn below(&mut self, end: u64) -> u64 {
-        (u128::from(self.next()) * u128::from(end) >> 64) as u64
+        ((u128::from(self.next()) * u128::from(end)) >> 64) as u64
     }
 
     pub(crate) fn bytes(&mut self, len: usize) -> Vec<u8> {
@@ -40,10 +40,17 @@ impl Random {
     }
 }
 
-/// Key `i` of [`numbered_table`]; keys of odd numbers are never stored.
+/// Key `i` of [`numbered_table`].
 pub(crate) fn numbered_key(i: u64) -> [u8; 16] {
-    let mut key = *b"key-____________";
-    key[8..].copy_from_slice(&(2 * i).to_be_bytes());
+    let mut key = *b"________ the key";
+    key[..8].copy_from_slice(&(2 * i).to_be_bytes());
+    key
+}
+
+/// A key beside key `i` that is never stored.
+pub(crate) fn absent_key(i: u64) -> [u8; 16] {
+    let mut key = numbered_key(i);
+    key[7] |= 1;
     key
 }
 
@@ -57,21 +64,45 @@ pub(crate) fn numbered_value(i: u64, edition: u8, value: &mut [u8]) {
 /// Bytes of a value of [`numbered_table`].
 pub(crate) const VALUE: usize = 100;
 
-/// A table of `entries` keys of 16 bytes and values of about 100: even ones of exactly 100, so
-/// that lengths differ and records carry a length word.
+/// The index that answers point lookups.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Index {
+    Hash,
+    Ordered,
+    Line,
+}
+
+/// A table of `entries` keys of 16 bytes and values of about 100, with a hash index.
 pub(crate) fn numbered_table(path: &Path, entries: u64, edition: u8) -> Summary {
-    let mut builder = BuildOptions::new()
-        .sorted(true)
-        .durable(false)
-        .hash_index(graven::HashIndex::Always)
-        .create(path)
-        .expect("a builder");
+    indexed_table(path, entries, edition, Index::Hash)
+}
+
+/// Length of value `i`: one less for odd ones, so that records carry a length word, except where
+/// the line index needs one length.
+pub(crate) fn value_len(i: u64, index: Index) -> usize {
+    if index == Index::Line { VALUE } else { VALUE - i as usize % 2 }
+}
+
+/// Likewise, with the index of one's choice.
+pub(crate) fn indexed_table(path: &Path, entries: u64, edition: u8, index: Index) -> Summary {
+    let hash_index = match index {
+        Index::Hash => HashIndex::Always,
+        Index::Ordered => HashIndex::Never,
+        // Left out where the ordered index answers as fast, that is: where there is a line index.
+        Index::Line => HashIndex::Auto,
+    };
+    let options = BuildOptions::new().sorted(true).durable(false).hash_index(hash_index);
+    let mut builder = options.create(path).expect("a builder");
     let mut value = [0; VALUE];
     for i in 0..entries {
         numbered_value(i, edition, &mut value);
-        builder.insert(&numbered_key(i), &value[..VALUE - i as usize % 2]).expect("an insert");
+        builder.insert(&numbered_key(i), &value[..value_len(i, index)]).expect("an insert");
     }
-    builder.finish().expect("a table")
+    let summary = builder.finish().expect("a table");
+    if index == Index::Line {
+        assert_eq!(summary.hash_index, HashIndexOutcome::NotNeeded, "there is no line index");
+    }
+    summary
 }
 
 /// This test binary in another process, running one of its tests as a program of its own.
