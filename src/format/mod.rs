@@ -13,6 +13,9 @@ pub(crate) mod record;
 pub(crate) mod sums;
 pub(crate) mod types;
 
+#[cfg(test)]
+mod doc_test;
+
 /// First bytes of every table: not text (high bit), and damaged by any line-end conversion.
 pub(crate) const MAGIC: [u8; 8] = *b"\x89GRV\r\n\x1a\n";
 /// First bytes of the footer.

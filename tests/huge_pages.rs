@@ -1,0 +1,62 @@
+//! Guards against a writer that loses the 2 MiB pages: Linux keeps a file in 2 MiB folios only if
+//! it was written in aligned chunks of at least that size, and then maps them by one entry each.
+//! Smaller writes, another alignment or an unlucky pre-allocation cost 1.4 times the latency and
+//! 512 times the page tables, and no other test would notice.
+
+#![cfg(target_os = "linux")]
+#![expect(unsafe_code, reason = "mapping a path is unsafe; these tests map files of their own")]
+
+mod support;
+
+use std::path::Path;
+use support::{Mapped, numbered_table, skip};
+
+const SIZE: usize = 64 << 20;
+const NAME: &str = "a_fresh_table_is_mapped_in_huge_pages";
+
+/// Percent of this process's mapping of `path` that stand in 2 MiB pages.
+fn percent_huge(path: &Path) -> u64 {
+    let mapped = Mapped::of("self", path);
+    mapped.sum("FilePmdMapped") * 100 / mapped.sum("Size")
+}
+
+/// Whether this kernel, file system and state of memory give a file 2 MiB pages at all: one that
+/// is written in one piece.
+fn control(directory: &Path) -> u64 {
+    let path = directory.join("control");
+    std::fs::write(&path, vec![1; SIZE]).expect("room for a file");
+    let file = std::fs::File::open(&path).expect("the file");
+    // SAFETY: nobody else knows the file.
+    let map = unsafe { memmap2::Mmap::map(&file) }.expect("a mapping");
+    let sum: u64 = map.iter().step_by(4096).map(|&byte| u64::from(byte)).sum();
+    assert_eq!(sum, SIZE as u64 / 4096);
+    percent_huge(&path)
+}
+
+#[test]
+fn a_fresh_table_is_mapped_in_huge_pages() {
+    let setting = "/sys/kernel/mm/transparent_hugepage/enabled";
+    match std::fs::read_to_string(setting) {
+        Err(error) => return skip(NAME, &format!("{setting}: {error}")),
+        Ok(text) if text.contains("[never]") => {
+            return skip(NAME, &format!("{setting} says never"));
+        }
+        Ok(_) => {}
+    }
+    let directory = support::directory();
+    let possible = control(directory.path());
+    if possible < 99 {
+        let why = "even a file that was written at once, on the file system of the build directory";
+        return skip(NAME, &format!("{why}, stands in 2 MiB pages by {possible} % only"));
+    }
+    let path = directory.path().join("fresh.grv");
+    let bytes = numbered_table(&path, 700_000, 1).file_bytes;
+    assert!(bytes >= SIZE as u64, "{bytes} bytes");
+    // SAFETY: nobody else knows the file.
+    let table = unsafe { graven::Table::open(&path) }.expect("a table");
+    table.verify().expect("a sound table");
+    assert!(table.iter().all(|entry| entry.is_ok()));
+    let percent = percent_huge(&path);
+    eprintln!("{percent} % of {bytes} bytes in 2 MiB pages; a plain file: {possible} %");
+    assert!(percent > 90, "{percent} % of {bytes} bytes; a plain file has {possible} %");
+}

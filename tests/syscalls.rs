@@ -1,0 +1,233 @@
+//! Guards against lookups that enter the kernel: an allocation that grows the heap, a lock, a
+//! clock, a `pread` or `madvise` on some path that no other test looks at. A child process does
+//! its lookups between two marker calls while strace writes down every system call it makes; on a
+//! warm table there must be none between the markers. Guards also against an open whose cost
+//! depends on the table's size: its system calls and its page faults are counted.
+
+#![cfg(target_os = "linux")]
+#![expect(unsafe_code, reason = "mapping a path is unsafe; these tests map files of their own")]
+
+mod support;
+
+use graven::Table;
+use std::path::Path;
+use std::process::Command;
+use support::{
+    Index, Random, absent_key, answer, indexed_table, numbered_key, numbered_table, skip,
+};
+
+const ENTRIES: u64 = 200_000;
+const GETS: usize = 100_000;
+/// Set for a process that is traced: where the tables are.
+const TABLES: &str = "GRAVEN_TEST_TRACED";
+/// One table for each way in, and a small one.
+const INDEXES: [(Index, &str); 3] =
+    [(Index::Hash, "hash.grv"), (Index::Ordered, "ordered.grv"), (Index::Line, "line.grv")];
+const SMALL: &str = "small.grv";
+
+/// Does `work` between two system calls that nobody else makes, so that a trace shows where it
+/// began and ended.
+fn marked(name: &str, work: impl FnOnce()) {
+    // Made beforehand: an allocation between them might be the one that grows the heap.
+    let [begin, end] = ["begin", "end"].map(|part| format!("/graven-marker/{name}/{part}"));
+    assert!(std::fs::metadata(begin).is_err());
+    work();
+    assert!(std::fs::metadata(end).is_err());
+}
+
+fn open(path: &Path) -> Table {
+    // SAFETY: the parent made the table and leaves it as it is.
+    unsafe { Table::open(path) }.expect("a table")
+}
+
+/// A key to look up, and whether it is stored.
+#[derive(Clone, Copy)]
+struct Wanted([u8; 16], bool);
+
+impl AsRef<[u8]> for Wanted {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+/// Half of them stored.
+fn wanted() -> Vec<Wanted> {
+    let mut random = Random(1);
+    let mut wanted = |i| {
+        let n = random.below(ENTRIES);
+        if i % 2 == 0 { Wanted(numbered_key(n), true) } else { Wanted(absent_key(n), false) }
+    };
+    (0..GETS).map(&mut wanted).collect()
+}
+
+/// Everything that is promised to stay out of the kernel.
+fn look_up<'t>(table: &'t Table, keys: &[Wanted], out: &mut Vec<Option<&'t [u8]>>) {
+    for Wanted(key, stored) in keys {
+        assert_eq!(table.get(key).expect("a sound table").is_some(), *stored);
+    }
+    for batch in keys.chunks(1000) {
+        table.get_many(batch, out).expect("a sound table");
+        assert!(out.iter().zip(batch).all(|(answer, wanted)| answer.is_some() == wanted.1));
+    }
+    for &Wanted(key, stored) in keys.iter().step_by(99) {
+        assert_eq!(table.get_all(&key).count(), usize::from(stored));
+        let forward = table.range(&key[..]..).take(20).filter(Result::is_ok).count();
+        let backward = table.range(..&key[..]).rev().take(20).filter(Result::is_ok).count();
+        assert!(forward == 20 || backward == 20);
+        assert_eq!(table.prefix(&key[..15]).filter(Result::is_ok).count(), usize::from(stored));
+        let rank = table.rank(&key).expect("a sound table");
+        let at = table.nth(rank).expect("a sound table");
+        assert_eq!(at, table.ceil(&key).expect("a sound table"));
+        assert!(table.floor(&key).is_ok_and(|entry| entry.is_some()));
+        assert!(table.longest_prefix(&key).is_ok_and(|entry| entry.is_some() == stored));
+        let mut cursor = table.cursor();
+        assert!(cursor.seek_for_prev(&key).expect("a sound table"));
+    }
+}
+
+/// Not a test when run by itself: the program that is traced.
+#[test]
+fn traced_process() {
+    let Some(directory) = std::env::var_os(TABLES) else { return };
+    let path = |name: &str| Path::new(&directory).join(name);
+    let (large, small) = (path(INDEXES[0].1), path(SMALL));
+    // Once for the allocator and for what the first call of anything sets up.
+    drop((open(&large), open(&small)));
+    marked("open-large", || drop(open(&large)));
+    marked("open-small", || drop(open(&small)));
+
+    let keys = wanted();
+    for (_, name) in INDEXES {
+        let table = open(&path(name));
+        let mut out = Vec::with_capacity(1000);
+        look_up(&table, &keys, &mut out);
+        marked(name, || look_up(&table, &keys, &mut out));
+    }
+    marked("control", || assert!(std::fs::metadata("/").is_ok()));
+    answer("done");
+}
+
+/// The system calls between two markers, of the thread that made them.
+fn between<'t>(trace: &'t str, name: &str) -> Vec<&'t str> {
+    let line_of = |part: &str| {
+        let wanted = format!("/graven-marker/{name}/{part}\"");
+        let found = trace.lines().position(|line| line.contains(&wanted));
+        found.unwrap_or_else(|| panic!("the trace lacks the marker {wanted}"))
+    };
+    let (begin, end) = (line_of("begin"), line_of("end"));
+    let thread = trace.lines().nth(begin).and_then(|line| line.split_whitespace().next());
+    let all = trace.lines().skip(begin + 1).take(end - begin - 1);
+    all.filter(|line| line.split_whitespace().next() == thread).collect()
+}
+
+/// Why strace cannot be used here, if so.
+fn no_strace(directory: &Path) -> Option<String> {
+    let probe =
+        Command::new("strace").args(["-f", "-o"]).arg(directory.join("probe")).arg("true").output();
+    match probe {
+        Err(error) => Some(format!("strace does not start: {error}")),
+        Ok(done) if !done.status.success() => {
+            Some(format!("strace may not trace: {}", String::from_utf8_lossy(&done.stderr).trim()))
+        }
+        Ok(_) => None,
+    }
+}
+
+#[test]
+fn lookups_in_a_warm_table_make_no_system_call() {
+    let directory = support::directory();
+    if let Some(why) = no_strace(directory.path()) {
+        return skip("lookups_in_a_warm_table_make_no_system_call", &why);
+    }
+    let trace = directory.path().join("trace");
+    let mut large_bytes = 0;
+    for (index, name) in INDEXES {
+        large_bytes = indexed_table(&directory.path().join(name), ENTRIES, 1, index).file_bytes;
+    }
+    let small_bytes = numbered_table(&directory.path().join(SMALL), 10, 1).file_bytes;
+    assert!(large_bytes > 1000 * small_bytes);
+    let run = Command::new("strace")
+        .args(["-f", "-o"])
+        .arg(&trace)
+        .arg(std::env::current_exe().expect("the test binary"))
+        .args(support::arguments("traced_process"))
+        .env(TABLES, directory.path())
+        .output()
+        .expect("strace starts");
+    let said = String::from_utf8_lossy(&run.stdout);
+    assert!(run.status.success() && said.contains("@answer done"), "{said}{run:?}");
+    let trace = std::fs::read_to_string(&trace).expect("a trace");
+
+    // The method sees a system call where there is one.
+    let control = between(&trace, "control");
+    assert!(control.len() == 1 && control[0].contains("\"/\""), "{control:?}");
+
+    for (index, name) in INDEXES {
+        let calls = between(&trace, name);
+        let first = calls.first();
+        assert!(calls.is_empty(), "{index:?}: {} system calls, first: {first:?}", calls.len());
+    }
+
+    // What an open costs does not depend on the table.
+    let name = |line: &&str| {
+        let call = line.split_whitespace().nth(1).unwrap_or_default();
+        call.split('(').next().unwrap_or_default().to_owned()
+    };
+    let large: Vec<String> = between(&trace, "open-large").iter().map(name).collect();
+    let small: Vec<String> = between(&trace, "open-small").iter().map(name).collect();
+    eprintln!("open and drop: {large:?}");
+    assert_eq!(large, small, "a table of {large_bytes} bytes, one of {small_bytes}");
+    assert!(large.len() <= 8, "{} system calls: {large:?}", large.len());
+}
+
+/// Page faults of this thread so far, those that needed no input or output.
+fn minor_faults() -> u64 {
+    let stat = std::fs::read_to_string("/proc/thread-self/stat").expect("stat");
+    let after_name = stat.rsplit(')').next().unwrap_or_default();
+    after_name.split_whitespace().nth(7).and_then(|n| n.parse().ok()).expect("minflt")
+}
+
+/// Not a test when run by itself: counts the page faults of opens.
+#[test]
+fn faulting_process() {
+    let Some(directory) = std::env::var_os(TABLES) else { return };
+    let path = |name: &str| Path::new(&directory).join(name);
+    let (large, small) = (path(INDEXES[0].1), path(SMALL));
+    let faults = |path: &Path| {
+        let mut counts = Vec::new();
+        for _ in 0..9 {
+            let before = minor_faults();
+            let table = open(path);
+            let after = minor_faults();
+            drop(table);
+            counts.push(after - before);
+        }
+        // The first open also faults in code and heap.
+        *counts.iter().min().expect("nine counts")
+    };
+    let reading = |path: &Path| {
+        let table = open(path);
+        let before = minor_faults();
+        assert!(table.iter().all(|entry| entry.is_ok()));
+        minor_faults() - before
+    };
+    answer(&format!("{} {} {}", faults(&large), faults(&small), reading(&large)));
+}
+
+/// A fault maps a page or several around it: two faults suffice for header and footer.
+#[test]
+fn open_touches_as_many_pages_of_a_large_table() {
+    let directory = support::directory();
+    numbered_table(&directory.path().join(INDEXES[0].1), ENTRIES * 3, 1);
+    numbered_table(&directory.path().join(SMALL), 10, 1);
+    let mut command = support::this_binary("faulting_process");
+    let mut peer = support::Peer::start(command.env(TABLES, directory.path()));
+    let answer = peer.answer();
+    let counts: Vec<u64> = answer.split(' ').map(|n| n.parse().expect("a count")).collect();
+    let &[large, small, all] = counts.as_slice() else { panic!("three counts: {answer}") };
+    eprintln!("page faults: open {large}, open of a small table {small}, reading {all}");
+    // Reading faults, so faults are counted.
+    assert!(all > 10, "{all} faults while reading the whole table");
+    assert!(large <= 4, "{large} faults to open");
+    assert!(small <= large && large <= small + 1, "{large} faults, {small} for a small table");
+}
