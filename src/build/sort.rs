@@ -90,10 +90,11 @@ impl Sorter {
         }
         let arena = &self.arena;
         let key = |slot: &Slot| &arena[slot.at..slot.at + usize::from(slot.key_len)];
-        // The place in the arena is the order of insertion.
+        // The place in the arena is the order of insertion. Entries without any byte share their
+        // place with the next one, which is the only one of them that can have a value.
         self.slots.par_sort_unstable_by(|a, b| {
             let order = a.head.cmp(&b.head).then_with(|| key(a).cmp(key(b)));
-            order.then(a.at.cmp(&b.at))
+            order.then(a.at.cmp(&b.at)).then(a.value_len.cmp(&b.value_len))
         });
     }
 

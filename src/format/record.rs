@@ -83,7 +83,7 @@ impl RecordLayout {
     /// which put every value on its alignment without padding inside a record.
     pub(crate) fn stride(&self) -> Option<(u64, u64)> {
         let (key, value) = (u64::from(self.fixed_key?), u64::from(self.fixed_value?));
-        let stride = align_up(key + value, self.align())?.max(1);
+        let stride = align_up((key + value).max(1), self.align())?;
         let lead = align_up(key, self.align())? - key;
         Some((stride, lead))
     }

@@ -1,0 +1,95 @@
+//! What the tests share: one generator, one model, the forms a table can take, and one function
+//! that compares every query of a table with the model.
+
+#![allow(dead_code, reason = "each test file uses its own part")]
+#![allow(unused_imports, reason = "each test file uses its own part")]
+
+mod compare;
+pub(crate) mod craft;
+mod forms;
+pub(crate) mod generate;
+mod model;
+
+pub(crate) use compare::compare;
+pub(crate) use forms::{Form, each_form, run_child};
+pub(crate) use model::{Case, Entry, Model};
+
+use std::path::PathBuf;
+
+/// A small random number generator with a seed (splitmix64), for what proptest need not shrink.
+#[derive(Clone, Debug)]
+pub(crate) struct Rng(u64);
+
+impl Rng {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    pub(crate) fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        z ^ (z >> 31)
+    }
+
+    /// A number below `end`, which is not 0.
+    pub(crate) fn below(&mut self, end: usize) -> usize {
+        (self.next() % end as u64) as usize
+    }
+
+    pub(crate) fn bytes(&mut self, len: usize) -> Vec<u8> {
+        (0..len).map(|_| self.next() as u8).collect()
+    }
+
+    pub(crate) fn shuffle<T>(&mut self, items: &mut [T]) {
+        for i in (1..items.len()).rev() {
+            items.swap(i, self.below(i + 1));
+        }
+    }
+}
+
+/// How many cases a test runs: `cases` times `GRAVEN_TEST_SCALE` (1 unless set, 100 for the full
+/// run).
+pub(crate) fn scaled(cases: u32) -> u32 {
+    let scale = std::env::var("GRAVEN_TEST_SCALE").ok().and_then(|scale| scale.parse().ok());
+    cases.saturating_mul(scale.unwrap_or(1))
+}
+
+/// Whether committed test data is to be made anew.
+pub(crate) fn blessing() -> bool {
+    std::env::var_os("BLESS").is_some_and(|value| value == "1")
+}
+
+/// A directory of committed test data.
+pub(crate) fn data(directory: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/data").join(directory)
+}
+
+/// What a test of damage counts. `Display` is the one line that it prints.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Tally {
+    pub(crate) tried: u64,
+    pub(crate) detected: u64,
+    pub(crate) lost: u64,
+    pub(crate) crashed: u64,
+}
+
+impl Tally {
+    pub(crate) fn add(self, other: Self) -> Self {
+        Self {
+            tried: self.tried + other.tried,
+            detected: self.detected + other.detected,
+            lost: self.lost + other.lost,
+            crashed: self.crashed + other.crashed,
+        }
+    }
+
+    /// Prints the line and fails unless everything was detected.
+    pub(crate) fn settle(self, what: &str) {
+        let Self { tried, detected, lost, crashed } = self;
+        println!("{what}: tried {tried}, detected {detected}, lost {lost}, crashed {crashed}");
+        assert!(tried > 0, "{what}: nothing was tried");
+        assert!(lost == 0 && crashed == 0 && detected == tried, "{what}: {self:?}");
+    }
+}
