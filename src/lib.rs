@@ -40,3 +40,8 @@ pub use read::{
     Stats, Table, TypedTable, Values, Verify,
 };
 pub use verify::Report;
+
+/// The README's code runs as a test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
