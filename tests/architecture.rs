@@ -82,7 +82,7 @@ impl Source {
     }
 }
 
-/// All Rust files below `directory`, but for build directories.
+/// All Rust files of this package below `directory`.
 fn sources(directory: &str) -> Vec<Source> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut waiting = vec![root.join(directory)];
@@ -93,8 +93,11 @@ fn sources(directory: &str) -> Vec<Source> {
             entries.map(|entry| entry.expect("a directory entry").path()).collect();
         paths.sort();
         for path in paths {
-            if path.is_dir() && !path.ends_with("target") {
-                waiting.push(path);
+            if path.is_dir() {
+                // The rivals' programs are a package of their own, with foreign functions.
+                if !path.join("Cargo.toml").exists() {
+                    waiting.push(path);
+                }
             } else if path.extension().is_some_and(|extension| extension == "rs") {
                 let text = std::fs::read_to_string(&path).expect("a source file");
                 let path = path.strip_prefix(root).expect("a path in the package");
