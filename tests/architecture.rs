@@ -389,7 +389,7 @@ fn import_faults(source: &Source, dependencies: &BTreeSet<String>) -> Vec<String
     faults
 }
 
-/// lib.rs holds docs, attributes, `mod` and `pub use`, nothing else.
+/// lib.rs holds docs, attributes, `mod`, `pub use` and the README's doctest, nothing else.
 fn lib_faults(source: &Source) -> Vec<String> {
     let tokens = source.tokens();
     let mut faults = Vec::new();
@@ -404,7 +404,9 @@ fn lib_faults(source: &Source) -> Vec<String> {
         let item = &tokens[i..end];
         let module = item.len() == 2 && item[0] == "mod";
         let reexport = item.len() > 2 && item[0] == "pub" && item[1] == "use";
-        if !module && !reexport {
+        // The one item: rustdoc runs the README's code through it.
+        let readme = item == ["struct", "Readme"];
+        if !module && !reexport && !readme {
             faults.push(format!("{}: more than mod and pub use: {}", source.path, item.join(" ")));
         }
         i = end + 1;

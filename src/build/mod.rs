@@ -6,10 +6,12 @@ mod index;
 mod line;
 mod options;
 mod publish;
+mod sections;
 mod sink;
 mod sort;
 mod summary;
 mod table;
+mod tally;
 mod typed;
 
 pub use options::{BuildOptions, Duplicates, HashIndex};

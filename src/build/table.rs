@@ -10,20 +10,21 @@ use super::index::{IndexBuilder, Nodes};
 use super::line::{self, Lines};
 use super::options::HashIndex;
 use super::publish::Unpublished;
+use super::sections::Sections;
 use super::sink::{Body, CHUNK, Sink, read_exact_at};
 use super::summary::HashIndexOutcome;
+use super::tally::Tally;
 use crate::error::BuildError;
 use crate::format::hash::{FOLDED_MULTIPLY, Hasher};
 use crate::format::header::{
-    FLAG_FIXED_KEY, FLAG_FIXED_VALUE, FLAG_REPEATED_KEYS, FOOTER, Footer, HEADER, Header, Section,
+    FLAG_FIXED_KEY, FLAG_FIXED_VALUE, FLAG_REPEATED_KEYS, FOOTER, Footer, HEADER, Header,
     header_checksum, kind,
 };
-use crate::format::meta::{KEY_BINS, StatsBlock, VALUE_BINS, bin};
 use crate::format::order::head;
 use crate::format::record::{RecordLayout, choose_word};
 use crate::format::sums::{SUM_BYTES, units};
 use crate::format::{BLOCK_RECORDS, BLOCK_RECORDS_FIXED, MAX_FILE, NODE_LOG2, SECTION_ALIGN};
-use zerocopy::{FromZeros, IntoBytes};
+use zerocopy::IntoBytes;
 
 /// Types of a typed table.
 #[derive(Clone, Copy, Debug, Default)]
@@ -163,18 +164,6 @@ struct Pass {
     first: Vec<u8>,
 }
 
-/// Counts for header and statistics.
-struct Tally {
-    entries: u64,
-    keys: u64,
-    key_bytes: u64,
-    value_bytes: u64,
-    key_len: (u32, u32),
-    value_len: (u32, u32),
-    key_bins: [u64; KEY_BINS],
-    value_bins: [u64; VALUE_BINS],
-}
-
 impl Pass {
     fn new(
         output: &Unpublished,
@@ -196,16 +185,7 @@ impl Pass {
             blocks: Blocks::new(IndexBuilder::new(NODE_LOG2, stride.is_none()), stride.is_some()),
             hashes: (hash_index != HashIndex::Never).then(Vec::new),
             heads: (hash_index == HashIndex::Auto && stride.is_some()).then(Vec::new),
-            tally: Tally {
-                entries: 0,
-                keys: 0,
-                key_bytes: 0,
-                value_bytes: 0,
-                key_len: (u32::MAX, 0),
-                value_len: (u32::MAX, 0),
-                key_bins: [0; KEY_BINS],
-                value_bins: [0; VALUE_BINS],
-            },
+            tally: Tally::new(),
             previous: Vec::new(),
             first: Vec::new(),
         })
@@ -439,74 +419,4 @@ fn encode_metadata(pairs: &[(Vec<u8>, Vec<u8>)]) -> Vec<u8> {
         out.extend_from_slice(value);
     }
     out
-}
-
-/// The section table as it grows.
-struct Sections {
-    table: [Section; crate::format::header::SECTIONS],
-    count: u32,
-}
-
-impl Default for Sections {
-    fn default() -> Self {
-        Self { table: FromZeros::new_zeroed(), count: 0 }
-    }
-}
-
-impl Sections {
-    fn add(&mut self, kind: u32, required: bool, offset: u64, length: u64) {
-        self.table[self.count as usize] = Section {
-            kind: kind.into(),
-            flags: if required { kind::REQUIRED } else { 0 }.into(),
-            offset: offset.into(),
-            length: length.into(),
-            reserved: 0.into(),
-        };
-        self.count += 1;
-    }
-
-    /// Writes a section where the sink stands.
-    fn write(
-        &mut self,
-        sink: &mut Sink,
-        kind: u32,
-        required: bool,
-        bytes: &[u8],
-    ) -> Result<(), BuildError> {
-        self.add(kind, required, sink.position(), bytes.len() as u64);
-        sink.write(bytes)
-    }
-}
-
-impl Tally {
-    #[inline]
-    fn add(&mut self, key_len: u32, value_len: u32, repeated: bool) {
-        self.entries += 1;
-        self.keys += u64::from(!repeated);
-        self.key_bytes += u64::from(key_len);
-        self.value_bytes += u64::from(value_len);
-        self.key_len = (self.key_len.0.min(key_len), self.key_len.1.max(key_len));
-        self.value_len = (self.value_len.0.min(value_len), self.value_len.1.max(value_len));
-        self.key_bins[bin(key_len)] += 1;
-        self.value_bins[bin(value_len)] += 1;
-    }
-
-    /// The statistics section.
-    fn block(&self, first: &[u8], last: &[u8], second_bucket_keys: u64) -> Vec<u8> {
-        let shortest = |len: (u32, u32)| if self.entries == 0 { 0 } else { len.0 };
-        let block = StatsBlock {
-            key_bytes: self.key_bytes.into(),
-            value_bytes: self.value_bytes.into(),
-            second_bucket_keys: second_bucket_keys.into(),
-            key_len_min: shortest(self.key_len).into(),
-            key_len_max: self.key_len.1.into(),
-            value_len_min: shortest(self.value_len).into(),
-            value_len_max: self.value_len.1.into(),
-            first_key_len: (first.len() as u32).into(),
-            last_key_len: (last.len() as u32).into(),
-            key_bins: self.key_bins.map(Into::into),
-            value_bins: self.value_bins.map(Into::into),
-        };
-        [block.as_bytes(), first, last].concat()
-    }
 }

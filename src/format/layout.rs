@@ -240,6 +240,7 @@ impl Layout {
             let (offset, length) = (section.offset.get(), section.length.get());
             if i >= count as usize {
                 let empty = section.kind.get() == 0 && offset == 0 && length == 0;
+                let empty = empty && section.reserved.get() == 0;
                 ensure!(empty && section.flags.get() == 0, sections, section.kind.get());
                 continue;
             }
@@ -352,6 +353,8 @@ impl Layout {
         let Some(span) = span else {
             ensure!(header.slot_width == 0, slot_width, header.slot_width);
             ensure!(groups == 0 && per_group == 0, hash_groups, groups);
+            let attempt = header.hash_attempt.get();
+            ensure!(attempt == 0, hash_attempt, attempt);
             return Ok(());
         };
         if function != FOLDED_MULTIPLY {

@@ -44,7 +44,7 @@ pub(crate) fn each_form(path: &Path, mut check: impl FnMut(Form, &Table)) {
     check(Form::Streamed, &Table::from_reader(bytes.as_slice()).unwrap());
 
     // An odd offset that differs from table to table, beyond a page now and then.
-    let before = vec![0xA5; (len as usize * 37) % 9000 | 1];
+    let before = vec![0xA5; ((len as usize * 37) % 9000) | 1];
     let all = [before.as_slice(), &bytes, &[0xA5; 13]].concat();
     let options = OpenOptions::new().range(before.len() as u64, len);
     let mut file = tempfile::NamedTempFile::new_in(path.parent().unwrap()).unwrap();
