@@ -8,6 +8,7 @@ use crate::format::meta::{KEY_BINS, VALUE_BINS, bin};
 use crate::format::node::NodeHeader;
 use crate::format::sums;
 use crate::read::Table;
+use rayon::prelude::*;
 use std::mem::offset_of;
 use xxhash_rust::xxh3::Xxh3;
 use zerocopy::{FromBytes, IntoBytes};
@@ -45,6 +46,7 @@ impl Table {
         let keys = Records::audit(self)?;
         self.check_nodes()?;
         self.check_lines()?;
+        self.check_places()?;
         self.check_blocks()?;
         self.check_hash_index()?;
         self.metadata()?;
@@ -97,10 +99,33 @@ impl Table {
             let start = index.span.start + ((number as usize) << index.node_log2);
             let used = self.node_bytes_used(&index, number)?;
             let reserved = offset_of!(NodeHeader, reserved);
-            self.zeros(start + reserved, start + reserved + 4)?;
+            self.zeros(start + reserved, start + reserved + 2)?;
             self.zeros(start + used, start + (1 << index.node_log2))?;
         }
         Ok(())
+    }
+
+    /// The ordered index leads to every record by its rank, samples included. Pieces of the table
+    /// are walked on all threads; each ends where the next begins.
+    fn check_places(&self) -> ReadResult<()> {
+        const PIECE: u64 = 1 << 16;
+        if self.layout().index.is_none() || self.layout().fixed.is_some() {
+            return Ok(());
+        }
+        let wrong = (0..self.len().div_ceil(PIECE)).into_par_iter().map(|piece| {
+            let ranks = piece * PIECE..((piece + 1) * PIECE).min(self.len());
+            let mut offset = self.offset_of(ranks.start)?;
+            for rank in ranks {
+                if self.offset_of(rank)? != offset {
+                    return Err(ReadError::corrupt("index names another place", offset as u64));
+                }
+                offset = self.offset_after(offset)?;
+            }
+            let end = self.offset_of(((piece + 1) * PIECE).min(self.len()))?;
+            let joined = end == offset;
+            if joined { Ok(()) } else { Err(ReadError::corrupt("index skips records", end as u64)) }
+        });
+        wrong.find_first(Result::is_err).unwrap_or(Ok(()))
     }
 
     /// Every line has the rank and the tags of its keys.

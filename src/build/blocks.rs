@@ -35,6 +35,7 @@ impl Blocks {
     /// Takes the next record.
     #[inline]
     pub(super) fn record(&mut self, previous: &[u8], key: &[u8], rank: u64, offset: u64) {
+        self.index.record(offset);
         if rank == 0 {
             self.index.add(&[], 0, offset);
             self.start = (0, offset);

@@ -23,7 +23,9 @@ use crate::format::header::{
 use crate::format::order::head;
 use crate::format::record::{RecordLayout, choose_word};
 use crate::format::sums::{SUM_BYTES, units};
-use crate::format::{BLOCK_RECORDS, BLOCK_RECORDS_FIXED, MAX_FILE, NODE_LOG2, SECTION_ALIGN};
+use crate::format::{
+    BLOCK_RECORDS, BLOCK_RECORDS_FIXED, MAX_FILE, NODE_LOG2, SAMPLE_STEP, SECTION_ALIGN,
+};
 use zerocopy::IntoBytes;
 
 /// Types of a typed table.
@@ -253,7 +255,7 @@ impl Pass {
     /// Reads this pass's records back from `file` and pushes them into `next`.
     fn replay(mut self, file: &Unpublished, next: &mut Pass) -> Result<(), BuildError> {
         let end = self.sink.end_body()?.end;
-        let stride = self.layout.stride();
+        let (stride, decoder) = (self.layout.stride(), self.layout.decoder());
         let mut at = HEADER as u64 + stride.map_or(0, |(_, lead)| lead);
         // A window of the file: its first byte's offset, its bytes, and four zeros, since a
         // length word is read as four bytes.
@@ -265,7 +267,7 @@ impl Pass {
                 let known = window.len().saturating_sub(WORD_SLACK);
                 let parts = match stride {
                     Some(_) => Some(self.layout.fixed_parts(from)),
-                    None => self.layout.parts(&window, from),
+                    None => decoder.parts(&window, from),
                 };
                 if let Some(parts) = parts.filter(|parts| parts.end() <= known) {
                     break (parts, stride.map_or((parts.end() - from) as u64, |(step, _)| step));
@@ -386,6 +388,7 @@ impl Pass {
         header.byte_order = plan.types.byte_order;
         if let Some(nodes) = nodes {
             header.node_log2 = NODE_LOG2;
+            header.sample_step = if self.stride.is_some() { 0 } else { SAMPLE_STEP };
             header.index_levels = nodes.levels;
             header.index_leaves = nodes.leaves.into();
         }

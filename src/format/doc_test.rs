@@ -5,12 +5,12 @@ use super::hash::{BUCKET, GROUP_BUCKETS, MAX_ATTEMPTS, MAX_EQUAL_TAGS, Slots};
 use super::header::{FOOTER, Footer, HEADER, Header, MAX_HEADER, SECTIONS, Section};
 use super::line::{LINE, LINE_KEYS, LINE_TAGS, MAX_LINE_EQUAL, MAX_LINE_KEYS, NO_TAG};
 use super::meta::StatsBlock;
-use super::node::{MAX_PREFIX, MAX_TAIL, NODE_HEADER, NodeHeader};
+use super::node::{MAX_PREFIX, MAX_TAIL, NO_SAMPLE, NODE_HEADER, NodeHeader};
 use super::record::ESCAPE_BYTES;
 use super::sums::UNIT;
 use super::{
     BLOCK_BYTES, BLOCK_RECORDS, BLOCK_RECORDS_FIXED, BLOCK_RECORDS_LEAST, MAX_BLOCK, MAX_FILE,
-    MAX_KEY, MAX_LEVELS, MAX_VALUE, NODE_LOG2, SECTION_ALIGN,
+    MAX_KEY, MAX_LEVELS, MAX_VALUE, NODE_LOG2, SAMPLE_STEP, SECTION_ALIGN,
 };
 use std::collections::BTreeMap;
 use std::mem::offset_of;
@@ -56,13 +56,13 @@ fn structs() -> Vec<Struct> {
             magic, major, minor, header_size, file_len, build_id, entries, keys, fixed_key_len,
             fixed_value_len, flags, order, value_align_log2, length_width, key_bits,
             sum_unit_log2, block_records, node_log2, index_levels, hash_function, slot_width,
-            key_type, value_type, byte_order, reserved_1, hash_attempt, hash_per_group,
+            key_type, value_type, byte_order, sample_step, reserved_1, hash_attempt, hash_per_group,
             hash_groups, index_leaves, checksum, section_count, line_base, line_scale, reserved_2,
             sections,
         }
         Section { kind, flags, offset, length, reserved }
         Footer { magic, file_len, build_id_low, header_checksum, checksum }
-        NodeHeader { children, prefix_len, reserved, first_child, base_rank, base_offset }
+        NodeHeader { children, prefix_len, samples, reserved, first_child, base_rank, base_offset }
         StatsBlock {
             key_bytes, value_bytes, second_bucket_keys, key_len_min, key_len_max, value_len_min,
             value_len_max, first_key_len, last_key_len, key_bins, value_bins,
@@ -177,6 +177,8 @@ fn constants_have_their_values() {
         MAX_LINE_KEYS,
         MAX_LINE_EQUAL,
         NO_TAG,
+        NO_SAMPLE,
+        SAMPLE_STEP,
         NODE_HEADER,
         MAX_PREFIX,
         MAX_TAIL,

@@ -128,10 +128,10 @@ pub(crate) struct Place {
 }
 
 impl Shape {
-    /// The shape for `keys` keys at a load of 7/8 of the slots.
+    /// The shape for `keys` keys at a load of 15/16 of the slots.
     pub(crate) fn for_keys(keys: u64, slots: Slots) -> Self {
-        let usable = slots.count() as u64 * 7;
-        let buckets = (keys.saturating_mul(8)).div_ceil(usable).max(1);
+        let usable = slots.count() as u64 * 15;
+        let buckets = (keys.saturating_mul(16)).div_ceil(usable).max(1);
         let groups = buckets.div_ceil(GROUP_BUCKETS);
         Self { groups, per_group: buckets.div_ceil(groups) as u32 }
     }

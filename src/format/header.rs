@@ -75,8 +75,10 @@ pub(crate) struct Header {
     pub(crate) value_type: u8,
     /// Byte order of typed values: 0 = none, 1 = little, 2 = big.
     pub(crate) byte_order: u8,
+    /// Leaves of tables of variable width sample the place of one of so many records; else 0.
+    pub(crate) sample_step: u8,
     /// Zero.
-    pub(crate) reserved_1: [u8; 7],
+    pub(crate) reserved_1: [u8; 6],
     /// The attempt number mixed into the hash.
     pub(crate) hash_attempt: U32,
     /// Buckets in a group of the hash index.

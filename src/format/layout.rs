@@ -6,7 +6,7 @@ use super::header::{
     KNOWN_FLAGS, MAX_HEADER, SECTIONS, header_checksum, kind,
 };
 use super::line::{LINE, LineScale};
-use super::record::{Fixed, RecordLayout};
+use super::record::{Decoder, Fixed, RecordLayout};
 use super::sums::{SUM_BYTES, UNIT_LOG2, units};
 use super::{MAGIC, MAJOR, MAX_BLOCK, MAX_FILE, MAX_KEY, MAX_LEVELS, SECTION_ALIGN};
 use crate::error::OpenError;
@@ -35,6 +35,8 @@ pub(crate) struct IndexLayout {
     pub(crate) levels: u8,
     pub(crate) nodes: u64,
     pub(crate) leaves: u64,
+    /// 0 in tables of fixed width.
+    pub(crate) sample_step: u8,
 }
 
 /// The hash index.
@@ -65,6 +67,7 @@ pub(crate) struct Layout {
     pub(crate) keys: u64,
     pub(crate) repeated_keys: bool,
     pub(crate) record: RecordLayout,
+    pub(crate) decoder: Decoder,
     /// The records of a table whose keys and values are all of one length.
     pub(crate) fixed: Option<Fixed>,
     pub(crate) block_records: u8,
@@ -166,7 +169,7 @@ impl Layout {
         ensure!(header.sum_unit_log2 == UNIT_LOG2, sum_unit_log2, header.sum_unit_log2);
         let block_records = header.block_records;
         ensure!((1..=MAX_BLOCK).contains(&block_records), block_records, block_records);
-        ensure!(header.reserved_1 == [0; 7], reserved_1, header.reserved_1[0]);
+        ensure!(header.reserved_1 == [0; 6], reserved_1, header.reserved_1[0]);
         ensure!(header.reserved_2 == [0; 56], reserved_2, header.reserved_2[0]);
 
         let record = Self::record_layout(header)?;
@@ -183,6 +186,7 @@ impl Layout {
             keys,
             repeated_keys,
             record,
+            decoder: record.decoder(),
             fixed: None,
             block_records: header.block_records,
             records: Span::default(),
@@ -327,7 +331,9 @@ impl Layout {
         let leaves = header.index_leaves.get();
         ensure!(levels <= MAX_LEVELS && (levels > 0) == span.is_some(), index_levels, levels);
         let Some(span) = span else {
+            let step = header.sample_step;
             ensure!(leaves == 0 && header.node_log2 == 0, index_leaves, leaves);
+            ensure!(step == 0, sample_step, step);
             let one_block = self.entries <= u64::from(self.block_records);
             ensure!(one_block || self.lines.is_some(), index_levels, levels);
             return Ok(());
@@ -341,7 +347,9 @@ impl Layout {
         // At least a root above several leaves, or the one leaf.
         let plausible = leaves >= 1 && if levels == 1 { nodes == 1 } else { leaves < nodes };
         ensure!(plausible && leaves <= nodes, index_leaves, leaves);
-        self.index = Some(IndexLayout { span, node_log2, levels, nodes, leaves });
+        let sample_step = header.sample_step;
+        ensure!((sample_step == 0) == self.fixed.is_some(), sample_step, sample_step);
+        self.index = Some(IndexLayout { span, node_log2, levels, nodes, leaves, sample_step });
         Ok(())
     }
 

@@ -4,13 +4,13 @@
 //!
 //! ```text
 //! NodeHeader | heads u64[m] | tails u16[m] | leaf, variable width: offsets u32[m] | ranks u16[m]
-//!            | prefix | tail bytes | zeros          m = children − 1 separators
+//!            | samples u16[s] | prefix | tail bytes | zeros      m = children − 1 separators
 //! ```
 
 use super::order::head;
 use super::{u16_at, u32_at, u64_at};
 use std::cmp::Ordering;
-use zerocopy::byteorder::little_endian::{U16, U32, U64};
+use zerocopy::byteorder::little_endian::{U16, U64};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
 /// The start of every node.
@@ -21,8 +21,10 @@ pub(crate) struct NodeHeader {
     pub(crate) children: U16,
     /// Bytes of the stored common prefix of the separators.
     pub(crate) prefix_len: U16,
+    /// Number of samples, s; 0 but in leaves of tables of variable width.
+    pub(crate) samples: U16,
     /// Zero.
-    pub(crate) reserved: U32,
+    pub(crate) reserved: U16,
     /// Leaf: number of its first block. Else: number of its first child node in the section.
     pub(crate) first_child: U64,
     /// Rank of the first entry under this node.
@@ -39,6 +41,8 @@ const _: () = assert!(size_of::<NodeHeader>() == NODE_HEADER);
 pub(crate) const MAX_PREFIX: usize = 160;
 /// Most tail bytes of one separator; a longer one is cut and the record itself decides.
 pub(crate) const MAX_TAIL: usize = 48;
+/// A sample of a record that starts too far from its block's start.
+pub(crate) const NO_SAMPLE: u16 = u16::MAX;
 /// In a tail descriptor: the separator goes on after the head and its tail is complete.
 pub(crate) const TAIL_WHOLE: u16 = 9;
 /// In a tail descriptor: the separator goes on after its stored tail.
@@ -62,6 +66,7 @@ pub(crate) struct Node<'t> {
     bytes: &'t [u8],
     separators: usize,
     prefix_len: usize,
+    samples: usize,
     with_places: bool,
 }
 
@@ -74,12 +79,14 @@ impl<'t> Node<'t> {
     pub(crate) fn parse(bytes: &'t [u8], leaf: bool, shape: NodeShape) -> Option<Self> {
         let separators = usize::from(u16_at(bytes, 0)?).checked_sub(1)?;
         let prefix_len = usize::from(u16_at(bytes, 2)?);
+        let samples = usize::from(u16_at(bytes, 4)?);
         let with_places = leaf && shape.variable;
-        let fixed = NODE_HEADER + array_bytes(separators, with_places);
+        let fixed = NODE_HEADER + array_bytes(separators, with_places) + 2 * samples;
         (fixed + prefix_len <= bytes.len()).then_some(Self {
             bytes,
             separators,
             prefix_len,
+            samples,
             with_places,
         })
     }
@@ -128,9 +135,23 @@ impl<'t> Node<'t> {
         }
     }
 
+    /// Number of samples.
+    #[inline]
+    pub(crate) fn samples(&self) -> usize {
+        self.samples
+    }
+
+    /// Where the record `i × step` of this leaf starts, counted from its block's start.
+    #[inline]
+    pub(crate) fn sample(&self, i: usize) -> Option<usize> {
+        let at = NODE_HEADER + self.separators * 16 + 2 * i;
+        let offset = u16_at(self.bytes, at)?;
+        (i < self.samples && offset != NO_SAMPLE).then_some(usize::from(offset))
+    }
+
     #[inline]
     fn arrays_end(&self) -> usize {
-        NODE_HEADER + array_bytes(self.separators, self.with_places)
+        NODE_HEADER + array_bytes(self.separators, self.with_places) + 2 * self.samples
     }
 
     pub(crate) fn prefix(&self) -> &'t [u8] {
@@ -203,16 +224,20 @@ impl<'t> Node<'t> {
         Ok(Some(low))
     }
 
-    /// How many heads are below `key_head`, and how many equal it.
+    /// How many heads are below `key_head`, and how many equal it. A bisection without branches on
+    /// its outcome, which a processor could not foresee.
     #[inline]
     fn heads_around(&self, key_head: u64) -> (usize, usize) {
-        let heads = &self.bytes[NODE_HEADER..NODE_HEADER + 8 * self.separators];
-        let (mut below, mut equal) = (0, 0);
-        for chunk in heads.chunks_exact(8) {
-            let head = u64_at(chunk, 0).unwrap_or(0);
-            below += usize::from(head < key_head);
-            equal += usize::from(head == key_head);
+        let (heads, _) = self.bytes[NODE_HEADER..][..8 * self.separators].as_chunks::<8>();
+        let head = |i: usize| heads.get(i).map_or(u64::MAX, |head| u64::from_le_bytes(*head));
+        let (mut below, mut left) = (0, heads.len());
+        while left > 0 {
+            let half = left.div_ceil(2);
+            let next = below + half;
+            below = if head(next - 1) < key_head { next } else { below };
+            left -= half;
         }
+        let equal = (below..heads.len()).take_while(|&i| head(i) == key_head).count();
         (below, equal)
     }
 }

@@ -132,49 +132,73 @@ impl RecordLayout {
         }
     }
 
-    /// The parts of the variable-width record that starts at `at`, or `None` if its lengths make
-    /// no sense. Nothing is said about `limit`s other than that lengths were readable; the caller
-    /// checks that the record ends inside the records.
-    #[inline]
-    pub(crate) fn parts(&self, table: &[u8], at: usize) -> Option<Parts> {
-        let escape = self.escape();
-        // Four bytes can always be read: at least the footer follows the records.
-        let word = u32_at(table, at)? & escape;
-        if word == escape {
-            return self.escaped_parts(table, at);
-        }
-        let key_bits = u32::from(self.key_bits);
-        let key_len = (u64::from(word) & ((1 << key_bits) - 1)) as usize
-            + self.fixed_key.unwrap_or(0) as usize;
-        let value_len =
-            (u64::from(word) >> key_bits) as usize + self.fixed_value.unwrap_or(0) as usize;
-        self.finish(at + usize::from(self.width), key_len, value_len)
-    }
-
     /// The parts of the fixed-width record whose key starts at `at`.
-    #[inline]
     pub(crate) fn fixed_parts(&self, at: usize) -> Parts {
         let key_len = self.fixed_key.unwrap_or(0) as usize;
         let value_len = self.fixed_value.unwrap_or(0) as usize;
         Parts { key: at, key_len, value: at + key_len, value_len }
     }
 
-    #[cold]
-    fn escaped_parts(&self, table: &[u8], at: usize) -> Option<Parts> {
-        let at = at + usize::from(self.width);
-        let key_len = usize::from(u16_at(table, at)?);
-        let value_len = u32_at(table, at + 2)?;
-        let fits = self.fixed_key.is_none_or(|fixed| fixed as usize == key_len)
-            && self.fixed_value.is_none_or(|fixed| fixed == value_len);
-        fits.then(|| self.finish(at + ESCAPE_BYTES, key_len, value_len as usize))?
+    /// What decoding needs, in the form in which it is fastest.
+    pub(crate) fn decoder(&self) -> Decoder {
+        let key_bits = u32::from(self.key_bits);
+        Decoder {
+            layout: *self,
+            width: usize::from(self.width),
+            escape: self.escape(),
+            key_bits,
+            key_mask: ((1u64 << key_bits) - 1) as u32,
+            key_len: self.fixed_key.unwrap_or(0) as usize,
+            value_len: self.fixed_value.unwrap_or(0) as usize,
+            align_mask: (1 << self.align_log2) - 1,
+        }
+    }
+}
+
+/// Decodes records of variable width.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Decoder {
+    layout: RecordLayout,
+    width: usize,
+    escape: u32,
+    key_bits: u32,
+    key_mask: u32,
+    /// Length of every key, or 0.
+    key_len: usize,
+    /// Length of every value, or 0.
+    value_len: usize,
+    align_mask: usize,
+}
+
+impl Decoder {
+    /// The parts of the record that starts at `at`, or `None` if its lengths make no sense. The
+    /// caller checks that the record ends inside the records.
+    #[inline]
+    pub(crate) fn parts(&self, table: &[u8], at: usize) -> Option<Parts> {
+        // Four bytes can always be read: at least the footer follows the records.
+        let word = u32_at(table, at)? & self.escape;
+        if word == self.escape {
+            return self.escaped_parts(table, at);
+        }
+        let key_len = (word & self.key_mask) as usize + self.key_len;
+        let value_len = (u64::from(word) >> self.key_bits) as usize + self.value_len;
+        // Below 2^32 + 2^33 + the file's length: no overflow on 64 bits, checked on 32.
+        let value = (at + self.width + key_len).checked_add(self.align_mask)? & !self.align_mask;
+        value.checked_add(value_len)?;
+        Some(Parts { key: at + self.width, key_len, value, value_len })
     }
 
-    #[inline]
-    fn finish(&self, key: usize, key_len: usize, value_len: usize) -> Option<Parts> {
-        let mask = (1usize << self.align_log2) - 1;
-        let value = (key + key_len).checked_add(mask)? & !mask;
-        value.checked_add(value_len)?;
-        Some(Parts { key, key_len, value, value_len })
+    #[cold]
+    fn escaped_parts(&self, table: &[u8], at: usize) -> Option<Parts> {
+        let at = at + self.width;
+        let key_len = usize::from(u16_at(table, at)?);
+        let value_len = u32_at(table, at + 2)?;
+        let fits = self.layout.fixed_key.is_none_or(|fixed| fixed as usize == key_len)
+            && self.layout.fixed_value.is_none_or(|fixed| fixed == value_len);
+        let key = at + ESCAPE_BYTES;
+        let value = (key + key_len).checked_add(self.align_mask)? & !self.align_mask;
+        value.checked_add(value_len as usize)?;
+        fits.then_some(Parts { key, key_len, value, value_len: value_len as usize })
     }
 }
 
@@ -260,7 +284,7 @@ mod tests {
                     let mut lengths = [0; 10];
                     let n = layout.encode_lengths(key_len, value_len, &mut lengths);
                     table[3..3 + n].copy_from_slice(&lengths[..n]);
-                    let parts = layout.parts(&table, 3).unwrap();
+                    let parts = layout.decoder().parts(&table, 3).unwrap();
                     assert_eq!((parts.key, parts.key_len), (3 + n, key_len), "{layout:?}");
                     assert_eq!(parts.value_len, value_len, "{layout:?}");
                     assert_eq!(parts.value as u64 % layout.align(), 0);

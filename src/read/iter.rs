@@ -1,7 +1,7 @@
 //! Iteration from both ends.
 
 use super::lookup::Found;
-use super::search::{Block, Entry, Place};
+use super::search::{Block, Entry, LINE, Place};
 use super::simd::prefetch;
 use super::table::Inner;
 use crate::error::{ReadError, ReadResult};
@@ -9,8 +9,6 @@ use crate::format::MAX_BLOCK;
 use crate::format::order::equal;
 use std::iter::FusedIterator;
 
-/// Bytes of a cache line.
-const LINE: usize = 64;
 /// Cache lines of a block that are prefetched at most.
 const MOST_PREFETCHED: usize = 64;
 

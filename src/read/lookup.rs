@@ -211,7 +211,7 @@ impl Inner {
                     return None;
                 }
                 let offset = records.start + reference as usize;
-                (offset, self.layout.record.parts(self.bytes(), offset)?)
+                (offset, self.layout.decoder.parts(self.bytes(), offset)?)
             }
         };
         (parts.end() <= records.end).then_some(Found { offset, parts })

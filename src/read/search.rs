@@ -1,11 +1,13 @@
 //! Searches by order: the tree down to a block, then inside the block.
 
+use super::simd::prefetch;
 use super::table::Inner;
 use crate::error::{ReadError, ReadResult};
 use crate::format::MAX_BLOCK;
 use crate::format::layout::IndexLayout;
 use crate::format::node::{BAD_NODE, Node, NodeShape};
 use crate::format::record::{Fixed, Parts};
+use std::ops::Range;
 
 /// Key and value.
 pub(crate) type Entry<'t> = (&'t [u8], &'t [u8]);
@@ -36,6 +38,9 @@ pub(super) struct Block {
     child: usize,
 }
 
+/// Bytes of a cache line.
+pub(super) const LINE: usize = 64;
+
 const BAD_RECORD: &str = "record makes no sense";
 
 impl Inner {
@@ -57,7 +62,7 @@ impl Inner {
         let parts = match &self.layout.fixed {
             Some(fixed) => Some(fixed.parts(offset)),
             // Read before it is checked; the check that follows covers what was read.
-            None => self.layout.record.parts(self.bytes(), offset),
+            None => self.layout.decoder.parts(self.bytes(), offset),
         };
         match parts {
             Some(parts) if parts.end() <= self.layout.records.end => {
@@ -111,17 +116,74 @@ impl Inner {
         if let (Some(index), Some(fixed)) = (&self.layout.lines, &self.layout.fixed) {
             return self.seek_lines(index, fixed, key, bound);
         }
-        let start = match &self.layout.index {
-            None => self.start(),
-            Some(index) => self.descend(index, key, strict)?,
+        let Some(index) = &self.layout.index else {
+            return match &self.layout.fixed {
+                Some(fixed) => self.bisect(fixed, 0..self.layout.entries, key, bound),
+                None => self.seek_walk(self.start(), self.start().rank, key, bound),
+            };
         };
+        let (leaf, child) = self.descend(index, key, strict)?;
+        let bad = || ReadError::corrupt(BAD_NODE, index.span.start as u64);
+        let start = self.block_place(&leaf, child).ok_or_else(bad)?;
         match &self.layout.fixed {
             Some(fixed) => {
                 let end = start.rank + u64::from(self.layout.block_records);
                 self.bisect(fixed, start.rank..end, key, bound)
             }
-            None => self.seek_walk(start, key, bound),
+            None => {
+                let near = self.bisect_samples(index, &leaf, child, start, key, bound)?;
+                self.seek_walk(near, start.rank, key, bound)
+            }
         }
+    }
+
+    /// The samples of block `child` of a leaf: numbers, and for each its rank in the leaf.
+    fn block_samples(&self, index: &IndexLayout, leaf: &Node<'_>, child: usize) -> Range<usize> {
+        let step = usize::from(index.sample_step.max(1));
+        let first = leaf.rank_of(child) as usize / step + 1;
+        let end = match child < leaf.separators() {
+            true => (leaf.rank_of(child + 1) as usize).div_ceil(step),
+            false => leaf.samples(),
+        };
+        // No more than a block can have.
+        first..end.min(leaf.samples()).min(first + usize::from(MAX_BLOCK)).max(first)
+    }
+
+    /// Bisects the samples of a block: a place at or before the one that is looked for, at most
+    /// a step away. All samples are prefetched, so they cost one memory latency together.
+    fn bisect_samples(
+        &self,
+        index: &IndexLayout,
+        leaf: &Node<'_>,
+        child: usize,
+        start: Place,
+        key: &[u8],
+        bound: Bound,
+    ) -> ReadResult<Place> {
+        let samples = self.block_samples(index, leaf, child);
+        for i in samples.clone() {
+            if let Some(offset) = leaf.sample(i) {
+                prefetch(self.bytes(), start.offset + offset);
+            }
+        }
+        let (mut low, mut high, mut near) = (samples.start, samples.end, start);
+        while low < high {
+            let middle = low + (high - low) / 2;
+            let Some(offset) = leaf.sample(middle) else {
+                high = middle;
+                continue;
+            };
+            let offset = start.offset + offset;
+            let (found, parts) = self.key_at(offset)?;
+            if below(found, key, bound) {
+                let rank = leaf.base_rank() + (middle * usize::from(index.sample_step)) as u64;
+                near = Place { rank: rank + 1, offset: parts.end() };
+                low = middle + 1;
+            } else {
+                high = middle;
+            }
+        }
+        Ok(near)
     }
 
     /// Binary search among records of fixed width; a range that reaches beyond the last entry is
@@ -129,7 +191,7 @@ impl Inner {
     pub(super) fn bisect(
         &self,
         fixed: &Fixed,
-        ranks: std::ops::Range<u64>,
+        ranks: Range<u64>,
         key: &[u8],
         bound: Bound,
     ) -> ReadResult<Place> {
@@ -147,19 +209,23 @@ impl Inner {
         Ok(Place { rank: low, offset: fixed.offset(low) })
     }
 
-    /// Walk through a block of records of variable width.
-    fn seek_walk(&self, mut place: Place, key: &[u8], bound: Bound) -> ReadResult<Place> {
-        let most = place.rank.saturating_add(u64::from(self.layout.block_records));
+    /// Walk through a block of records of variable width that starts at rank `first`.
+    fn seek_walk(
+        &self,
+        mut place: Place,
+        first: u64,
+        key: &[u8],
+        bound: Bound,
+    ) -> ReadResult<Place> {
+        let most = first.saturating_add(u64::from(self.layout.block_records));
         while place.rank < self.layout.entries {
             let (found, parts) = self.key_at(place.offset)?;
             if !below(found, key, bound) {
                 return Ok(place);
             }
             if place.rank > most {
-                return Err(ReadError::corrupt(
-                    "block is longer than allowed",
-                    place.offset as u64,
-                ));
+                let at = place.offset as u64;
+                return Err(ReadError::corrupt("block is longer than allowed", at));
             }
             place = Place { rank: place.rank + 1, offset: parts.end() };
         }
@@ -187,19 +253,23 @@ impl Inner {
             .ok_or_else(|| ReadError::corrupt(BAD_NODE, start as u64))
     }
 
-    /// From the root to the block in which `key` belongs.
-    fn descend(&self, index: &IndexLayout, key: &[u8], strict: bool) -> ReadResult<Place> {
+    /// From the root to the leaf and its block in which `key` belongs.
+    fn descend(
+        &self,
+        index: &IndexLayout,
+        key: &[u8],
+        strict: bool,
+    ) -> ReadResult<(Node<'_>, usize)> {
         let mut number = index.nodes - 1;
         for level in (0..index.levels).rev() {
             let leaf = level == 0;
             let node = self.node(index, number, leaf)?;
-            let bad = || {
-                ReadError::corrupt(BAD_NODE, index.span.start as u64 + (number << index.node_log2))
-            };
+            let at = index.span.start as u64 + (number << index.node_log2);
+            let bad = || ReadError::corrupt(BAD_NODE, at);
             let first_key = |child| self.first_key(index, &node, child, leaf);
             let child = node.search(key, strict, first_key)?.ok_or_else(bad)?;
             if leaf {
-                return self.block_place(&node, child).ok_or_else(bad);
+                return Ok((node, child));
             }
             let below = node.first_child().checked_add(child as u64).ok_or_else(bad)?;
             // Children stand before their parents, so the walk can't go round in circles.
@@ -207,6 +277,10 @@ impl Inner {
                 return Err(bad());
             }
             number = below;
+            let start = index.span.start + ((number as usize) << index.node_log2);
+            for line in 1..(1 << index.node_log2) / LINE {
+                prefetch(self.bytes(), start + line * LINE);
+            }
         }
         Err(ReadError::corrupt(BAD_NODE, index.span.start as u64))
     }
@@ -260,12 +334,30 @@ impl Inner {
         if let Some(fixed) = &self.layout.fixed {
             return Ok(Place { rank, offset: fixed.offset(rank) });
         }
-        let mut place = self.block_of(rank)?.start;
+        let block = self.block_of(rank)?;
+        let mut place = self.sample_before(&block, rank)?;
         while place.rank < rank {
             let parts = self.parts_at(place.offset)?;
             place = Place { rank: place.rank + 1, offset: parts.end() };
         }
         Ok(place)
+    }
+
+    /// The last sampled place of a block that is not after `rank`.
+    fn sample_before(&self, block: &Block, rank: u64) -> ReadResult<Place> {
+        let Some(index) = &self.layout.index else { return Ok(block.start) };
+        let leaf = self.node(index, block.leaf, true)?;
+        let step = u64::from(index.sample_step.max(1));
+        let i = (rank - leaf.base_rank().min(rank)) / step;
+        let sampled = leaf.base_rank() + i * step;
+        if sampled <= block.start.rank {
+            return Ok(block.start);
+        }
+        let offset = usize::try_from(i).ok().and_then(|i| leaf.sample(i));
+        Ok(offset.map_or(block.start, |offset| Place {
+            rank: sampled,
+            offset: block.start.offset + offset,
+        }))
     }
 
     /// The block that holds a rank, in a table of variable width.

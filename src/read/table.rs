@@ -347,6 +347,20 @@ impl Table {
         })
     }
 
+    /// Where the record with this rank starts, by the ordered index; the end for the number of
+    /// entries.
+    pub(crate) fn offset_of(&self, rank: u64) -> ReadResult<usize> {
+        match rank < self.len() {
+            true => Ok(self.inner.place_of(rank)?.offset),
+            false => Ok(self.inner.end().offset),
+        }
+    }
+
+    /// Where the record after the one at `offset` starts.
+    pub(crate) fn offset_after(&self, offset: usize) -> ReadResult<usize> {
+        Ok(self.inner.after(offset, &self.inner.parts_at(offset)?))
+    }
+
     /// Bytes of an index node before the zeros that fill it.
     pub(crate) fn node_bytes_used(&self, index: &IndexLayout, number: u64) -> ReadResult<usize> {
         Ok(self.inner.node(index, number, number < index.leaves)?.used())

@@ -194,7 +194,8 @@ class Table:
         need(i < self.nodes, "node number")
         at = self.sections[INDEX][0] + (i << self.node_log2)
         node = self.data[at : at + (1 << self.node_log2)]
-        children, prefix_len, _, first, rank, offset = struct.unpack_from("<HHIQQQ", node, 0)
+        fields = struct.unpack_from("<HHHHQQQ", node, 0)
+        children, prefix_len, samples, _, first, rank, offset = fields
         need(children >= 1, "children")
         m, offsets, ranks = children - 1, (), ()
         heads = struct.unpack_from(f"<{m}Q", node, 32)
@@ -203,7 +204,8 @@ class Table:
         if i < self.leaves and not self.fixed:
             offsets = struct.unpack_from(f"<{m}I", node, at)
             ranks = struct.unpack_from(f"<{m}H", node, at + 4 * m)
-            at += 6 * m
+            # The samples only make a search faster.
+            at += 6 * m + 2 * samples
         prefix, heap = node[at : at + prefix_len], node[at + prefix_len :]
         separators, before = [], 0
         for head, tail in zip(heads, tails):
