@@ -81,7 +81,7 @@ class Table:
         self.start, length = self.sections[RECORDS]
         self.end = self.start + length
         if self.fixed:
-            self.stride = max(1, up(key_len + value_len, self.align))
+            self.stride = up(max(1, key_len + value_len), self.align)
             self.lead = up(key_len, self.align) - key_len
             need(length == (self.lead + self.entries * self.stride) * (self.entries > 0), "records")
         else:
