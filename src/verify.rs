@@ -1,15 +1,14 @@
 //! The full audit of a table: every checksum, every structure, every relation between them.
 
+mod indexes;
+
 use crate::error::{ReadError, ReadResult};
+use crate::format::MAX_KEY;
 use crate::format::header::{Header, kind};
 use crate::format::layout::Layout;
-use crate::format::line::{LINE, LINE_TAGS, MAX_LINE_KEYS, NO_TAG, base_rank, tag};
 use crate::format::meta::{KEY_BINS, VALUE_BINS, bin};
-use crate::format::node::NodeHeader;
 use crate::format::sums;
 use crate::read::Table;
-use rayon::prelude::*;
-use std::mem::offset_of;
 use xxhash_rust::xxh3::Xxh3;
 use zerocopy::{FromBytes, IntoBytes};
 
@@ -48,7 +47,10 @@ impl Table {
         self.check_lines()?;
         self.check_places()?;
         self.check_blocks()?;
-        self.check_hash_index()?;
+        let second = self.check_hash_index()?;
+        if self.stats_block()?.0.second_bucket_keys.get() != second {
+            return Err(wrong_statistics(self));
+        }
         self.metadata()?;
         Ok(Report {
             entries: layout.entries,
@@ -91,124 +93,6 @@ impl Table {
         content.update(rest);
         if content.digest128().to_le_bytes() == layout.build_id { Ok(()) } else { Err(bad()) }
     }
-
-    /// What a node does not use is zero.
-    fn check_nodes(&self) -> ReadResult<()> {
-        let Some(index) = self.layout().index else { return Ok(()) };
-        for number in 0..index.nodes {
-            let start = index.span.start + ((number as usize) << index.node_log2);
-            let used = self.node_bytes_used(&index, number)?;
-            let reserved = offset_of!(NodeHeader, reserved);
-            self.zeros(start + reserved, start + reserved + 2)?;
-            self.zeros(start + used, start + (1 << index.node_log2))?;
-        }
-        Ok(())
-    }
-
-    /// The ordered index leads to every record by its rank, samples included. Pieces of the table
-    /// are walked on all threads; each ends where the next begins.
-    fn check_places(&self) -> ReadResult<()> {
-        const PIECE: u64 = 1 << 16;
-        if self.layout().index.is_none() || self.layout().fixed.is_some() {
-            return Ok(());
-        }
-        let wrong = (0..self.len().div_ceil(PIECE)).into_par_iter().map(|piece| {
-            let ranks = piece * PIECE..((piece + 1) * PIECE).min(self.len());
-            let mut offset = self.offset_of(ranks.start)?;
-            for rank in ranks {
-                if self.offset_of(rank)? != offset {
-                    return Err(ReadError::corrupt("index names another place", offset as u64));
-                }
-                offset = self.offset_after(offset)?;
-            }
-            let end = self.offset_of(((piece + 1) * PIECE).min(self.len()))?;
-            let joined = end == offset;
-            if joined { Ok(()) } else { Err(ReadError::corrupt("index skips records", end as u64)) }
-        });
-        wrong.find_first(Result::is_err).unwrap_or(Ok(()))
-    }
-
-    /// Every line has the rank and the tags of its keys.
-    fn check_lines(&self) -> ReadResult<()> {
-        let Some(index) = self.layout().lines else { return Ok(()) };
-        let bytes = &self.bytes()[index.span.start..index.span.end];
-        let (lines, _) = bytes.as_chunks::<LINE>();
-        let bad = |line: usize| {
-            ReadError::corrupt("line has wrong tags", (index.span.start + line * LINE) as u64)
-        };
-        let mut expected = [NO_TAG; LINE_TAGS];
-        let mut records = self.records().peekable();
-        let mut rank = 0;
-        for (number, line) in lines.iter().enumerate() {
-            let first = rank;
-            expected.fill(NO_TAG);
-            while let Some(Ok(found)) = records.peek() {
-                let place = index.scale.place(&self.bytes()[found.parts.key()]);
-                let place = place.ok_or_else(|| bad(number))?;
-                if place.line != number as u64 {
-                    break;
-                }
-                if let Some(tag) = expected.get_mut((rank - first) as usize) {
-                    *tag = place.tag;
-                }
-                rank += 1;
-                records.next();
-            }
-            let tags = (0..LINE_TAGS).all(|i| tag(line, i) == expected[i]);
-            if base_rank(line) != first || !tags || rank - first > MAX_LINE_KEYS {
-                return Err(bad(number));
-            }
-        }
-        if rank == self.len() { Ok(()) } else { Err(bad(lines.len())) }
-    }
-
-    /// The ordered index leads to both ends of every block.
-    fn check_blocks(&self) -> ReadResult<()> {
-        let layout = self.layout();
-        let mut rank = 0;
-        while rank < layout.entries {
-            let (first, end) = self.block_bounds(rank)?;
-            let bad =
-                || ReadError::corrupt("ordered index misses a block", layout.records.start as u64);
-            if first != rank || end <= rank {
-                return Err(bad());
-            }
-            for (edge, above) in [(first, false), (end - 1, true)] {
-                let Some((key, _)) = self.nth(edge)? else { return Err(bad()) };
-                let found = if above { self.count(..=key)? } else { self.rank(key)? };
-                let right = match (above, layout.repeated_keys) {
-                    (false, false) => found == edge,
-                    (true, false) => found == edge + 1,
-                    // Equals may go on over the block's edges.
-                    (false, true) => found <= edge && self.nth(found)?.is_some_and(|e| e.0 == key),
-                    (true, true) => {
-                        found > edge && self.nth(found - 1)?.is_some_and(|e| e.0 == key)
-                    }
-                };
-                if !right {
-                    return Err(bad());
-                }
-            }
-            rank = end;
-        }
-        Ok(())
-    }
-
-    /// As many slots are taken as there are keys. That every key is found was checked while the
-    /// records were read.
-    fn check_hash_index(&self) -> ReadResult<()> {
-        let Some(hash) = self.layout().hash else { return Ok(()) };
-        let bytes = &self.bytes()[hash.span.start..hash.span.end];
-        let (buckets, _) = bytes.as_chunks::<{ crate::format::hash::BUCKET }>();
-        let taken = |bucket: &[u8; 64]| {
-            bucket[..hash.slots.count()].iter().filter(|&&tag| tag != 0).count() as u64
-        };
-        if buckets.iter().map(taken).sum::<u64>() == self.layout().keys {
-            Ok(())
-        } else {
-            Err(ReadError::corrupt("hash index has other keys", hash.span.start as u64))
-        }
-    }
 }
 
 /// What is counted while all records are read in order.
@@ -246,6 +130,10 @@ impl Records {
             }
             table.zeros(found.parts.key + found.parts.key_len, found.parts.value)?;
             let key = &table.bytes()[found.parts.key()];
+            // Wide length words have room for more.
+            if key.len() > MAX_KEY {
+                return Err(ReadError::corrupt("key is longer than allowed", offset));
+            }
             match previous.map(|previous| previous.cmp(key)) {
                 Some(std::cmp::Ordering::Greater) => {
                     return Err(ReadError::corrupt("keys are out of order", offset));
@@ -296,10 +184,15 @@ impl Records {
             && block.value_len_max.get() == self.value_len.1
             && block.key_bins.map(|bin| bin.get()) == self.key_bins
             && block.value_bins.map(|bin| bin.get()) == self.value_bins
+            && block.first_key_len.get() as usize == first.len()
             && keys.len() == first.len() + last.len()
             && keys.starts_with(first)
             && keys.ends_with(last);
-        let at = table.layout().section(kind::STATS).map_or(0, |span| span.start as u64);
-        if same { Ok(()) } else { Err(ReadError::corrupt("statistics are wrong", at)) }
+        if same { Ok(()) } else { Err(wrong_statistics(table)) }
     }
+}
+
+fn wrong_statistics(table: &Table) -> ReadError {
+    let at = table.layout().section(kind::STATS).map_or(0, |span| span.start as u64);
+    ReadError::corrupt("statistics are wrong", at)
 }

@@ -247,23 +247,28 @@ impl Slots {
 
     /// Bit of the overflow field for a key's overflow number.
     #[inline]
-    const fn overflow_bit(self, overflow: u32) -> u32 {
+    pub(crate) const fn overflow_bit(self, overflow: u32) -> u32 {
         match self {
             Self::Four | Self::Five => 1 << overflow,
             Self::Six => 1 << (overflow & 7),
         }
     }
 
-    /// Whether some key of this overflow number went on to its second bucket.
+    /// The overflow field.
     #[inline]
-    pub(crate) fn overflows(self, bucket: &[u8; BUCKET], overflow: u32) -> bool {
-        let bits = match self {
+    pub(crate) fn overflow_bits(self, bucket: &[u8; BUCKET]) -> u32 {
+        match self {
             Self::Four | Self::Five => {
                 u32::from_le_bytes([bucket[60], bucket[61], bucket[62], bucket[63]])
             }
             Self::Six => u32::from(bucket[63]),
-        };
-        bits & self.overflow_bit(overflow) != 0
+        }
+    }
+
+    /// Whether some key of this overflow number went on to its second bucket.
+    #[inline]
+    pub(crate) fn overflows(self, bucket: &[u8; BUCKET], overflow: u32) -> bool {
+        self.overflow_bits(bucket) & self.overflow_bit(overflow) != 0
     }
 
     pub(crate) fn set_overflow(self, bucket: &mut [u8; BUCKET], overflow: u32) {

@@ -11,7 +11,7 @@ use super::sums::{SUM_BYTES, UNIT_LOG2, units};
 use super::{MAGIC, MAJOR, MAX_BLOCK, MAX_FILE, MAX_KEY, MAX_LEVELS, SECTION_ALIGN};
 use crate::error::OpenError;
 use std::mem::offset_of;
-use zerocopy::FromBytes;
+use zerocopy::{FromBytes, IntoBytes};
 
 /// A stretch of the file whose bounds were proven to lie inside it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -243,15 +243,15 @@ impl Layout {
         for (i, section) in header.sections.iter().enumerate() {
             let (offset, length) = (section.offset.get(), section.length.get());
             if i >= count as usize {
-                let empty = section.kind.get() == 0 && offset == 0 && length == 0;
-                let empty = empty && section.reserved.get() == 0;
-                ensure!(empty && section.flags.get() == 0, sections, section.kind.get());
+                let empty = section.as_bytes().iter().all(|&byte| byte == 0);
+                ensure!(empty, sections, section.kind.get());
                 continue;
             }
             let inside = offset >= free
                 && offset % SECTION_ALIGN == 0
                 && offset.checked_add(length).is_some_and(|after| after <= end);
-            ensure!(inside && section.reserved.get() == 0, sections, offset);
+            let flags_known = section.flags.get() & !kind::REQUIRED == 0;
+            ensure!(inside && flags_known && section.reserved.get() == 0, sections, offset);
             free = offset + length;
             let span = Span { start: offset as usize, end: free as usize };
             let id = section.kind.get();
@@ -361,8 +361,7 @@ impl Layout {
         let Some(span) = span else {
             ensure!(header.slot_width == 0, slot_width, header.slot_width);
             ensure!(groups == 0 && per_group == 0, hash_groups, groups);
-            let attempt = header.hash_attempt.get();
-            ensure!(attempt == 0, hash_attempt, attempt);
+            ensure!(header.hash_attempt.get() == 0, hash_attempt, header.hash_attempt.get());
             return Ok(());
         };
         if function != FOLDED_MULTIPLY {

@@ -184,6 +184,14 @@ impl<'t> Node<'t> {
         self.arrays_end() + self.prefix_len + heap
     }
 
+    /// Whether heads ascend and every tail lies in the node, one after the other.
+    pub(crate) fn is_well_formed(&self) -> bool {
+        let head = |i: usize| u64_at(self.bytes, NODE_HEADER + 8 * i);
+        let ascending = (1..self.separators).all(|i| head(i - 1) <= head(i));
+        let no_stray_prefix = self.separators > 0 || self.prefix_len == 0;
+        ascending && no_stray_prefix && (0..self.separators).all(|i| self.tail(i).is_some())
+    }
+
     /// The child under which `key` belongs: the number of separators that are smaller (`strict`)
     /// or not greater. Where a cut separator cannot decide, `first_key(child)` is compared.
     /// `None`: the node makes no sense.

@@ -232,14 +232,7 @@ impl Inner {
                 return Err(bad("bucket has too many equal tags"));
             }
             for slot in (0..index.slots.count()).filter(|slot| mask >> slot & 1 != 0) {
-                let reference = index.slots.reference(bucket, slot);
-                let place = match self.layout.fixed {
-                    Some(fixed) if reference < self.layout.entries => fixed.offset(reference),
-                    None if reference < self.layout.records.len() as u64 => {
-                        self.layout.records.start + reference as usize
-                    }
-                    _ => return Err(bad("slot refers to no record")),
-                };
+                let place = self.referred_place(index.slots.reference(bucket, slot))?;
                 let parts = self.parts_at(place)?;
                 if equal(self.slice(parts.key())?, key) {
                     self.ensure(parts.value..parts.end())?;
@@ -251,6 +244,16 @@ impl Inner {
             }
         }
         Ok(None)
+    }
+
+    /// Where the record that a slot refers to starts.
+    pub(super) fn referred_place(&self, reference: u64) -> ReadResult<usize> {
+        let records = self.layout.records;
+        match &self.layout.fixed {
+            Some(fixed) if reference < self.layout.entries => Ok(fixed.offset(reference)),
+            None if reference < records.len() as u64 => Ok(records.start + reference as usize),
+            _ => Err(ReadError::corrupt("slot refers to no record", records.start as u64)),
+        }
     }
 
     fn locate_ordered(&self, key: &[u8]) -> ReadResult<Option<Found>> {

@@ -263,11 +263,10 @@ impl Inner {
         let mut number = index.nodes - 1;
         for level in (0..index.levels).rev() {
             let leaf = level == 0;
-            let node = self.node(index, number, leaf)?;
-            let at = index.span.start as u64 + (number << index.node_log2);
-            let bad = || ReadError::corrupt(BAD_NODE, at);
-            let first_key = |child| self.first_key(index, &node, child, leaf);
-            let child = node.search(key, strict, first_key)?.ok_or_else(bad)?;
+            let (node, child) = self.search_node(index, number, leaf, key, strict)?;
+            let bad = || {
+                ReadError::corrupt(BAD_NODE, index.span.start as u64 + (number << index.node_log2))
+            };
             if leaf {
                 return Ok((node, child));
             }
@@ -283,6 +282,22 @@ impl Inner {
             }
         }
         Err(ReadError::corrupt(BAD_NODE, index.span.start as u64))
+    }
+
+    /// Node `number` and its child under which `key` belongs.
+    pub(super) fn search_node(
+        &self,
+        index: &IndexLayout,
+        number: u64,
+        leaf: bool,
+        key: &[u8],
+        strict: bool,
+    ) -> ReadResult<(Node<'_>, usize)> {
+        let node = self.node(index, number, leaf)?;
+        let first_key = |child| self.first_key(index, &node, child, leaf);
+        let at = index.span.start as u64 + (number << index.node_log2);
+        let child = node.search(key, strict, first_key)?;
+        Ok((node, child.ok_or_else(|| ReadError::corrupt(BAD_NODE, at))?))
     }
 
     /// The first key under a child, which decides where its separator was cut.

@@ -8,6 +8,7 @@ use super::pages::{Pages, check_unit};
 use super::search::{Bound as Edge, Entry, Place};
 use crate::error::{ReadError, ReadResult};
 use crate::format::layout::{IndexLayout, Layout};
+use crate::format::node::Node;
 use crate::format::order::{common_prefix, successor_len};
 use crate::format::record::Parts;
 use crate::format::sums;
@@ -242,6 +243,12 @@ impl Table {
                     .unwrap_or(value);
                 return Ok(Some((found, value)));
             }
+            // Nothing but the empty key is not above it: the index lies, and the next turn would
+            // be this one again.
+            if candidate.is_empty() {
+                let start = self.inner.layout.records.start as u64;
+                return Err(ReadError::corrupt("ordered index misses a block", start));
+            }
             // A stored prefix of `key` below `found` shares no more than this with it. It gets
             // shorter each time, so there are at most as many turns as bytes.
             candidate = &key[..shared.min(candidate.len().saturating_sub(1))];
@@ -361,9 +368,25 @@ impl Table {
         Ok(self.inner.after(offset, &self.inner.parts_at(offset)?))
     }
 
-    /// Bytes of an index node before the zeros that fill it.
-    pub(crate) fn node_bytes_used(&self, index: &IndexLayout, number: u64) -> ReadResult<usize> {
-        Ok(self.inner.node(index, number, number < index.leaves)?.used())
+    /// A node of the ordered index.
+    pub(crate) fn index_node(&self, index: &IndexLayout, number: u64) -> ReadResult<Node<'_>> {
+        self.inner.node(index, number, number < index.leaves)
+    }
+
+    /// The child of an index node to which a search for the place after `key` goes on.
+    pub(crate) fn child_for(
+        &self,
+        index: &IndexLayout,
+        number: u64,
+        key: &[u8],
+    ) -> ReadResult<usize> {
+        Ok(self.inner.search_node(index, number, number < index.leaves, key, false)?.1)
+    }
+
+    /// The key of the record that a slot of the hash index refers to.
+    pub(crate) fn referred_key(&self, reference: u64) -> ReadResult<&[u8]> {
+        let place = self.inner.referred_place(reference)?;
+        Ok(self.inner.key_at(place)?.0)
     }
 
     /// Where the first record of `key` starts, by the index that `get` uses.

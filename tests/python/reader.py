@@ -68,7 +68,7 @@ class Table:
         self.groups, self.leaves = struct.unpack_from("<QQ", data, 96)
         self.line_base, self.line_scale = struct.unpack_from("<QQ", data, 120)
         need(self.flags < 8 and order == 0 and align_log2 <= 6 and unit_log2 == 12, "parameters")
-        need(data[81:88] == bytes(7) and data[136:192] == bytes(56), "reserved")
+        need(data[82:88] == bytes(6) and data[136:192] == bytes(56), "reserved")
         need(1 <= self.block_records <= 64 and self.levels <= 48, "parameters")
         need((self.flags & 4 > 0) == (self.keys < self.entries), "repeated keys")
         need((self.keys > 0) == (self.entries > 0) and self.keys <= self.entries, "keys")
@@ -81,7 +81,7 @@ class Table:
         self.start, length = self.sections[RECORDS]
         self.end = self.start + length
         if self.fixed:
-            self.stride = max(1, up(key_len + value_len, self.align))
+            self.stride = up(max(1, key_len + value_len), self.align)
             self.lead = up(key_len, self.align) - key_len
             need(length == (self.lead + self.entries * self.stride) * (self.entries > 0), "records")
         else:
