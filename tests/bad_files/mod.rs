@@ -915,7 +915,6 @@ fn records() -> Vec<Row> {
 fn nodes() -> Vec<Row> {
     const NODE: Expect = Damaged("Corrupt(ordered-index node makes no sense)");
     const RANKS: Expect = Damaged("Corrupt(block does not hold its ranks)");
-    const BLOCK: Expect = Damaged("Corrupt(ordered index misses a block)");
     const PLACE: Expect = Damaged("Corrupt(index names another place)");
     const PADDING: Expect = Damaged("Corrupt(padding is not zero)");
     vec![
