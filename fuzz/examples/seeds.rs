@@ -4,7 +4,10 @@
 //! changes before version 1 is frozen. The others are hand-made inputs of
 //! `fuzz_targets/common/input.rs`.
 
-use graven::{BuildOptions, Duplicates, HashIndex};
+#[path = "../fuzz_targets/common/mod.rs"]
+mod common;
+
+use graven::{BuildOptions, Duplicates, HashIndex, Table};
 use std::error::Error;
 use std::fs;
 use std::path::Path;
@@ -37,6 +40,16 @@ fn main() -> Result<(), Box<dyn Error>> {
         }
         builder.finish()?;
     }
+
+    // The first line says that 50 keys lie below the smallest one. The longest prefix of a key
+    // was looked for without end.
+    let mut bytes = fs::read(corpus.join("open").join("lines.seed"))?;
+    let sections = Table::from_bytes(bytes.clone())?.stats()?.sections;
+    let lines = sections.iter().find(|section| section.name == "line index");
+    let line = lines.ok_or("no line index")?.offset as usize;
+    bytes[line..line + 4].copy_from_slice(&50u32.to_le_bytes());
+    common::repair(&mut bytes);
+    fs::write(corpus.join("open").join("lines-begin-late.seed"), bytes)?;
 
     let path = corpus.join("open").join("typed.seed");
     let mut builder = BuildOptions::new().permissions(0o644).create_typed::<u32, u64>(path)?;
