@@ -20,8 +20,9 @@ pub(super) fn build(heads: &[u64]) -> Option<Lines> {
     let (mut rank, mut beyond) = (0usize, 0u64);
     for number in 0..count {
         let first = rank;
-        let mut line = [NO_TAG as u8; LINE];
+        let mut line = [0; LINE];
         line[..4].copy_from_slice(&(first as u32).to_le_bytes());
+        line[4..].as_chunks_mut().0.fill(NO_TAG.to_le_bytes());
         let (mut last, mut equal) = (None, 0);
         while let Some(&head) = heads.get(rank) {
             let place = scale.place_of_head(head)?;

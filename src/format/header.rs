@@ -59,7 +59,7 @@ pub(crate) struct Header {
     pub(crate) key_bits: u8,
     /// log2 of the bytes under one page sum: 12.
     pub(crate) sum_unit_log2: u8,
-    /// Most records in a block, 1 to 64.
+    /// Most records in a block, 1 to 32.
     pub(crate) block_records: u8,
     /// log2 of the bytes of an ordered-index node, 9 to 12.
     pub(crate) node_log2: u8,

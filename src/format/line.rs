@@ -1,6 +1,6 @@
 //! The line index: the ordered index of tables of fixed width whose keys are spread evenly
 //! (hashes, random or dense ids). A key's first eight bytes, scaled, name a 64-byte line and a
-//! 16-bit tag in it; the line's sorted tags give the key's rank. It answers point lookups with one
+//! 15-bit tag in it; the line's sorted tags give the key's rank. It answers point lookups with one
 //! line, and searches by order as well.
 
 use super::order::head;
@@ -16,8 +16,9 @@ pub(crate) const LINE_KEYS: u64 = 20;
 pub(crate) const MAX_LINE_KEYS: u64 = 255;
 /// Most keys of equal tag in a line: bounds the walk over them.
 pub(crate) const MAX_LINE_EQUAL: usize = 8;
-/// What fills the tags of a line with fewer keys.
-pub(crate) const NO_TAG: u16 = u16::MAX;
+/// What fills the tags of a line with fewer keys: the largest tag. Tags have 15 bits, so that
+/// processors, which compare signed numbers, need no conversion.
+pub(crate) const NO_TAG: u16 = 0x7FFF;
 
 /// How keys are spread over lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,7 +53,7 @@ impl LineScale {
     #[inline]
     pub(crate) fn place_of_head(self, head: u64) -> Option<LinePlace> {
         let product = u128::from(head.checked_sub(self.base)?) * u128::from(self.scale);
-        Some(LinePlace { line: (product >> 64) as u64, tag: (product >> 48) as u16 })
+        Some(LinePlace { line: (product >> 64) as u64, tag: (product >> 49) as u16 & NO_TAG })
     }
 
     #[inline]

@@ -35,7 +35,7 @@ pub(crate) const MAX_FILE: u64 = 16 << 40;
 /// Sections start at multiples of this, and value alignment goes up to it.
 pub(crate) const SECTION_ALIGN: u64 = 64;
 /// Most records in a block of any table, so that a block's places fit a small array.
-pub(crate) const MAX_BLOCK: u8 = 64;
+pub(crate) const MAX_BLOCK: u8 = 32;
 /// Most records in a block, as the writer cuts them.
 pub(crate) const BLOCK_RECORDS: u8 = 32;
 /// Fewest records in a block, but for the last and for large records.

@@ -106,17 +106,25 @@ impl OpenOptions {
     /// Opens a regular file and says which part of it is the table.
     pub(super) fn locate(&self, path: &Path) -> Result<(File, u64, usize), OpenError> {
         let failed = io_error("open the file", path);
-        // Before the open as well as after: opening a device or a FIFO may have effects.
-        check_kind(&std::fs::metadata(path).map_err(&failed)?)?;
         let mut options = File::options();
         options.read(true);
         #[cfg(unix)]
         {
             use std::os::unix::fs::OpenOptionsExt;
-            // A FIFO that took the file's place in between does not hang the open.
-            options.custom_flags(rustix::fs::OFlags::NONBLOCK.bits() as i32);
+            // A FIFO does not hang the open, and a terminal does not become this process's own.
+            let flags = rustix::fs::OFlags::NONBLOCK | rustix::fs::OFlags::NOCTTY;
+            options.custom_flags(flags.bits() as i32);
         }
-        let file = options.open(path).map_err(&failed)?;
+        let file = match options.open(path) {
+            Ok(file) => file,
+            Err(error) => {
+                // A socket, or a device without a driver, can't be opened: say so.
+                if let Ok(metadata) = std::fs::metadata(path) {
+                    check_kind(&metadata)?;
+                }
+                return Err(failed(error));
+            }
+        };
         let metadata = file.metadata().map_err(&failed)?;
         check_kind(&metadata)?;
         let (offset, len) = self.part(metadata.len())?;

@@ -58,24 +58,19 @@ pub(super) fn tags_below(line: &[u8; LINE], tag: u16) -> usize {
     }
 }
 
-/// Unsigned comparison by way of the signed one: both sides are moved by half the range.
+/// Tags have 15 bits, so signed comparison is right.
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "sse2")]
 #[inline]
 fn tags_below_sse2(line: &[u8; LINE], tag: u16) -> usize {
-    use std::arch::x86_64::{
-        __m128i, _mm_cmpgt_epi16, _mm_movemask_epi8, _mm_packs_epi16, _mm_xor_si128,
-    };
-    const HALF: u16 = 0x8000;
-    let half: __m128i = zerocopy::transmute!([HALF; 8]);
-    let wanted: __m128i = zerocopy::transmute!([tag ^ HALF; 8]);
-    let quarters: [__m128i; 4] = zerocopy::transmute!(*line);
-    let [a, b, c, d] = quarters;
-    let below = |tags| _mm_cmpgt_epi16(wanted, _mm_xor_si128(tags, half));
+    use std::arch::x86_64::{__m128i, _mm_cmpgt_epi16, _mm_movemask_epi8, _mm_packs_epi16};
+    let wanted: __m128i = zerocopy::transmute!([tag; 8]);
+    let [a, b, c, d]: [__m128i; 4] = zerocopy::transmute!(*line);
+    let below = |tags| _mm_cmpgt_epi16(wanted, tags);
     let low = _mm_movemask_epi8(_mm_packs_epi16(below(a), below(b))) as u32;
     let high = _mm_movemask_epi8(_mm_packs_epi16(below(c), below(d))) as u32;
     // The first two lanes hold the line's rank.
-    ((low | high << 16) >> 2).trailing_ones() as usize
+    ((low | (high << 16)) >> 2).trailing_ones() as usize
 }
 
 /// The same, tag by tag.
@@ -101,22 +96,24 @@ pub(super) fn prefetch(bytes: &[u8], at: usize) {
 #[cfg(all(test, target_arch = "x86_64"))]
 mod tests {
     use super::*;
+    use crate::format::line::NO_TAG;
 
     #[test]
     fn both_forms_of_tags_below_agree() {
         for seed in 0..2000u32 {
-            let mut line = [0xFF; LINE];
+            let mut line = [0; LINE];
+            line[4..].as_chunks_mut().0.fill(NO_TAG.to_le_bytes());
             let count = (seed % 31) as usize;
             let mut tags: Vec<u16> = (0..count as u32)
-                .map(|i| (seed.wrapping_mul(0x9E37_79B1).rotate_left(i) >> 16) as u16)
+                .map(|i| (seed.wrapping_mul(0x9E37_79B1).rotate_left(i) >> 17) as u16)
                 .collect();
             tags.sort_unstable();
             line[..4].copy_from_slice(&seed.to_le_bytes());
             for (i, tag) in tags.iter().enumerate() {
                 line[4 + 2 * i..6 + 2 * i].copy_from_slice(&tag.to_le_bytes());
             }
-            let mut probes = vec![0, 1, 0x7FFF, 0x8000, 0xFFFE, 0xFFFF];
-            probes.extend(tags.iter().flat_map(|&t| [t.saturating_sub(1), t, t.saturating_add(1)]));
+            let mut probes = vec![0, 1, 0x3FFF, 0x4000, 0x7FFE, NO_TAG];
+            probes.extend(tags.iter().flat_map(|&t| [t.saturating_sub(1), t, (t + 1).min(NO_TAG)]));
             for tag in probes {
                 assert_eq!(tags_below(&line, tag), tags_below_portable(&line, tag));
                 let right = tags.iter().filter(|&&other| other < tag).count();

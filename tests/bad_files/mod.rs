@@ -985,7 +985,7 @@ fn nodes() -> Vec<Row> {
             let rank = i.u16(ranks);
             i.put16(ranks, rank + 1);
         }),
-        ("leaf-ranks-decreasing", "ranks that decrease", NODE, varied, |i| {
+        ("leaf-ranks-decreasing", "ranks that decrease", RANKS, varied, |i| {
             let ranks = i.ranks(i.node(0));
             swap(i, ranks, ranks + 2, 2);
         }),

@@ -69,7 +69,7 @@ class Table:
         self.line_base, self.line_scale = struct.unpack_from("<QQ", data, 120)
         need(self.flags < 8 and order == 0 and align_log2 <= 6 and unit_log2 == 12, "parameters")
         need(data[82:88] == bytes(6) and data[136:192] == bytes(56), "reserved")
-        need(1 <= self.block_records <= 64 and self.levels <= 48, "parameters")
+        need(1 <= self.block_records <= 32 and self.levels <= 48, "parameters")
         need((self.flags & 4 > 0) == (self.keys < self.entries), "repeated keys")
         need((self.keys > 0) == (self.entries > 0) and self.keys <= self.entries, "keys")
         self.align, self.fixed = 1 << align_log2, self.flags & 3 == 3
@@ -237,7 +237,7 @@ class Table:
         start, length = self.sections[LINES]
         head = int.from_bytes(key[:8].ljust(8, b"\0"), "big")
         p = (head - self.line_base) * self.line_scale
-        at, tag = start + (p >> 64) * 64, p >> 48 & 0xFFFF
+        at, tag = start + (p >> 64) * 64, p >> 49 & 0x7FFF
         if head < self.line_base:
             return 0, 1
         if at >= start + length:
