@@ -123,6 +123,9 @@ impl Builder {
         let resolver = match input {
             Input::Ascending(resolver) => *resolver,
             Input::Any(sorter, output) => {
+                if !options.duplicates.drops() {
+                    output.check_space(sorter.bytes())?;
+                }
                 let mut resolver = Resolver::new(options, output);
                 let mut entry = 0;
                 sorter.visit(&mut |key, value| {

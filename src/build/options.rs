@@ -19,6 +19,13 @@ pub enum Duplicates {
     Keep,
 }
 
+impl Duplicates {
+    /// Whether entries may be left out, so that the table may be smaller than its input.
+    pub(super) fn drops(self) -> bool {
+        matches!(self, Self::First | Self::Last)
+    }
+}
+
 /// Whether the table gets a hash index, about 6 bytes per key, which answers `get` with one or
 /// two cache lines. Without it the ordered index answers.
 #[non_exhaustive]

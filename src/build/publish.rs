@@ -40,6 +40,19 @@ impl Unpublished {
         Ok(Self { file: temp_beside(&self.target)?, target: self.target.clone() })
     }
 
+    /// Refuses early what the file system has no room for: before anything of `bytes` bytes is
+    /// written. Where the room is not known, writing will tell.
+    pub(super) fn check_space(&self, bytes: u64) -> Result<(), BuildError> {
+        match fs2::available_space(directory(&self.target)) {
+            Ok(free) if free < bytes => {
+                let text = format!("{bytes} bytes are needed, {free} are free");
+                let source = io::Error::new(io::ErrorKind::StorageFull, text);
+                Err(BuildError::io("write the table", directory(&self.target), 0, source))
+            }
+            _ => Ok(()),
+        }
+    }
+
     pub(super) fn file(&self) -> &File {
         self.file.as_file()
     }

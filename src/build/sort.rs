@@ -29,6 +29,7 @@ pub(super) struct Sorter {
     directory: PathBuf,
     arena: Vec<u8>,
     slots: Vec<Slot>,
+    bytes: u64,
     ascending: bool,
     spill: Option<Spill>,
 }
@@ -44,6 +45,7 @@ impl Sorter {
             directory: directory.to_owned(),
             arena: Vec::new(),
             slots: Vec::new(),
+            bytes: 0,
             ascending: true,
             spill: None,
         }
@@ -69,10 +71,16 @@ impl Sorter {
                 Ordering::Greater => false,
             };
         }
+        self.bytes += (key.len() + value.len()) as u64;
         self.arena.extend_from_slice(key);
         self.arena.extend_from_slice(value);
         self.slots.push(slot);
         Ok(())
+    }
+
+    /// Bytes of all keys and values so far.
+    pub(super) fn bytes(&self) -> u64 {
+        self.bytes
     }
 
     fn key(&self, slot: &Slot) -> &[u8] {

@@ -26,7 +26,8 @@ pub(crate) mod at {
     pub(crate) const INDEX_LEVELS: usize = 75;
     pub(crate) const HASH_FUNCTION: usize = 76;
     pub(crate) const SLOT_WIDTH: usize = 77;
-    pub(crate) const RESERVED_1: usize = 81;
+    pub(crate) const SAMPLE_STEP: usize = 81;
+    pub(crate) const RESERVED_1: usize = 82;
     pub(crate) const HASH_ATTEMPT: usize = 88;
     pub(crate) const PER_GROUP: usize = 92;
     pub(crate) const GROUPS: usize = 96;
@@ -148,6 +149,11 @@ impl Image {
 
     pub(crate) fn ranks(&self, node: usize) -> usize {
         node + 32 + 14 * self.separators(node)
+    }
+
+    /// Start of the samples of a leaf of variable width.
+    pub(crate) fn samples(&self, node: usize) -> usize {
+        node + 32 + 16 * self.separators(node)
     }
 
     /// First place in the file where `needle` stands at or after `from`.

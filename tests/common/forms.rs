@@ -59,11 +59,26 @@ pub(crate) fn each_form(path: &Path, mut check: impl FnMut(Form, &Table)) {
 /// that makes the test do its part; fails if it fails.
 pub(crate) fn run_child(test: &str, variable: &str, value: impl AsRef<std::ffi::OsStr>) {
     let program = std::env::current_exe().unwrap();
-    let output = Command::new(program)
-        .args([test, "--exact", "--nocapture", "--test-threads=1"])
-        .env(variable, value)
-        .output()
-        .unwrap();
+    finish_child(test, Command::new(program).env(variable, value));
+}
+
+/// The same below a shell that runs `prepare` first, for example `umask 0`.
+#[cfg(unix)]
+pub(crate) fn run_child_after(
+    prepare: &str,
+    test: &str,
+    variable: &str,
+    value: impl AsRef<std::ffi::OsStr>,
+) {
+    let program = std::env::current_exe().unwrap();
+    let script = format!("{prepare} && exec \"$0\" \"$@\"");
+    let mut shell = Command::new("sh");
+    finish_child(test, shell.arg("-c").arg(script).arg(program).env(variable, value));
+}
+
+fn finish_child(test: &str, command: &mut Command) {
+    let arguments = [test, "--exact", "--nocapture", "--test-threads=1"];
+    let output = command.args(arguments).output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout);
     // A filter that matches nothing would pass as well.
     assert!(

@@ -11,6 +11,8 @@ pub(crate) mod generate;
 mod model;
 
 pub(crate) use compare::compare;
+#[cfg(unix)]
+pub(crate) use forms::run_child_after;
 pub(crate) use forms::{Form, each_form, run_child};
 pub(crate) use model::{Case, Entry, Model};
 

@@ -1,0 +1,530 @@
+//! Guards against an error that is wrong, missing, or leaves something behind: a build that fails
+//! and still changes the directory, an open that hangs on a FIFO, a wrong type that is read as
+//! another. Whoever handles errors relies on each cause having its own.
+
+#![expect(unsafe_code, reason = "maps the files under test")]
+
+mod common;
+
+use common::{Case, generate};
+use graven::{
+    BuildError, BuildOptions, Builder, Duplicates, ErrorKind, OpenError, OpenOptions, Table,
+    TypedTable, Verify,
+};
+use std::fs;
+use std::path::{Path, PathBuf};
+use tempfile::TempDir;
+
+fn directory() -> TempDir {
+    tempfile::tempdir().unwrap()
+}
+
+/// A small table in a directory of its own.
+fn table() -> (TempDir, PathBuf) {
+    let directory = directory();
+    let path = directory.path().join("table");
+    Case::of(generate::varied(100)).build(&path).unwrap();
+    (directory, path)
+}
+
+/// What opening by mapping says; copying must say the same.
+#[track_caller]
+fn open_error(path: &Path) -> OpenError {
+    let options = OpenOptions::new();
+    let loaded = options.load(path).unwrap_err();
+    // SAFETY: nobody else knows the file.
+    let mapped = unsafe { options.open(path) }.unwrap_err();
+    assert_eq!(std::mem::discriminant(&mapped), std::mem::discriminant(&loaded));
+    assert!(!mapped.to_string().is_empty() && !mapped.to_string().ends_with('.'));
+    mapped
+}
+
+/// Opens damaged copies of a table.
+#[track_caller]
+fn damaged(damage: impl FnOnce(&mut Vec<u8>)) -> OpenError {
+    let (directory, path) = table();
+    let mut bytes = fs::read(path).unwrap();
+    damage(&mut bytes);
+    let path = directory.path().join("damaged");
+    fs::write(&path, &bytes).unwrap();
+    let error = open_error(&path);
+    let in_memory = Table::from_bytes(bytes.clone()).unwrap_err();
+    assert_eq!(std::mem::discriminant(&error), std::mem::discriminant(&in_memory));
+    let streamed = Table::from_reader(bytes.as_slice()).unwrap_err();
+    assert_eq!(std::mem::discriminant(&error), std::mem::discriminant(&streamed));
+    error
+}
+
+#[test]
+fn missing_file() {
+    let directory = directory();
+    let error = open_error(&directory.path().join("absent"));
+    let OpenError::Io { path, source, .. } = &error else { panic!("{error:?}") };
+    assert_eq!(source.kind(), std::io::ErrorKind::NotFound);
+    assert!(path.as_ref().unwrap().ends_with("absent"));
+    assert_eq!(error.kind(), ErrorKind::Io);
+}
+
+#[test]
+fn not_a_regular_file() {
+    let directory = directory();
+    let kind = |path: &Path| match open_error(path) {
+        OpenError::NotARegularFile { kind } => kind,
+        other => panic!("{}: {other:?}", path.display()),
+    };
+    assert_eq!(kind(directory.path()), "directory");
+    #[cfg(unix)]
+    {
+        assert!(kind(Path::new("/dev/null")).contains("device"));
+        let socket = directory.path().join("socket");
+        let _listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+        assert_eq!(kind(&socket), "socket");
+    }
+}
+
+/// Makes a FIFO; false where that is not possible.
+#[cfg(unix)]
+fn make_fifo(path: &Path) -> bool {
+    std::process::Command::new("mkfifo").arg(path).status().is_ok_and(|status| status.success())
+}
+
+/// Nobody writes into the FIFO: a plain open would wait for ever.
+#[test]
+#[cfg(unix)]
+fn fifo_does_not_hang() {
+    let directory = directory();
+    let path = directory.path().join("fifo");
+    if !make_fifo(&path) {
+        println!("skipped: no mkfifo");
+        return;
+    }
+    let (done, wait) = std::sync::mpsc::channel();
+    let fifo = path.clone();
+    std::thread::spawn(move || done.send(open_error(&fifo)));
+    let error = wait.recv_timeout(std::time::Duration::from_secs(10)).expect("open hangs");
+    assert!(matches!(error, OpenError::NotARegularFile { kind: "FIFO" }), "{error:?}");
+    let error = BuildOptions::new().create(&path).err().unwrap();
+    assert!(matches!(error, BuildError::NotARegularFile { .. }), "{error:?}");
+}
+
+#[test]
+fn too_short() {
+    for len in [0, 1, 7, 8, 479] {
+        let error = damaged(|bytes| bytes.truncate(len));
+        let OpenError::TooShort { got, expected } = error else { panic!("{len}: {error:?}") };
+        assert_eq!((got, expected), (len as u64, 480));
+    }
+}
+
+#[test]
+fn foreign_files() {
+    let error = damaged(|bytes| bytes[..4].copy_from_slice(b"\x7fELF"));
+    assert!(matches!(error, OpenError::NotATable { found } if found.starts_with(b"\x7fELF")));
+    let error = damaged(|bytes| *bytes = b"key\tvalue\n".to_vec());
+    assert!(matches!(error, OpenError::NotATable { .. }), "{error:?}");
+    assert_eq!(error.kind(), ErrorKind::Data);
+}
+
+#[test]
+fn newer_major_version() {
+    // The version comes before the checksum, which a later version may compute otherwise.
+    let error = damaged(|bytes| bytes[8] = 2);
+    let OpenError::UnsupportedVersion { major: 2, supported: 1, .. } = error else {
+        panic!("{error:?}")
+    };
+    assert!(error.to_string().contains("newer"), "says what to do: {error}");
+}
+
+#[test]
+fn damaged_ends() {
+    let error = damaged(|bytes| bytes[40] ^= 1);
+    assert!(matches!(error, OpenError::HeaderChecksum { .. }), "{error:?}");
+    let error = damaged(|bytes| bytes.truncate(bytes.len() - 1));
+    let OpenError::Truncated { expected, got } = error else { panic!("{error:?}") };
+    assert_eq!(expected, got + 1);
+    let error = damaged(|bytes| bytes.push(0));
+    let OpenError::TrailingBytes { expected, got } = error else { panic!("{error:?}") };
+    assert_eq!(expected + 1, got);
+    let error = damaged(|bytes| {
+        let last = bytes.len() - 1;
+        bytes[last] ^= 1;
+    });
+    assert!(matches!(error, OpenError::FooterMismatch { .. }), "{error:?}");
+}
+
+/// Damage in the middle is found at open only if that is asked for.
+#[test]
+fn damaged_page() {
+    let (_directory, path) = table();
+    let mut bytes = fs::read(path).unwrap();
+    bytes[500] ^= 1;
+    Table::from_bytes(bytes.clone()).unwrap();
+    let error = OpenOptions::new().verify(Verify::AtOpen).from_bytes(bytes).unwrap_err();
+    assert!(matches!(error, OpenError::Damaged(graven::ReadError::Checksum { offset: 0, .. })));
+}
+
+#[test]
+fn range_out_of_bounds() {
+    let (_directory, path) = table();
+    let len = path.metadata().unwrap().len();
+    for (offset, length) in [(1, len), (len + 1, 0), (0, len + 1), (u64::MAX, 2), (8, u64::MAX)] {
+        let options = OpenOptions::new().range(offset, length);
+        // SAFETY: nobody else knows the file.
+        let mapped = unsafe { options.open(&path) }.unwrap_err();
+        for error in [mapped, options.load(&path).unwrap_err()] {
+            let OpenError::RangeOutOfBounds { file_len, .. } = error else { panic!("{error:?}") };
+            assert_eq!((file_len, error.kind()), (len, ErrorKind::Usage));
+        }
+        let error = options.from_bytes(fs::read(&path).unwrap()).unwrap_err();
+        assert!(matches!(error, OpenError::RangeOutOfBounds { .. }), "{error:?}");
+    }
+    let error = OpenOptions::new().range(len, 0).load(&path).unwrap_err();
+    assert!(matches!(error, OpenError::TooShort { got: 0, .. }), "{error:?}");
+}
+
+#[cfg(target_os = "linux")]
+const LIMITED: &str = "GRAVEN_TEST_ADDRESS_SPACE";
+
+#[test]
+#[cfg(target_os = "linux")]
+fn address_space_exhausted() {
+    let directory = directory();
+    let path = directory.path().join("sparse");
+    fs::File::create(&path).unwrap().set_len(64 << 30).unwrap();
+    common::run_child_after("ulimit -v 4000000", "address_space_exhausted_child", LIMITED, &path);
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn address_space_exhausted_child() {
+    let Some(path) = std::env::var_os(LIMITED) else { return };
+    // SAFETY: nobody else knows the file.
+    let error = unsafe { Table::open(&path) }.unwrap_err();
+    assert!(matches!(error, OpenError::AddressSpaceExhausted { needed } if needed == 64 << 30));
+    assert!(error.to_string().contains("ulimit -v"), "{error}");
+    let error = Table::load(&path).unwrap_err();
+    assert!(matches!(error, OpenError::OutOfMemory { needed } if needed == 64 << 30), "{error:?}");
+}
+
+/// What a failed or abandoned build leaves in its directory.
+#[track_caller]
+fn assert_only(directory: &Path, expected: &[&str]) {
+    let entries = fs::read_dir(directory).unwrap();
+    let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name()).collect();
+    names.sort();
+    assert_eq!(names, expected);
+}
+
+#[test]
+fn key_too_long() {
+    let directory = directory();
+    let path = directory.path().join("t");
+    for sorted in [false, true] {
+        let mut builder = BuildOptions::new().sorted(sorted).create(&path).unwrap();
+        builder.insert(&vec![0xAA; generate::LONGEST_KEY], b"").unwrap();
+        let error = builder.insert(&vec![0xBB; generate::LONGEST_KEY + 1], b"").unwrap_err();
+        assert!(matches!(error, BuildError::KeyTooLong { len: 65_536, entry: 1 }), "{error:?}");
+        assert_eq!(error.kind(), ErrorKind::Data);
+    }
+    assert_only(directory.path(), &[]);
+}
+
+/// 4 GiB of zeros that nobody ever touches.
+#[test]
+#[cfg(target_pointer_width = "64")]
+fn value_too_long() {
+    let Ok(zeros) = memmap2::MmapMut::map_anon(1 << 32) else {
+        println!("skipped: no 4 GiB of address space");
+        return;
+    };
+    let directory = directory();
+    let mut builder = Builder::create(directory.path().join("t")).unwrap();
+    let error = builder.insert(b"k", &zeros).unwrap_err();
+    assert!(matches!(error, BuildError::ValueTooLong { len: 4_294_967_296, entry: 0 }));
+}
+
+#[test]
+fn out_of_order_shows_both_keys() {
+    let directory = directory();
+    let path = directory.path().join("t");
+    let mut builder = BuildOptions::new().sorted(true).create(&path).unwrap();
+    builder.insert(b"apple", b"").unwrap();
+    builder.insert(b"pear", b"").unwrap();
+    let error = builder.insert(b"orange", b"").unwrap_err();
+    let text = error.to_string();
+    assert!(text.contains("\"pear\"") && text.contains("\"orange\""), "{text}");
+    let BuildError::OutOfOrder { previous, key, entry: 2 } = error else { panic!("{error:?}") };
+    assert_eq!((previous.as_slice(), key.as_slice()), (&b"pear"[..], &b"orange"[..]));
+    drop(builder);
+    assert_only(directory.path(), &[]);
+    // Without the promise any order will do.
+    let mut builder = Builder::create(&path).unwrap();
+    for key in ["apple", "pear", "orange"] {
+        builder.insert(key.as_bytes(), b"").unwrap();
+    }
+    builder.finish().unwrap();
+}
+
+#[test]
+fn duplicate_key() {
+    let directory = directory();
+    let path = directory.path().join("t");
+    let twice = |sorted| {
+        let mut builder = BuildOptions::new().sorted(sorted).create(&path).unwrap();
+        builder.insert(b"a", b"1").unwrap();
+        builder.insert(b"a", b"2")?;
+        builder.finish().map(drop)
+    };
+    for sorted in [false, true] {
+        let error = twice(sorted).unwrap_err();
+        assert!(matches!(&error, BuildError::DuplicateKey { key } if key == b"a"), "{error:?}");
+        assert!(error.to_string().contains("\"a\""));
+    }
+    assert_only(directory.path(), &[]);
+}
+
+#[test]
+fn already_exists() {
+    let (directory, path) = table();
+    let before = fs::read(&path).unwrap();
+    let options = BuildOptions::new().replace(false);
+    let error = options.create(&path).err().unwrap();
+    assert!(matches!(&error, BuildError::AlreadyExists { path: p } if *p == path), "{error:?}");
+    // One that appears while the table is built is not replaced either.
+    let late = directory.path().join("late");
+    let mut builder = options.create(&late).unwrap();
+    builder.insert(b"k", b"v").unwrap();
+    fs::write(&late, b"somebody else's").unwrap();
+    let error = builder.finish().unwrap_err();
+    assert!(matches!(error, BuildError::AlreadyExists { .. }), "{error:?}");
+    assert_eq!(fs::read(&late).unwrap(), b"somebody else's");
+    assert_eq!(fs::read(&path).unwrap(), before);
+    assert_only(directory.path(), &["late", "table"]);
+}
+
+#[test]
+fn invalid_options() {
+    let directory = directory();
+    let path = directory.path().join("t");
+    let new = BuildOptions::new;
+    let invalid = [
+        ("value_align", new().value_align(0)),
+        ("value_align", new().value_align(3)),
+        ("value_align", new().value_align(128)),
+        ("value_align", new().value_align(u32::MAX)),
+        ("memory_budget", new().memory_budget(0)),
+        ("memory_budget", new().memory_budget((1 << 20) - 1)),
+        ("permissions", new().permissions(0o1000)),
+        ("permissions", new().permissions(0o100_644)),
+        ("metadata", new().metadata(vec![0; 65_536], "")),
+        ("metadata", new().metadata("", vec![0; (16 << 20) + 1])),
+    ];
+    for (name, options) in invalid {
+        let error = options.create(&path).err().unwrap();
+        let BuildError::InvalidOption { option, .. } = error else { panic!("{name}: {error:?}") };
+        assert_eq!((option, error.kind()), (name, ErrorKind::Usage));
+    }
+    assert_only(directory.path(), &[]);
+}
+
+#[test]
+fn target_is_no_regular_file() {
+    let directory = directory();
+    let target = directory.path().join("directory");
+    fs::create_dir(&target).unwrap();
+    let error = Builder::create(&target).err().unwrap();
+    let BuildError::NotARegularFile { kind, .. } = error else { panic!("{error:?}") };
+    assert_eq!((kind, error.kind()), ("directory", ErrorKind::Io));
+    assert_only(directory.path(), &["directory"]);
+    let error = Builder::create(directory.path().join("absent/t")).err().unwrap();
+    assert!(matches!(error, BuildError::Io { .. }), "{error:?}");
+}
+
+/// Builders that are dropped, before and after they wrote to the disk, and after an error.
+#[test]
+fn dropped_builder_leaves_nothing() {
+    let directory = directory();
+    let path = directory.path().join("t");
+    drop(Builder::create(&path).unwrap());
+    for sorted in [false, true] {
+        let options = BuildOptions::new().sorted(sorted).memory_budget(1 << 20);
+        let mut builder = options.create(&path).unwrap();
+        for i in 0..20_000u32 {
+            builder.insert(&i.to_be_bytes(), &[7; 300]).unwrap();
+        }
+        // Another width: the second unpublished file.
+        builder.insert(&20_000u64.to_be_bytes(), b"").err();
+        drop(builder);
+        assert_only(directory.path(), &[]);
+    }
+}
+
+/// After any failure the table that stood there is untouched.
+#[test]
+fn failed_build_keeps_the_old_table() {
+    let (directory, path) = table();
+    let before = fs::read(&path).unwrap();
+    let mut builder = BuildOptions::new().duplicates(Duplicates::Error).create(&path).unwrap();
+    builder.insert(b"k", b"1").unwrap();
+    builder.insert(b"k", b"2").unwrap();
+    assert!(builder.finish().is_err());
+    assert_eq!(fs::read(&path).unwrap(), before);
+    assert_only(directory.path(), &["table"]);
+}
+
+#[cfg(unix)]
+const UMASK: &str = "GRAVEN_TEST_UMASK";
+
+#[test]
+#[cfg(unix)]
+fn permissions_whatever_the_umask() {
+    for umask in ["000", "022", "077", "777"] {
+        let directory = directory();
+        let prepare = format!("umask {umask}");
+        common::run_child_after(&prepare, "permissions_child", UMASK, directory.path());
+    }
+}
+
+#[test]
+#[cfg(unix)]
+fn permissions_child() {
+    use std::os::unix::fs::PermissionsExt;
+    let Some(directory) = std::env::var_os(UMASK) else { return };
+    let directory = Path::new(&directory);
+    let mode = |path: &Path| path.metadata().unwrap().permissions().mode() & 0o7777;
+    let path = directory.join("default");
+    Case::default().build(&path).unwrap();
+    assert_eq!(mode(&path), 0o444);
+    for asked in [0o600, 0o640, 0o664, 0o400] {
+        let path = directory.join(format!("{asked:o}"));
+        Case::default().build_with(BuildOptions::new().permissions(asked), &path).unwrap();
+        assert_eq!(mode(&path), asked);
+    }
+    // Until it is published nobody else may read it.
+    let builder = Builder::create(directory.join("unpublished")).unwrap();
+    let hidden = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap());
+    let hidden = hidden.filter(|entry| entry.file_name().to_string_lossy().starts_with('.'));
+    for entry in hidden {
+        assert_eq!(mode(&entry.path()) & 0o077, 0, "{}", entry.path().display());
+    }
+    drop(builder);
+}
+
+/// A typed table of five entries.
+fn typed<K, V>(directory: &TempDir, entry: impl Fn(u8) -> (K, V)) -> PathBuf
+where
+    K: graven::TypedKey,
+    V: zerocopy::FromBytes
+        + zerocopy::IntoBytes
+        + zerocopy::Immutable
+        + zerocopy::KnownLayout
+        + 'static,
+{
+    let path = directory.path().join("typed");
+    let mut builder = BuildOptions::new().durable(false).create_typed::<K, V>(&path).unwrap();
+    for i in 0..5 {
+        let (key, value) = entry(i);
+        builder.insert(&key, &value).unwrap();
+    }
+    builder.finish().unwrap();
+    path
+}
+
+#[track_caller]
+fn mismatch<K, V>(path: &Path, part: &str)
+where
+    K: graven::TypedKey,
+    V: zerocopy::FromBytes + zerocopy::Immutable + zerocopy::KnownLayout + 'static,
+{
+    match TypedTable::<K, V>::new(Table::load(path).unwrap()).map(drop) {
+        Err(OpenError::TypeMismatch { part: got, .. }) => assert_eq!(got, part),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn types_do_not_mix() {
+    let directory = directory();
+    let path = typed(&directory, |i| (u64::from(i), u32::from(i)));
+    TypedTable::<u64, u32>::new(Table::load(&path).unwrap()).unwrap();
+    mismatch::<i64, u32>(&path, "key");
+    mismatch::<u32, u32>(&path, "key");
+    mismatch::<[u8; 8], u32>(&path, "key");
+    mismatch::<u64, i32>(&path, "value");
+    mismatch::<u64, f32>(&path, "value");
+    mismatch::<u64, u64>(&path, "value");
+    mismatch::<u64, [u8; 4]>(&path, "value");
+
+    // Structs are told apart by their size.
+    let path = typed(&directory, |i| ([i; 3], [u32::from(i); 3]));
+    TypedTable::<[u8; 3], [u32; 3]>::new(Table::load(&path).unwrap()).unwrap();
+    mismatch::<[u8; 3], [u32; 2]>(&path, "value");
+    mismatch::<[u8; 4], [u32; 3]>(&path, "key");
+
+    // A table without types.
+    let plain = directory.path().join("plain");
+    Case::of(vec![(vec![0; 8], vec![0; 4])]).build(&plain).unwrap();
+    mismatch::<u64, u32>(&plain, "key");
+}
+
+/// At an offset that is no multiple of the alignment the values can't be read in place.
+#[test]
+fn misaligned_values() {
+    let directory = directory();
+    let path = typed(&directory, |i| (u32::from(i), u64::from(i)));
+    let bytes = fs::read(&path).unwrap();
+    for offset in 0..24usize {
+        let embedded = directory.path().join("embedded");
+        fs::write(&embedded, [&vec![0; offset][..], &bytes].concat()).unwrap();
+        let options = OpenOptions::new().range(offset as u64, bytes.len() as u64);
+        // SAFETY: nobody else knows the file.
+        let table = unsafe { options.open(&embedded) }.unwrap();
+        assert_eq!(table.len(), 5);
+        match TypedTable::<u32, u64>::new(table) {
+            Ok(table) => {
+                assert_eq!(offset % 8, 0);
+                assert_eq!(table.get(&3).unwrap(), Some(&3));
+            }
+            Err(OpenError::Misaligned { needed: 8, got }) => assert_eq!(got, offset % 8),
+            Err(other) => panic!("{other:?}"),
+        }
+        // A copy is aligned wherever it came from.
+        TypedTable::<u32, u64>::new(options.load(&embedded).unwrap()).unwrap();
+    }
+}
+
+macro_rules! numeric_order {
+    ($($type:ty),*) => {$({
+        let directory = directory();
+        let path = directory.path().join("t");
+        let mut numbers = vec![<$type>::MIN, <$type>::MIN + 1, <$type>::MAX, <$type>::MAX - 1, 0, 1];
+        numbers.extend([<$type>::MAX / 2, <$type>::MAX / 3, <$type>::MIN / 2, 2, 10, 100]);
+        #[allow(clippy::unnecessary_cast, reason = "not for every type")]
+        numbers.extend((1..100).map(|i| (0 as $type).wrapping_sub(i as $type)));
+        let mut builder = BuildOptions::new()
+            .duplicates(Duplicates::First)
+            .durable(false)
+            .create_typed::<$type, u8>(&path)
+            .unwrap();
+        for number in &numbers {
+            builder.insert(number, &(*number as u8)).unwrap();
+        }
+        builder.finish().unwrap();
+        numbers.sort_unstable();
+        numbers.dedup();
+        let table = TypedTable::<$type, u8>::new(Table::load(&path).unwrap()).unwrap();
+        let keys: Vec<$type> = table.iter().map(|entry| entry.unwrap().0).collect();
+        assert_eq!(keys, numbers);
+        for (i, number) in numbers.iter().enumerate() {
+            assert_eq!(table.get(number).unwrap(), Some(&(*number as u8)));
+            let below: Vec<$type> =
+                table.range(&numbers[0], number).map(|entry| entry.unwrap().0).collect();
+            assert_eq!(below, numbers[..i]);
+        }
+    })*};
+}
+
+#[test]
+fn integer_keys_order_as_numbers() {
+    numeric_order!(i8, i16, i32, i64, i128, u8, u16, u32, u64, u128);
+}

@@ -1,0 +1,152 @@
+//! Guards against a change of the format that nobody meant: tables built once and committed must
+//! be built to the same bytes and be read for ever. A reader that understands only what today's
+//! writer writes would pass every other test.
+//!
+//! `BLESS=1 cargo test --test golden` writes the files anew. After the first release that is a
+//! change of the format and never done for `v1`.
+
+#![expect(unsafe_code, reason = "maps the golden files")]
+
+mod common;
+
+use common::{Case, blessing, compare, data, each_form, generate};
+use graven::{BuildOptions, HashIndex, Table, TypedTable};
+use std::fs;
+use std::path::Path;
+
+/// Name and content of each golden table but the typed one.
+fn tables() -> Vec<(&'static str, Case)> {
+    let text = |text: &str| text.as_bytes().to_vec();
+    let one = vec![(text("key"), text("value"))];
+    let uneven = (0..200u32).map(|i| ((i * i * i).to_be_bytes().to_vec(), vec![i as u8; 3]));
+    let long = (0..90u8).map(|i| {
+        // Longer than what an index node stores of a separator.
+        let key = [&[b'p'; 190][..], &[b'q'; 60], &[i]].concat();
+        (key, vec![i; usize::from(i) % 4])
+    });
+    let repeated = (0..160u8).map(|i| (vec![b'k', i / 40], vec![i; 1 + usize::from(i % 2)]));
+    let aligned = (0..40u8).map(|i| (vec![b'a'; usize::from(i)], vec![i; usize::from(i % 9)]));
+    let metadata = vec![
+        (text("source"), text("golden")),
+        (text(""), text("")),
+        (vec![0, 0xFF], vec![0xFF, 0]),
+    ];
+    let always = HashIndex::Always;
+    vec![
+        ("empty", Case::default()),
+        ("one", Case::of(one.clone())),
+        ("no-bytes", Case::of(vec![Default::default()])),
+        ("fixed-lines", Case::of(generate::fixed(300, 8, 4))),
+        ("fixed-tree", Case { hash_index: always, ..Case::of(uneven.collect()) }),
+        ("variable", Case { hash_index: always, ..Case::of(generate::varied(400)) }),
+        ("long-keys", Case { hash_index: HashIndex::Never, ..Case::of(long.collect()) }),
+        ("repeated", Case { hash_index: always, ..Case::of(repeated.collect()) }),
+        ("aligned", Case { value_align: 16, ..Case::of(aligned.collect()) }),
+        ("metadata", Case { metadata, ..Case::of(one) }),
+    ]
+}
+
+/// Keys and values of the typed table.
+fn typed() -> impl Iterator<Item = (i32, u64)> {
+    [i32::MIN, -70_000, -1, 0, 1, 70_000, i32::MAX].into_iter().map(|key| (key, key as i64 as u64))
+}
+
+fn build_typed(path: &Path) {
+    let options = BuildOptions::new().durable(false);
+    let mut builder = options.create_typed::<i32, u64>(path).unwrap();
+    for (key, value) in typed() {
+        builder.insert(&key, &value).unwrap();
+    }
+    builder.finish().unwrap();
+}
+
+/// The committed file, made anew first if that is asked for.
+fn golden(name: &str, built: &[u8]) -> Vec<u8> {
+    let path = data("v1").join(name).with_extension("grv");
+    if blessing() {
+        fs::create_dir_all(data("v1")).unwrap();
+        fs::write(&path, built).unwrap();
+    }
+    fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+#[test]
+fn built_to_the_same_bytes() {
+    for (name, case) in tables() {
+        let built = case.bytes();
+        let committed = golden(name, &built);
+        let same = built.iter().zip(&committed).take_while(|(a, b)| a == b).count();
+        assert!(
+            built == committed,
+            "{name} is built to other bytes, from offset {same} on ({} and {} bytes)",
+            built.len(),
+            committed.len()
+        );
+    }
+}
+
+#[test]
+fn read_as_they_were_written() {
+    if blessing() {
+        println!("skipped: the files are being written");
+        return;
+    }
+    for (name, case) in tables() {
+        let path = data("v1").join(name).with_extension("grv");
+        let directory = tempfile::tempdir().unwrap();
+        let copy = directory.path().join("copy");
+        fs::copy(&path, &copy).unwrap();
+        each_form(&copy, |form, table| {
+            let align = if form.aligned() { case.value_align as usize } else { 1 };
+            compare(table, &case.model(), align, 1);
+            assert_eq!(table.stats().unwrap().format.0, 1, "{name}");
+        });
+    }
+}
+
+/// Typed values are in the byte order of the machine that built the table.
+#[test]
+#[cfg(target_endian = "little")]
+fn typed_table() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("typed");
+    build_typed(&path);
+    let built = fs::read(&path).unwrap();
+    assert!(built == golden("typed", &built), "typed table is built to other bytes");
+
+    let path = data("v1").join("typed.grv");
+    // SAFETY: nobody changes a committed file while tests run.
+    let table = unsafe { TypedTable::<i32, u64>::open(&path) }.unwrap();
+    let entries: Result<Vec<_>, _> = table.iter().collect();
+    let entries: Vec<(i32, u64)> = entries.unwrap().into_iter().map(|(k, v)| (k, *v)).collect();
+    assert_eq!(entries, typed().collect::<Vec<_>>());
+    for (key, value) in typed() {
+        assert_eq!(table.get(&key).unwrap(), Some(&value));
+        assert_eq!(table.get(&key.wrapping_add(5)).unwrap(), None);
+    }
+    table.table().verify().unwrap();
+}
+
+/// Bytes that are part of the program, borrowed for ever.
+#[test]
+fn included_bytes() {
+    static ONE: &[u8] = include_bytes!("data/v1/one.grv");
+    let table = Table::from_bytes(ONE).unwrap();
+    assert_eq!(table.get(b"key").unwrap(), Some(&b"value"[..]));
+    // A slice of the program itself, not of a copy.
+    let value = table.get(b"key").unwrap().unwrap();
+    assert!(ONE.as_ptr_range().contains(&value.as_ptr()));
+}
+
+/// No file without a test, and none so large that it is a burden.
+#[test]
+fn each_file_is_known() {
+    let mut known: Vec<String> = tables().iter().map(|(name, _)| format!("{name}.grv")).collect();
+    known.push("typed.grv".to_owned());
+    for file in fs::read_dir(data("v1")).unwrap() {
+        let file = file.unwrap();
+        let name = file.file_name().into_string().unwrap();
+        assert!(known.contains(&name), "{name} belongs to no test");
+        assert!(file.metadata().unwrap().len() <= 32 << 10, "{name} is large");
+    }
+}

@@ -1,0 +1,77 @@
+//! A full disk: found before the old table is at risk, said as such, and nothing left behind.
+//! Guards against a half-written table under the final name, and against "input/output error"
+//! for a full disk. Mounts a small tmpfs, which only root may; skips with a message otherwise.
+
+#![cfg(target_os = "linux")]
+
+use graven::{BuildError, BuildOptions, Builder, ErrorKind, Table};
+use std::path::Path;
+use std::process::Command;
+
+/// A tmpfs of 2 MiB, unmounted when dropped.
+struct SmallDisk(tempfile::TempDir);
+
+impl SmallDisk {
+    fn mount() -> Option<Self> {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let mounted = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", "size=2m", "graven-test"])
+            .arg(directory.path())
+            .output()
+            .is_ok_and(|output| output.status.success());
+        if !mounted {
+            println!("skipped: no tmpfs can be mounted here");
+        }
+        mounted.then(|| Self(directory))
+    }
+
+    fn path(&self) -> &Path {
+        self.0.path()
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg(self.path()).status();
+    }
+}
+
+fn names(directory: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(directory).expect("the directory");
+    entries
+        .map(|entry| entry.expect("an entry").file_name().into_string().expect("a name"))
+        .collect()
+}
+
+/// Three megabytes in, two megabytes of disk.
+fn overfill(mut builder: Builder) -> BuildError {
+    for i in 0..3_000u32 {
+        if let Err(error) = builder.insert(&i.to_be_bytes(), &[7; 1 << 10]) {
+            return error;
+        }
+    }
+    builder.finish().expect_err("there is no room")
+}
+
+#[test]
+fn a_full_disk_leaves_the_old_table() {
+    let Some(disk) = SmallDisk::mount() else { return };
+    let path = disk.path().join("t.grv");
+    let mut builder = Builder::create(&path).expect("the first table");
+    builder.insert(b"old", b"table").expect("an entry");
+    builder.finish().expect("the first table");
+
+    // Unsorted: known before a byte is written. Sorted: when the disk is full.
+    for (sorted, early) in [(false, true), (true, false)] {
+        let spill = tempfile::tempdir().expect("a temporary directory");
+        let options = BuildOptions::new().sorted(sorted).temp_dir(spill.path());
+        let error = overfill(options.create(&path).expect("the second table"));
+        assert!(matches!(error, BuildError::OutOfSpace { .. }), "{error:?}");
+        assert_eq!(error.kind(), ErrorKind::Io);
+        assert_eq!(error.to_string().contains("bytes are needed"), early, "{error}");
+        assert!(error.to_string().contains("free space"), "{error}");
+        assert_eq!(names(disk.path()), ["t.grv"]);
+        let table = Table::load(&path).expect("the old table");
+        assert_eq!(table.get(b"old").expect("an answer"), Some(&b"table"[..]));
+    }
+}
