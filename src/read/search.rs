@@ -57,8 +57,22 @@ impl Inner {
 
     /// The parts of the record at `offset`, with the pages of its key checked; the record ends
     /// inside the records.
-    #[inline]
+    #[inline(always)]
     pub(super) fn parts_at(&self, offset: usize) -> ReadResult<Parts> {
+        if self.pages.all_checked() {
+            let parts = match &self.layout.fixed {
+                Some(fixed) => Some(fixed.parts(offset)),
+                None => self.layout.decoder.parts(self.bytes(), offset),
+            };
+            if let Some(parts) = parts.filter(|parts| parts.end() <= self.layout.records.end) {
+                return Ok(parts);
+            }
+        }
+        self.unchecked_parts_at(offset)
+    }
+
+    #[inline(never)]
+    fn unchecked_parts_at(&self, offset: usize) -> ReadResult<Parts> {
         let parts = match &self.layout.fixed {
             Some(fixed) => Some(fixed.parts(offset)),
             // Read before it is checked; the check that follows covers what was read.
@@ -83,7 +97,7 @@ impl Inner {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn key_at(&self, offset: usize) -> ReadResult<(&[u8], Parts)> {
         let parts = self.parts_at(offset)?;
         Ok((self.slice(parts.key())?, parts))
@@ -236,6 +250,7 @@ impl Inner {
     }
 
     /// Node `number` of the index, checked.
+    #[inline(always)]
     pub(super) fn node(
         &self,
         index: &IndexLayout,
@@ -276,15 +291,19 @@ impl Inner {
                 return Err(bad());
             }
             number = below;
-            let start = index.span.start + ((number as usize) << index.node_log2);
-            for line in 1..(1 << index.node_log2) / LINE {
-                prefetch(self.bytes(), start + line * LINE);
+            // The levels above the leaves are few enough to be in the processor's cache.
+            if level == 1 {
+                let start = index.span.start + ((number as usize) << index.node_log2);
+                for line in 1..(1 << index.node_log2) / LINE {
+                    prefetch(self.bytes(), start + line * LINE);
+                }
             }
         }
         Err(ReadError::corrupt(BAD_NODE, index.span.start as u64))
     }
 
     /// Node `number` and its child under which `key` belongs.
+    #[inline]
     pub(super) fn search_node(
         &self,
         index: &IndexLayout,
