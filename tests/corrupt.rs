@@ -215,6 +215,21 @@ fn few_bits() {
     all(&subject, flips, 37).settle("2 and 3 bits");
 }
 
+/// Values that cover pages of their own: damage between a value's first and last page.
+#[test]
+fn bits_of_large_values() {
+    let entries = (0..8u8).map(|i| (vec![i], vec![i; 9_000 + usize::from(i) * 1_000]));
+    let subject = Subject::of(&Case::of(entries.collect()));
+    let bits = 8 * subject.bytes.len();
+    let flips = (0..scaled(10_000)).into_par_iter().map(|seed| {
+        let mut damaged = subject.bytes.clone();
+        let bit = Rng::new(u64::from(seed)).below(bits);
+        damaged[bit / 8] ^= 1 << (bit % 8);
+        Some(damaged)
+    });
+    all(&subject, flips, 1).settle("bits of large values");
+}
+
 /// Bursts of up to 32 bits.
 #[test]
 fn bursts() {
