@@ -167,7 +167,7 @@ fn all(
 
 #[test]
 fn every_single_bit() {
-    let subject = Subject::varied(1_940);
+    let subject = Subject::varied(1_990);
     let len = subject.bytes.len();
     assert!((64 << 10..70 << 10).contains(&len), "{len} bytes");
     let flips = (0..8 * len).into_par_iter().map(|bit| {

@@ -107,6 +107,20 @@ impl Layout {
     /// footer's bytes and no others.
     pub(crate) fn parse(table: &[u8]) -> Result<Self, OpenError> {
         let got = table.len() as u64;
+        let header = Self::check_start(table, got)?;
+        let offset = got - FOOTER as u64;
+        let footer =
+            table.last_chunk::<FOOTER>().and_then(|bytes| Footer::read_from_bytes(bytes).ok());
+        let mismatch = footer.map_or(Some("length"), |footer| footer.mismatch(&header));
+        if let Some(field) = mismatch {
+            return Err(OpenError::FooterMismatch { field, offset });
+        }
+        Self::prove(&header)
+    }
+
+    /// The header of a table of `got` bytes of which `table` holds at least the first 4,096, or
+    /// all: magic, version, checksum and length are right.
+    pub(crate) fn check_start(table: &[u8], got: u64) -> Result<Header, OpenError> {
         if got >= 8 && table[..8] != MAGIC {
             let mut found = [0; 8];
             found.copy_from_slice(&table[..8]);
@@ -143,14 +157,7 @@ impl Layout {
             return Err(OpenError::TrailingBytes { expected: file_len, got });
         }
         ensure!(file_len <= MAX_FILE, file_len, file_len);
-        let offset = got - FOOTER as u64;
-        let footer =
-            table.last_chunk::<FOOTER>().and_then(|bytes| Footer::read_from_bytes(bytes).ok());
-        let mismatch = footer.map_or(Some("length"), |footer| footer.mismatch(&header));
-        if let Some(field) = mismatch {
-            return Err(OpenError::FooterMismatch { field, offset });
-        }
-        Self::prove(&header)
+        Ok(header)
     }
 
     /// Every relation between header fields that a reader relies on. The header's checksum is

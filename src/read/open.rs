@@ -4,6 +4,7 @@ use super::map::Bytes;
 use super::pages::Pages;
 use super::table::Table;
 use crate::error::OpenError;
+use crate::format::header::MAX_HEADER;
 use crate::format::layout::{Layout, SMALLEST};
 use std::borrow::Cow;
 use std::fs::{File, Metadata};
@@ -79,9 +80,13 @@ impl OpenOptions {
     pub fn load(&self, path: impl AsRef<Path>) -> Result<Table, OpenError> {
         let path = path.as_ref();
         let (file, offset, len) = self.locate(path)?;
-        let bytes = Bytes::private(len, |memory| {
-            read_at(file, offset, memory).map_err(io_error("read the file", path))
-        })?;
+        // A foreign file is refused before all of it is read.
+        let mut start = [0; MAX_HEADER as usize];
+        let start = &mut start[..len.min(MAX_HEADER as usize)];
+        let failed = io_error("read the file", path);
+        read_at(&file, offset, start).map_err(&failed)?;
+        Layout::check_start(start, len as u64)?;
+        let bytes = Bytes::private(len, |memory| read_at(&file, offset, memory).map_err(&failed))?;
         self.finish(bytes)
     }
 
@@ -197,7 +202,7 @@ fn io_error<'p>(action: &'static str, path: &'p Path) -> impl Fn(std::io::Error)
     move |source| OpenError::Io { action, path: Some(path.to_owned()), source }
 }
 
-fn read_at(mut file: File, offset: u64, memory: &mut [u8]) -> std::io::Result<()> {
+fn read_at(mut file: &File, offset: u64, memory: &mut [u8]) -> std::io::Result<()> {
     use std::io::{Seek, SeekFrom};
     file.seek(SeekFrom::Start(offset))?;
     file.read_exact(memory)
