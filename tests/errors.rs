@@ -190,7 +190,15 @@ const LIMITED: &str = "GRAVEN_TEST_ADDRESS_SPACE";
 fn address_space_exhausted() {
     let directory = directory();
     let path = directory.path().join("sparse");
-    fs::File::create(&path).unwrap().set_len(64 << 30).unwrap();
+    // A right header that speaks of 64 GiB, so that nothing but the memory is missing.
+    let (_small, table) = table();
+    let mut header = fs::read(table).unwrap()[..448].to_vec();
+    header[16..24].copy_from_slice(&(64u64 << 30).to_le_bytes());
+    header[112..116].fill(0);
+    let checksum = crc32fast::hash(&header);
+    header[112..116].copy_from_slice(&checksum.to_le_bytes());
+    fs::write(&path, &header).unwrap();
+    fs::File::options().write(true).open(&path).unwrap().set_len(64 << 30).unwrap();
     common::run_child_after("ulimit -v 4000000", "address_space_exhausted_child", LIMITED, &path);
 }
 
