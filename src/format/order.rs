@@ -24,12 +24,23 @@ pub(crate) fn common_prefix(a: &[u8], b: &[u8]) -> usize {
 pub(crate) fn head(bytes: &[u8]) -> u64 {
     match bytes.first_chunk() {
         Some(chunk) => u64::from_be_bytes(*chunk),
-        None => {
-            let mut chunk = [0; 8];
-            chunk[..bytes.len()].copy_from_slice(bytes);
-            u64::from_be_bytes(chunk)
-        }
+        None => short_head(bytes),
     }
+}
+
+/// The head of fewer than eight bytes: two loads that overlap, the second moved to its place.
+#[inline]
+fn short_head(bytes: &[u8]) -> u64 {
+    let unused = 64 - 8 * bytes.len() as u32;
+    if let (Some(first), Some(last)) = (bytes.first_chunk(), bytes.last_chunk()) {
+        let last = u64::from(u32::from_be_bytes(*last)) << unused;
+        return u64::from(u32::from_be_bytes(*first)) << 32 | last;
+    }
+    if let (Some(first), Some(last)) = (bytes.first_chunk(), bytes.last_chunk()) {
+        let last = u64::from(u16::from_be_bytes(*last)) << unused;
+        return u64::from(u16::from_be_bytes(*first)) << 48 | last;
+    }
+    bytes.first().map_or(0, |&byte| u64::from(byte) << 56)
 }
 
 /// Whether two keys are equal: overlapping words instead of a call, since most keys are short.
@@ -42,6 +53,13 @@ pub(crate) fn equal(a: &[u8], b: &[u8]) -> bool {
     if len >= 8 {
         if len <= 16 {
             let differ = (word(a, 0) ^ word(b, 0)) | (word(a, len - 8) ^ word(b, len - 8));
+            return differ == 0;
+        }
+        if len <= 32 {
+            let differ = (word(a, 0) ^ word(b, 0))
+                | (word(a, 8) ^ word(b, 8))
+                | (word(a, len - 16) ^ word(b, len - 16))
+                | (word(a, len - 8) ^ word(b, len - 8));
             return differ == 0;
         }
         return a == b;
@@ -77,6 +95,12 @@ mod tests {
             assert!(head(pair[0]) < head(pair[1]), "{pair:?}");
         }
         assert_eq!(head(b"a"), head(b"a\0\0"), "equal heads decide nothing");
+        let long = b"abcdefgh";
+        for len in 0..=8 {
+            let mut padded = [0; 8];
+            padded[..len].copy_from_slice(&long[..len]);
+            assert_eq!(head(&long[..len]), u64::from_be_bytes(padded), "{len} bytes");
+        }
     }
 
     #[test]

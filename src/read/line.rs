@@ -11,15 +11,21 @@ use crate::format::order::equal;
 use crate::format::record::Fixed;
 
 impl Inner {
-    pub(super) fn get_lined(&self, index: &LineLayout, key: &[u8]) -> ReadResult<Option<&[u8]>> {
-        let quick = self.quick_lined(index, key);
+    #[inline(never)]
+    pub(super) fn get_lined<const ALL: bool>(
+        &self,
+        index: &LineLayout,
+        key: &[u8],
+    ) -> ReadResult<Option<&[u8]>> {
+        let quick = self.quick_lined::<ALL>(index, key);
         self.settle(quick, key)
     }
 
     /// Looks a key up in the line index on trust: one line, and one record if its tag is there.
-    /// The careful search sorts out the rest: equal tags, more keys than tags.
+    /// The careful search sorts out the rest: equal tags, more keys than tags. `ALL`: no page is
+    /// left to check.
     #[inline(always)]
-    pub(super) fn quick_lined(&self, index: &LineLayout, key: &[u8]) -> Quick {
+    pub(super) fn quick_lined<const ALL: bool>(&self, index: &LineLayout, key: &[u8]) -> Quick {
         let Some(place) = index.scale.place(key) else { return Quick::Miss };
         let Some(fixed) = &self.layout.fixed else { return Quick::Unsure };
         if place.line >= index.lines || key.len() != fixed.key_len {
@@ -29,9 +35,8 @@ impl Inner {
         let Some(line) = self.bytes().get(start..).and_then(|bytes| bytes.first_chunk()) else {
             return Quick::Unsure;
         };
-        let all_checked = self.pages.all_checked();
         let below_tags = tags_below(line, place.tag);
-        let line_checked = all_checked || self.pages.is_checked(start);
+        let line_checked = ALL || self.pages.is_checked(start);
         if below_tags == LINE_TAGS || !line_checked {
             return Quick::Unsure;
         }
@@ -45,7 +50,7 @@ impl Inner {
         let offset = fixed.offset(rank);
         let parts = fixed.parts(offset);
         let Some(stored) = self.bytes().get(parts.key()) else { return Quick::Unsure };
-        let checked = all_checked || self.pages.covered(&(offset..parts.end()));
+        let checked = ALL || self.pages.covered(&(offset..parts.end()));
         if !equal(stored, key) || !checked {
             return Quick::Unsure;
         }

@@ -36,34 +36,35 @@ impl Inner {
     /// The value of the first record of `key`.
     #[inline]
     pub(super) fn get(&self, key: &[u8]) -> ReadResult<Option<&[u8]>> {
-        // One function per kind of table: each stays small enough for the registers.
+        // One function per kind of table, with and without unchecked pages: each stays small
+        // enough for the registers.
+        if self.pages.all_checked() { self.get_by::<true>(key) } else { self.get_by::<false>(key) }
+    }
+
+    #[inline]
+    fn get_by<const ALL: bool>(&self, key: &[u8]) -> ReadResult<Option<&[u8]>> {
         if let Some(index) = &self.layout.hash {
-            return self.get_hashed(index, key);
+            return match (index.slots, self.layout.fixed.is_some()) {
+                (Slots::Four, true) => self.get_first::<ALL, 4, true>(index, key),
+                (Slots::Four, false) => self.get_first::<ALL, 4, false>(index, key),
+                (Slots::Five, false) => self.get_first::<ALL, 5, false>(index, key),
+                _ => self.get_rest(index, index.hasher.hash(key), key),
+            };
         }
         if let Some(index) = &self.layout.lines {
-            return self.get_lined(index, key);
+            return self.get_lined::<ALL>(index, key);
         }
         self.get_careful(key)
     }
 
-    #[inline]
-    fn get_hashed(&self, index: &HashLayout, key: &[u8]) -> ReadResult<Option<&[u8]>> {
-        match (index.slots, self.layout.fixed.is_some()) {
-            (Slots::Four, true) => self.get_first::<4, true>(index, key),
-            (Slots::Four, false) => self.get_first::<4, false>(index, key),
-            (Slots::Five, false) => self.get_first::<5, false>(index, key),
-            _ => self.get_rest(index, index.hasher.hash(key), key),
-        }
-    }
-
     #[inline(never)]
-    fn get_first<const WIDTH: usize, const FIXED: bool>(
+    fn get_first<const ALL: bool, const WIDTH: usize, const FIXED: bool>(
         &self,
         index: &HashLayout,
         key: &[u8],
     ) -> ReadResult<Option<&[u8]>> {
         let hash = index.hasher.hash(key);
-        match self.quick_first::<WIDTH, FIXED>(index, hash, key) {
+        match self.quick_first::<ALL, WIDTH, FIXED>(index, hash, key) {
             Quick::Unsure => self.get_rest(index, hash, key),
             quick => self.settle(quick, key),
         }
@@ -81,9 +82,10 @@ impl Inner {
         self.settle(quick, key)
     }
 
-    /// The first candidate of the first bucket, on trust, for slots of one width.
+    /// The first candidate of the first bucket, on trust, for slots of one width; `ALL`: no page
+    /// is left to check.
     #[inline(always)]
-    pub(super) fn quick_first<const WIDTH: usize, const FIXED: bool>(
+    fn quick_first<const ALL: bool, const WIDTH: usize, const FIXED: bool>(
         &self,
         index: &HashLayout,
         hash: u64,
@@ -94,18 +96,17 @@ impl Inner {
         let Some(bucket) = self.bytes().get(start..).and_then(|bytes| bytes.first_chunk()) else {
             return Quick::Unsure;
         };
-        let all_checked = self.pages.all_checked();
         let mask = matches(bucket, tag(hash), slots.count());
         if mask == 0 {
-            let absent = !slots.overflows(bucket, overflow(hash))
-                && (all_checked || self.pages.is_checked(start));
+            let absent =
+                !slots.overflows(bucket, overflow(hash)) && (ALL || self.pages.is_checked(start));
             return if absent { Quick::Miss } else { Quick::Unsure };
         }
         let reference = slots.reference(bucket, mask.trailing_zeros() as usize);
         let Some(found) = self.referred::<FIXED>(reference) else { return Quick::Unsure };
         let Some(stored) = self.bytes().get(found.parts.key()) else { return Quick::Unsure };
         let sure = equal(stored, key)
-            && (all_checked
+            && (ALL
                 || self.pages.is_checked(start)
                     && self.pages.covered(&(found.offset..found.parts.end())));
         if sure { Quick::Hit(found) } else { Quick::Unsure }

@@ -58,9 +58,14 @@ impl Table {
             for key in keys {
                 inner.prefetch_lined(index, key.as_ref());
             }
+            let all_checked = inner.pages.all_checked();
             for key in keys {
-                let quick = inner.quick_lined(index, key.as_ref());
-                out.push(inner.settle(quick, key.as_ref())?);
+                let key = key.as_ref();
+                out.push(if all_checked {
+                    inner.get_lined::<true>(index, key)?
+                } else {
+                    inner.get_lined::<false>(index, key)?
+                });
             }
         } else {
             for key in keys {
