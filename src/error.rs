@@ -96,6 +96,8 @@ pub enum BuildError {
         /// Bytes that the records reached.
         bytes: u64,
     },
+    /// An earlier insert into this builder failed; its error said why. Start a new build.
+    Failed,
     /// The new table stands under its name and is complete, but the directory's fsync failed: a
     /// power loss may still bring the old table back.
     PublishedButNotDurable {

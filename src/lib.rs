@@ -36,8 +36,8 @@ pub use build::{
 pub use error::{BuildError, ErrorKind, OpenError, ReadError};
 pub use format::types::TypedKey;
 pub use read::{
-    Access, Cursor, GetAll, HashStats, Iter, Keys, LengthBin, Metadata, OpenOptions, SectionStats,
-    Stats, Table, TypedTable, Values, Verify,
+    Access, Cursor, GetAll, HashStats, Iter, Keys, LengthBin, LineStats, Metadata, OpenOptions,
+    SectionStats, Stats, Table, TypedTable, Values, Verify,
 };
 pub use verify::Report;
 

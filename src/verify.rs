@@ -3,7 +3,6 @@
 mod indexes;
 
 use crate::error::{ReadError, ReadResult};
-use crate::format::MAX_KEY;
 use crate::format::header::{Header, kind};
 use crate::format::layout::Layout;
 use crate::format::meta::{KEY_BINS, VALUE_BINS, bin};
@@ -36,6 +35,8 @@ impl Table {
     /// The first damage found.
     pub fn verify(&self) -> Result<Report, ReadError> {
         let layout = self.layout();
+        self.populate(0..layout.header_size)?;
+        self.populate(layout.sums.start..layout.file_len)?;
         // The header was parsed at open; the bytes may have changed since.
         Layout::parse(self.bytes())
             .map_err(|_| ReadError::corrupt("header or footer was overwritten", 0))?;
@@ -130,10 +131,6 @@ impl Records {
             }
             table.zeros(found.parts.key + found.parts.key_len, found.parts.value)?;
             let key = &table.bytes()[found.parts.key()];
-            // Wide length words have room for more.
-            if key.len() > MAX_KEY {
-                return Err(ReadError::corrupt("key is longer than allowed", offset));
-            }
             match previous.map(|previous| previous.cmp(key)) {
                 Some(std::cmp::Ordering::Greater) => {
                     return Err(ReadError::corrupt("keys are out of order", offset));

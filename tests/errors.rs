@@ -163,6 +163,55 @@ fn damaged_page() {
     assert!(matches!(error, OpenError::Damaged(graven::ReadError::Checksum { offset: 0, .. })));
 }
 
+/// A truncated file is an error of the audit, whatever was mapped before: no SIGBUS.
+#[cfg(target_os = "linux")]
+const TRUNCATED: &str = "GRAVEN_TEST_TRUNCATED";
+
+#[test]
+#[cfg(target_os = "linux")]
+fn verify_of_a_truncated_file() {
+    let directory = directory();
+    let path = directory.path().join("t");
+    let mut builder = Builder::create(&path).unwrap();
+    for i in 0..40_000u32 {
+        builder.insert(&i.to_be_bytes(), &[7; 100]).unwrap();
+    }
+    builder.finish().unwrap();
+    fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o644)).unwrap();
+    common::run_child("verify_of_a_truncated_file_child", TRUNCATED, &path);
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn verify_of_a_truncated_file_child() {
+    let Some(path) = std::env::var_os(TRUNCATED) else { return };
+    // SAFETY: the test breaks the promise on purpose, and reads through `verify` only.
+    let table = unsafe { Table::open(&path) }.unwrap();
+    for len in [3_000_000, 8_192, 0] {
+        fs::File::options().write(true).open(&path).unwrap().set_len(len).unwrap();
+        let error = table.verify().unwrap_err();
+        assert!(matches!(error, graven::ReadError::Faulted { .. }), "{len}: {error:?}");
+        assert_eq!(error.kind(), ErrorKind::Io);
+    }
+}
+
+/// What a failed insert left out must not be missing from a published table.
+#[test]
+fn a_failed_insert_ends_the_build() {
+    let directory = directory();
+    let path = directory.path().join("t");
+    for sorted in [false, true] {
+        let mut builder = BuildOptions::new().sorted(sorted).create(&path).unwrap();
+        builder.insert(b"a", b"1").unwrap();
+        builder.insert(&vec![0; 65_536], b"").unwrap_err();
+        let error = builder.insert(b"b", b"2").unwrap_err();
+        assert!(matches!(error, BuildError::Failed), "{error:?}");
+        let error = builder.finish().unwrap_err();
+        assert!(matches!(error, BuildError::Failed), "{error:?}");
+        assert_only(directory.path(), &[]);
+    }
+}
+
 #[test]
 fn range_out_of_bounds() {
     let (_directory, path) = table();

@@ -24,6 +24,7 @@ use publish::Unpublished;
 use sort::Sorter;
 use std::cmp::Ordering;
 use std::path::Path;
+use std::sync::Arc;
 use table::{Plan, TableWriter};
 
 /// Builds a table. Entries may come in any order; [`finish`](Builder::finish) publishes the table
@@ -46,7 +47,9 @@ pub struct Builder {
     input: Input,
     options: BuildOptions,
     entries: u64,
-    pool: Option<rayon::ThreadPool>,
+    /// An insert failed: what was collected may lack entries, so it must not be published.
+    failed: bool,
+    pool: Option<Arc<rayon::ThreadPool>>,
 }
 
 enum Input {
@@ -69,19 +72,24 @@ impl Builder {
         let output = Unpublished::create(path, options.replace)?;
         let pool = match options.threads {
             0 => None,
-            n => Some(rayon::ThreadPoolBuilder::new().num_threads(n).build().map_err(|e| {
-                let source = std::io::Error::other(e);
-                BuildError::Io { action: "start threads", path: path.to_owned(), source }
-            })?),
+            n => Some(Arc::new(rayon::ThreadPoolBuilder::new().num_threads(n).build().map_err(
+                |e| {
+                    let source = std::io::Error::other(e);
+                    BuildError::Io { action: "start threads", path: path.to_owned(), source }
+                },
+            )?)),
         };
         let input = if options.sorted {
             Input::Ascending(Box::new(Resolver::new(&options, output)))
         } else {
             let beside = publish::directory(path);
             let directory = options.temp_dir.as_deref().unwrap_or(beside);
-            Input::Any(Box::new(Sorter::new(options.memory_budget, directory)), output)
+            Input::Any(
+                Box::new(Sorter::new(options.memory_budget, directory, pool.clone())),
+                output,
+            )
         };
-        Ok(Self { input, options, entries: 0, pool })
+        Ok(Self { input, options, entries: 0, failed: false, pool })
     }
 
     /// Adds an entry: a key of 0 to 65,535 bytes, a value of 0 to 4 GiB − 1. Both are copied.
@@ -89,8 +97,19 @@ impl Builder {
     /// # Errors
     /// [`BuildError::KeyTooLong`], [`BuildError::ValueTooLong`]; with `sorted(true)`
     /// [`BuildError::OutOfOrder`] and [`BuildError::DuplicateKey`]; an I/O error where entries
-    /// are written on the way. After an error, drop the builder.
+    /// are written on the way. After an error the builder is of no use: every further call is
+    /// [`BuildError::Failed`], and nothing is published.
     pub fn insert(&mut self, key: &[u8], value: &[u8]) -> Result<(), BuildError> {
+        if self.failed {
+            return Err(BuildError::Failed);
+        }
+        let inserted = self.try_insert(key, value);
+        self.failed = inserted.is_err();
+        inserted
+    }
+
+    #[inline]
+    fn try_insert(&mut self, key: &[u8], value: &[u8]) -> Result<(), BuildError> {
         let entry = self.entries;
         if key.len() > MAX_KEY {
             return Err(BuildError::KeyTooLong { len: key.len(), entry });
@@ -111,6 +130,9 @@ impl Builder {
     /// # Errors
     /// Nothing is published on an error, except for [`BuildError::PublishedButNotDurable`].
     pub fn finish(self) -> Result<Summary, BuildError> {
+        if self.failed {
+            return Err(BuildError::Failed);
+        }
         let Self { input, options, pool, .. } = self;
         let run = move || Self::write(input, &options);
         match pool {

@@ -43,8 +43,10 @@ impl Unpublished {
     /// Refuses early what the file system has no room for: before anything of `bytes` bytes is
     /// written. Where the room is not known, writing will tell.
     pub(super) fn check_space(&self, bytes: u64) -> Result<(), BuildError> {
-        match fs2::available_space(directory(&self.target)) {
-            Ok(free) if free < bytes => {
+        match fs2::statvfs(directory(&self.target)) {
+            // A file system that does not know its size says that it has none.
+            Ok(space) if space.total_space() > 0 && space.available_space() < bytes => {
+                let free = space.available_space();
                 let text = format!("{bytes} bytes are needed, {free} are free");
                 let source = io::Error::new(io::ErrorKind::StorageFull, text);
                 Err(BuildError::io("write the table", directory(&self.target), 0, source))

@@ -12,6 +12,7 @@ use std::collections::BinaryHeap;
 use std::fs::File;
 use std::io::{self, BufWriter, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// An entry in the arena: key, then value.
 #[derive(Clone, Copy)]
@@ -32,6 +33,8 @@ pub(super) struct Sorter {
     bytes: u64,
     ascending: bool,
     spill: Option<Spill>,
+    /// Threads to sort with, if not rayon's own.
+    pool: Option<Arc<rayon::ThreadPool>>,
 }
 
 /// Where an entry goes, in ascending order.
@@ -39,7 +42,7 @@ pub(super) type Visit<'v> = dyn FnMut(&[u8], &[u8]) -> Result<(), BuildError> + 
 
 impl Sorter {
     /// `directory` is where runs are spilled to.
-    pub(super) fn new(budget: u64, directory: &Path) -> Self {
+    pub(super) fn new(budget: u64, directory: &Path, pool: Option<Arc<rayon::ThreadPool>>) -> Self {
         Self {
             budget: usize::try_from(budget).unwrap_or(usize::MAX),
             directory: directory.to_owned(),
@@ -48,6 +51,7 @@ impl Sorter {
             bytes: 0,
             ascending: true,
             spill: None,
+            pool,
         }
     }
 
@@ -100,10 +104,17 @@ impl Sorter {
         let key = |slot: &Slot| &arena[slot.at..slot.at + usize::from(slot.key_len)];
         // The place in the arena is the order of insertion. Entries without any byte share their
         // place with the next one, which is the only one of them that can have a value.
-        self.slots.par_sort_unstable_by(|a, b| {
-            let order = a.head.cmp(&b.head).then_with(|| key(a).cmp(key(b)));
-            order.then(a.at.cmp(&b.at)).then(a.value_len.cmp(&b.value_len))
-        });
+        let slots = &mut self.slots;
+        let mut sort = || {
+            slots.par_sort_unstable_by(|a, b| {
+                let order = a.head.cmp(&b.head).then_with(|| key(a).cmp(key(b)));
+                order.then(a.at.cmp(&b.at)).then(a.value_len.cmp(&b.value_len))
+            })
+        };
+        match &self.pool {
+            Some(pool) => pool.install(sort),
+            None => sort(),
+        }
     }
 
     fn spill(&mut self) -> Result<(), BuildError> {
@@ -308,7 +319,7 @@ mod tests {
                         (key, vec![b'v'; (i % 70) as usize])
                     })
                     .collect();
-                let mut sorter = Sorter::new(budget as u64, directory.path());
+                let mut sorter = Sorter::new(budget as u64, directory.path(), None);
                 for (key, value) in &entries {
                     sorter.push(key, value).unwrap();
                 }

@@ -64,6 +64,9 @@ impl fmt::Display for BuildError {
                 f,
                 "the table would have {bytes} bytes, more than the 16 TiB of the format: split it"
             ),
+            Self::Failed => {
+                write!(f, "an earlier insert failed, so nothing is published: start anew")
+            }
             Self::PublishedButNotDurable { path, source } => write!(
                 f,
                 "{} is published and complete, but its directory could not be synced ({source}): \
@@ -145,8 +148,9 @@ impl fmt::Display for OpenError {
             }
             Self::Misaligned { needed, got } => write!(
                 f,
-                "values must lie at multiples of {needed} in memory and do not (off by {got}): build \
-                 with value_align({needed}), and map a file or load() it"
+                "values must lie at multiples of {needed} in memory and lie at {got} (modulo that, or \
+                 by the table's own alignment): build with value_align({needed}), and map a file or \
+                 load() it"
             ),
         }
     }

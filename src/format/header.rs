@@ -63,7 +63,7 @@ pub(crate) struct Header {
     pub(crate) block_records: u8,
     /// log2 of the bytes of an ordered-index node, 9 to 12.
     pub(crate) node_log2: u8,
-    /// Levels of the ordered index; 0 = the records are one block.
+    /// Levels of the ordered index; 0 = the records are one block, or a line index leads to them.
     pub(crate) index_levels: u8,
     /// Hash function: 0 = no hash index, 1 = folded multiply.
     pub(crate) hash_function: u8,

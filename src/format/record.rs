@@ -182,7 +182,9 @@ impl Decoder {
         }
         let key_len = (word & self.key_mask) as usize + self.key_len;
         let value_len = (u64::from(word) >> self.key_bits) as usize + self.value_len;
-        // Below 2^32 + 2^33 + the file's length: no overflow on 64 bits, checked on 32.
+        if key_len > MAX_KEY {
+            return None;
+        }
         let value = (at + self.width + key_len).checked_add(self.align_mask)? & !self.align_mask;
         value.checked_add(value_len)?;
         Some(Parts { key: at + self.width, key_len, value, value_len })
@@ -202,8 +204,8 @@ impl Decoder {
     }
 }
 
-/// Chooses the length word for records of which a sample is known: the cheapest that fits, two
-/// bytes when in doubt. Depends on the sample alone, so that equal content gives equal bytes.
+/// Chooses the length word for records of which a sample is known: the cheapest, the narrowest of
+/// equals, with room on both sides. Depends on the sample alone, so that equal content gives equal bytes.
 pub(crate) fn choose_word<'s>(
     fixed_key: Option<u32>,
     fixed_value: Option<u32>,

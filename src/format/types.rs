@@ -106,9 +106,11 @@ pub(crate) fn value_tag<V: 'static>() -> u8 {
     place.map_or(OTHER, |place| place as u8 + 1)
 }
 
-/// The byte order that values of this type depend on.
-pub(crate) fn value_order<V>() -> u8 {
-    if align_of::<V>() == 1 { ORDER_NONE } else { ORDER_HOST }
+/// The byte order that values of this type depend on. What a struct holds is not known, so it is
+/// taken to depend on it.
+pub(crate) fn value_order<V: 'static>() -> u8 {
+    let bytes = [TypeId::of::<u8>(), TypeId::of::<i8>()];
+    if bytes.contains(&TypeId::of::<V>()) { ORDER_NONE } else { ORDER_HOST }
 }
 
 #[cfg(test)]

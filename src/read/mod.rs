@@ -20,6 +20,6 @@ pub use cursor::Cursor;
 pub use iter::{GetAll, Iter, Keys, Values};
 pub use metadata::Metadata;
 pub use open::{Access, OpenOptions, Verify};
-pub use stats::{HashStats, LengthBin, SectionStats, Stats};
+pub use stats::{HashStats, LengthBin, LineStats, SectionStats, Stats};
 pub use table::Table;
 pub use typed::TypedTable;

@@ -151,8 +151,9 @@ impl OpenOptions {
         if len < 8 {
             return Err(OpenError::TooShort { got: len, expected: SMALLEST });
         }
-        match usize::try_from(len) {
-            Ok(len) => Ok((offset, len)),
+        // A mapping, like any object, takes at most half of the address space.
+        match isize::try_from(len) {
+            Ok(len) => Ok((offset, len as usize)),
             Err(_) => Err(OpenError::AddressSpaceExhausted { needed: len }),
         }
     }

@@ -48,7 +48,9 @@ pub struct Stats {
     pub sections: Vec<SectionStats>,
     /// The hash index, if there is one.
     pub hash: Option<HashStats>,
-    /// Levels of the ordered index; 0 = the records are one block.
+    /// The line index, if there is one; the table then has no ordered index.
+    pub line_index: Option<LineStats>,
+    /// Levels of the ordered index; 0 = the records are one block, or there is a line index.
     pub index_levels: u32,
     /// Nodes of the ordered index.
     pub index_nodes: u64,
@@ -74,6 +76,23 @@ pub struct SectionStats {
     pub offset: u64,
     /// Its length.
     pub bytes: u64,
+}
+
+/// The line index in numbers.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LineStats {
+    /// Lines of 64 bytes.
+    pub lines: u64,
+    /// Keys in the index.
+    pub keys: u64,
+}
+
+impl LineStats {
+    /// Keys of a line, on average.
+    pub fn keys_per_line(&self) -> f64 {
+        self.keys as f64 / self.lines.max(1) as f64
+    }
 }
 
 /// The hash index in numbers.
@@ -147,6 +166,9 @@ impl Table {
             value_align: layout.record.align() as u32,
             sections: self.section_stats(),
             hash,
+            line_index: layout
+                .lines
+                .map(|index| LineStats { lines: index.lines, keys: layout.keys }),
             index_levels: layout.index.map_or(0, |index| u32::from(index.levels)),
             index_nodes: layout.index.map_or(0, |index| index.nodes),
         })
@@ -160,7 +182,9 @@ impl Table {
         let bad = || ReadError::corrupt("statistics make no sense", span.start as u64);
         let (block, keys) = StatsBlock::read_from_prefix(section).map_err(|_| bad())?;
         let len = u64::from(block.first_key_len.get()) + u64::from(block.last_key_len.get());
-        if len == keys.len() as u64 { Ok((block, keys)) } else { Err(bad()) }
+        let second = block.second_bucket_keys.get();
+        let plausible = second <= self.keys_len() && len == keys.len() as u64;
+        if plausible { Ok((block, keys)) } else { Err(bad()) }
     }
 
     fn section_stats(&self) -> Vec<SectionStats> {

@@ -153,10 +153,18 @@ impl Table {
         let to = match successor_len(prefix) {
             None => Ok(self.inner.end()),
             Some(len) => {
-                // The only allocation of a query: a key of up to 64 KiB has to be made.
-                let mut above = prefix[..len].to_vec();
+                // On the stack but for very long prefixes, so that nothing is allocated.
+                let (mut short, mut long) = ([0; 512], Vec::new());
+                let above = match short.get_mut(..len) {
+                    Some(above) => above,
+                    None => {
+                        long.resize(len, 0);
+                        &mut long[..]
+                    }
+                };
+                above.copy_from_slice(&prefix[..len]);
                 above[len - 1] += 1;
-                self.inner.seek(&above, Edge::NotBelow)
+                self.inner.seek(above, Edge::NotBelow)
             }
         };
         Iter::between(&self.inner, from, to)
@@ -295,6 +303,7 @@ impl Table {
     pub(crate) fn check_all_pages(&self) -> ReadResult<()> {
         let inner = &self.inner;
         let units = sums::units(inner.layout.sums.start as u64) as usize;
+        self.populate(inner.layout.sums.start..inner.layout.file_len)?;
         // Chunks of 2 MiB: the largest page that the kernel maps at once.
         const CHUNK: usize = 512;
         let damaged = (0..units.div_ceil(CHUNK))
@@ -307,15 +316,19 @@ impl Table {
         }
     }
 
+    /// Maps pages, so that one that can't be read is an error here and no SIGBUS later.
+    pub(crate) fn populate(&self, range: Range<usize>) -> ReadResult<()> {
+        let (start, len) = (range.start, range.len());
+        let failed = |_| ReadError::Faulted { offset: start as u64 };
+        self.inner.bytes.populate(start, len).map_err(failed)
+    }
+
     /// Checks every unit of `units` anew.
     pub(crate) fn check_units(&self, units: Range<usize>) -> ReadResult<()> {
         let inner = &self.inner;
         let start = units.start * sums::UNIT;
         let end = (units.end * sums::UNIT).min(inner.layout.file_len);
-        inner
-            .bytes
-            .populate(start, end - start)
-            .map_err(|_| ReadError::Faulted { offset: start as u64 })?;
+        self.populate(start..end)?;
         for unit in units {
             check_unit(inner.bytes(), &inner.layout, unit)?;
             inner.pages.mark(unit);

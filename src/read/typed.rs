@@ -11,7 +11,7 @@ use zerocopy::{FromBytes, Immutable, KnownLayout};
 ///
 /// Keys are integers or byte arrays and keep their numeric order; values are zerocopy types. The
 /// types stand in the file: a table of `u64` can't be opened as one of `i64`. Structs are told
-/// apart by size and alignment only.
+/// apart by their size only, and an empty table by its type tags only.
 ///
 /// ```
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {

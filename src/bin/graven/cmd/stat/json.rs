@@ -31,6 +31,9 @@ pub(super) fn render(stats: &Stats, metadata: &[Pair<'_>]) -> String {
             lengths(stats, stats.value_len_min, stats.value_len_max, &stats.value_len_histogram),
         "sections": sections.collect::<Vec<_>>(),
         "index": { "levels": stats.index_levels, "nodes": stats.index_nodes },
+        "lines": stats.line_index.map(|index| json!({
+            "lines": index.lines, "keys": index.keys, "keys_per_line": index.keys_per_line(),
+        })),
         "hash": stats.hash.as_ref().map(hash),
         "metadata": metadata.collect::<Map<_, _>>(),
     });

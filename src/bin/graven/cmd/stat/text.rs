@@ -44,6 +44,13 @@ fn write(text: &mut String, stats: &Stats, metadata: &[Pair<'_>]) -> fmt::Result
     }
 
     writeln!(text, "\nordered index  {} levels, {} nodes", stats.index_levels, stats.index_nodes)?;
+    match &stats.line_index {
+        Some(index) => {
+            let (lines, keys) = (index.lines, index.keys_per_line());
+            writeln!(text, "line index     {lines} lines, {keys:.1} keys each")?;
+        }
+        None => writeln!(text, "line index     none")?,
+    }
     match &stats.hash {
         Some(hash) => write_hash(text, hash)?,
         None => writeln!(text, "hash index     none")?,
