@@ -371,6 +371,7 @@ fn invalid_options() {
         ("value_align", new().value_align(u32::MAX)),
         ("memory_budget", new().memory_budget(0)),
         ("memory_budget", new().memory_budget((1 << 20) - 1)),
+        ("threads", new().threads(1025)),
         ("permissions", new().permissions(0o1000)),
         ("permissions", new().permissions(0o100_644)),
         ("metadata", new().metadata(vec![0; 65_536], "")),

@@ -74,6 +74,8 @@ pub struct BuildOptions {
 
 /// Memory for sorting unless said otherwise: 1 GiB.
 const DEFAULT_BUDGET: u64 = 1 << 30;
+/// Most threads: more would only wait for each other.
+const MOST_THREADS: usize = 1024;
 /// Smallest memory for sorting: 1 MiB.
 pub(super) const SMALLEST_BUDGET: u64 = 1 << 20;
 
@@ -122,7 +124,7 @@ impl BuildOptions {
         self
     }
 
-    /// Threads for sorting and indexing; 0, the default, takes rayon's global pool.
+    /// Threads for sorting and indexing, at most 1,024; 0, the default, takes rayon's global pool.
     pub fn threads(mut self, threads: usize) -> Self {
         self.threads = threads;
         self
@@ -198,6 +200,9 @@ impl BuildOptions {
         if self.memory_budget < SMALLEST_BUDGET {
             let got = self.memory_budget.to_string();
             return invalid("memory_budget", got, "at least 1 MiB (1048576)");
+        }
+        if self.threads > MOST_THREADS {
+            return invalid("threads", self.threads.to_string(), "0 to 1024");
         }
         if self.permissions & !0o777 != 0 {
             return invalid("permissions", format!("{:o}", self.permissions), "0 to 0777 (octal)");

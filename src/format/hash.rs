@@ -315,6 +315,27 @@ mod tests {
         }
     }
 
+    /// The places of format.md.
+    #[test]
+    fn place_vectors() {
+        let spec = include_str!("../../format.md");
+        let keys: [(&[u8], u64, u32); 4] = [
+            (b"abcd", 1, 1),
+            (b"abcd", 1, 700),
+            (b"abcdefgh", 1, 1024),
+            (b"abcdefghijklmnop", 13, 1000),
+        ];
+        for (key, groups, per_group) in keys {
+            let hash = Hasher::base(key);
+            let Place { first, second, tag, overflow, .. } =
+                Shape { groups, per_group }.place(hash);
+            let row = format!(
+                "| `{hash:016x}` | {groups} | {per_group} | {first} | {second} | {tag} | {overflow} |"
+            );
+            assert!(spec.contains(&row), "format.md lacks the vector {row}");
+        }
+    }
+
     #[test]
     fn places_stay_inside_and_differ() {
         for (groups, per_group) in [(1, 1), (1, 2), (1, 1024), (7, 513), (1 << 27, 1024)] {

@@ -49,6 +49,17 @@ mod tests {
         assert_eq!(crc(b"123456789"), crc(&full));
     }
 
+    /// The masks of format.md.
+    #[test]
+    fn mask_vectors() {
+        let spec = include_str!("../../format.md");
+        let id = std::array::from_fn(|i| i as u8);
+        for unit in [0, 1, 2, 1_000_000] {
+            let row = format!("| {unit} | `{:08x}` |", mask(&id, unit));
+            assert!(spec.contains(&row), "format.md lacks the vector {row}");
+        }
+    }
+
     #[test]
     fn masks_differ_between_units_and_tables() {
         let id = [7; 16];
