@@ -19,7 +19,7 @@ pub(crate) enum Workload {
     U64,
     /// 16-byte random keys, 64-byte values.
     Id,
-    /// Keys like URLs, 33 to 116 bytes with long shared prefixes; values of 20 to 400 bytes.
+    /// Keys like URLs, 39 to 95 bytes with long shared prefixes; values of 20 to 400 bytes.
     Url,
 }
 

@@ -1,7 +1,7 @@
 //! The bodies of the fuzz targets. Each takes the fuzzer's bytes and panics on a finding.
 //!
-//! Nothing here knows the fuzzer, so that a plain test can include this module and
-//! replay the corpus: `#[path = "../fuzz/fuzz_targets/common/mod.rs"] mod fuzz;`
+//! Nothing here knows the fuzzer: `tests/fuzz_corpus.rs` includes this module and replays
+//! the seeds.
 
 #![allow(dead_code, reason = "each target calls one of the bodies")]
 
