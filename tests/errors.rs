@@ -195,6 +195,18 @@ fn verify_of_a_truncated_file_child() {
     }
 }
 
+/// A link to a device is as little a place for a table as the device.
+#[test]
+#[cfg(unix)]
+fn a_link_to_a_device_is_refused() {
+    let directory = directory();
+    let link = directory.path().join("link");
+    std::os::unix::fs::symlink("/dev/null", &link).unwrap();
+    let error = Builder::create(&link).err().unwrap();
+    assert!(matches!(error, BuildError::NotARegularFile { .. }), "{error:?}");
+    assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+}
+
 /// What a failed insert left out must not be missing from a published table.
 #[test]
 fn a_failed_insert_ends_the_build() {

@@ -22,14 +22,19 @@ impl Unpublished {
     /// Creates the file beside `target`.
     pub(super) fn create(target: &Path, replace: bool) -> Result<Self, BuildError> {
         match fs::symlink_metadata(target) {
-            Ok(found) if !(found.is_file() || found.is_symlink()) => {
-                let kind = kind_of(&found);
-                return Err(BuildError::NotARegularFile { path: target.to_owned(), kind });
+            Ok(found) => {
+                // The table takes a link's own place; never that of a link to a device.
+                let found =
+                    if found.is_symlink() { fs::metadata(target).ok() } else { Some(found) };
+                if let Some(found) = found.filter(|found| !found.is_file()) {
+                    let kind = kind_of(&found);
+                    return Err(BuildError::NotARegularFile { path: target.to_owned(), kind });
+                }
+                if !replace {
+                    return Err(BuildError::AlreadyExists { path: target.to_owned() });
+                }
             }
-            Ok(_) if !replace => {
-                return Err(BuildError::AlreadyExists { path: target.to_owned() });
-            }
-            _ => {}
+            Err(_) => {}
         }
         let file = temp_beside(target)?;
         Ok(Self { file, target: target.to_owned() })
