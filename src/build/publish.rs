@@ -21,20 +21,16 @@ pub(super) struct Unpublished {
 impl Unpublished {
     /// Creates the file beside `target`.
     pub(super) fn create(target: &Path, replace: bool) -> Result<Self, BuildError> {
-        match fs::symlink_metadata(target) {
-            Ok(found) => {
-                // The table takes a link's own place; never that of a link to a device.
-                let found =
-                    if found.is_symlink() { fs::metadata(target).ok() } else { Some(found) };
-                if let Some(found) = found.filter(|found| !found.is_file()) {
-                    let kind = kind_of(&found);
-                    return Err(BuildError::NotARegularFile { path: target.to_owned(), kind });
-                }
-                if !replace {
-                    return Err(BuildError::AlreadyExists { path: target.to_owned() });
-                }
+        if let Ok(found) = fs::symlink_metadata(target) {
+            // The table takes a link's own place; never that of a link to a device.
+            let found = if found.is_symlink() { fs::metadata(target).ok() } else { Some(found) };
+            if let Some(found) = found.filter(|found| !found.is_file()) {
+                let kind = kind_of(&found);
+                return Err(BuildError::NotARegularFile { path: target.to_owned(), kind });
             }
-            Err(_) => {}
+            if !replace {
+                return Err(BuildError::AlreadyExists { path: target.to_owned() });
+            }
         }
         let file = temp_beside(target)?;
         Ok(Self { file, target: target.to_owned() })
