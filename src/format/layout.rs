@@ -49,6 +49,14 @@ pub(crate) struct HashLayout {
     pub(crate) attempt: u32,
 }
 
+impl HashLayout {
+    /// Where a hash's first bucket starts.
+    #[inline]
+    pub(crate) fn first_bucket(&self, hash: u64) -> usize {
+        self.span.start + self.shape.first(hash) as usize * super::hash::BUCKET
+    }
+}
+
 /// The line index.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct LineLayout {

@@ -43,38 +43,33 @@ fn short_head(bytes: &[u8]) -> u64 {
     bytes.first().map_or(0, |&byte| u64::from(byte) << 56)
 }
 
-/// Whether two keys are equal: overlapping words instead of a call, since most keys are short.
-#[inline]
+/// Whether two keys are equal: chunks that overlap, compared without a call, since most keys are
+/// short. The only branches are on the length, until a key of more than 128 bytes differs.
+#[inline(always)]
 pub(crate) fn equal(a: &[u8], b: &[u8]) -> bool {
-    let len = a.len();
-    if len != b.len() {
+    let len = b.len();
+    if a.len() != len {
         return false;
     }
-    if len >= 8 {
-        if len <= 16 {
-            let differ = (word(a, 0) ^ word(b, 0)) | (word(a, len - 8) ^ word(b, len - 8));
-            return differ == 0;
+    match len {
+        8..=16 => both_ends_equal::<8>(a, b),
+        17..=32 => both_ends_equal::<16>(a, b),
+        33..=64 => both_ends_equal::<32>(a, b),
+        65..=128 => both_ends_equal::<64>(a, b),
+        0 => true,
+        1..=3 => (a[0] == b[0]) & (a[len / 2] == b[len / 2]) & (a[len - 1] == b[len - 1]),
+        4..=7 => both_ends_equal::<4>(a, b),
+        _ => {
+            let (chunks, others) = (a.as_chunks::<64>().0, b.as_chunks::<64>().0);
+            chunks.iter().zip(others).all(|(a, b)| a == b) && both_ends_equal::<64>(a, b)
         }
-        if len <= 32 {
-            let differ = (word(a, 0) ^ word(b, 0))
-                | (word(a, 8) ^ word(b, 8))
-                | (word(a, len - 16) ^ word(b, len - 16))
-                | (word(a, len - 8) ^ word(b, len - 8));
-            return differ == 0;
-        }
-        return a == b;
     }
-    if len >= 4 {
-        let half = |bytes: &[u8], at| super::u32_at(bytes, at).unwrap_or(0);
-        let differ = (half(a, 0) ^ half(b, 0)) | (half(a, len - 4) ^ half(b, len - 4));
-        return differ == 0;
-    }
-    a.iter().zip(b).all(|(x, y)| x == y)
 }
 
-#[inline]
-fn word(bytes: &[u8], at: usize) -> u64 {
-    super::u64_at(bytes, at).unwrap_or(0)
+/// Whether the first and the last `N` bytes of strings of at least `N` bytes are equal.
+#[inline(always)]
+fn both_ends_equal<const N: usize>(a: &[u8], b: &[u8]) -> bool {
+    (a.first_chunk::<N>() == b.first_chunk::<N>()) & (a.last_chunk::<N>() == b.last_chunk::<N>())
 }
 
 /// The smallest key above every key that starts with `prefix`, written over `prefix`; returns its
@@ -105,7 +100,7 @@ mod tests {
 
     #[test]
     fn equality_sees_every_byte() {
-        for len in 0..70 {
+        for len in 0..255 {
             let a: Vec<u8> = (0..len).collect();
             assert!(equal(&a, &a.clone()));
             for at in 0..a.len() {

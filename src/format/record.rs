@@ -190,6 +190,24 @@ impl Decoder {
         Some(Parts { key: at + self.width, key_len, value, value_len })
     }
 
+    /// The parts of the record at `at` as they are if its key has `key_len` bytes, and whether it
+    /// has, by a length word that is no escape. Of the parts, only the value's length waits for
+    /// the record's bytes. The caller has checked that `key_len` is at most [`MAX_KEY`].
+    #[inline(always)]
+    pub(crate) fn parts_of_key(
+        &self,
+        table: &[u8],
+        at: usize,
+        key_len: usize,
+    ) -> Option<(Parts, bool)> {
+        let word = u32_at(table, at)? & self.escape;
+        let fits = (word & self.key_mask) as usize + self.key_len == key_len;
+        let key = at + self.width;
+        let value = (key + key_len + self.align_mask) & !self.align_mask;
+        let value_len = (u64::from(word) >> self.key_bits) as usize + self.value_len;
+        Some((Parts { key, key_len, value, value_len }, fits & (word != self.escape)))
+    }
+
     #[cold]
     fn escaped_parts(&self, table: &[u8], at: usize) -> Option<Parts> {
         let at = at + self.width;

@@ -1,60 +1,39 @@
 //! The line index: point lookups and searches by order through one line.
 
-use super::lookup::{Found, Quick};
+use super::lookup::{ANY_LEN, Guess};
 use super::search::{Bound, Place, below};
 use super::simd::tags_below;
 use super::table::Inner;
 use crate::error::{ReadError, ReadResult};
 use crate::format::layout::LineLayout;
 use crate::format::line::{LINE, LINE_TAGS, MAX_LINE_EQUAL, MAX_LINE_KEYS, base_rank, tag};
-use crate::format::order::equal;
 use crate::format::record::Fixed;
 
 impl Inner {
-    #[inline(never)]
-    pub(super) fn get_lined<const ALL: bool>(
-        &self,
-        index: &LineLayout,
-        key: &[u8],
-    ) -> ReadResult<Option<&[u8]>> {
-        let quick = self.quick_lined::<ALL>(index, key);
-        self.settle(quick, key)
-    }
-
     /// Looks a key up in the line index on trust: one line, and one record if its tag is there.
     /// The careful search sorts out the rest: equal tags, more keys than tags. `ALL`: no page is
-    /// left to check.
-    #[inline(always)]
-    pub(super) fn quick_lined<const ALL: bool>(&self, index: &LineLayout, key: &[u8]) -> Quick {
-        let Some(place) = index.scale.place(key) else { return Quick::Miss };
-        let Some(fixed) = &self.layout.fixed else { return Quick::Unsure };
-        if place.line >= index.lines || key.len() != fixed.key_len {
-            return Quick::Miss;
+    /// left to check; `LEN`: the length of the table's keys.
+    pub(super) fn guess_lined<const ALL: bool, const LEN: usize>(&self, key: &[u8]) -> Guess {
+        let (Some(index), Some(fixed)) = (&self.layout.lines, &self.layout.fixed) else {
+            return Guess::UNSURE;
+        };
+        if key.len() != if LEN == ANY_LEN { fixed.key_len } else { LEN } {
+            return Guess::MISS;
         }
+        let place = index.scale.place(key).filter(|place| place.line < index.lines);
+        let Some(place) = place else { return Guess::MISS };
         let start = index.span.start + place.line as usize * LINE;
         let Some(line) = self.bytes().get(start..).and_then(|bytes| bytes.first_chunk()) else {
-            return Quick::Unsure;
+            return Guess::UNSURE;
         };
         let below_tags = tags_below(line, place.tag);
-        let line_checked = ALL || self.pages.is_checked(start);
-        if below_tags == LINE_TAGS || !line_checked {
-            return Quick::Unsure;
+        if below_tags == LINE_TAGS || !ALL && !self.pages.is_checked(start) {
+            return Guess::UNSURE;
         }
         if tag(line, below_tags) != place.tag {
-            return Quick::Miss;
+            return Guess::MISS;
         }
-        let rank = base_rank(line) + below_tags as u64;
-        if rank >= self.layout.entries {
-            return Quick::Unsure;
-        }
-        let offset = fixed.offset(rank);
-        let parts = fixed.parts(offset);
-        let Some(stored) = self.bytes().get(parts.key()) else { return Quick::Unsure };
-        let checked = ALL || self.pages.covered(&(offset..parts.end()));
-        if !equal(stored, key) || !checked {
-            return Quick::Unsure;
-        }
-        Quick::Hit(Found { offset, parts })
+        self.guess_fixed::<ALL, LEN>(fixed, base_rank(line) + below_tags as u64, key)
     }
 
     /// Line `number`, its page checked.

@@ -9,10 +9,16 @@ use super::search::Bound;
 use super::simd::matches;
 use super::table::Inner;
 use crate::error::{ReadError, ReadResult};
+use crate::format::MAX_KEY;
 use crate::format::hash::{BUCKET, MAX_EQUAL_TAGS, Slots, overflow, tag};
-use crate::format::layout::HashLayout;
+use crate::format::layout::{HashLayout, Layout};
 use crate::format::order::equal;
-use crate::format::record::Parts;
+use crate::format::record::{Fixed, Parts};
+
+/// No slot of the bucket has the tag, and no key of its kind went on to another bucket.
+pub(super) const NO_TAG: u64 = u64::MAX;
+/// The bucket does not decide; no reference reaches so far.
+pub(super) const NO_HELP: u64 = u64::MAX - 1;
 
 /// A record that holds the key.
 #[derive(Clone, Copy, Debug)]
@@ -22,106 +28,79 @@ pub(crate) struct Found {
     pub(crate) parts: Parts,
 }
 
-/// What a lookup on trust came to.
-pub(super) enum Quick {
-    /// The record, on checked pages and inside the records.
-    Hit(Found),
-    /// Absent, by checked pages.
-    Miss,
-    /// Not known: to be done carefully.
-    Unsure,
+/// What a lookup on trust came to: where the value is, or one of two marks that are no place.
+/// Two words, so that it comes back in registers and its maker needs neither stack nor calls.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) struct Guess {
+    value: usize,
+    len: usize,
 }
+
+impl Guess {
+    /// Absent, by checked pages.
+    pub(super) const MISS: Self = Self { value: usize::MAX, len: 0 };
+    /// Not known: to be done with more care.
+    pub(super) const UNSURE: Self = Self { value: usize::MAX - 1, len: 0 };
+}
+
+type GuessFn = fn(&Inner, &[u8]) -> Guess;
+
+/// The lookup functions of a table's kind, chosen once at open. Each knows index, slots and
+/// common key lengths as constants, and so stays small enough for the registers: a processor that
+/// runs ahead has several lookups in flight, the more, the fewer instructions each takes.
+#[derive(Clone, Copy)]
+pub(super) struct Guesses {
+    /// For a table no page of which is left to check.
+    checked: GuessFn,
+    /// For one with such pages.
+    checking: GuessFn,
+}
+
+impl Guesses {
+    pub(super) fn of(layout: &Layout) -> Self {
+        macro_rules! guesses {
+            ($function:ident, $($constant:tt),+) => {
+                Self {
+                    checked: Inner::$function::<true, $($constant),+>,
+                    checking: Inner::$function::<false, $($constant),+>,
+                }
+            };
+        }
+        match (&layout.lines, &layout.hash, &layout.fixed) {
+            (Some(_), _, Some(Fixed { key_len: 8, .. })) => guesses!(guess_lined, 8),
+            (Some(_), _, Some(Fixed { key_len: 16, .. })) => guesses!(guess_lined, 16),
+            (Some(_), _, Some(Fixed { key_len: 32, .. })) => guesses!(guess_lined, 32),
+            (Some(_), ..) => guesses!(guess_lined, ANY_LEN),
+            (None, Some(HashLayout { slots, .. }), fixed) => match (slots, fixed) {
+                (Slots::Four, Some(_)) => guesses!(guess_hashed, 4, true),
+                (Slots::Four, None) => guesses!(guess_hashed, 4, false),
+                (Slots::Five, None) => guesses!(guess_hashed, 5, false),
+                _ => guesses!(guess_hashed, 0, false),
+            },
+            (None, None, _) => {
+                Self { checked: |_, _| Guess::UNSURE, checking: |_, _| Guess::UNSURE }
+            }
+        }
+    }
+}
+
+/// Stands for every length of keys that has no lookup function of its own.
+pub(super) const ANY_LEN: usize = usize::MAX;
 
 impl Inner {
     /// The value of the first record of `key`.
     #[inline]
     pub(super) fn get(&self, key: &[u8]) -> ReadResult<Option<&[u8]>> {
-        // One function per kind of table, with and without unchecked pages: each stays small
-        // enough for the registers.
-        if self.pages.all_checked() { self.get_by::<true>(key) } else { self.get_by::<false>(key) }
+        self.settle(self.guess(key), key)
     }
 
-    #[inline]
-    fn get_by<const ALL: bool>(&self, key: &[u8]) -> ReadResult<Option<&[u8]>> {
-        if let Some(index) = &self.layout.hash {
-            return match (index.slots, self.layout.fixed.is_some()) {
-                (Slots::Four, true) => self.get_first::<ALL, 4, true>(index, key),
-                (Slots::Four, false) => self.get_first::<ALL, 4, false>(index, key),
-                (Slots::Five, false) => self.get_first::<ALL, 5, false>(index, key),
-                _ => self.get_rest(index, index.hasher.hash(key), key),
-            };
-        }
-        if let Some(index) = &self.layout.lines {
-            return self.get_lined::<ALL>(index, key);
-        }
-        self.get_careful(key)
-    }
-
-    #[inline(never)]
-    fn get_first<const ALL: bool, const WIDTH: usize, const FIXED: bool>(
-        &self,
-        index: &HashLayout,
-        key: &[u8],
-    ) -> ReadResult<Option<&[u8]>> {
-        let hash = index.hasher.hash(key);
-        match self.quick_first::<ALL, WIDTH, FIXED>(index, hash, key) {
-            Quick::Unsure => self.get_rest(index, hash, key),
-            quick => self.settle(quick, key),
-        }
-    }
-
-    /// Lookups that the first candidate of the first bucket does not settle: about one in ten.
-    #[inline(never)]
-    pub(super) fn get_rest(
-        &self,
-        index: &HashLayout,
-        hash: u64,
-        key: &[u8],
-    ) -> ReadResult<Option<&[u8]>> {
-        let quick = self.quick_hashed(index, hash, key);
-        self.settle(quick, key)
-    }
-
-    /// The first candidate of the first bucket, on trust, for slots of one width; `ALL`: no page
-    /// is left to check.
+    /// What a guess stands for.
     #[inline(always)]
-    fn quick_first<const ALL: bool, const WIDTH: usize, const FIXED: bool>(
-        &self,
-        index: &HashLayout,
-        hash: u64,
-        key: &[u8],
-    ) -> Quick {
-        let Some(slots) = Slots::from_width(WIDTH as u8) else { return Quick::Unsure };
-        let start = index.span.start + index.shape.first(hash) as usize * BUCKET;
-        let Some(bucket) = self.bytes().get(start..).and_then(|bytes| bytes.first_chunk()) else {
-            return Quick::Unsure;
-        };
-        let mask = matches(bucket, tag(hash), slots.count());
-        if mask == 0 {
-            let absent =
-                !slots.overflows(bucket, overflow(hash)) && (ALL || self.pages.is_checked(start));
-            return if absent { Quick::Miss } else { Quick::Unsure };
-        }
-        let reference = slots.reference(bucket, mask.trailing_zeros() as usize);
-        let Some(found) = self.referred::<FIXED>(reference) else { return Quick::Unsure };
-        let Some(stored) = self.bytes().get(found.parts.key()) else { return Quick::Unsure };
-        let sure = equal(stored, key)
-            && (ALL
-                || self.pages.is_checked(start)
-                    && self.pages.covered(&(found.offset..found.parts.end())));
-        if sure { Quick::Hit(found) } else { Quick::Unsure }
-    }
-
-    /// The value that a lookup on trust found, or that of a careful one.
-    #[inline(always)]
-    pub(super) fn settle(&self, quick: Quick, key: &[u8]) -> ReadResult<Option<&[u8]>> {
-        match quick {
-            Quick::Hit(found) => match self.bytes().get(found.parts.value()) {
-                Some(value) => Ok(Some(value)),
-                None => self.get_careful(key),
-            },
-            Quick::Miss => Ok(None),
-            Quick::Unsure => self.get_careful(key),
+    pub(super) fn settle(&self, guess: Guess, key: &[u8]) -> ReadResult<Option<&[u8]>> {
+        match self.bytes().get(guess.value..guess.value.saturating_add(guess.len)) {
+            Some(value) => Ok(Some(value)),
+            None if guess == Guess::MISS => Ok(None),
+            None => self.get_careful(key),
         }
     }
 
@@ -134,6 +113,110 @@ impl Inner {
         }
     }
 
+    /// The value of a key on trust.
+    #[inline]
+    fn guess(&self, key: &[u8]) -> Guess {
+        let guesses = &self.guesses;
+        let guess = if self.pages.all_checked() { guesses.checked } else { guesses.checking };
+        guess(self, key)
+    }
+
+    fn guess_hashed<const ALL: bool, const WIDTH: usize, const FIXED: bool>(
+        &self,
+        key: &[u8],
+    ) -> Guess {
+        let Some(index) = &self.layout.hash else { return Guess::UNSURE };
+        let hash = index.hasher.hash(key);
+        let candidate = self.candidate::<WIDTH>(index, hash);
+        self.guess_candidate::<ALL, FIXED>(index, hash, candidate, key)
+    }
+
+    /// What the first bucket of a hash says: the reference of its first slot with the hash's tag,
+    /// or [`NO_TAG`], or [`NO_HELP`].
+    #[inline(always)]
+    pub(super) fn candidate<const WIDTH: usize>(&self, index: &HashLayout, hash: u64) -> u64 {
+        let Some(slots) = Slots::from_width(WIDTH as u8) else { return NO_HELP };
+        let start = index.first_bucket(hash);
+        let Some(bucket) = self.bytes().get(start..).and_then(|bytes| bytes.first_chunk()) else {
+            return NO_HELP;
+        };
+        let mask = matches(bucket, tag(hash), slots.count());
+        if mask != 0 {
+            return slots.reference(bucket, mask.trailing_zeros() as usize);
+        }
+        if slots.overflows(bucket, overflow(hash)) { NO_HELP } else { NO_TAG }
+    }
+
+    /// Whether the candidate of a hash's first bucket is the record of `key`.
+    #[inline(always)]
+    pub(super) fn guess_candidate<const ALL: bool, const FIXED: bool>(
+        &self,
+        index: &HashLayout,
+        hash: u64,
+        candidate: u64,
+        key: &[u8],
+    ) -> Guess {
+        let bucket_checked = || ALL || self.pages.is_checked(index.first_bucket(hash));
+        let guess = match &self.layout.fixed {
+            _ if candidate == NO_TAG => Guess::MISS,
+            Some(fixed) if FIXED => self.guess_fixed::<ALL, ANY_LEN>(fixed, candidate, key),
+            _ => self.guess_variable::<ALL>(candidate, key),
+        };
+        // One in ten keys: it has another candidate, or stands in its second bucket.
+        if guess == Guess::UNSURE || !bucket_checked() {
+            return self.guess_rest(index, hash, key);
+        }
+        guess
+    }
+
+    /// The value of the record of fixed width with this rank, if its key is `key`. `LEN`: the
+    /// length of the table's keys.
+    #[inline(always)]
+    pub(super) fn guess_fixed<const ALL: bool, const LEN: usize>(
+        &self,
+        fixed: &Fixed,
+        rank: u64,
+        key: &[u8],
+    ) -> Guess {
+        let len = if LEN == ANY_LEN { fixed.key_len } else { LEN };
+        if rank >= self.layout.entries || key.len() != len {
+            return Guess::UNSURE;
+        }
+        let offset = fixed.offset(rank);
+        let value = offset + len;
+        let Some(stored) = self.bytes().get(offset..value) else { return Guess::UNSURE };
+        let checked = || ALL || self.pages.covered(&(offset..value + fixed.value_len));
+        if !equal(stored, key) || !checked() {
+            return Guess::UNSURE;
+        }
+        Guess { value, len: fixed.value_len }
+    }
+
+    /// The value of the record of variable width at this place among the records, if its key is
+    /// `key`. Both are compared over the length of `key`, which is at hand, not over that of the
+    /// record, which comes from memory: a branch that waits for memory and is mispredicted, as
+    /// those on lengths often are, would keep the processor from running ahead to the next lookup.
+    #[inline(always)]
+    fn guess_variable<const ALL: bool>(&self, reference: u64, key: &[u8]) -> Guess {
+        let records = self.layout.records;
+        if reference >= records.len() as u64 || key.len() > MAX_KEY {
+            return Guess::UNSURE;
+        }
+        let offset = records.start + reference as usize;
+        let decoder = &self.layout.decoder;
+        let Some((parts, fits)) = decoder.parts_of_key(self.bytes(), offset, key.len()) else {
+            return Guess::UNSURE;
+        };
+        let Some(stored) = self.bytes().get(parts.key()) else { return Guess::UNSURE };
+        let end = parts.value.saturating_add(parts.value_len);
+        let same = fits & equal(stored, key) & (end <= records.end);
+        let checked = || ALL || self.pages.covered(&(offset..end));
+        if !same || !checked() {
+            return Guess::UNSURE;
+        }
+        Guess { value: parts.value, len: parts.value_len }
+    }
+
     /// The first record of `key`, each page checked before it is read.
     pub(super) fn locate(&self, key: &[u8]) -> ReadResult<Option<Found>> {
         match &self.layout.hash {
@@ -142,72 +225,61 @@ impl Inner {
         }
     }
 
-    /// Looks a key up in the hash index on trust.
-    #[inline(always)]
-    pub(super) fn quick_hashed(&self, index: &HashLayout, hash: u64, key: &[u8]) -> Quick {
+    /// Looks a key up in the hash index on trust: every candidate of both buckets.
+    #[inline(never)]
+    pub(super) fn guess_rest(&self, index: &HashLayout, hash: u64, key: &[u8]) -> Guess {
         let all_checked = self.pages.all_checked();
-        let mut number = index.shape.first(hash);
-        let mut second_turn = false;
-        loop {
+        let place = index.shape.place(hash);
+        for number in [place.first, place.second] {
             let start = index.span.start + number as usize * BUCKET;
             let bucket = self.bytes().get(start..).and_then(|bytes| bytes.first_chunk());
-            let Some(bucket) = bucket else { return Quick::Unsure };
+            let Some(bucket) = bucket else { return Guess::UNSURE };
             // Buckets are 64-aligned, so one lies in one page.
-            let bucket_checked = all_checked || self.pages.is_checked(start);
+            if !all_checked && !self.pages.is_checked(start) {
+                return Guess::UNSURE;
+            }
             let mut mask = matches(bucket, tag(hash), index.slots.count());
-            let mut candidates = 0;
+            if mask.count_ones() as usize > MAX_EQUAL_TAGS {
+                return Guess::UNSURE;
+            }
             while mask != 0 {
-                candidates += 1;
-                if candidates > MAX_EQUAL_TAGS {
-                    return Quick::Unsure;
-                }
                 let slot = mask.trailing_zeros() as usize;
                 mask &= mask - 1;
-                let reference = index.slots.reference(bucket, slot);
-                let found = match self.layout.fixed {
-                    Some(_) => self.referred::<true>(reference),
-                    None => self.referred::<false>(reference),
-                };
-                let Some(found) = found else { return Quick::Unsure };
+                let found = self.referred(index.slots.reference(bucket, slot));
+                let Some(found) = found else { return Guess::UNSURE };
                 let Some(stored) = self.bytes().get(found.parts.key()) else {
-                    return Quick::Unsure;
+                    return Guess::UNSURE;
                 };
                 let same = equal(stored, key);
                 // A record that only shares the tag says something about its page as well.
                 let end = if same { found.parts.end() } else { found.parts.value };
-                let checked =
-                    all_checked || bucket_checked && self.pages.covered(&(found.offset..end));
-                if !checked {
-                    return Quick::Unsure;
+                if !all_checked && !self.pages.covered(&(found.offset..end)) {
+                    return Guess::UNSURE;
                 }
                 if same {
-                    return Quick::Hit(found);
+                    return Guess { value: found.parts.value, len: found.parts.value_len };
                 }
             }
-            if !bucket_checked {
-                return Quick::Unsure;
+            if !index.slots.overflows(bucket, overflow(hash)) {
+                return Guess::MISS;
             }
-            if second_turn || !index.slots.overflows(bucket, overflow(hash)) {
-                return Quick::Miss;
-            }
-            second_turn = true;
-            number = index.shape.place(hash).second;
         }
+        Guess::MISS
     }
 
     /// The record that a slot refers to, if it lies inside the records.
-    #[inline(always)]
-    fn referred<const FIXED: bool>(&self, reference: u64) -> Option<Found> {
+    #[inline]
+    fn referred(&self, reference: u64) -> Option<Found> {
         let records = self.layout.records;
         let (offset, parts) = match &self.layout.fixed {
-            Some(fixed) if FIXED => {
+            Some(fixed) => {
                 if reference >= self.layout.entries {
                     return None;
                 }
                 let offset = fixed.offset(reference);
                 (offset, fixed.parts(offset))
             }
-            _ => {
+            None => {
                 if reference >= records.len() as u64 {
                     return None;
                 }

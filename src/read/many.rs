@@ -1,9 +1,10 @@
 //! `get_many`: the memory latency of many lookups overlaps.
 
-use super::simd::{matches, prefetch, tags_below};
+use super::lookup::NO_HELP;
+use super::simd::{prefetch, tags_below};
 use super::table::{Inner, Table};
 use crate::error::ReadError;
-use crate::format::hash::{BUCKET, tag};
+use crate::format::hash::Slots;
 use crate::format::layout::{HashLayout, LineLayout};
 use crate::format::line::{LINE, base_rank};
 
@@ -38,69 +39,99 @@ impl Table {
         out: &mut Vec<Option<&'t [u8]>>,
     ) -> Result<(), ReadError> {
         let inner = &*self.inner;
-        if let Some(index) = &inner.layout.hash {
-            let mut hashes = [0u64; BATCH];
-            for (hash, key) in hashes.iter_mut().zip(keys) {
-                *hash = index.hasher.hash(key.as_ref());
-                let bucket = index.shape.first(*hash);
-                prefetch(inner.bytes(), index.span.start + bucket as usize * BUCKET);
-            }
-            for &hash in &hashes[..keys.len()] {
-                inner.prefetch_hashed(index, hash);
-            }
-            for (&hash, key) in hashes.iter().zip(keys) {
-                out.push(inner.get_rest(index, hash, key.as_ref())?);
-            }
-        } else if let Some(index) = &inner.layout.lines {
-            for key in keys {
-                inner.prefetch_line(index, key.as_ref());
-            }
-            for key in keys {
-                inner.prefetch_lined(index, key.as_ref());
-            }
-            let all_checked = inner.pages.all_checked();
-            for key in keys {
-                let key = key.as_ref();
-                out.push(if all_checked {
-                    inner.get_lined::<true>(index, key)?
-                } else {
-                    inner.get_lined::<false>(index, key)?
-                });
-            }
-        } else {
-            for key in keys {
-                out.push(self.get(key.as_ref())?);
-            }
+        if let Some(index) = &inner.layout.lines {
+            return inner.get_batch_lined(index, keys, out);
         }
-        Ok(())
+        let Some(index) = &inner.layout.hash else {
+            return keys.iter().try_for_each(|key| {
+                out.push(inner.get(key.as_ref())?);
+                Ok(())
+            });
+        };
+        match (index.slots, inner.layout.fixed.is_some()) {
+            (Slots::Four, true) => inner.get_batch_hashed::<4, true, K>(index, keys, out),
+            (Slots::Four, false) => inner.get_batch_hashed::<4, false, K>(index, keys, out),
+            (Slots::Five, fixed) if !fixed => {
+                inner.get_batch_hashed::<5, false, K>(index, keys, out)
+            }
+            _ => inner.get_batch_hashed::<0, false, K>(index, keys, out),
+        }
     }
 }
 
-/// Guesses: the lookups proper check everything.
+/// In stages: what a stage reads was prefetched by the one before. Prefetches are guesses; the
+/// last stage checks everything.
 impl Inner {
-    /// Prefetches the record that the first equal tag of the first bucket refers to.
-    #[inline]
-    fn prefetch_hashed(&self, index: &HashLayout, hash: u64) {
-        let start = index.span.start + index.shape.first(hash) as usize * BUCKET;
-        let Some(bucket) = self.bytes().get(start..).and_then(|bytes| bytes.first_chunk()) else {
-            return;
-        };
-        let mask = matches(bucket, tag(hash), index.slots.count());
-        if mask == 0 {
-            return;
+    /// Hashes, then candidates, then records. Slots of `WIDTH` bytes; 0: of another width, which
+    /// is looked up without candidates.
+    fn get_batch_hashed<'t, const WIDTH: usize, const FIXED: bool, K: AsRef<[u8]>>(
+        &'t self,
+        index: &HashLayout,
+        keys: &[K],
+        out: &mut Vec<Option<&'t [u8]>>,
+    ) -> Result<(), ReadError> {
+        let mut hashes = [0u64; BATCH];
+        let mut candidates = [0u64; BATCH];
+        for (hash, key) in hashes.iter_mut().zip(keys) {
+            *hash = index.hasher.hash(key.as_ref());
+            prefetch(self.bytes(), index.first_bucket(*hash));
         }
-        let reference = index.slots.reference(bucket, mask.trailing_zeros() as usize);
-        let offset = match &self.layout.fixed {
-            Some(fixed) => fixed.offset(reference.min(self.layout.entries)),
-            None => self.layout.records.start.wrapping_add(reference as usize),
-        };
-        prefetch(self.bytes(), offset);
+        for ((candidate, &hash), key) in candidates.iter_mut().zip(&hashes).zip(keys) {
+            *candidate = self.candidate::<WIDTH>(index, hash);
+            self.prefetch_record::<FIXED>(*candidate, key.as_ref().len());
+        }
+        let all_checked = self.pages.all_checked();
+        for ((&candidate, &hash), key) in candidates.iter().zip(&hashes).zip(keys) {
+            let key = key.as_ref();
+            let guess = if all_checked {
+                self.guess_candidate::<true, FIXED>(index, hash, candidate, key)
+            } else {
+                self.guess_candidate::<false, FIXED>(index, hash, candidate, key)
+            };
+            out.push(self.settle(guess, key)?);
+        }
+        Ok(())
     }
 
-    #[inline]
-    fn prefetch_line(&self, index: &LineLayout, key: &[u8]) {
-        let line = index.scale.place(key).map_or(0, |place| place.line.min(index.lines));
-        prefetch(self.bytes(), index.span.start + line as usize * LINE);
+    /// Lines, then records.
+    fn get_batch_lined<'t, K: AsRef<[u8]>>(
+        &'t self,
+        index: &LineLayout,
+        keys: &[K],
+        out: &mut Vec<Option<&'t [u8]>>,
+    ) -> Result<(), ReadError> {
+        for key in keys {
+            let place = index.scale.place(key.as_ref());
+            let line = place.map_or(0, |place| place.line.min(index.lines));
+            prefetch(self.bytes(), index.span.start + line as usize * LINE);
+        }
+        for key in keys {
+            self.prefetch_lined(index, key.as_ref());
+        }
+        for key in keys {
+            out.push(self.get(key.as_ref())?);
+        }
+        Ok(())
+    }
+
+    /// Prefetches the record of a candidate: the lines of its key and the first of its value.
+    #[inline(always)]
+    fn prefetch_record<const FIXED: bool>(&self, candidate: u64, key_len: usize) {
+        if candidate >= NO_HELP {
+            return;
+        }
+        let offset = match &self.layout.fixed {
+            Some(fixed) if FIXED => fixed.offset(candidate.min(self.layout.entries)),
+            _ => self.layout.records.start.wrapping_add(candidate as usize),
+        };
+        prefetch(self.bytes(), offset);
+        if !FIXED {
+            // The length word, at most four bytes, stands before the key.
+            prefetch(self.bytes(), offset.wrapping_add(key_len + 4));
+            if key_len > LINE {
+                prefetch(self.bytes(), offset.wrapping_add(LINE));
+            }
+        }
     }
 
     /// Prefetches the record at which the line's tags point.

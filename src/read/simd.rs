@@ -2,7 +2,7 @@
 
 #![expect(
     unsafe_code,
-    reason = "calls target-feature functions; prefetch instructions take a pointer"
+    reason = "SIMD instructions need a feature of the processor; prefetches take a pointer"
 )]
 
 use crate::format::hash::BUCKET;
@@ -10,31 +10,59 @@ use crate::format::line::LINE;
 #[cfg(any(test, not(target_arch = "x86_64")))]
 use crate::format::line::LINE_TAGS;
 
+#[cfg(target_arch = "x86_64")]
+use sse2::{Vector, bytes_equal, high_bits, saturated, words_greater};
+
+/// The instructions that are used, one each. Inlined wherever they are called: a call would cost
+/// more than they do.
+#[cfg(target_arch = "x86_64")]
+mod sse2 {
+    use std::arch::x86_64 as arch;
+
+    pub(super) type Vector = arch::__m128i;
+
+    /// All ones for each of 16 bytes that are equal.
+    #[inline(always)]
+    pub(super) fn bytes_equal(a: Vector, b: Vector) -> Vector {
+        // SAFETY: SSE2 is part of every x86-64.
+        unsafe { arch::_mm_cmpeq_epi8(a, b) }
+    }
+
+    /// All ones for each of eight signed 16-bit numbers in `a` that is greater than that in `b`.
+    #[inline(always)]
+    pub(super) fn words_greater(a: Vector, b: Vector) -> Vector {
+        // SAFETY: as above.
+        unsafe { arch::_mm_cmpgt_epi16(a, b) }
+    }
+
+    /// Sixteen signed 16-bit numbers as bytes.
+    #[inline(always)]
+    pub(super) fn saturated(low: Vector, high: Vector) -> Vector {
+        // SAFETY: as above.
+        unsafe { arch::_mm_packs_epi16(low, high) }
+    }
+
+    /// The highest bit of each byte.
+    #[inline(always)]
+    pub(super) fn high_bits(bytes: Vector) -> u32 {
+        // SAFETY: as above.
+        (unsafe { arch::_mm_movemask_epi8(bytes) }) as u32
+    }
+}
+
 /// A bit per slot, bit i for tag i, where the tag equals `tag`; `slots` is at most 12.
-#[inline]
+#[inline(always)]
 pub(super) fn matches(bucket: &[u8; BUCKET], tag: u8, slots: usize) -> u32 {
     #[cfg(target_arch = "x86_64")]
     {
-        // SAFETY: SSE2 is part of every x86-64.
-        unsafe { matches_sse2(bucket, tag, slots) }
+        let [tags, ..]: [Vector; 4] = zerocopy::transmute!(*bucket);
+        let wanted: Vector = zerocopy::transmute!([tag; 16]);
+        high_bits(bytes_equal(tags, wanted)) & ((1 << slots) - 1)
     }
     #[cfg(not(target_arch = "x86_64"))]
     {
         matches_portable(bucket, tag, slots)
     }
-}
-
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "sse2")]
-#[inline]
-fn matches_sse2(bucket: &[u8; BUCKET], tag: u8, slots: usize) -> u32 {
-    use std::arch::x86_64::{__m128i, _mm_cmpeq_epi8, _mm_movemask_epi8};
-    let mut sixteen = [0; 16];
-    sixteen.copy_from_slice(&bucket[..16]);
-    let tags: __m128i = zerocopy::transmute!(sixteen);
-    let wanted: __m128i = zerocopy::transmute!([tag; 16]);
-    let mask = _mm_movemask_epi8(_mm_cmpeq_epi8(tags, wanted));
-    mask as u32 & ((1 << slots) - 1)
 }
 
 /// The same, byte by byte.
@@ -45,32 +73,23 @@ fn matches_portable(bucket: &[u8; BUCKET], tag: u8, slots: usize) -> u32 {
 }
 
 /// How many of a line's tags are below `tag`. They ascend, so that is where `tag` belongs.
-#[inline]
+#[inline(always)]
 pub(super) fn tags_below(line: &[u8; LINE], tag: u16) -> usize {
     #[cfg(target_arch = "x86_64")]
     {
-        // SAFETY: SSE2 is part of every x86-64.
-        unsafe { tags_below_sse2(line, tag) }
+        // Tags have 15 bits, so signed comparison is right.
+        let wanted: Vector = zerocopy::transmute!([tag; 8]);
+        let [a, b, c, d]: [Vector; 4] = zerocopy::transmute!(*line);
+        let below = |tags| words_greater(wanted, tags);
+        let low = high_bits(saturated(below(a), below(b)));
+        let high = high_bits(saturated(below(c), below(d)));
+        // The first two lanes hold the line's rank.
+        ((low | (high << 16)) >> 2).trailing_ones() as usize
     }
     #[cfg(not(target_arch = "x86_64"))]
     {
         tags_below_portable(line, tag)
     }
-}
-
-/// Tags have 15 bits, so signed comparison is right.
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "sse2")]
-#[inline]
-fn tags_below_sse2(line: &[u8; LINE], tag: u16) -> usize {
-    use std::arch::x86_64::{__m128i, _mm_cmpgt_epi16, _mm_movemask_epi8, _mm_packs_epi16};
-    let wanted: __m128i = zerocopy::transmute!([tag; 8]);
-    let [a, b, c, d]: [__m128i; 4] = zerocopy::transmute!(*line);
-    let below = |tags| _mm_cmpgt_epi16(wanted, tags);
-    let low = _mm_movemask_epi8(_mm_packs_epi16(below(a), below(b))) as u32;
-    let high = _mm_movemask_epi8(_mm_packs_epi16(below(c), below(d))) as u32;
-    // The first two lanes hold the line's rank.
-    ((low | (high << 16)) >> 2).trailing_ones() as usize
 }
 
 /// The same, tag by tag.

@@ -2,7 +2,7 @@
 
 use super::cursor::Cursor;
 use super::iter::{GetAll, Iter, Keys, Values};
-use super::lookup::Found;
+use super::lookup::{Found, Guesses};
 use super::map::Bytes;
 use super::pages::{Pages, check_unit};
 use super::search::{Bound as Edge, Entry, Place};
@@ -36,6 +36,7 @@ pub(crate) struct Inner {
     pub(super) bytes: Bytes,
     pub(super) layout: Layout,
     pub(super) pages: Pages,
+    pub(super) guesses: Guesses,
 }
 
 impl fmt::Debug for Table {
@@ -76,7 +77,8 @@ impl Inner {
 
 impl Table {
     pub(super) fn new(bytes: Bytes, layout: Layout, pages: Pages) -> Self {
-        Self { inner: Arc::new(Inner { bytes, layout, pages }) }
+        let guesses = Guesses::of(&layout);
+        Self { inner: Arc::new(Inner { bytes, layout, pages, guesses }) }
     }
 
     /// Number of entries. Costs nothing.
@@ -110,7 +112,7 @@ impl Table {
     /// [`ReadError`] if a page that was touched is damaged.
     #[inline]
     pub fn contains_key(&self, key: &[u8]) -> Result<bool, ReadError> {
-        Ok(self.inner.locate(key)?.is_some())
+        Ok(self.inner.get(key)?.is_some())
     }
 
     /// All values of `key`, in the order of their insertion.
