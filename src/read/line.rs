@@ -33,7 +33,8 @@ impl Inner {
         if tag(line, below_tags) != place.tag {
             return Guess::MISS;
         }
-        self.guess_fixed::<ALL, LEN>(fixed, base_rank(line) + below_tags as u64, key)
+        let rank = base_rank(line) + below_tags as u64;
+        self.value_fixed::<ALL, LEN>(fixed, rank, key).unwrap_or_else(Guess::unsure)
     }
 
     /// Line `number`, its page checked.

@@ -41,6 +41,15 @@ impl Guess {
     pub(super) const MISS: Self = Self { value: usize::MAX, len: 0 };
     /// Not known: to be done with more care.
     pub(super) const UNSURE: Self = Self { value: usize::MAX - 1, len: 0 };
+
+    /// [`Self::UNSURE`], for the end of a lookup. As a call it stays a branch, behind which the
+    /// processor goes on with the value's place before the comparison of the keys is done; a
+    /// conditional move would make whoever reads the value wait for the key first.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn unsure() -> Self {
+        Self::UNSURE
+    }
 }
 
 type GuessFn = fn(&Inner, &[u8]) -> Guess;
@@ -156,40 +165,42 @@ impl Inner {
         candidate: u64,
         key: &[u8],
     ) -> Guess {
-        let bucket_checked = || ALL || self.pages.is_checked(index.first_bucket(hash));
-        let guess = match &self.layout.fixed {
-            _ if candidate == NO_TAG => Guess::MISS,
-            Some(fixed) if FIXED => self.guess_fixed::<ALL, ANY_LEN>(fixed, candidate, key),
-            _ => self.guess_variable::<ALL>(candidate, key),
-        };
-        // One in ten keys: it has another candidate, or stands in its second bucket.
-        if guess == Guess::UNSURE || !bucket_checked() {
-            return self.guess_rest(index, hash, key);
+        let checked = ALL || self.pages.is_checked(index.first_bucket(hash));
+        if candidate == NO_TAG && checked {
+            return Guess::MISS;
         }
-        guess
+        let value = match &self.layout.fixed {
+            Some(fixed) if FIXED => self.value_fixed::<ALL, ANY_LEN>(fixed, candidate, key),
+            _ => self.value_variable::<ALL>(candidate, key),
+        };
+        match value {
+            Some(value) if checked => value,
+            // One in ten keys: it has another candidate, or stands in its second bucket.
+            _ => self.guess_rest(index, hash, key),
+        }
     }
 
     /// The value of the record of fixed width with this rank, if its key is `key`. `LEN`: the
     /// length of the table's keys.
     #[inline(always)]
-    pub(super) fn guess_fixed<const ALL: bool, const LEN: usize>(
+    pub(super) fn value_fixed<const ALL: bool, const LEN: usize>(
         &self,
         fixed: &Fixed,
         rank: u64,
         key: &[u8],
-    ) -> Guess {
+    ) -> Option<Guess> {
         let len = if LEN == ANY_LEN { fixed.key_len } else { LEN };
         if rank >= self.layout.entries || key.len() != len {
-            return Guess::UNSURE;
+            return None;
         }
         let offset = fixed.offset(rank);
         let value = offset + len;
-        let Some(stored) = self.bytes().get(offset..value) else { return Guess::UNSURE };
+        let Some(stored) = self.bytes().get(offset..value) else { return None };
         let checked = || ALL || self.pages.covered(&(offset..value + fixed.value_len));
         if !equal(stored, key) || !checked() {
-            return Guess::UNSURE;
+            return None;
         }
-        Guess { value, len: fixed.value_len }
+        Some(Guess { value, len: fixed.value_len })
     }
 
     /// The value of the record of variable width at this place among the records, if its key is
@@ -197,24 +208,24 @@ impl Inner {
     /// record, which comes from memory: a branch that waits for memory and is mispredicted, as
     /// those on lengths often are, would keep the processor from running ahead to the next lookup.
     #[inline(always)]
-    fn guess_variable<const ALL: bool>(&self, reference: u64, key: &[u8]) -> Guess {
+    fn value_variable<const ALL: bool>(&self, reference: u64, key: &[u8]) -> Option<Guess> {
         let records = self.layout.records;
         if reference >= records.len() as u64 || key.len() > MAX_KEY {
-            return Guess::UNSURE;
+            return None;
         }
         let offset = records.start + reference as usize;
         let decoder = &self.layout.decoder;
         let Some((parts, fits)) = decoder.parts_of_key(self.bytes(), offset, key.len()) else {
-            return Guess::UNSURE;
+            return None;
         };
-        let Some(stored) = self.bytes().get(parts.key()) else { return Guess::UNSURE };
+        let Some(stored) = self.bytes().get(parts.key()) else { return None };
         let end = parts.value.saturating_add(parts.value_len);
         let same = fits & equal(stored, key) & (end <= records.end);
         let checked = || ALL || self.pages.covered(&(offset..end));
         if !same || !checked() {
-            return Guess::UNSURE;
+            return None;
         }
-        Guess { value: parts.value, len: parts.value_len }
+        Some(Guess { value: parts.value, len: parts.value_len })
     }
 
     /// The first record of `key`, each page checked before it is read.
