@@ -1,6 +1,6 @@
 //! A header becomes a layout of proven spans. Later code cannot see an unproven offset.
 
-use super::hash::{FOLDED_MULTIPLY, Hasher, Shape, Slots};
+use super::hash::{FOLDED_MULTIPLY, Hasher, Shape, Slots, first_bucket};
 use super::header::{
     FLAG_FIXED_KEY, FLAG_FIXED_VALUE, FLAG_REPEATED_KEYS, FOOTER, Footer, HEADER, Header,
     KNOWN_FLAGS, MAX_HEADER, SECTIONS, header_checksum, kind,
@@ -44,6 +44,8 @@ pub(crate) struct IndexLayout {
 pub(crate) struct HashLayout {
     pub(crate) span: Span,
     pub(crate) shape: Shape,
+    /// Buckets of all groups.
+    pub(crate) buckets: u64,
     pub(crate) slots: Slots,
     pub(crate) hasher: Hasher,
     pub(crate) attempt: u32,
@@ -53,7 +55,7 @@ impl HashLayout {
     /// Where a hash's first bucket starts.
     #[inline]
     pub(crate) fn first_bucket(&self, hash: u64) -> usize {
-        self.span.start + self.shape.first(hash) as usize * super::hash::BUCKET
+        self.span.start + first_bucket(hash, self.buckets) as usize * super::hash::BUCKET
     }
 }
 
@@ -396,7 +398,10 @@ impl Layout {
         ensure!(length == Some(span.len() as u64), hash_groups, groups);
         let attempt = header.hash_attempt.get();
         let hasher = Hasher::new(attempt);
-        self.hash = slots.map(|slots| HashLayout { span, shape, slots, hasher, attempt });
+        self.hash = slots.map(|slots| {
+            let buckets = shape.buckets();
+            HashLayout { span, shape, buckets, slots, hasher, attempt }
+        });
         Ok(())
     }
 

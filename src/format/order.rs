@@ -66,10 +66,14 @@ pub(crate) fn equal(a: &[u8], b: &[u8]) -> bool {
     }
 }
 
-/// Whether the first and the last `N` bytes of strings of at least `N` bytes are equal.
+/// Whether the first and the last `N` bytes of two strings are equal; false for shorter ones.
 #[inline(always)]
 fn both_ends_equal<const N: usize>(a: &[u8], b: &[u8]) -> bool {
-    (a.first_chunk::<N>() == b.first_chunk::<N>()) & (a.last_chunk::<N>() == b.last_chunk::<N>())
+    let (Some(a_first), Some(b_first)) = (a.first_chunk::<N>(), b.first_chunk()) else {
+        return false;
+    };
+    let (Some(a_last), Some(b_last)) = (a.last_chunk::<N>(), b.last_chunk()) else { return false };
+    (a_first == b_first) & (a_last == b_last)
 }
 
 /// The smallest key above every key that starts with `prefix`, written over `prefix`; returns its

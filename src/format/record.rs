@@ -155,6 +155,12 @@ impl RecordLayout {
     }
 }
 
+/// Of a plain record: where its key starts in it, and its value's length.
+pub(crate) struct PlainLengths {
+    pub(crate) key: usize,
+    pub(crate) value_len: usize,
+}
+
 /// Decodes records of variable width.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Decoder {
@@ -192,7 +198,7 @@ impl Decoder {
 
     /// The parts of the record at `at` as they are if its key has `key_len` bytes, and whether it
     /// has, by a length word that is no escape. Of the parts, only the value's length waits for
-    /// the record's bytes. The caller has checked that `key_len` is at most [`MAX_KEY`].
+    /// the record's bytes.
     #[inline(always)]
     pub(crate) fn parts_of_key(
         &self,
@@ -200,12 +206,38 @@ impl Decoder {
         at: usize,
         key_len: usize,
     ) -> Option<(Parts, bool)> {
+        if key_len > MAX_KEY {
+            return None;
+        }
         let word = u32_at(table, at)? & self.escape;
         let fits = (word & self.key_mask) as usize + self.key_len == key_len;
         let key = at + self.width;
         let value = (key + key_len + self.align_mask) & !self.align_mask;
         let value_len = (u64::from(word) >> self.key_bits) as usize + self.value_len;
         Some((Parts { key, key_len, value, value_len }, fits & (word != self.escape)))
+    }
+
+    /// Whether keys and values have lengths of their own and values are not aligned.
+    pub(crate) fn is_plain(&self) -> bool {
+        let RecordLayout { fixed_key, fixed_value, align_log2, .. } = self.layout;
+        fixed_key.is_none() && fixed_value.is_none() && align_log2 == 0
+    }
+
+    /// The lengths of a plain record, and whether its key has `key_len` bytes. `None` for what
+    /// could be an escape, in which the key's length would be all ones.
+    #[inline(always)]
+    pub(crate) fn plain_lengths(
+        &self,
+        record: &[u8],
+        key_len: usize,
+    ) -> Option<(PlainLengths, bool)> {
+        if key_len >= self.key_mask as usize {
+            return None;
+        }
+        let word = u32::from_le_bytes(*record.first_chunk()?) & self.escape;
+        let fits = word & self.key_mask == key_len as u32;
+        let value_len = (u64::from(word) >> self.key_bits) as usize;
+        Some((PlainLengths { key: self.width, value_len }, fits))
     }
 
     #[cold]

@@ -9,16 +9,16 @@ use super::search::Bound;
 use super::simd::matches;
 use super::table::Inner;
 use crate::error::{ReadError, ReadResult};
-use crate::format::MAX_KEY;
-use crate::format::hash::{BUCKET, MAX_EQUAL_TAGS, Slots, overflow, tag};
+use crate::format::hash::{BUCKET, Hasher, MAX_EQUAL_TAGS, Slots, overflow, tag};
 use crate::format::layout::{HashLayout, Layout};
 use crate::format::order::equal;
 use crate::format::record::{Fixed, Parts};
 
-/// No slot of the bucket has the tag, and no key of its kind went on to another bucket.
-pub(super) const NO_TAG: u64 = u64::MAX;
-/// The bucket does not decide; no reference reaches so far.
-pub(super) const NO_HELP: u64 = u64::MAX - 1;
+/// No slot of the bucket has the tag, and no key of its kind went on to another bucket. Like the
+/// next it is no reference: added to the place of the records it is beyond the end of any table.
+pub(super) const NO_TAG: usize = usize::MAX / 2;
+/// The bucket does not decide.
+pub(super) const NO_HELP: usize = NO_TAG - 1;
 
 /// A record that holds the key.
 #[derive(Clone, Copy, Debug)]
@@ -80,18 +80,29 @@ impl Guesses {
             (Some(_), _, Some(Fixed { key_len: 16, .. })) => guesses!(guess_lined, 16),
             (Some(_), _, Some(Fixed { key_len: 32, .. })) => guesses!(guess_lined, 32),
             (Some(_), ..) => guesses!(guess_lined, ANY_LEN),
-            (None, Some(HashLayout { slots, .. }), fixed) => match (slots, fixed) {
-                (Slots::Four, Some(_)) => guesses!(guess_hashed, 4, true),
-                (Slots::Four, None) => guesses!(guess_hashed, 4, false),
-                (Slots::Five, None) => guesses!(guess_hashed, 5, false),
-                _ => guesses!(guess_hashed, 0, false),
+            (None, Some(HashLayout { slots, attempt: 0, .. }), fixed) => match (slots, fixed) {
+                (Slots::Four, Some(_)) => guesses!(guess_hashed, 4, FIXED),
+                (Slots::Four, None) if layout.decoder.is_plain() => {
+                    guesses!(guess_hashed, 4, PLAIN)
+                }
+                (Slots::Four, None) => guesses!(guess_hashed, 4, VARIABLE),
+                (Slots::Five, None) => guesses!(guess_hashed, 5, VARIABLE),
+                _ => guesses!(guess_hashed, 0, VARIABLE),
             },
+            (None, Some(_), _) => guesses!(guess_hashed, 0, VARIABLE),
             (None, None, _) => {
                 Self { checked: |_, _| Guess::UNSURE, checking: |_, _| Guess::UNSURE }
             }
         }
     }
 }
+
+/// Records of fixed width.
+pub(super) const FIXED: u8 = 0;
+/// Records with lengths of their own for key and value, and values that are not aligned.
+pub(super) const PLAIN: u8 = 1;
+/// All others.
+pub(super) const VARIABLE: u8 = 2;
 
 /// Stands for every length of keys that has no lookup function of its own.
 pub(super) const ANY_LEN: usize = usize::MAX;
@@ -130,53 +141,86 @@ impl Inner {
         guess(self, key)
     }
 
-    fn guess_hashed<const ALL: bool, const WIDTH: usize, const FIXED: bool>(
+    fn guess_hashed<const ALL: bool, const WIDTH: usize, const KIND: u8>(
         &self,
         key: &[u8],
     ) -> Guess {
         let Some(index) = &self.layout.hash else { return Guess::UNSURE };
-        let hash = index.hasher.hash(key);
-        let candidate = self.candidate::<WIDTH>(index, hash);
-        self.guess_candidate::<ALL, FIXED>(index, hash, candidate, key)
+        let hash = if WIDTH == 0 { index.hasher.hash(key) } else { Hasher::base(key) };
+        let first = index.first_bucket(hash);
+        let candidate = self.candidate::<WIDTH>(first, hash);
+        self.guess_candidate::<ALL, WIDTH, KIND>(index, hash, candidate, key)
     }
 
-    /// What the first bucket of a hash says: the reference of its first slot with the hash's tag,
-    /// or [`NO_TAG`], or [`NO_HELP`].
+    /// What the bucket that starts at `start` says of a hash: the reference of its first slot with
+    /// the hash's tag, or [`NO_TAG`], or [`NO_HELP`]. Slots of `WIDTH` bytes; 0 stands for other
+    /// widths, of which nothing is said.
     #[inline(always)]
-    pub(super) fn candidate<const WIDTH: usize>(&self, index: &HashLayout, hash: u64) -> u64 {
+    pub(super) fn candidate<const WIDTH: usize>(&self, start: usize, hash: u64) -> usize {
         let Some(slots) = Slots::from_width(WIDTH as u8) else { return NO_HELP };
-        let start = index.first_bucket(hash);
         let Some(bucket) = self.bytes().get(start..).and_then(|bytes| bytes.first_chunk()) else {
             return NO_HELP;
         };
         let mask = matches(bucket, tag(hash), slots.count());
         if mask != 0 {
-            return slots.reference(bucket, mask.trailing_zeros() as usize);
+            return slots.reference(bucket, mask.trailing_zeros() as usize) as usize;
         }
         if slots.overflows(bucket, overflow(hash)) { NO_HELP } else { NO_TAG }
     }
 
     /// Whether the candidate of a hash's first bucket is the record of `key`.
     #[inline(always)]
-    pub(super) fn guess_candidate<const ALL: bool, const FIXED: bool>(
+    pub(super) fn guess_candidate<const ALL: bool, const WIDTH: usize, const KIND: u8>(
         &self,
         index: &HashLayout,
         hash: u64,
-        candidate: u64,
+        candidate: usize,
         key: &[u8],
     ) -> Guess {
         let checked = ALL || self.pages.is_checked(index.first_bucket(hash));
         if candidate == NO_TAG && checked {
             return Guess::MISS;
         }
-        let value = match &self.layout.fixed {
-            Some(fixed) if FIXED => self.value_fixed::<ALL, ANY_LEN>(fixed, candidate, key),
-            _ => self.value_variable::<ALL>(candidate, key),
-        };
-        match value {
+        match self.value_of::<ALL, KIND>(candidate, key) {
             Some(value) if checked => value,
-            // One in ten keys: it has another candidate, or stands in its second bucket.
+            _ if candidate == NO_HELP && checked && WIDTH != 0 => {
+                self.guess_second::<ALL, WIDTH, KIND>(index, hash, key)
+            }
             _ => self.guess_rest(index, hash, key),
+        }
+    }
+
+    /// The same for the second bucket, in which one key in twelve stands.
+    #[inline(never)]
+    fn guess_second<const ALL: bool, const WIDTH: usize, const KIND: u8>(
+        &self,
+        index: &HashLayout,
+        hash: u64,
+        key: &[u8],
+    ) -> Guess {
+        let start = index.span.start + index.shape.place(hash).second as usize * BUCKET;
+        let candidate = self.candidate::<WIDTH>(start, hash);
+        let checked = ALL || self.pages.is_checked(start);
+        // There is no third bucket, whatever the overflow bits of this one say of other keys.
+        if candidate >= NO_HELP && checked {
+            return Guess::MISS;
+        }
+        match self.value_of::<ALL, KIND>(candidate, key) {
+            Some(value) if checked => value,
+            _ => self.guess_rest(index, hash, key),
+        }
+    }
+
+    #[inline(always)]
+    fn value_of<const ALL: bool, const KIND: u8>(
+        &self,
+        candidate: usize,
+        key: &[u8],
+    ) -> Option<Guess> {
+        match (&self.layout.fixed, KIND) {
+            (Some(fixed), FIXED) => self.value_fixed::<ALL, ANY_LEN>(fixed, candidate as u64, key),
+            (_, PLAIN) => self.value_plain::<ALL>(candidate, key),
+            _ => self.value_variable::<ALL>(candidate, key),
         }
     }
 
@@ -208,24 +252,32 @@ impl Inner {
     /// record, which comes from memory: a branch that waits for memory and is mispredicted, as
     /// those on lengths often are, would keep the processor from running ahead to the next lookup.
     #[inline(always)]
-    fn value_variable<const ALL: bool>(&self, reference: u64, key: &[u8]) -> Option<Guess> {
-        let records = self.layout.records;
-        if reference >= records.len() as u64 || key.len() > MAX_KEY {
-            return None;
-        }
-        let offset = records.start + reference as usize;
-        let decoder = &self.layout.decoder;
-        let Some((parts, fits)) = decoder.parts_of_key(self.bytes(), offset, key.len()) else {
-            return None;
-        };
-        let Some(stored) = self.bytes().get(parts.key()) else { return None };
+    fn value_variable<const ALL: bool>(&self, reference: usize, key: &[u8]) -> Option<Guess> {
+        let offset = self.layout.records.start.wrapping_add(reference);
+        let (parts, fits) = self.layout.decoder.parts_of_key(self.bytes(), offset, key.len())?;
+        let stored = self.bytes().get(parts.key())?;
         let end = parts.value.saturating_add(parts.value_len);
-        let same = fits & equal(stored, key) & (end <= records.end);
-        let checked = || ALL || self.pages.covered(&(offset..end));
-        if !same || !checked() {
+        let same = fits & equal(stored, key) & (end <= self.layout.records.end);
+        if !same || !(ALL || self.pages.covered(&(offset..end))) {
             return None;
         }
         Some(Guess { value: parts.value, len: parts.value_len })
+    }
+
+    /// The same for plain records.
+    #[inline(always)]
+    fn value_plain<const ALL: bool>(&self, reference: usize, key: &[u8]) -> Option<Guess> {
+        let offset = self.layout.records.start.wrapping_add(reference);
+        let record = self.bytes().get(offset..)?;
+        let (lengths, fits) = self.layout.decoder.plain_lengths(record, key.len())?;
+        let stored = record.get(lengths.key..)?.get(..key.len())?;
+        let value = offset + lengths.key + key.len();
+        let end = value.saturating_add(lengths.value_len);
+        let same = fits & equal(stored, key) & (end <= self.layout.records.end);
+        if !same || !(ALL || self.pages.covered(&(offset..end))) {
+            return None;
+        }
+        Some(Guess { value, len: lengths.value_len })
     }
 
     /// The first record of `key`, each page checked before it is read.
@@ -250,10 +302,12 @@ impl Inner {
                 return Guess::UNSURE;
             }
             let mut mask = matches(bucket, tag(hash), index.slots.count());
-            if mask.count_ones() as usize > MAX_EQUAL_TAGS {
-                return Guess::UNSURE;
-            }
+            let mut candidates = 0;
             while mask != 0 {
+                candidates += 1;
+                if candidates > MAX_EQUAL_TAGS {
+                    return Guess::UNSURE;
+                }
                 let slot = mask.trailing_zeros() as usize;
                 mask &= mask - 1;
                 let found = self.referred(index.slots.reference(bucket, slot));

@@ -1,6 +1,6 @@
 //! `get_many`: the memory latency of many lookups overlaps.
 
-use super::lookup::NO_HELP;
+use super::lookup::{FIXED, NO_HELP, PLAIN, VARIABLE};
 use super::simd::{prefetch, tags_below};
 use super::table::{Inner, Table};
 use crate::error::ReadError;
@@ -48,13 +48,13 @@ impl Table {
                 Ok(())
             });
         };
+        let plain = inner.layout.decoder.is_plain();
         match (index.slots, inner.layout.fixed.is_some()) {
-            (Slots::Four, true) => inner.get_batch_hashed::<4, true, K>(index, keys, out),
-            (Slots::Four, false) => inner.get_batch_hashed::<4, false, K>(index, keys, out),
-            (Slots::Five, fixed) if !fixed => {
-                inner.get_batch_hashed::<5, false, K>(index, keys, out)
-            }
-            _ => inner.get_batch_hashed::<0, false, K>(index, keys, out),
+            (Slots::Four, true) => inner.get_batch_hashed::<4, FIXED, K>(index, keys, out),
+            (Slots::Four, _) if plain => inner.get_batch_hashed::<4, PLAIN, K>(index, keys, out),
+            (Slots::Four, _) => inner.get_batch_hashed::<4, VARIABLE, K>(index, keys, out),
+            (Slots::Five, false) => inner.get_batch_hashed::<5, VARIABLE, K>(index, keys, out),
+            _ => inner.get_batch_hashed::<0, VARIABLE, K>(index, keys, out),
         }
     }
 }
@@ -64,29 +64,29 @@ impl Table {
 impl Inner {
     /// Hashes, then candidates, then records. Slots of `WIDTH` bytes; 0: of another width, which
     /// is looked up without candidates.
-    fn get_batch_hashed<'t, const WIDTH: usize, const FIXED: bool, K: AsRef<[u8]>>(
+    fn get_batch_hashed<'t, const WIDTH: usize, const KIND: u8, K: AsRef<[u8]>>(
         &'t self,
         index: &HashLayout,
         keys: &[K],
         out: &mut Vec<Option<&'t [u8]>>,
     ) -> Result<(), ReadError> {
         let mut hashes = [0u64; BATCH];
-        let mut candidates = [0u64; BATCH];
+        let mut candidates = [0; BATCH];
         for (hash, key) in hashes.iter_mut().zip(keys) {
             *hash = index.hasher.hash(key.as_ref());
             prefetch(self.bytes(), index.first_bucket(*hash));
         }
         for ((candidate, &hash), key) in candidates.iter_mut().zip(&hashes).zip(keys) {
-            *candidate = self.candidate::<WIDTH>(index, hash);
-            self.prefetch_record::<FIXED>(*candidate, key.as_ref().len());
+            *candidate = self.candidate::<WIDTH>(index.first_bucket(hash), hash);
+            self.prefetch_record::<KIND>(*candidate, key.as_ref().len());
         }
         let all_checked = self.pages.all_checked();
         for ((&candidate, &hash), key) in candidates.iter().zip(&hashes).zip(keys) {
             let key = key.as_ref();
             let guess = if all_checked {
-                self.guess_candidate::<true, FIXED>(index, hash, candidate, key)
+                self.guess_candidate::<true, WIDTH, KIND>(index, hash, candidate, key)
             } else {
-                self.guess_candidate::<false, FIXED>(index, hash, candidate, key)
+                self.guess_candidate::<false, WIDTH, KIND>(index, hash, candidate, key)
             };
             out.push(self.settle(guess, key)?);
         }
@@ -116,16 +116,18 @@ impl Inner {
 
     /// Prefetches the record of a candidate: the lines of its key and the first of its value.
     #[inline(always)]
-    fn prefetch_record<const FIXED: bool>(&self, candidate: u64, key_len: usize) {
+    fn prefetch_record<const KIND: u8>(&self, candidate: usize, key_len: usize) {
         if candidate >= NO_HELP {
             return;
         }
         let offset = match &self.layout.fixed {
-            Some(fixed) if FIXED => fixed.offset(candidate.min(self.layout.entries)),
-            _ => self.layout.records.start.wrapping_add(candidate as usize),
+            Some(fixed) if KIND == FIXED => {
+                fixed.offset((candidate as u64).min(self.layout.entries))
+            }
+            _ => self.layout.records.start.wrapping_add(candidate),
         };
         prefetch(self.bytes(), offset);
-        if !FIXED {
+        if KIND != FIXED {
             // The length word, at most four bytes, stands before the key.
             prefetch(self.bytes(), offset.wrapping_add(key_len + 4));
             if key_len > LINE {

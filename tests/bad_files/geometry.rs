@@ -333,7 +333,7 @@ pub(super) fn geometry() -> Vec<Row> {
         (
             "slot-width-5",
             "wider slots than there are",
-            Damaged("Corrupt(slot refers to no record)"),
+            Damaged("Corrupt(index does not find the record)"),
             varied,
             |i| i.put8(at::SLOT_WIDTH, 5),
         ),

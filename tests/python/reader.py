@@ -168,13 +168,13 @@ class Table:
         if HASH not in self.sections:
             return self.find(key)
         h, n = hash_of(key, self.attempt), self.per_group
-        group = h * self.groups >> 64
-        first = (h & 0xFFFFFFFF) * n >> 32
-        step = 1 + ((h >> 8 & 0x3FFF) * (n - 1) >> 14)
-        tag, overflow = 1 + ((h & 0xFF) * 255 >> 8), h >> 32 & 31
+        first = h * self.groups * n >> 64
+        group = first // n
+        step = 1 + ((h >> 13 & 0x3FFF) * (n - 1) >> 14)
+        tag, overflow = max(h & 0xFF, 1), h >> 8 & 31
         slots = SLOTS[self.slot_width]
-        for bucket in (first, (first + step) % n):
-            at = self.sections[HASH][0] + (group * n + bucket) * 64
+        for bucket in (first, group * n + (first + step) % n):
+            at = self.sections[HASH][0] + bucket * 64
             line = self.data[at : at + 64]
             equal = [slot for slot in range(slots) if line[slot] == tag]
             need(len(equal) <= 3, "equal tags")
