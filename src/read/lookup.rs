@@ -29,7 +29,8 @@ pub(crate) struct Found {
 }
 
 /// What a lookup on trust came to: where the value is, or one of two marks that are no place.
-/// Two words, so that it comes back in registers and its maker needs neither stack nor calls.
+/// Two words, so that it comes back in registers and its maker needs neither stack nor calls. Of a
+/// value, the sum of both is at most the end of the records.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) struct Guess {
     value: usize,
@@ -117,7 +118,7 @@ impl Inner {
     /// What a guess stands for.
     #[inline(always)]
     pub(super) fn settle(&self, guess: Guess, key: &[u8]) -> ReadResult<Option<&[u8]>> {
-        match self.bytes().get(guess.value..guess.value.saturating_add(guess.len)) {
+        match self.bytes().get(guess.value..guess.value + guess.len) {
             Some(value) => Ok(Some(value)),
             None if guess == Guess::MISS => Ok(None),
             None => self.get_careful(key),
