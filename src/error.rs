@@ -82,6 +82,28 @@ pub enum BuildError {
         /// What stands there.
         kind: &'static str,
     },
+    /// A file that is no table stands at the path and would be destroyed: it does not begin as a
+    /// table does. Remove it, or choose another path.
+    NotATable {
+        /// The path.
+        path: PathBuf,
+    },
+    /// Another process holds the lock of the table's side file, for longer than publishing takes,
+    /// or the side file can't be opened. Nothing is wrong with the table: try again.
+    Locked {
+        /// The side file, `.NAME.lock`.
+        path: PathBuf,
+        /// The operating system's answer; [`io::ErrorKind::WouldBlock`] where it is held.
+        source: io::Error,
+    },
+    /// With [`verify_after_write`](crate::BuildOptions::verify_after_write): what the disk gave
+    /// back is not what was written. Look for a failing disk, cable or memory.
+    ReadBack {
+        /// The table that was not published.
+        path: PathBuf,
+        /// What was found.
+        source: OpenError,
+    },
     /// An option is out of its range.
     InvalidOption {
         /// The option's name.
@@ -287,6 +309,9 @@ impl BuildError {
             | Self::OutOfSpace { .. }
             | Self::AlreadyExists { .. }
             | Self::NotARegularFile { .. }
+            | Self::NotATable { .. }
+            | Self::Locked { .. }
+            | Self::ReadBack { .. }
             | Self::PublishedButNotDurable { .. } => ErrorKind::Io,
             Self::InvalidOption { .. } => ErrorKind::Usage,
             _ => ErrorKind::Data,
@@ -337,7 +362,9 @@ impl std::error::Error for BuildError {
         match self {
             Self::Io { source, .. }
             | Self::OutOfSpace { source, .. }
+            | Self::Locked { source, .. }
             | Self::PublishedButNotDurable { source, .. } => Some(source),
+            Self::ReadBack { source, .. } => Some(source),
             _ => None,
         }
     }

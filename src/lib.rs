@@ -32,6 +32,7 @@ mod verify;
 
 pub use build::{
     BuildOptions, Builder, Duplicates, HashIndex, HashIndexOutcome, Summary, TypedBuilder,
+    remove_unpublished,
 };
 pub use error::{BuildError, ErrorKind, OpenError, ReadError};
 pub use format::types::TypedKey;

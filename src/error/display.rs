@@ -1,7 +1,7 @@
 //! The texts of the errors.
 
 use super::{BuildError, OpenError, ReadError};
-use std::fmt;
+use std::{fmt, io};
 
 /// A key as it is shown in an error: escaped, and cut after 64 bytes.
 struct Shown<'a>(&'a [u8]);
@@ -55,6 +55,28 @@ impl fmt::Display for BuildError {
             Self::NotARegularFile { path, kind } => write!(
                 f,
                 "{} is a {kind}, and a table would take its place: choose another path",
+                path.display()
+            ),
+            Self::NotATable { path } => write!(
+                f,
+                "{} is a file but no graven table, and a table would take its place: remove it or \
+                 choose another path",
+                path.display()
+            ),
+            Self::Locked { path, source } => {
+                write!(f, "could not lock {}", path.display())?;
+                match source.kind() {
+                    io::ErrorKind::WouldBlock => write!(
+                        f,
+                        ": another process has held it for a minute: end that one, or try again"
+                    ),
+                    _ => write!(f, ": {source}"),
+                }
+            }
+            Self::ReadBack { path, source } => write!(
+                f,
+                "{} was not published: reading it back from the disk found that it {source}; look \
+                 for a failing disk or memory",
                 path.display()
             ),
             Self::InvalidOption { option, got, expected } => {

@@ -56,22 +56,52 @@ impl Failure {
 
     /// A table that cannot be built or published, for a reason that is not an entry's.
     pub(crate) fn build(out: &Path, error: &BuildError) -> Self {
-        let what = match error {
-            BuildError::Io { action, source, .. } => format!("could not {action}: {source}"),
-            BuildError::OutOfSpace { action, written, source, .. } => {
-                format!("no space to {action} after {written} bytes ({source}); nothing published")
+        // What failed may be another file: one for sorting, or the lock.
+        let (path, what) = match error {
+            BuildError::Io { action, path, source } => {
+                (path.as_path(), format!("could not {action}: {source}"))
             }
-            BuildError::AlreadyExists { .. } => "exists already, and --no-replace was given".into(),
-            BuildError::NotARegularFile { kind, .. } => {
-                format!("is a {kind}, and a table would take its place: choose another path")
-            }
-            BuildError::PublishedButNotDurable { source, .. } => format!(
-                "is published and complete, but its directory could not be synced ({source}): a \
-                 power loss may bring the old table back"
+            BuildError::OutOfSpace { action, path, written, source } => (
+                path.as_path(),
+                format!("no space to {action} after {written} bytes ({source}); nothing published"),
             ),
-            error => error.to_string(),
+            BuildError::Locked { path, source } if source.kind() == io::ErrorKind::WouldBlock => (
+                path.as_path(),
+                "locked by another process for a minute; nothing published: end it or try again"
+                    .into(),
+            ),
+            BuildError::Locked { path, source } => {
+                (path.as_path(), format!("could not lock: {source}"))
+            }
+            BuildError::AlreadyExists { .. } => {
+                (out, "exists already, and --no-replace was given".into())
+            }
+            BuildError::NotARegularFile { kind, .. } => {
+                (out, format!("is a {kind}, and a table would take its place: choose another path"))
+            }
+            BuildError::NotATable { .. } => (
+                out,
+                "is a file but no graven table, and the table would take its place: is OUT the \
+                 first argument? If so, remove the file or choose another path"
+                    .into(),
+            ),
+            BuildError::ReadBack { source, .. } => (
+                out,
+                format!(
+                    "reading it back from the disk found that it {source}; nothing published: \
+                     look for a failing disk or memory"
+                ),
+            ),
+            BuildError::PublishedButNotDurable { source, .. } => (
+                out,
+                format!(
+                    "is published and complete, but its directory could not be synced ({source}): \
+                     a power loss may bring the old table back"
+                ),
+            ),
+            error => (out, error.to_string()),
         };
-        Self::at(error.kind(), out.display(), what)
+        Self::at(error.kind(), path.display(), what)
     }
 }
 
