@@ -7,6 +7,7 @@ use crate::args::Build;
 use crate::exit::{Failure, Outcome};
 use crate::input::{Input, InputError};
 use crate::progress::{Progress, Unit};
+use crate::signals;
 use entries::Entries;
 use graven::{BuildError, BuildOptions, Builder, ErrorKind, HashIndexOutcome, Summary};
 use std::fmt::Display;
@@ -21,6 +22,7 @@ pub(crate) fn run(args: &Build) -> Result<Outcome, Failure> {
         let what = "a table cannot be written to standard output: name a file";
         return Err(Failure::at(ErrorKind::Usage, "-", what));
     }
+    signals::clean_up_and_exit()?;
     let standard = [PathBuf::from("-")];
     let paths = if args.inputs.is_empty() { &standard } else { &args.inputs[..] };
     // A missing input is reported before an hour is spent on those in front of it.
