@@ -130,6 +130,29 @@ pub enum BuildError {
     },
 }
 
+/// Why a table could not be copied to where it is published, or a version not be made current.
+#[non_exhaustive]
+#[derive(Debug)]
+pub enum PublishError {
+    /// The table to be published can't be read, is damaged, or is none. Build or copy it again.
+    Source {
+        /// Its path.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: OpenError,
+    },
+    /// What was to be written could not be.
+    Target(BuildError),
+    /// There is no such version: none was published yet, none before the current one is left, or
+    /// none has the id.
+    NoVersion {
+        /// The directory of versions.
+        directory: PathBuf,
+        /// The id that was asked for.
+        id: Option<String>,
+    },
+}
+
 /// Why a table could not be opened.
 #[non_exhaustive]
 #[derive(Debug)]
@@ -336,6 +359,23 @@ impl BuildError {
     }
 }
 
+impl PublishError {
+    /// Whose fault it is.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Source { source, .. } => source.kind(),
+            Self::Target(error) => error.kind(),
+            Self::NoVersion { .. } => ErrorKind::Io,
+        }
+    }
+}
+
+impl From<BuildError> for PublishError {
+    fn from(error: BuildError) -> Self {
+        Self::Target(error)
+    }
+}
+
 impl OpenError {
     /// Whose fault it is.
     pub fn kind(&self) -> ErrorKind {
@@ -366,6 +406,16 @@ impl std::error::Error for BuildError {
             | Self::PublishedButNotDurable { source, .. } => Some(source),
             Self::ReadBack { source, .. } => Some(source),
             _ => None,
+        }
+    }
+}
+
+impl std::error::Error for PublishError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Source { source, .. } => Some(source),
+            Self::Target(error) => Some(error),
+            Self::NoVersion { .. } => None,
         }
     }
 }

@@ -34,7 +34,7 @@ pub(crate) fn layout(file: &File, len: u64) -> Result<Layout, OpenError> {
 }
 
 fn read(file: &File, bytes: &mut [u8], at: u64) -> Result<(), OpenError> {
-    read_exact_at(file, bytes, at).map_err(|source| failed(source))
+    read_exact_at(file, bytes, at).map_err(failed)
 }
 
 fn failed(source: io::Error) -> OpenError {
@@ -42,6 +42,7 @@ fn failed(source: io::Error) -> OpenError {
 }
 
 /// What has been seen of a table.
+#[derive(Clone)]
 pub(crate) struct Check {
     layout: Layout,
     header: Vec<u8>,

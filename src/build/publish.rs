@@ -126,10 +126,8 @@ impl Unpublished {
     pub(crate) fn publish(self, how: Publishing) -> Result<(), BuildError> {
         self.seal(how)?;
         let side = target::lock_name(&self.target);
-        let lock = lock(&*self.directory, &side).map_err(|source| BuildError::Locked {
-            path: directory(&self.target).join(&side),
-            source,
-        })?;
+        let lock = lock(&*self.directory, &side)
+            .map_err(|source| locked(directory(&self.target), &side, source))?;
         if lock.is_some() {
             sweep(&*self.directory, &self.target);
         }
@@ -201,6 +199,22 @@ fn lock(directory: &dyn Directory, side: &OsStr) -> io::Result<Option<File>> {
             Err(error) => return Err(error),
         }
     }
+}
+
+fn locked(directory: &Path, side: &OsStr, source: io::Error) -> BuildError {
+    BuildError::Locked { path: directory.join(side), source }
+}
+
+/// Likewise, in a directory that is not open.
+pub(crate) fn lock_side_file(path: &Path, side: &OsStr) -> Result<Option<File>, BuildError> {
+    SystemDirectory::open(path)
+        .and_then(|directory| lock(&directory, side))
+        .map_err(|source| locked(path, side, source))
+}
+
+/// Makes the names in a directory durable.
+pub(crate) fn sync_directory(path: &Path) -> io::Result<()> {
+    SystemDirectory::open(path)?.sync()
 }
 
 fn no_locks(error: &io::Error) -> bool {

@@ -33,6 +33,7 @@ pub(crate) enum Verb {
     Stat(Stat),
     Verify(Verify),
     Dump(Dump),
+    Publish(Publish),
 }
 
 /// Build a table from entries in any order and publish it under OUT
@@ -82,6 +83,9 @@ pub(crate) struct Build {
     /// Publish without fsync: faster, and lost or torn if the power fails soon after
     #[arg(long)]
     pub(crate) no_sync: bool,
+    /// Read the table back from the disk and check it before it is published
+    #[arg(long)]
+    pub(crate) verify: bool,
     /// Print no summary and no progress
     #[arg(long)]
     pub(crate) quiet: bool,
@@ -168,6 +172,51 @@ pub(crate) struct Dump {
     pub(crate) format: Format,
     #[arg(value_name = "TABLE")]
     pub(crate) table: PathBuf,
+}
+
+/// Copy a table to where it is read, checked on the way, in one step for its readers
+///
+/// Never `cp` over a table that is in use: that changes the file under its readers. With --dir
+/// the copy becomes the current one of several versions: readers open D/CURRENT.
+#[derive(Args)]
+pub(crate) struct Publish {
+    /// The table to copy
+    #[arg(value_name = "SRC", required_unless_present_any = ["rollback", "list"])]
+    pub(crate) source: Option<PathBuf>,
+    /// Where to publish it; a table that stands there is replaced
+    #[arg(value_name = "DST", required_unless_present = "dir", conflicts_with = "dir")]
+    pub(crate) target: Option<PathBuf>,
+    /// Publish as a new version in this directory
+    #[arg(long, value_name = "D")]
+    pub(crate) dir: Option<PathBuf>,
+    /// Afterwards keep so many of the newest versions
+    #[arg(long, value_name = "N", value_parser = threads, default_value = "3")]
+    pub(crate) keep: usize,
+    /// Keep versions that were current less than so many seconds ago
+    #[arg(long, value_name = "SECONDS", default_value_t = 60)]
+    pub(crate) min_age: u64,
+    /// Make the version before the current one, or that with this id, current again
+    #[arg(long, value_name = "ID", num_args = 0..=1, require_equals = true, requires = "dir")]
+    #[arg(conflicts_with_all = ["source", "list"])]
+    pub(crate) rollback: Option<Option<String>>,
+    /// Print the versions, oldest first: id TAB bytes TAB `current` or `kept`
+    #[arg(long, requires = "dir", conflicts_with = "source")]
+    pub(crate) list: bool,
+    /// Permissions of the copy, octal
+    #[arg(long, value_name = "MODE", value_parser = octal, default_value = "0444")]
+    pub(crate) mode: u32,
+    /// Fail with exit code 4 where DST, or D/CURRENT, exists
+    #[arg(long)]
+    pub(crate) no_replace: bool,
+    /// Publish without fsync: faster, and lost or torn if the power fails soon after
+    #[arg(long)]
+    pub(crate) no_sync: bool,
+    /// Read the copy back from the disk and check it again before it is published
+    #[arg(long)]
+    pub(crate) verify: bool,
+    /// Print nothing
+    #[arg(long)]
+    pub(crate) quiet: bool,
 }
 
 /// How entries are written in a file.

@@ -1,6 +1,6 @@
 //! How a run ends: the exit code, and the one line that says why.
 
-use graven::{BuildError, ErrorKind, OpenError, ReadError};
+use graven::{BuildError, ErrorKind, OpenError, PublishError, ReadError};
 use std::fmt::Display;
 use std::io::{self, Write};
 use std::path::Path;
@@ -102,6 +102,21 @@ impl Failure {
             error => (out, error.to_string()),
         };
         Self::at(error.kind(), path.display(), what)
+    }
+}
+
+impl Failure {
+    /// A table that cannot be published at `target`, a file or a directory of versions.
+    pub(crate) fn publish(target: &Path, error: &PublishError) -> Self {
+        match error {
+            PublishError::Source { path, source } => Self::open(path, source),
+            PublishError::Target(error) => Self::build(target, error),
+            PublishError::NoVersion { id: Some(id), .. } => {
+                let what = format_args!("no version {id}; --list shows what there is");
+                Self::at(error.kind(), target.display(), what)
+            }
+            error => Self::at(error.kind(), target.display(), "no version to go back to"),
+        }
     }
 }
 

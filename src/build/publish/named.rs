@@ -79,11 +79,10 @@ pub(super) fn create(directory: &Arc<dyn Directory>, target: &Path) -> io::Resul
             other => other?,
         };
         let name = Name::new(directory, name);
-        match directory.try_lock(&file) {
+        // Without locks nobody sweeps.
+        if let Ok(false) = directory.try_lock(&file) {
             // A sweep came between creation and lock, and is about to remove it.
-            Ok(false) => continue,
-            // Without locks nobody sweeps.
-            Ok(true) | Err(_) => {}
+            continue;
         }
         // Or has removed it.
         match name.entry.as_ref().map(|entry| directory.open(&entry.name)) {

@@ -56,7 +56,8 @@ fn start(args: &Build) -> Result<Builder, BuildError> {
         .value_align(args.value_align)
         .permissions(args.mode)
         .durable(!args.no_sync)
-        .replace(!args.no_replace);
+        .replace(!args.no_replace)
+        .verify_after_write(args.verify);
     if let Some(threads) = args.threads {
         options = options.threads(threads);
     }
