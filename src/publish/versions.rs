@@ -161,6 +161,9 @@ impl Versions {
     /// [`PublishError::NoVersion`] if there is none such; [`PublishError::Source`] if it is
     /// damaged.
     pub fn roll_back(&self, id: Option<&str>) -> Result<Version, PublishError> {
+        if self.list()?.is_empty() {
+            return Err(self.no_version(id));
+        }
         let _lock = self.lock()?;
         let versions = self.list()?;
         let found = match id {
@@ -183,6 +186,9 @@ impl Versions {
     /// # Errors
     /// [`PublishError::Target`] if the directory can't be read or changed.
     pub fn prune(&self, keep: usize, min_age: Duration) -> Result<Vec<Version>, PublishError> {
+        if self.list()?.len() <= keep {
+            return Ok(Vec::new());
+        }
         let _lock = self.lock()?;
         let mut versions = self.list()?;
         versions.truncate(versions.len().saturating_sub(keep));
