@@ -183,14 +183,26 @@ pub(super) fn check_temporary(path: &Path) -> Result<(), BuildError> {
         .map_err(|e| BuildError::io("create temporary files", path, 0, e))
 }
 
-/// Locks the side file until the result is dropped. None where the file system has no locks: then
-/// nothing is swept, and a rename is atomic without.
-fn lock(directory: &dyn Directory, side: &OsStr) -> io::Result<Option<File>> {
+/// A lock that is given back when this is dropped, also where a fork has the file open still.
+pub(crate) struct Lock {
+    file: File,
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Closing gives it back otherwise.
+        let _ = fs2::FileExt::unlock(&self.file);
+    }
+}
+
+/// Locks the side file. None where the file system has no locks: then nothing is swept, and a
+/// rename is atomic without.
+fn lock(directory: &dyn Directory, side: &OsStr) -> io::Result<Option<Lock>> {
     let file = directory.open_lock(side)?;
     let begun = Instant::now();
     loop {
         match directory.try_lock(&file) {
-            Ok(true) => return Ok(Some(file)),
+            Ok(true) => return Ok(Some(Lock { file })),
             Ok(false) if begun.elapsed() < PATIENCE => {
                 std::thread::sleep(Duration::from_millis(2));
             }
@@ -206,10 +218,24 @@ fn locked(directory: &Path, side: &OsStr, source: io::Error) -> BuildError {
 }
 
 /// Likewise, in a directory that is not open.
-pub(crate) fn lock_side_file(path: &Path, side: &OsStr) -> Result<Option<File>, BuildError> {
+pub(crate) fn lock_side_file(path: &Path, side: &OsStr) -> Result<Option<Lock>, BuildError> {
     SystemDirectory::open(path)
         .and_then(|directory| lock(&directory, side))
         .map_err(|source| locked(path, side, source))
+}
+
+/// All names in a directory. The standard library's way panics where closing it fails.
+pub(crate) fn names_in(path: &Path) -> io::Result<Vec<std::ffi::OsString>> {
+    SystemDirectory::open(path)?.names()
+}
+
+/// Removes a directory of files.
+pub(crate) fn remove_directory(path: &Path) -> io::Result<()> {
+    let directory = SystemDirectory::open(path)?;
+    for name in directory.names()? {
+        directory.remove(&name)?;
+    }
+    std::fs::remove_dir(path)
 }
 
 /// Makes the names in a directory durable.

@@ -13,7 +13,9 @@
 
 use super::{PublishOptions, Source};
 use crate::build::check;
-use crate::build::publish::{Unpublished, lock_side_file, sync_directory};
+use crate::build::publish::{
+    Lock, Publishing, Unpublished, lock_side_file, names_in, remove_directory, sync_directory,
+};
 use crate::error::{BuildError, OpenError, PublishError};
 use std::ffi::OsStr;
 use std::fs::{self, DirBuilder, File};
@@ -143,14 +145,24 @@ impl Versions {
         let copy = Unpublished::create(&path, false)?;
         source.copy(&copy)?;
         copy.seal(options.how)?;
-        copy.place(options.how)?;
+        // Nothing is published before the pointer moves, so the syncs are this function's.
+        copy.place(Publishing { durable: false, ..options.how })?;
+        if options.how.durable {
+            sync_directory(&filling.path).map_err(self.failed("sync the new version"))?;
+        }
 
         let _lock = self.lock()?;
         if options.how.durable {
             self.sync(VERSIONS)?;
         }
-        let id = filling.keep();
-        self.point_to(&id, options.how.durable)?;
+        let moved = self.point_to(&filling.id, options.how.durable);
+        let id = match &moved {
+            Ok(()) | Err(PublishError::Target(BuildError::PublishedButNotDurable { .. })) => {
+                filling.keep()
+            }
+            Err(_) => String::new(),
+        };
+        moved?;
         Ok(Version { id, path, file_bytes: source.published.file_bytes, current: true })
     }
 
@@ -200,7 +212,7 @@ impl Versions {
             // A clock that was set back makes no version old.
             let age = SystemTime::now().duration_since(left.map_err(&failed)?).unwrap_or_default();
             if age >= min_age {
-                fs::remove_dir_all(&directory).map_err(&failed)?;
+                remove_directory(&directory).map_err(&failed)?;
                 removed.push(version);
             }
         }
@@ -213,15 +225,10 @@ impl Versions {
         // Who may read the table may enter the directories above it.
         let mode = options.how.mode;
         let mode = 0o700 | mode & 0o044 | (mode & 0o044) >> 2;
-        let above = self.directory.join(VERSIONS);
-        fs::create_dir_all(&self.directory).map_err(&failed)?;
+        make_if_missing(&self.directory, mode).map_err(&failed)?;
         let lock = self.lock()?;
-        match make(&above, mode) {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-            made => {
-                made.map_err(&failed)?;
-                self.sync("")?;
-            }
+        if make_if_missing(&self.directory.join(VERSIONS), mode).map_err(&failed)? {
+            self.sync("")?;
         }
         let directories = self.directories()?;
         if lock.is_some() {
@@ -277,28 +284,26 @@ impl Versions {
     /// Ids and directories of versions, also of those without a table.
     fn directories(&self) -> Result<Vec<(String, PathBuf)>, PublishError> {
         let failed = self.failed("list the versions");
-        let entries = match fs::read_dir(self.directory.join(VERSIONS)) {
+        let names = match names_in(&self.directory.join(VERSIONS)) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-            other => other.map_err(&failed)?,
+            other => other.map_err(failed)?,
         };
-        let mut found = Vec::new();
-        for entry in entries {
-            let entry = entry.map_err(&failed)?;
-            // What else lies here is not ours.
-            if let Ok(id) = entry.file_name().into_string()
-                && number(&id) > 0
-            {
-                found.push((id, entry.path()));
-            }
-        }
-        Ok(found)
+        // What else lies here is not ours.
+        let ids = names.into_iter().filter_map(|name| name.into_string().ok());
+        let ids = ids.filter(|id| number(id) > 0);
+        Ok(ids
+            .map(|id| {
+                let path = self.version(&id);
+                (id, path)
+            })
+            .collect())
     }
 
     fn version(&self, id: &str) -> PathBuf {
         self.directory.join(VERSIONS).join(id)
     }
 
-    fn lock(&self) -> Result<Option<File>, PublishError> {
+    fn lock(&self) -> Result<Option<Lock>, PublishError> {
         Ok(lock_side_file(&self.directory, OsStr::new(LOCK))?)
     }
 
@@ -307,7 +312,8 @@ impl Versions {
     }
 
     fn failed(&self, action: &'static str) -> impl Fn(io::Error) -> PublishError + '_ {
-        move |error| BuildError::io(action, &self.directory, 0, error).into()
+        let path = &self.directory;
+        move |source| BuildError::Io { action, path: path.clone(), source }.into()
     }
 
     fn no_version(&self, id: Option<&str>) -> PublishError {
@@ -341,7 +347,7 @@ impl Drop for Filling {
     fn drop(&mut self) {
         if !self.kept {
             // The next publish removes it otherwise.
-            let _ = fs::remove_dir_all(&self.path);
+            let _ = remove_directory(&self.path);
         }
     }
 }
@@ -353,7 +359,7 @@ fn remove_if_dead(directory: &Path) {
         && let Ok(held) = File::open(directory)
         && fs2::FileExt::try_lock_exclusive(&held).is_ok()
     {
-        let _ = fs::remove_dir_all(directory);
+        let _ = remove_directory(directory);
     }
 }
 
@@ -361,6 +367,15 @@ fn remove_if_dead(directory: &Path) {
 fn make(path: &Path, mode: u32) -> io::Result<()> {
     DirBuilder::new().mode(0o700).create(path)?;
     fs::set_permissions(path, fs::Permissions::from_mode(mode))
+}
+
+/// Likewise, and says whether it was missing.
+fn make_if_missing(path: &Path, mode: u32) -> io::Result<bool> {
+    match make(path, mode) {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+        Err(error) => Err(error),
+    }
 }
 
 /// Sets a directory's time of modification to now.

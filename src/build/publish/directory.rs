@@ -24,7 +24,7 @@ pub(super) trait Directory: Send + Sync {
     fn try_lock(&self, file: &File) -> io::Result<bool>;
     /// Gives a lock back before the file is closed.
     fn unlock(&self, file: &File) -> io::Result<()>;
-    /// All names.
+    /// All names, but for those of the directory itself and the one above.
     fn names(&self) -> io::Result<Vec<OsString>>;
     /// Gives a file its permissions.
     fn set_mode(&self, file: &File, mode: u32) -> io::Result<()>;
@@ -133,7 +133,10 @@ impl Directory for SystemDirectory {
     fn names(&self) -> io::Result<Vec<OsString>> {
         let mut names = Vec::new();
         for entry in sys::Dir::read_from(&self.directory)? {
-            names.push(OsString::from_vec(entry?.file_name().to_bytes().to_vec()));
+            let name = entry?.file_name().to_bytes().to_vec();
+            if name != b"." && name != b".." {
+                names.push(OsString::from_vec(name));
+            }
         }
         Ok(names)
     }

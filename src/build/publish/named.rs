@@ -1,7 +1,7 @@
 //! Temporary files with a name, for file systems that have no others.
 
 use super::directory::Directory;
-use super::target;
+use super::{no_locks, target};
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::hash::{BuildHasher, Hasher, RandomState};
@@ -45,8 +45,9 @@ impl Name {
     /// Gives the file its final name.
     pub(super) fn rename(mut self, file: &File, to: &OsStr, replace: bool) -> io::Result<()> {
         let Some(entry) = &self.entry else { return Ok(()) };
-        // A published file is never locked; sweeps are kept off by the side file.
-        entry.directory.unlock(file)?;
+        // A published file is never locked; sweeps are kept off by the side file. Where there are
+        // no locks there is none to give back.
+        let _ = entry.directory.unlock(file);
         entry.directory.rename(&entry.name, to, replace)?;
         self.forget();
         Ok(())
@@ -79,10 +80,12 @@ pub(super) fn create(directory: &Arc<dyn Directory>, target: &Path) -> io::Resul
             other => other?,
         };
         let name = Name::new(directory, name);
-        // Without locks nobody sweeps.
-        if let Ok(false) = directory.try_lock(&file) {
+        match directory.try_lock(&file) {
             // A sweep came between creation and lock, and is about to remove it.
-            continue;
+            Ok(false) => continue,
+            // Where there are no locks nobody sweeps.
+            Err(error) if !no_locks(&error) => return Err(error),
+            Ok(true) | Err(_) => {}
         }
         // Or has removed it.
         match name.entry.as_ref().map(|entry| directory.open(&entry.name)) {

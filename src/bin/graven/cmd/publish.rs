@@ -47,7 +47,11 @@ fn add(args: &Publish, source: &Path, dir: &Path) -> Result<Outcome, Failure> {
     drop(progress);
     say_current(args, dir, &version);
     let min_age = Duration::from_secs(args.min_age);
-    for Version { id, .. } in versions.prune(args.keep, min_age).map_err(failed)? {
+    let pruned = versions.prune(args.keep, min_age).map_err(|error| {
+        let what = "the new version is published and complete, but old ones could not be removed";
+        Failure::at(error.kind(), dir.display(), format_args!("{what}: {error}"))
+    });
+    for Version { id, .. } in pruned? {
         say(args, format_args!("{}: version {id} removed", dir.display()));
     }
     Ok(Outcome::Fine)
