@@ -99,16 +99,22 @@ impl Unpublished {
     /// Refuses early what the file system has no room for: before anything of `bytes` bytes is
     /// written. Where the room is not known, writing will tell.
     pub(crate) fn check_space(&self, bytes: u64) -> Result<(), BuildError> {
-        match fs2::statvfs(directory(&self.target)) {
+        // Some file systems give the room of removed files back a little later.
+        const TRIES: u32 = 10;
+        let free = || match fs2::statvfs(directory(&self.target)) {
             // A file system that does not know its size says that it has none.
-            Ok(space) if space.total_space() > 0 && space.available_space() < bytes => {
-                let free = space.available_space();
-                let text = format!("{bytes} bytes are needed, {free} are free");
-                let source = io::Error::new(io::ErrorKind::StorageFull, text);
-                Err(BuildError::io("write the table", directory(&self.target), 0, source))
+            Ok(space) if space.total_space() > 0 => space.available_space(),
+            _ => u64::MAX,
+        };
+        for _ in 0..TRIES {
+            if free() >= bytes {
+                return Ok(());
             }
-            _ => Ok(()),
+            std::thread::sleep(Duration::from_millis(50));
         }
+        let text = format!("{bytes} bytes are needed, {} are free", free());
+        let source = io::Error::new(io::ErrorKind::StorageFull, text);
+        Err(BuildError::io("write the table", &self.target, 0, source))
     }
 
     /// The file, to be written.

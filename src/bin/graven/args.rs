@@ -38,7 +38,15 @@ pub(crate) enum Verb {
 
 /// Build a table from entries in any order and publish it under OUT
 ///
-/// OUT is replaced atomically; until then, and after any error, it stays as it is.
+/// OUT is replaced atomically; until then, and after any error, it stays as it is. A file that is
+/// no table is never replaced, unless it is empty; a symbolic link is replaced itself. Builds of
+/// the same OUT may run at once: the last to end stays. The empty file .OUT.lock is for them.
+///
+/// A line of tsv is key, TAB, value, LF; the last LF may be missing. The first TAB divides, the
+/// rest of the line is the value. \\ \t \n \r \0 and \xHH stand for backslash, TAB, LF, CR, NUL and
+/// the byte HH; another backslash, or a line without TAB, is an error. All other bytes stand for
+/// themselves, also those that are no UTF-8: a CR before the LF belongs to the value, a byte order
+/// mark at the start to the first key.
 #[derive(Args)]
 pub(crate) struct Build {
     /// The table's path
@@ -164,7 +172,9 @@ pub(crate) struct Verify {
     pub(crate) table: PathBuf,
 }
 
-/// Write all entries so that `graven build` loads them back byte for byte
+/// Write all entries, so that `graven build` makes the same entries of them, byte for byte
+///
+/// Where keys repeat, build them with `--dup keep`.
 #[derive(Args)]
 pub(crate) struct Dump {
     /// Format of the output
@@ -285,7 +295,17 @@ fn one_line(text: &str) -> String {
     let said = text.lines().map(str::trim).take_while(|line| !line.starts_with("Usage:"));
     let said = said.filter(|line| !line.is_empty() && !line.starts_with("For more"));
     let said = said.collect::<Vec<_>>().join(" ").replace(" tip: ", "; ");
-    format!("{said}; see graven --help")
+    match verb() {
+        Some(verb) => format!("{said}; see graven {verb} --help"),
+        None => format!("{said}; see graven --help"),
+    }
+}
+
+/// The verb of this run, if its arguments begin with one.
+fn verb() -> Option<String> {
+    let first = std::env::args_os().nth(1)?.into_string().ok()?;
+    <CommandLine as clap::CommandFactory>::command().find_subcommand(&first)?;
+    Some(first)
 }
 
 #[cfg(test)]

@@ -50,12 +50,47 @@ impl Failure {
                 table,
                 format_args!("is a {kind}, which cannot be mapped: use a regular file"),
             ),
+            // The library's advice is for callers of it.
+            OpenError::TrailingBytes { expected, got } => Self::at(
+                error.kind(),
+                table,
+                format_args!(
+                    "has {got} bytes but its header says {expected}: something was appended; copy \
+                     or build the table again"
+                ),
+            ),
+            OpenError::AddressSpaceExhausted { needed } => Self::at(
+                error.kind(),
+                table,
+                format_args!(
+                    "needs {needed} bytes of address space and there is less: raise the limit \
+                     (ulimit -v), or use a 64-bit machine"
+                ),
+            ),
             error => Self::at(error.kind(), table, error),
         }
     }
 
+    /// An option whose value the library refuses, in the command line's words.
+    fn option(option: &str, got: &str, expected: &str) -> Self {
+        let name = match option {
+            "value_align" => "--value-align",
+            "memory_budget" => "--memory",
+            "threads" => "--threads",
+            "metadata" => "--meta",
+            "permissions" => "--mode",
+            other => other,
+        };
+        // Only build and publish set options, and those of publish are build's.
+        let what = format_args!("{name} is {got}, expected {expected}; see graven build --help");
+        Self::new(ErrorKind::Usage, what)
+    }
+
     /// A table that cannot be built or published, for a reason that is not an entry's.
     pub(crate) fn build(out: &Path, error: &BuildError) -> Self {
+        if let BuildError::InvalidOption { option, got, expected } = error {
+            return Self::option(option, got, expected);
+        }
         // What failed may be another file: one for sorting, or the lock.
         let (path, what) = match error {
             BuildError::Io { action, path, source } => {

@@ -139,7 +139,10 @@ fn unpublished(args: &Build, paths: &[PathBuf], error: &BuildError) -> Failure {
         ([(first, at), (file, place)], _) => {
             misplaced(file, what, format_args!("{place}, after {first}, {at}"))
         }
-        (_, [path]) => Failure::at(ErrorKind::Data, Input::name(path), what),
+        (_, [path]) => {
+            let why = "where cannot be told: it is read only once; from a file it could";
+            Failure::at(ErrorKind::Data, Input::name(path), format_args!("{what} ({why})"))
+        }
         _ => Failure::at(ErrorKind::Data, args.out.display(), what),
     }
 }
