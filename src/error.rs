@@ -82,6 +82,28 @@ pub enum BuildError {
         /// What stands there.
         kind: &'static str,
     },
+    /// A file that is no table stands at the path and would be destroyed: it does not begin as a
+    /// table does. Remove it, or choose another path.
+    NotATable {
+        /// The path.
+        path: PathBuf,
+    },
+    /// Another process holds the lock of the table's side file, for longer than publishing takes,
+    /// or the side file can't be opened. Nothing is wrong with the table: try again.
+    Locked {
+        /// The side file, `.NAME.lock`.
+        path: PathBuf,
+        /// The operating system's answer; [`io::ErrorKind::WouldBlock`] where it is held.
+        source: io::Error,
+    },
+    /// With [`verify_after_write`](crate::BuildOptions::verify_after_write): what the disk gave
+    /// back is not what was written. Look for a failing disk, cable or memory.
+    ReadBack {
+        /// The table that was not published.
+        path: PathBuf,
+        /// What was found.
+        source: OpenError,
+    },
     /// An option is out of its range.
     InvalidOption {
         /// The option's name.
@@ -105,6 +127,29 @@ pub enum BuildError {
         path: PathBuf,
         /// The operating system's answer.
         source: io::Error,
+    },
+}
+
+/// Why a table could not be copied to where it is published, or a version not be made current.
+#[non_exhaustive]
+#[derive(Debug)]
+pub enum PublishError {
+    /// The table to be published can't be read, is damaged, or is none. Build or copy it again.
+    Source {
+        /// Its path.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: OpenError,
+    },
+    /// What was to be written could not be.
+    Target(BuildError),
+    /// There is no such version: none was published yet, none before the current one is left, or
+    /// none has the id.
+    NoVersion {
+        /// The directory of versions.
+        directory: PathBuf,
+        /// The id that was asked for.
+        id: Option<String>,
     },
 }
 
@@ -287,6 +332,9 @@ impl BuildError {
             | Self::OutOfSpace { .. }
             | Self::AlreadyExists { .. }
             | Self::NotARegularFile { .. }
+            | Self::NotATable { .. }
+            | Self::Locked { .. }
+            | Self::ReadBack { .. }
             | Self::PublishedButNotDurable { .. } => ErrorKind::Io,
             Self::InvalidOption { .. } => ErrorKind::Usage,
             _ => ErrorKind::Data,
@@ -308,6 +356,23 @@ impl BuildError {
             | io::ErrorKind::FileTooLarge => Self::OutOfSpace { action, path, written, source },
             _ => Self::Io { action, path, source },
         }
+    }
+}
+
+impl PublishError {
+    /// Whose fault it is.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Source { source, .. } => source.kind(),
+            Self::Target(error) => error.kind(),
+            Self::NoVersion { .. } => ErrorKind::Io,
+        }
+    }
+}
+
+impl From<BuildError> for PublishError {
+    fn from(error: BuildError) -> Self {
+        Self::Target(error)
     }
 }
 
@@ -337,8 +402,20 @@ impl std::error::Error for BuildError {
         match self {
             Self::Io { source, .. }
             | Self::OutOfSpace { source, .. }
+            | Self::Locked { source, .. }
             | Self::PublishedButNotDurable { source, .. } => Some(source),
+            Self::ReadBack { source, .. } => Some(source),
             _ => None,
+        }
+    }
+}
+
+impl std::error::Error for PublishError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Source { source, .. } => Some(source),
+            Self::Target(error) => Some(error),
+            Self::NoVersion { .. } => None,
         }
     }
 }

@@ -27,14 +27,17 @@
 mod build;
 mod error;
 mod format;
+mod publish;
 mod read;
 mod verify;
 
 pub use build::{
     BuildOptions, Builder, Duplicates, HashIndex, HashIndexOutcome, Summary, TypedBuilder,
+    remove_unpublished,
 };
-pub use error::{BuildError, ErrorKind, OpenError, ReadError};
+pub use error::{BuildError, ErrorKind, OpenError, PublishError, ReadError};
 pub use format::types::TypedKey;
+pub use publish::{PublishOptions, Published, Version, Versions, publish};
 pub use read::{
     Access, Cursor, GetAll, HashStats, Iter, Keys, LengthBin, LineStats, Metadata, OpenOptions,
     SectionStats, Stats, Table, TypedTable, Values, Verify,

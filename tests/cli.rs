@@ -16,11 +16,15 @@ mod malformed;
 mod options;
 #[path = "cli/progress.rs"]
 mod progress;
+#[path = "cli/publish.rs"]
+mod publish;
 #[path = "cli/roundtrip.rs"]
 mod roundtrip;
 #[path = "cli/scan.rs"]
 mod scan;
 #[path = "cli/stat.rs"]
 mod stat;
+#[path = "cli/stumbles.rs"]
+mod stumbles;
 #[path = "cli/tool.rs"]
 mod tool;

@@ -8,11 +8,13 @@
 
 mod support;
 
+use graven::PublishOptions;
 use std::path::Path;
 use support::{Mapped, numbered_table, skip};
 
 const SIZE: usize = 64 << 20;
 const NAME: &str = "a_fresh_table_is_mapped_in_huge_pages";
+const ENTRIES: u64 = 700_000;
 
 /// Percent of this process's mapping of `path` that stand in 2 MiB pages.
 fn percent_huge(path: &Path) -> u64 {
@@ -49,14 +51,23 @@ fn a_fresh_table_is_mapped_in_huge_pages() {
         let why = "even a file that was written at once, on the file system of the build directory";
         return skip(NAME, &format!("{why}, stands in 2 MiB pages by {possible} % only"));
     }
-    let path = directory.path().join("fresh.grv");
-    let bytes = numbered_table(&path, 700_000, 1).file_bytes;
+    let path = |name: &str| directory.path().join(name);
+    let bytes = numbered_table(&path("fresh.grv"), ENTRIES, 1).file_bytes;
     assert!(bytes >= SIZE as u64, "{bytes} bytes");
-    // SAFETY: nobody else knows the file.
-    let table = unsafe { graven::Table::open(&path) }.expect("a table");
-    table.verify().expect("a sound table");
-    assert!(table.iter().all(|entry| entry.is_ok()));
-    let percent = percent_huge(&path);
-    eprintln!("{percent} % of {bytes} bytes in 2 MiB pages; a plain file: {possible} %");
-    assert!(percent > 90, "{percent} % of {bytes} bytes; a plain file has {possible} %");
+    // Copying and reading back must not lose the large pages.
+    graven::publish(path("fresh.grv"), path("copy.grv"), &PublishOptions::new()).expect("a copy");
+    let read_back = PublishOptions::new().verify_after_write(true);
+    graven::publish(path("fresh.grv"), path("read-back.grv"), &read_back).expect("a copy");
+    for name in ["fresh.grv", "copy.grv", "read-back.grv"] {
+        let path = path(name);
+        // SAFETY: nobody else knows the file.
+        let table = unsafe { graven::Table::open(&path) }.expect("a table");
+        table.verify().expect("a sound table");
+        assert!(table.iter().all(|entry| entry.is_ok()));
+        let percent = percent_huge(&path);
+        eprintln!(
+            "{name}: {percent} % of {bytes} bytes in 2 MiB pages; a plain file: {possible} %"
+        );
+        assert!(percent > 90, "{name}: {percent} %; a plain file has {possible} %");
+    }
 }

@@ -1,11 +1,12 @@
 //! Entries in, a published table out: sort → encode → index → sink → publish.
 
 mod blocks;
+pub(crate) mod check;
 mod hash;
 mod index;
 mod line;
 mod options;
-mod publish;
+pub(crate) mod publish;
 mod sections;
 mod sink;
 mod sort;
@@ -15,6 +16,7 @@ mod tally;
 mod typed;
 
 pub use options::{BuildOptions, Duplicates, HashIndex};
+pub use publish::remove_unpublished;
 pub use summary::{HashIndexOutcome, Summary};
 pub use typed::TypedBuilder;
 
@@ -84,6 +86,7 @@ impl Builder {
         } else {
             let beside = publish::directory(path);
             let directory = options.temp_dir.as_deref().unwrap_or(beside);
+            publish::check_temporary(directory)?;
             Input::Any(
                 Box::new(Sorter::new(options.memory_budget, directory, pool.clone())),
                 output,
@@ -158,7 +161,7 @@ impl Builder {
             }
         };
         let (output, written) = resolver.finish()?;
-        output.publish(options.permissions, options.durable, options.replace)?;
+        output.publish(options.publishing())?;
         Ok(Summary {
             entries: written.entries,
             keys: written.keys,

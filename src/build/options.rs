@@ -1,6 +1,7 @@
 //! The options of a build.
 
 use super::Builder;
+use super::publish::Publishing;
 use crate::error::BuildError;
 use std::path::{Path, PathBuf};
 
@@ -69,6 +70,7 @@ pub struct BuildOptions {
     pub(super) permissions: u32,
     pub(super) durable: bool,
     pub(super) replace: bool,
+    pub(super) verify_after_write: bool,
     pub(super) types: super::table::Types,
 }
 
@@ -93,6 +95,7 @@ impl Default for BuildOptions {
             permissions: 0o444,
             durable: true,
             replace: true,
+            verify_after_write: false,
             types: super::table::Types::default(),
         }
     }
@@ -172,18 +175,40 @@ impl BuildOptions {
         self
     }
 
-    /// Whether a file that stands at the path is replaced. Default: true; otherwise
-    /// [`BuildError::AlreadyExists`].
+    /// Whether a table that stands at the path is replaced. Default: true; otherwise
+    /// [`BuildError::AlreadyExists`]. Any other file than a table or an empty one is never
+    /// replaced. A symbolic link is replaced itself, and the table that it leads to stays.
     pub fn replace(mut self, replace: bool) -> Self {
         self.replace = replace;
         self
     }
 
+    /// Whether `finish` reads the table back from the disk, past the page cache where the system
+    /// can, and checks all of it before it gets its name. Costs a read of the whole table, and a
+    /// sync also without `durable`. Default: false. What fails is [`BuildError::ReadBack`].
+    pub fn verify_after_write(mut self, verify: bool) -> Self {
+        self.verify_after_write = verify;
+        self
+    }
+
+    /// What publishing needs to know.
+    pub(super) fn publishing(&self) -> Publishing {
+        Publishing {
+            mode: self.permissions,
+            durable: self.durable,
+            replace: self.replace,
+            read_back: self.verify_after_write,
+        }
+    }
+
     /// Starts a build of the table at `path`. Nothing stands there until
-    /// [`Builder::finish`]; until then the bytes are in a hidden file of the same directory.
+    /// [`Builder::finish`]; until then the bytes are in a file of the same directory that has no
+    /// name, or where the file system has no such files, a hidden one.
     ///
     /// # Errors
-    /// [`BuildError::InvalidOption`], or [`BuildError::Io`] where the directory can't be written.
+    /// [`BuildError::InvalidOption`]; [`BuildError::NotARegularFile`], [`BuildError::NotATable`]
+    /// and [`BuildError::AlreadyExists`] for what stands at the path; [`BuildError::Io`] where the
+    /// directory, or that for temporary files, can't be written.
     pub fn create(&self, path: impl AsRef<Path>) -> Result<Builder, BuildError> {
         self.check()?;
         Builder::start(self.clone(), path.as_ref())

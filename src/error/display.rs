@@ -1,7 +1,7 @@
 //! The texts of the errors.
 
-use super::{BuildError, OpenError, ReadError};
-use std::fmt;
+use super::{BuildError, OpenError, PublishError, ReadError};
+use std::{fmt, io};
 
 /// A key as it is shown in an error: escaped, and cut after 64 bytes.
 struct Shown<'a>(&'a [u8]);
@@ -57,6 +57,28 @@ impl fmt::Display for BuildError {
                 "{} is a {kind}, and a table would take its place: choose another path",
                 path.display()
             ),
+            Self::NotATable { path } => write!(
+                f,
+                "{} is a file but no graven table, and a table would take its place: remove it or \
+                 choose another path",
+                path.display()
+            ),
+            Self::Locked { path, source } => {
+                write!(f, "could not lock {}", path.display())?;
+                match source.kind() {
+                    io::ErrorKind::WouldBlock => write!(
+                        f,
+                        ": another process has held it for a minute: end that one, or try again"
+                    ),
+                    _ => write!(f, ": {source}"),
+                }
+            }
+            Self::ReadBack { path, source } => write!(
+                f,
+                "{} was not published: reading it back from the disk found that it {source}; look \
+                 for a failing disk or memory",
+                path.display()
+            ),
             Self::InvalidOption { option, got, expected } => {
                 write!(f, "option {option} is {got}, expected {expected}")
             }
@@ -72,6 +94,23 @@ impl fmt::Display for BuildError {
                 "{} is published and complete, but its directory could not be synced ({source}): \
                  a power loss may bring the old table back",
                 path.display()
+            ),
+        }
+    }
+}
+
+impl fmt::Display for PublishError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Source { path, source } => write!(f, "{} {source}", path.display()),
+            Self::Target(error) => error.fmt(f),
+            Self::NoVersion { directory, id: Some(id) } => {
+                write!(f, "{} has no version {id}: list the versions", directory.display())
+            }
+            Self::NoVersion { directory, id: None } => write!(
+                f,
+                "{} has no such version: publish one first, or name the version",
+                directory.display()
             ),
         }
     }

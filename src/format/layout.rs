@@ -116,11 +116,16 @@ impl Layout {
     /// Parses and proves the header and footer of a whole table. Reads the header's and the
     /// footer's bytes and no others.
     pub(crate) fn parse(table: &[u8]) -> Result<Self, OpenError> {
-        let got = table.len() as u64;
-        let header = Self::check_start(table, got)?;
+        Self::parse_ends(table, table, table.len() as u64)
+    }
+
+    /// Likewise for a table of `got` bytes of which only the ends are there: `start` holds at
+    /// least the first 4,096 bytes, or all, and `end` ends with the footer.
+    pub(crate) fn parse_ends(start: &[u8], end: &[u8], got: u64) -> Result<Self, OpenError> {
+        let header = Self::check_start(start, got)?;
         let offset = got - FOOTER as u64;
         let footer =
-            table.last_chunk::<FOOTER>().and_then(|bytes| Footer::read_from_bytes(bytes).ok());
+            end.last_chunk::<FOOTER>().and_then(|bytes| Footer::read_from_bytes(bytes).ok());
         let mismatch = footer.map_or(Some("length"), |footer| footer.mismatch(&header));
         if let Some(field) = mismatch {
             return Err(OpenError::FooterMismatch { field, offset });

@@ -3,7 +3,7 @@
 use crate::tool::Sandbox;
 use std::fs::{self, OpenOptions};
 use std::io::{Read, Write};
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, symlink};
 use std::thread;
 
 #[test]
@@ -57,12 +57,42 @@ fn a_fifo_is_an_input_like_any_other() {
     dir.run(&["scan", "--count", "t"]).printed("20000\n");
 }
 
+/// A forgotten OUT makes the first input the output.
 #[test]
-fn an_input_may_be_the_old_table_under_the_same_name() {
+fn a_file_that_is_no_table_is_never_replaced() {
     let dir = Sandbox::new();
-    dir.write("t", "b\t2\na\t1\n");
-    dir.run(&["build", "--quiet", "t", "t"]).printed("");
-    dir.run(&["dump", "t"]).printed("a\t1\nb\t2\n");
+    dir.write("in", "b\t2\na\t1\n");
+    dir.write("more", "c\t3\n");
+    for args in [&["build", "in", "more"][..], &["build", "in", "in"], &["build", "in"]] {
+        dir.pipe(args, b"d\t4\n").failed(4, "in: ", &["no graven table", "OUT"]);
+        assert_eq!(dir.read("in"), b"b\t2\na\t1\n");
+    }
+    // Nor the link that leads to one.
+    symlink("in", dir.path("link")).unwrap();
+    dir.run(&["build", "link", "more"]).failed(4, "link: ", &["no graven table"]);
+    assert_eq!(dir.names(), ["in", "link", "more"]);
+    // An empty file holds nothing to lose, and a table that is damaged is replaced by a whole one.
+    dir.write("empty", "");
+    dir.table("table", "k\told\n");
+    dir.write("cut", &dir.read("table")[..100]);
+    for out in ["empty", "cut"] {
+        dir.run(&["build", "--quiet", out, "in"]).printed("");
+        dir.run(&["get", out, "a"]).printed("1");
+    }
+}
+
+#[test]
+fn a_link_is_replaced_and_what_it_leads_to_stays() {
+    let dir = Sandbox::new();
+    dir.table("old", "k\told\n");
+    symlink("old", dir.path("t")).unwrap();
+    symlink("nowhere", dir.path("u")).unwrap();
+    dir.table("t", "k\tnew\n");
+    dir.table("u", "k\tnew\n");
+    dir.run(&["get", "t", "k"]).printed("new");
+    dir.run(&["get", "u", "k"]).printed("new");
+    dir.run(&["get", "old", "k"]).printed("old");
+    assert!(fs::symlink_metadata(dir.path("t")).unwrap().is_file());
 }
 
 #[test]

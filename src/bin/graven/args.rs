@@ -33,11 +33,20 @@ pub(crate) enum Verb {
     Stat(Stat),
     Verify(Verify),
     Dump(Dump),
+    Publish(Publish),
 }
 
 /// Build a table from entries in any order and publish it under OUT
 ///
-/// OUT is replaced atomically; until then, and after any error, it stays as it is.
+/// OUT is replaced atomically; until then, and after any error, it stays as it is. A file that is
+/// no table is never replaced, unless it is empty; a symbolic link is replaced itself. Builds of
+/// the same OUT may run at once: the last to end stays. The empty file .OUT.lock is for them.
+///
+/// A line of tsv is key, TAB, value, LF; the last LF may be missing. The first TAB divides, the
+/// rest of the line is the value. \\ \t \n \r \0 and \xHH stand for backslash, TAB, LF, CR, NUL and
+/// the byte HH; another backslash, or a line without TAB, is an error. All other bytes stand for
+/// themselves, also those that are no UTF-8: a CR before the LF belongs to the value, a byte order
+/// mark at the start to the first key.
 #[derive(Args)]
 pub(crate) struct Build {
     /// The table's path
@@ -82,6 +91,9 @@ pub(crate) struct Build {
     /// Publish without fsync: faster, and lost or torn if the power fails soon after
     #[arg(long)]
     pub(crate) no_sync: bool,
+    /// Read the table back from the disk and check it before it is published
+    #[arg(long)]
+    pub(crate) verify: bool,
     /// Print no summary and no progress
     #[arg(long)]
     pub(crate) quiet: bool,
@@ -160,7 +172,9 @@ pub(crate) struct Verify {
     pub(crate) table: PathBuf,
 }
 
-/// Write all entries so that `graven build` loads them back byte for byte
+/// Write all entries, so that `graven build` makes the same entries of them, byte for byte
+///
+/// Where keys repeat, build them with `--dup keep`.
 #[derive(Args)]
 pub(crate) struct Dump {
     /// Format of the output
@@ -168,6 +182,51 @@ pub(crate) struct Dump {
     pub(crate) format: Format,
     #[arg(value_name = "TABLE")]
     pub(crate) table: PathBuf,
+}
+
+/// Copy a table to where it is read, checked on the way, in one step for its readers
+///
+/// Never `cp` over a table that is in use: that changes the file under its readers. With --dir
+/// the copy becomes the current one of several versions: readers open D/CURRENT.
+#[derive(Args)]
+pub(crate) struct Publish {
+    /// The table to copy
+    #[arg(value_name = "SRC", required_unless_present_any = ["rollback", "list"])]
+    pub(crate) source: Option<PathBuf>,
+    /// Where to publish it; a table that stands there is replaced
+    #[arg(value_name = "DST", required_unless_present = "dir", conflicts_with = "dir")]
+    pub(crate) target: Option<PathBuf>,
+    /// Publish as a new version in this directory
+    #[arg(long, value_name = "D")]
+    pub(crate) dir: Option<PathBuf>,
+    /// Afterwards keep so many of the newest versions
+    #[arg(long, value_name = "N", value_parser = threads, default_value = "3")]
+    pub(crate) keep: usize,
+    /// Keep versions that were current less than so many seconds ago
+    #[arg(long, value_name = "SECONDS", default_value_t = 60)]
+    pub(crate) min_age: u64,
+    /// Make the version before the current one, or that with this id, current again
+    #[arg(long, value_name = "ID", num_args = 0..=1, require_equals = true, requires = "dir")]
+    #[arg(conflicts_with_all = ["source", "list"])]
+    pub(crate) rollback: Option<Option<String>>,
+    /// Print the versions, oldest first: id TAB bytes TAB `current` or `kept`
+    #[arg(long, requires = "dir", conflicts_with = "source")]
+    pub(crate) list: bool,
+    /// Permissions of the copy, octal
+    #[arg(long, value_name = "MODE", value_parser = octal, default_value = "0444")]
+    pub(crate) mode: u32,
+    /// Fail with exit code 4 where DST, or D/CURRENT, exists
+    #[arg(long)]
+    pub(crate) no_replace: bool,
+    /// Publish without fsync: faster, and lost or torn if the power fails soon after
+    #[arg(long)]
+    pub(crate) no_sync: bool,
+    /// Read the copy back from the disk and check it again before it is published
+    #[arg(long)]
+    pub(crate) verify: bool,
+    /// Print nothing
+    #[arg(long)]
+    pub(crate) quiet: bool,
 }
 
 /// How entries are written in a file.
@@ -236,7 +295,17 @@ fn one_line(text: &str) -> String {
     let said = text.lines().map(str::trim).take_while(|line| !line.starts_with("Usage:"));
     let said = said.filter(|line| !line.is_empty() && !line.starts_with("For more"));
     let said = said.collect::<Vec<_>>().join(" ").replace(" tip: ", "; ");
-    format!("{said}; see graven --help")
+    match verb() {
+        Some(verb) => format!("{said}; see graven {verb} --help"),
+        None => format!("{said}; see graven --help"),
+    }
+}
+
+/// The verb of this run, if its arguments begin with one.
+fn verb() -> Option<String> {
+    let first = std::env::args_os().nth(1)?.into_string().ok()?;
+    <CommandLine as clap::CommandFactory>::command().find_subcommand(&first)?;
+    Some(first)
 }
 
 #[cfg(test)]

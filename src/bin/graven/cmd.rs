@@ -4,6 +4,7 @@ mod build;
 mod dump;
 mod get;
 mod mget;
+mod publish;
 mod scan;
 mod stat;
 mod verify;
@@ -21,5 +22,6 @@ pub(crate) fn run(verb: Verb) -> Result<Outcome, Failure> {
         Verb::Stat(args) => stat::run(&args),
         Verb::Verify(args) => verify::run(&args),
         Verb::Dump(args) => dump::run(&args),
+        Verb::Publish(args) => publish::run(&args),
     }
 }

@@ -1,6 +1,6 @@
 //! How a run ends: the exit code, and the one line that says why.
 
-use graven::{BuildError, ErrorKind, OpenError, ReadError};
+use graven::{BuildError, ErrorKind, OpenError, PublishError, ReadError};
 use std::fmt::Display;
 use std::io::{self, Write};
 use std::path::Path;
@@ -50,28 +50,108 @@ impl Failure {
                 table,
                 format_args!("is a {kind}, which cannot be mapped: use a regular file"),
             ),
+            // The library's advice is for callers of it.
+            OpenError::TrailingBytes { expected, got } => Self::at(
+                error.kind(),
+                table,
+                format_args!(
+                    "has {got} bytes but its header says {expected}: something was appended; copy \
+                     or build the table again"
+                ),
+            ),
+            OpenError::AddressSpaceExhausted { needed } => Self::at(
+                error.kind(),
+                table,
+                format_args!(
+                    "needs {needed} bytes of address space and there is less: raise the limit \
+                     (ulimit -v), or use a 64-bit machine"
+                ),
+            ),
             error => Self::at(error.kind(), table, error),
         }
     }
 
+    /// An option whose value the library refuses, in the command line's words.
+    fn option(option: &str, got: &str, expected: &str) -> Self {
+        let name = match option {
+            "value_align" => "--value-align",
+            "memory_budget" => "--memory",
+            "threads" => "--threads",
+            "metadata" => "--meta",
+            "permissions" => "--mode",
+            other => other,
+        };
+        // Only build and publish set options, and those of publish are build's.
+        let what = format_args!("{name} is {got}, expected {expected}; see graven build --help");
+        Self::new(ErrorKind::Usage, what)
+    }
+
     /// A table that cannot be built or published, for a reason that is not an entry's.
     pub(crate) fn build(out: &Path, error: &BuildError) -> Self {
-        let what = match error {
-            BuildError::Io { action, source, .. } => format!("could not {action}: {source}"),
-            BuildError::OutOfSpace { action, written, source, .. } => {
-                format!("no space to {action} after {written} bytes ({source}); nothing published")
+        if let BuildError::InvalidOption { option, got, expected } = error {
+            return Self::option(option, got, expected);
+        }
+        // What failed may be another file: one for sorting, or the lock.
+        let (path, what) = match error {
+            BuildError::Io { action, path, source } => {
+                (path.as_path(), format!("could not {action}: {source}"))
             }
-            BuildError::AlreadyExists { .. } => "exists already, and --no-replace was given".into(),
-            BuildError::NotARegularFile { kind, .. } => {
-                format!("is a {kind}, and a table would take its place: choose another path")
-            }
-            BuildError::PublishedButNotDurable { source, .. } => format!(
-                "is published and complete, but its directory could not be synced ({source}): a \
-                 power loss may bring the old table back"
+            BuildError::OutOfSpace { action, path, written, source } => (
+                path.as_path(),
+                format!("no space to {action} after {written} bytes ({source}); nothing published"),
             ),
-            error => error.to_string(),
+            BuildError::Locked { path, source } if source.kind() == io::ErrorKind::WouldBlock => (
+                path.as_path(),
+                "locked by another process for a minute; nothing published: end it or try again"
+                    .into(),
+            ),
+            BuildError::Locked { path, source } => {
+                (path.as_path(), format!("could not lock: {source}"))
+            }
+            BuildError::AlreadyExists { .. } => {
+                (out, "exists already, and --no-replace was given".into())
+            }
+            BuildError::NotARegularFile { kind, .. } => {
+                (out, format!("is a {kind}, and a table would take its place: choose another path"))
+            }
+            BuildError::NotATable { .. } => (
+                out,
+                "is a file but no graven table, and the table would take its place: is OUT the \
+                 first argument? If so, remove the file or choose another path"
+                    .into(),
+            ),
+            BuildError::ReadBack { source, .. } => (
+                out,
+                format!(
+                    "reading it back from the disk found that it {source}; nothing published: \
+                     look for a failing disk or memory"
+                ),
+            ),
+            BuildError::PublishedButNotDurable { source, .. } => (
+                out,
+                format!(
+                    "is published and complete, but its directory could not be synced ({source}): \
+                     a power loss may bring the old table back"
+                ),
+            ),
+            error => (out, error.to_string()),
         };
-        Self::at(error.kind(), out.display(), what)
+        Self::at(error.kind(), path.display(), what)
+    }
+}
+
+impl Failure {
+    /// A table that cannot be published at `target`, a file or a directory of versions.
+    pub(crate) fn publish(target: &Path, error: &PublishError) -> Self {
+        match error {
+            PublishError::Source { path, source } => Self::open(path, source),
+            PublishError::Target(error) => Self::build(target, error),
+            PublishError::NoVersion { id: Some(id), .. } => {
+                let what = format_args!("no version {id}; --list shows what there is");
+                Self::at(error.kind(), target.display(), what)
+            }
+            error => Self::at(error.kind(), target.display(), "no version to go back to"),
+        }
     }
 }
 

@@ -8,8 +8,10 @@ mod open;
 mod output;
 mod progress;
 mod raw;
+mod signals;
 mod tsv;
 
 fn main() -> std::process::ExitCode {
+    signals::report_large_files();
     exit::code(args::parse().and_then(cmd::run))
 }

@@ -20,10 +20,10 @@ impl<R: Read> Reader<R> {
     /// The next entry, or none at the end.
     #[inline]
     pub(crate) fn next(&mut self) -> Result<Option<Entry<'_>>, InputError> {
+        let first = self.lines.number() == 0;
         let Some(line) = self.lines.next()? else { return Ok(None) };
         let Some(tab) = memchr::memchr(b'\t', line) else {
-            let what = "no TAB between key and value".to_owned();
-            return Err(InputError::Malformed(what));
+            return Err(InputError::Malformed(without_tab(line, first)));
         };
         let key = unescape(&line[..tab], &mut self.key)?;
         let value = unescape(&line[tab + 1..], &mut self.value)?;
@@ -39,6 +39,27 @@ impl<R: Read> Reader<R> {
     pub(crate) fn taken(&self) -> u64 {
         self.lines.taken()
     }
+}
+
+/// Why a line without TAB may have none.
+#[cold]
+fn without_tab(line: &[u8], first: bool) -> String {
+    // What is no text at all shows at its start.
+    let hint = match line {
+        _ if !first => "",
+        [0x1f, 0x8b, ..] => ": it is compressed by gzip, use zcat IN | graven build OUT",
+        [0x28, 0xb5, 0x2f, 0xfd, ..] => {
+            ": it is compressed by zstd, use zstdcat IN | graven build OUT"
+        }
+        [0xfd, b'7', b'z', b'X', b'Z', ..] => {
+            ": it is compressed by xz, use xzcat IN | graven build OUT"
+        }
+        [0x89, b'G', b'R', b'V', ..] => ": it is a graven table, graven dump writes its entries",
+        // Two lengths, the first of which is below 65,536.
+        [_, _, 0, 0, _, _, _, _, ..] => ": it looks like raw, which -i raw reads",
+        _ => "",
+    };
+    format!("no TAB between key and value{hint}")
 }
 
 /// The bytes that a field stands for: the field itself unless it holds a backslash.

@@ -7,6 +7,7 @@ use crate::args::Build;
 use crate::exit::{Failure, Outcome};
 use crate::input::{Input, InputError};
 use crate::progress::{Progress, Unit};
+use crate::signals;
 use entries::Entries;
 use graven::{BuildError, BuildOptions, Builder, ErrorKind, HashIndexOutcome, Summary};
 use std::fmt::Display;
@@ -21,6 +22,7 @@ pub(crate) fn run(args: &Build) -> Result<Outcome, Failure> {
         let what = "a table cannot be written to standard output: name a file";
         return Err(Failure::at(ErrorKind::Usage, "-", what));
     }
+    signals::clean_up_and_exit()?;
     let standard = [PathBuf::from("-")];
     let paths = if args.inputs.is_empty() { &standard } else { &args.inputs[..] };
     // A missing input is reported before an hour is spent on those in front of it.
@@ -54,7 +56,8 @@ fn start(args: &Build) -> Result<Builder, BuildError> {
         .value_align(args.value_align)
         .permissions(args.mode)
         .durable(!args.no_sync)
-        .replace(!args.no_replace);
+        .replace(!args.no_replace)
+        .verify_after_write(args.verify);
     if let Some(threads) = args.threads {
         options = options.threads(threads);
     }
@@ -136,7 +139,10 @@ fn unpublished(args: &Build, paths: &[PathBuf], error: &BuildError) -> Failure {
         ([(first, at), (file, place)], _) => {
             misplaced(file, what, format_args!("{place}, after {first}, {at}"))
         }
-        (_, [path]) => Failure::at(ErrorKind::Data, Input::name(path), what),
+        (_, [path]) => {
+            let why = "where cannot be told: it is read only once; from a file it could";
+            Failure::at(ErrorKind::Data, Input::name(path), format_args!("{what} ({why})"))
+        }
         _ => Failure::at(ErrorKind::Data, args.out.display(), what),
     }
 }

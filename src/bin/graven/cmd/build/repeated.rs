@@ -4,15 +4,17 @@
 use super::entries::Entries;
 use crate::args::Format;
 use crate::input::Input;
+use std::io::Seek;
 use std::path::PathBuf;
 
 /// The first two places of a key, each a file and where in it; fewer where an input cannot be
 /// read twice.
 pub(super) fn places(format: Format, paths: &[PathBuf], key: &[u8]) -> Vec<(String, String)> {
     let mut places = Vec::new();
-    for path in paths.iter().filter(|path| path.as_os_str() != "-") {
-        let Ok(input) = Input::open(path) else { continue };
-        if input.len().is_none() {
+    for path in paths {
+        let Ok(mut input) = Input::open(path) else { continue };
+        // A pipe is gone; a file behind standard input is read again from its start.
+        if input.len().is_none() || input.file.rewind().is_err() {
             continue;
         }
         let mut entries = Entries::new(format, input.file);

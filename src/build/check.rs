@@ -1,0 +1,159 @@
+//! A table's checksums, checked while its bytes stream by: what is copied or read back from the
+//! disk is never in memory as a whole.
+
+mod disk;
+#[cfg(test)]
+mod tests;
+
+use super::sink::{CHUNK, read_exact_at};
+use crate::error::{BuildError, OpenError, ReadError};
+use crate::format::header::{FOOTER, Header, MAX_HEADER};
+use crate::format::layout::{Layout, SMALLEST};
+use crate::format::sums::{self, SUM_BYTES, UNIT};
+use std::fs::File;
+use std::io;
+use std::path::Path;
+use xxhash_rust::xxh3::Xxh3;
+use zerocopy::{FromBytes, IntoBytes};
+
+/// The header and footer of the table in a file, proven.
+pub(crate) fn layout(file: &File, len: u64) -> Result<Layout, OpenError> {
+    if len < SMALLEST {
+        // Names a foreign file as such, if it is long enough to be told.
+        let mut start = vec![0; len as usize];
+        read(file, &mut start, 0)?;
+        Layout::check_start(&start, len)?;
+        return Err(OpenError::TooShort { got: len, expected: SMALLEST });
+    }
+    let mut start = vec![0; len.min(u64::from(MAX_HEADER)) as usize];
+    read(file, &mut start, 0)?;
+    let mut end = [0; FOOTER];
+    // Whether the file is as long as its header says is found before the footer is looked for.
+    read(file, &mut end, len - FOOTER as u64)?;
+    Layout::parse_ends(&start, &end, len)
+}
+
+fn read(file: &File, bytes: &mut [u8], at: u64) -> Result<(), OpenError> {
+    read_exact_at(file, bytes, at).map_err(failed)
+}
+
+fn failed(source: io::Error) -> OpenError {
+    OpenError::Io { action: "read the table", path: None, source }
+}
+
+/// What has been seen of a table.
+#[derive(Clone)]
+pub(crate) struct Check {
+    layout: Layout,
+    header: Vec<u8>,
+    footer: Vec<u8>,
+    at: usize,
+    /// The build id of the content.
+    content: Xxh3,
+    /// The page sums as they should be, and as they are. Digests, since a large table's sums are
+    /// large.
+    made: Xxh3,
+    found: Xxh3,
+}
+
+impl Check {
+    /// For the table with this header and footer.
+    pub(crate) fn new(layout: Layout) -> Self {
+        Self {
+            layout,
+            header: Vec::new(),
+            footer: Vec::new(),
+            at: 0,
+            content: Xxh3::new(),
+            made: Xxh3::new(),
+            found: Xxh3::new(),
+        }
+    }
+
+    /// Takes the next bytes: as many as [`CHUNK`] has, or the last.
+    pub(crate) fn take(&mut self, bytes: &[u8]) {
+        let part = |from: usize, to: usize| {
+            let (from, to) = (from.saturating_sub(self.at), to.saturating_sub(self.at));
+            &bytes[from.min(bytes.len())..to.min(bytes.len())]
+        };
+        let Layout { header_size, sums, file_len, .. } = self.layout;
+        self.header.extend_from_slice(part(0, header_size));
+        self.content.update(part(header_size, sums.start));
+        for (unit, page) in (self.at / UNIT..).zip(part(0, sums.start).chunks(UNIT)) {
+            let sum = sums::crc(page) ^ sums::mask(&self.layout.build_id, unit as u64);
+            self.made.update(&sum.to_le_bytes());
+        }
+        self.found.update(part(sums.start, sums.end));
+        self.footer.extend_from_slice(part(sums.end, file_len));
+        self.at += bytes.len();
+    }
+
+    /// Whether everything was as it should be; `file` is asked where it was not.
+    pub(crate) fn finish(self, file: &File) -> Result<(), OpenError> {
+        // The ends may have changed since they were proven.
+        let layout = Layout::parse_ends(&self.header, &self.footer, self.at as u64)?;
+        let same = layout.build_id == self.layout.build_id && layout.sums == self.layout.sums;
+        if !same {
+            return Err(ReadError::corrupt("header changed while it was read", 0).into());
+        }
+        if self.made.digest128() != self.found.digest128() {
+            return Err(first_bad_page(file, &layout)?.into());
+        }
+        let build_id = ReadError::corrupt("build id does not fit the content", 24);
+        let Ok((mut header, rest)) = Header::read_from_prefix(&self.header) else {
+            return Err(build_id.into());
+        };
+        header.build_id = [0; 16];
+        header.checksum = 0.into();
+        let mut content = self.content;
+        content.update(header.as_bytes());
+        content.update(rest);
+        if content.digest128().to_le_bytes() == self.layout.build_id {
+            Ok(())
+        } else {
+            Err(build_id.into())
+        }
+    }
+}
+
+/// Goes through a damaged table once more, to say where.
+fn first_bad_page(file: &File, layout: &Layout) -> Result<ReadError, OpenError> {
+    let mut page = [0; UNIT];
+    for unit in 0..layout.sums.len() / SUM_BYTES as usize {
+        let start = unit * UNIT;
+        let page = &mut page[..UNIT.min(layout.sums.start - start)];
+        read(file, page, start as u64)?;
+        let mut stored = [0; SUM_BYTES as usize];
+        read(file, &mut stored, (layout.sums.start + unit * SUM_BYTES as usize) as u64)?;
+        let expected = u32::from_le_bytes(stored) ^ sums::mask(&layout.build_id, unit as u64);
+        let got = sums::crc(page);
+        if expected != got {
+            return Ok(ReadError::Checksum { offset: start as u64, expected, got });
+        }
+    }
+    Ok(ReadError::corrupt("page sums changed while they were read", layout.sums.start as u64))
+}
+
+/// The chunks of a file: where each begins, and its length.
+pub(crate) fn chunks(len: u64) -> impl Iterator<Item = (u64, usize)> {
+    (0..len).step_by(CHUNK).map(move |at| (at, (len - at).min(CHUNK as u64) as usize))
+}
+
+/// Reads a table back that was written and synced, from the disk where the system can be told to,
+/// and checks all of it.
+///
+/// The page cache is read past and not dropped: dropped pages would come back in the sizes of the
+/// reads, and the 2 MiB pages that writing made would be lost for every reader.
+pub(crate) fn read_back(file: &File, path: &Path) -> Result<(), BuildError> {
+    let checked = || {
+        let len = file.metadata().map_err(failed)?.len();
+        let mut check = Check::new(layout(file, len)?);
+        let mut disk = disk::Disk::new(file);
+        for (at, len) in chunks(len) {
+            check.take(disk.read(at, len).map_err(failed)?);
+        }
+        drop(disk);
+        check.finish(file)
+    };
+    checked().map_err(|source| BuildError::ReadBack { path: path.to_owned(), source })
+}

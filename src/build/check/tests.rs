@@ -1,0 +1,90 @@
+//! Whatever is damaged in a file is seen by a stream of it, and said where.
+
+use super::*;
+use crate::build::BuildOptions;
+use crate::error::ErrorKind;
+use std::path::PathBuf;
+
+/// A table of several chunks, or a small one.
+fn table(directory: &Path, entries: u32) -> PathBuf {
+    let path = directory.join(format!("{entries}.grv"));
+    let mut builder = BuildOptions::new().sorted(true).durable(false).create(&path).unwrap();
+    for i in 0..entries {
+        builder.insert(&i.to_be_bytes(), &vec![i as u8; 40 + i as usize % 3]).unwrap();
+    }
+    builder.finish().unwrap();
+    path
+}
+
+fn check_of(path: &Path) -> Result<(), OpenError> {
+    let file = File::open(path).unwrap();
+    match read_back(&file, path) {
+        Ok(()) => Ok(()),
+        Err(BuildError::ReadBack { source, .. }) => Err(source),
+        Err(other) => panic!("{other}"),
+    }
+}
+
+#[test]
+fn sound_tables_are_sound() {
+    let directory = tempfile::tempdir_in(env!("CARGO_MANIFEST_DIR")).unwrap();
+    for entries in [0, 1, 100, 200_000] {
+        check_of(&table(directory.path(), entries)).unwrap();
+    }
+}
+
+#[test]
+fn every_page_is_checked_and_named() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = table(directory.path(), 100_000);
+    let bytes = std::fs::read(&path).unwrap();
+    let file = File::open(&path).unwrap();
+    let layout = layout(&file, bytes.len() as u64).unwrap();
+    assert!(bytes.len() > 2 * CHUNK, "{} bytes", bytes.len());
+    let damaged = directory.path().join("damaged");
+    let pages = (0..layout.sums.start).step_by(UNIT * 97).map(|page| page + 1000);
+    let edges = [HEADER_END, CHUNK - 1, CHUNK, layout.sums.start - 1];
+    for at in pages.chain(edges) {
+        let mut bytes = bytes.clone();
+        bytes[at] ^= 4;
+        std::fs::write(&damaged, &bytes).unwrap();
+        let error = check_of(&damaged).unwrap_err();
+        let OpenError::Damaged(ReadError::Checksum { offset, .. }) = error else {
+            panic!("{at}: {error:?}")
+        };
+        assert_eq!(offset as usize, at / UNIT * UNIT);
+    }
+    // A damaged sum is told by its page; the ends have checksums of their own.
+    for at in [layout.sums.start, layout.sums.end - 1, layout.sums.end, bytes.len() - 1, 100] {
+        let mut bytes = bytes.clone();
+        bytes[at] ^= 4;
+        std::fs::write(&damaged, &bytes).unwrap();
+        let error = check_of(&damaged).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Data, "{at}: {error:?}");
+    }
+    for len in [0, 7, 8, 100, 479, 480, CHUNK, bytes.len() - 1] {
+        std::fs::write(&damaged, &bytes[..len]).unwrap();
+        let error = check_of(&damaged).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Data, "{len}: {error:?}");
+    }
+}
+
+/// First byte behind the header.
+const HEADER_END: usize = crate::format::header::HEADER;
+
+/// Pages and sums that fit each other, and a build id that is another's.
+#[test]
+fn the_build_id_is_that_of_the_content() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = table(directory.path(), 100);
+    let mut bytes = std::fs::read(&path).unwrap();
+    let layout = layout(&File::open(&path).unwrap(), bytes.len() as u64).unwrap();
+    bytes[HEADER_END + 20] ^= 1;
+    let sum = sums::crc(&bytes[..UNIT.min(layout.sums.start)]) ^ sums::mask(&layout.build_id, 0);
+    bytes[layout.sums.start..][..4].copy_from_slice(&sum.to_le_bytes());
+    let forged = directory.path().join("forged");
+    std::fs::write(&forged, bytes).unwrap();
+    let error = check_of(&forged).unwrap_err();
+    let OpenError::Damaged(ReadError::Corrupt { what, .. }) = error else { panic!("{error:?}") };
+    assert!(what.contains("build id"), "{what}");
+}

@@ -1,0 +1,318 @@
+//! Guards against a publish that is only atomic while the power is on: data that reaches the disk
+//! after the name does, a name that is reported durable and is not, a file that a crash leaves for
+//! ever, an error that has already replaced the old table. Publishing runs over a directory that
+//! records its steps (`model`); every state in which a power cut may leave the disk, after every
+//! step, with every single call failing or none, must hold the old table or the new one.
+//!
+//! `GRAVEN_FULL=1` tries more than a million states instead of more than twenty thousand.
+
+use super::model::{Content, Left, Model, Names, Step};
+use super::*;
+use std::ffi::OsString;
+use std::os::unix::fs::FileExt;
+
+const TARGET: &str = "t";
+const LOCK: &str = ".t.lock";
+/// A dead builder's file, and one of a builder that is alive.
+const DEAD: &str = ".t.graven-00000000000000dd";
+const LIVE: &str = ".t.graven-00000000000000aa";
+const OLD: &[u8] = b"the old table";
+/// Bytes that reach the disk together or not at all.
+const SECTOR: usize = 512;
+
+/// One way to publish.
+#[derive(Clone, Copy, Debug)]
+struct Scenario {
+    unnamed: bool,
+    old: bool,
+    dead: bool,
+    live: bool,
+    replace: bool,
+    /// The call that fails.
+    failing: Option<usize>,
+}
+
+fn scenarios() -> impl Iterator<Item = Scenario> {
+    (0..32u32).map(|bits| {
+        let bit = |i: u32| bits >> i & 1 != 0;
+        let [unnamed, old, dead, live, replace] = [0, 1, 2, 3, 4].map(bit);
+        Scenario { unnamed, old, dead, live, replace, failing: None }
+    })
+}
+
+/// What came of it.
+struct Run {
+    model: Arc<Model>,
+    result: Result<(), BuildError>,
+    /// Keeps the live builder alive.
+    _live: Option<File>,
+}
+
+const HOW: Publishing = Publishing { mode: 0o444, durable: true, replace: true, read_back: false };
+
+impl Scenario {
+    fn run(self, new: &[u8]) -> Run {
+        let mut files = vec![];
+        let all = [(self.old, TARGET, OLD), (self.dead, DEAD, b"x"), (self.live, LIVE, b"y")];
+        files.extend(all.iter().filter(|f| f.0).map(|&(_, name, bytes)| (name, bytes)));
+        let model = Arc::new(Model::new(self.unnamed, &files));
+        let live = self.live.then(|| model.hold(LIVE));
+        model.fail_from_now(self.failing);
+        let result = publish_into(&model, new, self.replace);
+        Run { model, result, _live: live }
+    }
+}
+
+fn publish_into(model: &Arc<Model>, new: &[u8], replace: bool) -> Result<(), BuildError> {
+    let directory: Arc<dyn Directory> = Arc::clone(model) as Arc<dyn Directory>;
+    let unpublished = Unpublished::create_in(directory, Path::new(TARGET))?;
+    unpublished.file().write_all_at(new, 0).expect("room");
+    unpublished.publish(Publishing { replace, ..HOW })
+}
+
+fn names(run: &Run) -> Vec<OsString> {
+    run.model.visible().into_keys().collect()
+}
+
+/// The new table: as many sectors as a cut may drop on their own.
+fn new_table(sectors: usize) -> Vec<u8> {
+    (0..sectors * SECTOR).map(|i| (i / SECTOR + 1) as u8).collect()
+}
+
+/// All that a power cut may leave of a file whose sectors were on their way, one after the other.
+fn torn(whole: &[u8], mut each: impl FnMut(&[u8])) {
+    let sectors = whole.len() / SECTOR;
+    let mut left = whole.to_vec();
+    for subset in 0..1u32 << sectors {
+        for sector in 0..sectors {
+            let at = sector * SECTOR..(sector + 1) * SECTOR;
+            match subset >> sector & 1 {
+                0 => left[at].fill(0),
+                _ => left[at.clone()].copy_from_slice(&whole[at]),
+            }
+        }
+        each(&left);
+    }
+}
+
+/// What a reader may find under the table's name.
+#[derive(Clone, Copy, PartialEq)]
+enum Allowed {
+    Old,
+    New,
+    Either,
+}
+
+/// Counts the states that a cut may leave, and checks each.
+struct Checker<'a> {
+    run: &'a Run,
+    old: bool,
+    new: &'a [u8],
+    states: u64,
+}
+
+impl Checker<'_> {
+    fn check(&mut self, names: &Names, allowed: Allowed) -> Result<(), &'static str> {
+        let right = match names.get(OsStr::new(TARGET)) {
+            None if self.old => Err("the table is gone"),
+            None if allowed == Allowed::New => Err("the new table is not durable"),
+            None => Ok(()),
+            Some(left) => self.check_table(left, allowed),
+        };
+        // Files that nobody asks for are torn in as many ways.
+        let others = names.iter().filter(|(name, left)| {
+            let asked = *name == OsStr::new(TARGET) || *name == OsStr::new(LOCK);
+            !asked && left.content == Content::Torn
+        });
+        let others = others.count() as u32;
+        self.states += (1 << (self.new.len() / SECTOR)) * u64::from(others) + 1;
+        right
+    }
+
+    fn check_table(&mut self, left: &Left, allowed: Allowed) -> Result<(), &'static str> {
+        let content = self.run.model.content(left.inode);
+        if content == OLD {
+            return if allowed == Allowed::New { Err("the old table is back") } else { Ok(()) };
+        }
+        if allowed == Allowed::Old {
+            return Err("an error, and still the old table is gone");
+        }
+        let mut whole = true;
+        match left.content {
+            Content::Whole => whole = content == self.new,
+            Content::Torn => torn(&content, |bytes| {
+                self.states += 1;
+                whole &= bytes == self.new;
+            }),
+        }
+        match left.mode {
+            _ if !whole => Err("the new table is torn"),
+            Some(mode) if mode == HOW.mode => Ok(()),
+            _ => Err("the permissions are lost"),
+        }
+    }
+}
+
+/// After a cut the next publish puts everything in order.
+fn recovers(scenario: Scenario, run: &Run, names: &Names) {
+    let contents: Vec<(String, Vec<u8>)> = names
+        .iter()
+        .map(|(name, left)| (name.to_str().unwrap().to_owned(), run.model.content(left.inode)))
+        .collect();
+    let files: Vec<_> = contents.iter().map(|(name, bytes)| (&name[..], &bytes[..])).collect();
+    let model = Arc::new(Model::new(scenario.unnamed, &files));
+    publish_into(&model, b"a newer table", true).expect("nothing fails now");
+    let visible: Vec<_> = model.visible().into_keys().collect();
+    // The live builder died of the cut as well.
+    assert_eq!(visible, [LOCK, TARGET], "{scenario:?}");
+    assert_eq!(model.content(model.visible()[OsStr::new(TARGET)]), b"a newer table");
+}
+
+/// Every power cut during one run.
+fn cut_everywhere(scenario: Scenario, new: &[u8]) -> u64 {
+    let run = scenario.run(new);
+    let steps = run.model.steps().len();
+    let mut checker = Checker { run: &run, old: scenario.old, new, states: 0 };
+    for done in 0..=steps {
+        let allowed = match &run.result {
+            Ok(()) if done == steps => Allowed::New,
+            Ok(()) | Err(BuildError::PublishedButNotDurable { .. }) => Allowed::Either,
+            Err(_) => Allowed::Old,
+        };
+        let mut seen: Vec<Names> = Vec::new();
+        for names in run.model.cut(done) {
+            let checked = checker.check(&names, allowed);
+            assert_eq!(checked, Ok(()), "{scenario:?}, {done} of {:?}", run.model.steps());
+            if !seen.contains(&names) {
+                recovers(scenario, &run, &names);
+                seen.push(names);
+            }
+        }
+    }
+    checker.states
+}
+
+/// T3.
+#[test]
+fn a_power_cut_leaves_the_old_table_or_the_new_one() {
+    let full = std::env::var_os("GRAVEN_FULL").is_some();
+    let new = new_table(if full { 10 } else { 5 });
+    let (mut states, mut runs) = (0, 0u32);
+    for scenario in scenarios() {
+        let calls = scenario.run(&new).model.calls();
+        for failing in (0..calls).map(Some).chain([None]) {
+            states += cut_everywhere(Scenario { failing, ..scenario }, &new);
+            runs += 1;
+        }
+    }
+    println!("T3: tried {states} states of {runs} runs, lost 0, crashed 0");
+    assert!(states >= if full { 1_000_000 } else { 20_000 }, "{states} states are too few");
+}
+
+/// Without any power cut: what a failed call leaves for readers and for the next publish.
+#[test]
+fn a_failed_call_leaves_the_old_table_and_nothing_else() {
+    let new = new_table(2);
+    for scenario in scenarios() {
+        let calls = scenario.run(&new).model.calls();
+        for failing in 0..calls {
+            let scenario = Scenario { failing: Some(failing), ..scenario };
+            let run = scenario.run(&new);
+            let visible = run.model.visible();
+            let content = visible.get(OsStr::new(TARGET)).map(|inode| run.model.content(*inode));
+            match &run.result {
+                Ok(()) | Err(BuildError::PublishedButNotDurable { .. }) => {
+                    assert_eq!(content.as_deref(), Some(&new[..]), "{scenario:?}");
+                }
+                Err(error) => {
+                    assert_eq!(content.as_deref(), scenario.old.then_some(OLD), "{scenario:?}");
+                    assert!(!error.to_string().is_empty());
+                }
+            }
+            assert_eq!(visible.contains_key(OsStr::new(LIVE)), scenario.live, "{scenario:?}");
+            publish_into(&run.model, b"newer", true).expect("nothing fails any more");
+            let expected: Vec<OsString> = match scenario.live {
+                true => [LIVE, LOCK, TARGET].map(OsString::from).to_vec(),
+                false => [LOCK, TARGET].map(OsString::from).to_vec(),
+            };
+            assert_eq!(names(&run), expected, "{scenario:?}: {:?}", run.model.steps());
+        }
+    }
+}
+
+/// T6.
+#[test]
+fn a_failed_fsync_is_final() {
+    let new = new_table(2);
+    let mut tried = 0;
+    for scenario in scenarios().filter(|scenario| scenario.replace || !scenario.old) {
+        for what in ["sync_file", "sync"] {
+            let calls = scenario.run(&new).model.calls();
+            let failed = |failing| {
+                let run = Scenario { failing: Some(failing), ..scenario }.run(&new);
+                run.model.steps().contains(&Step::Failed(what)).then_some(run)
+            };
+            let run = (0..calls).find_map(failed).expect("the call is made");
+            let steps = run.model.steps();
+            let file = steps.iter().filter(|step| matches!(step, Step::SyncFile(_))).count();
+            let directory = steps.iter().filter(|step| **step == Step::Sync).count();
+            match what {
+                "sync_file" => {
+                    let Err(BuildError::Io { action, .. }) = run.result else { panic!() };
+                    assert!(action.contains("sync"), "{action}");
+                    assert_eq!((file, directory), (0, 0), "{scenario:?}: {steps:?}");
+                }
+                _ => {
+                    let published =
+                        matches!(run.result, Err(BuildError::PublishedButNotDurable { .. }));
+                    assert!(published, "{:?}", run.result);
+                    assert_eq!((file, directory), (1, 0), "{scenario:?}: {steps:?}");
+                }
+            }
+            let visible = names(&run);
+            let temporary = |name: &&OsString| named::is_temporary(name, OsStr::new(".t.graven-"));
+            let live = usize::from(scenario.live);
+            assert_eq!(visible.iter().filter(temporary).count(), live, "{scenario:?}");
+            tried += 1;
+        }
+    }
+    println!("T6: tried {tried}, lost 0, crashed 0");
+}
+
+/// T3 tells a right order from wrong ones.
+#[test]
+fn wrong_orders_are_found() {
+    let new = new_table(2);
+    let run = |steps: &[&dyn Fn(&Model, &File)]| {
+        let model = Arc::new(Model::new(true, &[(TARGET, OLD)]));
+        let file = model.create_unnamed().unwrap();
+        file.write_all_at(&new, 0).unwrap();
+        steps.iter().for_each(|step| step(&model, &file));
+        let run = Run { model, result: Ok(()), _live: None };
+        let mut checker = Checker { run: &run, old: true, new: &new, states: 0 };
+        let end = run.model.steps().len();
+        for done in 0..=end {
+            let allowed = if done == end { Allowed::New } else { Allowed::Either };
+            for names in run.model.cut(done) {
+                checker.check(&names, allowed)?;
+            }
+        }
+        Ok(())
+    };
+    let temporary = OsStr::new("x");
+    let target = OsStr::new(TARGET);
+    let mode = |model: &Model, file: &File| model.set_mode(file, 0o444).unwrap();
+    let sync = |model: &Model, file: &File| model.sync_file(file).unwrap();
+    let link = |model: &Model, file: &File| model.link(file, temporary).unwrap();
+    let rename = |model: &Model, _: &File| model.rename(temporary, target, true).unwrap();
+    let remove = |model: &Model, _: &File| model.remove(target).unwrap();
+    let names = |model: &Model, _: &File| model.sync().unwrap();
+    assert_eq!(run(&[&mode, &sync, &link, &rename, &names]), Ok(()));
+    let torn = Err("the new table is torn");
+    assert_eq!(run(&[&mode, &link, &rename, &sync, &names]), torn);
+    assert_eq!(run(&[&mode, &link, &rename, &names]), torn);
+    assert_eq!(run(&[&sync, &mode, &link, &rename, &names]), Err("the permissions are lost"));
+    assert_eq!(run(&[&mode, &sync, &link, &rename]), Err("the old table is back"));
+    let gone = run(&[&mode, &sync, &link, &remove, &rename, &names]);
+    assert_eq!(gone, Err("the table is gone"));
+}

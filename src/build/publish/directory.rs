@@ -1,0 +1,208 @@
+//! The file system, as far as publishing needs it: few steps, each of which a test can record,
+//! fail, or cut the power after.
+
+use rustix::fs::{self as sys, AtFlags, CWD, Mode, OFlags};
+use std::ffi::{OsStr, OsString};
+use std::fs::{File, Permissions};
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::ffi::OsStringExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::Path;
+
+/// The directory that a table is published in. Names are names in it, never paths.
+pub(super) trait Directory: Send + Sync {
+    /// A file without a name. It vanishes with the process that holds it, whatever ends that.
+    fn create_unnamed(&self) -> io::Result<File>;
+    /// A file that only its owner may read, under a name that nothing else has.
+    fn create_named(&self, name: &OsStr) -> io::Result<File>;
+    /// The regular file of this name, whatever a link of this name leads to.
+    fn open(&self, name: &OsStr) -> io::Result<File>;
+    /// The permanent side file of this name, made if need be, to be locked.
+    fn open_lock(&self, name: &OsStr) -> io::Result<File>;
+    /// Locks a file unless somebody holds a lock on it; says whether it did.
+    fn try_lock(&self, file: &File) -> io::Result<bool>;
+    /// Gives a lock back before the file is closed.
+    fn unlock(&self, file: &File) -> io::Result<()>;
+    /// All names, but for those of the directory itself and the one above.
+    fn names(&self) -> io::Result<Vec<OsString>>;
+    /// Gives a file its permissions.
+    fn set_mode(&self, file: &File, mode: u32) -> io::Result<()>;
+    /// Makes a file's content durable. Tried once: after an error the kernel may forget what it
+    /// could not write, and report success.
+    fn sync_file(&self, file: &File) -> io::Result<()>;
+    /// Gives a file without a name one that nothing else has.
+    fn link(&self, file: &File, name: &OsStr) -> io::Result<()>;
+    /// Renames a file, over another one if `replace`.
+    fn rename(&self, from: &OsStr, to: &OsStr, replace: bool) -> io::Result<()>;
+    /// Removes a name.
+    fn remove(&self, name: &OsStr) -> io::Result<()>;
+    /// Makes the names durable. Tried once.
+    fn sync(&self) -> io::Result<()>;
+}
+
+/// A directory of the system. It is held open, so that a program that changes its working
+/// directory during a build still publishes where it said.
+pub(super) struct SystemDirectory {
+    directory: OwnedFd,
+}
+
+impl SystemDirectory {
+    pub(super) fn open(path: &Path) -> io::Result<Self> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let directory = rustix::io::retry_on_intr(|| sys::open(path, flags, Mode::empty()))?;
+        Ok(Self { directory })
+    }
+
+    fn open_at(&self, name: &OsStr, flags: OFlags, mode: Mode) -> io::Result<File> {
+        let flags = flags | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY;
+        let opened = rustix::io::retry_on_intr(|| sys::openat(&self.directory, name, flags, mode))?;
+        let file = File::from(opened);
+        if file.metadata()?.is_file() {
+            Ok(file)
+        } else {
+            Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"))
+        }
+    }
+}
+
+/// Readable and writable for the owner alone.
+const PRIVATE: Mode = Mode::RUSR.union(Mode::WUSR);
+/// Permissions of a lock, which holds nothing.
+const LOCK_MODE: u32 = 0o644;
+
+impl Directory for SystemDirectory {
+    #[cfg(target_os = "linux")]
+    fn create_unnamed(&self) -> io::Result<File> {
+        let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
+        let opened =
+            rustix::io::retry_on_intr(|| sys::openat(&self.directory, ".", flags, PRIVATE))?;
+        let file = File::from(opened);
+        // Without /proc it could never be given a name: found now, not after the build.
+        let seen = std::fs::metadata(path_of(&file))?;
+        let own = file.metadata()?;
+        if (seen.dev(), seen.ino()) == (own.dev(), own.ino()) {
+            Ok(file)
+        } else {
+            Err(io::ErrorKind::Unsupported.into())
+        }
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn create_unnamed(&self) -> io::Result<File> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    fn create_named(&self, name: &OsStr) -> io::Result<File> {
+        self.open_at(name, OFlags::RDWR | OFlags::CREATE | OFlags::EXCL, PRIVATE)
+    }
+
+    fn open(&self, name: &OsStr) -> io::Result<File> {
+        self.open_at(name, OFlags::RDONLY, Mode::empty())
+    }
+
+    fn open_lock(&self, name: &OsStr) -> io::Result<File> {
+        match self.open_at(name, OFlags::RDWR | OFlags::CREATE | OFlags::EXCL, PRIVATE) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            made => {
+                let made = made?;
+                // Whatever the umask: who may publish here must be able to lock it.
+                self.set_mode(&made, LOCK_MODE)?;
+                return Ok(made);
+            }
+        }
+        match self.open_at(name, OFlags::RDWR, Mode::empty()) {
+            // Another user's: that it can be read suffices, but for network file systems.
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => self.open(name),
+            other => other,
+        }
+    }
+
+    fn try_lock(&self, file: &File) -> io::Result<bool> {
+        match fs2::FileExt::try_lock_exclusive(file) {
+            Ok(()) => Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn unlock(&self, file: &File) -> io::Result<()> {
+        fs2::FileExt::unlock(file)
+    }
+
+    fn names(&self) -> io::Result<Vec<OsString>> {
+        let mut names = Vec::new();
+        for entry in sys::Dir::read_from(&self.directory)? {
+            let name = entry?.file_name().to_bytes().to_vec();
+            if name != b"." && name != b".." {
+                names.push(OsString::from_vec(name));
+            }
+        }
+        Ok(names)
+    }
+
+    fn set_mode(&self, file: &File, mode: u32) -> io::Result<()> {
+        file.set_permissions(Permissions::from_mode(mode))
+    }
+
+    fn sync_file(&self, file: &File) -> io::Result<()> {
+        sync(file)
+    }
+
+    fn link(&self, file: &File, name: &OsStr) -> io::Result<()> {
+        let follow = AtFlags::SYMLINK_FOLLOW;
+        Ok(sys::linkat(CWD, path_of(file), &self.directory, name, follow)?)
+    }
+
+    fn rename(&self, from: &OsStr, to: &OsStr, replace: bool) -> io::Result<()> {
+        if replace {
+            return Ok(sys::renameat(&self.directory, from, &self.directory, to)?);
+        }
+        #[cfg(any(target_os = "linux", target_vendor = "apple"))]
+        match sys::renameat_with(
+            &self.directory,
+            from,
+            &self.directory,
+            to,
+            sys::RenameFlags::NOREPLACE,
+        ) {
+            // This file system does not know how.
+            Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS) => {}
+            other => return Ok(other?),
+        }
+        // A second name is refused where there is one, on every Unix. The first one stays for a
+        // sweep if it can't be removed: the file is published.
+        sys::linkat(&self.directory, from, &self.directory, to, AtFlags::empty())?;
+        let _ = self.remove(from);
+        Ok(())
+    }
+
+    fn remove(&self, name: &OsStr) -> io::Result<()> {
+        Ok(sys::unlinkat(&self.directory, name, AtFlags::empty())?)
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        sync(&self.directory)
+    }
+}
+
+/// The path under which this process has an open file.
+fn path_of(file: &File) -> String {
+    format!("/proc/self/fd/{}", file.as_raw_fd())
+}
+
+/// One fsync, not tried again: the standard library would after a signal.
+#[cfg(not(target_vendor = "apple"))]
+fn sync(file: impl AsFd) -> io::Result<()> {
+    Ok(sys::fsync(file)?)
+}
+
+/// On Apple's systems fsync leaves the data in the disk's cache.
+#[cfg(target_vendor = "apple")]
+fn sync(file: impl AsFd) -> io::Result<()> {
+    match sys::fcntl_fullfsync(&file) {
+        // Not every file system knows it.
+        Err(rustix::io::Errno::NOTSUP | rustix::io::Errno::INVAL) => Ok(sys::fsync(file)?),
+        other => Ok(other?),
+    }
+}

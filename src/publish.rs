@@ -1,0 +1,164 @@
+//! Finished tables to where readers look for them: one under a name, or a line of versions in a
+//! directory.
+
+mod versions;
+
+pub use versions::{Version, Versions};
+
+use crate::build::check::{self, Check};
+use crate::build::publish::{Publishing, Unpublished};
+use crate::error::{BuildError, OpenError, PublishError};
+use std::fs::File;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+/// How a table is copied to where it is published.
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let dir = tempfile::tempdir()?;
+/// # let (built, served) = (dir.path().join("built.grv"), dir.path().join("served.grv"));
+/// # graven::Builder::create(&built)?.finish()?;
+/// let options = graven::PublishOptions::new().permissions(0o440);
+/// let published = graven::publish(&built, &served, &options)?;
+/// assert_eq!(published.file_bytes, std::fs::metadata(&served)?.len());
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+pub struct PublishOptions {
+    how: Publishing,
+}
+
+/// A table that was copied.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Published {
+    /// Bytes of the table.
+    pub file_bytes: u64,
+    /// The hash of its content.
+    pub build_id: [u8; 16],
+}
+
+impl Default for PublishOptions {
+    fn default() -> Self {
+        let how = Publishing { mode: 0o444, durable: true, replace: true, read_back: false };
+        Self { how }
+    }
+}
+
+impl PublishOptions {
+    /// The defaults.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Permission bits of the published file, whatever the umask. Default: 0o444.
+    pub fn permissions(mut self, mode: u32) -> Self {
+        self.how.mode = mode;
+        self
+    }
+
+    /// Whether the copy and its directory are synced before [`publish`] returns. Default: true.
+    pub fn durable(mut self, durable: bool) -> Self {
+        self.how.durable = durable;
+        self
+    }
+
+    /// Whether a table that stands at the path is replaced. Default: true. Any other file is
+    /// never replaced, unless it is empty.
+    pub fn replace(mut self, replace: bool) -> Self {
+        self.how.replace = replace;
+        self
+    }
+
+    /// Whether the copy is read back from the disk and checked again before it gets its name, as
+    /// by [`BuildOptions::verify_after_write`](crate::BuildOptions::verify_after_write). Default:
+    /// false: what is copied is checked on its way.
+    pub fn verify_after_write(mut self, verify: bool) -> Self {
+        self.how.read_back = verify;
+        self
+    }
+
+    fn check(&self) -> Result<(), BuildError> {
+        match self.how.mode {
+            0..=0o777 => Ok(()),
+            mode => Err(BuildError::InvalidOption {
+                option: "permissions",
+                got: format!("{mode:o}"),
+                expected: "0 to 0777 (octal)",
+            }),
+        }
+    }
+}
+
+/// Copies the table at `source`, from whatever directory, disk or mount, to `target` and publishes
+/// it there in one step, as a build would: until then, and after any error, what stood at `target`
+/// stays. All checksums and the build id are checked on the way. The copy is written in chunks of
+/// 2 MiB, so that Linux can map it by 2 MiB pages, which other ways of copying lose.
+///
+/// # Errors
+/// [`PublishError::Source`] if the source can't be read, is no table or is damaged;
+/// [`PublishError::Target`] for the target.
+pub fn publish(
+    source: impl AsRef<Path>,
+    target: impl AsRef<Path>,
+    options: &PublishOptions,
+) -> Result<Published, PublishError> {
+    options.check()?;
+    let source = Source::open(source.as_ref())?;
+    let copy = Unpublished::create(target.as_ref(), options.how.replace)?;
+    source.copy(&copy)?;
+    copy.publish(options.how)?;
+    Ok(source.published)
+}
+
+/// A table to be copied.
+struct Source {
+    path: PathBuf,
+    file: File,
+    check: Check,
+    published: Published,
+}
+
+impl Source {
+    /// Opens a table and checks its two ends.
+    fn open(path: &Path) -> Result<Self, PublishError> {
+        let opened = || {
+            let io = |action, source| OpenError::Io { action, path: None, source };
+            // A FIFO does not hang the open.
+            let flags = rustix::fs::OFlags::NONBLOCK | rustix::fs::OFlags::NOCTTY;
+            let file = File::options().read(true).custom_flags(flags.bits() as i32).open(path);
+            let file = file.map_err(|error| io("open the table", error))?;
+            let metadata = file.metadata().map_err(|error| io("open the table", error))?;
+            if !metadata.is_file() {
+                let kind = if metadata.is_dir() { "directory" } else { "device, FIFO or socket" };
+                return Err(OpenError::NotARegularFile { kind });
+            }
+            let layout = check::layout(&file, metadata.len())?;
+            let build_id = layout.build_id;
+            let published = Published { file_bytes: metadata.len(), build_id };
+            Ok(Self { path: path.to_owned(), file, check: Check::new(layout), published })
+        };
+        opened().map_err(|source| PublishError::Source { path: path.to_owned(), source })
+    }
+
+    /// Copies and checks all of it.
+    fn copy(&self, copy: &Unpublished) -> Result<(), PublishError> {
+        copy.check_space(self.published.file_bytes)?;
+        let failed = |source| PublishError::Source { path: self.path.clone(), source };
+        let mut check = self.check.clone();
+        let mut buffer = Vec::new();
+        for (at, len) in check::chunks(self.published.file_bytes) {
+            buffer.resize(len, 0);
+            self.file.read_exact_at(&mut buffer, at).map_err(|source| {
+                failed(OpenError::Io { action: "read the table", path: None, source })
+            })?;
+            check.take(&buffer);
+            copy.file().write_all_at(&buffer, at).map_err(|source| {
+                BuildError::io("write the unpublished table", copy.path(), at, source)
+            })?;
+        }
+        check.finish(&self.file).map_err(failed)
+    }
+}

@@ -1,0 +1,88 @@
+//! File systems to try on: that of the build directory, and mounted ones where the tests may.
+
+use crate::support::skip;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use tempfile::TempDir;
+
+/// A directory on some file system, unmounted and removed when dropped.
+pub(crate) struct Disk {
+    pub(crate) name: &'static str,
+    directory: TempDir,
+    mounted: bool,
+}
+
+/// Runs a command that may not be there, or may not be allowed.
+fn run(program: &str, args: &[&str]) -> bool {
+    Command::new(program).args(args).output().is_ok_and(|output| output.status.success())
+}
+
+impl Disk {
+    /// A directory of the build directory's file system.
+    pub(crate) fn plain() -> Self {
+        Self { name: "build directory", directory: crate::support::directory(), mounted: false }
+    }
+
+    /// A tmpfs of so many KiB.
+    pub(crate) fn tmpfs(kib: u64) -> Option<Self> {
+        Self::mount("tmpfs", &["-t", "tmpfs", "-o", &format!("size={kib}k"), "graven-test"])
+    }
+
+    /// A file system of its own in a file, mounted by a loop device.
+    pub(crate) fn image(name: &'static str, mib: u64) -> Option<Self> {
+        let directory = crate::support::directory();
+        let image = directory.path().join("image");
+        let file = std::fs::File::create(&image).ok()?;
+        file.set_len(mib << 20).ok()?;
+        let image_name = image.to_str()?;
+        let make: &[&str] = match name {
+            "ext4" => &["-q", "-F", image_name],
+            _ => &["-q", "-f", image_name],
+        };
+        if !run(&format!("mkfs.{name}"), make) {
+            skip(name, &format!("mkfs.{name} does not run"));
+            return None;
+        }
+        let disk = Self::mount(name, &["-o", "loop", image_name]);
+        // The loop device holds the file from now on.
+        drop(directory);
+        disk
+    }
+
+    fn mount(name: &'static str, args: &[&str]) -> Option<Self> {
+        let directory = crate::support::directory();
+        let path = directory.path().to_str()?;
+        if !run("mount", &[args, &[path]].concat()) {
+            skip(name, "it cannot be mounted here");
+            return None;
+        }
+        Some(Self { name, directory, mounted: true })
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// An empty directory on it.
+    pub(crate) fn fresh(&self) -> PathBuf {
+        let fresh = self.path().join("work");
+        let _ = std::fs::remove_dir_all(&fresh);
+        std::fs::create_dir(&fresh).expect("a directory");
+        fresh
+    }
+
+    /// All that there are here.
+    pub(crate) fn all() -> Vec<Self> {
+        let mounted = [Self::tmpfs(64 << 10), Self::image("ext4", 64), Self::image("xfs", 320)];
+        [Some(Self::plain())].into_iter().chain(mounted).flatten().collect()
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        let path = self.directory.path().to_str().unwrap_or_default();
+        if self.mounted && !run("umount", &[path]) {
+            run("umount", &["-l", path]);
+        }
+    }
+}

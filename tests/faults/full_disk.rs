@@ -1,0 +1,107 @@
+//! T7: the disk is full, at every size; or a file may not grow beyond a limit.
+
+use crate::disks::Disk;
+use crate::support::{Random, skip};
+use crate::work::{Found, Tables, Work};
+use crate::{Tally, figure};
+use std::path::Path;
+use std::process::{Command, Output};
+
+/// What must hold after a run for which there may not have been room; whether there was.
+fn judge(work: Work, directory: &Path, ran: &Output, what: &dyn std::fmt::Debug) -> bool {
+    let why = (what, ran);
+    let found = work.check(directory, &why);
+    let said = String::from_utf8_lossy(&ran.stderr);
+    match ran.status.code() {
+        Some(0) => assert_eq!(found, Found::New, "{why:?}"),
+        Some(4) => {
+            assert_eq!(found, Found::Old, "{why:?}");
+            let named = ["no space to", "No space left", "too large", "are free"];
+            assert!(named.iter().any(|words| said.contains(words)), "{why:?}");
+        }
+        _ => panic!("crashed: {why:?}"),
+    }
+    let names = crate::work::names(directory);
+    assert!(!names.iter().any(|name| name.contains(".graven-")), "{why:?}: {names:?}");
+    found == Found::New
+}
+
+/// Leaves so many bytes of a disk free, more or less.
+fn fill(disk: &Disk, free: u64) -> std::io::Result<()> {
+    let path = disk.path().join("ballast");
+    let _ = std::fs::remove_file(&path);
+    let available = fs2::available_space(disk.path())?;
+    let ballast = std::fs::File::create(&path)?;
+    rustix::fs::fallocate(
+        &ballast,
+        rustix::fs::FallocateFlags::empty(),
+        0,
+        available.saturating_sub(free).max(1),
+    )?;
+    Ok(())
+}
+
+#[test]
+fn t7_the_disk_is_full_at_every_size() {
+    let disks = [Disk::tmpfs(16 << 10), Disk::image("ext4", 64), Disk::image("xfs", 320)];
+    let disks: Vec<Disk> = disks.into_iter().flatten().collect();
+    if disks.is_empty() {
+        return skip("T7", "no file system can be mounted here");
+    }
+    let mut tally = Tally::default();
+    let mut random = Random(7);
+    let works: Vec<Work> = [Work::all(false), Work::all(true)].concat();
+    let sizes = figure(20, 1000);
+    let (mut fitted, mut large) = (0, 0);
+    for i in 0..sizes {
+        let disk = &disks[random.below(disks.len() as u64) as usize];
+        let work = works[random.below(works.len() as u64) as usize];
+        let _ = std::fs::remove_file(disk.path().join("ballast"));
+        let directory = disk.fresh();
+        work.prepare(&directory);
+        // From none to all that a sort and a table need.
+        let most = 3 * Tables::get(work.large).new.len() as u64 + 4096;
+        let free = if i % 10 == 0 { 0 } else { random.below(most) };
+        if let Err(error) = fill(disk, free) {
+            panic!("{}: the ballast: {error}", disk.name);
+        }
+        let ran = work.run(&directory);
+        let fits = judge(work, &directory, &ran, &(disk.name, work, free));
+        tally.tried += 1;
+        tally.detected += u64::from(!fits);
+        fitted += u64::from(fits);
+        large += u64::from(work.large);
+        std::fs::remove_file(disk.path().join("ballast")).unwrap();
+        work.recover(&directory, &(disk.name, free));
+    }
+    assert!(fitted > 0 && tally.detected > 0 && large > 0, "{fitted} of {sizes} had room");
+    tally.report("T7 full disk");
+}
+
+#[test]
+fn t7_a_file_may_not_grow() {
+    let limit = |bytes: u64| format!("--fsize={bytes}");
+    if !Command::new("prlimit").args([&limit(1 << 20), "true"]).status().is_ok_and(|s| s.success())
+    {
+        return skip("T7", "no prlimit");
+    }
+    let disk = Disk::plain();
+    let mut tally = Tally::default();
+    let mut random = Random(77);
+    let works: Vec<Work> = [Work::all(false), Work::all(true)].concat();
+    let mut fitted = 0;
+    for _ in 0..figure(20, 1000) {
+        let work = works[random.below(works.len() as u64) as usize];
+        let directory = disk.fresh();
+        work.prepare(&directory);
+        let bytes = random.below(Tables::get(work.large).new.len() as u64 * 4 / 3);
+        let ran = work.command(&directory, &["prlimit", &limit(bytes)]).output().unwrap();
+        let fits = judge(work, &directory, &ran, &(work, bytes));
+        tally.tried += 1;
+        tally.detected += u64::from(!fits);
+        fitted += u64::from(fits);
+        work.recover(&directory, &bytes);
+    }
+    assert!(fitted > 0 && tally.detected > 0, "{fitted} had room");
+    tally.report("T7 file size limit");
+}
