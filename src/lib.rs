@@ -27,7 +27,9 @@
 mod build;
 mod error;
 mod format;
+mod live;
 mod read;
+pub mod sigbus;
 mod verify;
 
 pub use build::{
@@ -35,9 +37,11 @@ pub use build::{
 };
 pub use error::{BuildError, ErrorKind, OpenError, ReadError};
 pub use format::types::TypedKey;
+pub use live::{Live, LiveStatus, Pinned, Refreshed};
 pub use read::{
     Access, Cursor, GetAll, HashStats, Iter, Keys, LengthBin, LineStats, Metadata, OpenOptions,
-    SectionStats, Stats, Table, TypedTable, Values, Verify,
+    Residency, SectionResidency, SectionStats, Stats, Table, TypedTable, Values, Verify, Warm,
+    Warmed,
 };
 pub use verify::Report;
 

@@ -115,13 +115,15 @@ impl Inner {
     /// The value that a lookup on trust found, or that of a careful one.
     #[inline(always)]
     pub(super) fn settle(&self, quick: Quick, key: &[u8]) -> ReadResult<Option<&[u8]>> {
+        // The last thing that is asked: was all that was read the file's? The careful form says
+        // what is wrong if not.
         match quick {
             Quick::Hit(found) => match self.bytes().get(found.parts.value()) {
-                Some(value) => Ok(Some(value)),
-                None => self.get_careful(key),
+                Some(value) if self.bytes.unharmed() => Ok(Some(value)),
+                _ => self.get_careful(key),
             },
-            Quick::Miss => Ok(None),
-            Quick::Unsure => self.get_careful(key),
+            Quick::Miss if self.bytes.unharmed() => Ok(None),
+            _ => self.get_careful(key),
         }
     }
 
@@ -136,10 +138,10 @@ impl Inner {
 
     /// The first record of `key`, each page checked before it is read.
     pub(super) fn locate(&self, key: &[u8]) -> ReadResult<Option<Found>> {
-        match &self.layout.hash {
+        self.sound(match &self.layout.hash {
             Some(index) => self.locate_hashed(index, key),
             None => self.locate_ordered(key),
-        }
+        })
     }
 
     /// Looks a key up in the hash index on trust.
