@@ -56,7 +56,11 @@ impl Inner {
     /// Checks the pages under `range` on their first touch.
     #[inline]
     pub(super) fn ensure(&self, range: Range<usize>) -> ReadResult<()> {
-        self.pages.ensure(self.bytes(), &self.layout, range)
+        match self.pages.ensure(self.bytes(), &self.layout, range) {
+            Ok(()) => Ok(()),
+            // A lost page fails its checksum.
+            Err(error) => self.sound(Err(error)),
+        }
     }
 
     /// What a query has found, if all that it has read was the file's: the last step of each. See
