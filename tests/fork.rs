@@ -16,12 +16,13 @@ use support::{Mapped, numbered_key, numbered_table, numbered_value, value_len};
 
 const ENTRIES: u64 = 20_000;
 const CHILDREN: usize = 8;
-/// Set for a process that forks: its directory. It has one thread, as a server has that forks.
+/// Set for a process that forks: its directory. Beside the thread that forks it has only the test
+/// harness, which waits.
 const FORKS: &str = "GRAVEN_TEST_FORK";
 
 /// Runs `work` in a child; gives its process number. A child that panics or hangs fails.
 fn child(work: impl FnOnce()) -> libc::pid_t {
-    // SAFETY: the process has one thread when it forks, so the child may do anything.
+    // SAFETY: no other thread is at work when the process forks, so the child may do anything.
     match unsafe { libc::fork() } {
         0 => {
             // SAFETY: no precondition.
@@ -64,6 +65,8 @@ fn forking_process() {
     let Some(directory) = std::env::var_os(FORKS) else { return };
     let path = Path::new(&directory).join("t");
     numbered_table(&path, ENTRIES, 1);
+    // What is not on disk yet counts as dirty, whoever maps it.
+    File::open(&path).and_then(|file| file.sync_all()).expect("a disk");
     sigbus::install().expect("the guard");
     let live = open(&path);
     let pinned = live.load();
