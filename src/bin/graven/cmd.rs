@@ -1,5 +1,6 @@
 //! The verbs, one file each.
 
+mod bench;
 mod build;
 mod dump;
 mod get;
@@ -7,6 +8,7 @@ mod mget;
 mod scan;
 mod stat;
 mod verify;
+mod warm;
 
 use crate::args::Verb;
 use crate::exit::{Failure, Outcome};
@@ -21,5 +23,8 @@ pub(crate) fn run(verb: Verb) -> Result<Outcome, Failure> {
         Verb::Stat(args) => stat::run(&args),
         Verb::Verify(args) => verify::run(&args),
         Verb::Dump(args) => dump::run(&args),
+        Verb::Warm(args) => warm::run(&args),
+        Verb::Bench(args) => bench::run(&args),
+        Verb::BenchReader(args) => bench::reader::run(&args),
     }
 }
