@@ -20,6 +20,8 @@ mod progress;
 mod roundtrip;
 #[path = "cli/scan.rs"]
 mod scan;
+#[path = "cli/serve.rs"]
+mod serve;
 #[path = "cli/stat.rs"]
 mod stat;
 #[path = "cli/tool.rs"]

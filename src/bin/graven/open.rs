@@ -2,7 +2,7 @@
 #![expect(unsafe_code, reason = "mapping a path is unsafe: the tool takes on the promise below")]
 
 use crate::exit::Failure;
-use graven::{Access, Live, OpenOptions, Table, sigbus};
+use graven::{Access, ErrorKind, Live, OpenOptions, Table, sigbus};
 use std::path::Path;
 
 /// Maps a table for the length of the run.
@@ -16,6 +16,17 @@ pub(crate) fn table(path: &Path, access: Access) -> Result<Table, Failure> {
     // user with, as every program does that maps a file named on its command line.
     let opened = unsafe { options.open(path) };
     opened.map_err(|error| Failure::open(path, &error))
+}
+
+/// Fails if a page was lost after its lookup: what was written of it then were zeros. Every verb
+/// that writes values ends with this.
+pub(crate) fn intact(table: &Table, path: &Path) -> Result<(), Failure> {
+    if !table.faulted() {
+        return Ok(());
+    }
+    let what =
+        "was truncated, or its device failed, while it was read: zeros may have been written";
+    Err(Failure::at(ErrorKind::Io, path.display(), what))
 }
 
 /// Follows the table at a path.

@@ -13,10 +13,11 @@ use crate::exit::{Failure, Outcome};
 use crate::output::Output;
 use graven::ErrorKind;
 use indicatif::{HumanBytes, HumanCount, ProgressBar};
-use peers::Peers;
+use peers::{Counted, Peers};
 use report::Report;
 use sample::Draw;
 use served::{Publisher, Served};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 pub(crate) fn run(args: &Bench) -> Result<Outcome, Failure> {
@@ -51,14 +52,18 @@ pub(crate) fn run(args: &Bench) -> Result<Outcome, Failure> {
     let mut out = Output::new()?;
     out.write(if args.json { report.json() } else { report.text() }.as_bytes())?;
     out.flush()?;
-    let counted = report.counted;
-    if counted.wrong > 0 || counted.mixed > 0 {
-        let what =
-            format_args!("{} wrong lookups, {} of two versions", counted.wrong, counted.mixed);
-        return Err(Failure::at(ErrorKind::Data, args.table.display(), what));
+    verdict(&args.table, &report.counted)
+}
+
+/// A run with a wrong answer has failed, whatever its figures.
+fn verdict(table: &Path, counted: &Counted) -> Result<Outcome, Failure> {
+    let Counted { wrong, mixed, .. } = counted;
+    if wrong + mixed > 0 {
+        let what = format_args!("{wrong} wrong lookups, {mixed} of two versions");
+        return Err(Failure::at(ErrorKind::Data, table.display(), what));
     }
-    match counted.error {
-        Some(error) => Err(Failure::at(ErrorKind::Io, args.table.display(), error)),
+    match &counted.error {
+        Some(error) => Err(Failure::at(ErrorKind::Io, table.display(), error)),
         None => Ok(Outcome::Fine),
     }
 }
@@ -83,7 +88,7 @@ impl Watch {
         Self { bar, replacing, looked: Instant::now(), lookups: 0, pss_peak: 0 }
     }
 
-    fn look(&mut self, peers: &Peers, path: &std::path::Path) {
+    fn look(&mut self, peers: &Peers, path: &Path) {
         let since = self.looked.elapsed();
         if since < Self::EVERY || (self.bar.is_hidden() && !self.replacing) {
             return;
@@ -97,5 +102,23 @@ impl Watch {
         let (rate, pss) = (HumanCount(rate as u64), HumanBytes(pss));
         self.bar.set_message(format!("{rate} lookups/s, PSS {pss}"));
         self.bar.tick();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_wrong_answer_fails_the_run() {
+        let verdict = |counted| match verdict(Path::new("t"), &counted) {
+            Err(Failure::Failed { kind, .. }) => Some(kind),
+            _ => None,
+        };
+        assert_eq!(verdict(Counted::default()), None);
+        assert_eq!(verdict(Counted { wrong: 1, ..Counted::default() }), Some(ErrorKind::Data));
+        assert_eq!(verdict(Counted { mixed: 1, ..Counted::default() }), Some(ErrorKind::Data));
+        let error = Some("t is gone".to_owned());
+        assert_eq!(verdict(Counted { error, ..Counted::default() }), Some(ErrorKind::Io));
     }
 }

@@ -34,6 +34,7 @@ struct Peer {
 }
 
 /// What all readers counted.
+#[derive(Default)]
 pub(super) struct Counted {
     pub(super) latencies: Histogram,
     pub(super) lookups: Vec<u64>,
@@ -141,17 +142,7 @@ impl Peers {
     }
 
     fn counted(&self) -> Counted {
-        let mut counted = Counted {
-            latencies: Histogram::new(),
-            lookups: Vec::new(),
-            seconds: 0.0,
-            wrong: 0,
-            mixed: 0,
-            errors: 0,
-            error: None,
-            swaps: 0,
-            stalest_ns: 0,
-        };
+        let mut counted = Counted::default();
         for result in self.peers.iter().filter_map(|peer| peer.result.as_ref()) {
             let number = |name| result[name].as_u64().unwrap_or(0);
             let buckets = result["latencies"].as_array().into_iter().flatten();

@@ -50,7 +50,7 @@ impl Report<'_> {
             "huge_page_share": memory.mapped.huge_share(),
             "replacements": self.replacements,
             "swaps": counted.swaps,
-            "version_lag_max_ns": counted.stalest_ns,
+            "version_lag_max_ns": if self.replacements > 0 { counted.stalest_ns } else { 0 },
             "versions_mixed": counted.mixed,
         });
         format!("{object:#}\n")
