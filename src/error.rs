@@ -241,6 +241,17 @@ pub enum OpenError {
     AddressSpaceExhausted {
         /// Bytes of address space that the table needs.
         needed: u64,
+        /// Bytes of address space that the process may use in all (`ulimit -v`), if limited.
+        limit: Option<u64>,
+    },
+    /// The table could not be locked into memory.
+    LockRefused {
+        /// Bytes that were to be locked.
+        needed: u64,
+        /// Bytes that the process may lock in all (`ulimit -l`), if limited.
+        limit: Option<u64>,
+        /// The operating system's answer.
+        source: io::Error,
     },
     /// There is not enough memory for a private copy.
     OutOfMemory {
@@ -383,6 +394,7 @@ impl OpenError {
             Self::Io { .. }
             | Self::NotARegularFile { .. }
             | Self::AddressSpaceExhausted { .. }
+            | Self::LockRefused { .. }
             | Self::OutOfMemory { .. } => ErrorKind::Io,
             Self::RangeOutOfBounds { .. } => ErrorKind::Usage,
             Self::Damaged(error) => error.kind(),
@@ -423,7 +435,7 @@ impl std::error::Error for PublishError {
 impl std::error::Error for OpenError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            Self::Io { source, .. } => Some(source),
+            Self::Io { source, .. } | Self::LockRefused { source, .. } => Some(source),
             Self::Damaged(error) => Some(error),
             _ => None,
         }

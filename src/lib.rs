@@ -27,8 +27,10 @@
 mod build;
 mod error;
 mod format;
+mod live;
 mod publish;
 mod read;
+pub mod sigbus;
 mod verify;
 
 pub use build::{
@@ -37,10 +39,12 @@ pub use build::{
 };
 pub use error::{BuildError, ErrorKind, OpenError, PublishError, ReadError};
 pub use format::types::TypedKey;
+pub use live::{Live, LiveStatus, Pinned, Refreshed};
 pub use publish::{PublishOptions, Published, Version, Versions, publish};
 pub use read::{
     Access, Cursor, GetAll, HashStats, Iter, Keys, LengthBin, LineStats, Metadata, OpenOptions,
-    SectionStats, Stats, Table, TypedTable, Values, Verify,
+    Residency, SectionResidency, SectionStats, Stats, Table, TypedTable, Values, Verify, Warm,
+    Warmed,
 };
 pub use verify::Report;
 

@@ -12,12 +12,10 @@ const MODULES: &[(&str, &[&str])] = &[
     ("error", &[]),
     ("format", &["error"]),
     ("build", &["format", "error"]),
-    ("read", &["format", "error"]),
+    ("read", &["format", "sigbus", "error"]),
     ("verify", &["read", "format", "error"]),
-    // These come later.
     ("live", &["read", "error"]),
     ("sigbus", &["error"]),
-    ("sys", &["error"]),
     ("publish", &["build", "verify", "error"]),
 ];
 
@@ -51,7 +49,7 @@ const IMPURE: &[&str] = &[
 const ALLOCATES: &[&str] = &["Vec", "String", "Box", "vec", "to_vec", "to_owned", "to_string"];
 
 /// The files that may hold unsafe code.
-const UNSAFE: &[&str] = &["src/read/map.rs", "src/read/simd.rs", "src/sigbus.rs", "src/sys.rs"];
+const UNSAFE: &[&str] = &["src/read/map.rs", "src/read/simd.rs", "src/sigbus.rs", "src/live.rs"];
 
 /// Most lines of a file, its tests not counted.
 const LINES: usize = 500;
@@ -406,7 +404,9 @@ fn lib_faults(source: &Source) -> Vec<String> {
         let reexport = item.len() > 2 && item[0] == "pub" && item[1] == "use";
         // The one item: rustdoc runs the README's code through it.
         let readme = item == ["struct", "Readme"];
-        if !module && !reexport && !readme {
+        // The one public module: its functions are named by it.
+        let sigbus = item == ["pub", "mod", "sigbus"];
+        if !module && !reexport && !readme && !sigbus {
             faults.push(format!("{}: more than mod and pub use: {}", source.path, item.join(" ")));
         }
         i = end + 1;

@@ -22,6 +22,8 @@ mod publish;
 mod roundtrip;
 #[path = "cli/scan.rs"]
 mod scan;
+#[path = "cli/serve.rs"]
+mod serve;
 #[path = "cli/stat.rs"]
 mod stat;
 #[path = "cli/stumbles.rs"]

@@ -269,8 +269,11 @@ fn address_space_exhausted_child() {
     let Some(path) = std::env::var_os(LIMITED) else { return };
     // SAFETY: nobody else knows the file.
     let error = unsafe { Table::open(&path) }.unwrap_err();
-    assert!(matches!(error, OpenError::AddressSpaceExhausted { needed } if needed == 64 << 30));
-    assert!(error.to_string().contains("ulimit -v"), "{error}");
+    let OpenError::AddressSpaceExhausted { needed, limit } = error else { panic!("{error}") };
+    assert_eq!((needed, limit), (64 << 30, Some(4_000_000 << 10)));
+    for words in ["68719476736", "ulimit -v allows 4096000000", "range()", "load()"] {
+        assert!(error.to_string().contains(words), "{words:?} is not in {error}");
+    }
     let error = Table::load(&path).unwrap_err();
     assert!(matches!(error, OpenError::OutOfMemory { needed } if needed == 64 << 30), "{error:?}");
 }

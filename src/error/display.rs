@@ -166,11 +166,21 @@ impl fmt::Display for OpenError {
             Self::InvalidHeader { field, offset, got } => {
                 write!(f, "header field {field} at offset {offset} is {got}, which cannot be")
             }
-            Self::AddressSpaceExhausted { needed } => write!(
-                f,
-                "needs {needed} bytes of address space and there is less (ulimit -v, or a 32-bit \
-                 process): raise the limit, or open a part with range() or a copy with load()"
-            ),
+            Self::AddressSpaceExhausted { needed, limit } => {
+                write!(f, "needs {needed} bytes of address space and there is less (")?;
+                match limit {
+                    Some(limit) => write!(f, "ulimit -v allows {limit} in all")?,
+                    None => write!(f, "ulimit -v, or a 32-bit process")?,
+                }
+                write!(f, "): raise the limit, or open a part with range() or a copy with load()")
+            }
+            Self::LockRefused { needed, limit, source } => {
+                write!(f, "could not lock {needed} bytes into memory ({source}")?;
+                if let Some(limit) = limit {
+                    write!(f, "; ulimit -l allows {limit} bytes in all")?;
+                }
+                write!(f, "): raise the limit, or warm() the table instead of locking it")
+            }
             Self::OutOfMemory { needed } => write!(
                 f,
                 "a private copy needs {needed} bytes of memory and there is less: map the file with \

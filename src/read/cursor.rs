@@ -136,7 +136,7 @@ impl<'t> Cursor<'t> {
             Ok(on_entry) => Ok(on_entry),
             Err(error) => {
                 self.reset();
-                Err(error)
+                self.inner.sound(Err(error))
             }
         }
     }

@@ -90,7 +90,7 @@ impl<'t> Iter<'t> {
     #[cold]
     fn fail(&mut self, error: ReadError) -> Option<ReadResult<Entry<'t>>> {
         self.end_rank = self.front.rank;
-        Some(Err(error))
+        Some(self.inner.sound(Err(error)))
     }
 
     #[inline]
@@ -288,7 +288,7 @@ impl<'t> Iterator for GetAll<'t> {
                     self.state = state;
                     Some(Ok(value))
                 }
-                Err(error) => Some(Err(error)),
+                Err(error) => Some(self.inner.sound(Err(error))),
             },
         }
     }

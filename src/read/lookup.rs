@@ -118,10 +118,12 @@ impl Inner {
     /// What a guess stands for.
     #[inline(always)]
     pub(super) fn settle(&self, guess: Guess, key: &[u8]) -> ReadResult<Option<&[u8]>> {
+        // The last thing that is asked: was all that was read the file's? The careful form says
+        // what is wrong if not.
         match self.bytes().get(guess.value..guess.value + guess.len) {
-            Some(value) => Ok(Some(value)),
-            None if guess == Guess::MISS => Ok(None),
-            None => self.get_careful(key),
+            Some(value) if self.bytes.unharmed() => Ok(Some(value)),
+            None if guess == Guess::MISS && self.bytes.unharmed() => Ok(None),
+            _ => self.get_careful(key),
         }
     }
 
@@ -240,7 +242,7 @@ impl Inner {
         }
         let offset = fixed.offset(rank);
         let value = offset + len;
-        let Some(stored) = self.bytes().get(offset..value) else { return None };
+        let stored = self.bytes().get(offset..value)?;
         let checked = || ALL || self.pages.covered(&(offset..value + fixed.value_len));
         if !equal(stored, key) || !checked() {
             return None;
@@ -283,10 +285,10 @@ impl Inner {
 
     /// The first record of `key`, each page checked before it is read.
     pub(super) fn locate(&self, key: &[u8]) -> ReadResult<Option<Found>> {
-        match &self.layout.hash {
+        self.sound(match &self.layout.hash {
             Some(index) => self.locate_hashed(index, key),
             None => self.locate_ordered(key),
-        }
+        })
     }
 
     /// Looks a key up in the hash index on trust: every candidate of both buckets.

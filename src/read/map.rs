@@ -3,14 +3,17 @@
 
 #![expect(unsafe_code, reason = "maps files, and gives out the mapped bytes as a slice")]
 
-use super::open::{Access, OpenOptions};
+use super::open::{Access, Located, OpenOptions};
 use super::table::Table;
 use super::typed::TypedTable;
+use super::warm::Warm;
 use crate::error::OpenError;
 use crate::format::types::TypedKey;
+use crate::sigbus::{Lost, Watch};
 use memmap2::{Advice, Mmap, MmapMut, MmapOptions};
 use std::borrow::Cow;
-use std::fs::File;
+use std::fs::Metadata;
+use std::ops::ControlFlow;
 use std::path::Path;
 use zerocopy::{FromBytes, Immutable, KnownLayout};
 
@@ -20,15 +23,28 @@ pub(crate) struct Bytes {
     /// Invariant: valid for reads of `len` bytes, unchanged, as long as `owner` lives.
     start: *const u8,
     len: usize,
+    /// Whether a page of a mapping was lost, which the guard against SIGBUS finds out.
+    lost: Lost,
+    /// Stands before the owner, so that it is dropped before the mapping.
+    watch: Option<Watch>,
     owner: Owner,
 }
 
 #[derive(Debug)]
 enum Owner {
-    Mapped(Mmap),
-    Private(#[expect(dead_code, reason = "held for its memory")] Mmap),
+    Mapped(Mapping),
+    Private(Mmap),
     Heap(#[expect(dead_code, reason = "held for its memory")] Vec<u8>),
     Static,
+}
+
+/// A mapped part of a file.
+#[derive(Debug)]
+struct Mapping {
+    map: Mmap,
+    access: Access,
+    /// Who owns the file, where users have numbers.
+    user: Option<u32>,
 }
 
 // SAFETY: `Bytes` only ever gives out shared slices of memory that nobody writes (invariant of
@@ -45,17 +61,32 @@ impl Bytes {
         unsafe { std::slice::from_raw_parts(self.start, self.len) }
     }
 
+    /// Whether all that was read before this call was the file's; see [`Lost::nothing`].
+    #[inline(always)]
+    pub(crate) fn unharmed(&self) -> bool {
+        self.lost.nothing()
+    }
+
+    /// Where the first lost page was touched, counted from the table's first byte.
+    #[cold]
+    pub(crate) fn lost_at(&self) -> Option<u64> {
+        self.lost.address().map(|address| address.saturating_sub(self.start.addr()) as u64)
+    }
+
+    /// Whether the guard knows these bytes, or needs not.
+    pub(crate) fn watched(&self) -> bool {
+        self.watch.is_some() || !matches!(self.owner, Owner::Mapped(_))
+    }
+
     /// Bytes borrowed for ever, or owned.
     pub(crate) fn from_cow(bytes: Cow<'static, [u8]>) -> Self {
-        match bytes {
-            Cow::Borrowed(bytes) => {
-                Self { start: bytes.as_ptr(), len: bytes.len(), owner: Owner::Static }
-            }
+        let (start, len) = (bytes.as_ptr(), bytes.len());
+        let owner = match bytes {
+            Cow::Borrowed(_) => Owner::Static,
             // A `Vec` that is never touched again keeps its buffer where it is.
-            Cow::Owned(bytes) => {
-                Self { start: bytes.as_ptr(), len: bytes.len(), owner: Owner::Heap(bytes) }
-            }
-        }
+            Cow::Owned(bytes) => Owner::Heap(bytes),
+        };
+        Self { start, len, lost: Lost::NEVER, watch: None, owner }
     }
 
     /// A private copy that `fill` writes into zeroed, page-aligned memory, in huge pages where
@@ -71,62 +102,207 @@ impl Bytes {
         let _ = memory.advise(Advice::HugePage);
         fill(&mut memory[..len])?;
         let memory = memory.make_read_only().map_err(out_of_memory)?;
-        Ok(Self { start: memory.as_ptr(), len, owner: Owner::Private(memory) })
+        let start = memory.as_ptr();
+        Ok(Self { start, len, lost: Lost::NEVER, watch: None, owner: Owner::Private(memory) })
     }
 
-    /// Maps `len` bytes at `offset`, which need not be a multiple of the page size.
+    /// Maps a part of a file, whose offset need not be a multiple of the page size.
     ///
     /// # Safety
     /// Until the result is dropped, nobody modifies or truncates the file.
-    unsafe fn map(file: &File, offset: u64, len: usize, access: Access) -> Result<Self, OpenError> {
+    unsafe fn map(file: &Located, access: Access) -> Result<Self, OpenError> {
+        let len = file.len;
         let mut options = MmapOptions::new();
-        options.offset(offset).len(len);
+        options.offset(file.offset).len(len);
         // SAFETY: the caller promises that the file stays as it is.
-        let shared = unsafe { options.map(file) };
+        let shared = unsafe { options.map(&file.file) };
         let mapped = match shared {
             // Some file systems refuse shared mappings; a private read-only one uses the same
             // page-cache pages.
             Err(error) if !out_of_address_space(&error) => {
                 // SAFETY: as above.
-                unsafe { options.map_copy_read_only(file) }.map_err(|_| error)
+                unsafe { options.map_copy_read_only(&file.file) }.map_err(|_| error)
             }
             other => other,
         };
         let map = mapped.map_err(|source| {
             if out_of_address_space(&source) {
-                OpenError::AddressSpaceExhausted { needed: len as u64 }
+                address_space_exhausted(len as u64)
             } else {
                 OpenError::Io { action: "map the file", path: None, source }
             }
         })?;
-        #[cfg(unix)]
-        {
-            let advice = match access {
-                Access::Normal => None,
-                Access::Random => Some(Advice::Random),
-                Access::Sequential => Some(Advice::Sequential),
-            };
-            // Advice: a kernel that refuses it reads ahead as it likes.
-            let _ = advice.map(|advice| map.advise(advice));
-        }
-        Ok(Self { start: map.as_ptr(), len, owner: Owner::Mapped(map) })
+        let start = map.as_ptr();
+        let (first, end) = pages_around(start.addr(), len);
+        let watch = Watch::new(first, end);
+        let lost = watch.as_ref().map_or(Lost::NEVER, Watch::lost);
+        let mapping = Mapping { map, access, user: user(&file.metadata) };
+        mapping.advise(access);
+        Ok(Self { start, len, lost, watch, owner: Owner::Mapped(mapping) })
     }
 
     /// Makes the kernel map these bytes. On Linux ≥ 5.14 a page that can't be read is an error
-    /// here and not a SIGBUS at its first touch; elsewhere nothing happens.
+    /// here and not a SIGBUS at its first touch; elsewhere the kernel is only advised to read
+    /// them.
     pub(crate) fn populate(&self, start: usize, len: usize) -> std::io::Result<()> {
+        let Owner::Mapped(mapping) = &self.owner else { return Ok(()) };
+        let start = mapping.place(self.start, start);
         #[cfg(target_os = "linux")]
-        if let Owner::Mapped(map) = &self.owner {
-            let shift = self.start.addr() - map.as_ptr().addr();
-            return match map.advise_range(Advice::PopulateRead, start + shift, len) {
-                // An older kernel does not know the advice.
-                Err(error) if error.kind() == std::io::ErrorKind::InvalidInput => Ok(()),
-                other => other,
-            };
+        match mapping.map.advise_range(Advice::PopulateRead, start, len) {
+            // An older kernel does not know the advice.
+            Err(error) if error.kind() == std::io::ErrorKind::InvalidInput => {}
+            other => return other,
         }
-        let _ = (start, len, &self.owner);
+        #[cfg(unix)]
+        let _ = mapping.map.advise_range(Advice::WillNeed, start, len);
         Ok(())
     }
+
+    /// Asks for 2 MiB pages under bytes that were not touched yet. The kernel then reads a cold
+    /// file in pieces of that size.
+    pub(crate) fn ask_for_huge_pages(&self, start: usize, len: usize) {
+        #[cfg(target_os = "linux")]
+        if let Owner::Mapped(mapping) = &self.owner {
+            let start = mapping.place(self.start, start);
+            // Advice: a kernel or file system without huge pages maps small ones.
+            let _ = mapping.map.advise_range(Advice::HugePage, start, len);
+        }
+        let _ = (start, len);
+    }
+
+    /// Does `work` while the kernel reads ahead as it usually does, whatever access was asked for.
+    pub(crate) fn reading_ahead<T>(&self, work: impl FnOnce() -> T) -> T {
+        match &self.owner {
+            Owner::Mapped(mapping) if mapping.access != Access::Normal => {
+                mapping.advise(Access::Normal);
+                let result = work();
+                mapping.advise(mapping.access);
+                result
+            }
+            _ => work(),
+        }
+    }
+
+    /// Keeps the bytes in memory until they are dropped.
+    pub(crate) fn lock(&self) -> Result<(), OpenError> {
+        #[cfg(unix)]
+        {
+            let memory = match &self.owner {
+                Owner::Mapped(mapping) => &mapping.map,
+                Owner::Private(memory) => memory,
+                Owner::Heap(_) | Owner::Static => return Ok(()),
+            };
+            let limit = rustix::process::getrlimit(rustix::process::Resource::Memlock).current;
+            let needed = self.len as u64;
+            memory.lock().map_err(|source| OpenError::LockRefused { needed, limit, source })
+        }
+        #[cfg(not(unix))]
+        Ok(())
+    }
+
+    /// Bytes of a part that are in memory; `None` where the kernel does not say, or does not say
+    /// the truth. Linux calls all pages of a file resident if the asking user neither owns it nor
+    /// may override that.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn resident(&self, part: std::ops::Range<usize>) -> Option<u64> {
+        match &self.owner {
+            // Whoever may write the file is told the truth as well, but tables are read-only.
+            Owner::Mapped(mapping) if !may_ask(mapping.user?) => return None,
+            Owner::Static => return None,
+            Owner::Mapped(_) | Owner::Private(_) | Owner::Heap(_) => {}
+        }
+        /// Pages that are asked for at once.
+        const PAGES: usize = 4096;
+        let page = rustix::param::page_size();
+        let bytes = self.get().get(part)?.as_ptr_range();
+        let (start, end) = (bytes.start.addr(), bytes.end.addr());
+        let (first, last) = pages_around(start, end - start);
+        let mut answers = [0u8; PAGES];
+        let mut resident = 0;
+        for chunk in (first..last).step_by(PAGES * page) {
+            let len = (last - chunk).min(PAGES * page);
+            let memory = self.start.with_addr(chunk).cast_mut().cast();
+            // SAFETY: the pages hold bytes of `self`, so they are mapped; `answers` has room for
+            // one byte for each of them.
+            let asked = unsafe { libc::mincore(memory, len, answers.as_mut_ptr()) };
+            if asked != 0 {
+                return None;
+            }
+            for (number, answer) in answers[..len.div_ceil(page)].iter().enumerate() {
+                if answer & 1 == 1 {
+                    let from = chunk + number * page;
+                    resident += (from + page).min(end) - from.max(start);
+                }
+            }
+        }
+        Some(resident as u64)
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    pub(crate) fn resident(&self, _: std::ops::Range<usize>) -> Option<u64> {
+        None
+    }
+}
+
+impl Mapping {
+    /// Where a byte of the table lies in the mapping, which may begin before it.
+    fn place(&self, table: *const u8, offset: usize) -> usize {
+        table.addr() - self.map.as_ptr().addr() + offset
+    }
+
+    /// Advice: a kernel that refuses it reads ahead as it likes.
+    fn advise(&self, access: Access) {
+        #[cfg(unix)]
+        let _ = self.map.advise(match access {
+            Access::Normal => Advice::Normal,
+            Access::Random => Advice::Random,
+            Access::Sequential => Advice::Sequential,
+        });
+        #[cfg(not(unix))]
+        let _ = access;
+    }
+}
+
+/// The whole pages that hold `len` bytes from `start` on.
+fn pages_around(start: usize, len: usize) -> (usize, usize) {
+    #[cfg(unix)]
+    let page = rustix::param::page_size();
+    #[cfg(not(unix))]
+    let page = 4096;
+    (start & !(page - 1), (start + len).next_multiple_of(page))
+}
+
+#[cfg(unix)]
+fn user(metadata: &Metadata) -> Option<u32> {
+    Some(std::os::unix::fs::MetadataExt::uid(metadata))
+}
+
+#[cfg(not(unix))]
+fn user(_: &Metadata) -> Option<u32> {
+    None
+}
+
+/// Whether the kernel tells this process which pages of a file of `user` are in memory: it owns
+/// the file, or has the capability to act like an owner.
+#[cfg(target_os = "linux")]
+fn may_ask(user: u32) -> bool {
+    const CAP_FOWNER: u64 = 1 << 3;
+    let status = || std::fs::read_to_string("/proc/self/status").ok();
+    let capable = |status: String| {
+        let line = status.lines().find_map(|line| line.strip_prefix("CapEff:"))?;
+        u64::from_str_radix(line.trim(), 16).ok()
+    };
+    rustix::process::geteuid().as_raw() == user
+        || status().and_then(capable).is_some_and(|capable| capable & CAP_FOWNER != 0)
+}
+
+/// With the limit, where there is one.
+pub(super) fn address_space_exhausted(needed: u64) -> OpenError {
+    #[cfg(unix)]
+    let limit = rustix::process::getrlimit(rustix::process::Resource::As).current;
+    #[cfg(not(unix))]
+    let limit = None;
+    OpenError::AddressSpaceExhausted { needed, limit }
 }
 
 #[cfg(unix)]
@@ -166,9 +342,23 @@ impl OpenOptions {
     /// # Errors
     /// See [`OpenError`]; each cause has its own.
     pub unsafe fn open(&self, path: impl AsRef<Path>) -> Result<Table, OpenError> {
-        let (file, offset, len) = self.locate(path.as_ref())?;
+        let file = self.locate(path.as_ref())?;
+        // SAFETY: the caller's promise is the same.
+        let table = unsafe { self.map(&file) }?;
+        self.prepare(&table, |_| ControlFlow::Continue(()))?;
+        Ok(table)
+    }
+
+    /// Maps a file that is open already, and parses it.
+    ///
+    /// # Safety
+    /// As for [`Table::open`].
+    pub(crate) unsafe fn map(&self, file: &Located) -> Result<Table, OpenError> {
         // SAFETY: the caller promises that the file stays as it is while the table lives.
-        let bytes = unsafe { Bytes::map(&file, offset, len, self.access) }?;
+        let bytes = unsafe { Bytes::map(file, self.access) }?;
+        if self.warm == Warm::All {
+            bytes.ask_for_huge_pages(0, file.len);
+        }
         self.finish(bytes)
     }
 }

@@ -50,12 +50,12 @@ impl Table {
         let mut used = 4;
         for (key, value) in metadata.iter() {
             if last.is_some_and(|last| last >= key) {
-                return Err(bad());
+                return inner.sound(Err(bad()));
             }
             last = Some(key);
             used += crate::format::meta::PAIR_HEADER + key.len() + value.len();
         }
         let whole = metadata.iter().count() == count as usize && used == section.len();
-        if whole { Ok(metadata) } else { Err(bad()) }
+        inner.sound(if whole { Ok(metadata) } else { Err(bad()) })
     }
 }

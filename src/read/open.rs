@@ -1,14 +1,16 @@
 //! How a table is opened.
 
-use super::map::Bytes;
+use super::map::{Bytes, address_space_exhausted};
 use super::pages::Pages;
 use super::table::Table;
-use crate::error::OpenError;
+use super::warm::{Warm, Warmed};
+use crate::error::{OpenError, ReadError};
 use crate::format::header::MAX_HEADER;
 use crate::format::layout::{Layout, SMALLEST};
 use std::borrow::Cow;
 use std::fs::{File, Metadata};
 use std::io::Read;
+use std::ops::ControlFlow;
 use std::path::Path;
 
 /// When page checksums are checked.
@@ -44,7 +46,17 @@ pub enum Access {
 pub struct OpenOptions {
     verify: Verify,
     pub(super) access: Access,
+    pub(super) warm: Warm,
+    lock_memory: bool,
     range: Option<(u64, u64)>,
+}
+
+/// A regular file, open, and the part of it that is the table.
+pub(crate) struct Located {
+    pub(crate) file: File,
+    pub(crate) offset: u64,
+    pub(crate) len: usize,
+    pub(crate) metadata: Metadata,
 }
 
 impl OpenOptions {
@@ -65,6 +77,22 @@ impl OpenOptions {
         self
     }
 
+    /// What is read into memory before `open` returns; see [`Table::warm`]. Default:
+    /// [`Warm::None`].
+    pub fn warm(mut self, warm: Warm) -> Self {
+        self.warm = warm;
+        self
+    }
+
+    /// Whether the table is locked into memory (`mlock`): all of it is read before `open` returns,
+    /// and none of it leaves memory while the table is open. Counts against `ulimit -l` once per
+    /// process; a child made by `fork` does not inherit it. Without effect on
+    /// [`from_bytes`](Self::from_bytes). Default: false.
+    pub fn lock_memory(mut self, lock: bool) -> Self {
+        self.lock_memory = lock;
+        self
+    }
+
     /// The table is the `len` bytes at `offset` of a larger file. Any offset will do, but values
     /// keep their alignment in memory only if it is a multiple of it.
     pub fn range(mut self, offset: u64, len: u64) -> Self {
@@ -79,7 +107,7 @@ impl OpenOptions {
     /// See [`OpenError`]; each cause has its own.
     pub fn load(&self, path: impl AsRef<Path>) -> Result<Table, OpenError> {
         let path = path.as_ref();
-        let (file, offset, len) = self.locate(path)?;
+        let Located { file, offset, len, .. } = self.locate(path)?;
         // A foreign file is refused before all of it is read.
         let mut start = [0; MAX_HEADER as usize];
         let start = &mut start[..len.min(MAX_HEADER as usize)];
@@ -87,7 +115,9 @@ impl OpenOptions {
         read_at(&file, offset, start).map_err(&failed)?;
         Layout::check_start(start, len as u64)?;
         let bytes = Bytes::private(len, |memory| read_at(&file, offset, memory).map_err(&failed))?;
-        self.finish(bytes)
+        let table = self.finish(bytes)?;
+        self.prepare(&table, |_| ControlFlow::Continue(()))?;
+        Ok(table)
     }
 
     /// Opens a table in memory, for example one made with `include_bytes!`.
@@ -109,7 +139,7 @@ impl OpenOptions {
     }
 
     /// Opens a regular file and says which part of it is the table.
-    pub(super) fn locate(&self, path: &Path) -> Result<(File, u64, usize), OpenError> {
+    pub(crate) fn locate(&self, path: &Path) -> Result<Located, OpenError> {
         let failed = io_error("open the file", path);
         let mut options = File::options();
         options.read(true);
@@ -133,7 +163,7 @@ impl OpenOptions {
         let metadata = file.metadata().map_err(&failed)?;
         check_kind(&metadata)?;
         let (offset, len) = self.part(metadata.len())?;
-        Ok((file, offset, len))
+        Ok(Located { file, offset, len, metadata })
     }
 
     /// Offset and length of the table in `file_len` bytes.
@@ -154,13 +184,27 @@ impl OpenOptions {
         // A mapping, like any object, takes at most half of the address space.
         match isize::try_from(len) {
             Ok(len) => Ok((offset, len as usize)),
-            Err(_) => Err(OpenError::AddressSpaceExhausted { needed: len }),
+            Err(_) => Err(address_space_exhausted(len)),
         }
+    }
+
+    /// Brings a table into memory as far as was asked for, and keeps it there.
+    pub(crate) fn prepare(
+        &self,
+        table: &Table,
+        progress: impl FnMut(Warmed) -> ControlFlow<()>,
+    ) -> Result<(), OpenError> {
+        table.warm_with(self.warm, progress)?;
+        if self.lock_memory { table.inner.bytes.lock() } else { Ok(()) }
     }
 
     /// Parses the bytes and sets up page checks.
     pub(super) fn finish(&self, bytes: Bytes) -> Result<Table, OpenError> {
-        let layout = Layout::parse(bytes.get())?;
+        let layout = Layout::parse(bytes.get());
+        if let Some(offset) = bytes.lost_at() {
+            return Err(OpenError::Damaged(ReadError::Faulted { offset }));
+        }
+        let layout = layout?;
         let pages = match self.verify {
             Verify::Never => Pages::unchecked(),
             _ => Pages::new(&layout),

@@ -117,11 +117,16 @@ impl Inner {
         if place.rank >= self.layout.entries {
             return Ok(None);
         }
-        self.entry(&self.parts_at(place.offset)?).map(Some)
+        let entry = self.parts_at(place.offset).and_then(|parts| self.entry(&parts));
+        self.sound(entry).map(Some)
     }
 
     /// Finds a place by key.
     pub(super) fn seek(&self, key: &[u8], bound: Bound) -> ReadResult<Place> {
+        self.sound(self.seek_place(key, bound))
+    }
+
+    fn seek_place(&self, key: &[u8], bound: Bound) -> ReadResult<Place> {
         if self.layout.entries == 0 {
             return Ok(self.end());
         }
@@ -365,9 +370,13 @@ impl Inner {
 
     /// The place of an entry by its rank, which is below the number of entries.
     pub(super) fn place_of(&self, rank: u64) -> ReadResult<Place> {
-        if let Some(fixed) = &self.layout.fixed {
-            return Ok(Place { rank, offset: fixed.offset(rank) });
+        match &self.layout.fixed {
+            Some(fixed) => Ok(Place { rank, offset: fixed.offset(rank) }),
+            None => self.sound(self.place_in_blocks(rank)),
         }
+    }
+
+    fn place_in_blocks(&self, rank: u64) -> ReadResult<Place> {
         let block = self.block_of(rank)?;
         let mut place = self.sample_before(&block, rank)?;
         while place.rank < rank {

@@ -184,10 +184,10 @@ impl Table {
         let len = u64::from(block.first_key_len.get()) + u64::from(block.last_key_len.get());
         let second = block.second_bucket_keys.get();
         let plausible = second <= self.keys_len() && len == keys.len() as u64;
-        if plausible { Ok((block, keys)) } else { Err(bad()) }
+        self.inner.sound(if plausible { Ok((block, keys)) } else { Err(bad()) })
     }
 
-    fn section_stats(&self) -> Vec<SectionStats> {
+    pub(super) fn section_stats(&self) -> Vec<SectionStats> {
         let layout = &self.inner.layout;
         let header = SectionStats { name: "header", offset: 0, bytes: layout.header_size as u64 };
         let mut out = vec![header];

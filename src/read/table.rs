@@ -57,7 +57,24 @@ impl Inner {
     /// Checks the pages under `range` on their first touch.
     #[inline]
     pub(super) fn ensure(&self, range: Range<usize>) -> ReadResult<()> {
-        self.pages.ensure(self.bytes(), &self.layout, range)
+        match self.pages.ensure(self.bytes(), &self.layout, range) {
+            Ok(()) => Ok(()),
+            // A lost page fails its checksum.
+            Err(error) => self.sound(Err(error)),
+        }
+    }
+
+    /// What a query has found, if all that it has read was the file's: the last step of each. See
+    /// [`crate::sigbus`].
+    #[inline(always)]
+    pub(super) fn sound<T>(&self, result: ReadResult<T>) -> ReadResult<T> {
+        if self.bytes.unharmed() { result } else { self.faulted() }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn faulted<T>(&self) -> ReadResult<T> {
+        Err(ReadError::Faulted { offset: self.bytes.lost_at().unwrap_or(0) })
     }
 
     /// The bytes of a proven and checked range.
@@ -70,6 +87,11 @@ impl Inner {
     /// Key and value of a record, checked.
     #[inline]
     pub(super) fn entry(&self, parts: &Parts) -> ReadResult<Entry<'_>> {
+        self.sound(self.checked_entry(parts))
+    }
+
+    #[inline(always)]
+    fn checked_entry(&self, parts: &Parts) -> ReadResult<Entry<'_>> {
         self.ensure(parts.key..parts.end())?;
         Ok((self.slice(parts.key())?, self.slice(parts.value())?))
     }
@@ -84,6 +106,26 @@ impl Table {
     /// Number of entries. Costs nothing.
     pub fn len(&self) -> u64 {
         self.inner.layout.entries
+    }
+
+    /// Identifies the content: a hash of entries and layout. Costs nothing.
+    pub fn build_id(&self) -> [u8; 16] {
+        self.inner.layout.build_id
+    }
+
+    /// Whether a page under this table was lost since it was opened: the file was truncated, or
+    /// its device failed. Known only with the guard of [`sigbus`](crate::sigbus). Lookups then
+    /// fail by themselves; this is for a caller that has used a slice after its lookup returned,
+    /// and must know whether its bytes were the file's. Costs two loads.
+    #[inline]
+    pub fn faulted(&self) -> bool {
+        !self.inner.bytes.unharmed()
+    }
+
+    /// Whether [`sigbus::install`](crate::sigbus::install) protects this table: false only for a
+    /// mapped table that was opened while 4,096 others were.
+    pub fn guarded(&self) -> bool {
+        self.inner.bytes.watched()
     }
 
     /// Number of distinct keys. Costs nothing.
@@ -322,7 +364,8 @@ impl Table {
     pub(crate) fn populate(&self, range: Range<usize>) -> ReadResult<()> {
         let (start, len) = (range.start, range.len());
         let failed = |_| ReadError::Faulted { offset: start as u64 };
-        self.inner.bytes.populate(start, len).map_err(failed)
+        // Where the guard has replaced pages, zeros can be mapped that are not the file's.
+        self.inner.sound(self.inner.bytes.populate(start, len).map_err(failed))
     }
 
     /// Checks every unit of `units` anew.
@@ -332,7 +375,7 @@ impl Table {
         let end = (units.end * sums::UNIT).min(inner.layout.file_len);
         self.populate(start..end)?;
         for unit in units {
-            check_unit(inner.bytes(), &inner.layout, unit)?;
+            inner.sound(check_unit(inner.bytes(), &inner.layout, unit))?;
             inner.pages.mark(unit);
         }
         Ok(())
@@ -347,6 +390,11 @@ impl Table {
 
     pub(crate) fn bytes(&self) -> &[u8] {
         self.inner.bytes()
+    }
+
+    /// `result`, if all that it rests on was the file's.
+    pub(crate) fn sound<T>(&self, result: ReadResult<T>) -> ReadResult<T> {
+        self.inner.sound(result)
     }
 
     /// All records in order, by their place.

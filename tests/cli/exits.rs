@@ -6,7 +6,7 @@ use std::io::{BufRead, BufReader};
 use std::process::Stdio;
 
 /// Every verb that opens a table, as far as its arguments go before the table.
-const READERS: [&[&str]; 8] = [
+const READERS: [&[&str]; 11] = [
     &["get"],
     &["mget"],
     &["scan"],
@@ -15,6 +15,9 @@ const READERS: [&[&str]; 8] = [
     &["stat", "--json"],
     &["verify"],
     &["dump"],
+    &["warm"],
+    &["warm", "--index"],
+    &["bench", "--procs", "1", "--seconds", "0.01"],
 ];
 
 fn read(dir: &Sandbox, verb: &[&str], table: &str) -> Ran {

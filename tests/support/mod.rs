@@ -13,6 +13,11 @@ pub(crate) fn skip(test: &str, why: &str) {
     eprintln!("{test}: skipped: {why}");
 }
 
+/// Whether the long form of a test was asked for: `GRAVEN_FULL=1`.
+pub(crate) fn full() -> bool {
+    std::env::var_os("GRAVEN_FULL").is_some_and(|value| value == "1")
+}
+
 /// A temporary directory on the file system of the build directory, which unlike `/tmp` is
 /// seldom a tmpfs.
 pub(crate) fn directory() -> tempfile::TempDir {
@@ -148,9 +153,14 @@ impl Peer {
 
     /// Sends a line and waits for the answer.
     pub(crate) fn ask(&mut self, line: &str) -> String {
+        self.say(line);
+        self.answer()
+    }
+
+    /// Sends a line that is not answered.
+    pub(crate) fn say(&mut self, line: &str) {
         writeln!(self.input, "{line}").expect("the child reads");
         self.input.flush().expect("the child reads");
-        self.answer()
     }
 
     /// Waits for an answer.

@@ -1,10 +1,12 @@
 //! The command line: what may be said, and in which words. Nothing here does any work.
 
+mod serve;
 mod values;
 
 use crate::exit::Failure;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use graven::{Duplicates, ErrorKind, HashIndex};
+pub(crate) use serve::{Bench, BenchReader, Warm};
 use std::ffi::OsString;
 use std::path::PathBuf;
 use values::{Pair, octal, pair, size, threads};
@@ -34,6 +36,10 @@ pub(crate) enum Verb {
     Verify(Verify),
     Dump(Dump),
     Publish(Publish),
+    Warm(Warm),
+    Bench(Bench),
+    #[command(hide = true)]
+    BenchReader(BenchReader),
 }
 
 /// Build a table from entries in any order and publish it under OUT

@@ -1,5 +1,6 @@
 //! The verbs, one file each.
 
+mod bench;
 mod build;
 mod dump;
 mod get;
@@ -8,6 +9,7 @@ mod publish;
 mod scan;
 mod stat;
 mod verify;
+mod warm;
 
 use crate::args::Verb;
 use crate::exit::{Failure, Outcome};
@@ -23,5 +25,8 @@ pub(crate) fn run(verb: Verb) -> Result<Outcome, Failure> {
         Verb::Verify(args) => verify::run(&args),
         Verb::Dump(args) => dump::run(&args),
         Verb::Publish(args) => publish::run(&args),
+        Verb::Warm(args) => warm::run(&args),
+        Verb::Bench(args) => bench::run(&args),
+        Verb::BenchReader(args) => bench::reader::run(&args),
     }
 }

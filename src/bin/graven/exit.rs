@@ -59,14 +59,17 @@ impl Failure {
                      or build the table again"
                 ),
             ),
-            OpenError::AddressSpaceExhausted { needed } => Self::at(
-                error.kind(),
-                table,
-                format_args!(
-                    "needs {needed} bytes of address space and there is less: raise the limit \
+            OpenError::AddressSpaceExhausted { needed, limit } => {
+                let limit = match limit {
+                    Some(limit) => format!("the process may use {limit} in all"),
+                    None => "there is less".into(),
+                };
+                let what = format_args!(
+                    "needs {needed} bytes of address space and {limit}: raise the limit \
                      (ulimit -v), or use a 64-bit machine"
-                ),
-            ),
+                );
+                Self::at(error.kind(), table, what)
+            }
             error => Self::at(error.kind(), table, error),
         }
     }

@@ -6,6 +6,7 @@ mod exit;
 mod input;
 mod open;
 mod output;
+mod proc;
 mod progress;
 mod raw;
 mod signals;

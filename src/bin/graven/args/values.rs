@@ -29,6 +29,26 @@ pub(super) fn threads(text: &str) -> Result<usize, String> {
     text.parse().ok().filter(|&n| n > 0).ok_or_else(|| "expected a number from 1 on".into())
 }
 
+pub(super) fn count(text: &str) -> Result<usize, String> {
+    let fits = |n: &usize| (1..=4096).contains(n);
+    text.parse().ok().filter(fits).ok_or_else(|| "expected a number from 1 to 4096".into())
+}
+
+pub(super) fn seconds(text: &str) -> Result<f64, String> {
+    let fits = |s: &f64| (0.01..=1e6).contains(s);
+    text.parse().ok().filter(fits).ok_or_else(|| "expected seconds, from 0.01 to a million".into())
+}
+
+pub(super) fn share(text: &str) -> Result<f64, String> {
+    let fits = |share: &f64| (0.0..=1.0).contains(share);
+    text.parse().ok().filter(fits).ok_or_else(|| "expected a number from 0 to 1".into())
+}
+
+pub(super) fn skew(text: &str) -> Result<f64, String> {
+    let fits = |skew: &f64| (0.0..=10.0).contains(skew);
+    text.parse().ok().filter(fits).ok_or_else(|| "expected a number from 0 to 10".into())
+}
+
 pub(super) fn size(text: &str) -> Result<u64, String> {
     let shift = match text.bytes().last().map(|unit| unit.to_ascii_uppercase()) {
         Some(b'K') => 10,

@@ -26,5 +26,6 @@ pub(crate) fn run(args: &Dump) -> Result<Outcome, Failure> {
         }
     }
     out.flush()?;
+    open::intact(&table, &args.table)?;
     Ok(Outcome::Fine)
 }

@@ -29,5 +29,6 @@ pub(crate) fn run(args: &Get) -> Result<Outcome, Failure> {
         }
     }
     out.flush()?;
+    open::intact(&table, &args.table)?;
     Ok(outcome)
 }

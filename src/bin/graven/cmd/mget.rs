@@ -50,6 +50,7 @@ pub(crate) fn run(args: &Mget) -> Result<Outcome, Failure> {
         }
     }
     out.flush()?;
+    open::intact(&table, &args.table)?;
     Ok(outcome)
 }
 

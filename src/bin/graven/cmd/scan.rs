@@ -31,6 +31,7 @@ pub(crate) fn run(args: &Scan) -> Result<Outcome, Failure> {
         }
     }
     out.flush()?;
+    open::intact(&table, &args.table)?;
     Ok(Outcome::Fine)
 }
 

@@ -7,22 +7,49 @@ use crate::args::Stat;
 use crate::exit::{Failure, Outcome, reading};
 use crate::open;
 use crate::output::Output;
-use graven::{Access, HashStats, Stats};
+use crate::proc::Mapped;
+use graven::{Access, HashStats, Residency, Stats, Table};
+use std::path::Path;
 
 /// A metadata pair.
 type Pair<'t> = (&'t [u8], &'t [u8]);
 
 pub(crate) fn run(args: &Stat) -> Result<Outcome, Failure> {
     let table = open::table(&args.table, Access::Random)?;
+    // Before anything else brings pages in.
+    let residency = table.residency();
     let reading = reading(&args.table);
     let stats = table.stats().map_err(reading)?;
     let metadata = table.metadata().map_err(reading)?;
     let pairs: Vec<Pair<'_>> = metadata.iter().collect();
-    let text = if args.json { json::render(&stats, &pairs) } else { text::render(&stats, &pairs) };
+    let memory = Memory { huge_pages: huge_pages(&table, &residency, &args.table), residency };
+    let text = match args.json {
+        true => json::render(&stats, &pairs, &memory),
+        false => text::render(&stats, &pairs, &memory),
+    };
     let mut out = Output::new()?;
     out.write(text.as_bytes())?;
     out.flush()?;
     Ok(Outcome::Fine)
+}
+
+/// What is in memory.
+struct Memory {
+    residency: Residency,
+    /// Share of the mapping that stands in 2 MiB pages, of what is mapped.
+    huge_pages: Option<f64>,
+}
+
+/// Whether the kernel maps what is in memory by 2 MiB pages. A table that is in memory as a whole
+/// is mapped as a whole, which reads nothing; of another one, only what this command has touched.
+fn huge_pages(table: &Table, residency: &Residency, path: &Path) -> Option<f64> {
+    if let Residency::Known(sections) = residency
+        && sections.iter().all(|section| section.resident == section.bytes)
+    {
+        // A page that has gone meanwhile concerns the figure alone.
+        let _ = table.warm(graven::Warm::All);
+    }
+    Mapped::of("self", path)?.huge_share()
 }
 
 /// The build id as it is written everywhere.

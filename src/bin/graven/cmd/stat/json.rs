@@ -1,11 +1,11 @@
 //! The figures as one JSON object. Its names are stable: programs read them.
 
-use super::{Pair, build_id, probes, ratio};
-use graven::{HashStats, LengthBin, Stats};
+use super::{Memory, Pair, build_id, probes, ratio};
+use graven::{HashStats, LengthBin, Residency, Stats};
 use serde_json::{Map, Value, json};
 use std::fmt::Write;
 
-pub(super) fn render(stats: &Stats, metadata: &[Pair<'_>]) -> String {
+pub(super) fn render(stats: &Stats, metadata: &[Pair<'_>], memory: &Memory) -> String {
     let sections = stats.sections.iter().map(|section| {
         let per_entry = ratio(section.bytes, stats.entries);
         json!({
@@ -35,6 +35,8 @@ pub(super) fn render(stats: &Stats, metadata: &[Pair<'_>]) -> String {
             "lines": index.lines, "keys": index.keys, "keys_per_line": index.keys_per_line(),
         })),
         "hash": stats.hash.as_ref().map(hash),
+        "residency": residency(&memory.residency),
+        "huge_page_share": memory.huge_pages,
         "metadata": metadata.collect::<Map<_, _>>(),
     });
     format!("{object:#}\n")
@@ -49,6 +51,15 @@ fn lengths(stats: &Stats, min: u32, max: u32, histogram: &[LengthBin]) -> Value 
         "min": known.then_some(min), "max": known.then_some(max),
         "histogram": bins.collect::<Vec<_>>(),
     })
+}
+
+/// Null where the kernel does not say.
+fn residency(residency: &Residency) -> Value {
+    let Residency::Known(sections) = residency else { return Value::Null };
+    let sections = sections.iter().map(|section| {
+        json!({ "name": section.name, "bytes": section.bytes, "resident": section.resident })
+    });
+    json!({ "resident": residency.resident(), "sections": sections.collect::<Vec<_>>() })
 }
 
 fn hash(hash: &HashStats) -> Value {

@@ -1,21 +1,21 @@
 //! The figures for people.
 
-use super::{Pair, build_id, probes, ratio};
+use super::{Memory, Pair, build_id, probes, ratio};
 use crate::tsv;
-use graven::{HashStats, LengthBin, Stats};
+use graven::{HashStats, LengthBin, Residency, Stats};
 use std::fmt::{self, Write};
 
 /// Widest bar of a histogram, in characters.
 const WIDEST: f64 = 40.0;
 
-pub(super) fn render(stats: &Stats, metadata: &[Pair<'_>]) -> String {
+pub(super) fn render(stats: &Stats, metadata: &[Pair<'_>], memory: &Memory) -> String {
     let mut text = String::new();
     // A String takes whatever is written.
-    let _ = write(&mut text, stats, metadata);
+    let _ = write(&mut text, stats, metadata, memory);
     text
 }
 
-fn write(text: &mut String, stats: &Stats, metadata: &[Pair<'_>]) -> fmt::Result {
+fn write(text: &mut String, stats: &Stats, metadata: &[Pair<'_>], memory: &Memory) -> fmt::Result {
     let Stats { entries, keys, file_bytes, .. } = *stats;
     let (major, minor) = stats.format;
     let overhead = if entries == 0 { 0.0 } else { stats.overhead_per_entry() };
@@ -43,6 +43,7 @@ fn write(text: &mut String, stats: &Stats, metadata: &[Pair<'_>]) -> fmt::Result
         writeln!(text, "{name:<16}{offset:>16}{bytes:>16}{share:>8.2}{per_entry:>11.2}")?;
     }
 
+    write_memory(text, memory)?;
     writeln!(text, "\nordered index  {} levels, {} nodes", stats.index_levels, stats.index_nodes)?;
     match &stats.line_index {
         Some(index) => {
@@ -64,6 +65,32 @@ fn write(text: &mut String, stats: &Stats, metadata: &[Pair<'_>]) -> fmt::Result
         writeln!(text, "  {} = {}", line(key), line(value))?;
     }
     Ok(())
+}
+
+fn write_memory(text: &mut String, memory: &Memory) -> fmt::Result {
+    let Residency::Known(sections) = &memory.residency else {
+        writeln!(text, "\nin memory      unknown: the kernel tells only the file's owner")?;
+        return write_huge_pages(text, memory.huge_pages);
+    };
+    let resident = memory.residency.resident().unwrap_or(0);
+    let bytes = sections.iter().map(|section| section.bytes).sum();
+    let percent = |part, whole| 100.0 * ratio(part, whole);
+    write!(text, "\nin memory      {resident} bytes, {:.1} %", percent(resident, bytes))?;
+    if resident != bytes {
+        // Small sections share their pages with others.
+        for section in sections.iter().filter(|section| section.bytes >= bytes / 100) {
+            write!(text, "; {} {:.1} %", section.name, percent(section.resident, section.bytes))?;
+        }
+    }
+    writeln!(text)?;
+    write_huge_pages(text, memory.huge_pages)
+}
+
+fn write_huge_pages(text: &mut String, share: Option<f64>) -> fmt::Result {
+    match share {
+        Some(share) => writeln!(text, "2 MiB pages    {:.1} % of what is mapped", 100.0 * share),
+        None => writeln!(text, "2 MiB pages    unknown"),
+    }
 }
 
 fn sizes(entries: u64, bytes: u64, (min, max): (u32, u32)) -> String {

@@ -1,0 +1,77 @@
+//! What may be said to the commands around serving.
+
+use super::values::{count, share, skew};
+use clap::Args;
+use std::path::PathBuf;
+
+/// Read a table into memory, so that its first lookups do not wait for the disk
+#[derive(Args)]
+pub(crate) struct Warm {
+    #[arg(value_name = "TABLE")]
+    pub(crate) table: PathBuf,
+    /// Only the indexes, not the records
+    #[arg(long)]
+    pub(crate) index: bool,
+    /// Show no progress
+    #[arg(long)]
+    pub(crate) quiet: bool,
+}
+
+/// Look up keys in many processes at once, and show speed, latencies and shared memory
+///
+/// Every answer is checked. Exit code 3 if one is wrong, or if one pinned table gives values of
+/// two versions.
+#[derive(Args)]
+pub(crate) struct Bench {
+    #[arg(value_name = "TABLE")]
+    pub(crate) table: PathBuf,
+    /// Reader processes
+    #[arg(long, value_name = "N", value_parser = count, default_value_t = 4)]
+    pub(crate) procs: usize,
+    /// Threads in each process
+    #[arg(long, value_name = "N", value_parser = count, default_value_t = 1)]
+    pub(crate) threads: usize,
+    /// How long to read
+    #[arg(long, value_name = "S", value_parser = super::values::seconds, default_value_t = 10.0)]
+    pub(crate) seconds: f64,
+    /// Share of lookups whose key is stored, 0 to 1
+    #[arg(long, value_name = "R", value_parser = share, default_value_t = 1.0)]
+    pub(crate) hit: f64,
+    /// Skew of the keys: 0 is uniform, 1 the classic Zipf distribution
+    #[arg(long, value_name = "S", value_parser = skew, default_value_t = 0.0)]
+    pub(crate) zipf: f64,
+    /// Keys per call: from 2 on, get_many is measured and a latency is that of a call
+    #[arg(long, value_name = "K", value_parser = count, default_value_t = 1)]
+    pub(crate) batch: usize,
+    /// Publish this table and TABLE in turn meanwhile, under a temporary name beside TABLE
+    #[arg(long, value_name = "OTHER")]
+    pub(crate) replace: Option<PathBuf>,
+    /// Time from one replacement to the next, in milliseconds
+    #[arg(long, value_name = "MS", default_value_t = 1000, requires = "replace")]
+    pub(crate) every: u64,
+    /// Print one JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// One of the processes that `bench` starts.
+#[derive(Args)]
+pub(crate) struct BenchReader {
+    #[arg(value_name = "TABLE")]
+    pub(crate) table: PathBuf,
+    #[arg(value_name = "SAMPLE")]
+    pub(crate) sample: PathBuf,
+    #[arg(long)]
+    pub(crate) number: usize,
+    #[arg(long)]
+    pub(crate) procs: usize,
+    #[arg(long)]
+    pub(crate) threads: usize,
+    #[arg(long)]
+    pub(crate) seconds: f64,
+    #[arg(long)]
+    pub(crate) batch: usize,
+    /// Milliseconds between two looks for a new table
+    #[arg(long)]
+    pub(crate) refresh: u64,
+}

@@ -1,0 +1,124 @@
+//! `graven bench`: readers in many processes on one table, and what that costs.
+
+mod histogram;
+mod peers;
+mod random;
+pub(super) mod reader;
+mod report;
+mod sample;
+mod served;
+
+use crate::args::Bench;
+use crate::exit::{Failure, Outcome};
+use crate::output::Output;
+use graven::ErrorKind;
+use indicatif::{HumanBytes, HumanCount, ProgressBar};
+use peers::{Counted, Peers};
+use report::Report;
+use sample::Draw;
+use served::{Publisher, Served};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+pub(crate) fn run(args: &Bench) -> Result<Outcome, Failure> {
+    let scratch = tempfile::tempdir().map_err(|error| Failure::io("temporary files", &error))?;
+    let sample = scratch.path().join("sample.grv");
+    let other = args.replace.as_ref().unwrap_or(&args.table);
+    let draw = Draw { table: &args.table, other, hit: args.hit, zipf: args.zipf };
+    let file_bytes = draw.write(&sample)?;
+
+    let served = match args.replace {
+        Some(_) => Served::copy(&args.table)?,
+        None => Served::itself(&args.table),
+    };
+    let path = served.path.clone();
+    let mut peers = Peers::start(args, &path, &sample)?;
+    let publisher = match &args.replace {
+        Some(other) => {
+            let tables = [args.table.clone(), other.clone()];
+            Some(Publisher::start(served, tables, Duration::from_millis(args.every))?)
+        }
+        None => None,
+    };
+    let mut watch = Watch::new(args, publisher.is_some());
+    let counted = peers.run(|peers| watch.look(peers, &path))?;
+    watch.bar.finish_and_clear();
+    let memory = peers.memory(&path);
+    let replacements = publisher.map_or(Ok(0), Publisher::stop)?;
+    drop(peers);
+
+    let pss_peak = watch.pss_peak.max(memory.mapped.proportional);
+    let report = Report { args, file_bytes, counted, memory, pss_peak, replacements };
+    let mut out = Output::new()?;
+    out.write(if args.json { report.json() } else { report.text() }.as_bytes())?;
+    out.flush()?;
+    verdict(&args.table, &report.counted)
+}
+
+/// A run with a wrong answer has failed, whatever its figures.
+fn verdict(table: &Path, counted: &Counted) -> Result<Outcome, Failure> {
+    let Counted { wrong, mixed, .. } = counted;
+    if wrong + mixed > 0 {
+        let what = format_args!("{wrong} wrong lookups, {mixed} of two versions");
+        return Err(Failure::at(ErrorKind::Data, table.display(), what));
+    }
+    match &counted.error {
+        Some(error) => Err(Failure::at(ErrorKind::Io, table.display(), error)),
+        None => Ok(Outcome::Fine),
+    }
+}
+
+/// What is seen while the readers are at work.
+struct Watch {
+    bar: ProgressBar,
+    /// The memory changes all the time only where tables are replaced.
+    replacing: bool,
+    looked: Instant,
+    lookups: u64,
+    pss_peak: u64,
+}
+
+impl Watch {
+    const EVERY: Duration = Duration::from_millis(1000);
+
+    fn new(args: &Bench, replacing: bool) -> Self {
+        // Draws nothing where standard error is no terminal.
+        let bar = ProgressBar::new_spinner();
+        bar.set_message(format!("{} processes read for {} s", args.procs, args.seconds));
+        Self { bar, replacing, looked: Instant::now(), lookups: 0, pss_peak: 0 }
+    }
+
+    fn look(&mut self, peers: &Peers, path: &Path) {
+        let since = self.looked.elapsed();
+        if since < Self::EVERY || (self.bar.is_hidden() && !self.replacing) {
+            return;
+        }
+        self.looked = Instant::now();
+        let pss = peers.mapped(path).proportional;
+        self.pss_peak = self.pss_peak.max(pss);
+        let lookups = peers.lookups();
+        let rate = (lookups - self.lookups) as f64 / since.as_secs_f64();
+        self.lookups = lookups;
+        let (rate, pss) = (HumanCount(rate as u64), HumanBytes(pss));
+        self.bar.set_message(format!("{rate} lookups/s, PSS {pss}"));
+        self.bar.tick();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_wrong_answer_fails_the_run() {
+        let verdict = |counted| match verdict(Path::new("t"), &counted) {
+            Err(Failure::Failed { kind, .. }) => Some(kind),
+            _ => None,
+        };
+        assert_eq!(verdict(Counted::default()), None);
+        assert_eq!(verdict(Counted { wrong: 1, ..Counted::default() }), Some(ErrorKind::Data));
+        assert_eq!(verdict(Counted { mixed: 1, ..Counted::default() }), Some(ErrorKind::Data));
+        let error = Some("t is gone".to_owned());
+        assert_eq!(verdict(Counted { error, ..Counted::default() }), Some(ErrorKind::Io));
+    }
+}

@@ -1,0 +1,266 @@
+//! One reader process of a bench. It says `ready`, opens the table at the word of its parent, says
+//! `open`, reads at the next word, tells its progress, and its result as one JSON object; then it
+//! stays, so that its memory can be looked at, until its standard input ends.
+
+use super::histogram::Histogram;
+use super::sample::{Answer, Lookup, VERSIONS, answer};
+use crate::args::BenchReader;
+use crate::exit::{Failure, Outcome, reading};
+use crate::open;
+use graven::{Access, ErrorKind, Live, Table};
+use serde_json::json;
+use std::io::{self, BufRead, Write};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// Lookups that are answered by one pinned table, as those of a request are.
+const REQUEST: usize = 64;
+/// One lookup in so many is timed alone: reading the clock costs a quarter of a lookup. The rest
+/// are timed together, so that no long one is missed.
+pub(super) const TIMED: usize = 8;
+/// Time between two reports of progress.
+const REPORT: Duration = Duration::from_millis(250);
+
+pub(crate) fn run(args: &BenchReader) -> Result<Outcome, Failure> {
+    let sample = open::table(&args.sample, Access::Sequential)?;
+    // Mapped by all readers alike, so that no page of it counts as one's own.
+    sample.verify().map_err(reading(&args.sample))?;
+    let versions = versions(args, &sample)?;
+    let mut parent = io::stdin().lock().lines();
+    let mut counters: Vec<Counter> = (0..args.threads).map(|_| Counter::new()).collect();
+
+    say("ready");
+    let _open = parent.next();
+    let live = open::live(&args.table)?;
+    say("open");
+    let _go = parent.next();
+
+    let start = Instant::now();
+    let shared = Shared { args, sample: &sample, live: &live, versions, start };
+    let done: Vec<AtomicU64> = (0..args.threads).map(|_| AtomicU64::new(0)).collect();
+    let failed = AtomicBool::new(false);
+    let mut results = Vec::new();
+    thread::scope(|scope| {
+        let mut work = counters.drain(..).enumerate().map(|(number, counter)| {
+            let (shared, done, failed) = (&shared, &done, &failed);
+            move || shared.read(number, counter, done, failed)
+        });
+        let first = work.next();
+        let others: Vec<_> = work.map(|work| scope.spawn(work)).collect();
+        results.extend(first.map(|work| work()));
+        results.extend(others.into_iter().filter_map(|thread| thread.join().ok()));
+    });
+    if results.len() < args.threads {
+        return Err(Failure::new(ErrorKind::Io, "a reader thread has died"));
+    }
+    say(&result(&results, start.elapsed()));
+    let _end = parent.next();
+    Ok(Outcome::Fine)
+}
+
+fn say(line: &str) {
+    let mut out = io::stdout().lock();
+    // A parent that is gone needs no answer, and the pause that follows ends at once.
+    let _ = writeln!(out, "{line}").and_then(|()| out.flush());
+}
+
+/// The build ids of both versions.
+fn versions(args: &BenchReader, sample: &Table) -> Result<[[u8; 16]; 2], Failure> {
+    let metadata = sample.metadata().map_err(reading(&args.sample))?;
+    let [first, second] = VERSIONS.map(|name| metadata.get(name)?.try_into().ok());
+    match (first, second) {
+        (Some(first), Some(second)) => Ok([first, second]),
+        _ => Err(Failure::at(ErrorKind::Data, args.sample.display(), "is no sample of lookups")),
+    }
+}
+
+fn result(counters: &[Counter], elapsed: Duration) -> String {
+    let mut latencies = Histogram::new();
+    counters.iter().for_each(|counter| latencies.add(&counter.latencies));
+    let sum = |count: fn(&Counter) -> u64| counters.iter().map(count).sum::<u64>();
+    let error = counters.iter().find_map(|counter| counter.error.as_deref());
+    json!({
+        "lookups": sum(|counter| counter.lookups),
+        "wrong": sum(|counter| counter.wrong),
+        "mixed": sum(|counter| counter.mixed),
+        "errors": sum(|counter| counter.errors),
+        "error": error,
+        "swaps": sum(|counter| counter.swaps),
+        "stalest_ns": sum(|counter| counter.stalest),
+        "seconds": elapsed.as_secs_f64(),
+        "max_ns": latencies.max,
+        "latencies": latencies.filled().collect::<Vec<_>>(),
+    })
+    .to_string()
+}
+
+/// What one thread counts.
+struct Counter {
+    latencies: Histogram,
+    lookups: u64,
+    wrong: u64,
+    mixed: u64,
+    errors: u64,
+    error: Option<String>,
+    swaps: u64,
+    /// Longest time from one look for a new table to the end of the next: how long a new version
+    /// may have gone unseen.
+    stalest: u64,
+}
+
+impl Counter {
+    fn new() -> Self {
+        Self {
+            latencies: Histogram::new(),
+            lookups: 0,
+            wrong: 0,
+            mixed: 0,
+            errors: 0,
+            error: None,
+            swaps: 0,
+            stalest: 0,
+        }
+    }
+
+    #[cold]
+    fn failed(&mut self, error: &impl ToString) {
+        self.errors += 1;
+        self.error.get_or_insert_with(|| error.to_string());
+    }
+
+    /// Compares an answer with that of the pinned version.
+    #[inline]
+    fn check(&mut self, lookup: &Lookup<'_>, version: usize, found: Answer) {
+        if found != lookup.answers[version] {
+            let other = found == lookup.answers[1 - version];
+            *if other { &mut self.mixed } else { &mut self.wrong } += 1;
+        }
+    }
+}
+
+struct Shared<'r> {
+    args: &'r BenchReader,
+    sample: &'r Table,
+    live: &'r Live,
+    versions: [[u8; 16]; 2],
+    start: Instant,
+}
+
+impl<'r> Shared<'r> {
+    /// One thread's work. The first thread also looks for new tables and reports.
+    fn read(
+        &self,
+        number: usize,
+        mut counter: Counter,
+        done: &[AtomicU64],
+        failed: &AtomicBool,
+    ) -> Counter {
+        let args = self.args;
+        let end = self.start + Duration::from_secs_f64(args.seconds);
+        let interval = Duration::from_millis(args.refresh);
+        // Readers begin at different places of the same sequence.
+        let readers = (args.procs * args.threads) as u64;
+        let place = (args.number * args.threads + number) as u64;
+        let first = (self.sample.len() as u128 * u128::from(place) / u128::from(readers)) as u32;
+        let mut records = self.sample.range(&first.to_be_bytes()[..]..);
+        let size = REQUEST.max(args.batch);
+        let mut lookups: Vec<Lookup<'_>> = Vec::with_capacity(size);
+        let (mut looked, mut reported) = (self.start, self.start);
+        let mut now = self.start;
+        while now < end && !failed.load(Relaxed) {
+            if number == 0 && now - looked >= interval {
+                match self.live.refresh() {
+                    Ok(graven::Refreshed::Swapped) => counter.swaps += 1,
+                    Ok(_) => {}
+                    Err(error) => counter.failed(&error),
+                }
+                counter.stalest = counter.stalest.max(looked.elapsed().as_nanos() as u64);
+                looked = now;
+            }
+            lookups.clear();
+            while lookups.len() < size {
+                match records.next() {
+                    Some(Ok((_, record))) => lookups.extend(Lookup::parse(record)),
+                    Some(Err(error)) => {
+                        counter.failed(&error);
+                        failed.store(true, Relaxed);
+                        break;
+                    }
+                    None => records = self.sample.iter(),
+                }
+            }
+            now = self.request(&lookups, &mut counter);
+            done[number].store(counter.lookups, Relaxed);
+            if number == 0 && now - reported >= REPORT {
+                reported = now;
+                let done: u64 = done.iter().map(|done| done.load(Relaxed)).sum();
+                say(&format!("at {done}"));
+            }
+        }
+        counter
+    }
+
+    /// Answers some lookups from one pinned table; tells when it was done.
+    fn request(&self, lookups: &[Lookup<'_>], counter: &mut Counter) -> Instant {
+        let table = self.live.load();
+        let build_id = table.build_id();
+        let Some(version) = self.versions.iter().position(|version| *version == build_id) else {
+            counter.failed(&"a table is served that was never published");
+            return Instant::now();
+        };
+        match self.args.batch {
+            1 => one_by_one(&table, version, lookups, counter),
+            batch => batches(&table, version, lookups, batch, counter),
+        }
+        counter.lookups += lookups.len() as u64;
+        Instant::now()
+    }
+}
+
+fn one_by_one(table: &Table, version: usize, lookups: &[Lookup<'_>], counter: &mut Counter) {
+    for group in lookups.chunks(TIMED) {
+        let mut found = [const { Ok(None) }; TIMED];
+        let begin = Instant::now();
+        found[0] = table.get(group[0].key);
+        let first = Instant::now();
+        for (found, lookup) in found.iter_mut().zip(group).skip(1) {
+            *found = table.get(lookup.key);
+        }
+        let rest = first.elapsed().as_nanos() as u64;
+        counter.latencies.record((first - begin).as_nanos() as u64);
+        counter.latencies.max = counter.latencies.max.max(rest);
+        for (found, lookup) in found.iter().zip(group) {
+            match found {
+                Ok(value) => counter.check(lookup, version, answer(*value)),
+                Err(error) => counter.failed(error),
+            }
+        }
+    }
+}
+
+fn batches(
+    table: &Table,
+    version: usize,
+    lookups: &[Lookup<'_>],
+    batch: usize,
+    counter: &mut Counter,
+) {
+    let mut found = Vec::with_capacity(batch);
+    let mut keys = Vec::with_capacity(batch);
+    for group in lookups.chunks(batch) {
+        keys.clear();
+        keys.extend(group.iter().map(|lookup| lookup.key));
+        let begin = Instant::now();
+        let answers = table.get_many(&keys, &mut found);
+        counter.latencies.record(begin.elapsed().as_nanos() as u64);
+        match answers {
+            Ok(()) => {
+                for (value, lookup) in found.iter().zip(group) {
+                    counter.check(lookup, version, answer(*value));
+                }
+            }
+            Err(error) => counter.failed(&error),
+        }
+    }
+}

@@ -1,0 +1,61 @@
+//! A thread that does something every now and then.
+
+use std::hash::{BuildHasher, RandomState};
+use std::io;
+use std::sync::mpsc::{self, RecvTimeoutError, Sender};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+/// Shorter intervals would keep a processor busy.
+const SHORTEST: Duration = Duration::from_millis(1);
+
+/// A longer jitter has no use, and can be multiplied without care.
+const LONGEST_JITTER: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// The thread. Dropping it stops it and waits for its end.
+#[derive(Debug)]
+pub(super) struct Helper {
+    thread: Option<(Sender<()>, JoinHandle<()>)>,
+    process: u32,
+}
+
+impl Helper {
+    /// Calls `work` every `interval` and up to `jitter` more.
+    pub(super) fn start(
+        interval: Duration,
+        jitter: Duration,
+        mut work: impl FnMut() + Send + 'static,
+    ) -> io::Result<Self> {
+        let (stop, stopped) = mpsc::channel();
+        let body = move || loop {
+            let jitter = jitter.min(LONGEST_JITTER).mul_f64(random());
+            let pause = interval.max(SHORTEST).saturating_add(jitter);
+            match stopped.recv_timeout(pause) {
+                Err(RecvTimeoutError::Timeout) => work(),
+                _ => return,
+            }
+        };
+        let thread = thread::Builder::new().name("graven-refresh".into()).spawn(body)?;
+        Ok(Self { thread: Some((stop, thread)), process: std::process::id() })
+    }
+}
+
+impl Drop for Helper {
+    fn drop(&mut self) {
+        let Some((stop, thread)) = self.thread.take() else { return };
+        if self.process == std::process::id() {
+            drop(stop);
+            // A thread that panicked has said so; there is nothing left to stop.
+            let _ = thread.join();
+        } else {
+            // In a child made by `fork` there is no such thread, and its handle must not be used.
+            std::mem::forget((stop, thread));
+        }
+    }
+}
+
+/// From 0 to 1.
+fn random() -> f64 {
+    // The standard library's seed for hash maps is different at every call.
+    RandomState::new().hash_one(()) as f64 / u64::MAX as f64
+}

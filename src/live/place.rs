@@ -1,0 +1,117 @@
+//! Where a live table stands, and which file that is at the moment.
+
+use crate::error::OpenError;
+use crate::read::OpenOptions;
+use crate::read::open::Located;
+use std::fs::{self, Metadata};
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// The link in a versioned directory that leads to the current table.
+const CURRENT: &str = "CURRENT";
+
+/// How often the current version may vanish between finding its name and opening it.
+const ATTEMPTS: usize = 10;
+
+/// A path that is followed.
+#[derive(Debug)]
+pub(super) struct Place {
+    /// The table's file, or the link to it.
+    path: PathBuf,
+    versioned: bool,
+}
+
+impl Place {
+    /// What a user calls a table: the path of a file, or that of a versioned directory.
+    pub(super) fn new(path: &Path) -> Self {
+        let versioned = path.is_dir();
+        let path = if versioned { path.join(CURRENT) } else { path.to_owned() };
+        Self { path, versioned }
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The identity of the file that stands there now. One system call.
+    pub(super) fn stat(&self) -> Result<FileId, OpenError> {
+        let metadata = fs::metadata(&self.path);
+        metadata.map(|metadata| FileId::of(&metadata)).map_err(|source| OpenError::Io {
+            action: "look for a new table",
+            path: Some(self.path.clone()),
+            source,
+        })
+    }
+
+    /// Opens the file that stands there now; with the version's name, if versions have names.
+    pub(super) fn find(
+        &self,
+        options: &OpenOptions,
+    ) -> Result<(Located, Option<String>), OpenError> {
+        let mut attempt = 1;
+        loop {
+            // Through the link by hand, so that name and file belong together.
+            let link = if self.versioned { fs::read_link(&self.path).ok() } else { None };
+            let target =
+                link.as_ref().map_or(self.path.clone(), |link| self.path.with_file_name(link));
+            match options.locate(&target) {
+                Ok(file) => return Ok((file, link.as_deref().and_then(version_name))),
+                // A publisher has moved on and swept this version away.
+                Err(OpenError::Io { source, .. })
+                    if source.kind() == io::ErrorKind::NotFound
+                        && link.is_some()
+                        && attempt < ATTEMPTS =>
+                {
+                    attempt += 1;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+}
+
+/// From `versions/NAME/table` or `versions/NAME`.
+fn version_name(link: &Path) -> Option<String> {
+    let mut parts = link.iter().skip_while(|part| *part != "versions").skip(1);
+    Some(parts.next()?.to_string_lossy().into_owned())
+}
+
+/// Tells files apart, as long as they exist.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct FileId {
+    #[cfg(unix)]
+    device: u64,
+    #[cfg(unix)]
+    inode: u64,
+    #[cfg(not(unix))]
+    modified: Option<std::time::SystemTime>,
+    #[cfg(not(unix))]
+    len: u64,
+}
+
+impl FileId {
+    #[cfg(unix)]
+    pub(super) fn of(metadata: &Metadata) -> Self {
+        use std::os::unix::fs::MetadataExt;
+        Self { device: metadata.dev(), inode: metadata.ino() }
+    }
+
+    #[cfg(not(unix))]
+    pub(super) fn of(metadata: &Metadata) -> Self {
+        Self { modified: metadata.modified().ok(), len: metadata.len() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_have_names() {
+        let name = |link: &str| version_name(Path::new(link));
+        assert_eq!(name("versions/2026-11-20/table.grv").as_deref(), Some("2026-11-20"));
+        assert_eq!(name("./versions/7").as_deref(), Some("7"));
+        assert_eq!(name("table.grv"), None);
+        assert_eq!(name("versions"), None);
+    }
+}

@@ -1,0 +1,208 @@
+//! An opt-in guard against SIGBUS under a mapped table.
+//!
+//! A page of a mapping that the kernel can't deliver, because the file was truncated, its network
+//! file system went away or its disk failed, raises SIGBUS, which ends the process. After
+//! [`install`], such a fault marks the one table that it happened in. From then on each of its
+//! lookups gives [`ReadError::Faulted`](crate::ReadError::Faulted), and
+//! [`Table::faulted`](crate::Table::faulted) says so; the process and all other tables go on.
+//!
+//! What the guard can't do: give back bytes that are gone. It puts zeros where the lost page was,
+//! and after a few pages zeros in place of the whole mapping. A slice that a lookup returned
+//! *before* the fault may therefore turn into zeros while it is held. Whoever must know asks
+//! [`Table::faulted`](crate::Table::faulted) after using the slice.
+//!
+//! ```
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! graven::sigbus::install()?; // once, early in main
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! How it works: tables enter their mappings into a fixed array of atomics. The handler looks the
+//! faulting address up, sets the table's flag, maps zeros over the page, and returns, so that the
+//! interrupted read goes on with zeros; the lookup finds the flag at its end. There are no locks
+//! and no allocations in the handler, so any number of threads may fault at once. A fault
+//! elsewhere is handed on to the handler that was there before, among them Rust's own, which
+//! reports stack overflows.
+
+#![expect(unsafe_code, reason = "installs a signal handler, which replaces lost pages")]
+
+mod registry;
+
+pub(crate) use registry::{Lost, Watch};
+use std::io;
+
+/// Installs the guard for the whole process and for all tables, also those that are open already.
+/// Further calls do nothing. Install it before other code installs handlers of its own for SIGBUS
+/// that do not hand on; install it after them if they do not expect to be handed to.
+///
+/// 4,096 mapped tables at a time are guarded; [`Table::guarded`](crate::Table::guarded) says
+/// whether one of them is. Child processes made by `fork` inherit the guard; `exec` ends it.
+///
+/// # Errors
+/// The operating system's answer, if it refuses the handler; [`io::ErrorKind::Unsupported`]
+/// elsewhere than on Linux.
+pub fn install() -> io::Result<()> {
+    handler::install()
+}
+
+/// Whether [`install`] was called and succeeded.
+pub fn installed() -> bool {
+    handler::installed()
+}
+
+#[cfg(not(target_os = "linux"))]
+mod handler {
+    use std::io;
+
+    pub(super) fn install() -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    pub(super) fn installed() -> bool {
+        false
+    }
+}
+
+#[cfg(target_os = "linux")]
+mod handler {
+    use super::registry::{self, Hole};
+    use libc::{BUS_ADRALN, SA_ONSTACK, SA_SIGINFO, SIG_DFL, SIG_IGN, SIGBUS};
+    use libc::{c_int, c_void, sigaction, siginfo_t};
+    use rustix::mm::{MapFlags, ProtFlags, mmap_anonymous};
+    use std::io;
+    use std::mem::{transmute, zeroed};
+    use std::ptr::{null, null_mut};
+    use std::sync::{Mutex, OnceLock, PoisonError};
+
+    /// What the handler needs to know; set before it is installed.
+    struct Installed {
+        page_size: usize,
+        /// The handler that was there before.
+        previous: sigaction,
+    }
+
+    static INSTALLED: OnceLock<Installed> = OnceLock::new();
+    /// One installation at a time.
+    static INSTALLING: Mutex<bool> = Mutex::new(false);
+
+    pub(super) fn installed() -> bool {
+        *INSTALLING.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn install() -> io::Result<()> {
+        let mut done = INSTALLING.lock().unwrap_or_else(PoisonError::into_inner);
+        if *done {
+            return Ok(());
+        }
+        // SAFETY: all zeros are a valid `sigaction`.
+        let mut previous: sigaction = unsafe { zeroed() };
+        // SAFETY: a null pointer changes nothing; the other one is valid for the answer.
+        checked(unsafe { libc::sigaction(SIGBUS, null(), &raw mut previous) })?;
+        // Known to the handler before it can run.
+        let page_size = rustix::param::page_size();
+        INSTALLED.get_or_init(|| Installed { page_size, previous });
+
+        // SAFETY: as above.
+        let mut guard: sigaction = unsafe { zeroed() };
+        guard.sa_sigaction = on_sigbus as *const () as usize;
+        // On a stack of its own where the thread has one: the handler before may need it.
+        guard.sa_flags = SA_SIGINFO | SA_ONSTACK;
+        // SAFETY: `on_sigbus` has the signature that SA_SIGINFO asks for, and does only what a
+        // signal handler may.
+        checked(unsafe { libc::sigaction(SIGBUS, &raw const guard, null_mut()) })?;
+        *done = true;
+        Ok(())
+    }
+
+    fn checked(result: c_int) -> io::Result<()> {
+        if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+    }
+
+    /// The handler. No lock, no allocation, no panic; system calls that leave `errno` alone.
+    extern "C" fn on_sigbus(signal: c_int, info: *mut siginfo_t, context: *mut c_void) {
+        let Some(installed) = INSTALLED.get() else { return };
+        // SAFETY: the kernel passes a valid `siginfo_t` to a handler with SA_SIGINFO.
+        let info_ref = unsafe { &*info };
+        let code = info_ref.si_code;
+        // A positive code is the kernel's: then there is an address. An unaligned access is no
+        // matter of the page.
+        if code > 0 && code != BUS_ADRALN {
+            // SAFETY: a SIGBUS from the kernel carries an address.
+            let address = unsafe { info_ref.si_addr() }.addr();
+            let hole = registry::note(address, installed.page_size);
+            if hole.is_some_and(|hole| replace(&hole, installed.page_size)) {
+                return;
+            }
+        }
+        hand_on(&installed.previous, signal, code, info, context);
+    }
+
+    /// Puts zeros in the place of what is lost; false if the kernel refuses.
+    fn replace(hole: &Hole, page_size: usize) -> bool {
+        let single = !hole.many && zeros(hole.page, page_size);
+        // Refused where the process has too many mappings: the whole one adds none.
+        single || zeros(hole.start, hole.end - hole.start)
+    }
+
+    fn zeros(start: usize, len: usize) -> bool {
+        let flags = MapFlags::PRIVATE | MapFlags::FIXED | MapFlags::NORESERVE;
+        let start = std::ptr::with_exposed_provenance_mut(start);
+        // SAFETY: the range is page-aligned and lies in a mapping of a table that is alive, since
+        // a thread was reading it; read-only memory stays read-only memory there, and the table's
+        // lookups find the flag that says that its bytes are no longer the file's.
+        unsafe { mmap_anonymous(start, len, ProtFlags::READ, flags) }.is_ok()
+    }
+
+    /// Does what would have happened without the guard.
+    fn hand_on(
+        previous: &sigaction,
+        signal: c_int,
+        code: c_int,
+        info: *mut siginfo_t,
+        context: *mut c_void,
+    ) {
+        let sent = code <= 0;
+        match previous.sa_sigaction {
+            SIG_DFL => end(signal),
+            SIG_IGN if sent => {}
+            // The kernel lets nobody ignore a fault.
+            SIG_IGN => end(signal),
+            handler if previous.sa_flags & SA_SIGINFO != 0 => {
+                // SAFETY: with SA_SIGINFO, whoever installed it gave a function of this type.
+                let handler = unsafe {
+                    transmute::<usize, extern "C" fn(c_int, *mut siginfo_t, *mut c_void)>(handler)
+                };
+                handler(signal, info, context);
+                if sent && is_default(signal) {
+                    // Rust's handler gives up by going back to the default and lets the fault come
+                    // again. A signal that somebody sent does not come again by itself.
+                    end(signal);
+                }
+            }
+            handler => {
+                // SAFETY: without SA_SIGINFO, whoever installed it gave a function of this type.
+                let handler = unsafe { transmute::<usize, extern "C" fn(c_int)>(handler) };
+                handler(signal);
+            }
+        }
+    }
+
+    /// Lets the signal end the process once the handler returns.
+    fn end(signal: c_int) {
+        // SAFETY: all zeros are a valid `sigaction`: the default action.
+        let default: sigaction = unsafe { zeroed() };
+        // SAFETY: both pointers may be what they are: a valid action, and none.
+        unsafe { libc::sigaction(signal, &raw const default, null_mut()) };
+        // SAFETY: no precondition. The signal waits until the handler returns.
+        unsafe { libc::raise(signal) };
+    }
+
+    fn is_default(signal: c_int) -> bool {
+        // SAFETY: all zeros are a valid `sigaction`.
+        let mut now: sigaction = unsafe { zeroed() };
+        // SAFETY: a null pointer changes nothing; the other one is valid for the answer.
+        let asked = unsafe { libc::sigaction(signal, null(), &raw mut now) };
+        asked == 0 && now.sa_sigaction == SIG_DFL
+    }
+}

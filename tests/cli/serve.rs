@@ -1,0 +1,253 @@
+//! `bench` and `warm`, and what `stat` says about memory: figures that add up, and an exit code
+//! that tells of wrong answers.
+
+use crate::tool::{Ran, Sandbox};
+use serde_json::Value;
+
+/// The names that `bench --json` promises.
+const FIGURES: [&str; 20] = [
+    "file_bytes",
+    "processes",
+    "threads",
+    "seconds",
+    "lookups",
+    "wrong",
+    "errors",
+    "lookups_per_second",
+    "p50_ns",
+    "p99_ns",
+    "p999_ns",
+    "max_ns",
+    "minor_faults",
+    "major_faults",
+    "pss_bytes",
+    "private_added_max_bytes",
+    "page_table_bytes",
+    "huge_page_share",
+    "replacements",
+    "versions_mixed",
+];
+
+fn lines(edition: u64) -> String {
+    let line =
+        |i: u64| format!("key {i}\tvalue {i} of {edition} {}\n", "x".repeat(i as usize % 99));
+    (0..20_000).map(line).collect()
+}
+
+fn table(dir: &Sandbox, name: &str, edition: u64) {
+    dir.table(name, lines(edition));
+}
+
+fn bench(dir: &Sandbox, args: &[&str]) -> Value {
+    let ran = dir.run(&[&["bench", "--json", "--seconds", "0.5"], args].concat());
+    assert_eq!((ran.code, &ran.err[..]), (0, ""), "{args:?}");
+    let json: Value = serde_json::from_slice(&ran.out).expect("one JSON object");
+    for figure in FIGURES {
+        let given = json.get(figure).is_some_and(|value| value.is_number());
+        assert!(given || figure == "huge_page_share", "{figure} in {json}");
+    }
+    json
+}
+
+fn number(json: &Value, name: &str) -> u64 {
+    json[name].as_u64().unwrap_or_else(|| panic!("{name} in {json}"))
+}
+
+/// Nothing is left beside the tables.
+fn assert_tidy(dir: &Sandbox, names: &[&str]) {
+    assert_eq!(dir.names(), names);
+}
+
+#[test]
+fn a_bench_reads_in_many_processes() {
+    let dir = Sandbox::new();
+    table(&dir, "t", 1);
+    let json = bench(&dir, &["--procs", "3", "--threads", "2", "t"]);
+    assert_eq!((number(&json, "processes"), number(&json, "threads")), (3, 2));
+    assert_eq!(number(&json, "file_bytes"), dir.read("t").len() as u64);
+    for figure in ["wrong", "errors", "replacements", "versions_mixed"] {
+        assert_eq!(number(&json, figure), 0, "{figure}");
+    }
+    let lookups = number(&json, "lookups");
+    assert!(lookups >= 6 * 64, "{lookups} lookups");
+    let rate = json["lookups_per_second"].as_f64().unwrap();
+    let seconds = json["seconds"].as_f64().unwrap();
+    assert!(seconds >= 0.5 && (rate * seconds / lookups as f64 - 1.0).abs() < 0.01, "{json}");
+    let order = ["p50_ns", "p99_ns", "p999_ns", "max_ns"].map(|name| number(&json, name));
+    assert!(order.is_sorted() && order[0] > 0, "{order:?}");
+    if cfg!(target_os = "linux") {
+        assert!(number(&json, "page_table_bytes") > 0 && number(&json, "minor_faults") > 0);
+        // One copy in memory, whoever reads it; a page may be missing or be counted twice.
+        let (pss, file) = (number(&json, "pss_bytes"), number(&json, "file_bytes"));
+        assert!(pss > file / 2 && pss <= file + (64 << 10), "{pss} of {file}");
+    }
+    assert_tidy(&dir, &["t"]);
+}
+
+#[test]
+fn batches_misses_and_skew_are_answered_rightly() {
+    let dir = Sandbox::new();
+    table(&dir, "t", 1);
+    dir.run(&["build", "--quiet", "--dup", "keep", "many", "t2", "t2"]).failed(4, "t2", &[]);
+    dir.write("in", lines(1) + &lines(2));
+    dir.run(&["build", "--quiet", "--dup", "keep", "many", "in"]).printed("");
+    dir.table("one", "\t\n");
+    for args in [
+        &["--batch", "100", "--hit", "0.5", "t"][..],
+        &["--batch", "7", "--zipf", "1.1", "t"],
+        &["--hit", "0", "--zipf", "0.9", "t"],
+        &["--hit", "0.3", "many"],
+        &["--hit", "0.5", "one"],
+    ] {
+        let json = bench(&dir, &[&["--procs", "1"], args].concat());
+        assert_eq!((number(&json, "wrong"), number(&json, "errors")), (0, 0), "{args:?}");
+        assert!(number(&json, "lookups") > 0, "{args:?}");
+    }
+}
+
+#[test]
+fn tables_are_replaced_in_turn_and_the_originals_stay() {
+    let dir = Sandbox::new();
+    table(&dir, "old", 1);
+    table(&dir, "new", 2);
+    let before = ["old", "new"].map(|name| dir.read(name));
+    let args = ["--procs", "2", "--replace", "new", "--every", "20", "old"];
+    let json = bench(&dir, &args);
+    for figure in ["wrong", "errors", "versions_mixed"] {
+        assert_eq!(number(&json, figure), 0, "{figure}");
+    }
+    assert!(number(&json, "replacements") >= 2, "{json}");
+    assert!(number(&json, "swaps") >= 2, "{json}");
+    assert!(json["version_lag_max_ns"].as_u64() > Some(0));
+    assert_eq!(["old", "new"].map(|name| dir.read(name)), before);
+    assert_tidy(&dir, &["new", "old"]);
+}
+
+#[test]
+fn the_text_shows_the_same() {
+    let dir = Sandbox::new();
+    table(&dir, "t", 1);
+    let ran = dir.run(&["bench", "--procs", "2", "--seconds", "0.1", "t"]);
+    assert_eq!((ran.code, &ran.err[..]), (0, ""));
+    let text = String::from_utf8(ran.out).unwrap();
+    for label in [
+        "readers ",
+        "file ",
+        "lookups ",
+        "  per process ",
+        "  wrong        0, errors 0, of two versions 0",
+        "latency        p50 ",
+        "page faults ",
+        "memory (PSS) ",
+        "private ",
+        "page tables ",
+        "2 MiB pages ",
+    ] {
+        assert_eq!(text.lines().filter(|line| line.starts_with(label)).count(), 1, "{label}");
+    }
+    assert!(!text.contains("NaN") && !text.contains("inf"), "{text}");
+}
+
+#[test]
+fn usage_is_checked() {
+    let dir = Sandbox::new();
+    table(&dir, "t", 1);
+    dir.table("empty", "");
+    for (args, word) in [
+        (&["--procs", "0"][..], "1 to 4096"),
+        (&["--hit", "1.5"], "0 to 1"),
+        (&["--zipf", "11"], "0 to 10"),
+        (&["--seconds", "0"], "seconds"),
+        (&["--batch", "x"], "1 to 4096"),
+        (&["--every", "5"], "--replace"),
+    ] {
+        let ran: Ran = dir.run(&[&["bench", "t"], args].concat());
+        ran.failed(2, "", &[word]);
+    }
+    dir.run(&["bench", "empty"]).failed(2, "empty: ", &["no entries"]);
+    dir.run(&["bench", "t", "--replace", "gone"]).failed(4, "gone: ", &[]);
+    dir.run(&["warm", "gone"]).failed(4, "gone: ", &[]);
+    assert_tidy(&dir, &["empty", "t"]);
+}
+
+/// A table whose answers are not those of the sample, as a faulty index would give them.
+#[test]
+fn a_damaged_table_fails_the_bench() {
+    let dir = Sandbox::new();
+    table(&dir, "old", 1);
+    table(&dir, "t", 2);
+    let mut bytes = dir.read("t");
+    let at = bytes.windows(11).position(|part| part == b"value 7 of ").expect("the value");
+    bytes[at] ^= 1;
+    dir.write("bad", &bytes);
+    // The sample is drawn from a damaged table.
+    dir.run(&["bench", "bad"]).failed(3, "bad: ", &["page", "damaged"]);
+    dir.run(&["bench", "old", "--replace", "bad"]).failed(3, "bad: ", &["page", "damaged"]);
+    assert_tidy(&dir, &["bad", "old", "t"]);
+}
+
+/// A reader whose table gives other answers than it expects says so.
+#[test]
+fn wrong_and_mixed_answers_are_counted() {
+    let dir = Sandbox::new();
+    table(&dir, "t", 1);
+    let stat = dir.run(&["stat", "--json", "t"]);
+    let stat: Value = serde_json::from_slice(&stat.out).expect("one JSON object");
+    let id = stat["build_id"].as_str().expect("an id").as_bytes();
+    let id: Vec<u8> = id.chunks(2).map(hexadecimal).collect();
+    assert!(!id.contains(&0), "arguments hold no zeros: choose another table");
+    // Twice a key that is not stored: once the other version has none either, once both have one.
+    let mut sample = Vec::new();
+    for (number, answers) in [(0u32, [7u64, 0]), (1, [7, 8])] {
+        sample.extend(
+            [&4u32.to_le_bytes()[..], &22u32.to_le_bytes(), &number.to_be_bytes()].concat(),
+        );
+        sample.extend(answers.map(u64::to_le_bytes).concat());
+        sample.extend(b"absent");
+    }
+    let meta = |name: &[u8], id: &[u8]| [name, b"=", id].concat();
+    let (first, second) = (meta(b"version 1", &id), meta(b"version 2", &[1; 16]));
+    let build =
+        [&b"build"[..], b"--quiet", b"-i", b"raw", b"--meta", &first, b"--meta", &second, b"s"];
+    dir.pipe(&build.map(crate::tool::os), &sample).printed("");
+    let figures = ["--number=0", "--procs=1", "--threads=1", "--seconds=0.05", "--batch=1"];
+    let reader = [&["bench-reader"], &figures[..], &["--refresh=50", "t", "s"]].concat();
+    let ran = dir.pipe(&reader, b"open\ngo\n");
+    assert_eq!((ran.code, &ran.err[..]), (0, ""));
+    let told = String::from_utf8(ran.out).expect("text");
+    let last = told.lines().last().expect("a result");
+    let json: Value = serde_json::from_str(last).expect("one JSON object");
+    let [lookups, wrong, mixed] = ["lookups", "wrong", "mixed"].map(|name| number(&json, name));
+    assert!(wrong == mixed && wrong + mixed == lookups && lookups > 0, "{json}");
+}
+
+fn hexadecimal(digits: &[u8]) -> u8 {
+    let digits = std::str::from_utf8(digits).expect("digits");
+    u8::from_str_radix(digits, 16).expect("digits")
+}
+
+#[test]
+fn warm_reads_and_stat_tells() {
+    let dir = Sandbox::new();
+    table(&dir, "t", 1);
+    for args in [&["warm", "t"][..], &["warm", "--index", "--quiet", "t"]] {
+        dir.run(args).printed("");
+    }
+    let ran = dir.run(&["stat", "--json", "t"]);
+    let stat: Value = serde_json::from_slice(&ran.out).expect("one JSON object");
+    let text = String::from_utf8(dir.run(&["stat", "t"]).out).unwrap();
+    if cfg!(target_os = "linux") {
+        let bytes = dir.read("t").len() as u64;
+        assert_eq!(stat["residency"]["resident"], bytes);
+        let sections = stat["residency"]["sections"].as_array().expect("sections");
+        assert_eq!(sections.len(), stat["sections"].as_array().expect("sections").len());
+        let sum: u64 = sections.iter().map(|section| number(section, "resident")).sum();
+        assert_eq!(sum, bytes);
+        let share = stat["huge_page_share"].as_f64().expect("a share");
+        assert!((0.0..=1.0).contains(&share), "{share}");
+        assert!(text.contains(&format!("in memory      {bytes} bytes, 100.0 %\n")), "{text}");
+        assert!(text.contains("2 MiB pages    "), "{text}");
+    } else {
+        assert!(stat["residency"].is_null() && text.contains("in memory      unknown"));
+    }
+}

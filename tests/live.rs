@@ -1,0 +1,415 @@
+//! Guards against a live table that goes wrong when something else does: a bad file at the path
+//! that takes the good table away, a change that is not seen because an inode number came back, a
+//! refresh that costs more than a look, an old table that never goes. Guards also against readers
+//! that see a table change under them.
+
+#![cfg(target_os = "linux")]
+#![expect(unsafe_code, reason = "mapping a path is unsafe; these tests map files of their own")]
+
+mod support;
+
+use graven::{
+    BuildOptions, ErrorKind, Live, OpenError, OpenOptions, Refreshed, Table, Verify, Warm, sigbus,
+};
+use std::fs::{self, File};
+use std::os::unix::fs::{MetadataExt, symlink};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::thread;
+use std::time::{Duration, Instant};
+use support::{Mapped, field, numbered_table};
+
+/// Set for a process that goes through many replacements: its directory.
+const REPLACED: &str = "GRAVEN_TEST_LIVE_REPLACED";
+
+fn publish(path: &Path, value: &str) {
+    // May be written to, so that tests can spoil it.
+    let options = BuildOptions::new().durable(false).permissions(0o644);
+    let mut builder = options.create(path).expect("a builder");
+    builder.insert(b"key", value.as_bytes()).expect("an entry");
+    builder.finish().expect("a table");
+}
+
+/// A table, in a directory that vanishes with it.
+fn table(value: &str) -> (tempfile::TempDir, PathBuf) {
+    let directory = support::directory();
+    let path = directory.path().join("t.grv");
+    publish(&path, value);
+    (directory, path)
+}
+
+fn open(path: &Path) -> Live {
+    // SAFETY: the tests replace by rename, or spoil files that nobody reads any more.
+    unsafe { Live::open(path) }.expect("a table")
+}
+
+fn value(table: &Table) -> &str {
+    std::str::from_utf8(table.get(b"key").expect("a sound table").expect("a value")).expect("text")
+}
+
+/// Puts other bytes in the table's place, by rename.
+fn replace(path: &Path, bytes: &[u8]) {
+    let new = path.with_extension("new");
+    fs::write(&new, bytes).expect("room");
+    fs::rename(&new, path).expect("renamed");
+}
+
+#[test]
+fn a_new_table_is_swapped_in_and_pins_stay() {
+    let (_directory, path) = table("one");
+    let live = open(&path);
+    assert_eq!(live.path(), path);
+    let first = live.load();
+    assert_eq!(live.refresh().expect("a table"), Refreshed::Unchanged);
+    publish(&path, "two");
+    assert_eq!(value(&live.load()), "one", "nobody has looked yet");
+    assert_eq!(live.refresh().expect("a table"), Refreshed::Swapped);
+    assert_eq!(live.refresh().expect("a table"), Refreshed::Unchanged);
+    assert_eq!((value(&first), value(&live.load())), ("one", "two"));
+    assert_eq!((first.generation(), live.load().generation()), (1, 2));
+    let kept = Table::clone(&first);
+    drop((first, live));
+    assert_eq!(value(&kept), "one", "a clone outlives the handle");
+}
+
+#[test]
+fn the_status_tells_what_is_served() {
+    let (_directory, path) = table("one");
+    let live = open(&path);
+    let status = live.status();
+    assert_eq!((status.version, status.generation, status.failure), (None, 1, None));
+    assert_eq!(status.build_id, live.load().build_id());
+    assert_eq!(status.build_id, live.load().stats().expect("a sound table").build_id);
+    thread::sleep(Duration::from_millis(5));
+    let before = live.status();
+    assert!(before.age >= Duration::from_millis(5));
+    publish(&path, "two");
+    live.refresh().expect("a table");
+    let after = live.status();
+    assert!(after.build_id != before.build_id && after.generation == 2);
+}
+
+/// Every bad file is refused with its own error; the old table goes on, and a good one heals.
+#[test]
+fn a_bad_file_leaves_the_old_table() {
+    let (directory, path) = table("one");
+    let good = fs::read(&path).expect("the table");
+    let live = open(&path);
+    let spoiled = |change: &dyn Fn(&mut Vec<u8>)| {
+        let mut bytes = good.clone();
+        change(&mut bytes);
+        bytes
+    };
+    let resealed = |at: usize, byte: u8| {
+        spoiled(&|bytes| {
+            bytes[at] = byte;
+            bytes[112..116].fill(0);
+            let size = u32::from_le_bytes(bytes[12..16].try_into().expect("four bytes")) as usize;
+            let crc = crc32fast::hash(&bytes[..size]);
+            bytes[112..116].copy_from_slice(&crc.to_le_bytes());
+        })
+    };
+    type Check = fn(&OpenError) -> bool;
+    let bad: [(&str, Vec<u8>, Check); 7] = [
+        ("empty", Vec::new(), |e| matches!(e, OpenError::TooShort { .. })),
+        ("foreign", b"PNG or whatever this is".repeat(99), |e| {
+            matches!(e, OpenError::NotATable { .. })
+        }),
+        ("truncated", spoiled(&|bytes| bytes.truncate(bytes.len() - 1)), |e| {
+            matches!(e, OpenError::Truncated { .. })
+        }),
+        ("longer", spoiled(&|bytes| bytes.push(0)), |e| {
+            matches!(e, OpenError::TrailingBytes { .. })
+        }),
+        ("header", spoiled(&|bytes| bytes[20] ^= 1), |e| {
+            matches!(e, OpenError::HeaderChecksum { .. })
+        }),
+        ("footer", spoiled(&|bytes| *bytes.last_mut().expect("a byte") ^= 1), |e| {
+            matches!(e, OpenError::FooterMismatch { .. })
+        }),
+        ("version", resealed(8, 9), |e| matches!(e, OpenError::UnsupportedVersion { .. })),
+    ];
+    for (name, bytes, expected) in bad {
+        replace(&path, &bytes);
+        for _ in 0..2 {
+            let error = live.refresh().expect_err(name);
+            assert!(expected(&error), "{name}: {error:?}");
+            assert_eq!(live.status().failure, Some(error.to_string()), "{name}");
+            assert_eq!(value(&live.load()), "one", "{name}");
+        }
+    }
+    fs::remove_file(&path).expect("a file");
+    let error = live.refresh().expect_err("nothing is there");
+    let OpenError::Io { source, .. } = error else { panic!("{error}") };
+    assert_eq!(source.kind(), std::io::ErrorKind::NotFound);
+    fs::create_dir(&path).expect("a directory");
+    let error = live.refresh().expect_err("a directory is there");
+    assert!(matches!(error, OpenError::NotARegularFile { kind: "directory" }), "{error}");
+    assert_eq!(value(&live.load()), "one");
+    fs::remove_dir(&path).expect("a directory");
+    publish(&path, "two");
+    assert_eq!(live.refresh().expect("a table"), Refreshed::Swapped);
+    assert_eq!((value(&live.load()), live.status().failure), ("two", None));
+    // The failure is also over when the very same file comes back.
+    let aside = directory.path().join("aside");
+    fs::rename(&path, &aside).expect("renamed");
+    assert!(live.refresh().is_err() && live.status().failure.is_some());
+    fs::rename(&aside, &path).expect("renamed");
+    assert_eq!(live.refresh().expect("a table"), Refreshed::Unchanged);
+    assert_eq!(live.status().failure, None);
+}
+
+/// With `Verify::AtOpen`, damage behind the header is found before the swap as well.
+#[test]
+fn damage_is_found_before_the_swap_if_asked_for() {
+    let (directory, path) = table("one");
+    let mut bytes = fs::read(&path).expect("the table");
+    let other = directory.path().join("other");
+    publish(&other, "two");
+    bytes.clone_from(&fs::read(&other).expect("the table"));
+    let at = bytes.windows(3).position(|three| three == b"two").expect("the value");
+    bytes[at] ^= 1;
+    let careful = OpenOptions::new().verify(Verify::AtOpen).warm(Warm::All);
+    // SAFETY: as above.
+    let live = unsafe { Live::open_with(&path, &careful) }.expect("a table");
+    replace(&path, &bytes);
+    assert!(matches!(live.refresh(), Err(OpenError::Damaged(_))));
+    assert_eq!(value(&live.load()), "one");
+}
+
+/// The same content in another file is not worth new pages. But the new file must be held: if it
+/// went and a third one got its number, that one would pass for it.
+#[test]
+fn the_same_content_is_no_new_table_but_is_followed() {
+    let (directory, path) = table("one");
+    let other = directory.path().join("other");
+    let live = open(&path);
+    for round in 0..100 {
+        let same = fs::read(&path).expect("the table");
+        let before = live.load();
+        replace(&path, &same);
+        assert_eq!(live.refresh().expect("a table"), Refreshed::SameContent);
+        assert_eq!(live.refresh().expect("a table"), Refreshed::Unchanged);
+        let after = live.load();
+        assert_eq!(value(&after).as_ptr(), value(&before).as_ptr(), "readers keep their pages");
+        assert_eq!(after.generation(), before.generation());
+
+        let text = format!("{round:03}");
+        publish(&other, &text);
+        let new = fs::read(&other).expect("the table");
+        fs::remove_file(&path).expect("a file");
+        // The file that is made next gets the number, if it is free.
+        replace(&path, &new);
+        assert_eq!(live.refresh().expect("a table"), Refreshed::Swapped, "round {round}");
+        assert_eq!(value(&live.load()), text);
+    }
+}
+
+/// ext4 gives the number of a removed file to the next one at once. A file that is in use keeps
+/// its number, so a change is seen even if the two files look alike in all that `stat` says.
+#[test]
+fn a_reused_inode_number_hides_nothing() {
+    let (_directory, path) = table("a-1");
+    let live = open(&path);
+    let mut reused = 0;
+    let mut last = 0;
+    for round in 0..200 {
+        fs::remove_file(&path).expect("a file");
+        publish(&path, &format!("{}-{round:03}", ["b", "a"][round % 2]));
+        let inode = fs::metadata(&path).expect("the table").ino();
+        reused += u32::from(inode == last);
+        last = inode;
+        assert_eq!(live.refresh().expect("a table"), Refreshed::Swapped, "round {round}");
+        assert!(value(&live.load()).ends_with(&format!("{round:03}")));
+    }
+    assert_eq!(reused, 0, "the number of a table in use was given out");
+}
+
+#[test]
+fn a_table_that_lost_pages_is_replaced_by_the_same_file_made_whole() {
+    let (_directory, path) = table("one");
+    sigbus::install().expect("the guard");
+    let live = open(&path);
+    let whole = fs::read(&path).expect("the table");
+    // What `cp` over a table does.
+    let file = File::options().write(true).open(&path).expect("the table");
+    file.set_len(0).expect("shorter");
+    assert!(live.load().get(b"key").is_err() && live.load().faulted());
+    assert!(live.refresh().is_err(), "an empty file");
+    std::os::unix::fs::FileExt::write_all_at(&file, &whole, 0).expect("room");
+    assert_eq!(live.refresh().expect("a table"), Refreshed::Swapped);
+    assert_eq!(value(&live.load()), "one");
+}
+
+#[test]
+fn a_versioned_directory_is_followed_through_its_link() {
+    let directory = support::directory();
+    let root = directory.path().join("prices");
+    let version = |name: &str, text: &str| {
+        let home = root.join("versions").join(name);
+        fs::create_dir_all(&home).expect("a directory");
+        publish(&home.join("table.grv"), text);
+        let link = root.join("next");
+        symlink(format!("versions/{name}/table.grv"), &link).expect("a link");
+        fs::rename(link, root.join("CURRENT")).expect("renamed");
+    };
+    version("7", "seven");
+    let live = open(&root);
+    assert_eq!((value(&live.load()), live.status().version.as_deref()), ("seven", Some("7")));
+    version("8", "eight");
+    assert_eq!(live.refresh().expect("a table"), Refreshed::Swapped);
+    assert_eq!((value(&live.load()), live.status().version.as_deref()), ("eight", Some("8")));
+    // Back again, with the new version swept away.
+    version("7", "seven");
+    fs::remove_dir_all(root.join("versions/8")).expect("a directory");
+    assert_eq!(live.refresh().expect("a table"), Refreshed::Swapped);
+    assert_eq!((value(&live.load()), live.status().version.as_deref()), ("seven", Some("7")));
+    // A link to nowhere.
+    fs::remove_dir_all(root.join("versions/7")).expect("a directory");
+    assert!(matches!(live.refresh(), Err(OpenError::Io { .. })));
+    assert_eq!(value(&live.load()), "seven");
+}
+
+/// Forth and back between two versions while eight threads read.
+#[test]
+fn rollback_under_load() {
+    let (_directory, path) = table("old");
+    let live = open(&path);
+    let (ended, reads) = (AtomicBool::new(false), AtomicU64::new(0));
+    thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| {
+                while !ended.load(Relaxed) {
+                    let table = live.load();
+                    let first = value(&table);
+                    for _ in 0..50 {
+                        assert_eq!(value(&table), first, "one table, one version");
+                    }
+                    reads.fetch_add(50, Relaxed);
+                }
+            });
+        }
+        for round in 0..300 {
+            let version = ["new", "old"][round % 2];
+            publish(&path, version);
+            assert_eq!(live.refresh().expect("a table"), Refreshed::Swapped);
+            assert_eq!(value(&live.load()), version);
+        }
+        ended.store(true, Relaxed);
+    });
+    assert!(reads.load(Relaxed) > 0);
+}
+
+#[test]
+fn threads_that_refresh_together_swap_once() {
+    let (_directory, path) = table("0");
+    let live = open(&path);
+    for round in 1..50u64 {
+        publish(&path, &round.to_string());
+        let swaps = AtomicU64::new(0);
+        thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| {
+                    let refreshed = live.refresh().expect("a table");
+                    swaps.fetch_add(u64::from(refreshed == Refreshed::Swapped), Relaxed);
+                });
+            }
+        });
+        assert_eq!((swaps.load(Relaxed), live.load().generation()), (1, round + 1));
+    }
+}
+
+#[test]
+fn the_helper_thread_follows_and_ends_with_the_handle() {
+    let threads = || {
+        let tasks = fs::read_dir("/proc/self/task").expect("tasks");
+        let name = |task: fs::DirEntry| fs::read_to_string(task.path().join("comm")).ok();
+        let names = tasks.filter_map(|task| name(task.expect("a task")));
+        names.filter(|name| name.starts_with("graven-refresh")).count()
+    };
+    let (_directory, path) = table("0");
+    let live = open(&path);
+    live.refresh_every(Duration::from_millis(2), Duration::from_millis(2)).expect("a thread");
+    for round in 1..20 {
+        publish(&path, &round.to_string());
+        let start = Instant::now();
+        while value(&live.load()) != round.to_string() {
+            assert!(start.elapsed() < Duration::from_secs(30), "nobody has refreshed");
+            thread::sleep(Duration::from_millis(1));
+        }
+    }
+    fs::write(path.with_extension("bad"), "bad").expect("a file");
+    fs::rename(path.with_extension("bad"), &path).expect("renamed");
+    let start = Instant::now();
+    while live.status().failure.is_none() {
+        assert!(start.elapsed() < Duration::from_secs(30), "nobody has told");
+        thread::sleep(Duration::from_millis(1));
+    }
+    assert_eq!(value(&live.load()), "19");
+    // Replaced by a lazy one, which is stopped while it waits.
+    live.refresh_every(Duration::from_secs(3600), Duration::MAX).expect("a thread");
+    let start = Instant::now();
+    // A thread takes its name when it first runs.
+    while threads() != 1 {
+        assert!(start.elapsed() < Duration::from_secs(30), "{} threads", threads());
+    }
+    drop(live);
+    assert_eq!(threads(), 0);
+}
+
+/// Not a test when run by itself: a process in which nothing else happens.
+#[test]
+fn replacing_process() {
+    let Some(directory) = std::env::var_os(REPLACED).map(PathBuf::from) else { return };
+    let path = directory.join("t.grv");
+    let tables = [1, 2].map(|edition| {
+        numbered_table(&path, 20_000, edition);
+        fs::read(&path).expect("the table")
+    });
+    let file = tables[0].len() as u64 / 1024;
+    let live = open(&path);
+    let held = || {
+        let files = fs::read_dir("/proc/self/fd").expect("fd").count();
+        let mappings = fs::read_to_string("/proc/self/maps").expect("maps").lines().count();
+        let rollup = fs::read_to_string("/proc/self/smaps_rollup").expect("smaps_rollup");
+        let pss = Mapped::of("self", &path).sum("Pss");
+        (files, mappings, field(&rollup, "Private_Dirty"), pss)
+    };
+    let mut early = None;
+    for round in 0..1_000usize {
+        replace(&path, &tables[round % 2]);
+        assert_eq!(live.refresh().expect("a table"), Refreshed::Swapped);
+        live.load().warm(Warm::All).expect("a sound table");
+        if round == 100 {
+            early = Some(held());
+        }
+    }
+    let (early, late) = (early.expect("measured"), held());
+    println!("open files, mappings, private and shared KiB: {early:?}, later {late:?}");
+    assert!(late.0 <= early.0 && late.1 <= early.1 + 2, "{early:?} grew to {late:?}");
+    assert!(late.2 <= early.2 + 256, "{early:?} grew to {late:?}");
+    assert!(late.3 <= file * 11 / 10 + 8, "{late:?} of a table of {file} KiB");
+    println!("as it should be");
+}
+
+#[test]
+fn a_thousand_replacements_leave_nothing_behind() {
+    let directory = support::directory();
+    let mut process = support::this_binary("replacing_process");
+    let output = process.env(REPLACED, directory.path()).output().expect("a child process");
+    let told = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && told.contains("as it should be"), "{output:?}");
+}
+
+#[test]
+fn a_deleted_table_is_read_to_the_end() {
+    let (directory, path) = table("one");
+    let live = open(&path);
+    fs::remove_file(&path).expect("a file");
+    fs::remove_dir(directory.path()).expect("a directory");
+    let error = live.refresh().expect_err("there is nothing");
+    assert_eq!(error.kind(), ErrorKind::Io);
+    assert!(error.to_string().contains("look for a new table"), "{error}");
+    assert_eq!(value(&live.load()), "one");
+    live.load().verify().expect("a sound table");
+}

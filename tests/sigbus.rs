@@ -1,0 +1,476 @@
+//! Guards against a process that dies because somebody truncated one of its tables, and against a
+//! guard that does more than it should: one that keeps alive what must die, swallows what belongs
+//! to another handler, silences Rust's stack-overflow report, or turns lost pages into wrong
+//! answers instead of errors. Most of it happens in child processes, since it ends them.
+//!
+//! The number of truncations is 200; `GRAVEN_FULL=1 cargo test --release --test sigbus` makes
+//! 10,000.
+
+#![cfg(target_os = "linux")]
+#![expect(unsafe_code, reason = "maps files that are truncated on purpose, installs handlers")]
+
+mod support;
+
+use graven::{OpenOptions, ReadError, Table, Verify, Warm, sigbus};
+use std::fs::{self, File};
+use std::hint::black_box;
+use std::io::BufRead;
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
+use std::process::Output;
+use std::sync::Barrier;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::thread;
+use support::{
+    Index, Peer, Random, VALUE, answer, full, indexed_table, numbered_key, numbered_table,
+    numbered_value, value_len,
+};
+
+const READERS: usize = 8;
+const THREADS: u64 = 4;
+const ENTRIES: u64 = 3_000;
+/// Set for a process that is a reader: the directory with its tables.
+const TABLES: &str = "GRAVEN_TEST_SIGBUS_TABLES";
+/// Set for a process that is to die: in which way.
+const DEATH: &str = "GRAVEN_TEST_SIGBUS_DEATH";
+
+fn open(path: &Path) -> Table {
+    // SAFETY: not kept: the test truncates the file, which is what the guard is for.
+    unsafe { Table::open(path) }.expect("a table")
+}
+
+fn truncate(path: &Path, len: u64) {
+    File::options().write(true).open(path).expect("the table").set_len(len).expect("shorter");
+}
+
+/// A table that may be written to.
+fn soft_table(path: &Path, entries: u64) -> u64 {
+    let bytes = numbered_table(path, entries, 1).file_bytes;
+    soften(path);
+    bytes
+}
+
+fn soften(path: &Path) {
+    let mut permissions = fs::metadata(path).expect("the table").permissions();
+    std::os::unix::fs::PermissionsExt::set_mode(&mut permissions, 0o644);
+    fs::set_permissions(path, permissions).expect("the table's owner");
+}
+
+// ---------------------------------------------------------------------------------------------
+// Truncation under live readers
+
+/// What lookups gave.
+#[derive(Default)]
+struct Seen {
+    right: AtomicU64,
+    faulted: AtomicU64,
+    wrong: AtomicU64,
+}
+
+impl Seen {
+    /// Looks up every key; true if a page was lost.
+    fn pass(&self, table: &Table, first: u64) -> bool {
+        let mut expected = [0; VALUE];
+        let mut lost = false;
+        for n in 0..ENTRIES {
+            let i = (first + n) % ENTRIES;
+            numbered_value(i, 1, &mut expected);
+            let right = match table.get(&numbered_key(i)) {
+                Ok(Some(value)) => value == &expected[..value_len(i, Index::Hash)],
+                Ok(None) => false,
+                Err(ReadError::Faulted { .. }) => {
+                    self.faulted.fetch_add(1, Relaxed);
+                    lost = true;
+                    continue;
+                }
+                Err(_) => false,
+            };
+            // A slice is not protected after its lookup; the flag says that it may have changed.
+            let excused = !right && table.faulted();
+            let count = if right || excused { &self.right } else { &self.wrong };
+            count.fetch_add(1, Relaxed);
+        }
+        lost
+    }
+}
+
+/// Not a test when run by itself: the program of the reader processes. Obeys `open`, `read`
+/// (begin to read on all threads), `end` (one last pass, then say what was seen).
+#[test]
+fn reader_process() {
+    let Some(directory) = std::env::var_os(TABLES).map(PathBuf::from) else { return };
+    sigbus::install().expect("the guard");
+    let other = open(&directory.join("other"));
+    answer("up");
+    let mut lines = std::io::stdin().lock().lines().map(|line| line.expect("the parent writes"));
+    while lines.next().is_some_and(|line| line == "open") {
+        let table = open(&directory.join("table"));
+        answer("opened");
+        assert_eq!(lines.next().as_deref(), Some("read"));
+        let (seen, others, truncated) = (Seen::default(), Seen::default(), AtomicBool::new(false));
+        thread::scope(|scope| {
+            for number in 0..THREADS {
+                let (seen, truncated, table) = (&seen, &truncated, &table);
+                scope.spawn(move || {
+                    while !truncated.load(Relaxed) {
+                        seen.pass(table, number * ENTRIES / THREADS);
+                    }
+                    seen.pass(table, 0);
+                });
+            }
+            assert_eq!(lines.next().as_deref(), Some("end"));
+            truncated.store(true, Relaxed);
+        });
+        assert!(!others.pass(&other, 0) && !other.faulted(), "the other table is whole");
+        let counts = [&seen.right, &seen.faulted, &seen.wrong, &others.wrong];
+        let counts = counts.map(|count| count.load(Relaxed).to_string());
+        answer(&format!("{} {}", table.faulted(), counts.join(" ")));
+    }
+}
+
+#[test]
+fn truncation_is_an_error_and_no_death() {
+    let directory = support::directory();
+    let (table, master) = (directory.path().join("table"), directory.path().join("master"));
+    numbered_table(&directory.path().join("other"), ENTRIES, 1);
+    let bytes = soft_table(&master, ENTRIES);
+    let mut readers: Vec<Peer> = (0..READERS)
+        .map(|_| Peer::start(support::this_binary("reader_process").env(TABLES, directory.path())))
+        .collect();
+    for reader in &mut readers {
+        assert_eq!(reader.answer(), "up");
+    }
+    let mut random = Random(13);
+    let rounds = if full() { 10_000 } else { 200 };
+    let (mut detected, mut lost) = (0u64, 0u64);
+    for _ in 0..rounds {
+        // A new file each time: the readers still map the old one.
+        fs::copy(&master, directory.path().join("new")).expect("a copy");
+        fs::rename(directory.path().join("new"), &table).expect("renamed");
+        for reader in &mut readers {
+            assert_eq!(reader.ask("open"), "opened");
+        }
+        for reader in &mut readers {
+            reader.say("read");
+        }
+        thread::sleep(std::time::Duration::from_micros(random.below(3_000)));
+        // Whole pages: what is left of a page that was cut is zeros without any fault.
+        let pages = bytes / 4096;
+        truncate(&table, 4096 * random.below(pages - 1));
+        for reader in &mut readers {
+            reader.say("end");
+        }
+        let mut silent = 0;
+        for reader in &mut readers {
+            let seen = reader.answer();
+            let mut words = seen.split(' ');
+            let faulted = words.next() == Some("true");
+            let counts: Vec<u64> = words.map(|n| n.parse().expect("a count")).collect();
+            let [_, errors, wrong, wrong_elsewhere] = counts[..] else { panic!("{seen}") };
+            assert_eq!((wrong, wrong_elsewhere), (0, 0), "{seen}");
+            // At least a page of records or of an index is gone, and every key was asked for.
+            silent += u64::from(!faulted || errors == 0);
+        }
+        detected += u64::from(silent == 0);
+        lost += u64::from(silent > 0);
+    }
+    println!(
+        "T13: tried {rounds} truncations under {READERS} processes of {THREADS} threads, detected \
+         {detected}, lost {lost}, crashed 0"
+    );
+    assert_eq!(lost, 0);
+}
+
+// ---------------------------------------------------------------------------------------------
+// What every query says after a fault
+
+/// A table in this process whose file is gone.
+fn faulted_table(path: &Path, index: Index, options: OpenOptions) -> Table {
+    sigbus::install().expect("the guard");
+    indexed_table(path, ENTRIES, 1, index);
+    soften(path);
+    // SAFETY: not kept, as above.
+    let table = unsafe { options.open(path) }.expect("a table");
+    assert!(table.guarded() && !table.faulted());
+    truncate(path, 0);
+    table
+}
+
+#[test]
+fn every_query_says_faulted() {
+    let directory = support::directory();
+    type Query = (&'static str, fn(&Table) -> Result<(), ReadError>);
+    let queries: &[Query] = &[
+        ("get", |t| t.get(&numbered_key(7)).map(drop)),
+        ("get, absent", |t| t.get(b"nowhere").map(drop)),
+        ("contains_key", |t| t.contains_key(&numbered_key(7)).map(drop)),
+        ("get_all", |t| t.get_all(&numbered_key(7)).next().expect("an item").map(drop)),
+        ("get_many", |t| t.get_many(&[numbered_key(7), numbered_key(8)], &mut Vec::new())),
+        ("iter", |t| t.iter().next().expect("an item").map(drop)),
+        ("iter, back", |t| t.iter().next_back().expect("an item").map(drop)),
+        ("iter, nth", |t| t.iter().nth(1000).expect("an item").map(drop)),
+        ("range", |t| t.range(&numbered_key(9)[..]..).next().expect("an item").map(drop)),
+        ("prefix", |t| t.prefix(&[0]).next().expect("an item").map(drop)),
+        ("first", |t| t.first().map(drop)),
+        ("last", |t| t.last().map(drop)),
+        ("floor", |t| t.floor(&numbered_key(9)).map(drop)),
+        ("ceil", |t| t.ceil(&numbered_key(9)).map(drop)),
+        ("nth", |t| t.nth(1234).map(drop)),
+        ("longest_prefix", |t| t.longest_prefix(&numbered_key(9)).map(drop)),
+        ("rank", |t| t.rank(&numbered_key(9)).map(drop)),
+        ("count", |t| t.count(&numbered_key(9)[..]..).map(drop)),
+        ("cursor", |t| t.cursor().seek(&numbered_key(9)).map(drop)),
+        ("cursor, next", |t| t.cursor().next().map(drop)),
+        ("cursor, back", |t| t.cursor().seek_to_last().map(drop)),
+        ("metadata", |t| t.metadata().map(drop)),
+        ("stats", |t| t.stats().map(drop)),
+        ("verify", |t| t.verify().map(drop)),
+        ("warm", |t| t.warm(Warm::All)),
+    ];
+    for verify in [Verify::FirstTouch, Verify::Never, Verify::AtOpen] {
+        let options = OpenOptions::new().verify(verify);
+        for index in [Index::Hash, Index::Ordered, Index::Line] {
+            for &(name, query) in queries {
+                // Each as the first to touch the lost pages, and again.
+                let table = faulted_table(&directory.path().join("t"), index, options);
+                let told = query(&table);
+                // Some need no page: an absent key of another length, a table without metadata.
+                let untouched = told.is_ok() && !table.faulted();
+                let faulted = matches!(told, Err(ReadError::Faulted { .. }));
+                assert!(faulted || untouched, "{name} {index:?} {verify:?}: {told:?}");
+                // Where lengths are known and nothing is left to check, a slice is made without a look.
+                let looks = verify == Verify::FirstTouch || index != Index::Line;
+                let few = ["get, absent", "metadata", "rank", "count", "iter, nth"];
+                if looks && !few.contains(&name) {
+                    assert!(faulted, "{name} {index:?} {verify:?}: {told:?}");
+                }
+                let _ = table.get(&numbered_key(1));
+                assert!(table.faulted(), "{name} {index:?} {verify:?}");
+                let again = query(&table);
+                let faulted = matches!(again, Err(ReadError::Faulted { .. }));
+                let nothing_read = ["get, absent", "metadata"].contains(&name) && again.is_ok();
+                assert!(faulted || nothing_read, "{name} {index:?} {verify:?}: {again:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_slice_that_was_handed_out_turns_to_zeros_and_the_flag_tells() {
+    let directory = support::directory();
+    let path = directory.path().join("t");
+    sigbus::install().expect("the guard");
+    soft_table(&path, ENTRIES);
+    let table = open(&path);
+    let value = table.get(&numbered_key(2000)).expect("a sound table").expect("a value");
+    truncate(&path, 4096);
+    assert!(!table.faulted(), "nobody has touched it yet");
+    assert!(black_box(value).iter().all(|&byte| byte == 0));
+    assert!(table.faulted());
+    let error = table.get(&numbered_key(2)).expect_err("the table is given up");
+    let ReadError::Faulted { offset } = error else { panic!("{error}") };
+    assert!((4096..table.stats().map_or(u64::MAX, |stats| stats.file_bytes)).contains(&offset));
+    // A new open of what is left says what it is.
+    // SAFETY: nobody touches the file any more.
+    assert!(unsafe { Table::open(&path) }.is_err());
+}
+
+#[test]
+fn threads_that_fault_together_all_go_on() {
+    const TOGETHER: usize = 16;
+    let directory = support::directory();
+    let path = directory.path().join("t");
+    sigbus::install().expect("the guard");
+    for round in 0..50 {
+        soft_table(&path, 500);
+        let table = open(&path);
+        truncate(&path, 0);
+        let barrier = Barrier::new(TOGETHER);
+        thread::scope(|scope| {
+            for _ in 0..TOGETHER {
+                scope.spawn(|| {
+                    barrier.wait();
+                    let told = table.get(&numbered_key(7));
+                    assert!(matches!(told, Err(ReadError::Faulted { .. })), "{round}: {told:?}");
+                });
+            }
+        });
+    }
+}
+
+#[test]
+fn the_loss_of_a_hundred_thousand_pages_is_survived() {
+    const PIECE: usize = 4 << 20;
+    const PIECES: u64 = 100;
+    let directory = support::directory();
+    let path = directory.path().join("t");
+    sigbus::install().expect("the guard");
+    let options = graven::BuildOptions::new().sorted(true).durable(false).permissions(0o644);
+    let mut builder = options.create(&path).expect("a builder");
+    let value = vec![7; PIECE];
+    for i in 0..PIECES {
+        builder.insert(&numbered_key(i), &value).expect("room");
+    }
+    builder.finish().expect("a table");
+    // SAFETY: not kept, as above.
+    let table = unsafe { OpenOptions::new().verify(Verify::Never).open(&path) }.expect("a table");
+    let values: Vec<&[u8]> = table.values().map(|value| value.expect("a value")).collect();
+    let mappings = || fs::read_to_string("/proc/self/maps").expect("maps").lines().count();
+    let before = mappings();
+    truncate(&path, 0);
+    // From the end, so that no page is next to one that was replaced.
+    let mut pages = 0;
+    for value in values.iter().rev() {
+        for page in value.chunks(4096).rev() {
+            assert_eq!(black_box(page)[0], 0);
+            pages += 1;
+        }
+    }
+    assert!(pages >= 100_000, "{pages} pages");
+    assert!(table.faulted());
+    assert!(mappings() < before + 50, "{before} mappings before, {} after", mappings());
+}
+
+#[test]
+fn tables_after_the_fault_are_whole() {
+    let directory = support::directory();
+    let path = directory.path().join("t");
+    // Slots are used again, and begin anew.
+    for _ in 0..100 {
+        let table = faulted_table(&path, Index::Hash, OpenOptions::new());
+        assert!(table.get(&numbered_key(7)).is_err());
+        drop(table);
+        numbered_table(&path, 100, 2);
+        let table = open(&path);
+        assert!(table.get(&numbered_key(7)).expect("a sound table").is_some());
+        assert!(!table.faulted());
+    }
+}
+
+// ---------------------------------------------------------------------------------------------
+// Processes that end
+
+fn overflow(depth: u64) -> u64 {
+    let frame = black_box([depth; 64]);
+    if depth == u64::MAX { 0 } else { overflow(depth + 1) + frame[(depth % 64) as usize] }
+}
+
+/// A page of a foreign mapping that is gone.
+fn touch_a_lost_page(path: &Path) {
+    fs::write(path, [1; 8192]).expect("a file");
+    let file = File::open(path).expect("the file");
+    // SAFETY: not kept: the fault is the point.
+    let map = unsafe { memmap2::Mmap::map(&file) }.expect("a mapping");
+    truncate(path, 0);
+    println!("{}", black_box(&map)[4096]);
+}
+
+fn handle(flags: libc::c_int, handler: usize) {
+    // SAFETY: all zeros are a valid action.
+    let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
+    (action.sa_sigaction, action.sa_flags) = (handler, flags);
+    // SAFETY: the handlers below do nothing but end the process.
+    let set = unsafe { libc::sigaction(libc::SIGBUS, &action, std::ptr::null_mut()) };
+    assert_eq!(set, 0);
+}
+
+extern "C" fn plain_handler(signal: libc::c_int) {
+    // SAFETY: no precondition.
+    unsafe { libc::_exit(if signal == libc::SIGBUS { 41 } else { 1 }) }
+}
+
+extern "C" fn informed_handler(_: libc::c_int, info: *mut libc::siginfo_t, _: *mut libc::c_void) {
+    // SAFETY: the kernel, or the guard, passes a valid one.
+    let code = unsafe { (*info).si_code };
+    // SAFETY: no precondition.
+    unsafe { libc::_exit(if code == libc::BUS_ADRERR { 42 } else { 1 }) }
+}
+
+/// Not a test when run by itself: a process that ends as it is told to.
+#[test]
+fn dying_process() {
+    let Ok(task) = std::env::var(DEATH) else { return };
+    let (how, directory) = task.split_once(' ').expect("how, and a directory");
+    let path = Path::new(directory).join("t");
+    match how {
+        "unguarded" => {
+            soft_table(&path, ENTRIES);
+            let table = open(&path);
+            truncate(&path, 0);
+            let _ = table.get(&numbered_key(7));
+        }
+        "populated" => {
+            soft_table(&path, ENTRIES);
+            let table = open(&path);
+            truncate(&path, 4096);
+            for told in [table.verify().map(drop), table.warm(Warm::All), table.warm(Warm::Index)] {
+                assert!(matches!(told, Err(ReadError::Faulted { .. })), "{told:?}");
+            }
+            assert!(!table.faulted(), "nothing was touched");
+            std::process::exit(0);
+        }
+        _ => {}
+    }
+    match how {
+        "plain" => handle(0, plain_handler as *const () as usize),
+        "informed" => handle(libc::SA_SIGINFO, informed_handler as *const () as usize),
+        "default" => handle(0, libc::SIG_DFL),
+        "ignored" => handle(0, libc::SIG_IGN),
+        _ => {}
+    }
+    sigbus::install().expect("the guard");
+    sigbus::install().expect("the guard, once more");
+    assert!(sigbus::installed());
+    // The guard does its own work whoever else is there.
+    soft_table(&path, ENTRIES);
+    let table = open(&path);
+    truncate(&path, 0);
+    assert!(matches!(table.get(&numbered_key(7)), Err(ReadError::Faulted { .. })));
+    match how {
+        "overflow" => println!("{}", overflow(0)),
+        "sent" => {
+            // SAFETY: no precondition.
+            unsafe { libc::raise(libc::SIGBUS) };
+        }
+        _ => touch_a_lost_page(&Path::new(directory).join("foreign")),
+    }
+    println!("still here");
+}
+
+fn death(how: &str) -> Output {
+    let directory = support::directory();
+    let task = format!("{how} {}", directory.path().display());
+    support::this_binary("dying_process").env(DEATH, task).output().expect("a child process")
+}
+
+#[test]
+fn without_the_guard_a_lost_page_ends_the_process() {
+    assert_eq!(death("unguarded").status.signal(), Some(libc::SIGBUS));
+}
+
+#[test]
+fn verify_and_warm_need_no_guard() {
+    let output = death("populated");
+    assert!(output.status.success(), "{output:?}");
+}
+
+#[test]
+fn a_foreign_fault_still_ends_the_process() {
+    for how in ["foreign", "default", "ignored", "sent"] {
+        assert_eq!(death(how).status.signal(), Some(libc::SIGBUS), "{how}");
+    }
+}
+
+#[test]
+fn a_foreign_handler_gets_its_faults() {
+    assert_eq!(death("plain").status.code(), Some(41));
+    assert_eq!(death("informed").status.code(), Some(42));
+}
+
+#[test]
+fn a_stack_overflow_is_still_reported() {
+    let output = death("overflow");
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.signal(), Some(libc::SIGABRT), "{told}");
+    assert!(told.contains("overflowed its stack"), "{told}");
+}
