@@ -66,6 +66,12 @@ impl Fixed {
         self.first + rank as usize * self.stride
     }
 
+    /// Bytes of a key and its value.
+    #[inline]
+    pub(crate) fn len(&self) -> usize {
+        self.key_len + self.value_len
+    }
+
     /// The parts of the record whose key starts at `at`.
     #[inline]
     pub(crate) fn parts(&self, at: usize) -> Parts {
