@@ -66,10 +66,10 @@ impl Fixed {
         self.first + rank as usize * self.stride
     }
 
-    /// Bytes of a key and its value.
+    /// Key and value of the record whose key `bytes` starts with.
     #[inline]
-    pub(crate) fn len(&self) -> usize {
-        self.key_len + self.value_len
+    pub(crate) fn split<'t>(&self, bytes: &'t [u8]) -> Option<(&'t [u8], &'t [u8])> {
+        bytes.get(..self.key_len + self.value_len)?.split_at_checked(self.key_len)
     }
 
     /// The parts of the record whose key starts at `at`.

@@ -6,6 +6,7 @@ use super::simd::prefetch;
 use super::table::Inner;
 use crate::error::{ReadError, ReadResult};
 use crate::format::order::equal;
+use crate::format::record::Fixed;
 use crate::format::{BLOCK_BYTES, MAX_BLOCK};
 use std::iter::FusedIterator;
 use std::ops::Range;
@@ -138,8 +139,7 @@ impl<'t> Iter<'t> {
         let offset = self.front.offset;
         let (key, value, after) = match &self.inner.layout.fixed {
             Some(fixed) => {
-                let record = self.ahead.get(offset..)?.get(..fixed.len())?;
-                let (key, value) = record.split_at_checked(fixed.key_len)?;
+                let (key, value) = fixed.split(self.ahead.get(offset..)?)?;
                 (key, value, offset + fixed.stride)
             }
             None => {
@@ -177,6 +177,27 @@ impl<'t> Iter<'t> {
         self.front = Place { rank: self.front.rank + 1, offset };
         self.look_ahead();
         Ok(entry)
+    }
+
+    /// Takes all records of fixed width that lie on pages known to be checked.
+    fn take_run(&mut self, fixed: &Fixed) -> &'t [u8] {
+        let run = self.ahead.get(self.front.offset..).unwrap_or_default();
+        let records = (run.len() / fixed.stride).min(self.len());
+        self.front.rank += records as u64;
+        self.front.offset += records * fixed.stride;
+        run.get(..records * fixed.stride).unwrap_or_default()
+    }
+
+    /// The same from the back.
+    fn take_run_back(&mut self, fixed: &Fixed) -> &'t [u8] {
+        let end = fixed.offset(self.end_rank);
+        let start = self.behind.start.max(self.front.offset);
+        let checked =
+            end.min(self.behind.end).checked_sub(start).filter(|_| end <= self.behind.end);
+        let records = (checked.unwrap_or(0) / fixed.stride).min(self.len());
+        let start = end - records * fixed.stride;
+        self.end_rank -= records as u64;
+        self.inner.bytes().get(start..end).unwrap_or_default()
     }
 
     /// The last entry, if it lies on pages that are known to be checked.
@@ -252,6 +273,21 @@ impl<'t> Iterator for Iter<'t> {
         self.next_back()
     }
 
+    /// What `for_each` and most adapters use: records of fixed width go by whole runs.
+    #[inline]
+    fn fold<A, F: FnMut(A, Self::Item) -> A>(mut self, mut all: A, mut f: F) -> A {
+        loop {
+            if let Some(fixed) = self.inner.layout.fixed {
+                let records = self.take_run(&fixed).chunks_exact(fixed.stride);
+                all = records.filter_map(|record| fixed.split(record)).map(Ok).fold(all, &mut f);
+            }
+            match self.next() {
+                Some(entry) => all = f(all, entry),
+                None => return all,
+            }
+        }
+    }
+
     /// Skips by rank, without walking.
     fn nth(&mut self, n: usize) -> Option<Self::Item> {
         let n = (n as u64).min(self.left());
@@ -281,6 +317,21 @@ impl DoubleEndedIterator for Iter<'_> {
         match self.ready_back() {
             Some(entry) => Some(Ok(entry)),
             None => self.careful_next_back(),
+        }
+    }
+
+    /// As `fold`.
+    #[inline]
+    fn rfold<A, F: FnMut(A, Self::Item) -> A>(mut self, mut all: A, mut f: F) -> A {
+        loop {
+            if let Some(fixed) = self.inner.layout.fixed {
+                let records = self.take_run_back(&fixed).chunks_exact(fixed.stride).rev();
+                all = records.filter_map(|record| fixed.split(record)).map(Ok).fold(all, &mut f);
+            }
+            match self.next_back() {
+                Some(entry) => all = f(all, entry),
+                None => return all,
+            }
         }
     }
 
