@@ -66,6 +66,12 @@ impl Fixed {
         self.first + rank as usize * self.stride
     }
 
+    /// Key and value of the record whose key `bytes` starts with.
+    #[inline]
+    pub(crate) fn split<'t>(&self, bytes: &'t [u8]) -> Option<(&'t [u8], &'t [u8])> {
+        bytes.get(..self.key_len + self.value_len)?.split_at_checked(self.key_len)
+    }
+
     /// The parts of the record whose key starts at `at`.
     #[inline]
     pub(crate) fn parts(&self, at: usize) -> Parts {

@@ -5,12 +5,17 @@ use super::search::{Block, Entry, LINE, Place};
 use super::simd::prefetch;
 use super::table::Inner;
 use crate::error::{ReadError, ReadResult};
-use crate::format::MAX_BLOCK;
 use crate::format::order::equal;
+use crate::format::record::Fixed;
+use crate::format::{BLOCK_BYTES, MAX_BLOCK};
 use std::iter::FusedIterator;
+use std::ops::Range;
 
-/// Cache lines of a block that are prefetched at most.
-const MOST_PREFETCHED: usize = 64;
+/// How far before a record that is read backward prefetching goes: about a block, so that the
+/// places of the next one can be found without waiting for memory.
+const LEAD: usize = BLOCK_BYTES as usize;
+/// Cache lines that are prefetched for one record at most.
+const MOST_PREFETCHED: usize = 16;
 
 /// Where the records of one block start, for walking backward: records are found only forward.
 #[derive(Clone)]
@@ -30,15 +35,22 @@ impl BackBlock {
         if let Some(fixed) = &inner.layout.fixed {
             return Ok(fixed.offset(rank));
         }
-        let block = match &self.block {
-            Some(block) if (block.start.rank..block.end_rank).contains(&rank) => block,
-            _ => self.load(inner, rank)?,
-        };
-        let start = block.start;
-        Ok(start.offset + self.starts[(rank - start.rank) as usize] as usize)
+        match self.known_offset(rank) {
+            Some(offset) => Ok(offset),
+            None => self.load(inner, rank),
+        }
     }
 
-    fn load(&mut self, inner: &Inner, rank: u64) -> ReadResult<&Block> {
+    /// Offset of the record with this rank, if it is in the block that was read last.
+    #[inline(always)]
+    fn known_offset(&self, rank: u64) -> Option<usize> {
+        let block = self.block.as_ref()?;
+        let i = rank.checked_sub(block.start.rank).filter(|_| rank < block.end_rank)?;
+        Some(block.start.offset + *self.starts.get(i as usize)? as usize)
+    }
+
+    #[inline(never)]
+    fn load(&mut self, inner: &Inner, rank: u64) -> ReadResult<usize> {
         let block = match self.block.take() {
             Some(block) if block.start.rank == rank + 1 => inner.block_before(&block)?,
             _ => inner.block_of(rank)?,
@@ -51,11 +63,19 @@ impl BackBlock {
             *start = u32::try_from(offset - base).map_err(far)?;
             offset = inner.parts_at(offset)?.end();
         }
-        // The block before is needed next, and processors foresee walks backward badly.
-        for line in 1..=((offset - base) / LINE).min(MOST_PREFETCHED) {
-            prefetch(inner.bytes(), base.saturating_sub(line * LINE));
-        }
-        Ok(self.block.insert(block))
+        let i = (rank - block.start.rank) as usize;
+        self.block = Some(block);
+        Ok(base + self.starts[i] as usize)
+    }
+}
+
+/// Asks for what lies a block before a record that is read on the way back: processors foresee
+/// walks backward badly, and the next block's places are found by a walk forward.
+#[inline]
+fn prefetch_before(table: &[u8], record: Range<usize>) {
+    let lines = (record.len() / LINE + 1).min(MOST_PREFETCHED);
+    for line in 0..lines {
+        prefetch(table, record.start.saturating_sub(LEAD) + line * LINE);
     }
 }
 
@@ -65,6 +85,11 @@ pub struct Iter<'t> {
     inner: &'t Inner,
     front: Place,
     end_rank: u64,
+    /// The table up to where pages are known to be checked, seen from the front: records that end
+    /// in it are taken as they are.
+    ahead: &'t [u8],
+    /// Bytes before the back whose pages are known to be checked.
+    behind: Range<usize>,
     back: BackBlock,
     error: Option<ReadError>,
 }
@@ -80,11 +105,51 @@ impl<'t> Iter<'t> {
             // The error is the one item.
             (Err(error), _) | (_, Err(error)) => (inner.start(), 1, Some(error)),
         };
-        Self { inner, front, end_rank, back: BackBlock::new(), error }
+        let mut iter = Self {
+            inner,
+            front,
+            end_rank,
+            ahead: &[],
+            behind: 0..0,
+            back: BackBlock::new(),
+            error,
+        };
+        iter.look_ahead();
+        iter
     }
 
     fn left(&self) -> u64 {
         self.end_rank - self.front.rank
+    }
+
+    /// Notes how far the pages from the front on are checked. With an error to be told first,
+    /// nothing is ready.
+    #[inline]
+    fn look_ahead(&mut self) {
+        let ahead = match self.error {
+            None => self.inner.checked_from(self.front.offset),
+            Some(_) => 0,
+        };
+        self.ahead = self.inner.bytes().get(..ahead).unwrap_or_default();
+    }
+
+    /// The next entry, if it lies on pages that are known to be checked.
+    #[inline(always)]
+    fn ready(&mut self) -> Option<Entry<'t>> {
+        let offset = self.front.offset;
+        let (key, value, after) = match &self.inner.layout.fixed {
+            Some(fixed) => {
+                let (key, value) = fixed.split(self.ahead.get(offset..)?)?;
+                (key, value, offset + fixed.stride)
+            }
+            None => {
+                let parts = self.inner.layout.decoder.parts(self.ahead, offset)?;
+                let value = self.ahead.get(parts.value())?;
+                (self.ahead.get(parts.key())?, value, parts.end())
+            }
+        };
+        self.front = Place { rank: self.front.rank + 1, offset: after };
+        Some((key, value))
     }
 
     #[cold]
@@ -93,19 +158,88 @@ impl<'t> Iter<'t> {
         Some(self.inner.sound(Err(error)))
     }
 
-    #[inline]
+    /// The next entry, its pages checked first.
+    #[inline(never)]
+    fn careful_next(&mut self) -> Option<ReadResult<Entry<'t>>> {
+        if let Some(error) = self.error.take() {
+            return self.fail(error);
+        }
+        match self.step() {
+            Ok(entry) => Some(Ok(entry)),
+            Err(error) => self.fail(error),
+        }
+    }
+
     fn step(&mut self) -> ReadResult<Entry<'t>> {
         let parts = self.inner.parts_at(self.front.offset)?;
         let entry = self.inner.entry(&parts)?;
         let offset = self.inner.after(self.front.offset, &parts);
         self.front = Place { rank: self.front.rank + 1, offset };
+        self.look_ahead();
         Ok(entry)
+    }
+
+    /// Takes all records of fixed width that lie on pages known to be checked.
+    fn take_run(&mut self, fixed: &Fixed) -> &'t [u8] {
+        let run = self.ahead.get(self.front.offset..).unwrap_or_default();
+        let records = (run.len() / fixed.stride).min(self.len());
+        self.front.rank += records as u64;
+        self.front.offset += records * fixed.stride;
+        run.get(..records * fixed.stride).unwrap_or_default()
+    }
+
+    /// The same from the back.
+    fn take_run_back(&mut self, fixed: &Fixed) -> &'t [u8] {
+        let end = fixed.offset(self.end_rank);
+        let start = self.behind.start.max(self.front.offset);
+        let checked =
+            end.min(self.behind.end).checked_sub(start).filter(|_| end <= self.behind.end);
+        let records = (checked.unwrap_or(0) / fixed.stride).min(self.len());
+        let start = end - records * fixed.stride;
+        self.end_rank -= records as u64;
+        self.inner.bytes().get(start..end).unwrap_or_default()
+    }
+
+    /// The last entry, if it lies on pages that are known to be checked.
+    #[inline(always)]
+    fn ready_back(&mut self) -> Option<Entry<'t>> {
+        let rank = self.end_rank - 1;
+        let bytes = self.inner.bytes();
+        let (offset, parts) = match &self.inner.layout.fixed {
+            Some(fixed) => (fixed.offset(rank), fixed.parts(fixed.offset(rank))),
+            None => {
+                let offset = self.back.known_offset(rank)?;
+                let parts = self.inner.layout.decoder.parts(bytes, offset)?;
+                prefetch_before(bytes, offset..parts.end());
+                (offset, parts)
+            }
+        };
+        if offset < self.behind.start || parts.end() > self.behind.end {
+            return None;
+        }
+        let entry = (bytes.get(parts.key())?, bytes.get(parts.value())?);
+        self.end_rank = rank;
+        Some(entry)
+    }
+
+    /// The last entry, its pages checked first.
+    #[inline(never)]
+    fn careful_next_back(&mut self) -> Option<ReadResult<Entry<'t>>> {
+        if let Some(error) = self.error.take() {
+            return self.fail(error);
+        }
+        match self.step_back() {
+            Ok(entry) => Some(Ok(entry)),
+            Err(error) => self.fail(error),
+        }
     }
 
     fn step_back(&mut self) -> ReadResult<Entry<'t>> {
         let offset = self.back.offset(self.inner, self.end_rank - 1)?;
-        let entry = self.inner.entry(&self.inner.parts_at(offset)?)?;
+        let parts = self.inner.parts_at(offset)?;
+        let entry = self.inner.entry(&parts)?;
         self.end_rank -= 1;
+        self.behind = self.inner.checked_before(offset..parts.end());
         Ok(entry)
     }
 }
@@ -118,12 +252,9 @@ impl<'t> Iterator for Iter<'t> {
         if self.left() == 0 {
             return None;
         }
-        if let Some(error) = self.error.take() {
-            return self.fail(error);
-        }
-        match self.step() {
-            Ok(entry) => Some(Ok(entry)),
-            Err(error) => self.fail(error),
+        match self.ready() {
+            Some(entry) => Some(Ok(entry)),
+            None => self.careful_next(),
         }
     }
 
@@ -142,6 +273,21 @@ impl<'t> Iterator for Iter<'t> {
         self.next_back()
     }
 
+    /// What `for_each` and most adapters use: records of fixed width go by whole runs.
+    #[inline]
+    fn fold<A, F: FnMut(A, Self::Item) -> A>(mut self, mut all: A, mut f: F) -> A {
+        loop {
+            if let Some(fixed) = self.inner.layout.fixed {
+                let records = self.take_run(&fixed).chunks_exact(fixed.stride);
+                all = records.filter_map(|record| fixed.split(record)).map(Ok).fold(all, &mut f);
+            }
+            match self.next() {
+                Some(entry) => all = f(all, entry),
+                None => return all,
+            }
+        }
+    }
+
     /// Skips by rank, without walking.
     fn nth(&mut self, n: usize) -> Option<Self::Item> {
         let n = (n as u64).min(self.left());
@@ -156,6 +302,7 @@ impl<'t> Iterator for Iter<'t> {
                 Ok(place) => self.front = place,
                 Err(error) => return self.fail(error),
             }
+            self.look_ahead();
         }
         self.next()
     }
@@ -167,12 +314,24 @@ impl DoubleEndedIterator for Iter<'_> {
         if self.left() == 0 {
             return None;
         }
-        if let Some(error) = self.error.take() {
-            return self.fail(error);
+        match self.ready_back() {
+            Some(entry) => Some(Ok(entry)),
+            None => self.careful_next_back(),
         }
-        match self.step_back() {
-            Ok(entry) => Some(Ok(entry)),
-            Err(error) => self.fail(error),
+    }
+
+    /// As `fold`.
+    #[inline]
+    fn rfold<A, F: FnMut(A, Self::Item) -> A>(mut self, mut all: A, mut f: F) -> A {
+        loop {
+            if let Some(fixed) = self.inner.layout.fixed {
+                let records = self.take_run_back(&fixed).chunks_exact(fixed.stride).rev();
+                all = records.filter_map(|record| fixed.split(record)).map(Ok).fold(all, &mut f);
+            }
+            match self.next_back() {
+                Some(entry) => all = f(all, entry),
+                None => return all,
+            }
         }
     }
 
@@ -180,6 +339,7 @@ impl DoubleEndedIterator for Iter<'_> {
     fn nth_back(&mut self, n: usize) -> Option<Self::Item> {
         if self.error.is_none() {
             self.end_rank -= (n as u64).min(self.left());
+            self.behind = 0..0;
         }
         self.next_back()
     }

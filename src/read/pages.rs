@@ -108,6 +108,18 @@ impl Pages {
     }
 }
 
+/// Where the page of a byte starts.
+#[inline]
+pub(super) fn page_start(offset: usize) -> usize {
+    offset & !(UNIT - 1)
+}
+
+/// Where the page of a byte ends.
+#[inline]
+pub(super) fn page_end(offset: usize) -> usize {
+    page_start(offset) + UNIT
+}
+
 /// Compares the CRC of a unit's bytes with its stored sum.
 pub(crate) fn check_unit(table: &[u8], layout: &Layout, unit: usize) -> ReadResult<()> {
     let start = unit << UNIT_LOG2;

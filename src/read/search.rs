@@ -1,5 +1,6 @@
 //! Searches by order: the tree down to a block, then inside the block.
 
+use super::pages::{page_end, page_start};
 use super::simd::prefetch;
 use super::table::Inner;
 use crate::error::{ReadError, ReadResult};
@@ -110,6 +111,26 @@ impl Inner {
             Some(fixed) => offset + fixed.stride,
             None => parts.end(),
         }
+    }
+
+    /// Up to where the pages that follow `offset` within the records are known to be checked;
+    /// 0 if the first of them is not.
+    #[inline]
+    pub(super) fn checked_from(&self, offset: usize) -> usize {
+        let end = self.layout.records.end;
+        if self.pages.all_checked() {
+            return end;
+        }
+        if self.pages.is_checked(offset) { page_end(offset).min(end) } else { 0 }
+    }
+
+    /// What is known to be checked around a record that is.
+    #[inline]
+    pub(super) fn checked_before(&self, record: Range<usize>) -> Range<usize> {
+        if self.pages.all_checked() {
+            return 0..self.layout.records.end;
+        }
+        page_start(record.start)..record.end
     }
 
     /// The entry at a place, if there is one.
