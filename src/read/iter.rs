@@ -1,9 +1,10 @@
 //! Iteration from both ends.
 
 use super::lookup::Found;
-use super::search::{Block, Entry, LINE, Place};
+use super::search::{Entry, Place};
 use super::simd::prefetch;
 use super::table::Inner;
+use super::tree::{Block, LINE};
 use crate::error::{ReadError, ReadResult};
 use crate::format::order::equal;
 use crate::format::record::Fixed;

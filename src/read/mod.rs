@@ -15,6 +15,7 @@ pub(crate) mod search;
 mod simd;
 mod stats;
 mod table;
+mod tree;
 mod typed;
 mod warm;
 

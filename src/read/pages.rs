@@ -57,17 +57,18 @@ impl Pages {
         self.bit(offset >> UNIT_LOG2)
     }
 
-    /// Whether all pages under `range` were checked.
-    #[inline]
+    /// Whether all pages under `range` were checked, by their bits: for a caller that has seen
+    /// that some page is left to check.
+    #[inline(always)]
     pub(crate) fn covered(&self, range: &Range<usize>) -> bool {
-        if self.all_checked() {
-            return true;
-        }
         let first = range.start >> UNIT_LOG2;
         let last = range.end.saturating_sub(1).max(range.start) >> UNIT_LOG2;
-        if last - first <= 1 {
-            return self.bit(first) & self.bit(last);
-        }
+        // Nearly all records lie in one page.
+        if first == last { self.bit(first) } else { self.all_covered(first, last) }
+    }
+
+    #[inline(never)]
+    fn all_covered(&self, first: usize, last: usize) -> bool {
         (first..=last).all(|unit| self.bit(unit))
     }
 
@@ -79,7 +80,10 @@ impl Pages {
         layout: &Layout,
         range: Range<usize>,
     ) -> ReadResult<()> {
-        if self.covered(&range) { Ok(()) } else { self.check(table, layout, range) }
+        if self.all_checked() || self.covered(&range) {
+            return Ok(());
+        }
+        self.check(table, layout, range)
     }
 
     #[cold]
