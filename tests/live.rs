@@ -406,7 +406,7 @@ fn a_deleted_table_is_read_to_the_end() {
     let (directory, path) = table("one");
     let live = open(&path);
     fs::remove_file(&path).expect("a file");
-    fs::remove_dir(directory.path()).expect("a directory");
+    fs::remove_dir_all(directory.path()).expect("a directory");
     let error = live.refresh().expect_err("there is nothing");
     assert_eq!(error.kind(), ErrorKind::Io);
     assert!(error.to_string().contains("look for a new table"), "{error}");

@@ -18,6 +18,9 @@ const LEAD: usize = BLOCK_BYTES as usize;
 /// Cache lines that are prefetched for one record at most.
 const MOST_PREFETCHED: usize = 16;
 
+/// Bytes of records that are handed on between two looks at whether a page was lost.
+const RUN: usize = 64 << 10;
+
 /// Where the records of one block start, for walking backward: records are found only forward.
 #[derive(Clone)]
 pub(super) struct BackBlock {
@@ -180,13 +183,20 @@ impl<'t> Iter<'t> {
         Ok(entry)
     }
 
-    /// Takes all records of fixed width that lie on pages known to be checked.
+    /// Takes records of fixed width that lie on pages known to be checked.
     fn take_run(&mut self, fixed: &Fixed) -> &'t [u8] {
         let run = self.ahead.get(self.front.offset..).unwrap_or_default();
-        let records = (run.len() / fixed.stride).min(self.len());
+        let records = self.run(run.len(), fixed);
         self.front.rank += records as u64;
         self.front.offset += records * fixed.stride;
         run.get(..records * fixed.stride).unwrap_or_default()
+    }
+
+    /// How many records of `checked` bytes to take at once: none where a page was lost, which the
+    /// step that follows says, and no more than may turn to zeros before it does.
+    fn run(&self, checked: usize, fixed: &Fixed) -> usize {
+        let bytes = if self.inner.bytes.unharmed() { checked.min(RUN) } else { 0 };
+        (bytes / fixed.stride).min(self.len())
     }
 
     /// The same from the back.
@@ -195,7 +205,7 @@ impl<'t> Iter<'t> {
         let start = self.behind.start.max(self.front.offset);
         let checked =
             end.min(self.behind.end).checked_sub(start).filter(|_| end <= self.behind.end);
-        let records = (checked.unwrap_or(0) / fixed.stride).min(self.len());
+        let records = self.run(checked.unwrap_or(0), fixed);
         let start = end - records * fixed.stride;
         self.end_rank -= records as u64;
         self.inner.bytes().get(start..end).unwrap_or_default()
@@ -254,8 +264,8 @@ impl<'t> Iterator for Iter<'t> {
             return None;
         }
         match self.ready() {
-            Some(entry) => Some(Ok(entry)),
-            None => self.careful_next(),
+            Some(entry) if self.inner.bytes.unharmed() => Some(Ok(entry)),
+            _ => self.careful_next(),
         }
     }
 
@@ -316,8 +326,8 @@ impl DoubleEndedIterator for Iter<'_> {
             return None;
         }
         match self.ready_back() {
-            Some(entry) => Some(Ok(entry)),
-            None => self.careful_next_back(),
+            Some(entry) if self.inner.bytes.unharmed() => Some(Ok(entry)),
+            _ => self.careful_next_back(),
         }
     }
 
