@@ -1,7 +1,7 @@
 //! A cursor: seek, then step either way.
 
-use super::iter::BackBlock;
-use super::search::{Bound, Entry, Place};
+use super::back::BackBlock;
+use super::search::{Bound, Entry, Start};
 use super::table::Inner;
 use crate::error::{ReadError, ReadResult};
 
@@ -30,8 +30,12 @@ use crate::error::{ReadError, ReadResult};
 #[derive(Clone)]
 pub struct Cursor<'t> {
     inner: &'t Inner,
-    /// Rank of the current entry + 1; 0 before the first, entries + 1 after the last.
+    /// Rank of the current entry + 1; 0 before the first, entries + 1 after the last. Of no
+    /// meaning while `adrift`.
     position: u64,
+    /// The current entry was found through the hash index, which knows no ranks, or by going on
+    /// from there. Going back needs the rank, and pays for one search.
+    adrift: Option<usize>,
     /// Where the entry after the current one starts, if known.
     next_offset: Option<usize>,
     current: Option<Entry<'t>>,
@@ -41,7 +45,14 @@ pub struct Cursor<'t> {
 impl<'t> Cursor<'t> {
     pub(super) fn new(inner: &'t Inner) -> Self {
         let next_offset = Some(inner.start().offset);
-        Self { inner, position: 0, next_offset, current: None, back: BackBlock::new() }
+        Self {
+            inner,
+            position: 0,
+            adrift: None,
+            next_offset,
+            current: None,
+            back: BackBlock::new(),
+        }
     }
 
     /// The current key, if the cursor is on an entry.
@@ -60,8 +71,8 @@ impl<'t> Cursor<'t> {
     /// # Errors
     /// [`ReadError`] if a page that was touched is damaged; the cursor is then before the first.
     pub fn seek(&mut self, key: &[u8]) -> Result<bool, ReadError> {
-        let place = self.inner.seek(key, Bound::NotBelow);
-        self.go(place)
+        let start = self.inner.seek_start(key, Bound::NotBelow);
+        self.go(start)
     }
 
     /// Moves to the last entry whose key is not greater than `key`; false, and before the first,
@@ -73,6 +84,7 @@ impl<'t> Cursor<'t> {
         match self.inner.seek(key, Bound::Above) {
             Ok(place) => {
                 self.position = place.rank + 1;
+                self.adrift = None;
                 self.prev()
             }
             Err(error) => self.go(Err(error)),
@@ -84,7 +96,7 @@ impl<'t> Cursor<'t> {
     /// # Errors
     /// [`ReadError`] if a page that was touched is damaged.
     pub fn seek_to_first(&mut self) -> Result<bool, ReadError> {
-        self.go(Ok(self.inner.start()))
+        self.go(Ok(self.inner.start().into()))
     }
 
     /// Moves to the last entry; false if the table is empty.
@@ -93,6 +105,7 @@ impl<'t> Cursor<'t> {
     /// [`ReadError`] if a page that was touched is damaged.
     pub fn seek_to_last(&mut self) -> Result<bool, ReadError> {
         self.position = self.inner.layout.entries + 1;
+        self.adrift = None;
         self.prev()
     }
 
@@ -102,13 +115,14 @@ impl<'t> Cursor<'t> {
     /// [`ReadError`] if a page that was touched is damaged; the cursor is then before the first.
     #[expect(clippy::should_implement_trait, reason = "a cursor is no iterator: it can go back")]
     pub fn next(&mut self) -> Result<bool, ReadError> {
-        let rank = self.position.min(self.inner.layout.entries);
-        let offset = match self.next_offset {
-            Some(offset) => Ok(offset),
-            None if rank == self.inner.layout.entries => Ok(self.inner.end().offset),
-            None => self.back.offset(self.inner, rank),
+        let entries = self.inner.layout.entries;
+        let rank = self.adrift.is_none().then_some(self.position.min(entries));
+        let offset = match (self.next_offset, rank) {
+            (Some(offset), _) => Ok(offset),
+            (None, Some(rank)) if rank < entries => self.back.offset(self.inner, rank),
+            (None, _) => Ok(self.inner.end().offset),
         };
-        self.go(offset.map(|offset| Place { rank, offset }))
+        self.go(offset.map(|offset| Start { rank, offset }))
     }
 
     /// Moves to the entry before; false, and before the first, if there is none.
@@ -116,22 +130,29 @@ impl<'t> Cursor<'t> {
     /// # Errors
     /// [`ReadError`] if a page that was touched is damaged; the cursor is then before the first.
     pub fn prev(&mut self) -> Result<bool, ReadError> {
+        if let Some(offset) = self.adrift.take() {
+            match self.inner.rank_at(offset) {
+                Ok(rank) => self.position = rank + 1,
+                Err(error) => return self.go(Err(error)),
+            }
+        }
         if self.position <= 1 {
             self.reset();
             return Ok(false);
         }
         let rank = self.position - 2;
         let offset = self.back.offset(self.inner, rank);
-        self.go(offset.map(|offset| Place { rank, offset }))
+        self.go(offset.map(|offset| Start { rank: Some(rank), offset }))
     }
 
     fn reset(&mut self) {
         self.position = 0;
+        self.adrift = None;
         self.current = None;
         self.next_offset = Some(self.inner.start().offset);
     }
 
-    fn go(&mut self, place: ReadResult<Place>) -> Result<bool, ReadError> {
+    fn go(&mut self, place: ReadResult<Start>) -> Result<bool, ReadError> {
         match place.and_then(|place| self.load(place)) {
             Ok(on_entry) => Ok(on_entry),
             Err(error) => {
@@ -142,9 +163,10 @@ impl<'t> Cursor<'t> {
     }
 
     #[inline]
-    fn load(&mut self, place: Place) -> ReadResult<bool> {
-        if place.rank >= self.inner.layout.entries {
+    fn load(&mut self, place: Start) -> ReadResult<bool> {
+        if place.offset >= self.inner.end().offset {
             self.position = self.inner.layout.entries + 1;
+            self.adrift = None;
             self.current = None;
             self.next_offset = None;
             return Ok(false);
@@ -152,7 +174,8 @@ impl<'t> Cursor<'t> {
         let parts = self.inner.parts_at(place.offset)?;
         self.current = Some(self.inner.entry(&parts)?);
         self.next_offset = Some(self.inner.after(place.offset, &parts));
-        self.position = place.rank + 1;
+        self.position = place.rank.map_or(0, |rank| rank + 1);
+        self.adrift = place.rank.is_none().then_some(place.offset);
         Ok(true)
     }
 }

@@ -1,97 +1,39 @@
 //! Iteration from both ends.
 
-use super::lookup::Found;
-use super::search::{Entry, Place};
+use super::back::{BackBlock, prefetch_before};
+use super::search::{Entry, Place, Start};
 use super::simd::prefetch;
 use super::table::Inner;
-use super::tree::{Block, LINE};
+use super::tree::LINE;
 use crate::error::{ReadError, ReadResult};
-use crate::format::order::equal;
 use crate::format::record::Fixed;
-use crate::format::{BLOCK_BYTES, MAX_BLOCK};
 use std::iter::FusedIterator;
 use std::ops::Range;
 
-/// How far before a record that is read backward prefetching goes: about a block, so that the
-/// places of the next one can be found without waiting for memory.
-const LEAD: usize = BLOCK_BYTES as usize;
-/// Cache lines that are prefetched for one record at most.
-const MOST_PREFETCHED: usize = 16;
+/// How many bytes of records an iterator prefetches after its start, and how far ahead.
+const FETCH: usize = 4 << 10;
+const FETCH_LEAD: usize = 1 << 10;
 
 /// Bytes of records that are handed on between two looks at whether a page was lost.
 const RUN: usize = 64 << 10;
 
-/// Where the records of one block start, for walking backward: records are found only forward.
-#[derive(Clone)]
-pub(super) struct BackBlock {
-    block: Option<Block>,
-    starts: [u32; MAX_BLOCK as usize],
-}
-
-impl BackBlock {
-    pub(super) const fn new() -> Self {
-        Self { block: None, starts: [0; MAX_BLOCK as usize] }
-    }
-
-    /// Offset of the record with this rank.
-    #[inline]
-    pub(super) fn offset(&mut self, inner: &Inner, rank: u64) -> ReadResult<usize> {
-        if let Some(fixed) = &inner.layout.fixed {
-            return Ok(fixed.offset(rank));
-        }
-        match self.known_offset(rank) {
-            Some(offset) => Ok(offset),
-            None => self.load(inner, rank),
-        }
-    }
-
-    /// Offset of the record with this rank, if it is in the block that was read last.
-    #[inline(always)]
-    fn known_offset(&self, rank: u64) -> Option<usize> {
-        let block = self.block.as_ref()?;
-        let i = rank.checked_sub(block.start.rank).filter(|_| rank < block.end_rank)?;
-        Some(block.start.offset + *self.starts.get(i as usize)? as usize)
-    }
-
-    #[inline(never)]
-    fn load(&mut self, inner: &Inner, rank: u64) -> ReadResult<usize> {
-        let block = match self.block.take() {
-            Some(block) if block.start.rank == rank + 1 => inner.block_before(&block)?,
-            _ => inner.block_of(rank)?,
-        };
-        let base = block.start.offset;
-        let mut offset = base;
-        let records = (block.end_rank - block.start.rank) as usize;
-        for start in &mut self.starts[..records] {
-            let far = |_| ReadError::corrupt("block is too long", base as u64);
-            *start = u32::try_from(offset - base).map_err(far)?;
-            offset = inner.parts_at(offset)?.end();
-        }
-        let i = (rank - block.start.rank) as usize;
-        self.block = Some(block);
-        Ok(base + self.starts[i] as usize)
-    }
-}
-
-/// Asks for what lies a block before a record that is read on the way back: processors foresee
-/// walks backward badly, and the next block's places are found by a walk forward.
-#[inline]
-fn prefetch_before(table: &[u8], record: Range<usize>) {
-    let lines = (record.len() / LINE + 1).min(MOST_PREFETCHED);
-    for line in 0..lines {
-        prefetch(table, record.start.saturating_sub(LEAD) + line * LINE);
-    }
-}
-
 /// Entries between two places, ascending. After an error it is over.
+///
+/// Where the start was found through the hash index its rank is not known; whoever asks for
+/// [`len`](ExactSizeIterator::len), [`nth`](Iterator::nth) or a skip from the back pays for one
+/// search.
 #[derive(Clone)]
 pub struct Iter<'t> {
     inner: &'t Inner,
-    front: Place,
-    end_rank: u64,
+    front: Start,
+    end: Place,
     /// The table up to where pages are known to be checked, seen from the front: records that end
     /// in it are taken as they are.
     ahead: &'t [u8],
+    /// Up to where records were prefetched.
+    fetched: usize,
+    /// Up to where they will be.
+    fetch: usize,
     /// Bytes before the back whose pages are known to be checked.
     behind: Range<usize>,
     back: BackBlock,
@@ -101,29 +43,63 @@ pub struct Iter<'t> {
 impl<'t> Iter<'t> {
     pub(super) fn between(
         inner: &'t Inner,
-        from: ReadResult<Place>,
+        from: ReadResult<Start>,
         to: ReadResult<Place>,
     ) -> Self {
-        let (front, end_rank, error) = match (from, to) {
-            (Ok(from), Ok(to)) => (from, to.rank.max(from.rank), None),
+        let (front, end, error) = match (from, to) {
+            (Ok(from), Ok(to)) if to.offset >= from.offset => (from, to, None),
+            (Ok(_), Ok(to)) => (to.into(), to, None),
             // The error is the one item.
-            (Err(error), _) | (_, Err(error)) => (inner.start(), 1, Some(error)),
+            (Err(error), _) | (_, Err(error)) => {
+                (inner.start().into(), Place { rank: 1, offset: usize::MAX }, Some(error))
+            }
         };
+        let fetched = front.offset;
         let mut iter = Self {
             inner,
             front,
-            end_rank,
+            end,
             ahead: &[],
+            fetched,
+            fetch: fetched.saturating_add(FETCH).min(end.offset),
             behind: 0..0,
             back: BackBlock::new(),
             error,
         };
+        iter.prefetch();
         iter.look_ahead();
         iter
     }
 
-    fn left(&self) -> u64 {
-        self.end_rank - self.front.rank
+    #[inline(always)]
+    fn is_over(&self) -> bool {
+        self.front.offset >= self.end.offset
+    }
+
+    /// Entries from the front to the end.
+    fn left(&self) -> ReadResult<u64> {
+        if self.is_over() {
+            return Ok(0);
+        }
+        Ok(self.end.rank.saturating_sub(self.front_rank()?))
+    }
+
+    fn front_rank(&self) -> ReadResult<u64> {
+        match self.front.rank {
+            Some(rank) => Ok(rank),
+            None => self.inner.rank_at(self.front.offset),
+        }
+    }
+
+    /// Asks for the first few records: the processor only foresees a walk once it has seen some
+    /// of it.
+    #[inline]
+    fn prefetch(&mut self) {
+        let wanted = self.front.offset.saturating_add(FETCH_LEAD).min(self.fetch);
+        while self.fetched < wanted {
+            prefetch(self.inner.bytes(), self.fetched);
+            self.fetched += LINE;
+        }
     }
 
     /// Notes how far the pages from the front on are checked. With an error to be told first,
@@ -152,13 +128,16 @@ impl<'t> Iter<'t> {
                 (self.ahead.get(parts.key())?, value, parts.end())
             }
         };
-        self.front = Place { rank: self.front.rank + 1, offset: after };
+        self.front.advance(after);
+        if self.fetched < self.fetch {
+            self.prefetch();
+        }
         Some((key, value))
     }
 
     #[cold]
     fn fail(&mut self, error: ReadError) -> Option<ReadResult<Entry<'t>>> {
-        self.end_rank = self.front.rank;
+        self.end.offset = self.front.offset;
         Some(self.inner.sound(Err(error)))
     }
 
@@ -177,44 +156,43 @@ impl<'t> Iter<'t> {
     fn step(&mut self) -> ReadResult<Entry<'t>> {
         let parts = self.inner.parts_at(self.front.offset)?;
         let entry = self.inner.entry(&parts)?;
-        let offset = self.inner.after(self.front.offset, &parts);
-        self.front = Place { rank: self.front.rank + 1, offset };
+        self.front.advance(self.inner.after(self.front.offset, &parts));
         self.look_ahead();
         Ok(entry)
     }
 
     /// Takes records of fixed width that lie on pages known to be checked.
     fn take_run(&mut self, fixed: &Fixed) -> &'t [u8] {
-        let run = self.ahead.get(self.front.offset..).unwrap_or_default();
-        let records = self.run(run.len(), fixed);
-        self.front.rank += records as u64;
-        self.front.offset += records * fixed.stride;
-        run.get(..records * fixed.stride).unwrap_or_default()
+        let end = self.ahead.len().min(self.end.offset);
+        let records = self.run(end.saturating_sub(self.front.offset), fixed);
+        let run = self.front.offset..self.front.offset + records * fixed.stride;
+        self.front.offset = run.end;
+        self.front.rank = self.front.rank.map(|rank| rank + records as u64);
+        self.ahead.get(run).unwrap_or_default()
     }
 
     /// How many records of `checked` bytes to take at once: none where a page was lost, which the
     /// step that follows says, and no more than may turn to zeros before it does.
     fn run(&self, checked: usize, fixed: &Fixed) -> usize {
         let bytes = if self.inner.bytes.unharmed() { checked.min(RUN) } else { 0 };
-        (bytes / fixed.stride).min(self.len())
+        bytes / fixed.stride
     }
 
     /// The same from the back.
     fn take_run_back(&mut self, fixed: &Fixed) -> &'t [u8] {
-        let end = fixed.offset(self.end_rank);
+        let end = self.end.offset;
         let start = self.behind.start.max(self.front.offset);
-        let checked =
-            end.min(self.behind.end).checked_sub(start).filter(|_| end <= self.behind.end);
-        let records = self.run(checked.unwrap_or(0), fixed);
-        let start = end - records * fixed.stride;
-        self.end_rank -= records as u64;
-        self.inner.bytes().get(start..end).unwrap_or_default()
+        let checked = if end <= self.behind.end { end.saturating_sub(start) } else { 0 };
+        let records = self.run(checked, fixed);
+        self.end.rank -= records as u64;
+        self.end.offset -= records * fixed.stride;
+        self.inner.bytes().get(self.end.offset..end).unwrap_or_default()
     }
 
     /// The last entry, if it lies on pages that are known to be checked.
     #[inline(always)]
     fn ready_back(&mut self) -> Option<Entry<'t>> {
-        let rank = self.end_rank - 1;
+        let rank = self.end.rank.checked_sub(1)?;
         let bytes = self.inner.bytes();
         let (offset, parts) = match &self.inner.layout.fixed {
             Some(fixed) => (fixed.offset(rank), fixed.parts(fixed.offset(rank))),
@@ -229,7 +207,7 @@ impl<'t> Iter<'t> {
             return None;
         }
         let entry = (bytes.get(parts.key())?, bytes.get(parts.value())?);
-        self.end_rank = rank;
+        self.end = Place { rank, offset };
         Some(entry)
     }
 
@@ -246,12 +224,37 @@ impl<'t> Iter<'t> {
     }
 
     fn step_back(&mut self) -> ReadResult<Entry<'t>> {
-        let offset = self.back.offset(self.inner, self.end_rank - 1)?;
+        let misplaced = || ReadError::corrupt("more records than ranks", self.end.offset as u64);
+        let rank = self.end.rank.checked_sub(1).ok_or_else(misplaced)?;
+        let offset = self.back.offset(self.inner, rank)?;
         let parts = self.inner.parts_at(offset)?;
         let entry = self.inner.entry(&parts)?;
-        self.end_rank -= 1;
+        self.end = Place { rank, offset };
         self.behind = self.inner.checked_before(offset..parts.end());
         Ok(entry)
+    }
+
+    /// Moves the front by rank, without a walk.
+    fn skip(&mut self, n: usize) -> ReadResult<()> {
+        let rank = self.front_rank()?.saturating_add(n as u64).min(self.end.rank);
+        let place = match rank < self.inner.layout.entries {
+            true => self.inner.place_of(rank)?,
+            false => self.inner.end(),
+        };
+        self.front = place.into();
+        self.fetch = 0;
+        self.look_ahead();
+        Ok(())
+    }
+
+    /// Moves the end by rank, without a walk.
+    fn skip_back(&mut self, n: usize) -> ReadResult<()> {
+        let rank = self.end.rank - (n as u64).min(self.left()?);
+        if rank < self.inner.layout.entries {
+            self.end = self.inner.place_of(rank)?;
+        }
+        self.behind = 0..0;
+        Ok(())
     }
 }
 
@@ -260,7 +263,7 @@ impl<'t> Iterator for Iter<'t> {
 
     #[inline]
     fn next(&mut self) -> Option<Self::Item> {
-        if self.left() == 0 {
+        if self.is_over() {
             return None;
         }
         match self.ready() {
@@ -270,7 +273,9 @@ impl<'t> Iterator for Iter<'t> {
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
-        match usize::try_from(self.left()) {
+        // An error is an item of its own.
+        let left = if self.error.is_some() { Ok(1) } else { self.left() };
+        match usize::try_from(left.unwrap_or(1)) {
             Ok(left) => (left, Some(left)),
             Err(_) => (usize::MAX, None),
         }
@@ -301,19 +306,12 @@ impl<'t> Iterator for Iter<'t> {
 
     /// Skips by rank, without walking.
     fn nth(&mut self, n: usize) -> Option<Self::Item> {
-        let n = (n as u64).min(self.left());
-        if n > 0 && self.error.is_none() {
-            let rank = self.front.rank + n;
-            let place = if rank < self.inner.layout.entries {
-                self.inner.place_of(rank)
-            } else {
-                Ok(self.inner.end())
-            };
-            match place {
-                Ok(place) => self.front = place,
-                Err(error) => return self.fail(error),
-            }
-            self.look_ahead();
+        if n > 0
+            && self.error.is_none()
+            && !self.is_over()
+            && let Err(error) = self.skip(n)
+        {
+            return self.fail(error);
         }
         self.next()
     }
@@ -322,7 +320,7 @@ impl<'t> Iterator for Iter<'t> {
 impl DoubleEndedIterator for Iter<'_> {
     #[inline]
     fn next_back(&mut self) -> Option<Self::Item> {
-        if self.left() == 0 {
+        if self.is_over() {
             return None;
         }
         match self.ready_back() {
@@ -348,9 +346,12 @@ impl DoubleEndedIterator for Iter<'_> {
 
     /// Skips by rank, without walking.
     fn nth_back(&mut self, n: usize) -> Option<Self::Item> {
-        if self.error.is_none() {
-            self.end_rank -= (n as u64).min(self.left());
-            self.behind = 0..0;
+        if n > 0
+            && self.error.is_none()
+            && !self.is_over()
+            && let Err(error) = self.skip_back(n)
+        {
+            return self.fail(error);
         }
         self.next_back()
     }
@@ -403,66 +404,3 @@ macro_rules! projection {
 
 projection!(Keys, 0, "Keys, ascending.");
 projection!(Values, 1, "Values, in the order of their keys.");
-
-/// All values of one key, in the order of their insertion. After an error it is over.
-pub struct GetAll<'t> {
-    inner: &'t Inner,
-    state: State<'t>,
-}
-
-enum State<'t> {
-    /// This record holds the key; its value comes next.
-    At(&'t [u8], Found),
-    Failed(ReadError),
-    Over,
-}
-
-impl<'t> GetAll<'t> {
-    pub(super) fn new(inner: &'t Inner, key: &[u8]) -> Self {
-        let first = inner.locate(key).and_then(|found| match found {
-            Some(found) => Ok(Some((inner.slice(found.parts.key())?, found))),
-            None => Ok(None),
-        });
-        let state = match first {
-            Ok(Some((key, found))) => State::At(key, found),
-            Ok(None) => State::Over,
-            Err(error) => State::Failed(error),
-        };
-        Self { inner, state }
-    }
-
-    /// The value of `found`, and the record after it if it holds the same key.
-    fn step(&self, key: &'t [u8], found: Found) -> ReadResult<(&'t [u8], State<'t>)> {
-        let (_, value) = self.inner.entry(&found.parts)?;
-        if !self.inner.layout.repeated_keys {
-            return Ok((value, State::Over));
-        }
-        let offset = self.inner.after(found.offset, &found.parts);
-        if offset >= self.inner.layout.records.end {
-            return Ok((value, State::Over));
-        }
-        let parts = self.inner.parts_at(offset)?;
-        let same = equal(self.inner.slice(parts.key())?, key);
-        Ok((value, if same { State::At(key, Found { offset, parts }) } else { State::Over }))
-    }
-}
-
-impl<'t> Iterator for GetAll<'t> {
-    type Item = Result<&'t [u8], ReadError>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        match std::mem::replace(&mut self.state, State::Over) {
-            State::Over => None,
-            State::Failed(error) => Some(Err(error)),
-            State::At(key, found) => match self.step(key, found) {
-                Ok((value, state)) => {
-                    self.state = state;
-                    Some(Ok(value))
-                }
-                Err(error) => Some(self.inner.sound(Err(error))),
-            },
-        }
-    }
-}
-
-impl FusedIterator for GetAll<'_> {}

@@ -359,7 +359,11 @@ impl Inner {
     }
 
     /// Touches at most two buckets and three records for each, whatever the file says.
-    fn locate_hashed(&self, index: &HashLayout, key: &[u8]) -> ReadResult<Option<Found>> {
+    pub(super) fn locate_hashed(
+        &self,
+        index: &HashLayout,
+        key: &[u8],
+    ) -> ReadResult<Option<Found>> {
         let hash = index.hasher.hash(key);
         let place = index.shape.place(hash);
         for number in [place.first, place.second] {

@@ -1,7 +1,9 @@
 //! A file in, lookups out: map → parse → index → lookup → iterate. What comes out are slices of
 //! the mapping.
 
+mod back;
 mod cursor;
+mod get_all;
 mod iter;
 mod line;
 mod lookup;
@@ -20,7 +22,8 @@ mod typed;
 mod warm;
 
 pub use cursor::Cursor;
-pub use iter::{GetAll, Iter, Keys, Values};
+pub use get_all::GetAll;
+pub use iter::{Iter, Keys, Values};
 pub use metadata::Metadata;
 pub use open::{Access, OpenOptions, Verify};
 pub use residency::{Residency, SectionResidency};

@@ -18,6 +18,28 @@ pub(crate) struct Place {
     pub(crate) offset: usize,
 }
 
+/// The place of a record where an iteration starts; its rank need not be known.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Start {
+    pub(crate) rank: Option<u64>,
+    pub(crate) offset: usize,
+}
+
+impl From<Place> for Start {
+    #[inline]
+    fn from(place: Place) -> Self {
+        Self { rank: Some(place.rank), offset: place.offset }
+    }
+}
+
+impl Start {
+    /// Moves on to the next record, which starts at `offset`.
+    #[inline(always)]
+    pub(super) fn advance(&mut self, offset: usize) {
+        *self = Self { rank: self.rank.map(|rank| rank + 1), offset };
+    }
+}
+
 /// Which place a search for a key looks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Bound {
@@ -118,18 +140,46 @@ impl Inner {
         page_start(record.start)..record.end
     }
 
-    /// The entry at a place, if there is one.
-    pub(super) fn entry_at(&self, place: Place) -> ReadResult<Option<Entry<'_>>> {
-        if place.rank >= self.layout.entries {
+    /// The entry whose record starts at `offset`, the place of one or the end.
+    pub(super) fn entry_from(&self, offset: usize) -> ReadResult<Option<Entry<'_>>> {
+        if offset >= self.end().offset {
             return Ok(None);
         }
-        let entry = self.parts_at(place.offset).and_then(|parts| self.entry(&parts));
+        let entry = self.parts_at(offset).and_then(|parts| self.entry(&parts));
         self.sound(entry).map(Some)
     }
 
     /// Finds a place by key.
     pub(super) fn seek(&self, key: &[u8], bound: Bound) -> ReadResult<Place> {
         self.sound(self.seek_place(key, bound))
+    }
+
+    /// Finds where to start an iteration at `key`: through the hash index, if there is one and it
+    /// has the key, in two cache lines instead of one per level of the tree. Its slots know
+    /// offsets and not ranks; with repeated keys a rank would be lost for good, so there the tree
+    /// is asked.
+    pub(super) fn seek_start(&self, key: &[u8], bound: Bound) -> ReadResult<Start> {
+        if let Some(index) = &self.layout.hash
+            && self.layout.fixed.is_none()
+            && !self.layout.repeated_keys
+            // A damaged hash index is no reason to fail: the tree answers as well.
+            && let Ok(Some(found)) = self.locate_hashed(index, key)
+        {
+            let offset = match bound {
+                Bound::NotBelow => found.offset,
+                Bound::Above => found.parts.end(),
+            };
+            return self.sound(Ok(Start { rank: None, offset }));
+        }
+        self.seek(key, bound).map(Start::from)
+    }
+
+    /// The rank of the record at `offset`, in a table without repeated keys.
+    #[cold]
+    pub(super) fn rank_at(&self, offset: usize) -> ReadResult<u64> {
+        let place = self.seek(self.key_at(offset)?.0, Bound::NotBelow)?;
+        let misplaced = || ReadError::corrupt("ordered index misses a record", offset as u64);
+        if place.offset == offset { Ok(place.rank) } else { Err(misplaced()) }
     }
 
     fn seek_place(&self, key: &[u8], bound: Bound) -> ReadResult<Place> {

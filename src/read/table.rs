@@ -1,11 +1,12 @@
 //! The table: bytes, layout, page checks, and the queries that need no state.
 
 use super::cursor::Cursor;
-use super::iter::{GetAll, Iter, Keys, Values};
+use super::get_all::GetAll;
+use super::iter::{Iter, Keys, Values};
 use super::lookup::{Found, Guesses};
 use super::map::Bytes;
 use super::pages::{Pages, check_unit};
-use super::search::{Bound as Edge, Entry, Place};
+use super::search::{Bound as Edge, Entry, Place, Start};
 use crate::error::{ReadError, ReadResult};
 use crate::format::layout::{IndexLayout, Layout};
 use crate::format::node::Node;
@@ -164,7 +165,7 @@ impl Table {
 
     /// All entries, ascending; can be walked from both ends.
     pub fn iter(&self) -> Iter<'_> {
-        Iter::between(&self.inner, Ok(self.inner.start()), Ok(self.inner.end()))
+        Iter::between(&self.inner, Ok(self.inner.start().into()), Ok(self.inner.end()))
     }
 
     /// The entries whose keys lie within `bounds`. A start beyond the end yields nothing. Costs
@@ -187,13 +188,18 @@ impl Table {
     /// # }
     /// ```
     pub fn range<'k>(&self, bounds: impl RangeBounds<&'k [u8]>) -> Iter<'_> {
-        let (from, to) = self.edges(&bounds);
-        Iter::between(&self.inner, from, to)
+        let inner = &self.inner;
+        let from = match bounds.start_bound() {
+            Bound::Unbounded => Ok(inner.start().into()),
+            Bound::Included(key) => inner.seek_start(key, Edge::NotBelow),
+            Bound::Excluded(key) => inner.seek_start(key, Edge::Above),
+        };
+        Iter::between(inner, from, self.upper_edge(bounds.end_bound()))
     }
 
     /// The entries whose keys start with `prefix`.
     pub fn prefix(&self, prefix: &[u8]) -> Iter<'_> {
-        let from = self.inner.seek(prefix, Edge::NotBelow);
+        let from = self.inner.seek(prefix, Edge::NotBelow).map(Start::from);
         let to = match successor_len(prefix) {
             None => Ok(self.inner.end()),
             Some(len) => {
@@ -234,7 +240,7 @@ impl Table {
     /// # Errors
     /// [`ReadError`] if a page that was touched is damaged.
     pub fn first(&self) -> Result<Option<(&[u8], &[u8])>, ReadError> {
-        self.inner.entry_at(self.inner.start())
+        self.inner.entry_from(self.inner.start().offset)
     }
 
     /// The last entry.
@@ -258,7 +264,8 @@ impl Table {
     /// # Errors
     /// [`ReadError`] if a page that was touched is damaged.
     pub fn ceil(&self, key: &[u8]) -> Result<Option<(&[u8], &[u8])>, ReadError> {
-        self.inner.entry_at(self.inner.seek(key, Edge::NotBelow)?)
+        let start = self.inner.seek_start(key, Edge::NotBelow)?;
+        self.inner.entry_from(start.offset)
     }
 
     /// The entry with `rank` entries before it.
@@ -269,7 +276,7 @@ impl Table {
         if rank >= self.len() {
             return Ok(None);
         }
-        self.inner.entry_at(self.inner.place_of(rank)?)
+        self.inner.entry_from(self.inner.place_of(rank)?.offset)
     }
 
     fn nth_back(&self, end: u64) -> Result<Option<(&[u8], &[u8])>, ReadError> {
@@ -320,27 +327,23 @@ impl Table {
     /// # Errors
     /// [`ReadError`] if a page that was touched is damaged.
     pub fn count<'k>(&self, bounds: impl RangeBounds<&'k [u8]>) -> Result<u64, ReadError> {
-        let (from, to) = self.edges(&bounds);
-        Ok(to?.rank.saturating_sub(from?.rank))
-    }
-
-    /// The places of both ends of a range.
-    fn edges<'k>(
-        &self,
-        bounds: &impl RangeBounds<&'k [u8]>,
-    ) -> (ReadResult<Place>, ReadResult<Place>) {
         let inner = &self.inner;
         let from = match bounds.start_bound() {
             Bound::Unbounded => Ok(inner.start()),
             Bound::Included(key) => inner.seek(key, Edge::NotBelow),
             Bound::Excluded(key) => inner.seek(key, Edge::Above),
         };
-        let to = match bounds.end_bound() {
-            Bound::Unbounded => Ok(inner.end()),
-            Bound::Included(key) => inner.seek(key, Edge::Above),
-            Bound::Excluded(key) => inner.seek(key, Edge::NotBelow),
-        };
-        (from, to)
+        let to = self.upper_edge(bounds.end_bound());
+        Ok(to?.rank.saturating_sub(from?.rank))
+    }
+
+    /// The place after the last entry of a range.
+    fn upper_edge(&self, bound: Bound<&&[u8]>) -> ReadResult<Place> {
+        match bound {
+            Bound::Unbounded => Ok(self.inner.end()),
+            Bound::Included(key) => self.inner.seek(key, Edge::Above),
+            Bound::Excluded(key) => self.inner.seek(key, Edge::NotBelow),
+        }
     }
 
     /// Checks all pages that were not checked, on all threads, without raising SIGBUS.
