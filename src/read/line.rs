@@ -1,40 +1,76 @@
 //! The line index: point lookups and searches by order through one line.
 
-use super::lookup::{ANY_LEN, Guess};
+use super::lookup::{ANY_LEN, Guess, NO_HELP, NO_TAG};
 use super::search::{Bound, Place, below};
-use super::simd::tags_below;
+use super::simd::{Simd, tags_below};
 use super::table::Inner;
 use crate::error::{ReadError, ReadResult};
 use crate::format::layout::LineLayout;
-use crate::format::line::{LINE, LINE_TAGS, MAX_LINE_EQUAL, MAX_LINE_KEYS, base_rank, tag};
+use crate::format::line::{
+    LINE, LINE_TAGS, LinePlace, MAX_LINE_EQUAL, MAX_LINE_KEYS, base_rank, tag,
+};
 use crate::format::record::Fixed;
 
 impl Inner {
     /// Looks a key up in the line index on trust: one line, and one record if its tag is there.
     /// The careful search sorts out the rest: equal tags, more keys than tags. `ALL`: no page is
     /// left to check; `LEN`: the length of the table's keys.
-    pub(super) fn guess_lined<const ALL: bool, const LEN: usize>(&self, key: &[u8]) -> Guess {
+    #[inline(always)]
+    pub(super) fn guess_lined<S: Simd, const ALL: bool, const LEN: usize>(
+        &self,
+        simd: S,
+        key: &[u8],
+    ) -> Guess {
         let (Some(index), Some(fixed)) = (&self.layout.lines, &self.layout.fixed) else {
             return Guess::UNSURE;
         };
         if key.len() != if LEN == ANY_LEN { fixed.key_len } else { LEN } {
             return Guess::MISS;
         }
-        let place = index.scale.place(key).filter(|place| place.line < index.lines);
-        let Some(place) = place else { return Guess::MISS };
+        let candidate = self.candidate_lined::<S, ALL>(simd, index, index.scale.place(key));
+        self.guess_candidate_lined::<S, ALL, LEN>(simd, fixed, candidate, key)
+    }
+
+    /// What the line of a place says: the rank of the first key with its tag, or [`NO_TAG`], or
+    /// [`NO_HELP`].
+    #[inline(always)]
+    pub(super) fn candidate_lined<S: Simd, const ALL: bool>(
+        &self,
+        simd: S,
+        index: &LineLayout,
+        place: Option<LinePlace>,
+    ) -> usize {
+        let Some(place) = place.filter(|place| place.line < index.lines) else { return NO_TAG };
         let start = index.span.start + place.line as usize * LINE;
         let Some(line) = self.bytes().get(start..).and_then(|bytes| bytes.first_chunk()) else {
-            return Guess::UNSURE;
+            return NO_HELP;
         };
-        let below_tags = tags_below(line, place.tag);
-        if below_tags == LINE_TAGS || !ALL && !self.pages.is_checked(start) {
-            return Guess::UNSURE;
+        if !ALL && !self.pages.is_checked(start) {
+            return NO_HELP;
         }
-        if tag(line, below_tags) != place.tag {
+        let equal = simd.tags_equal(line, place.tag);
+        if equal == 0 {
+            // A line with more keys than tags says nothing of those above its last tag.
+            return if tag(line, LINE_TAGS - 1) < place.tag { NO_HELP } else { NO_TAG };
+        }
+        // Tags ascend: as many are below the first of the equals as stand before it.
+        (base_rank(line) + u64::from(equal.trailing_zeros())) as usize
+    }
+
+    /// Whether the candidate of a key's line is its record.
+    #[inline(always)]
+    pub(super) fn guess_candidate_lined<S: Simd, const ALL: bool, const LEN: usize>(
+        &self,
+        simd: S,
+        fixed: &Fixed,
+        candidate: usize,
+        key: &[u8],
+    ) -> Guess {
+        if candidate == NO_TAG {
             return Guess::MISS;
         }
-        let rank = base_rank(line) + below_tags as u64;
-        self.value_fixed::<ALL, LEN>(fixed, rank, key).unwrap_or_else(Guess::unsure)
+        let value = self.value_fixed::<S, ALL, LEN>(simd, fixed, candidate as u64, key);
+        value.unwrap_or_else(Guess::unsure)
     }
 
     /// Line `number`, its page checked.

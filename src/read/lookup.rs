@@ -6,7 +6,7 @@
 //! checked, or anything is odd, the careful form starts anew and checks each page before it reads.
 
 use super::search::Bound;
-use super::simd::matches;
+use super::simd::{Baseline, Chosen, Lookup, Simd, matches};
 use super::table::Inner;
 use crate::error::{ReadError, ReadResult};
 use crate::format::hash::{BUCKET, Hasher, MAX_EQUAL_TAGS, Slots, overflow, tag};
@@ -53,46 +53,71 @@ impl Guess {
     }
 }
 
-type GuessFn = fn(&Inner, &[u8]) -> Guess;
-
 /// The lookup functions of a table's kind, chosen once at open. Each knows index, slots and
 /// common key lengths as constants, and so stays small enough for the registers: a processor that
 /// runs ahead has several lookups in flight, the more, the fewer instructions each takes.
 #[derive(Clone, Copy)]
 pub(super) struct Guesses {
     /// For a table no page of which is left to check.
-    checked: GuessFn,
+    checked: Chosen,
     /// For one with such pages.
-    checking: GuessFn,
+    checking: Chosen,
+}
+
+/// Through the line index, with keys of one length.
+struct Lined<const ALL: bool, const LEN: usize>;
+
+impl<const ALL: bool, const LEN: usize> Lookup for Lined<ALL, LEN> {
+    #[inline(always)]
+    fn run<S: Simd>(simd: S, inner: &Inner, key: &[u8]) -> Guess {
+        inner.guess_lined::<S, ALL, LEN>(simd, key)
+    }
+}
+
+/// Through the hash index, with slots of one width and records of one kind.
+struct Hashed<const ALL: bool, const WIDTH: usize, const KIND: u8>;
+
+impl<const ALL: bool, const WIDTH: usize, const KIND: u8> Lookup for Hashed<ALL, WIDTH, KIND> {
+    #[inline(always)]
+    fn run<S: Simd>(simd: S, inner: &Inner, key: &[u8]) -> Guess {
+        inner.guess_hashed::<S, ALL, WIDTH, KIND>(simd, key)
+    }
+}
+
+/// Where only the ordered index is: nothing is known on trust.
+struct Ordered;
+
+impl Lookup for Ordered {
+    fn run<S: Simd>(_: S, _: &Inner, _: &[u8]) -> Guess {
+        Guess::UNSURE
+    }
 }
 
 impl Guesses {
     pub(super) fn of(layout: &Layout) -> Self {
         macro_rules! guesses {
-            ($function:ident, $($constant:tt),+) => {
+            ($lookup:ident, $($constant:tt),+) => {
                 Self {
-                    checked: Inner::$function::<true, $($constant),+>,
-                    checking: Inner::$function::<false, $($constant),+>,
+                    checked: Chosen::new::<$lookup<true, $($constant),+>>(),
+                    checking: Chosen::new::<$lookup<false, $($constant),+>>(),
                 }
             };
         }
         match (&layout.lines, &layout.hash, &layout.fixed) {
-            (Some(_), _, Some(Fixed { key_len: 8, .. })) => guesses!(guess_lined, 8),
-            (Some(_), _, Some(Fixed { key_len: 16, .. })) => guesses!(guess_lined, 16),
-            (Some(_), _, Some(Fixed { key_len: 32, .. })) => guesses!(guess_lined, 32),
-            (Some(_), ..) => guesses!(guess_lined, ANY_LEN),
+            (Some(_), _, Some(Fixed { key_len: 8, .. })) => guesses!(Lined, 8),
+            (Some(_), _, Some(Fixed { key_len: 16, .. })) => guesses!(Lined, 16),
+            (Some(_), _, Some(Fixed { key_len: 32, .. })) => guesses!(Lined, 32),
+            (Some(_), ..) => guesses!(Lined, ANY_LEN),
             (None, Some(HashLayout { slots, attempt: 0, .. }), fixed) => match (slots, fixed) {
-                (Slots::Four, Some(_)) => guesses!(guess_hashed, 4, FIXED),
-                (Slots::Four, None) if layout.decoder.is_plain() => {
-                    guesses!(guess_hashed, 4, PLAIN)
-                }
-                (Slots::Four, None) => guesses!(guess_hashed, 4, VARIABLE),
-                (Slots::Five, None) => guesses!(guess_hashed, 5, VARIABLE),
-                _ => guesses!(guess_hashed, 0, VARIABLE),
+                (Slots::Four, Some(_)) => guesses!(Hashed, 4, FIXED),
+                (Slots::Four, None) if layout.decoder.is_plain() => guesses!(Hashed, 4, PLAIN),
+                (Slots::Four, None) => guesses!(Hashed, 4, VARIABLE),
+                (Slots::Five, None) => guesses!(Hashed, 5, VARIABLE),
+                _ => guesses!(Hashed, 0, VARIABLE),
             },
-            (None, Some(_), _) => guesses!(guess_hashed, 0, VARIABLE),
+            (None, Some(_), _) => guesses!(Hashed, 0, VARIABLE),
             (None, None, _) => {
-                Self { checked: |_, _| Guess::UNSURE, checking: |_, _| Guess::UNSURE }
+                Self { checked: Chosen::new::<Ordered>(), checking: Chosen::new::<Ordered>() }
             }
         }
     }
@@ -141,30 +166,37 @@ impl Inner {
     fn guess(&self, key: &[u8]) -> Guess {
         let guesses = &self.guesses;
         let guess = if self.pages.all_checked() { guesses.checked } else { guesses.checking };
-        guess(self, key)
+        guess.call(self, key)
     }
 
-    fn guess_hashed<const ALL: bool, const WIDTH: usize, const KIND: u8>(
+    #[inline(always)]
+    fn guess_hashed<S: Simd, const ALL: bool, const WIDTH: usize, const KIND: u8>(
         &self,
+        simd: S,
         key: &[u8],
     ) -> Guess {
         let Some(index) = &self.layout.hash else { return Guess::UNSURE };
         let hash = if WIDTH == 0 { index.hasher.hash(key) } else { Hasher::base(key) };
         let first = index.first_bucket(hash);
-        let candidate = self.candidate::<WIDTH>(first, hash);
-        self.guess_candidate::<ALL, WIDTH, KIND>(index, hash, candidate, key)
+        let candidate = self.candidate::<S, WIDTH>(simd, first, hash);
+        self.guess_candidate::<S, ALL, WIDTH, KIND>(simd, index, hash, candidate, key)
     }
 
     /// What the bucket that starts at `start` says of a hash: the reference of its first slot with
     /// the hash's tag, or [`NO_TAG`], or [`NO_HELP`]. Slots of `WIDTH` bytes; 0 stands for other
     /// widths, of which nothing is said.
     #[inline(always)]
-    pub(super) fn candidate<const WIDTH: usize>(&self, start: usize, hash: u64) -> usize {
+    pub(super) fn candidate<S: Simd, const WIDTH: usize>(
+        &self,
+        simd: S,
+        start: usize,
+        hash: u64,
+    ) -> usize {
         let Some(slots) = Slots::from_width(WIDTH as u8) else { return NO_HELP };
         let Some(bucket) = self.bytes().get(start..).and_then(|bytes| bytes.first_chunk()) else {
             return NO_HELP;
         };
-        let mask = matches(bucket, tag(hash), slots.count());
+        let mask = simd.matches(bucket, tag(hash), slots.count());
         if mask != 0 {
             return slots.reference(bucket, mask.trailing_zeros() as usize) as usize;
         }
@@ -173,8 +205,9 @@ impl Inner {
 
     /// Whether the candidate of a hash's first bucket is the record of `key`.
     #[inline(always)]
-    pub(super) fn guess_candidate<const ALL: bool, const WIDTH: usize, const KIND: u8>(
+    pub(super) fn guess_candidate<S: Simd, const ALL: bool, const WIDTH: usize, const KIND: u8>(
         &self,
+        simd: S,
         index: &HashLayout,
         hash: u64,
         candidate: usize,
@@ -184,7 +217,7 @@ impl Inner {
         if candidate == NO_TAG && checked {
             return Guess::MISS;
         }
-        match self.value_of::<ALL, KIND>(candidate, key) {
+        match self.value_of::<S, ALL, KIND>(simd, candidate, key) {
             Some(value) if checked => value,
             _ if candidate == NO_HELP && checked && WIDTH != 0 => {
                 self.guess_second::<ALL, WIDTH, KIND>(index, hash, key)
@@ -202,36 +235,40 @@ impl Inner {
         key: &[u8],
     ) -> Guess {
         let start = index.span.start + index.shape.place(hash).second as usize * BUCKET;
-        let candidate = self.candidate::<WIDTH>(start, hash);
+        let candidate = self.candidate::<_, WIDTH>(Baseline, start, hash);
         let checked = ALL || self.pages.is_checked(start);
         // There is no third bucket, whatever the overflow bits of this one say of other keys.
         if candidate >= NO_HELP && checked {
             return Guess::MISS;
         }
-        match self.value_of::<ALL, KIND>(candidate, key) {
+        match self.value_of::<_, ALL, KIND>(Baseline, candidate, key) {
             Some(value) if checked => value,
             _ => self.guess_rest(index, hash, key),
         }
     }
 
     #[inline(always)]
-    fn value_of<const ALL: bool, const KIND: u8>(
+    fn value_of<S: Simd, const ALL: bool, const KIND: u8>(
         &self,
+        simd: S,
         candidate: usize,
         key: &[u8],
     ) -> Option<Guess> {
         match (&self.layout.fixed, KIND) {
-            (Some(fixed), FIXED) => self.value_fixed::<ALL, ANY_LEN>(fixed, candidate as u64, key),
-            (_, PLAIN) => self.value_plain::<ALL>(candidate, key),
-            _ => self.value_variable::<ALL>(candidate, key),
+            (Some(fixed), FIXED) => {
+                self.value_fixed::<S, ALL, ANY_LEN>(simd, fixed, candidate as u64, key)
+            }
+            (_, PLAIN) => self.value_plain::<S, ALL>(simd, candidate, key),
+            _ => self.value_variable::<S, ALL>(simd, candidate, key),
         }
     }
 
     /// The value of the record of fixed width with this rank, if its key is `key`. `LEN`: the
     /// length of the table's keys.
     #[inline(always)]
-    pub(super) fn value_fixed<const ALL: bool, const LEN: usize>(
+    pub(super) fn value_fixed<S: Simd, const ALL: bool, const LEN: usize>(
         &self,
+        simd: S,
         fixed: &Fixed,
         rank: u64,
         key: &[u8],
@@ -244,7 +281,9 @@ impl Inner {
         let value = offset + len;
         let stored = self.bytes().get(offset..value)?;
         let checked = || ALL || self.pages.covered(&(offset..value + fixed.value_len));
-        if !equal(stored, key) || !checked() {
+        // With a constant length the general form is a few instructions.
+        let same = if LEN == ANY_LEN { simd.equal(stored, key) } else { equal(stored, key) };
+        if !same || !checked() {
             return None;
         }
         Some(Guess { value, len: fixed.value_len })
@@ -255,12 +294,17 @@ impl Inner {
     /// record, which comes from memory: a branch that waits for memory and is mispredicted, as
     /// those on lengths often are, would keep the processor from running ahead to the next lookup.
     #[inline(always)]
-    fn value_variable<const ALL: bool>(&self, reference: usize, key: &[u8]) -> Option<Guess> {
+    fn value_variable<S: Simd, const ALL: bool>(
+        &self,
+        simd: S,
+        reference: usize,
+        key: &[u8],
+    ) -> Option<Guess> {
         let offset = self.layout.records.start.wrapping_add(reference);
         let (parts, fits) = self.layout.decoder.parts_of_key(self.bytes(), offset, key.len())?;
         let stored = self.bytes().get(parts.key())?;
         let end = parts.value.saturating_add(parts.value_len);
-        let same = fits & equal(stored, key) & (end <= self.layout.records.end);
+        let same = fits & simd.equal(stored, key) & (end <= self.layout.records.end);
         if !same || !(ALL || self.pages.covered(&(offset..end))) {
             return None;
         }
@@ -269,14 +313,19 @@ impl Inner {
 
     /// The same for plain records.
     #[inline(always)]
-    fn value_plain<const ALL: bool>(&self, reference: usize, key: &[u8]) -> Option<Guess> {
+    fn value_plain<S: Simd, const ALL: bool>(
+        &self,
+        simd: S,
+        reference: usize,
+        key: &[u8],
+    ) -> Option<Guess> {
         let offset = self.layout.records.start.wrapping_add(reference);
         let record = self.bytes().get(offset..)?;
         let (lengths, fits) = self.layout.decoder.plain_lengths(record, key.len())?;
         let stored = record.get(lengths.key..)?.get(..key.len())?;
         let value = offset + lengths.key + key.len();
         let end = value.saturating_add(lengths.value_len);
-        let same = fits & equal(stored, key) & (end <= self.layout.records.end);
+        let same = fits & simd.equal(stored, key) & (end <= self.layout.records.end);
         if !same || !(ALL || self.pages.covered(&(offset..end))) {
             return None;
         }

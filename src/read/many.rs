@@ -1,12 +1,13 @@
 //! `get_many`: the memory latency of many lookups overlaps.
 
-use super::lookup::{FIXED, NO_HELP, PLAIN, VARIABLE};
-use super::simd::{prefetch, tags_below};
+use super::lookup::{ANY_LEN, FIXED, NO_HELP, PLAIN, VARIABLE};
+use super::simd::{Simd, Work, prefetch, work};
 use super::table::{Inner, Table};
-use crate::error::ReadError;
+use crate::error::{ReadError, ReadResult};
 use crate::format::hash::Slots;
 use crate::format::layout::{HashLayout, LineLayout};
-use crate::format::line::{LINE, base_rank};
+use crate::format::line::LINE;
+use crate::format::record::Fixed;
 
 /// Lookups in flight: enough to cover a memory latency, few enough for the cache.
 const BATCH: usize = 32;
@@ -26,50 +27,76 @@ impl Table {
     ) -> Result<(), ReadError> {
         out.clear();
         out.reserve(keys.len());
-        let answers = keys.chunks(BATCH).try_for_each(|batch| self.get_batch(batch, out));
+        let answers = work(Batches { inner: &self.inner, keys, out });
         if answers.is_err() {
             out.clear();
         }
         answers
     }
+}
 
-    fn get_batch<'t, K: AsRef<[u8]>>(
-        &'t self,
-        keys: &[K],
-        out: &mut Vec<Option<&'t [u8]>>,
-    ) -> Result<(), ReadError> {
-        let inner = &*self.inner;
-        if let Some(index) = &inner.layout.lines {
-            return inner.get_batch_lined(index, keys, out);
+struct Batches<'t, 'a, K> {
+    inner: &'t Inner,
+    keys: &'a [K],
+    out: &'a mut Vec<Option<&'t [u8]>>,
+}
+
+impl<K: AsRef<[u8]>> Work for Batches<'_, '_, K> {
+    type Output = ReadResult<()>;
+
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) -> ReadResult<()> {
+        // A plain loop: adapters would put a function in between that knows no instructions.
+        for keys in self.keys.chunks(BATCH) {
+            self.inner.get_batch(simd, keys, self.out)?;
         }
-        let Some(index) = &inner.layout.hash else {
-            return keys.iter().try_for_each(|key| {
-                out.push(inner.get(key.as_ref())?);
-                Ok(())
-            });
-        };
-        let plain = inner.layout.decoder.is_plain();
-        match (index.slots, inner.layout.fixed.is_some()) {
-            (Slots::Four, true) => inner.get_batch_hashed::<4, FIXED, K>(index, keys, out),
-            (Slots::Four, _) if plain => inner.get_batch_hashed::<4, PLAIN, K>(index, keys, out),
-            (Slots::Four, _) => inner.get_batch_hashed::<4, VARIABLE, K>(index, keys, out),
-            (Slots::Five, false) => inner.get_batch_hashed::<5, VARIABLE, K>(index, keys, out),
-            _ => inner.get_batch_hashed::<0, VARIABLE, K>(index, keys, out),
-        }
+        Ok(())
     }
 }
 
 /// In stages: what a stage reads was prefetched by the one before. Prefetches are guesses; the
 /// last stage checks everything.
 impl Inner {
+    #[inline(always)]
+    fn get_batch<'t, S: Simd, K: AsRef<[u8]>>(
+        &'t self,
+        simd: S,
+        keys: &[K],
+        out: &mut Vec<Option<&'t [u8]>>,
+    ) -> ReadResult<()> {
+        if let (Some(index), Some(fixed)) = (&self.layout.lines, &self.layout.fixed) {
+            return self.get_batch_lined(simd, index, fixed, keys, out);
+        }
+        let Some(index) = &self.layout.hash else {
+            for key in keys {
+                out.push(self.get(key.as_ref())?);
+            }
+            return Ok(());
+        };
+        let plain = self.layout.decoder.is_plain();
+        match (index.slots, self.layout.fixed.is_some()) {
+            (Slots::Four, true) => self.get_batch_hashed::<S, 4, FIXED, K>(simd, index, keys, out),
+            (Slots::Four, _) if plain => {
+                self.get_batch_hashed::<S, 4, PLAIN, K>(simd, index, keys, out)
+            }
+            (Slots::Four, _) => self.get_batch_hashed::<S, 4, VARIABLE, K>(simd, index, keys, out),
+            (Slots::Five, false) => {
+                self.get_batch_hashed::<S, 5, VARIABLE, K>(simd, index, keys, out)
+            }
+            _ => self.get_batch_hashed::<S, 0, VARIABLE, K>(simd, index, keys, out),
+        }
+    }
+
     /// Hashes, then candidates, then records. Slots of `WIDTH` bytes; 0: of another width, which
     /// is looked up without candidates.
-    fn get_batch_hashed<'t, const WIDTH: usize, const KIND: u8, K: AsRef<[u8]>>(
+    #[inline(always)]
+    fn get_batch_hashed<'t, S: Simd, const WIDTH: usize, const KIND: u8, K: AsRef<[u8]>>(
         &'t self,
+        simd: S,
         index: &HashLayout,
         keys: &[K],
         out: &mut Vec<Option<&'t [u8]>>,
-    ) -> Result<(), ReadError> {
+    ) -> ReadResult<()> {
         let mut hashes = [0u64; BATCH];
         let mut candidates = [0; BATCH];
         for (hash, key) in hashes.iter_mut().zip(keys) {
@@ -77,39 +104,58 @@ impl Inner {
             prefetch(self.bytes(), index.first_bucket(*hash));
         }
         for ((candidate, &hash), key) in candidates.iter_mut().zip(&hashes).zip(keys) {
-            *candidate = self.candidate::<WIDTH>(index.first_bucket(hash), hash);
+            *candidate = self.candidate::<S, WIDTH>(simd, index.first_bucket(hash), hash);
             self.prefetch_record::<KIND>(*candidate, key.as_ref().len());
         }
         let all_checked = self.pages.all_checked();
         for ((&candidate, &hash), key) in candidates.iter().zip(&hashes).zip(keys) {
             let key = key.as_ref();
             let guess = if all_checked {
-                self.guess_candidate::<true, WIDTH, KIND>(index, hash, candidate, key)
+                self.guess_candidate::<S, true, WIDTH, KIND>(simd, index, hash, candidate, key)
             } else {
-                self.guess_candidate::<false, WIDTH, KIND>(index, hash, candidate, key)
+                self.guess_candidate::<S, false, WIDTH, KIND>(simd, index, hash, candidate, key)
             };
             out.push(self.settle(guess, key)?);
         }
         Ok(())
     }
 
-    /// Lines, then records.
-    fn get_batch_lined<'t, K: AsRef<[u8]>>(
+    /// Lines, then ranks, then records.
+    #[inline(always)]
+    fn get_batch_lined<'t, S: Simd, K: AsRef<[u8]>>(
         &'t self,
+        simd: S,
         index: &LineLayout,
+        fixed: &Fixed,
         keys: &[K],
         out: &mut Vec<Option<&'t [u8]>>,
-    ) -> Result<(), ReadError> {
-        for key in keys {
-            let place = index.scale.place(key.as_ref());
+    ) -> ReadResult<()> {
+        let mut places = [None; BATCH];
+        let mut candidates = [0; BATCH];
+        for (place, key) in places.iter_mut().zip(keys) {
+            let key = key.as_ref();
+            *place = index.scale.place(key).filter(|_| key.len() == fixed.key_len);
             let line = place.map_or(0, |place| place.line.min(index.lines));
             prefetch(self.bytes(), index.span.start + line as usize * LINE);
         }
-        for key in keys {
-            self.prefetch_lined(index, key.as_ref());
+        let all_checked = self.pages.all_checked();
+        for (candidate, &place) in candidates.iter_mut().zip(&places).take(keys.len()) {
+            *candidate = if all_checked {
+                self.candidate_lined::<S, true>(simd, index, place)
+            } else {
+                self.candidate_lined::<S, false>(simd, index, place)
+            };
+            let rank = (*candidate as u64).min(self.layout.entries);
+            prefetch(self.bytes(), fixed.offset(rank));
         }
-        for key in keys {
-            out.push(self.get(key.as_ref())?);
+        for (&candidate, key) in candidates.iter().zip(keys) {
+            let key = key.as_ref();
+            let guess = if all_checked {
+                self.guess_candidate_lined::<S, true, ANY_LEN>(simd, fixed, candidate, key)
+            } else {
+                self.guess_candidate_lined::<S, false, ANY_LEN>(simd, fixed, candidate, key)
+            };
+            out.push(self.settle(guess, key)?);
         }
         Ok(())
     }
@@ -134,20 +180,5 @@ impl Inner {
                 prefetch(self.bytes(), offset.wrapping_add(LINE));
             }
         }
-    }
-
-    /// Prefetches the record at which the line's tags point.
-    #[inline]
-    fn prefetch_lined(&self, index: &LineLayout, key: &[u8]) {
-        let Some(fixed) = &self.layout.fixed else { return };
-        let Some(place) = index.scale.place(key).filter(|place| place.line < index.lines) else {
-            return;
-        };
-        let start = index.span.start + place.line as usize * LINE;
-        let Some(line) = self.bytes().get(start..).and_then(|bytes| bytes.first_chunk()) else {
-            return;
-        };
-        let rank = base_rank(line) + tags_below(line, place.tag) as u64;
-        prefetch(self.bytes(), fixed.offset(rank.min(self.layout.entries)));
     }
 }

@@ -5,13 +5,101 @@
     reason = "SIMD instructions need a feature of the processor; prefetches take a pointer"
 )]
 
+use super::lookup::Guess;
+use super::table::Inner;
 use crate::format::hash::BUCKET;
 use crate::format::line::LINE;
 #[cfg(any(test, not(target_arch = "x86_64")))]
 use crate::format::line::LINE_TAGS;
+use crate::format::order;
+
+/// The vector instructions that lookups use. Both forms give the same answers. A value of a type
+/// that stands for more than the baseline proves that the processor has its instructions.
+pub(super) trait Simd: Copy {
+    /// A bit per slot, bit i for tag i, where the tag equals `tag`; `slots` is at most 12.
+    fn matches(self, bucket: &[u8; BUCKET], tag: u8, slots: usize) -> u32;
+
+    /// A bit per tag of the line, where it equals `tag`.
+    fn tags_equal(self, line: &[u8; LINE], tag: u16) -> u32;
+
+    /// Whether two keys are equal.
+    fn equal(self, a: &[u8], b: &[u8]) -> bool;
+}
+
+/// What every processor of the architecture has.
+#[derive(Clone, Copy)]
+pub(super) struct Baseline;
+
+impl Simd for Baseline {
+    #[inline(always)]
+    fn matches(self, bucket: &[u8; BUCKET], tag: u8, slots: usize) -> u32 {
+        matches(bucket, tag, slots)
+    }
+
+    #[inline(always)]
+    fn tags_equal(self, line: &[u8; LINE], tag: u16) -> u32 {
+        tags_equal(line, tag)
+    }
+
+    #[inline(always)]
+    fn equal(self, a: &[u8], b: &[u8]) -> bool {
+        order::equal(a, b)
+    }
+}
+
+/// A lookup function that is compiled once for each kind of processor.
+pub(super) trait Lookup {
+    fn run<S: Simd>(simd: S, inner: &Inner, key: &[u8]) -> Guess;
+}
+
+/// The form of a lookup function that suits this processor.
+#[derive(Clone, Copy)]
+pub(super) struct Chosen {
+    /// Invariant: a function whose instructions this processor has.
+    function: unsafe fn(&Inner, &[u8]) -> Guess,
+}
+
+impl Chosen {
+    pub(super) fn new<L: Lookup>() -> Self {
+        #[cfg(target_arch = "x86_64")]
+        if Avx512::detect().is_some() {
+            return Self { function: avx512::guess::<L> };
+        }
+        Self { function: baseline::<L> }
+    }
+
+    #[inline(always)]
+    pub(super) fn call(self, inner: &Inner, key: &[u8]) -> Guess {
+        // SAFETY: invariant of `function`.
+        unsafe { (self.function)(inner, key) }
+    }
+}
+
+/// Work that is compiled once for each kind of processor.
+pub(super) trait Work {
+    type Output;
+
+    fn run<S: Simd>(self, simd: S) -> Self::Output;
+}
+
+/// Does work in the form that suits this processor.
+pub(super) fn work<W: Work>(work: W) -> W::Output {
+    #[cfg(target_arch = "x86_64")]
+    if Avx512::detect().is_some() {
+        // SAFETY: the processor has the instructions that the function asks for.
+        return unsafe { avx512::work(work) };
+    }
+    work.run(Baseline)
+}
+
+fn baseline<L: Lookup>(inner: &Inner, key: &[u8]) -> Guess {
+    L::run(Baseline, inner, key)
+}
 
 #[cfg(target_arch = "x86_64")]
-use sse2::{Vector, bytes_equal, high_bits, saturated, words_greater};
+use avx512::Avx512;
+#[cfg(target_arch = "x86_64")]
+use sse2::{Vector, bytes_equal, high_bits, saturated, words_equal, words_greater};
 
 /// The instructions that are used, one each. Inlined wherever they are called: a call would cost
 /// more than they do.
@@ -26,6 +114,13 @@ mod sse2 {
     pub(super) fn bytes_equal(a: Vector, b: Vector) -> Vector {
         // SAFETY: SSE2 is part of every x86-64.
         unsafe { arch::_mm_cmpeq_epi8(a, b) }
+    }
+
+    /// All ones for each of eight 16-bit numbers that are equal.
+    #[inline(always)]
+    pub(super) fn words_equal(a: Vector, b: Vector) -> Vector {
+        // SAFETY: as above.
+        unsafe { arch::_mm_cmpeq_epi16(a, b) }
     }
 
     /// All ones for each of eight signed 16-bit numbers in `a` that is greater than that in `b`.
@@ -47,6 +142,107 @@ mod sse2 {
     pub(super) fn high_bits(bytes: Vector) -> u32 {
         // SAFETY: as above.
         (unsafe { arch::_mm_movemask_epi8(bytes) }) as u32
+    }
+}
+
+/// One instruction compares a whole line, and keys of any length up to 128 bytes take the same
+/// few, without a branch on the length: fewer instructions, and fewer guesses of the processor
+/// that go wrong.
+#[cfg(target_arch = "x86_64")]
+mod avx512 {
+    use super::{BUCKET, LINE, Lookup, Simd, Work};
+    use crate::format::line::LINE_TAGS;
+    use crate::read::lookup::Guess;
+    use crate::read::table::Inner;
+    use std::arch::x86_64 as arch;
+    use std::sync::LazyLock;
+
+    /// Proof that the processor has AVX-512 F, BW and VL, and BMI1 and BMI2.
+    #[derive(Clone, Copy)]
+    pub(crate) struct Avx512(());
+
+    impl Avx512 {
+        pub(crate) fn detect() -> Option<Self> {
+            static FOUND: LazyLock<bool> = LazyLock::new(|| {
+                is_x86_feature_detected!("avx512f")
+                    && is_x86_feature_detected!("avx512bw")
+                    && is_x86_feature_detected!("avx512vl")
+                    && is_x86_feature_detected!("bmi1")
+                    && is_x86_feature_detected!("bmi2")
+            });
+            FOUND.then_some(Self(()))
+        }
+
+        /// Bytes of one vector.
+        const WIDTH: usize = 64;
+
+        /// The first `len` bytes, at most 64 and no more than the slice has; then zeros.
+        #[inline(always)]
+        fn load(self, bytes: &[u8], len: usize) -> arch::__m512i {
+            // SAFETY: `self` is the proof.
+            let mask = unsafe { arch::_bzhi_u64(u64::MAX, len.min(bytes.len()) as u32) };
+            // SAFETY: `self` is the proof, and of the bytes only those of the slice are read.
+            unsafe { arch::_mm512_maskz_loadu_epi8(mask, bytes.as_ptr().cast()) }
+        }
+
+        /// A bit for each of `len` bytes from `at` on that differs.
+        #[inline(always)]
+        fn differences(self, a: &[u8], b: &[u8], at: usize, len: usize) -> u64 {
+            let (a, b) = (self.load(&a[at..], len), self.load(&b[at..], len));
+            // SAFETY: `self` is the proof.
+            unsafe { arch::_mm512_cmpneq_epi8_mask(a, b) }
+        }
+    }
+
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl,bmi1,bmi2")]
+    pub(super) fn work<W: Work>(work: W) -> W::Output {
+        work.run(Avx512(()))
+    }
+
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl,bmi1,bmi2")]
+    pub(super) fn guess<L: Lookup>(inner: &Inner, key: &[u8]) -> Guess {
+        L::run(Avx512(()), inner, key)
+    }
+
+    impl Simd for Avx512 {
+        #[inline(always)]
+        fn matches(self, bucket: &[u8; BUCKET], tag: u8, slots: usize) -> u32 {
+            let [tags, ..]: [arch::__m128i; 4] = zerocopy::transmute!(*bucket);
+            let some = (1 << slots) - 1;
+            // SAFETY: `self` is the proof.
+            let wanted = unsafe { arch::_mm_set1_epi8(tag as i8) };
+            // SAFETY: as above.
+            u32::from(unsafe { arch::_mm_mask_cmpeq_epi8_mask(some, tags, wanted) })
+        }
+
+        #[inline(always)]
+        fn tags_equal(self, line: &[u8; LINE], tag: u16) -> u32 {
+            let tags: arch::__m512i = zerocopy::transmute!(*line);
+            // SAFETY: `self` is the proof.
+            let wanted = unsafe { arch::_mm512_set1_epi16(tag as i16) };
+            // SAFETY: as above.
+            let equal = unsafe { arch::_mm512_cmpeq_epi16_mask(tags, wanted) };
+            equal >> (32 - LINE_TAGS)
+        }
+
+        #[inline(always)]
+        fn equal(self, a: &[u8], b: &[u8]) -> bool {
+            let len = b.len();
+            if a.len() != len {
+                return false;
+            }
+            // The first bytes and the last; of a short key, the same twice.
+            let width = len.min(Self::WIDTH);
+            let mut any = self.differences(a, b, 0, width);
+            any |= self.differences(a, b, len - width, width);
+            // The rest of a key of more than 128 bytes.
+            let mut at = Self::WIDTH;
+            while at + Self::WIDTH < len {
+                any |= self.differences(a, b, at, width);
+                at += Self::WIDTH;
+            }
+            any == 0
+        }
     }
 }
 
@@ -72,6 +268,38 @@ fn matches_portable(bucket: &[u8; BUCKET], tag: u8, slots: usize) -> u32 {
     tags.fold(0, |mask, (slot, &other)| mask | u32::from(other == tag) << slot)
 }
 
+/// The results of comparing the four parts of a line, as a bit per tag.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+fn tag_bits(line: &[u8; LINE], compare: impl Fn(Vector) -> Vector) -> u32 {
+    let [a, b, c, d]: [Vector; 4] = zerocopy::transmute!(*line);
+    let low = high_bits(saturated(compare(a), compare(b)));
+    let high = high_bits(saturated(compare(c), compare(d)));
+    // The first two lanes hold the line's rank.
+    (low | (high << 16)) >> 2
+}
+
+/// A bit per tag of the line, where it equals `tag`.
+#[inline(always)]
+fn tags_equal(line: &[u8; LINE], tag: u16) -> u32 {
+    #[cfg(target_arch = "x86_64")]
+    {
+        let wanted: Vector = zerocopy::transmute!([tag; 8]);
+        tag_bits(line, |tags| words_equal(wanted, tags))
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    {
+        tags_equal_portable(line, tag)
+    }
+}
+
+/// The same, tag by tag.
+#[cfg(any(test, not(target_arch = "x86_64")))]
+fn tags_equal_portable(line: &[u8; LINE], tag: u16) -> u32 {
+    let equal = |i| u32::from(crate::format::line::tag(line, i) == tag) << i;
+    (0..LINE_TAGS).fold(0, |mask, i| mask | equal(i))
+}
+
 /// How many of a line's tags are below `tag`. They ascend, so that is where `tag` belongs.
 #[inline(always)]
 pub(super) fn tags_below(line: &[u8; LINE], tag: u16) -> usize {
@@ -79,12 +307,7 @@ pub(super) fn tags_below(line: &[u8; LINE], tag: u16) -> usize {
     {
         // Tags have 15 bits, so signed comparison is right.
         let wanted: Vector = zerocopy::transmute!([tag; 8]);
-        let [a, b, c, d]: [Vector; 4] = zerocopy::transmute!(*line);
-        let below = |tags| words_greater(wanted, tags);
-        let low = high_bits(saturated(below(a), below(b)));
-        let high = high_bits(saturated(below(c), below(d)));
-        // The first two lanes hold the line's rank.
-        ((low | (high << 16)) >> 2).trailing_ones() as usize
+        tag_bits(line, |tags| words_greater(wanted, tags)).trailing_ones() as usize
     }
     #[cfg(not(target_arch = "x86_64"))]
     {
@@ -137,7 +360,64 @@ mod tests {
                 assert_eq!(tags_below(&line, tag), tags_below_portable(&line, tag));
                 let right = tags.iter().filter(|&&other| other < tag).count();
                 assert_eq!(tags_below(&line, tag), right);
+                let equal = tags_equal_portable(&line, tag);
+                assert_eq!(equal.count_ones() as usize, line_tags(&line, tag));
+                assert_eq!(tags_equal(&line, tag), equal);
+                assert_eq!(work(TagsEqual(&line, tag)), equal);
             }
+        }
+    }
+
+    // What this processor's form says; the baseline's is asked for by name.
+    struct TagsEqual<'l>(&'l [u8; LINE], u16);
+    struct Matches<'b>(&'b [u8; BUCKET], u8, usize);
+    struct Equal<'k>(&'k [u8], &'k [u8]);
+
+    impl Work for TagsEqual<'_> {
+        type Output = u32;
+
+        fn run<S: Simd>(self, simd: S) -> u32 {
+            simd.tags_equal(self.0, self.1)
+        }
+    }
+
+    impl Work for Matches<'_> {
+        type Output = u32;
+
+        fn run<S: Simd>(self, simd: S) -> u32 {
+            simd.matches(self.0, self.1, self.2)
+        }
+    }
+
+    impl Work for Equal<'_> {
+        type Output = bool;
+
+        fn run<S: Simd>(self, simd: S) -> bool {
+            simd.equal(self.0, self.1)
+        }
+    }
+
+    fn line_tags(line: &[u8; LINE], tag: u16) -> usize {
+        let (tags, _) = line[4..].as_chunks();
+        tags.iter().filter(|&&bytes| u16::from_le_bytes(bytes) == tag).count()
+    }
+
+    /// Every byte counts, at every length, and none beyond the end is looked at.
+    #[test]
+    fn equality_is_that_of_slices() {
+        let bytes: Vec<u8> = (0..300u32).map(|i| (i * 7) as u8).collect();
+        for len in 0..=bytes.len() {
+            let a = &bytes[..len];
+            let mut b = a.to_vec();
+            b.shrink_to_fit();
+            assert!(work(Equal(a, &b)), "{len} bytes");
+            for at in 0..len {
+                b[at] ^= 1;
+                assert!(!work(Equal(a, &b)), "byte {at} of {len}");
+                b[at] ^= 1;
+            }
+            let longer = [a, b"x"].concat();
+            assert!(!work(Equal(a, &longer)), "{len} bytes and one more");
         }
     }
 
@@ -152,6 +432,7 @@ mod tests {
                 for slots in [9, 10, 12] {
                     let portable = matches_portable(&bucket, tag, slots);
                     assert_eq!(matches(&bucket, tag, slots), portable);
+                    assert_eq!(work(Matches(&bucket, tag, slots)), portable);
                 }
             }
         }
