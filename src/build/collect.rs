@@ -123,10 +123,9 @@ impl Collector {
         let mut stream = Resolver::new(options, output, &self.directory, free, expected);
         let (total, progress) = (self.sorter.entries(), self.progress);
         let mut done = 0;
-        progress.tell(Phase::Merge, 0, total);
         self.sorter.visit(reading, &mut |key, value| {
             done += 1;
-            if done % STEP == 0 {
+            if done % STEP == 1 {
                 progress.tell(Phase::Merge, done, total);
             }
             stream.push_value(key, value)

@@ -42,6 +42,7 @@ impl Merge {
     /// Merges neighbours until no more runs are left than are merged at once.
     fn level(&self, runs: Vec<Run>, fan_in: usize) -> Result<Vec<Run>, BuildError> {
         let mut surplus = runs.len() - fan_in;
+        let all = surplus as u64;
         let (mut merged, mut rest) = (Vec::new(), runs.into_iter());
         let (file, mut end) = (Arc::new(Scratch::create(&self.directory)?), 0);
         while surplus > 0 {
@@ -51,12 +52,12 @@ impl Merge {
                 break;
             }
             surplus -= group.len() - 1;
-            self.progress.tell(Phase::Sort, 0, surplus as u64);
             let mut writer = Writer::new(&file, end, self.large.clone());
             self.merge(&group, &mut |key, value| writer.push(key, value))?;
             let (run, after) = writer.finish()?;
             merged.push(run);
             end = after;
+            self.progress.tell(Phase::Sort, all - surplus as u64, all);
         }
         merged.extend(rest);
         Ok(merged)
