@@ -34,8 +34,8 @@ pub mod sigbus;
 mod verify;
 
 pub use build::{
-    BuildOptions, Builder, Duplicates, HashIndex, HashIndexOutcome, Summary, TypedBuilder,
-    remove_unpublished,
+    BuildOptions, Builder, Duplicates, HashIndex, HashIndexOutcome, Phase, Progress, Summary,
+    TypedBuilder, remove_unpublished,
 };
 pub use error::{BuildError, ErrorKind, OpenError, PublishError, ReadError};
 pub use format::types::TypedKey;

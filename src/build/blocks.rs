@@ -3,6 +3,7 @@
 //! interval of prefix B-trees, Bayer and Unterauer 1977).
 
 use super::index::{IndexBuilder, Nodes};
+use crate::error::BuildError;
 use crate::format::order::common_prefix;
 use crate::format::{BLOCK_BYTES, BLOCK_RECORDS, BLOCK_RECORDS_FIXED, BLOCK_RECORDS_LEAST};
 
@@ -34,20 +35,25 @@ impl Blocks {
 
     /// Takes the next record.
     #[inline]
-    pub(super) fn record(&mut self, previous: &[u8], key: &[u8], rank: u64, offset: u64) {
+    pub(super) fn record(
+        &mut self,
+        previous: &[u8],
+        key: &[u8],
+        rank: u64,
+        offset: u64,
+    ) -> Result<(), BuildError> {
         self.index.record(offset);
         if rank == 0 {
-            self.index.add(&[], 0, offset);
             self.start = (0, offset);
-            return;
+            return self.index.add(&[], 0, offset);
         }
         let records = rank - self.start.0;
         if self.fixed {
             if records == u64::from(BLOCK_RECORDS_FIXED) {
-                self.index.add(separator(previous, key), rank, offset);
                 self.start = (rank, offset);
+                return self.index.add(separator(previous, key), rank, offset);
             }
-            return;
+            return Ok(());
         }
         let full = records >= u64::from(BLOCK_RECORDS) || offset - self.start.1 >= BLOCK_BYTES;
         if full && self.candidates.is_empty() || records >= u64::from(BLOCK_RECORDS_LEAST) {
@@ -56,28 +62,27 @@ impl Blocks {
             bytes.extend_from_slice(separator(previous, key));
             self.candidates.push_back(Candidate { rank, offset, separator: bytes });
         }
-        if full {
-            self.cut();
-        }
+        if full { self.cut() } else { Ok(()) }
     }
 
     /// The index over all blocks; `None` if there is a single one or none.
-    pub(super) fn finish(&mut self) -> Option<Nodes> {
+    pub(super) fn finish(&mut self) -> Result<Option<Nodes>, BuildError> {
         self.index.finish()
     }
 
     /// Begins a block at the candidate with the shortest separator, the latest of equals.
-    fn cut(&mut self) {
+    fn cut(&mut self) -> Result<(), BuildError> {
         let lengths = self.candidates.iter().map(|candidate| candidate.separator.len());
         let best = lengths.enumerate().min_by_key(|&(i, len)| (len, usize::MAX - i));
-        let Some((best, _)) = best else { return };
+        let Some((best, _)) = best else { return Ok(()) };
         let chosen = &self.candidates[best];
-        self.index.add(&chosen.separator, chosen.rank, chosen.offset);
+        self.index.add(&chosen.separator, chosen.rank, chosen.offset)?;
         self.start = (chosen.rank, chosen.offset);
         let least = self.start.0 + u64::from(BLOCK_RECORDS_LEAST);
         while self.candidates.front().is_some_and(|candidate| candidate.rank < least) {
             self.spare.extend(self.candidates.pop_front().map(|candidate| candidate.separator));
         }
+        Ok(())
     }
 }
 

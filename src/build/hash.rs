@@ -1,7 +1,22 @@
-//! The hash index: hashes in, buckets out, one group after the other and on all threads.
+//! The hash index: hashes in, buckets out, some groups after the others and those on all threads.
+//!
+//! The hashes of a large table do not fit in memory. They are spilled in parts: each part is
+//! divided by the upper bits of the hash, which decide the group, so that the keys of some
+//! groups are a short stretch of each part.
 
-use crate::format::hash::{BUCKET, Hasher, MAX_ATTEMPTS, MAX_EQUAL_TAGS, Place, Shape, Slots};
+mod group;
+mod parts;
+
+use super::scratch::Scratch;
+use super::sink::Sink;
+use crate::error::BuildError;
+use crate::format::hash::{BUCKET, GROUP_BUCKETS, Hasher, MAX_ATTEMPTS, Shape, Slots};
+use group::Group;
+use parts::Parts;
 use rayon::prelude::*;
+use std::ops::Range;
+use std::path::Path;
+use std::sync::Arc;
 
 /// A key's hash (of attempt 0) and its reference: rank or record offset.
 #[derive(Clone, Copy, Debug)]
@@ -10,9 +25,9 @@ pub(super) struct Hashed {
     pub(super) reference: u64,
 }
 
-/// Buckets of all groups and how they came about.
-pub(super) struct Buckets {
-    pub(super) bytes: Vec<u8>,
+/// How the index came about.
+#[derive(Debug)]
+pub(super) struct Built {
     pub(super) shape: Shape,
     pub(super) slots: Slots,
     pub(super) attempt: u32,
@@ -20,232 +35,267 @@ pub(super) struct Buckets {
     pub(super) second: u64,
 }
 
-/// Builds the index over distinct keys in ascending order. `Err` holds the number of attempts
-/// after which it was given up: too many keys share one 64-bit hash.
-pub(super) fn build(keys: &[Hashed]) -> Result<Buckets, u32> {
-    let most = keys.iter().map(|key| key.reference).max().unwrap_or(0);
-    let slots = Slots::for_reference(most);
-    let shape = Shape::for_keys(keys.len() as u64, slots);
-    (0..MAX_ATTEMPTS).find_map(|attempt| try_build(keys, shape, slots, attempt)).ok_or(MAX_ATTEMPTS)
+/// The hashes of distinct keys, as they are collected in ascending order of the keys.
+pub(super) struct Hashes {
+    held: Vec<Hashed>,
+    /// Most hashes in memory.
+    most: usize,
+    directory: Arc<Path>,
+    parts: Option<Parts>,
+    count: u64,
+    largest: u64,
+    /// Bytes that groups may take while they are built.
+    memory: usize,
 }
 
-fn try_build(keys: &[Hashed], shape: Shape, slots: Slots, attempt: u32) -> Option<Buckets> {
-    let hasher = Hasher::new(attempt);
-    let group_of = |key: &Hashed| shape.place(hasher.remix(key.hash)).group as usize;
-    // A counting sort by group keeps the keys' order, which makes the bytes deterministic.
-    let mut starts = vec![0usize; shape.groups as usize + 1];
-    for key in keys {
-        starts[group_of(key) + 1] += 1;
+/// Bytes per key while groups are built: its hash twice, its places, its slot.
+const BYTES_PER_KEY: usize = 96;
+/// Fewest hashes in memory, fewest bytes for building.
+const LEAST_HELD: usize = 1 << 16;
+const LEAST_MEMORY: usize = 8 << 20;
+
+impl Hashes {
+    /// Takes about `memory` bytes, but some MiB at least.
+    pub(super) fn new(memory: usize, directory: &Arc<Path>) -> Self {
+        // What is held is copied in order of the groups.
+        let most = (memory / (2 * size_of::<Hashed>())).max(LEAST_HELD);
+        Self::with_room(most, memory.max(LEAST_MEMORY), directory)
     }
-    for i in 1..starts.len() {
+
+    fn with_room(most: usize, memory: usize, directory: &Arc<Path>) -> Self {
+        Self {
+            held: Vec::new(),
+            most,
+            directory: Arc::clone(directory),
+            parts: None,
+            count: 0,
+            largest: 0,
+            memory,
+        }
+    }
+
+    #[inline]
+    pub(super) fn push(&mut self, hash: u64, reference: u64) -> Result<(), BuildError> {
+        if self.held.len() == self.most {
+            self.spill()?;
+        }
+        self.count += 1;
+        self.largest = self.largest.max(reference);
+        self.held.push(Hashed { hash, reference });
+        Ok(())
+    }
+
+    #[cold]
+    fn spill(&mut self) -> Result<(), BuildError> {
+        let mut parts = match self.parts.take() {
+            Some(parts) => parts,
+            None => Parts::new(Scratch::create(&self.directory)?, self.most, 0),
+        };
+        parts.append(&self.held)?;
+        self.held.clear();
+        self.parts = Some(parts);
+        Ok(())
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    /// Writes the index. `Err` holds the number of attempts after which it was given up: too many
+    /// keys share one 64-bit hash. `done` is told of groups written, and how many there are.
+    pub(super) fn write(
+        mut self,
+        sink: &mut Sink,
+        done: &dyn Fn(u64, u64),
+    ) -> Result<Result<Built, u32>, BuildError> {
+        if self.parts.is_some() {
+            self.spill()?;
+            self.held = Vec::new();
+        }
+        let slots = Slots::for_reference(self.largest);
+        let shape = Shape::for_keys(self.count, slots);
+        let mark = sink.mark()?;
+        for attempt in 0..MAX_ATTEMPTS {
+            if attempt > 0 {
+                sink.go_back(&mark)?;
+                if let Some(parts) = &mut self.parts {
+                    *parts = parts.divided_anew(Scratch::create(&self.directory)?, attempt)?;
+                }
+            }
+            if let Some(second) = self.attempt(shape, slots, attempt, sink, done)? {
+                return Ok(Ok(Built { shape, slots, attempt, second }));
+            }
+        }
+        sink.go_back(&mark)?;
+        Ok(Err(MAX_ATTEMPTS))
+    }
+
+    /// Builds all groups, or `None` if one of them can't be filled.
+    fn attempt(
+        &self,
+        shape: Shape,
+        slots: Slots,
+        attempt: u32,
+        sink: &mut Sink,
+        done: &dyn Fn(u64, u64),
+    ) -> Result<Option<u64>, BuildError> {
+        let (all, mut second) = (0..shape.groups, 0);
+        let mut starts = Vec::new();
+        let mut grouped = Vec::new();
+        if self.parts.is_none() {
+            group_up(self.held.iter().copied(), shape, attempt, &all, &mut starts, &mut grouped);
+        }
+        let keys_per_group = (GROUP_BUCKETS as usize * slots.count()).min(self.count as usize);
+        let at_once = (self.memory / BYTES_PER_KEY / keys_per_group.max(1)).max(1) as u64;
+        let group_bytes = shape.per_group as usize * BUCKET;
+        let mut bytes = Vec::new();
+        for first in (0..shape.groups).step_by(at_once as usize) {
+            let groups = first..(first + at_once).min(shape.groups);
+            let mut base = first as usize;
+            if let Some(parts) = &self.parts {
+                let keys = parts.of_groups(shape, attempt, &groups)?;
+                group_up(keys.into_iter(), shape, attempt, &groups, &mut starts, &mut grouped);
+                base = 0;
+            }
+            bytes.clear();
+            bytes.resize(group_bytes * (groups.end - groups.start) as usize, 0);
+            let moved = bytes
+                .par_chunks_mut(group_bytes)
+                .enumerate()
+                .map(|(group, out)| {
+                    let keys = starts[base + group]..starts[base + group + 1];
+                    Group::new(shape, slots, &grouped[keys])?.fill(out)
+                })
+                .try_fold(|| 0, |sum, second: Option<u64>| Some(sum + second?))
+                .try_reduce(|| 0, |a, b| Some(a + b));
+            let Some(moved) = moved else { return Ok(None) };
+            second += moved;
+            sink.write(&bytes)?;
+            done(groups.end, shape.groups);
+        }
+        Ok(Some(second))
+    }
+}
+
+/// Sorts keys by group; within a group they stand in ascending order of the keys, which is that
+/// of their references. Their hashes become those of the attempt.
+fn group_up(
+    keys: impl Iterator<Item = Hashed> + Clone,
+    shape: Shape,
+    attempt: u32,
+    groups: &Range<u64>,
+    starts: &mut Vec<usize>,
+    grouped: &mut Vec<Hashed>,
+) {
+    let hasher = Hasher::new(attempt);
+    let group_of =
+        |key: &Hashed| (shape.place(hasher.remix(key.hash)).group - groups.start) as usize;
+    // A counting sort keeps the keys' order.
+    let count = (groups.end - groups.start) as usize;
+    starts.clear();
+    starts.resize(count + 2, 0);
+    let mut all = 0;
+    for key in keys.clone() {
+        starts[group_of(&key) + 2] += 1;
+        all += 1;
+    }
+    for i in 2..starts.len() {
         starts[i] += starts[i - 1];
     }
-    let mut grouped = vec![Hashed { hash: 0, reference: 0 }; keys.len()];
-    let mut next = starts.clone();
+    grouped.clear();
+    grouped.resize(all, Hashed { hash: 0, reference: 0 });
     for key in keys {
-        let group = group_of(key);
-        grouped[next[group]] = Hashed { hash: hasher.remix(key.hash), ..*key };
-        next[group] += 1;
+        let next = &mut starts[group_of(&key) + 1];
+        grouped[*next] = Hashed { hash: hasher.remix(key.hash), ..key };
+        *next += 1;
     }
-    let group_bytes = shape.per_group as usize * BUCKET;
-    let mut bytes = vec![0; group_bytes * shape.groups as usize];
-    let second = bytes
-        .par_chunks_mut(group_bytes)
-        .enumerate()
-        .map(|(group, out)| {
-            Group::new(shape, slots, &grouped[starts[group]..starts[group + 1]])?.fill(out)
-        })
-        .try_fold(|| 0, |sum, second: Option<u64>| Some(sum + second?))
-        .try_reduce(|| 0, |a, b| Some(a + b))?;
-    Some(Buckets { bytes, shape, slots, attempt, second })
-}
-
-const EMPTY: u32 = u32::MAX;
-/// Buckets visited at most to make room for one key.
-const SEARCH: usize = 2048;
-
-/// One group while it is filled. Keys are numbered within the group.
-struct Group<'k> {
-    keys: &'k [Hashed],
-    places: Vec<Place>,
-    slots: Slots,
-    per_group: usize,
-    /// Number of the group's first bucket.
-    start: u64,
-    /// Key in every slot, or `EMPTY`.
-    taken: Vec<u32>,
-}
-
-/// A bucket reached in search of room: `key` would move into it from `parent`.
-struct Step {
-    bucket: usize,
-    key: u32,
-    parent: usize,
-}
-
-impl<'k> Group<'k> {
-    fn new(shape: Shape, slots: Slots, keys: &'k [Hashed]) -> Option<Self> {
-        let per_group = shape.per_group as usize;
-        let places: Vec<Place> = keys.iter().map(|key| shape.place(key.hash)).collect();
-        let start = places.first().map_or(0, |place| place.group * u64::from(shape.per_group));
-        let taken = vec![EMPTY; per_group * slots.count()];
-        (keys.len() <= taken.len()).then_some(Self { keys, places, slots, per_group, start, taken })
-    }
-
-    /// Places every key, then writes the buckets; returns the keys in second buckets.
-    fn fill(mut self, out: &mut [u8]) -> Option<u64> {
-        let mut waiting = Vec::new();
-        for key in 0..self.keys.len() as u32 {
-            if !self.put(key, self.first(key)) {
-                waiting.push(key);
-            }
+    // Keys that came from several parts are out of order.
+    for group in 0..count {
+        let keys = &mut grouped[starts[group]..starts[group + 1]];
+        if !keys.is_sorted_by_key(|key| key.reference) {
+            keys.sort_unstable_by_key(|key| key.reference);
         }
-        for key in waiting {
-            if !self.put(key, self.second(key)) {
-                self.make_room(key)?;
-            }
-        }
-        Some(self.write(out))
-    }
-
-    fn first(&self, key: u32) -> usize {
-        (self.places[key as usize].first - self.start) as usize
-    }
-
-    fn second(&self, key: u32) -> usize {
-        (self.places[key as usize].second - self.start) as usize
-    }
-
-    fn other(&self, key: u32, bucket: usize) -> usize {
-        if self.first(key) == bucket { self.second(key) } else { self.first(key) }
-    }
-
-    fn bucket(&self, bucket: usize) -> &[u32] {
-        &self.taken[bucket * self.slots.count()..(bucket + 1) * self.slots.count()]
-    }
-
-    /// Whether the bucket may hold one more key with this key's tag when `leaving` goes.
-    fn tag_fits(&self, key: u32, bucket: usize, leaving: u32) -> bool {
-        let tag = self.places[key as usize].tag;
-        let same = |&&other: &&u32| {
-            other != EMPTY && other != leaving && self.places[other as usize].tag == tag
-        };
-        self.bucket(bucket).iter().filter(same).count() < MAX_EQUAL_TAGS
-    }
-
-    fn put(&mut self, key: u32, bucket: usize) -> bool {
-        let free = self.bucket(bucket).iter().position(|&other| other == EMPTY);
-        match free {
-            Some(slot) if self.tag_fits(key, bucket, EMPTY) => {
-                self.taken[bucket * self.slots.count() + slot] = key;
-                true
-            }
-            _ => false,
-        }
-    }
-
-    /// Breadth-first search for the shortest chain of moves that frees a slot for `key`, as in
-    /// cuckoo hashing with buckets (Dietzfelbinger and Weidling 2007).
-    fn make_room(&mut self, key: u32) -> Option<()> {
-        let mut steps = vec![Step { bucket: self.first(key), key, parent: usize::MAX }];
-        if self.second(key) != self.first(key) {
-            steps.push(Step { bucket: self.second(key), key, parent: usize::MAX });
-        }
-        let mut at = 0;
-        while at < steps.len() && at < SEARCH {
-            let Step { bucket, key, .. } = steps[at];
-            for slot in 0..self.slots.count() {
-                let resident = self.bucket(bucket)[slot];
-                if resident == EMPTY || !self.tag_fits(key, bucket, resident) {
-                    continue;
-                }
-                let to = self.other(resident, bucket);
-                if to == bucket || steps.iter().any(|step| step.bucket == to) {
-                    continue;
-                }
-                if self.put(resident, to) {
-                    self.unwind(&steps, at, resident);
-                    return Some(());
-                }
-                if steps.len() < SEARCH {
-                    steps.push(Step { bucket: to, key: resident, parent: at });
-                }
-            }
-            at += 1;
-        }
-        None
-    }
-
-    /// `leaving` has moved out of `steps[at].bucket`: fill its slot, and the slots that this
-    /// empties in turn.
-    fn unwind(&mut self, steps: &[Step], mut at: usize, mut leaving: u32) {
-        while let Some(step) = steps.get(at) {
-            let count = self.slots.count();
-            let row = &mut self.taken[step.bucket * count..(step.bucket + 1) * count];
-            if let Some(slot) = row.iter().position(|&other| other == leaving) {
-                row[slot] = step.key;
-            }
-            leaving = step.key;
-            at = step.parent;
-        }
-    }
-
-    fn write(&self, out: &mut [u8]) -> u64 {
-        let (buckets, _) = out.as_chunks_mut::<BUCKET>();
-        let mut second = 0;
-        for bucket in 0..self.per_group {
-            for slot in 0..self.slots.count() {
-                let key = self.bucket(bucket)[slot];
-                if key == EMPTY {
-                    continue;
-                }
-                let place = &self.places[key as usize];
-                let reference = self.keys[key as usize].reference;
-                self.slots.set(&mut buckets[bucket], slot, place.tag, reference);
-                if self.first(key) != bucket {
-                    self.slots.set_overflow(&mut buckets[self.first(key)], place.overflow);
-                    second += 1;
-                }
-            }
-        }
-        second
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::sink::Terms;
     use super::*;
+    use crate::format::hash::MAX_EQUAL_TAGS;
 
     fn keys(hashes: impl Iterator<Item = u64>) -> Vec<Hashed> {
         hashes.zip(0..).map(|(hash, reference)| Hashed { hash, reference }).collect()
     }
 
+    struct Index {
+        bytes: Vec<u8>,
+        built: Built,
+    }
+
+    /// Builds with `most` keys in memory, and few groups at once where that is fewer than all.
+    fn build_with(keys: &[Hashed], most: usize) -> Result<Index, u32> {
+        let directory: Arc<Path> = std::env::temp_dir().into();
+        let file = tempfile::tempfile().unwrap();
+        let terms = Terms { directory: directory.clone(), threaded: true, expected: 0 };
+        let mut sink = Sink::new(&file, &directory, 64, &terms).unwrap();
+        let mut hashes = Hashes::with_room(most, 1 << 20, &directory);
+        keys.iter().for_each(|key| hashes.push(key.hash, key.reference).unwrap());
+        assert_eq!(hashes.parts.is_some(), keys.len() > most);
+        let built = hashes.write(&mut sink, &|_, _| ()).unwrap()?;
+        let end = sink.written_out().unwrap();
+        let mut bytes = vec![0; end as usize - 64];
+        super::super::sink::read_exact_at(&file, &mut bytes, 64).unwrap();
+        Ok(Index { bytes, built })
+    }
+
+    /// In memory and through a file: the same bytes.
+    fn build(keys: &[Hashed]) -> Result<Index, u32> {
+        let in_memory = build_with(keys, usize::MAX >> 8);
+        for most in [1_000, 30_000] {
+            let spilled = build_with(keys, most);
+            match (&in_memory, &spilled) {
+                (Ok(one), Ok(other)) => {
+                    assert!(one.bytes == other.bytes, "{} keys, {most} in memory", keys.len());
+                    assert_eq!(one.built.attempt, other.built.attempt);
+                    assert_eq!(one.built.second, other.built.second);
+                }
+                (one, other) => assert_eq!(one.is_ok(), other.is_ok()),
+            }
+        }
+        in_memory
+    }
+
     /// Looks a hash up as a reader does and returns the references its tags lead to.
-    fn candidates(index: &Buckets, hash: u64) -> Vec<u64> {
-        let place = index.shape.place(Hasher::new(index.attempt).remix(hash));
+    fn candidates(index: &Index, hash: u64) -> Vec<u64> {
+        let Built { shape, slots, attempt, .. } = index.built;
+        let place = shape.place(Hasher::new(attempt).remix(hash));
         let (buckets, _) = index.bytes.as_chunks::<BUCKET>();
         let mut found = Vec::new();
         for (turn, number) in [place.first, place.second].into_iter().enumerate() {
             let bucket = &buckets[number as usize];
-            let slots = 0..index.slots.count();
-            let same: Vec<usize> = slots.filter(|&slot| bucket[slot] == place.tag).collect();
+            let same: Vec<usize> =
+                (0..slots.count()).filter(|&slot| bucket[slot] == place.tag).collect();
             assert!(same.len() <= MAX_EQUAL_TAGS);
-            found.extend(same.into_iter().map(|slot| index.slots.reference(bucket, slot)));
-            if turn == 0 && !index.slots.overflows(bucket, place.overflow) {
+            found.extend(same.into_iter().map(|slot| slots.reference(bucket, slot)));
+            if turn == 0 && !slots.overflows(bucket, place.overflow) {
                 break;
             }
         }
         found
     }
 
+    fn check(keys: &[Hashed], index: &Index) {
+        for key in keys {
+            assert!(candidates(index, key.hash).contains(&key.reference), "{} keys", keys.len());
+        }
+    }
+
     #[test]
     fn every_key_is_found_at_every_size() {
-        for n in [0u64, 1, 2, 11, 12, 13, 100, 1000, 9_000, 12_000, 100_000] {
+        for n in [0u64, 1, 2, 11, 12, 13, 100, 1000, 9_000, 12_000, 400_000] {
             let keys = keys((0..n).map(|i| Hasher::base(&i.to_le_bytes())));
-            let index = build(&keys).unwrap();
-            for key in &keys {
-                assert!(candidates(&index, key.hash).contains(&key.reference), "{n} keys");
-            }
+            check(&keys, &build(&keys).unwrap());
         }
     }
 
@@ -253,15 +303,27 @@ mod tests {
     #[test]
     fn equal_hashes_are_bounded() {
         for equal in [1usize, 3, 6] {
-            let base = (0..200u64).map(|i| Hasher::base(&i.to_le_bytes()));
+            let base = (0..2_000u64).map(|i| Hasher::base(&i.to_le_bytes()));
             let keys = keys(base.chain(std::iter::repeat_n(7, equal)));
-            let index = build(&keys).unwrap();
-            for key in &keys {
-                assert!(candidates(&index, key.hash).contains(&key.reference), "{equal} equal");
-            }
+            check(&keys, &build(&keys).unwrap());
         }
-        let keys = keys(std::iter::repeat_n(7, 7));
-        assert!(matches!(build(&keys), Err(MAX_ATTEMPTS)));
+        let few = keys(std::iter::repeat_n(7, 7));
+        assert!(matches!(build(&few), Err(MAX_ATTEMPTS)));
+        let base = (0..100_000u64).map(|i| Hasher::base(&i.to_le_bytes()));
+        let many = keys(base.chain(std::iter::repeat_n(u64::MAX, 7)));
+        assert!(matches!(build(&many), Err(MAX_ATTEMPTS)));
+    }
+
+    /// More keys than a group has room for: the next attempt spreads them, and nothing of the one
+    /// before stays in the file.
+    #[test]
+    fn a_crowded_group_takes_another_attempt() {
+        let base = (0..150_000u64).map(|i| Hasher::base(&i.to_le_bytes()));
+        let crowd = (0..9_000u64).map(|i| (1 << 63) + i * 0x1234_5671);
+        let keys = keys(base.chain(crowd));
+        let index = build(&keys).unwrap();
+        assert!(index.built.attempt > 0);
+        check(&keys, &index);
     }
 
     /// References beyond 4 GiB take wider slots.
@@ -272,8 +334,7 @@ mod tests {
             for key in &mut keys {
                 key.reference += most;
             }
-            let index = build(&keys).unwrap();
-            assert!(keys.iter().all(|key| candidates(&index, key.hash).contains(&key.reference)));
+            check(&keys, &build(&keys).unwrap());
         }
     }
 }

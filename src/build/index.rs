@@ -1,66 +1,130 @@
-//! The ordered index: separators in, nodes out, one level after the other.
+//! The ordered index: separators in, nodes out. All levels grow at once, so that of each only the
+//! node that is being filled is in memory; the finished ones wait in a spool.
 
+use super::sink::Sink;
+use super::spool::Spool;
+use crate::error::BuildError;
 use crate::format::node::{
     MAX_PREFIX, NO_SAMPLE, NODE_HEADER, NodeHeader, TAIL_CUT, array_bytes, tail_of,
 };
 use crate::format::order::{common_prefix, head};
 use crate::format::{BLOCK_RECORDS, SAMPLE_STEP};
-use zerocopy::IntoBytes;
+use std::path::Path;
+use std::sync::Arc;
+use zerocopy::{FromBytes, IntoBytes};
 
-/// The nodes of all levels, leaves first, the root last.
+/// Bytes of a level's nodes that may stay in memory.
+const HELD: usize = 4 << 20;
+
+/// The finished nodes of all levels.
 pub(super) struct Nodes {
-    pub(super) bytes: Vec<u8>,
+    spools: Vec<Spool>,
+    node_log2: u8,
     pub(super) levels: u8,
     pub(super) leaves: u64,
 }
 
+impl Nodes {
+    /// Writes them, leaves first, the root last.
+    pub(super) fn write(&self, sink: &mut Sink) -> Result<(), BuildError> {
+        // Number of the first node of the level below, and of this one.
+        let (mut below, mut start) = (0, 0);
+        for spool in &self.spools {
+            spool.read(|nodes| {
+                for node in nodes.chunks_exact_mut(1 << self.node_log2) {
+                    if let Ok((header, _)) = NodeHeader::mut_from_prefix(node) {
+                        header.first_child += below;
+                    }
+                }
+                sink.write(nodes)
+            })?;
+            below = start;
+            start += spool.len() >> self.node_log2;
+        }
+        Ok(())
+    }
+
+    /// Bytes of all nodes.
+    pub(super) fn len(&self) -> u64 {
+        self.spools.iter().map(Spool::len).sum()
+    }
+}
+
 /// Collects the blocks of a table.
 pub(super) struct IndexBuilder {
-    level: Level,
+    /// Leaves first.
+    levels: Vec<Level>,
     node_log2: u8,
+    directory: Arc<Path>,
 }
 
 impl IndexBuilder {
-    /// `variable`: leaves carry offsets, ranks and samples.
-    pub(super) fn new(node_log2: u8, variable: bool) -> Self {
-        Self { level: Level::new(node_log2, variable, 0), node_log2 }
+    /// `variable`: leaves carry offsets, ranks and samples. `directory` is for what does not fit
+    /// in memory.
+    pub(super) fn new(node_log2: u8, variable: bool, directory: &Arc<Path>) -> Self {
+        let leaves = Level::new(node_log2, variable, directory);
+        Self { levels: vec![leaves], node_log2, directory: Arc::clone(directory) }
     }
 
     /// Notes where the next record starts; its block is added at once or later.
     #[inline]
     pub(super) fn record(&mut self, offset: u64) {
-        if self.level.with_places {
-            self.level.starts.push(offset);
+        let leaves = &mut self.levels[0];
+        if leaves.with_places {
+            leaves.starts.push(offset);
         }
     }
 
     /// Adds a block: the shortest string above everything before it and not above its first key,
     /// its first rank and its first offset.
-    pub(super) fn add(&mut self, separator: &[u8], rank: u64, offset: u64) {
-        self.level.add(separator, rank, offset);
+    pub(super) fn add(
+        &mut self,
+        separator: &[u8],
+        rank: u64,
+        offset: u64,
+    ) -> Result<(), BuildError> {
+        match self.levels[0].add(Child { separator: separator.to_vec(), rank, offset })? {
+            Some(child) => self.promote(1, child),
+            None => Ok(()),
+        }
     }
 
-    /// Builds the upper levels; `None` if there is a single block or none.
-    pub(super) fn finish(&mut self) -> Option<Nodes> {
-        let level = std::mem::replace(&mut self.level, Level::new(self.node_log2, false, 0));
-        if level.children <= 1 {
-            return None;
-        }
-        let mut promoted = Vec::new();
-        let mut bytes = level.finish(&mut promoted);
-        let leaves = promoted.len() as u64;
-        let (mut levels, mut below) = (1, 0);
-        while promoted.len() > 1 {
-            let start = (bytes.len() >> self.node_log2) as u64;
-            let mut level = Level::new(self.node_log2, false, below);
-            for child in promoted.drain(..) {
-                level.add(&child.separator, child.rank, child.offset);
+    /// Gives a finished node of the level below to level `at`, which begins with the second one.
+    fn promote(&mut self, mut at: usize, mut child: Child) -> Result<(), BuildError> {
+        loop {
+            if self.levels.len() == at {
+                let Some(first) = self.levels[at - 1].root.take() else {
+                    self.levels[at - 1].root = Some(child);
+                    return Ok(());
+                };
+                let mut level = Level::new(self.node_log2, false, &self.directory);
+                level.add(first)?;
+                self.levels.push(level);
             }
-            bytes.extend(level.finish(&mut promoted));
-            below = start;
-            levels += 1;
+            match self.levels[at].add(child)? {
+                Some(next) => child = next,
+                None => return Ok(()),
+            }
+            at += 1;
         }
-        Some(Nodes { bytes, levels, leaves })
+    }
+
+    /// Ends all levels; `None` if there is a single block or none.
+    pub(super) fn finish(&mut self) -> Result<Option<Nodes>, BuildError> {
+        if self.levels[0].children <= 1 {
+            return Ok(None);
+        }
+        let mut at = 0;
+        while at < self.levels.len() {
+            if let Some(child) = self.levels[at].end()? {
+                self.promote(at + 1, child)?;
+            }
+            at += 1;
+        }
+        let spools: Vec<_> = self.levels.drain(..).map(|level| level.done).collect();
+        let leaves = spools.first().map_or(0, Spool::len) >> self.node_log2;
+        let levels = spools.len() as u8;
+        Ok(Some(Nodes { spools, node_log2: self.node_log2, levels, leaves }))
     }
 }
 
@@ -75,7 +139,7 @@ struct Child {
 struct Level {
     node_bytes: usize,
     with_places: bool,
-    /// Number of the first child of the whole level.
+    /// Number of the open node's first child.
     first_child: u64,
     children: u64,
     open: Vec<Child>,
@@ -84,40 +148,52 @@ struct Level {
     /// Stored prefix of the open node, and its bytes without samples.
     prefix: usize,
     used: usize,
-    done: Vec<u8>,
-    promoted: Vec<Child>,
+    done: Spool,
+    node: Vec<u8>,
+    /// The first node as a child, as long as it is the only one.
+    root: Option<Child>,
 }
 
 impl Level {
-    fn new(node_log2: u8, with_places: bool, first_child: u64) -> Self {
+    fn new(node_log2: u8, with_places: bool, directory: &Arc<Path>) -> Self {
         Self {
             node_bytes: 1 << node_log2,
             with_places,
-            first_child,
+            first_child: 0,
             children: 0,
             open: Vec::new(),
             starts: Vec::new(),
             prefix: 0,
             used: NODE_HEADER,
-            done: Vec::new(),
-            promoted: Vec::new(),
+            done: Spool::new(directory, HELD),
+            node: Vec::new(),
+            root: None,
         }
     }
 
-    fn add(&mut self, separator: &[u8], rank: u64, offset: u64) {
+    /// Adds a child; gives the node that this completed.
+    fn add(&mut self, child: Child) -> Result<Option<Child>, BuildError> {
+        let Child { ref separator, rank, offset } = child;
         let (prefix, used) = self.measure(separator);
         let records = self.open.first().map_or(0, |first| rank - first.rank);
         let far = self.with_places
             && self.open.first().is_some_and(|first| {
                 offset - first.offset > u64::from(u32::MAX) || records > u64::from(u16::MAX)
             });
+        let mut closed = None;
         if used + self.most_sample_bytes(records) > self.node_bytes || far {
-            self.close(records as usize);
+            closed = self.close(records as usize)?;
         } else {
             (self.prefix, self.used) = (prefix, used);
         }
-        self.open.push(Child { separator: separator.to_vec(), rank, offset });
+        self.open.push(child);
         self.children += 1;
+        Ok(closed)
+    }
+
+    /// Completes the last node.
+    fn end(&mut self) -> Result<Option<Child>, BuildError> {
+        self.close(self.starts.len())
     }
 
     /// Bytes of the samples of `records` records and of one more block, however long.
@@ -170,16 +246,15 @@ impl Level {
             .collect()
     }
 
-    /// Writes the open node, which has `records` records, and hands its first child on to the
-    /// level above.
-    fn close(&mut self, records: usize) {
+    /// Writes the open node, which has `records` records, and gives it as a child.
+    fn close(&mut self, records: usize) -> Result<Option<Child>, BuildError> {
         let children = std::mem::take(&mut self.open);
         let samples = self.samples(&children, records);
         if self.with_places {
             self.starts.drain(..records);
         }
         let mut iter = children.into_iter();
-        let Some(first) = iter.next() else { return };
+        let Some(first) = iter.next() else { return Ok(None) };
         let rest: Vec<Child> = iter.collect();
         let header = NodeHeader {
             children: (rest.len() as u16 + 1).into(),
@@ -190,8 +265,8 @@ impl Level {
             base_rank: first.rank.into(),
             base_offset: first.offset.into(),
         };
-        let start = self.done.len();
-        let out = &mut self.done;
+        let out = &mut self.node;
+        out.clear();
         out.extend_from_slice(header.as_bytes());
         let stored = self.prefix;
         out.extend(rest.iter().flat_map(|c| head(&c.separator[stored..]).to_le_bytes()));
@@ -214,16 +289,11 @@ impl Level {
         for child in &rest {
             out.extend_from_slice(tail_of(&child.separator, stored).0);
         }
-        debug_assert!(out.len() - start <= self.node_bytes);
-        out.resize(start + self.node_bytes, 0);
+        debug_assert!(out.len() <= self.node_bytes);
+        out.resize(self.node_bytes, 0);
+        self.done.append(&self.node)?;
         self.first_child += rest.len() as u64 + 1;
-        self.promoted.push(first);
         (self.prefix, self.used) = (0, NODE_HEADER);
-    }
-
-    fn finish(mut self, promoted: &mut Vec<Child>) -> Vec<u8> {
-        self.close(self.starts.len());
-        *promoted = self.promoted;
-        self.done
+        Ok(Some(first))
     }
 }

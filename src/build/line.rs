@@ -1,67 +1,164 @@
 //! The line index: heads in, lines out, or nothing where the heads are not spread evenly.
 
+use super::sink::Sink;
+use super::spool::Spool;
+use crate::error::BuildError;
 use crate::format::line::{LINE, LINE_TAGS, LineScale, MAX_LINE_EQUAL, MAX_LINE_KEYS, NO_TAG};
 
-/// Lines and how keys are spread over them.
-pub(super) struct Lines {
-    pub(super) bytes: Vec<u8>,
-    pub(super) scale: LineScale,
+/// The heads of distinct keys in ascending order, as a table is written.
+pub(super) struct Heads {
+    spool: Spool,
+    first: Option<u64>,
+    last: u64,
 }
 
 /// Of this many keys one may stand beyond the tags of its line.
 const MOST_BEYOND: u64 = 64;
+/// Bytes of a head in the spool.
+const HEAD: usize = 8;
 
-/// Builds the index from the heads of distinct keys in ascending order. `None`: some line would
-/// have too many keys, or too many keys of one tag.
-pub(super) fn build(heads: &[u64]) -> Option<Lines> {
-    let entries = u32::try_from(heads.len()).ok()?;
-    let (scale, count) = LineScale::new(*heads.first()?, *heads.last()?, u64::from(entries));
-    let mut bytes = Vec::with_capacity(count as usize * LINE);
-    let (mut rank, mut beyond) = (0usize, 0u64);
-    for number in 0..count {
-        let first = rank;
-        let mut line = [0; LINE];
-        line[..4].copy_from_slice(&(first as u32).to_le_bytes());
-        line[4..].as_chunks_mut().0.fill(NO_TAG.to_le_bytes());
-        let (mut last, mut equal) = (None, 0);
-        while let Some(&head) = heads.get(rank) {
-            let place = scale.place_of_head(head)?;
-            if place.line != number {
-                break;
-            }
-            equal = if last == Some(place.tag) { equal + 1 } else { 1 };
-            last = Some(place.tag);
-            let slot = rank - first;
-            if equal > MAX_LINE_EQUAL || slot as u64 >= MAX_LINE_KEYS {
-                return None;
-            }
-            if slot < LINE_TAGS {
-                line[4 + 2 * slot..6 + 2 * slot].copy_from_slice(&place.tag.to_le_bytes());
-            } else {
-                beyond += 1;
-            }
-            rank += 1;
-        }
-        bytes.extend_from_slice(&line);
+impl Heads {
+    pub(super) fn new(spool: Spool) -> Self {
+        Self { spool, first: None, last: 0 }
     }
-    (beyond * MOST_BEYOND <= u64::from(entries)).then_some(Lines { bytes, scale })
+
+    #[inline]
+    pub(super) fn push(&mut self, head: u64) -> Result<(), BuildError> {
+        self.first.get_or_insert(head);
+        self.last = head;
+        self.spool.append(&head.to_le_bytes())
+    }
+
+    /// Writes the lines and says how keys are spread over them. `None`: some line would have too
+    /// many keys, or too many keys of one tag; then what was written must be taken back.
+    pub(super) fn write(&self, sink: &mut Sink) -> Result<Option<LineScale>, BuildError> {
+        let keys = u32::try_from(self.spool.len() / HEAD as u64);
+        let (Some(first), Ok(keys)) = (self.first, keys) else { return Ok(None) };
+        let (scale, count) = LineScale::new(first, self.last, u64::from(keys));
+        let mut lines = Lines::new(scale, sink);
+        let mut fits = true;
+        self.spool.read(|heads| {
+            for head in heads.as_chunks().0 {
+                if !fits || !lines.take(u64::from_le_bytes(*head))? {
+                    fits = false;
+                    break;
+                }
+            }
+            Ok(())
+        })?;
+        if !fits || lines.beyond * MOST_BEYOND > u64::from(keys) {
+            return Ok(None);
+        }
+        lines.finish(count)?;
+        Ok(Some(scale))
+    }
+}
+
+/// Lines while they are made.
+struct Lines<'s> {
+    scale: LineScale,
+    sink: &'s mut Sink,
+    /// The open line, its number and the rank of its first key.
+    line: [u8; LINE],
+    number: u64,
+    first: u32,
+    rank: u32,
+    /// The last key's tag and how many keys in a row have it.
+    last: u16,
+    equal: usize,
+    /// Keys beyond the tags of their lines.
+    beyond: u64,
+}
+
+impl<'s> Lines<'s> {
+    fn new(scale: LineScale, sink: &'s mut Sink) -> Self {
+        let mut lines = Self {
+            scale,
+            sink,
+            line: [0; LINE],
+            number: 0,
+            first: 0,
+            rank: 0,
+            last: 0,
+            equal: 0,
+            beyond: 0,
+        };
+        lines.open();
+        lines
+    }
+
+    fn open(&mut self) {
+        self.first = self.rank;
+        self.equal = 0;
+        self.line[..4].copy_from_slice(&self.rank.to_le_bytes());
+        self.line[4..].as_chunks_mut().0.fill(NO_TAG.to_le_bytes());
+    }
+
+    fn close(&mut self) -> Result<(), BuildError> {
+        self.sink.write(&self.line)?;
+        self.number += 1;
+        self.open();
+        Ok(())
+    }
+
+    /// Takes the next head; false if its line has no room for it.
+    #[inline]
+    fn take(&mut self, head: u64) -> Result<bool, BuildError> {
+        let Some(place) = self.scale.place_of_head(head) else { return Ok(false) };
+        while self.number < place.line {
+            self.close()?;
+        }
+        let same = self.equal > 0 && self.last == place.tag;
+        self.equal = if same { self.equal + 1 } else { 1 };
+        self.last = place.tag;
+        let slot = (self.rank - self.first) as usize;
+        if self.equal > MAX_LINE_EQUAL || slot as u64 >= MAX_LINE_KEYS {
+            return Ok(false);
+        }
+        if slot < LINE_TAGS {
+            self.line[4 + 2 * slot..6 + 2 * slot].copy_from_slice(&place.tag.to_le_bytes());
+        } else {
+            self.beyond += 1;
+        }
+        self.rank += 1;
+        Ok(true)
+    }
+
+    fn finish(mut self, count: u64) -> Result<(), BuildError> {
+        while self.number < count {
+            self.close()?;
+        }
+        Ok(())
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::sink::Terms;
     use super::*;
+
+    /// Bytes of the lines for some heads, if they can be made.
+    fn lines(heads: &[u64]) -> Option<u64> {
+        let temporary = tempfile::tempdir().unwrap();
+        let directory: std::sync::Arc<std::path::Path> = temporary.path().into();
+        let file = tempfile::tempfile().unwrap();
+        let terms = Terms { directory: directory.clone(), threaded: false, expected: 0 };
+        let mut sink = Sink::new(&file, temporary.path(), 0, &terms).unwrap();
+        let mut all = Heads::new(Spool::new(&directory, 0));
+        heads.iter().for_each(|&head| all.push(head).unwrap());
+        all.write(&mut sink).unwrap().map(|_| sink.position())
+    }
 
     #[test]
     fn even_heads_are_taken_and_uneven_ones_are_not() {
         let random =
             |i: u64| i.wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(23).wrapping_mul(i | 1);
-        let mut even: Vec<u64> = (0..10_000).map(random).collect();
+        let mut even: Vec<u64> = (0..100_000).map(random).collect();
         even.sort_unstable();
-        let lines = build(&even).unwrap();
-        assert!(lines.bytes.len() <= 10_000 / 20 * LINE + LINE);
-        assert!(build(&(0..10_000).collect::<Vec<u64>>()).is_some(), "dense");
-        assert!(build(&(0..10_000).map(|i| i * i * i).collect::<Vec<u64>>()).is_none(), "cubes");
-        assert!(build(&[7; 100]).is_none(), "all equal");
-        assert!(build(&[]).is_none());
+        assert!(lines(&even).unwrap() <= 100_000 / 20 * LINE as u64 + LINE as u64);
+        assert!(lines(&(0..10_000).collect::<Vec<u64>>()).is_some(), "dense");
+        assert!(lines(&(0..10_000).map(|i| i * i * i).collect::<Vec<u64>>()).is_none(), "cubes");
+        assert!(lines(&[7; 100]).is_none(), "all equal");
+        assert!(lines(&[]).is_none());
     }
 }

@@ -2,32 +2,40 @@
 
 mod blocks;
 pub(crate) mod check;
+mod collect;
 mod hash;
 mod index;
 mod line;
 mod options;
+mod pass;
+mod progress;
 pub(crate) mod publish;
+mod records;
+mod resolve;
+mod scratch;
 mod sections;
 mod sink;
 mod sort;
+mod spool;
 mod summary;
 mod table;
 mod tally;
 mod typed;
 
 pub use options::{BuildOptions, Duplicates, HashIndex};
+pub use progress::{Phase, Progress};
 pub use publish::remove_unpublished;
 pub use summary::{HashIndexOutcome, Summary};
 pub use typed::TypedBuilder;
 
 use crate::error::BuildError;
 use crate::format::{MAX_KEY, MAX_VALUE};
+use collect::Collector;
 use publish::Unpublished;
-use sort::Sorter;
-use std::cmp::Ordering;
+use resolve::Resolver;
+use sort::Pool;
 use std::path::Path;
 use std::sync::Arc;
-use table::{Plan, TableWriter};
 
 /// Builds a table. Entries may come in any order; [`finish`](Builder::finish) publishes the table
 /// under its name, and a builder that is dropped before leaves nothing behind.
@@ -51,12 +59,12 @@ pub struct Builder {
     entries: u64,
     /// An insert failed: what was collected may lack entries, so it must not be published.
     failed: bool,
-    pool: Option<Arc<rayon::ThreadPool>>,
+    pool: Pool,
 }
 
 enum Input {
     /// Any order: collected and sorted at the end.
-    Any(Box<Sorter>, Unpublished),
+    Any(Box<Collector>),
     /// Promised order: streamed.
     Ascending(Box<Resolver>),
 }
@@ -81,16 +89,15 @@ impl Builder {
                 },
             )?)),
         };
+        let beside = publish::directory(path);
+        let directory: Arc<Path> = options.temp_dir.as_deref().unwrap_or(beside).into();
         let input = if options.sorted {
-            Input::Ascending(Box::new(Resolver::new(&options, output)))
+            let memory = options.memory();
+            Input::Ascending(Box::new(Resolver::new(&options, output, &directory, memory, 0)))
         } else {
-            let beside = publish::directory(path);
-            let directory = options.temp_dir.as_deref().unwrap_or(beside);
-            publish::check_temporary(directory)?;
-            Input::Any(
-                Box::new(Sorter::new(options.memory_budget, directory, pool.clone())),
-                output,
-            )
+            publish::check_temporary(&directory)?;
+            let collector = Collector::new(&options, output, &directory, pool.clone());
+            Input::Any(Box::new(collector))
         };
         Ok(Self { input, options, entries: 0, failed: false, pool })
     }
@@ -122,8 +129,8 @@ impl Builder {
         }
         self.entries += 1;
         match &mut self.input {
-            Input::Any(sorter, _) => sorter.push(key, value),
-            Input::Ascending(resolver) => resolver.push(key, value, entry),
+            Input::Any(collector) => collector.push(&self.options, key, value),
+            Input::Ascending(resolver) => resolver.push(key, value),
         }
     }
 
@@ -145,23 +152,13 @@ impl Builder {
     }
 
     fn write(input: Input, options: &BuildOptions) -> Result<Summary, BuildError> {
-        let resolver = match input {
-            Input::Ascending(resolver) => *resolver,
-            Input::Any(sorter, output) => {
-                if !options.duplicates.drops() {
-                    output.check_space(sorter.bytes())?;
-                }
-                let mut resolver = Resolver::new(options, output);
-                let mut entry = 0;
-                sorter.visit(&mut |key, value| {
-                    entry += 1;
-                    resolver.push(key, value, entry - 1)
-                })?;
-                resolver
-            }
+        let (output, written) = match input {
+            Input::Ascending(resolver) => resolver.finish()?,
+            Input::Any(collector) => collector.finish(options)?,
         };
-        let (output, written) = resolver.finish()?;
+        options.progress.tell(Phase::Sync, 0, written.file_bytes);
         output.publish(options.publishing())?;
+        options.progress.tell(Phase::Sync, written.file_bytes, written.file_bytes);
         Ok(Summary {
             entries: written.entries,
             keys: written.keys,
@@ -171,78 +168,5 @@ impl Builder {
             build_id: written.build_id,
             hash_index: written.hash_index,
         })
-    }
-}
-
-/// Checks the order and applies the duplicates policy on the way to the writer.
-struct Resolver {
-    writer: TableWriter,
-    duplicates: Duplicates,
-    /// The key before; with `Duplicates::Last` its value, which is written once its successor
-    /// differs.
-    key: Vec<u8>,
-    value: Vec<u8>,
-    any: bool,
-}
-
-impl Resolver {
-    fn new(options: &BuildOptions, output: Unpublished) -> Self {
-        let plan = Plan {
-            align_log2: options.value_align.trailing_zeros() as u8,
-            hash_index: options.hash_index,
-            metadata: options.metadata.clone(),
-            types: options.types,
-        };
-        Self {
-            writer: TableWriter::new(output, plan),
-            duplicates: options.duplicates,
-            key: Vec::new(),
-            value: Vec::new(),
-            any: false,
-        }
-    }
-
-    fn push(&mut self, key: &[u8], value: &[u8], entry: u64) -> Result<(), BuildError> {
-        let order = if self.any { self.key.as_slice().cmp(key) } else { Ordering::Less };
-        match order {
-            Ordering::Greater => {
-                let previous = self.key.clone();
-                return Err(BuildError::OutOfOrder { previous, key: key.to_vec(), entry });
-            }
-            Ordering::Equal => match self.duplicates {
-                Duplicates::Error => return Err(BuildError::DuplicateKey { key: key.to_vec() }),
-                Duplicates::First => return Ok(()),
-                Duplicates::Last => {
-                    self.value.clear();
-                    self.value.extend_from_slice(value);
-                    return Ok(());
-                }
-                Duplicates::Keep => {}
-            },
-            Ordering::Less if self.duplicates == Duplicates::Last => {
-                if self.any {
-                    self.writer.push(&self.key, &self.value)?;
-                }
-                self.value.clear();
-                self.value.extend_from_slice(value);
-            }
-            Ordering::Less => {}
-        }
-        if self.duplicates != Duplicates::Last {
-            self.writer.push(key, value)?;
-        }
-        if order.is_lt() {
-            self.any = true;
-            self.key.clear();
-            self.key.extend_from_slice(key);
-        }
-        Ok(())
-    }
-
-    fn finish(mut self) -> Result<(Unpublished, table::Written), BuildError> {
-        if self.any && self.duplicates == Duplicates::Last {
-            self.writer.push(&self.key, &self.value)?;
-        }
-        self.writer.finish()
     }
 }

@@ -1,6 +1,7 @@
 //! The options of a build.
 
 use super::Builder;
+use super::progress::{Progress, Reporter};
 use super::publish::Publishing;
 use crate::error::BuildError;
 use std::path::{Path, PathBuf};
@@ -72,6 +73,7 @@ pub struct BuildOptions {
     pub(super) replace: bool,
     pub(super) verify_after_write: bool,
     pub(super) types: super::table::Types,
+    pub(super) progress: Reporter,
 }
 
 /// Memory for sorting unless said otherwise: 1 GiB.
@@ -97,6 +99,7 @@ impl Default for BuildOptions {
             replace: true,
             verify_after_write: false,
             types: super::table::Types::default(),
+            progress: Reporter::default(),
         }
     }
 }
@@ -120,8 +123,10 @@ impl BuildOptions {
         self
     }
 
-    /// Memory in bytes for sorting, at least 1 MiB. Entries beyond it are sorted through files in
-    /// [`temp_dir`](Self::temp_dir). Default: 1 GiB.
+    /// Memory in bytes for entries and indexes while they are made: 1 GiB by default, 1 MiB at
+    /// least. What does not fit is sorted, and kept until it is written, in files in
+    /// [`temp_dir`](Self::temp_dir). A build takes at most 64 MiB more than this, however large
+    /// the table and its values.
     pub fn memory_budget(mut self, bytes: u64) -> Self {
         self.memory_budget = bytes;
         self
@@ -133,7 +138,9 @@ impl BuildOptions {
         self
     }
 
-    /// Directory for sorted runs. Default: the directory of the table.
+    /// Directory for what does not fit in memory. Such files have no name, so nothing is ever left
+    /// of them; they may take as much room as the table, twice as much with a small
+    /// [`memory_budget`](Self::memory_budget). Default: the directory of the table.
     pub fn temp_dir(mut self, dir: impl Into<PathBuf>) -> Self {
         self.temp_dir = Some(dir.into());
         self
@@ -189,6 +196,32 @@ impl BuildOptions {
     pub fn verify_after_write(mut self, verify: bool) -> Self {
         self.verify_after_write = verify;
         self
+    }
+
+    /// A function that is told how far the build is, some times per second while it is at work. It
+    /// is called by the threads that do the work, which wait for it. Default: none.
+    ///
+    /// ```
+    /// let options = graven::BuildOptions::new().progress(|progress| {
+    ///     eprintln!("{:?}: {} of {}", progress.phase, progress.done, progress.total);
+    /// });
+    /// ```
+    pub fn progress(mut self, callback: impl Fn(Progress) + Send + Sync + 'static) -> Self {
+        self.progress = Reporter::new(callback);
+        self
+    }
+
+    /// Bytes of memory, as a length in memory.
+    pub(super) fn memory(&self) -> usize {
+        usize::try_from(self.memory_budget).unwrap_or(usize::MAX)
+    }
+
+    /// Number of threads.
+    pub(super) fn thread_count(&self) -> usize {
+        match self.threads {
+            0 => rayon::current_num_threads(),
+            threads => threads,
+        }
     }
 
     /// What publishing needs to know.

@@ -1,30 +1,40 @@
 //! Bytes in, file out: chunks of 2 MiB at multiples of 2 MiB, so that Linux keeps the file in
-//! 2 MiB pages and maps it with them; on the way every unit gets its CRC and the content its hash.
+//! 2 MiB pages and maps it with them. Full chunks go to a thread of their own, which writes them
+//! and takes the sums, so that the next chunk is filled meanwhile.
+
+mod output;
+mod thread;
 
 use crate::error::BuildError;
-use crate::format::sums::{self, UNIT};
+use crate::format::sums;
+use output::Output;
 use std::fs::File;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::sync::Arc;
+use thread::Worker;
 use xxhash_rust::xxh3::Xxh3;
 
 /// Bytes of one write. Measured: smaller writes give no 2 MiB pages (format.md).
 pub(super) const CHUNK: usize = 2 << 20;
 
+/// How a sink works.
+#[derive(Clone)]
+pub(super) struct Terms {
+    /// For page sums that do not fit in memory.
+    pub(super) directory: Arc<Path>,
+    /// Whether a thread may write while the next chunk is filled.
+    pub(super) threaded: bool,
+    /// Bytes that the file will have at least, where that is known.
+    pub(super) expected: u64,
+}
+
 /// An append-only output file whose first bytes are patched at the end.
 pub(super) struct Sink {
-    file: File,
-    path: PathBuf,
     buffer: Vec<u8>,
     /// File offset of the buffer's first byte, a multiple of [`CHUNK`].
     start: u64,
-    /// CRC of every finished unit; that of unit 0 is made when its header is known.
-    crcs: Vec<u32>,
-    /// The first unit, kept for the patch.
-    first: Vec<u8>,
-    /// Hash of everything after the first `unhashed` bytes.
-    content: Xxh3,
-    unhashed: usize,
+    worker: Worker,
 }
 
 /// What is known once everything before the sums is written.
@@ -35,24 +45,25 @@ pub(super) struct Body {
     pub(super) end: u64,
 }
 
+/// A place to go back to.
+pub(super) struct Mark {
+    buffer: Vec<u8>,
+    start: u64,
+    output: output::Mark,
+}
+
 impl Sink {
     /// A sink for `file`, whose first `header` bytes are left for [`Sink::finish`].
-    pub(super) fn new(file: &File, path: &Path, header: usize) -> Result<Self, BuildError> {
-        let file = file
-            .try_clone()
-            .map_err(|e| BuildError::io("write the unpublished table", path, 0, e))?;
+    pub(super) fn new(
+        file: &File,
+        path: &Path,
+        header: usize,
+        terms: &Terms,
+    ) -> Result<Self, BuildError> {
         let mut buffer = Vec::with_capacity(CHUNK);
         buffer.resize(header, 0);
-        Ok(Self {
-            file,
-            path: path.to_owned(),
-            buffer,
-            start: 0,
-            crcs: Vec::new(),
-            first: Vec::new(),
-            content: Xxh3::new(),
-            unhashed: header,
-        })
+        let output = Output::new(file, path, header, terms)?;
+        Ok(Self { buffer, start: 0, worker: Worker::new(output, terms.threaded) })
     }
 
     /// Bytes so far, header included.
@@ -63,11 +74,21 @@ impl Sink {
 
     /// Appends `bytes`.
     #[inline]
-    pub(super) fn write(&mut self, mut bytes: &[u8]) -> Result<(), BuildError> {
+    pub(super) fn write(&mut self, bytes: &[u8]) -> Result<(), BuildError> {
+        if bytes.len() >= CHUNK - self.buffer.len() {
+            return self.write_slowly(bytes);
+        }
+        self.buffer.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    #[cold]
+    fn write_slowly(&mut self, mut bytes: &[u8]) -> Result<(), BuildError> {
         while bytes.len() >= CHUNK - self.buffer.len() {
             let (now, later) = bytes.split_at(CHUNK - self.buffer.len());
             self.buffer.extend_from_slice(now);
-            self.flush()?;
+            self.start += CHUNK as u64;
+            self.worker.take(&mut self.buffer)?;
             bytes = later;
         }
         self.buffer.extend_from_slice(bytes);
@@ -87,25 +108,34 @@ impl Sink {
         self.write(&ZEROS[..count])
     }
 
-    /// Writes the buffer, then accounts for the bytes that the file accepted.
-    fn flush(&mut self) -> Result<(), BuildError> {
-        self.write_at(&self.buffer, self.start)?;
-        if self.start == 0 {
-            self.first = self.buffer[..self.buffer.len().min(UNIT)].to_vec();
-        }
-        self.crcs.extend(self.buffer.chunks(UNIT).map(sums::crc));
-        self.content.update(&self.buffer[self.unhashed..]);
-        self.unhashed = 0;
-        self.start += self.buffer.len() as u64;
+    /// Notes the place, for [`Sink::go_back`].
+    pub(super) fn mark(&mut self) -> Result<Mark, BuildError> {
+        let output = self.worker.settle()?.mark();
+        Ok(Mark { buffer: self.buffer.clone(), start: self.start, output })
+    }
+
+    /// Makes all bytes so far readable in the file and says how many there are; those that are
+    /// still in memory stay there, too, and are written again when their chunk is full.
+    pub(super) fn written_out(&mut self) -> Result<u64, BuildError> {
+        self.worker.settle()?.peek(&self.buffer)?;
+        Ok(self.position())
+    }
+
+    /// Undoes everything that was appended since.
+    pub(super) fn go_back(&mut self, mark: &Mark) -> Result<(), BuildError> {
+        self.worker.settle()?.go_back(&mark.output);
         self.buffer.clear();
+        self.buffer.extend_from_slice(&mark.buffer);
+        self.start = mark.start;
         Ok(())
     }
 
     /// Ends the body. Afterwards only [`Sink::finish`] may follow.
     pub(super) fn end_body(&mut self) -> Result<Body, BuildError> {
         let end = self.position();
-        self.flush()?;
-        Ok(Body { content: self.content.clone(), end })
+        let output = self.worker.settle()?;
+        output.write(&self.buffer)?;
+        Ok(Body { content: output.content(), end })
     }
 
     /// Writes sums and footer after the body, then the header into its place.
@@ -116,32 +146,23 @@ impl Sink {
         footer: &[u8],
         build_id: &[u8; 16],
     ) -> Result<(), BuildError> {
-        self.first[..header.len()].copy_from_slice(header);
-        if let Some(first) = self.crcs.first_mut() {
-            *first = sums::crc(&self.first);
-        }
-        let tail: Vec<u8> = (0u64..)
-            .zip(&self.crcs)
-            .flat_map(|(unit, crc)| (crc ^ sums::mask(build_id, unit)).to_le_bytes())
-            .chain(footer.iter().copied())
-            .collect();
-        self.write_at(&tail, body.end)?;
-        self.write_at(header, 0)
-    }
-
-    fn write_at(&self, bytes: &[u8], at: u64) -> Result<(), BuildError> {
-        write_all_at(&self.file, bytes, at)
-            .map_err(|e| BuildError::io("write the unpublished table", &self.path, at, e))
+        let mut tail = std::mem::take(&mut self.buffer);
+        self.worker.settle()?.finish(body.end, header, footer, build_id, &mut tail)
     }
 }
 
+/// The sum of a unit as it is stored, from its CRC.
+fn masked(crc: u32, build_id: &[u8; 16], unit: u64) -> [u8; 4] {
+    (crc ^ sums::mask(build_id, unit)).to_le_bytes()
+}
+
 #[cfg(unix)]
-fn write_all_at(file: &File, bytes: &[u8], at: u64) -> io::Result<()> {
+pub(super) fn write_all_at(file: &File, bytes: &[u8], at: u64) -> io::Result<()> {
     std::os::unix::fs::FileExt::write_all_at(file, bytes, at)
 }
 
 #[cfg(not(unix))]
-fn write_all_at(mut file: &File, bytes: &[u8], at: u64) -> io::Result<()> {
+pub(super) fn write_all_at(mut file: &File, bytes: &[u8], at: u64) -> io::Result<()> {
     use std::io::{Seek, SeekFrom, Write};
     file.seek(SeekFrom::Start(at))?;
     file.write_all(bytes)

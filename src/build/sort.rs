@@ -1,84 +1,103 @@
 //! Entries in any order in, ascending order out; equal keys keep their order of insertion.
 //!
-//! Entries are collected in an arena. When the arena reaches the memory budget it is sorted on all
-//! threads and appended to a spill file as a run; at the end the runs are merged. Input that
-//! arrives in order is noticed and not sorted.
+//! Entries are collected in an arena. When it reaches the memory budget it is sorted on all
+//! threads and written to a temporary file as a run; at the end the runs are merged.
 
+mod arena;
+mod merge;
+mod order;
+mod run;
+
+use super::progress::{Phase, Reporter};
+use super::scratch::{Scratch, Stored, Value};
 use crate::error::BuildError;
-use crate::format::order::head;
-use rayon::prelude::*;
-use std::cmp::Ordering;
-use std::collections::BinaryHeap;
-use std::fs::File;
-use std::io::{self, BufWriter, Read, Seek, SeekFrom, Write};
-use std::path::{Path, PathBuf};
+use crate::format::order::common_prefix;
+use arena::Arena;
+pub(super) use run::Run;
+use std::path::Path;
 use std::sync::Arc;
 
-/// An entry in the arena: key, then value.
-#[derive(Clone, Copy)]
-struct Slot {
-    /// First eight bytes of the key, which decide most comparisons without a cache miss.
-    head: u64,
-    at: usize,
-    value_len: u32,
-    key_len: u16,
-}
+/// Where an entry goes, in ascending order.
+pub(super) type Visit<'v> = dyn FnMut(&[u8], Value<'_>) -> Result<(), BuildError> + 'v;
+
+/// Threads to work with, if not rayon's own.
+pub(super) type Pool = Option<Arc<rayon::ThreadPool>>;
+
+/// A value larger than this share of the memory is written to a file at once, if it is also
+/// larger than what is read at once.
+const LARGE_SHARE: usize = 8;
+const LARGE: usize = 64 << 10;
 
 /// Collects entries and gives them back in order.
 pub(super) struct Sorter {
-    budget: usize,
-    directory: PathBuf,
-    arena: Vec<u8>,
-    slots: Vec<Slot>,
+    /// Bytes that entries may take in memory.
+    limit: usize,
+    directory: Arc<Path>,
+    arena: Arena,
+    runs: Vec<Run>,
+    /// The file of spilled runs, and where the last one ends.
+    file: Option<Arc<Scratch>>,
+    end: u64,
+    /// What the keys of all runs begin with, if there are any.
+    prefix: Option<Vec<u8>>,
+    /// Large values, one after the other, and where the last one ends.
+    large: Option<Arc<Scratch>>,
+    large_end: u64,
+    /// Bytes of all keys and values, and number of entries.
     bytes: u64,
-    ascending: bool,
-    spill: Option<Spill>,
-    /// Threads to sort with, if not rayon's own.
-    pool: Option<Arc<rayon::ThreadPool>>,
+    entries: u64,
+    pool: Pool,
+    progress: Reporter,
 }
-
-/// Where an entry goes, in ascending order.
-pub(super) type Visit<'v> = dyn FnMut(&[u8], &[u8]) -> Result<(), BuildError> + 'v;
 
 impl Sorter {
     /// `directory` is where runs are spilled to.
-    pub(super) fn new(budget: u64, directory: &Path, pool: Option<Arc<rayon::ThreadPool>>) -> Self {
+    pub(super) fn new(limit: usize, directory: &Arc<Path>, pool: Pool, progress: Reporter) -> Self {
         Self {
-            budget: usize::try_from(budget).unwrap_or(usize::MAX),
-            directory: directory.to_owned(),
-            arena: Vec::new(),
-            slots: Vec::new(),
+            limit,
+            directory: Arc::clone(directory),
+            arena: Arena::new(limit),
+            runs: Vec::new(),
+            file: None,
+            end: 0,
+            prefix: None,
+            large: None,
+            large_end: 0,
             bytes: 0,
-            ascending: true,
-            spill: None,
+            entries: 0,
             pool,
+            progress,
         }
     }
 
+    #[inline]
     pub(super) fn push(&mut self, key: &[u8], value: &[u8]) -> Result<(), BuildError> {
-        let used = self.arena.len() + self.slots.len() * size_of::<Slot>();
-        if used + key.len() + value.len() + size_of::<Slot>() > self.budget && used > 0 {
+        self.bytes += (key.len() + value.len()) as u64;
+        self.entries += 1;
+        if value.len() > LARGE && value.len() > self.limit / LARGE_SHARE {
+            return self.push_large(key, value);
+        }
+        if !self.arena.has_room(key.len() + value.len()) {
             self.spill()?;
         }
-        let slot = Slot {
-            head: head(key),
-            at: self.arena.len(),
-            value_len: value.len() as u32,
-            key_len: key.len() as u16,
+        self.arena.push(key, value);
+        Ok(())
+    }
+
+    /// A value that would displace too many others is not held in memory at all.
+    #[cold]
+    fn push_large(&mut self, key: &[u8], value: &[u8]) -> Result<(), BuildError> {
+        let file = match &self.large {
+            Some(file) => file,
+            None => self.large.insert(Arc::new(Scratch::create(&self.directory)?)),
         };
-        if self.ascending
-            && let Some(last) = self.slots.last()
-        {
-            self.ascending = match last.head.cmp(&slot.head) {
-                Ordering::Less => true,
-                Ordering::Equal => self.key(last) <= key,
-                Ordering::Greater => false,
-            };
+        file.write(value, self.large_end)?;
+        let at = self.large_end;
+        self.large_end += value.len() as u64;
+        if !self.arena.has_room(key.len() + arena::REFERENCE) {
+            self.spill()?;
         }
-        self.bytes += (key.len() + value.len()) as u64;
-        self.arena.extend_from_slice(key);
-        self.arena.extend_from_slice(value);
-        self.slots.push(slot);
+        self.arena.push_reference(key, at, value.len() as u32);
         Ok(())
     }
 
@@ -87,251 +106,185 @@ impl Sorter {
         self.bytes
     }
 
-    fn key(&self, slot: &Slot) -> &[u8] {
-        &self.arena[slot.at..slot.at + usize::from(slot.key_len)]
+    /// Number of entries so far.
+    pub(super) fn entries(&self) -> u64 {
+        self.entries
     }
 
-    fn value(&self, slot: &Slot) -> &[u8] {
-        let at = slot.at + usize::from(slot.key_len);
-        &self.arena[at..at + slot.value_len as usize]
+    /// Bytes that entries take in memory.
+    pub(super) fn used(&self) -> usize {
+        self.arena.used()
+    }
+
+    /// Whether something was written to temporary files.
+    pub(super) fn spilled(&self) -> bool {
+        !self.runs.is_empty()
+    }
+
+    /// Whether all entries came in order and are in memory.
+    pub(super) fn ascending(&self) -> bool {
+        self.runs.is_empty() && self.large.is_none() && self.arena.ascending()
+    }
+
+    /// Adds a run of earlier entries, whose first and last keys are these.
+    pub(super) fn add_run(&mut self, run: Run, first: &[u8], last: &[u8], entries: u64) {
+        self.note_prefix(first, last);
+        self.runs.push(run);
+        self.entries += entries;
+    }
+
+    fn note_prefix(&mut self, first: &[u8], last: &[u8]) {
+        let prefix = self.prefix.get_or_insert_with(|| first.to_vec());
+        prefix.truncate(common_prefix(prefix, first));
+        prefix.truncate(common_prefix(prefix, last));
     }
 
     fn sort(&mut self) {
-        if std::mem::replace(&mut self.ascending, true) {
-            return;
-        }
-        let arena = &self.arena;
-        let key = |slot: &Slot| &arena[slot.at..slot.at + usize::from(slot.key_len)];
-        // The place in the arena is the order of insertion. Entries without any byte share their
-        // place with the next one, which is the only one of them that can have a value.
-        let slots = &mut self.slots;
-        let mut sort = || {
-            slots.par_sort_unstable_by(|a, b| {
-                let order = a.head.cmp(&b.head).then_with(|| key(a).cmp(key(b)));
-                order.then(a.at.cmp(&b.at)).then(a.value_len.cmp(&b.value_len))
-            })
-        };
-        match &self.pool {
-            Some(pool) => pool.install(sort),
-            None => sort(),
-        }
+        self.progress.tell(Phase::Sort, self.entries - self.arena.entries(), self.entries);
+        let arena = &mut self.arena;
+        in_pool(&self.pool, || arena.sort());
     }
 
+    /// Sorts what is in memory and writes it to a run of its own.
     fn spill(&mut self) -> Result<(), BuildError> {
         self.sort();
-        let mut spill = match self.spill.take() {
-            Some(spill) => spill,
-            None => Spill::create(&self.directory)?,
+        if let Some((first, last)) = self.arena.ends() {
+            let (first, last) = (first.to_vec(), last.to_vec());
+            self.note_prefix(&first, &last);
+        }
+        let file = match &self.file {
+            Some(file) => file,
+            None => self.file.insert(Arc::new(Scratch::create(&self.directory)?)),
         };
-        spill.append(self.slots.iter().map(|slot| (self.key(slot), self.value(slot))))?;
-        self.spill = Some(spill);
+        let (arena, start) = (&self.arena, self.end);
+        self.end += in_pool(&self.pool, || arena.write(file, start))?;
+        self.runs.push(Run::spilled(file, start..self.end));
         self.arena.clear();
-        self.slots.clear();
+        self.progress.tell(Phase::Sort, self.entries, self.entries);
         Ok(())
     }
 
-    /// Visits all entries in order.
-    pub(super) fn visit(mut self, visit: &mut Visit<'_>) -> Result<(), BuildError> {
-        if self.spill.is_some() {
-            self.spill()?;
-        }
-        match self.spill.take() {
-            Some(spill) => {
-                let budget = self.budget;
-                drop(self);
-                spill.merge(budget, visit)
-            }
-            None => {
-                self.sort();
-                self.slots.iter().try_for_each(|slot| visit(self.key(slot), self.value(slot)))
-            }
-        }
-    }
-}
-
-/// Sorted runs, one after the other in one unnamed file.
-struct Spill {
-    file: BufWriter<File>,
-    directory: PathBuf,
-    runs: Vec<std::ops::Range<u64>>,
-    end: u64,
-}
-
-/// Bytes before an entry in a run: key length, value length.
-const ENTRY_HEADER: usize = 8;
-
-impl Spill {
-    fn create(directory: &Path) -> Result<Self, BuildError> {
-        let file = tempfile::tempfile_in(directory)
-            .map_err(|e| BuildError::io("create a spill file", directory, 0, e))?;
-        let file = BufWriter::with_capacity(1 << 20, file);
-        Ok(Self { file, directory: directory.to_owned(), runs: Vec::new(), end: 0 })
-    }
-
-    fn append<'e>(
-        &mut self,
-        entries: impl Iterator<Item = (&'e [u8], &'e [u8])>,
-    ) -> Result<(), BuildError> {
-        let start = self.end;
-        let write = || -> io::Result<()> {
-            for (key, value) in entries {
-                self.file.write_all(&(key.len() as u32).to_le_bytes())?;
-                self.file.write_all(&(value.len() as u32).to_le_bytes())?;
-                self.file.write_all(key)?;
-                self.file.write_all(value)?;
-                self.end += (ENTRY_HEADER + key.len() + value.len()) as u64;
-            }
-            self.file.flush()
-        };
-        write().map_err(|e| BuildError::io("write a sorted run", &self.directory, start, e))?;
-        self.runs.push(start..self.end);
+    /// Visits all entries, which came in order, and forgets them.
+    pub(super) fn drain(&mut self, visit: &mut Visit<'_>) -> Result<(), BuildError> {
+        self.arena.visit(None, visit)?;
+        self.arena.clear();
+        (self.bytes, self.entries) = (0, 0);
         Ok(())
     }
 
-    /// Merges the runs; ties go to the earlier run, which holds the earlier insertions.
-    fn merge(self, budget: usize, visit: &mut Visit<'_>) -> Result<(), BuildError> {
-        const LEAST: usize = 4 << 10;
-        const MOST: usize = 4 << 20;
-        let failed = |e| BuildError::io("read a sorted run", &self.directory, 0, e);
-        let buffer = (budget / self.runs.len().max(1)).clamp(LEAST, MOST);
-        let mut file = self.file.into_inner().map_err(|e| failed(e.into_error()))?;
-        let mut heap = BinaryHeap::with_capacity(self.runs.len());
-        for (number, run) in self.runs.iter().enumerate() {
-            let mut run = Run {
-                number,
-                next: run.start,
-                end: run.end,
-                buffer: Vec::new(),
-                at: 0,
-                capacity: buffer,
-                key_len: 0,
-                value_len: 0,
-            };
-            if run.advance(&mut file).map_err(failed)? {
-                heap.push(run);
-            }
-        }
-        while let Some(mut run) = heap.peek_mut() {
-            visit(run.key(), run.value())?;
-            if !run.advance(&mut file).map_err(failed)? {
-                std::collections::binary_heap::PeekMut::pop(run);
-            }
-        }
-        Ok(())
-    }
-}
-
-/// A run that is being read.
-struct Run {
-    number: usize,
-    next: u64,
-    end: u64,
-    buffer: Vec<u8>,
-    /// Where the current entry's key starts in the buffer.
-    at: usize,
-    capacity: usize,
-    key_len: usize,
-    value_len: usize,
-}
-
-impl Run {
-    fn key(&self) -> &[u8] {
-        &self.buffer[self.at..self.at + self.key_len]
-    }
-
-    fn value(&self) -> &[u8] {
-        let at = self.at + self.key_len;
-        &self.buffer[at..at + self.value_len]
-    }
-
-    /// Moves to the next entry; false at the end of the run.
-    fn advance(&mut self, file: &mut File) -> io::Result<bool> {
-        self.at += self.key_len + self.value_len;
-        (self.key_len, self.value_len) = (0, 0);
-        if self.at == self.buffer.len() && self.next == self.end {
-            return Ok(false);
-        }
-        self.fill(ENTRY_HEADER, file)?;
-        let length =
-            |at: usize| crate::format::u32_at(&self.buffer, at).map_or(0, |length| length as usize);
-        let (key_len, value_len) = (length(self.at), length(self.at + 4));
-        self.at += ENTRY_HEADER;
-        self.fill(key_len + value_len, file)?;
-        (self.key_len, self.value_len) = (key_len, value_len);
-        Ok(true)
-    }
-
-    /// Makes `needed` bytes available at `at`.
-    fn fill(&mut self, needed: usize, file: &mut File) -> io::Result<()> {
-        let have = self.buffer.len() - self.at;
-        if have >= needed {
+    /// Sorts; what was spilled before is then complete, and the memory is free again.
+    pub(super) fn close(&mut self) -> Result<(), BuildError> {
+        if self.runs.is_empty() {
+            self.sort();
             return Ok(());
         }
-        self.buffer.drain(..self.at);
-        self.at = 0;
-        let left = usize::try_from(self.end - self.next).unwrap_or(usize::MAX);
-        let more = (needed - have).max(self.capacity).min(left);
-        self.buffer.resize(have + more, 0);
-        file.seek(SeekFrom::Start(self.next))?;
-        file.read_exact(&mut self.buffer[have..])?;
-        self.next += more as u64;
-        if have + more < needed {
-            return Err(io::ErrorKind::UnexpectedEof.into());
+        if self.arena.entries() > 0 {
+            self.spill()?;
         }
+        self.arena = Arena::new(0);
         Ok(())
     }
-}
 
-/// A max-heap gives the greatest first, so the smallest key is made the greatest.
-impl Ord for Run {
-    fn cmp(&self, other: &Self) -> Ordering {
-        other.key().cmp(self.key()).then(other.number.cmp(&self.number))
+    /// Visits all entries in order. What is merged takes up to `memory` bytes.
+    pub(super) fn visit(self, memory: usize, visit: &mut Visit<'_>) -> Result<(), BuildError> {
+        if self.runs.is_empty() {
+            return self.arena.visit(self.large.as_ref(), visit);
+        }
+        let prefix = self.prefix.map_or(0, |prefix| prefix.len());
+        let merge = merge::Merge {
+            directory: self.directory,
+            prefix,
+            large: self.large,
+            memory,
+            progress: self.progress,
+        };
+        merge.run(self.runs, visit)
     }
 }
 
-impl PartialOrd for Run {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
+/// Runs on the threads that were asked for.
+fn in_pool<R: Send>(pool: &Pool, work: impl FnOnce() -> R + Send) -> R {
+    match pool {
+        Some(pool) => pool.install(work),
+        None => work(),
     }
 }
 
-impl PartialEq for Run {
-    fn eq(&self, other: &Self) -> bool {
-        self.cmp(other).is_eq()
-    }
+/// A large value in the file that holds such.
+fn stored(file: &Arc<Scratch>, at: u64, len: u32) -> Stored {
+    Stored { file: Arc::clone(file), at, len }
 }
-
-impl Eq for Run {}
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// Spilled or not, the order is that of a stable sort by key.
+    fn bytes(value: Value<'_>) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        let taken = value.copy(|piece| {
+            bytes.extend_from_slice(piece);
+            Ok(())
+        });
+        taken.unwrap();
+        bytes
+    }
+
+    /// Spilled or not, merged at once or in several levels, the order is that of a stable sort.
     #[test]
     fn order_is_that_of_a_stable_sort() {
-        let directory = tempfile::tempdir().unwrap();
-        for budget in [1usize, 200, 5_000, 1 << 20] {
-            for n in [0u32, 1, 2, 500] {
+        let temporary = tempfile::tempdir().unwrap();
+        let directory: Arc<Path> = temporary.path().into();
+        for (limit, memory) in [(200, 0), (2_000, 0), (20_000, 1 << 20), (1 << 20, 0)] {
+            for n in [0u32, 1, 2, 500, 5_000] {
                 let mut entries: Vec<(Vec<u8>, Vec<u8>)> = (0..n)
                     .map(|i| {
-                        let key = (i.wrapping_mul(0x9E37_79B1) >> 24).to_string().into_bytes();
+                        let number = (i.wrapping_mul(0x9E37_79B1) >> 20).to_string();
+                        let key = ["the same in all keys", &number].concat().into_bytes();
                         (key, vec![b'v'; (i % 70) as usize])
                     })
                     .collect();
-                let mut sorter = Sorter::new(budget as u64, directory.path(), None);
+                let mut sorter = Sorter::new(limit, &directory, None, Reporter::default());
                 for (key, value) in &entries {
                     sorter.push(key, value).unwrap();
                 }
                 let mut sorted = Vec::new();
-                let mut collect = |key: &[u8], value: &[u8]| {
-                    sorted.push((key.to_vec(), value.to_vec()));
+                let mut collect = |key: &[u8], value: Value<'_>| {
+                    sorted.push((key.to_vec(), bytes(value)));
                     Ok(())
                 };
-                sorter.visit(&mut collect).unwrap();
+                sorter.close().unwrap();
+                assert_eq!(sorter.spilled(), n as usize * 60 > limit, "{limit} {n}");
+                sorter.visit(memory, &mut collect).unwrap();
                 entries.sort_by(|a, b| a.0.cmp(&b.0));
-                assert!(entries == sorted, "budget {budget}, {n} entries");
+                assert!(entries == sorted, "limit {limit}, {n} entries");
             }
+        }
+    }
+
+    /// Values beyond the limit, between others, in every way they can take.
+    #[test]
+    fn large_values_come_back() {
+        let temporary = tempfile::tempdir().unwrap();
+        let directory: Arc<Path> = temporary.path().into();
+        for limit in [1 << 16, 1 << 20, 100 << 20] {
+            let mut sorter = Sorter::new(limit, &directory, None, Reporter::default());
+            let value = |i: u32| vec![i as u8; (i * i * 131) as usize % 1_500_000];
+            let key = |i: u32| (i * 7919 % 101).to_be_bytes();
+            for i in 0..101 {
+                sorter.push(&key(i), &value(i)).unwrap();
+            }
+            let mut entries: Vec<_> = (0..101).map(|i| (key(i), value(i))).collect();
+            entries.sort();
+            let mut rest = entries.into_iter();
+            sorter.close().unwrap();
+            let mut check = |key: &[u8], value: Value<'_>| {
+                let (right_key, right) = rest.next().unwrap();
+                assert_eq!(key, right_key);
+                assert!(bytes(value) == right, "{limit} {}", right.len());
+                Ok(())
+            };
+            sorter.visit(0, &mut check).unwrap();
+            assert!(rest.next().is_none());
         }
     }
 }

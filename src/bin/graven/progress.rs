@@ -2,9 +2,9 @@
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::io::{self, IsTerminal};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -14,49 +14,90 @@ const PATIENCE: Duration = Duration::from_secs(1);
 const FRAME: Duration = Duration::from_millis(100);
 
 /// What the numbers count.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq)]
 pub(crate) enum Unit {
     Bytes,
     Entries,
 }
 
+/// What is being done, and how much of it there is, if that is known.
+#[derive(Clone, Copy, PartialEq)]
+struct Stage {
+    what: &'static str,
+    unit: Unit,
+    total: Option<u64>,
+}
+
 /// Work in progress; the bar vanishes when this is dropped. The bar has a thread of its own, so
 /// that it also moves during a long call, and the work pays one relaxed store per step.
 pub(crate) struct Progress {
-    done: Arc<AtomicU64>,
+    state: Arc<State>,
     bar: Option<(Sender<()>, JoinHandle<()>)>,
+}
+
+/// What the bar shows, for whoever does the work.
+pub(crate) struct State {
+    done: AtomicU64,
+    stage: Mutex<Stage>,
+}
+
+impl State {
+    /// Goes over to other work, or on with the same.
+    pub(crate) fn stage(&self, what: &'static str, unit: Unit, done: u64, total: Option<u64>) {
+        *self.current() = Stage { what, unit, total };
+        self.done.store(done, Ordering::Relaxed);
+    }
+
+    fn current(&self) -> MutexGuard<'_, Stage> {
+        self.stage.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Progress {
     /// Begins to count, and to show it unless `quiet` or standard error is no terminal. Without a
     /// total it only shows that something moves.
     pub(crate) fn new(what: &'static str, unit: Unit, total: Option<u64>, quiet: bool) -> Self {
-        let done = Arc::new(AtomicU64::new(0));
+        let stage = Mutex::new(Stage { what, unit, total });
+        let state = Arc::new(State { done: AtomicU64::new(0), stage });
         if quiet || !io::stderr().is_terminal() {
-            return Self { done, bar: None };
+            return Self { state, bar: None };
         }
         let (stop, stopped) = mpsc::channel();
-        let position = Arc::clone(&done);
+        let shown = Arc::clone(&state);
         let draw = move || {
             if stopped.recv_timeout(PATIENCE) != Err(RecvTimeoutError::Timeout) {
                 return;
             }
-            let bar = bar(what, unit, total);
+            let mut stage = *shown.current();
+            let mut bar = bar(stage);
             while stopped.recv_timeout(FRAME) == Err(RecvTimeoutError::Timeout) {
-                bar.set_position(position.load(Ordering::Relaxed));
+                let now = *shown.current();
+                if (now.what, now.unit) != (stage.what, stage.unit) {
+                    bar.finish_and_clear();
+                    bar = self::bar(now);
+                } else if let Some(total) = now.total {
+                    bar.set_length(total);
+                }
+                stage = now;
+                bar.set_position(shown.done.load(Ordering::Relaxed));
                 bar.tick();
             }
             bar.finish_and_clear();
         };
         // Without a thread to spare, the work goes on without a bar.
         let thread = thread::Builder::new().spawn(draw).ok();
-        Self { done, bar: thread.map(|thread| (stop, thread)) }
+        Self { state, bar: thread.map(|thread| (stop, thread)) }
     }
 
     /// Says how much is done.
     #[inline]
     pub(crate) fn set(&self, done: u64) {
-        self.done.store(done, Ordering::Relaxed);
+        self.state.done.store(done, Ordering::Relaxed);
+    }
+
+    /// For work that goes through several stages.
+    pub(crate) fn state(&self) -> &Arc<State> {
+        &self.state
     }
 }
 
@@ -70,16 +111,20 @@ impl Drop for Progress {
     }
 }
 
-fn bar(what: &'static str, unit: Unit, total: Option<u64>) -> ProgressBar {
-    let template = match (unit, total) {
-        (Unit::Bytes, Some(_)) => "{msg} {bar:30} {bytes} of {total_bytes}, {eta} left",
-        (Unit::Entries, Some(_)) => "{msg} {bar:30} {human_pos} of {human_len} entries, {eta} left",
-        (Unit::Bytes, None) => "{msg} {spinner} {bytes}, {elapsed}",
+fn bar(stage: Stage) -> ProgressBar {
+    let template = match (stage.unit, stage.total) {
+        (Unit::Bytes, Some(_)) => {
+            "{msg} {bar:30} {bytes} of {total_bytes}, {bytes_per_sec}, {eta} left"
+        }
+        (Unit::Entries, Some(_)) => {
+            "{msg} {bar:30} {human_pos} of {human_len} entries, {per_sec}, {eta} left"
+        }
+        (Unit::Bytes, None) => "{msg} {spinner} {bytes}, {bytes_per_sec}, {elapsed}",
         (Unit::Entries, None) => "{msg} {spinner} {elapsed}",
     };
-    let bar = ProgressBar::with_draw_target(total, ProgressDrawTarget::stderr());
+    let bar = ProgressBar::with_draw_target(stage.total, ProgressDrawTarget::stderr());
     if let Ok(style) = ProgressStyle::with_template(template) {
         bar.set_style(style);
     }
-    bar.with_message(what)
+    bar.with_message(stage.what)
 }

@@ -9,10 +9,12 @@ use crate::input::{Input, InputError};
 use crate::progress::{Progress, Unit};
 use crate::signals;
 use entries::Entries;
-use graven::{BuildError, BuildOptions, Builder, ErrorKind, HashIndexOutcome, Summary};
+use graven::{BuildError, BuildOptions, Builder, ErrorKind, HashIndexOutcome, Phase, Summary};
 use std::fmt::Display;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Entries between two looks at the progress bar.
 const STEP: u64 = 1024;
@@ -28,16 +30,23 @@ pub(crate) fn run(args: &Build) -> Result<Outcome, Failure> {
     // A missing input is reported before an hour is spent on those in front of it.
     let sizes = paths.iter().map(|path| Input::size(path));
     let total = sizes.sum::<Result<Option<u64>, Failure>>()?;
-    let mut builder = start(args).map_err(|error| Failure::build(&args.out, &error))?;
-
     let progress = Progress::new("reading", Unit::Bytes, total, args.quiet);
+    let all_read = Arc::new(AtomicBool::new(false));
+    let (state, reported) = (Arc::clone(progress.state()), Arc::clone(&all_read));
+    let tell = move |progress: graven::Progress| {
+        // What is sorted on the way is part of reading.
+        if reported.load(Ordering::Relaxed) {
+            let (what, unit) = stage(progress.phase);
+            state.stage(what, unit, progress.done, Some(progress.total));
+        }
+    };
+    let mut builder = start(args, tell).map_err(|error| Failure::build(&args.out, &error))?;
     let mut before = 0;
     for path in paths {
-        before += load(&mut builder, args, Input::open(path)?, &progress, before)?;
+        before += load(&mut builder, args, paths, Input::open(path)?, &progress, before)?;
     }
-    drop(progress);
-
-    let progress = Progress::new("writing", Unit::Entries, None, args.quiet);
+    all_read.store(true, Ordering::Relaxed);
+    progress.state().stage("writing", Unit::Entries, 0, None);
     let summary = builder.finish().map_err(|error| unpublished(args, paths, &error))?;
     drop(progress);
     if !args.quiet {
@@ -47,7 +56,21 @@ pub(crate) fn run(args: &Build) -> Result<Outcome, Failure> {
     Ok(Outcome::Fine)
 }
 
-fn start(args: &Build) -> Result<Builder, BuildError> {
+/// What the bar says of a phase, and what its numbers count.
+fn stage(phase: Phase) -> (&'static str, Unit) {
+    match phase {
+        Phase::Sort => ("sorting", Unit::Entries),
+        Phase::Merge => ("merging", Unit::Entries),
+        Phase::Index => ("indexing", Unit::Entries),
+        Phase::Sync => ("syncing", Unit::Bytes),
+        _ => ("writing", Unit::Entries),
+    }
+}
+
+fn start(
+    args: &Build,
+    tell: impl Fn(graven::Progress) + Send + Sync + 'static,
+) -> Result<Builder, BuildError> {
     let mut options = BuildOptions::new()
         .sorted(args.sorted)
         .duplicates(args.dup.into())
@@ -57,7 +80,8 @@ fn start(args: &Build) -> Result<Builder, BuildError> {
         .permissions(args.mode)
         .durable(!args.no_sync)
         .replace(!args.no_replace)
-        .verify_after_write(args.verify);
+        .verify_after_write(args.verify)
+        .progress(tell);
     if let Some(threads) = args.threads {
         options = options.threads(threads);
     }
@@ -74,6 +98,7 @@ fn start(args: &Build) -> Result<Builder, BuildError> {
 fn load(
     builder: &mut Builder,
     args: &Build,
+    paths: &[PathBuf],
     input: Input,
     progress: &Progress,
     before: u64,
@@ -90,6 +115,10 @@ fn load(
             }
         };
         if let Err(error) = inserted {
+            // Where input comes in order without a promise, entries are checked a little later.
+            if matches!(error, BuildError::DuplicateKey { .. }) && !args.sorted {
+                return Err(unpublished(args, paths, &error));
+            }
             return Err(match refused(&error) {
                 Some(what) => misplaced(&input.name, what, entries.place()),
                 None => Failure::build(&args.out, &error),

@@ -1,0 +1,164 @@
+//! Checks the order and applies the duplicates policy on the way to the writer.
+
+use super::options::{BuildOptions, Duplicates};
+use super::publish::Unpublished;
+use super::records::Extent;
+use super::scratch::{Scratch, Stored, Value};
+use super::sink::Terms;
+use super::table::{Plan, TableWriter, Written};
+use crate::error::BuildError;
+use std::cmp::Ordering;
+use std::path::Path;
+use std::sync::Arc;
+
+/// Ascending entries on their way to the writer.
+pub(super) struct Resolver {
+    writer: TableWriter,
+    duplicates: Duplicates,
+    directory: Arc<Path>,
+    /// The first key, and the one before.
+    first: Option<Vec<u8>>,
+    key: Vec<u8>,
+    /// With `Duplicates::Last` the value before, which is written once its successor has another
+    /// key.
+    value: Kept,
+    entries: u64,
+}
+
+/// A value that waits.
+enum Kept {
+    Bytes(Vec<u8>),
+    Stored(Stored),
+}
+
+/// A longer value waits in a file.
+const LONG: usize = 1 << 20;
+
+impl Resolver {
+    /// `memory` is for the indexes; `expected` bytes will come at least.
+    pub(super) fn new(
+        options: &BuildOptions,
+        output: Unpublished,
+        directory: &Arc<Path>,
+        memory: usize,
+        expected: u64,
+    ) -> Self {
+        let directory = Arc::clone(directory);
+        let threaded = options.thread_count() > 1;
+        let plan = Plan {
+            align_log2: options.value_align.trailing_zeros() as u8,
+            hash_index: options.hash_index,
+            metadata: options.metadata.clone(),
+            types: options.types,
+            memory,
+            sink: Terms { directory: Arc::clone(&directory), threaded, expected },
+            progress: options.progress.clone(),
+        };
+        Self {
+            writer: TableWriter::new(output, plan),
+            duplicates: options.duplicates,
+            directory,
+            first: None,
+            key: Vec::new(),
+            value: Kept::Bytes(Vec::new()),
+            entries: 0,
+        }
+    }
+
+    /// Whether a key is in order here.
+    #[inline]
+    pub(super) fn follows(&self, key: &[u8]) -> bool {
+        self.key.as_slice() <= key
+    }
+
+    /// Adds an entry of the caller's.
+    #[inline]
+    pub(super) fn push(&mut self, key: &[u8], value: &[u8]) -> Result<(), BuildError> {
+        self.push_value(key, Value::Bytes(value))
+    }
+
+    /// Adds an entry.
+    #[inline]
+    pub(super) fn push_value(&mut self, key: &[u8], value: Value<'_>) -> Result<(), BuildError> {
+        let entry = self.entries;
+        self.entries += 1;
+        let order = match self.first {
+            Some(_) => self.key.as_slice().cmp(key),
+            None => {
+                self.first = Some(key.to_vec());
+                Ordering::Less
+            }
+        };
+        if order.is_gt() {
+            let previous = self.key.clone();
+            return Err(BuildError::OutOfOrder { previous, key: key.to_vec(), entry });
+        }
+        match (self.duplicates, order.is_eq()) {
+            (Duplicates::Error, true) => {
+                return Err(BuildError::DuplicateKey { key: key.to_vec() });
+            }
+            (Duplicates::First, true) => return Ok(()),
+            (Duplicates::Last, repeated) => {
+                if !repeated && entry > 0 {
+                    self.write_kept()?;
+                }
+                self.keep(value)?;
+            }
+            (_, repeated) => self.writer.push(key, value, repeated)?,
+        }
+        if order.is_lt() {
+            self.key.clear();
+            self.key.extend_from_slice(key);
+        }
+        Ok(())
+    }
+
+    fn keep(&mut self, value: Value<'_>) -> Result<(), BuildError> {
+        match (&mut self.value, value) {
+            (kept, Value::Stored(stored)) => *kept = Kept::Stored(stored.clone()),
+            (kept, Value::Bytes(bytes)) if bytes.len() > LONG => {
+                let file = Arc::new(Scratch::create(&self.directory)?);
+                file.write(bytes, 0)?;
+                *kept = Kept::Stored(Stored { file, at: 0, len: bytes.len() as u32 });
+            }
+            (Kept::Bytes(kept), Value::Bytes(bytes)) => {
+                kept.clear();
+                kept.extend_from_slice(bytes);
+            }
+            (kept, Value::Bytes(bytes)) => *kept = Kept::Bytes(bytes.to_vec()),
+        }
+        Ok(())
+    }
+
+    fn write_kept(&mut self) -> Result<(), BuildError> {
+        let value = match &self.value {
+            Kept::Bytes(bytes) => Value::Bytes(bytes),
+            Kept::Stored(stored) => Value::Stored(stored),
+        };
+        self.writer.push(&self.key, value, false)
+    }
+
+    fn write_last(&mut self) -> Result<(), BuildError> {
+        if self.entries > 0 && self.duplicates == Duplicates::Last {
+            self.write_kept()?;
+        }
+        Ok(())
+    }
+
+    /// Completes the table.
+    pub(super) fn finish(mut self) -> Result<(Unpublished, Written), BuildError> {
+        self.write_last()?;
+        self.writer.finish()
+    }
+
+    /// Gives what was written up as a sorted run, with its first and its last key, and an output
+    /// to begin anew with. A run of no entries is none.
+    #[expect(clippy::type_complexity, reason = "taken apart at once by the only caller")]
+    pub(super) fn into_run(
+        mut self,
+    ) -> Result<(Unpublished, Option<(Extent, Vec<u8>, Vec<u8>)>), BuildError> {
+        self.write_last()?;
+        let (output, extent) = self.writer.into_run()?;
+        Ok((output, self.first.map(|first| (extent, first, self.key))))
+    }
+}

@@ -1,0 +1,187 @@
+//! The file under a sink: what it accepted, with the sums and the hash of that.
+
+use super::{CHUNK, Terms, masked, write_all_at};
+use crate::build::spool::{PIECE, Spool};
+use crate::error::BuildError;
+use crate::format::sums::{self, SUM_BYTES, UNIT};
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use xxhash_rust::xxh3::Xxh3;
+
+/// Bytes that are reserved on the disk at once.
+const RESERVED: u64 = 64 << 20;
+
+/// A file that is written from front to back.
+pub(super) struct Output {
+    file: File,
+    path: PathBuf,
+    /// Bytes written.
+    at: u64,
+    /// CRC of every finished unit; that of unit 0 is made when its header is known.
+    crcs: Spool,
+    /// The first unit, kept for the patch.
+    first: Vec<u8>,
+    /// Hash of everything after the first `unhashed` bytes.
+    content: Xxh3,
+    unhashed: usize,
+    /// Length of the file, or more: what was reserved counts.
+    reserved: u64,
+    expected: u64,
+    /// Whether the file system reserves room.
+    reserves: bool,
+}
+
+/// A place to go back to.
+pub(super) struct Mark {
+    at: u64,
+    content: Xxh3,
+    unhashed: usize,
+    crcs: u64,
+}
+
+impl Output {
+    pub(super) fn new(
+        file: &File,
+        path: &Path,
+        header: usize,
+        terms: &Terms,
+    ) -> Result<Self, BuildError> {
+        let file = file
+            .try_clone()
+            .map_err(|e| BuildError::io("write the unpublished table", path, 0, e))?;
+        Ok(Self {
+            file,
+            path: path.to_owned(),
+            at: 0,
+            crcs: Spool::new(&terms.directory, 4 * PIECE),
+            first: Vec::new(),
+            content: Xxh3::new(),
+            unhashed: header,
+            reserved: 0,
+            expected: terms.expected,
+            reserves: true,
+        })
+    }
+
+    /// Writes bytes, then accounts for them. All but the last have [`CHUNK`] bytes.
+    pub(super) fn write(&mut self, bytes: &[u8]) -> Result<(), BuildError> {
+        self.reserve(bytes.len())?;
+        self.write_at(bytes, self.at)?;
+        if self.at == 0 {
+            self.first = bytes[..bytes.len().min(UNIT)].to_vec();
+        }
+        for unit in bytes.chunks(UNIT) {
+            self.crcs.append(&sums::crc(unit).to_le_bytes())?;
+        }
+        self.content.update(&bytes[self.unhashed.min(bytes.len())..]);
+        self.unhashed = 0;
+        self.at += bytes.len() as u64;
+        self.reserved = self.reserved.max(self.at);
+        Ok(())
+    }
+
+    /// Writes bytes that will be written again, with others behind them.
+    pub(super) fn peek(&mut self, bytes: &[u8]) -> Result<(), BuildError> {
+        self.write_at(bytes, self.at)?;
+        self.reserved = self.reserved.max(self.at + bytes.len() as u64);
+        Ok(())
+    }
+
+    /// Reserves room for the next full chunk, and for some that follow: the file then lies in few
+    /// pieces, and a full disk is found early. Files below a chunk are not worth it.
+    fn reserve(&mut self, len: usize) -> Result<(), BuildError> {
+        let end = self.at + len as u64;
+        if !self.reserves || len < CHUNK || end <= self.reserved {
+            return Ok(());
+        }
+        // A little at first, since the end may be near; as much as is known to come.
+        let more = self.at.max(self.expected.saturating_sub(self.at));
+        let more = more.clamp(CHUNK as u64, RESERVED) & !(CHUNK as u64 - 1);
+        match reserve(&self.file, self.at, more) {
+            Ok(()) => self.reserved = self.at + more,
+            Err(source) => {
+                self.reserves = false;
+                let error =
+                    BuildError::io("write the unpublished table", &self.path, self.at, source);
+                let known = self.at + more <= self.expected;
+                if matches!(error, BuildError::OutOfSpace { .. }) && known {
+                    return Err(error);
+                }
+                // Not every file system can, and what was to be reserved may not be needed.
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn content(&self) -> Xxh3 {
+        self.content.clone()
+    }
+
+    pub(super) fn mark(&self) -> Mark {
+        let (content, unhashed) = (self.content.clone(), self.unhashed);
+        Mark { at: self.at, content, unhashed, crcs: self.crcs.len() }
+    }
+
+    pub(super) fn go_back(&mut self, mark: &Mark) {
+        self.at = mark.at;
+        self.content = mark.content.clone();
+        self.unhashed = mark.unhashed;
+        self.crcs.truncate(mark.crcs);
+    }
+
+    /// Writes sums and footer after the body, the header into its place, and gives back what was
+    /// reserved for nothing.
+    pub(super) fn finish(
+        &mut self,
+        end: u64,
+        header: &[u8],
+        footer: &[u8],
+        build_id: &[u8; 16],
+        tail: &mut Vec<u8>,
+    ) -> Result<(), BuildError> {
+        self.first[..header.len()].copy_from_slice(header);
+        let first = sums::crc(&self.first);
+        let (mut unit, mut at) = (0, end);
+        tail.clear();
+        self.crcs.read(|crcs| {
+            for crc in crcs.as_chunks().0 {
+                let crc = if unit == 0 { first } else { u32::from_le_bytes(*crc) };
+                tail.extend_from_slice(&masked(crc, build_id, unit));
+                unit += 1;
+            }
+            if tail.len() + PIECE > CHUNK {
+                self.write_at(tail, at)?;
+                at += tail.len() as u64;
+                tail.clear();
+            }
+            Ok(())
+        })?;
+        debug_assert_eq!(unit, sums::units(end));
+        tail.extend_from_slice(footer);
+        self.write_at(tail, at)?;
+        self.write_at(header, 0)?;
+        let file_bytes = end + unit * SUM_BYTES + footer.len() as u64;
+        if self.reserved > file_bytes {
+            self.file.set_len(file_bytes).map_err(|e| {
+                BuildError::io("cut the unpublished table to its length", &self.path, end, e)
+            })?;
+        }
+        Ok(())
+    }
+
+    fn write_at(&self, bytes: &[u8], at: u64) -> Result<(), BuildError> {
+        write_all_at(&self.file, bytes, at)
+            .map_err(|e| BuildError::io("write the unpublished table", &self.path, at, e))
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn reserve(file: &File, at: u64, len: u64) -> std::io::Result<()> {
+    let flags = rustix::fs::FallocateFlags::empty();
+    Ok(rustix::io::retry_on_intr(|| rustix::fs::fallocate(file, flags, at, len))?)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn reserve(_: &File, _: u64, _: u64) -> std::io::Result<()> {
+    Err(std::io::ErrorKind::Unsupported.into())
+}

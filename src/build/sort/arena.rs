@@ -1,0 +1,266 @@
+//! Entries in memory: their bytes one after the other, and a slot of 16 bytes for each, which is
+//! all that is moved when they are sorted.
+//!
+//! An entry is `key length u16 | value length u32 | key | value`, in a run on disk too. A value
+//! length of all ones says that the value stands in the file for large values: its place (u64) and
+//! length (u32) are in its stead.
+
+use super::{Visit, order, stored};
+use crate::build::scratch::{Scratch, Value};
+use crate::error::BuildError;
+use crate::format::order::head;
+use crate::format::{u16_at, u32_at, u64_at};
+use rayon::prelude::*;
+use std::cmp::Ordering;
+use std::ops::Range;
+use std::sync::Arc;
+
+/// Bytes before a key.
+pub(super) const LENGTHS: usize = 6;
+/// In the place of a value that is not here.
+pub(super) const REFERENCE: usize = 12;
+/// The value length that says so.
+const ELSEWHERE: u32 = u32::MAX;
+
+/// An entry in the arena.
+#[derive(Clone, Copy)]
+pub(super) struct Slot {
+    /// Eight bytes of the key, which decide most comparisons without a cache miss.
+    pub(super) head: u64,
+    /// Where it starts, which is also the order of insertion.
+    pub(super) at: u64,
+}
+
+/// The parts of an entry.
+pub(super) struct Parts {
+    pub(super) key: Range<usize>,
+    /// The value's bytes, or the reference to them.
+    pub(super) value: Range<usize>,
+    pub(super) elsewhere: bool,
+}
+
+/// The parts of the entry at `at`; beyond the end of `bytes`, where its lengths are not there.
+#[inline]
+pub(super) fn parts(bytes: &[u8], at: usize) -> Parts {
+    let key_len = u16_at(bytes, at).map_or(usize::MAX >> 2, usize::from);
+    let value_len = u32_at(bytes, at + 2).unwrap_or(0);
+    let elsewhere = value_len == ELSEWHERE;
+    let len = if elsewhere { REFERENCE } else { value_len as usize };
+    let key = at + LENGTHS;
+    let value = key + key_len;
+    Parts { key: key..value, value: value..value + len, elsewhere }
+}
+
+/// Where a value is that is not here.
+pub(super) fn reference(bytes: &[u8], at: usize) -> (u64, u32) {
+    (u64_at(bytes, at).unwrap_or(u64::MAX), u32_at(bytes, at + 8).unwrap_or(0))
+}
+
+/// Entries in memory.
+pub(super) struct Arena {
+    limit: usize,
+    bytes: Vec<u8>,
+    slots: Vec<Slot>,
+    ascending: bool,
+    /// The most that each has held since their memory was taken.
+    high: (usize, usize),
+}
+
+/// Bytes up to which memory is taken as it is needed; then at once, so that it never moves.
+const SMALL: usize = 16 << 20;
+
+impl Arena {
+    pub(super) fn new(limit: usize) -> Self {
+        Self { limit, bytes: Vec::new(), slots: Vec::new(), ascending: true, high: (0, 0) }
+    }
+
+    pub(super) fn used(&self) -> usize {
+        self.bytes.len() + self.slots.len() * size_of::<Slot>()
+    }
+
+    pub(super) fn entries(&self) -> u64 {
+        self.slots.len() as u64
+    }
+
+    pub(super) fn ascending(&self) -> bool {
+        self.ascending
+    }
+
+    /// Whether an entry of so many bytes fits. An empty arena takes anything.
+    #[inline]
+    pub(super) fn has_room(&self, bytes: usize) -> bool {
+        self.used() + LENGTHS + bytes + size_of::<Slot>() <= self.limit || self.slots.is_empty()
+    }
+
+    #[inline]
+    pub(super) fn push(&mut self, key: &[u8], value: &[u8]) {
+        self.push_slot(key, LENGTHS + key.len() + value.len());
+        self.bytes.extend_from_slice(&(key.len() as u16).to_le_bytes());
+        self.bytes.extend_from_slice(&(value.len() as u32).to_le_bytes());
+        self.bytes.extend_from_slice(key);
+        self.bytes.extend_from_slice(value);
+    }
+
+    pub(super) fn push_reference(&mut self, key: &[u8], at: u64, len: u32) {
+        self.push_slot(key, LENGTHS + key.len() + REFERENCE);
+        self.bytes.extend_from_slice(&(key.len() as u16).to_le_bytes());
+        self.bytes.extend_from_slice(&ELSEWHERE.to_le_bytes());
+        self.bytes.extend_from_slice(key);
+        self.bytes.extend_from_slice(&at.to_le_bytes());
+        self.bytes.extend_from_slice(&len.to_le_bytes());
+    }
+
+    #[inline]
+    fn push_slot(&mut self, key: &[u8], len: usize) {
+        if self.bytes.capacity() - self.bytes.len() < len {
+            self.grow(len);
+        }
+        let slot = Slot { head: head(key), at: self.bytes.len() as u64 };
+        if self.ascending
+            && let Some(last) = self.slots.last()
+        {
+            self.ascending = match last.head.cmp(&slot.head) {
+                Ordering::Less => true,
+                Ordering::Equal => self.key(last) <= key,
+                Ordering::Greater => false,
+            };
+        }
+        self.slots.push(slot);
+    }
+
+    /// Takes memory for all that may come: what is never touched costs nothing, and growing by
+    /// copies would hold everything twice.
+    #[cold]
+    fn grow(&mut self, len: usize) {
+        if self.bytes.len() < SMALL {
+            return;
+        }
+        let (bytes, slots) = (self.bytes.len() + len, self.slots.len() + 1);
+        let share = self.limit as f64 / (bytes + slots * size_of::<Slot>()) as f64;
+        let more = self.limit.saturating_sub(self.bytes.len()).max(len);
+        // Where there is no room for that in the address space, it grows as it is needed.
+        let _ = self.bytes.try_reserve_exact(more);
+        let slots = (slots as f64 * share * 1.1) as usize;
+        let _ = self.slots.try_reserve_exact(slots.saturating_sub(self.slots.len()));
+    }
+
+    #[inline]
+    fn key(&self, slot: &Slot) -> &[u8] {
+        &self.bytes[parts(&self.bytes, slot.at as usize).key]
+    }
+
+    /// First and last key of sorted entries.
+    pub(super) fn ends(&self) -> Option<(&[u8], &[u8])> {
+        Some((self.key(self.slots.first()?), self.key(self.slots.last()?)))
+    }
+
+    pub(super) fn sort(&mut self) {
+        if !self.ascending {
+            order::sort(&self.bytes, &mut self.slots);
+        }
+        self.ascending = true;
+    }
+
+    /// Forgets all entries.
+    pub(super) fn clear(&mut self) {
+        let (bytes, slots) = (self.bytes.len(), self.slots.len() * size_of::<Slot>());
+        self.high = (self.high.0.max(bytes), self.high.1.max(slots));
+        self.bytes.clear();
+        self.slots.clear();
+        self.ascending = true;
+        // Memory that held bytes once and slots another time would count twice.
+        if self.high.0 + self.high.1 > self.limit + self.limit / 16 {
+            *self = Self::new(self.limit);
+        }
+    }
+
+    /// Visits all entries in their order; `large` has the values that are elsewhere.
+    pub(super) fn visit(
+        &self,
+        large: Option<&Arc<Scratch>>,
+        visit: &mut Visit<'_>,
+    ) -> Result<(), BuildError> {
+        for slots in self.slots.chunks(AHEAD) {
+            self.touch(slots);
+            for slot in slots {
+                let Parts { key, value, elsewhere } = parts(&self.bytes, slot.at as usize);
+                let key = &self.bytes[key];
+                match large {
+                    Some(file) if elsewhere => {
+                        let (at, len) = reference(&self.bytes, value.start);
+                        visit(key, Value::Stored(&stored(file, at, len)))?;
+                    }
+                    _ => visit(key, Value::Bytes(&self.bytes[value]))?,
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Asks for the first lines of entries that are needed soon, all at once: they are spread
+    /// over the whole memory, and one after the other each would be waited for.
+    fn touch(&self, slots: &[Slot]) {
+        let mut sum = 0u8;
+        for slot in slots {
+            let at = slot.at as usize;
+            for line in 0..LINES {
+                sum ^= self.bytes.get(at + line * 64).copied().unwrap_or(0);
+            }
+        }
+        std::hint::black_box(sum);
+    }
+
+    /// Writes all entries in their order to `file` from `start` on; returns the bytes written. The
+    /// threads of rayon write a part each.
+    pub(super) fn write(&self, file: &Scratch, start: u64) -> Result<u64, BuildError> {
+        let parts_of = |slots: &[Slot]| -> u64 {
+            slots.iter().map(|slot| self.entry(slot).len() as u64).sum()
+        };
+        let share = self.slots.len().div_ceil(4 * rayon::current_num_threads()).max(AHEAD);
+        let lens: Vec<u64> = self.slots.par_chunks(share).map(parts_of).collect();
+        let starts: Vec<u64> = lens
+            .iter()
+            .scan(start, |next, len| {
+                *next += len;
+                Some(*next - len)
+            })
+            .collect();
+        self.slots
+            .par_chunks(share)
+            .zip(starts)
+            .try_for_each(|(slots, start)| self.write_part(slots, file, start))?;
+        Ok(lens.iter().sum())
+    }
+
+    fn entry(&self, slot: &Slot) -> Range<usize> {
+        let at = slot.at as usize;
+        at..parts(&self.bytes, at).value.end
+    }
+
+    fn write_part(&self, slots: &[Slot], file: &Scratch, start: u64) -> Result<(), BuildError> {
+        const PIECE: usize = 1 << 20;
+        let (mut at, mut piece) = (start, Vec::with_capacity(PIECE));
+        for slots in slots.chunks(AHEAD) {
+            self.touch(slots);
+            for slot in slots {
+                let entry = &self.bytes[self.entry(slot)];
+                if piece.len() + entry.len() > PIECE {
+                    file.write(&piece, at)?;
+                    at += piece.len() as u64;
+                    piece.clear();
+                }
+                if entry.len() > PIECE {
+                    file.write(entry, at)?;
+                    at += entry.len() as u64;
+                } else {
+                    piece.extend_from_slice(entry);
+                }
+            }
+        }
+        file.write(&piece, at)
+    }
+}
+
+/// Entries asked for at once, and cache lines of each.
+const AHEAD: usize = 32;
+const LINES: usize = 2;

@@ -1,0 +1,111 @@
+//! Sorting of slots. Keys with long common prefixes are the rule (URLs, paths), and the first
+//! eight bytes then decide nothing: so the heads of keys that are equal so far are taken anew,
+//! after what they have in common, and only those are compared again.
+
+use super::arena::{Slot, parts};
+use crate::format::order::{common_prefix, head};
+use rayon::prelude::*;
+
+/// Fewer slots are compared key by key.
+const FEW: usize = 24;
+/// More levels are not worth it: each sorts at least one key away from the others, not more.
+const LEVELS: usize = 32;
+/// Slots for which several threads are worth it.
+const MANY: usize = 1 << 13;
+
+/// Sorts by key, and by place among equal keys. The heads are lost.
+pub(super) fn sort(bytes: &[u8], slots: &mut [Slot]) {
+    sort_level(bytes, slots, 0, LEVELS);
+}
+
+fn key<'b>(bytes: &'b [u8], slot: &Slot) -> &'b [u8] {
+    &bytes[parts(bytes, slot.at as usize).key]
+}
+
+/// All keys have the first `depth` bytes in common.
+fn sort_level(bytes: &[u8], slots: &mut [Slot], depth: usize, levels: usize) {
+    if slots.len() <= FEW || levels == 0 {
+        let rest = |slot: &Slot| &key(bytes, slot)[depth..];
+        slots.sort_unstable_by(|a, b| rest(a).cmp(rest(b)).then(a.at.cmp(&b.at)));
+        return;
+    }
+    let many = slots.len() >= MANY;
+    let depth = depth + shared(bytes, slots, depth);
+    let take = |slot: &mut Slot| slot.head = head(&key(bytes, slot)[depth..]);
+    // One number is compared without a branch.
+    let order = |slot: &Slot| u128::from(slot.head) << 64 | u128::from(slot.at);
+    if many {
+        slots.par_iter_mut().for_each(take);
+        slots.par_sort_unstable_by_key(order);
+    } else {
+        slots.iter_mut().for_each(take);
+        slots.sort_unstable_by_key(order);
+    }
+    // Zeros after a key look like its end: if that is all that differs, heads never tell.
+    let undecided = slots.first().map(|slot| slot.head) == slots.last().map(|slot| slot.head);
+    let levels = if undecided { 0 } else { levels - 1 };
+    let next = |equal: &mut [Slot]| {
+        if equal.len() > 1 {
+            sort_level(bytes, equal, depth, levels);
+        }
+    };
+    let equal = |a: &Slot, b: &Slot| a.head == b.head;
+    if many {
+        slots.par_chunk_by_mut(equal).for_each(next);
+    } else {
+        slots.chunk_by_mut(equal).for_each(next);
+    }
+}
+
+/// How many bytes all keys have in common after the first `depth`.
+fn shared(bytes: &[u8], slots: &[Slot], depth: usize) -> usize {
+    let Some((first, rest)) = slots.split_first() else { return 0 };
+    let first = &key(bytes, first)[depth..];
+    let mut shared = first.len();
+    for slot in rest {
+        shared = common_prefix(&first[..shared], &key(bytes, slot)[depth..]);
+        if shared == 0 {
+            break;
+        }
+    }
+    shared
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Keys that are prefixes of each other, equal, long, zero-filled.
+    #[test]
+    fn every_kind_of_key_is_sorted() {
+        let mut keys: Vec<Vec<u8>> = Vec::new();
+        for i in 0..30_000u32 {
+            let number = i.wrapping_mul(0x9E37_79B1);
+            keys.push(match i % 6 {
+                0 => number.to_be_bytes().to_vec(),
+                1 => format!("https://www.example.org/{}/{}", number % 7, number % 997).into(),
+                2 => vec![b'a'; number as usize % 3000],
+                3 => vec![0; number as usize % 20],
+                4 => b"equal in all".to_vec(),
+                _ => format!("https://www.example.org/{}", "x".repeat(number as usize % 50)).into(),
+            });
+        }
+        let (mut bytes, mut slots) = (Vec::new(), Vec::new());
+        for key in &keys {
+            slots.push(Slot { head: 0, at: bytes.len() as u64 });
+            bytes.extend_from_slice(&(key.len() as u16).to_le_bytes());
+            bytes.extend_from_slice(&[0; 4]);
+            bytes.extend_from_slice(key);
+        }
+        sort(&bytes, &mut slots);
+        let mut right: Vec<(&Vec<u8>, usize)> = keys.iter().zip(0..).collect();
+        right.sort();
+        for (slot, (right, _)) in slots.iter().zip(&right) {
+            assert!(key(&bytes, slot) == right.as_slice());
+        }
+        let stable = slots
+            .windows(2)
+            .all(|pair| key(&bytes, &pair[0]) < key(&bytes, &pair[1]) || pair[0].at < pair[1].at);
+        assert!(stable, "equal keys keep their order");
+    }
+}

@@ -1,0 +1,218 @@
+//! A sorted run: entries as the arena wrote them, or records of a table that was begun.
+
+use super::arena::{LENGTHS, Parts, parts, reference};
+use super::stored;
+use crate::build::records::{Extent, Records};
+use crate::build::scratch::{Scratch, Stored, Value};
+use crate::error::BuildError;
+use crate::format::MAX_KEY;
+use std::ops::Range;
+use std::sync::Arc;
+
+/// Where a run is.
+pub(in crate::build) enum Run {
+    /// Entries of the arena's form.
+    Spilled { file: Arc<Scratch>, range: Range<u64> },
+    /// Records.
+    Written(Extent),
+}
+
+impl Run {
+    pub(super) fn spilled(file: &Arc<Scratch>, range: Range<u64>) -> Self {
+        Self::Spilled { file: Arc::clone(file), range }
+    }
+
+    /// Reads the run, `capacity` bytes at once.
+    pub(super) fn reader(&self, capacity: usize, large: Option<&Arc<Scratch>>) -> Reader {
+        match self {
+            Self::Spilled { file, range } => Reader::Spilled(Entries {
+                file: Arc::clone(file),
+                large: large.cloned(),
+                next: range.start,
+                end: range.end,
+                window: Vec::new(),
+                at: 0,
+                after: 0,
+                capacity: capacity.max(LEAST),
+                parts: Parts { key: 0..0, value: 0..0, elsewhere: false },
+                stored: None,
+            }),
+            Self::Written(extent) => {
+                Reader::Written(Box::new(Records::new(extent.clone(), capacity)))
+            }
+        }
+    }
+}
+
+/// What a window must hold: an entry but for its value.
+pub(super) const LEAST: usize = 2 * (MAX_KEY + 1);
+
+/// A run that is read: after [`advance`](Self::advance), its current entry.
+pub(super) enum Reader {
+    Spilled(Entries),
+    Written(Box<Records>),
+}
+
+impl Reader {
+    #[inline]
+    pub(super) fn advance(&mut self) -> Result<bool, BuildError> {
+        match self {
+            Self::Spilled(entries) => entries.advance(),
+            Self::Written(records) => records.advance(),
+        }
+    }
+
+    #[inline]
+    pub(super) fn key(&self) -> &[u8] {
+        match self {
+            Self::Spilled(entries) => &entries.window[entries.parts.key.clone()],
+            Self::Written(records) => records.key(),
+        }
+    }
+
+    #[inline]
+    pub(super) fn value(&self) -> Value<'_> {
+        match self {
+            Self::Spilled(entries) => match &entries.stored {
+                Some(stored) => Value::Stored(stored),
+                None => Value::Bytes(&entries.window[entries.parts.value.clone()]),
+            },
+            Self::Written(records) => records.value(),
+        }
+    }
+}
+
+/// Entries of the arena's form.
+pub(super) struct Entries {
+    file: Arc<Scratch>,
+    large: Option<Arc<Scratch>>,
+    /// What follows the window in the file.
+    next: u64,
+    end: u64,
+    window: Vec<u8>,
+    /// Where the next entry starts in the window, and bytes of it that lie beyond.
+    at: usize,
+    after: u64,
+    capacity: usize,
+    parts: Parts,
+    stored: Option<Stored>,
+}
+
+impl Entries {
+    #[inline]
+    fn advance(&mut self) -> Result<bool, BuildError> {
+        self.parts = parts(&self.window, self.at);
+        if self.parts.value.end > self.window.len() || self.parts.elsewhere {
+            return self.advance_slowly();
+        }
+        self.stored = None;
+        self.at = self.parts.value.end;
+        Ok(true)
+    }
+
+    #[cold]
+    fn advance_slowly(&mut self) -> Result<bool, BuildError> {
+        let held = self.window.len().saturating_sub(self.at);
+        if held == 0 && self.after == 0 && self.next == self.end {
+            return Ok(false);
+        }
+        if self.after > 0 || parts(&self.window, self.at).value.end > self.window.len() {
+            self.fill()?;
+        }
+        let found = parts(&self.window, self.at);
+        if found.key.end > self.window.len() {
+            let source = std::io::ErrorKind::InvalidData.into();
+            return Err(BuildError::io("read a sorted run", "", self.next, source));
+        }
+        self.stored = None;
+        self.at = found.value.end;
+        if found.elsewhere {
+            let (at, len) = reference(&self.window, found.value.start);
+            self.stored = self.large.as_ref().map(|file| stored(file, at, len));
+        } else if let Some(after) = self.at.checked_sub(self.window.len()).filter(|&n| n > 0) {
+            // A value that does not fit in the window is read when it is copied.
+            let inside = (self.window.len() - found.value.start) as u64;
+            let len = found.value.len() as u32;
+            self.stored = Some(stored(&self.file, self.next - inside, len));
+            self.after = after as u64;
+            self.at = self.window.len();
+        }
+        self.parts = found;
+        Ok(true)
+    }
+
+    /// Makes the window begin with the next entry.
+    fn fill(&mut self) -> Result<(), BuildError> {
+        self.window.drain(..self.at);
+        self.at = 0;
+        self.next += std::mem::take(&mut self.after);
+        let held = self.window.len();
+        let more = (self.capacity - held.min(self.capacity)) as u64;
+        let more = more.min(self.end - self.next);
+        self.window.resize(held + more as usize, 0);
+        self.file.read(&mut self.window[held..], self.next)?;
+        self.next += more;
+        self.file.announce(self.next, (self.end - self.next).min(self.capacity as u64));
+        Ok(())
+    }
+}
+
+/// Writes a run, entry after entry.
+pub(super) struct Writer {
+    file: Arc<Scratch>,
+    start: u64,
+    at: u64,
+    piece: Vec<u8>,
+    large: Option<Arc<Scratch>>,
+}
+
+const PIECE: usize = 1 << 20;
+
+impl Writer {
+    /// A run that starts at `start`.
+    pub(super) fn new(file: &Arc<Scratch>, start: u64, large: Option<Arc<Scratch>>) -> Self {
+        Self { file: Arc::clone(file), start, at: start, piece: Vec::with_capacity(PIECE), large }
+    }
+
+    pub(super) fn push(&mut self, key: &[u8], value: Value<'_>) -> Result<(), BuildError> {
+        let mut lengths = [0; LENGTHS];
+        lengths[..2].copy_from_slice(&(key.len() as u16).to_le_bytes());
+        lengths[2..].copy_from_slice(&(value.len() as u32).to_le_bytes());
+        if let Value::Stored(Stored { file, at, len }) = value
+            && self.large.as_ref().is_some_and(|large| Arc::ptr_eq(large, file))
+        {
+            lengths[2..].fill(0xFF);
+            self.write(&lengths)?;
+            self.write(key)?;
+            self.write(&at.to_le_bytes())?;
+            return self.write(&len.to_le_bytes());
+        }
+        self.write(&lengths)?;
+        self.write(key)?;
+        value.copy(|bytes| self.write(bytes))
+    }
+
+    fn write(&mut self, mut bytes: &[u8]) -> Result<(), BuildError> {
+        while self.piece.len() + bytes.len() > PIECE {
+            let (now, later) = bytes.split_at(PIECE - self.piece.len());
+            self.piece.extend_from_slice(now);
+            self.flush()?;
+            bytes = later;
+        }
+        self.piece.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    fn flush(&mut self) -> Result<(), BuildError> {
+        self.file.write(&self.piece, self.at)?;
+        self.at += self.piece.len() as u64;
+        self.piece.clear();
+        Ok(())
+    }
+
+    /// The run and where it ends.
+    pub(super) fn finish(mut self) -> Result<(Run, u64), BuildError> {
+        self.flush()?;
+        Ok((Run::Spilled { file: self.file, range: self.start..self.at }, self.at))
+    }
+}

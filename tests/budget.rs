@@ -1,0 +1,232 @@
+//! Guards against a build that takes more memory than it was given: because an index, a value, or
+//! a merge of many runs is held as a whole. Such a build works on the developer's machine and
+//! dies on the one with the large table. A child process builds tables several times larger than
+//! its budget, and the kernel says what it held at most. Also: whatever the budget, and however
+//! many runs and levels of merging it takes, the bytes are the same and nothing is lost.
+
+#![cfg(target_os = "linux")]
+
+mod support;
+
+use graven::{BuildOptions, Duplicates, HashIndex, Phase, Progress, Table};
+use proptest::prelude::*;
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use support::{Random, answer, directory, this_binary};
+
+/// Set for the process that is measured: where it builds, and what.
+const BUILD: &str = "GRAVEN_TEST_BUDGET";
+const MIB: u64 = 1 << 20;
+const BUDGET: u64 = 16 * MIB;
+/// What a build may take beyond its budget.
+const MORE: u64 = 64 * MIB;
+
+/// In KiB.
+fn status(name: &str) -> u64 {
+    support::field(&std::fs::read_to_string("/proc/self/status").expect("procfs"), name)
+}
+
+/// Not a test when run by itself: the process that is measured.
+#[test]
+fn measured_process() {
+    let Ok(what) = std::env::var(BUILD) else { return };
+    let (name, path) = what.split_once(' ').expect("a name and a path");
+    let before = status("VmRSS");
+    let options = BuildOptions::new().memory_budget(BUDGET).durable(false).threads(2);
+    let mut builder = match name {
+        "always" => options.hash_index(HashIndex::Always).create(path),
+        "ascending" => options.sorted(true).hash_index(HashIndex::Always).create(path),
+        _ => options.create(path),
+    }
+    .expect("a builder");
+    let mut random = Random(1);
+    match name {
+        // Values larger than the budget, the input's own one not counted.
+        "values" => {
+            let value = vec![7; 24 << 20];
+            let before = status("VmRSS");
+            for i in 0..6u64 {
+                builder.insert(&random.next().to_be_bytes(), &value[i as usize..]).expect("room");
+            }
+            let summary = builder.finish().expect("a table");
+            assert!(summary.value_bytes > 8 * BUDGET);
+            return answer(&status("VmHWM").saturating_sub(before).to_string());
+        }
+        "ascending" => {
+            for i in 0..3_000_000u64 {
+                builder.insert(format!("{i:012}").as_bytes(), b"").expect("room");
+            }
+        }
+        // Short entries, so that the indexes are large beside them.
+        _ => {
+            for _ in 0..3_000_000 {
+                let key = random.next().to_be_bytes();
+                let len = 5 + key[7] as usize % 4;
+                builder.insert(&key[..if name == "line" { 8 } else { len }], b"v").expect("room");
+            }
+        }
+    }
+    builder.finish().expect("a table");
+    answer(&status("VmHWM").saturating_sub(before).to_string());
+}
+
+#[test]
+fn a_build_keeps_to_its_budget() {
+    let directory = directory();
+    for name in ["line", "always", "ascending", "values"] {
+        let path = directory.path().join(name);
+        let what = format!("{name} {}", path.display());
+        let ran = this_binary("measured_process").env(BUILD, what).output().expect("a child");
+        let said = String::from_utf8_lossy(&ran.stdout);
+        let peak = said.lines().find_map(|line| line.split_once("@answer "));
+        let peak: u64 = peak.unwrap_or_else(|| panic!("{name}: {ran:?}")).1.parse().unwrap();
+        println!("{name}: {} MiB", peak >> 10);
+        assert!(peak << 10 <= BUDGET + MORE, "{name}: {} MiB", peak >> 10);
+    }
+}
+
+type Entries = Vec<(Vec<u8>, Vec<u8>)>;
+
+fn bytes(options: &BuildOptions, entries: &Entries, directory: &Path) -> Vec<u8> {
+    let path = directory.join("t");
+    let mut builder = options.clone().durable(false).create(&path).expect("a builder");
+    for (key, value) in entries {
+        builder.insert(key, value).expect("room");
+    }
+    builder.finish().expect("a table");
+    std::fs::read(path).expect("the table")
+}
+
+/// Dozens of runs of the smallest budget, merged in several levels, and input that is in order
+/// for long and then is not: the bytes of one sort in memory.
+#[test]
+fn many_runs_give_the_bytes_of_one() {
+    let directory = directory();
+    let small = BuildOptions::new().memory_budget(MIB);
+    let mut random = Random(3);
+    let mut entries: Entries = (0..200_000u32)
+        .map(|i| {
+            let key = format!("https://example.org/{}", random.below(150_000)).into_bytes();
+            (key, [&i.to_be_bytes()[..], &vec![b'x'; random.below(120) as usize]].concat())
+        })
+        .collect();
+    let mut nearly = entries.clone();
+    nearly.sort_by(|a, b| a.0.cmp(&b.0));
+    let late = nearly.split_off(nearly.len() / 8 * 7);
+    // The last part comes in its own order, then the rest: two runs at least, the first streamed.
+    let nearly: Entries = late.into_iter().chain(nearly).collect();
+    for duplicates in [Duplicates::Keep, Duplicates::First, Duplicates::Last] {
+        for entries in [&entries, &nearly] {
+            let right =
+                bytes(&BuildOptions::new().duplicates(duplicates), entries, directory.path());
+            for threads in [1, 3] {
+                let options = small.clone().duplicates(duplicates).threads(threads);
+                let built = bytes(&options, entries, directory.path());
+                assert!(built == right, "{duplicates:?}, {threads} threads");
+            }
+        }
+    }
+    // Of one width, too: the streamed part and the runs differ in form.
+    for entry in &mut entries {
+        entry.0.resize(24, b' ');
+        entry.1.resize(40, 0);
+    }
+    let right =
+        bytes(&BuildOptions::new().duplicates(Duplicates::Last), &entries, directory.path());
+    let built = bytes(&small.duplicates(Duplicates::Last), &entries, directory.path());
+    assert!(built == right);
+}
+
+/// Values beside which the budget is small, among short ones, by every policy: each comes back
+/// whole, from any order and through any number of files.
+#[test]
+fn large_values_come_back() {
+    let directory = directory();
+    let mut random = Random(5);
+    let entries: Entries = (0..60u8)
+        .map(|i| {
+            let len = [10, 70_000, 400_000, 1_500_000][i as usize % 4];
+            (vec![random.below(40) as u8], vec![i; len + i as usize])
+        })
+        .collect();
+    for (duplicates, sorted) in
+        [Duplicates::Keep, Duplicates::First, Duplicates::Last].into_iter().zip([false, true, true])
+    {
+        let mut model = BTreeMap::<&[u8], Vec<&[u8]>>::new();
+        for (key, value) in &entries {
+            model.entry(key).or_default().push(value);
+        }
+        let options = BuildOptions::new().memory_budget(MIB).duplicates(duplicates).sorted(sorted);
+        let mut input = entries.clone();
+        if sorted {
+            input.sort_by(|a, b| a.0.cmp(&b.0));
+        }
+        let table = Table::from_bytes(bytes(&options, &input, directory.path())).expect("a table");
+        assert_eq!(table.verify().expect("no damage").entries, table.len());
+        for (key, values) in &model {
+            let kept = match duplicates {
+                Duplicates::First => &values[..1],
+                Duplicates::Last => &values[values.len() - 1..],
+                _ => &values[..],
+            };
+            let found: Vec<&[u8]> =
+                table.get_all(key).map(|value| value.expect("a value")).collect();
+            assert!(found == kept, "{duplicates:?}, key {key:?}");
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 12, failure_persistence: None, ..Default::default() })]
+
+    /// Any order, threads, budget and form of entries.
+    #[test]
+    fn budgets_change_no_byte(
+        seed in any::<u64>(),
+        width in prop_oneof![Just(None), (20usize..60).prop_map(Some)],
+        budget in MIB..3 * MIB,
+        threads in 1usize..4,
+        hash in prop_oneof![Just(HashIndex::Auto), Just(HashIndex::Always)],
+        ascending in 0usize..30_000,
+    ) {
+        let directory = directory();
+        let mut random = Random(seed);
+        let mut entries: Entries = (0..30_000u64)
+            .map(|i| {
+                let key = support::numbered_key(random.next() >> 20 | i << 44).to_vec();
+                let len = width.unwrap_or(random.below(90) as usize);
+                (key, random.bytes(len))
+            })
+            .collect();
+        let options = BuildOptions::new().hash_index(hash).duplicates(Duplicates::Keep);
+        let right = bytes(&options, &entries, directory.path());
+        entries[..ascending].sort();
+        let options = options.memory_budget(budget).threads(threads);
+        let built = bytes(&options, &entries, directory.path());
+        prop_assert!(built == right);
+    }
+}
+
+/// Every phase is told, in order, and ends with all of it done.
+#[test]
+fn progress_is_told() {
+    let directory = directory();
+    let told = Arc::new(Mutex::new(Vec::<Progress>::new()));
+    let listener = Arc::clone(&told);
+    let options = BuildOptions::new()
+        .memory_budget(MIB)
+        .progress(move |progress| listener.lock().expect("no panic").push(progress));
+    let mut random = Random(9);
+    let entries = (0..100_000).map(|_| (random.next().to_be_bytes().to_vec(), vec![1; 20]));
+    bytes(&options, &entries.collect(), directory.path());
+    let told = told.lock().expect("no panic");
+    for phase in [Phase::Sort, Phase::Merge, Phase::Index, Phase::Sync] {
+        let last = told.iter().rfind(|progress| progress.phase == phase).expect("every phase");
+        assert_eq!(last.done, last.total, "{last:?}");
+        assert!(last.total > 0, "{last:?}");
+    }
+    let phases: Vec<Phase> = told.iter().map(|progress| progress.phase).collect();
+    assert!(phases.is_sorted(), "{phases:?}");
+    assert!(told.iter().all(|progress| progress.done <= progress.total));
+}
