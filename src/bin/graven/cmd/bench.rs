@@ -11,6 +11,7 @@ mod served;
 use crate::args::Bench;
 use crate::exit::{Failure, Outcome};
 use crate::output::Output;
+use crate::signals;
 use graven::ErrorKind;
 use indicatif::{HumanBytes, HumanCount, ProgressBar};
 use peers::{Counted, Peers};
@@ -21,7 +22,9 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 pub(crate) fn run(args: &Bench) -> Result<Outcome, Failure> {
+    signals::clean_up_and_exit()?;
     let scratch = tempfile::tempdir().map_err(|error| Failure::io("temporary files", &error))?;
+    let scratch = signals::Directory::new(scratch);
     let sample = scratch.path().join("sample.grv");
     let other = args.replace.as_ref().unwrap_or(&args.table);
     let draw = Draw { table: &args.table, other, hit: args.hit, zipf: args.zipf };

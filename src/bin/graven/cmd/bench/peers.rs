@@ -77,6 +77,9 @@ impl Peers {
             ] {
                 command.args([name, &value]);
             }
+            if args.replace.is_some() {
+                command.arg("--give-way");
+            }
             command.arg("--").arg(served).arg(sample);
             command.stdin(Stdio::piped()).stdout(Stdio::piped());
             let peer = Peer::start(&mut command, number, sender.clone());
