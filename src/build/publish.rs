@@ -259,10 +259,12 @@ fn no_locks(error: &io::Error) -> bool {
 fn sweep_early(directory: &dyn Directory, target: &Path) -> io::Result<()> {
     let prefix = target::temporary_prefix(target);
     let names = directory.names()?;
-    if names.iter().any(|name| named::is_temporary(name, &prefix))
-        && lock(directory, &target::lock_name(target))?.is_some()
-    {
-        sweep(directory, target);
+    if names.iter().any(|name| named::is_temporary(name, &prefix)) {
+        // Held until the sweep is over: in a condition it would be given back before.
+        let lock = lock(directory, &target::lock_name(target))?;
+        if lock.is_some() {
+            sweep(directory, target);
+        }
     }
     Ok(())
 }
