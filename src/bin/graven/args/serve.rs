@@ -45,8 +45,9 @@ pub(crate) struct Bench {
     pub(crate) batch: usize,
     /// Publish this table and TABLE in turn meanwhile, under a temporary name beside TABLE
     ///
-    /// Needs room for two more copies there. Readers then run at nice 10: they never pause, and
-    /// on a few processors would leave no time for copying.
+    /// Needs room for two more copies there. The thread that publishes goes before the readers,
+    /// which never pause and on a few processors would leave it no time: for root at nice -15, for
+    /// others with the readers at nice 10.
     #[arg(long, value_name = "OTHER")]
     pub(crate) replace: Option<PathBuf>,
     /// Time from one replacement to the next, in milliseconds

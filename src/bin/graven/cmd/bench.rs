@@ -35,14 +35,18 @@ pub(crate) fn run(args: &Bench) -> Result<Outcome, Failure> {
         None => Served::itself(&args.table),
     };
     let path = served.path.clone();
-    let mut peers = Peers::start(args, &path, &sample)?;
     let publisher = match &args.replace {
         Some(other) => {
             let tables = [args.table.clone(), other.clone()];
-            Some(Publisher::start(served, tables, Duration::from_millis(args.every))?)
+            Some(Publisher::new(served, tables, Duration::from_millis(args.every))?)
         }
         None => None,
     };
+    let give_way = publisher.as_ref().is_some_and(|publisher| !publisher.preferred);
+    let mut peers = Peers::start(args, give_way, &path, &sample)?;
+    if let Some(publisher) = &publisher {
+        publisher.begin();
+    }
     let mut watch = Watch::new(args, publisher.is_some());
     let counted = peers.run(|peers| watch.look(peers, &path))?;
     watch.bar.finish_and_clear();

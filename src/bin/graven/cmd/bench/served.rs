@@ -44,26 +44,40 @@ impl Served {
     }
 }
 
-/// Publishes two tables in turn until it is stopped.
+/// Publishes two tables in turn, from the word on until it is stopped.
 pub(super) struct Publisher {
-    stop: Sender<()>,
-    thread: JoinHandle<Result<u64, Failure>>,
+    /// The word to begin; its end is that to stop.
+    word: Option<Sender<()>>,
+    thread: Option<JoinHandle<Result<u64, Failure>>>,
+    /// Whether it goes before the readers. If not, they have to give way to it.
+    pub(super) preferred: bool,
 }
 
 impl Publisher {
+    /// Readers never pause: where they have the same right to the processors, a few of them leave
+    /// no time for copying, and tables come more seldom than was asked for.
+    const NICE: i32 = -15;
+
     /// The table is served already; the other one comes first.
-    pub(super) fn start(
+    pub(super) fn new(
         served: Served,
         tables: [PathBuf; 2],
         every: Duration,
     ) -> Result<Self, Failure> {
-        let (stop, stopped) = mpsc::channel();
+        let (word, words) = mpsc::channel();
+        let (tell, told) = mpsc::channel();
         let publish = move || {
+            // On Linux each thread has a priority of its own. Root may raise it.
+            let raised = cfg!(target_os = "linux") && rustix::process::nice(Self::NICE).is_ok();
+            let _ = tell.send(raised);
             let mut published = 0;
+            if words.recv().is_err() {
+                return Ok(published);
+            }
             let mut due = Instant::now() + every;
             loop {
                 let pause = due.saturating_duration_since(Instant::now());
-                match stopped.recv_timeout(pause) {
+                match words.recv_timeout(pause) {
                     Err(RecvTimeoutError::Timeout) => {}
                     _ => return Ok(published),
                 }
@@ -75,13 +89,30 @@ impl Publisher {
         };
         let thread = thread::Builder::new().spawn(publish);
         let thread = thread.map_err(|error| Failure::io("a thread", &error))?;
-        Ok(Self { stop, thread })
+        let preferred = told.recv().unwrap_or(false);
+        Ok(Self { word: Some(word), thread: Some(thread), preferred })
+    }
+
+    pub(super) fn begin(&self) {
+        // A thread that has died is found when it is stopped.
+        let _ = self.word.as_ref().map(|word| word.send(()));
     }
 
     /// Ends it; tells how many times it has published.
-    pub(super) fn stop(self) -> Result<u64, Failure> {
-        drop(self.stop);
+    pub(super) fn stop(mut self) -> Result<u64, Failure> {
+        self.end().unwrap_or(Ok(0))
+    }
+
+    fn end(&mut self) -> Option<Result<u64, Failure>> {
+        drop(self.word.take());
         let died = |_| Failure::new(ErrorKind::Io, "the publishing thread has died");
-        self.thread.join().map_err(died)?
+        Some(self.thread.take()?.join().map_err(died).flatten())
+    }
+}
+
+impl Drop for Publisher {
+    fn drop(&mut self) {
+        // After a failure: what it has copied goes before the process does.
+        let _ = self.end();
     }
 }
