@@ -117,6 +117,24 @@ impl Unpublished {
         Err(BuildError::io("write the table", &self.target, 0, source))
     }
 
+    /// Makes room for `bytes` bytes before the first is written, in as few pieces as the file
+    /// system has. One that cannot do so is written to without.
+    pub(crate) fn reserve(&self, bytes: u64) -> Result<(), BuildError> {
+        self.check_space(bytes)?;
+        #[cfg(target_os = "linux")]
+        if let Err(error) = rustix::io::retry_on_intr(|| {
+            rustix::fs::fallocate(&self.file, rustix::fs::FallocateFlags::empty(), 0, bytes)
+        }) {
+            use rustix::io::Errno;
+            if [Errno::NOSPC, Errno::DQUOT, Errno::FBIG].contains(&error) {
+                let kind = io::Error::from(error).kind();
+                let source = io::Error::new(kind, format!("{bytes} bytes are needed: {error}"));
+                return Err(BuildError::io("write the table", &self.target, 0, source));
+            }
+        }
+        Ok(())
+    }
+
     /// The file, to be written.
     pub(crate) fn file(&self) -> &File {
         &self.file
