@@ -191,7 +191,8 @@ impl Live {
     /// many processes do not do so at once. The thread ends when this handle is dropped; another
     /// call replaces it. Failures are told by [`status`](Self::status).
     ///
-    /// A thread does not survive `fork`: call this in each child.
+    /// A thread does not survive `fork`: call this in each child, and not before in the parent. A
+    /// child that is made while the thread swaps tables could not refresh any more.
     ///
     /// # Errors
     /// The operating system's answer, if there is no thread to be had.

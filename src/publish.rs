@@ -145,7 +145,7 @@ impl Source {
 
     /// Copies and checks all of it.
     fn copy(&self, copy: &Unpublished) -> Result<(), PublishError> {
-        copy.check_space(self.published.file_bytes)?;
+        copy.reserve(self.published.file_bytes)?;
         let failed = |source| PublishError::Source { path: self.path.clone(), source };
         let mut check = self.check.clone();
         let mut buffer = Vec::new();

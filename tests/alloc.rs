@@ -161,6 +161,27 @@ fn open_allocates_little() {
     }
 }
 
+/// A live table is asked for at every request: pinning it, and finding that it is still the newest
+/// one, are as cheap as lookups.
+#[test]
+#[cfg(unix)]
+fn an_unchanged_live_table_allocates_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("t");
+    Case::of(generate::varied(50)).build(&path).unwrap();
+    // SAFETY: nobody else knows the file.
+    let live = unsafe { graven::Live::open(&path) }.unwrap();
+    // The first load on a thread gets it its place for pins.
+    drop(live.load());
+    let ((count, bytes), ()) = allocations(|| {
+        for _ in 0..100 {
+            assert_eq!(live.refresh().unwrap(), graven::Refreshed::Unchanged);
+            assert!(!live.load().is_empty());
+        }
+    });
+    assert_eq!((count, bytes), (0, 0));
+}
+
 /// The counter counts.
 #[test]
 fn allocations_are_seen() {

@@ -1,13 +1,13 @@
 //! Guards against a table that does not survive `fork`: prefork servers open it once in the parent
 //! and read it in every child. Guards also against a handle whose helper thread, which no child
-//! has, is waited for in a child for ever.
+//! has, is waited for in a child for ever, or a pool of threads that only the parent has.
 
 #![cfg(target_os = "linux")]
 #![expect(unsafe_code, reason = "forks, and maps files of its own")]
 
 mod support;
 
-use graven::{Live, Refreshed, Table, sigbus};
+use graven::{Live, OpenOptions, Refreshed, Table, Verify, sigbus};
 use std::fs::File;
 use std::path::Path;
 use std::time::Duration;
@@ -55,8 +55,12 @@ fn read_all(table: &Table, edition: u8) {
 }
 
 fn open(path: &Path) -> Live {
+    open_with(path, &OpenOptions::new())
+}
+
+fn open_with(path: &Path, options: &OpenOptions) -> Live {
     // SAFETY: replaced by rename alone, until the end.
-    unsafe { Live::open(path) }.expect("a table")
+    unsafe { Live::open_with(path, options) }.expect("a table")
 }
 
 /// Not a test when run by itself: a server that forks.
@@ -83,8 +87,17 @@ fn forking_process() {
         .collect();
     children.into_iter().for_each(wait);
 
+    // Whatever threads checked the table in the parent, a child has none of them.
+    let checked = open_with(&path, &OpenOptions::new().verify(Verify::AtOpen));
+    pinned.verify().expect("a sound table");
+    wait(child(|| _ = pinned.verify().expect("a sound table")));
+
     // A child that finds a new table leaves the parent's alone.
     numbered_table(&path, ENTRIES, 2);
+    wait(child(|| {
+        assert_eq!(checked.refresh().expect("a table"), Refreshed::Swapped);
+        read_all(&checked.load(), 2);
+    }));
     wait(child(|| {
         assert_eq!(live.refresh().expect("a table"), Refreshed::Swapped);
         read_all(&live.load(), 2);

@@ -110,7 +110,7 @@ fn a_bad_file_leaves_the_old_table() {
         })
     };
     type Check = fn(&OpenError) -> bool;
-    let bad: [(&str, Vec<u8>, Check); 7] = [
+    let bad: [(&str, Vec<u8>, Check); 8] = [
         ("empty", Vec::new(), |e| matches!(e, OpenError::TooShort { .. })),
         ("foreign", b"PNG or whatever this is".repeat(99), |e| {
             matches!(e, OpenError::NotATable { .. })
@@ -127,7 +127,8 @@ fn a_bad_file_leaves_the_old_table() {
         ("footer", spoiled(&|bytes| *bytes.last_mut().expect("a byte") ^= 1), |e| {
             matches!(e, OpenError::FooterMismatch { .. })
         }),
-        ("version", resealed(8, 9), |e| matches!(e, OpenError::UnsupportedVersion { .. })),
+        ("later format", resealed(8, 9), |e| matches!(e, OpenError::UnsupportedVersion { .. })),
+        ("older format", resealed(8, 0), |e| matches!(e, OpenError::UnsupportedVersion { .. })),
     ];
     for (name, bytes, expected) in bad {
         replace(&path, &bytes);

@@ -255,6 +255,81 @@ fn every_query_says_faulted() {
     }
 }
 
+/// Bytes of records that a walk may hand on between two looks at whether a page was lost: it goes
+/// by whole runs where records have one width.
+const RUN: u64 = 64 << 10;
+
+type Item<'t> = Result<(&'t [u8], &'t [u8]), ReadError>;
+type Each<'e> = &'e mut dyn FnMut(Item<'_>);
+type Walk = (&'static str, bool, fn(&Table, Each<'_>));
+
+/// Ways to walk through a table, and whether records of fixed width may go by whole runs.
+const WALKS: [Walk; 8] = [
+    ("next", false, |table, each| {
+        for item in table.iter() {
+            each(item);
+        }
+    }),
+    ("next_back", false, |table, each| {
+        for item in table.iter().rev() {
+            each(item);
+        }
+    }),
+    ("fold", true, |table, each| table.iter().fold((), |(), item| each(item))),
+    ("rfold", true, |table, each| table.iter().rfold((), |(), item| each(item))),
+    ("for_each", true, |table, each| table.iter().for_each(each)),
+    ("for_each, back", true, |table, each| table.iter().rev().for_each(each)),
+    ("keys", false, |table, each| {
+        table.keys().for_each(|item| each(item.map(|key| (key, &key[..0]))));
+    }),
+    ("values, back", false, |table, each| {
+        table.values().rev().for_each(|item| each(item.map(|value| (&value[..0], value))));
+    }),
+];
+
+/// Without checksums nothing but the guard's flag tells zeros from entries: a walk that asks for
+/// it too seldom would hand on a table of zeros to its end.
+#[test]
+fn a_walk_says_soon_that_a_page_was_lost() {
+    const BEFORE: u64 = 500;
+    let directory = support::directory();
+    let path = directory.path().join("t");
+    sigbus::install().expect("the guard");
+    for index in [Index::Hash, Index::Ordered, Index::Line] {
+        for (name, runs, walk) in WALKS {
+            indexed_table(&path, ENTRIES, 1, index);
+            soften(&path);
+            let options = OpenOptions::new().verify(Verify::Never);
+            // SAFETY: not kept, as above.
+            let table = unsafe { options.open(&path) }.expect("a table");
+            let (mut before, mut after, mut errors) = (0, 0, Vec::new());
+            walk(&table, &mut |item| match item {
+                Err(error) => errors.push(error),
+                Ok((key, value)) => {
+                    // Nobody has touched a lost page before somebody does.
+                    black_box(key.iter().chain(value).fold(0, |all, byte| all ^ byte));
+                    if before < BEFORE {
+                        before += 1;
+                        if before == BEFORE {
+                            truncate(&path, 0);
+                        }
+                    } else {
+                        after += 1;
+                    }
+                }
+            });
+            let width = numbered_key(0).len() + VALUE;
+            // One is handed on before anybody has touched the lost pages.
+            let most = if runs && index == Index::Line { RUN / width as u64 } else { 1 };
+            assert!(after <= most, "{name} {index:?}: {after} entries after the loss");
+            let [ReadError::Faulted { .. }] = errors[..] else {
+                panic!("{name} {index:?}: {errors:?}")
+            };
+            assert_eq!(before, BEFORE, "{name} {index:?}");
+        }
+    }
+}
+
 #[test]
 fn a_slice_that_was_handed_out_turns_to_zeros_and_the_flag_tells() {
     let directory = support::directory();

@@ -2,14 +2,15 @@
 //! clock, a `pread` or `madvise` on some path that no other test looks at. A child process does
 //! its lookups between two marker calls while strace writes down every system call it makes; on a
 //! warm table there must be none between the markers. Guards also against an open whose cost
-//! depends on the table's size: its system calls and its page faults are counted.
+//! depends on the table's size: its system calls and its page faults are counted; and against a
+//! refresh of an unchanged live table that is more than one look at the file.
 
 #![cfg(target_os = "linux")]
 #![expect(unsafe_code, reason = "mapping a path is unsafe; these tests map files of their own")]
 
 mod support;
 
-use graven::Table;
+use graven::{Refreshed, Table};
 use std::path::Path;
 use std::process::Command;
 use support::{
@@ -103,6 +104,12 @@ fn traced_process() {
         look_up(&table, &keys, &mut out);
         marked(name, || look_up(&table, &keys, &mut out));
     }
+    // SAFETY: as above.
+    let live = unsafe { graven::Live::open(&large) }.expect("a table");
+    let refresh = || assert_eq!(live.refresh().expect("still there"), Refreshed::Unchanged);
+    refresh();
+    marked("refresh", refresh);
+    marked("pin", || assert!(!live.load().is_empty()));
     marked("control", || assert!(std::fs::metadata("/").is_ok()));
     answer("done");
 }
@@ -167,6 +174,10 @@ fn lookups_in_a_warm_table_make_no_system_call() {
         let first = calls.first();
         assert!(calls.is_empty(), "{index:?}: {} system calls, first: {first:?}", calls.len());
     }
+
+    let refresh = between(&trace, "refresh");
+    assert!(refresh.len() == 1 && refresh[0].contains("stat"), "{refresh:?}");
+    assert_eq!(between(&trace, "pin"), [""; 0]);
 
     // What an open costs does not depend on the table.
     let name = |line: &&str| {

@@ -8,7 +8,8 @@
 mod support;
 
 use graven::{
-    Access, ErrorKind, OpenError, OpenOptions, ReadError, Residency, SectionResidency, Table, Warm,
+    Access, ErrorKind, OpenError, OpenOptions, ReadError, Residency, SectionResidency, Table,
+    Verify, Warm,
 };
 use std::fs::{self, File};
 use std::ops::ControlFlow;
@@ -16,6 +17,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::thread;
 use support::{Mapped, answer, numbered_key, numbered_table, skip};
 
 const ENTRIES: u64 = 600_000;
@@ -203,6 +205,13 @@ fn limited_process() {
             assert_eq!(live.refresh().expect("still there"), graven::Refreshed::Unchanged);
             assert!(live.load().get(&numbered_key(7)).expect("a sound table").is_some());
         }
+        "alone" => {
+            let limit = rustix::process::Rlimit { current: Some(1), maximum: Some(1) };
+            rustix::process::setrlimit(rustix::process::Resource::Nproc, limit).expect("less");
+            assert!(thread::Builder::new().spawn(|| ()).is_err(), "it may start threads");
+            let table = open(OpenOptions::new().verify(Verify::AtOpen), path);
+            table.verify().expect("a sound table");
+        }
         _ => panic!("{task}"),
     }
     answer("done");
@@ -250,6 +259,15 @@ fn a_lock_beyond_the_limit_is_an_error_with_numbers() {
     command.arg(std::env::current_exe().expect("the test binary"));
     command.args(support::arguments("limited_process"));
     as_nobody("a_lock_beyond_the_limit", &mut command, "locks", &path);
+}
+
+/// As in a container whose number of processes is limited.
+#[test]
+fn a_table_is_verified_where_no_thread_can_be_started() {
+    let directory = support::directory();
+    let path = public_table(directory.path());
+    let mut command = support::this_binary("limited_process");
+    as_nobody("a_table_is_verified", &mut command, "alone", &path);
 }
 
 #[test]

@@ -117,6 +117,24 @@ impl Unpublished {
         Err(BuildError::io("write the table", &self.target, 0, source))
     }
 
+    /// Makes room for `bytes` bytes before the first is written, in as few pieces as the file
+    /// system has. One that cannot do so is written to without.
+    pub(crate) fn reserve(&self, bytes: u64) -> Result<(), BuildError> {
+        self.check_space(bytes)?;
+        #[cfg(target_os = "linux")]
+        if let Err(error) = rustix::io::retry_on_intr(|| {
+            rustix::fs::fallocate(&self.file, rustix::fs::FallocateFlags::empty(), 0, bytes)
+        }) {
+            use rustix::io::Errno;
+            if [Errno::NOSPC, Errno::DQUOT, Errno::FBIG].contains(&error) {
+                let kind = io::Error::from(error).kind();
+                let source = io::Error::new(kind, format!("{bytes} bytes are needed: {error}"));
+                return Err(BuildError::io("write the table", &self.target, 0, source));
+            }
+        }
+        Ok(())
+    }
+
     /// The file, to be written.
     pub(crate) fn file(&self) -> &File {
         &self.file
@@ -259,10 +277,12 @@ fn no_locks(error: &io::Error) -> bool {
 fn sweep_early(directory: &dyn Directory, target: &Path) -> io::Result<()> {
     let prefix = target::temporary_prefix(target);
     let names = directory.names()?;
-    if names.iter().any(|name| named::is_temporary(name, &prefix))
-        && lock(directory, &target::lock_name(target))?.is_some()
-    {
-        sweep(directory, target);
+    if names.iter().any(|name| named::is_temporary(name, &prefix)) {
+        // Held until the sweep is over: in a condition it would be given back before.
+        let lock = lock(directory, &target::lock_name(target))?;
+        if lock.is_some() {
+            sweep(directory, target);
+        }
     }
     Ok(())
 }

@@ -12,6 +12,7 @@ mod map;
 mod metadata;
 pub(crate) mod open;
 pub(crate) mod pages;
+pub(crate) mod parallel;
 mod residency;
 pub(crate) mod search;
 mod simd;

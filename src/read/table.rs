@@ -6,6 +6,7 @@ use super::iter::{Iter, Keys, Values};
 use super::lookup::{Found, Guesses};
 use super::map::Bytes;
 use super::pages::{Pages, check_unit};
+use super::parallel::check_pieces;
 use super::search::{Bound as Edge, Entry, Place, Start};
 use crate::error::{ReadError, ReadResult};
 use crate::format::layout::{IndexLayout, Layout};
@@ -13,7 +14,6 @@ use crate::format::node::Node;
 use crate::format::order::{common_prefix, successor_len};
 use crate::format::record::Parts;
 use crate::format::sums;
-use rayon::prelude::*;
 use std::fmt;
 use std::ops::{Bound, Range, RangeBounds};
 use std::sync::Arc;
@@ -353,14 +353,9 @@ impl Table {
         self.populate(inner.layout.sums.start..inner.layout.file_len)?;
         // Chunks of 2 MiB: the largest page that the kernel maps at once.
         const CHUNK: usize = 512;
-        let damaged = (0..units.div_ceil(CHUNK))
-            .into_par_iter()
-            .map(|chunk| self.check_units(chunk * CHUNK..((chunk + 1) * CHUNK).min(units)))
-            .find_first(Result::is_err);
-        match damaged {
-            Some(Err(error)) => Err(error),
-            _ => Ok(()),
-        }
+        check_pieces(units.div_ceil(CHUNK), |chunk| {
+            self.check_units(chunk * CHUNK..((chunk + 1) * CHUNK).min(units))
+        })
     }
 
     /// Maps pages, so that one that can't be read is an error here and no SIGBUS later.

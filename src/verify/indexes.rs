@@ -6,8 +6,9 @@ use crate::format::layout::{HashLayout, IndexLayout};
 use crate::format::line::{LINE, LINE_TAGS, MAX_LINE_KEYS, NO_TAG, base_rank, tag};
 use crate::format::node::{BAD_NODE, Node, NodeHeader};
 use crate::read::Table;
-use rayon::prelude::*;
+use crate::read::parallel::check_pieces;
 use std::mem::offset_of;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 impl Table {
     /// Nodes stand level by level, each the child of one; their separators separate; what they do
@@ -118,7 +119,8 @@ impl Table {
         if self.layout().index.is_none() || self.layout().fixed.is_some() {
             return Ok(());
         }
-        let wrong = (0..self.len().div_ceil(PIECE)).into_par_iter().map(|piece| {
+        check_pieces(self.len().div_ceil(PIECE) as usize, |piece| {
+            let piece = piece as u64;
             let ranks = piece * PIECE..((piece + 1) * PIECE).min(self.len());
             let mut offset = self.offset_of(ranks.start)?;
             for rank in ranks {
@@ -130,8 +132,7 @@ impl Table {
             let end = self.offset_of(((piece + 1) * PIECE).min(self.len()))?;
             let joined = end == offset;
             if joined { Ok(()) } else { Err(ReadError::corrupt("index skips records", end as u64)) }
-        });
-        wrong.find_first(Result::is_err).unwrap_or(Ok(()))
+        })
     }
 
     /// Every line has the rank and the tags of its keys.
@@ -207,13 +208,18 @@ impl Table {
         let Some(hash) = self.layout().hash else { return Ok(0) };
         let bytes = &self.bytes()[hash.span.start..hash.span.end];
         let (buckets, _) = bytes.as_chunks::<BUCKET>();
-        let (taken, second) = buckets
-            .par_chunks(hash.shape.per_group as usize)
-            .enumerate()
-            .map(|(group, buckets)| self.check_group(&hash, group, buckets))
-            .try_reduce(|| (0, 0), |a, b| Ok((a.0 + b.0, a.1 + b.1)))?;
-        if taken == self.layout().keys {
-            Ok(second)
+        let per_group = hash.shape.per_group as usize;
+        let (taken, second) = (AtomicU64::new(0), AtomicU64::new(0));
+        check_pieces(buckets.len().div_ceil(per_group), |group| {
+            let buckets = &buckets[group * per_group..];
+            let buckets = &buckets[..per_group.min(buckets.len())];
+            let (in_group, in_second) = self.check_group(&hash, group, buckets)?;
+            taken.fetch_add(in_group, Relaxed);
+            second.fetch_add(in_second, Relaxed);
+            Ok(())
+        })?;
+        if taken.into_inner() == self.layout().keys {
+            Ok(second.into_inner())
         } else {
             Err(ReadError::corrupt("hash index has other keys", hash.span.start as u64))
         }

@@ -123,6 +123,38 @@ fn tables_are_replaced_in_turn_and_the_originals_stay() {
     assert_tidy(&dir, &["new", "old"]);
 }
 
+/// The program, the readers that it started and the copies that it made all go.
+#[test]
+#[cfg(target_os = "linux")]
+fn an_interrupted_bench_leaves_nothing() {
+    let dir = Sandbox::new();
+    table(&dir, "old", 1);
+    table(&dir, "new", 2);
+    let started = std::time::Instant::now();
+    let soon = |what: &str, done: &dyn Fn() -> bool| {
+        while !done() {
+            assert!(started.elapsed().as_secs() < 60, "not yet: {what}");
+            std::thread::sleep(std::time::Duration::from_millis(10));
+        }
+    };
+    let args = ["bench", "--procs", "3", "--seconds", "600", "--every", "5", "--replace", "new"];
+    let mut bench = dir.command(&[&args[..], &["old"]].concat()).spawn().expect("the program");
+    let served = dir.path(".graven-bench-").to_string_lossy().into_owned();
+    // Processes that map what is served.
+    let readers = || {
+        let processes = std::fs::read_dir("/proc").expect("proc is mounted").flatten();
+        let maps = processes.map(|process| std::fs::read_to_string(process.path().join("maps")));
+        maps.flatten().filter(|maps| maps.contains(&served)).count()
+    };
+    soon("all readers read", &|| readers() == 3);
+    let id = bench.id().to_string();
+    let sent = std::process::Command::new("kill").args(["-s", "TERM", &id]).status();
+    assert!(sent.expect("kill").success());
+    assert_eq!(bench.wait().expect("its end").code(), Some(143));
+    assert_tidy(&dir, &["new", "old"]);
+    soon("all readers end", &|| readers() == 0);
+}
+
 #[test]
 fn the_text_shows_the_same() {
     let dir = Sandbox::new();

@@ -76,6 +76,26 @@ fn options_are_named_as_they_are_written() {
 }
 
 #[test]
+fn a_directory_of_versions_is_no_table_but_has_one() {
+    let dir = Sandbox::new();
+    dir.table("t", "a\t1\n");
+    dir.run(&["publish", "--dir", "d", "t"]);
+    for args in [&["get", "d", "a"][..], &["warm", "d"], &["bench", "d"], &["publish", "d", "u"]] {
+        dir.run(args).failed(4, "d: ", &["directory of versions", "d/CURRENT"]);
+    }
+    dir.run(&["get", "d/CURRENT", "a"]).printed("1");
+    fs::create_dir(dir.path("plain")).unwrap();
+    let ran = dir.run(&["get", "plain", "a"]);
+    ran.failed(4, "plain: ", &["is a directory", "regular file"]);
+    // What these lack is the directory alone.
+    for option in ["--list", "--rollback"] {
+        let ran = dir.run(&["publish", option]);
+        ran.failed(2, "", &["--dir <D>;"]);
+        assert!(!ran.err.contains("<DST>"), "{}", ran.err);
+    }
+}
+
+#[test]
 fn messages_are_not_for_programmers() {
     let dir = Sandbox::new();
     dir.table("t", "a\t1\n");

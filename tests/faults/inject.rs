@@ -174,6 +174,11 @@ fn t1_every_system_call_fails_in_turn() {
             }
         }
     }
+    // The steps of the recipe are among them.
+    for call in ["openat", "fallocate", "fchmod", "fsync", "flock", "linkat", "renameat"] {
+        let found = cases.iter().any(|(_, _, point, ..)| point.call == call);
+        assert!(found, "{call} is not made, or not seen");
+    }
     // In full all small ones on the build directory's file system, which stand first, and a part
     // of the rest; in CI a part of all.
     let all = cases.len();

@@ -47,15 +47,10 @@ fn start(work: Work, directory: &std::path::Path) -> Child {
     command.stdin(Stdio::null()).stderr(Stdio::null()).spawn().expect("the program starts")
 }
 
-#[test]
-fn t2_killed_at_random_times() {
-    let mut tally = Tally::default();
-    let mut random = Random(2);
+/// Kills works, chosen at random, at random times until so many were killed or done.
+fn kill_at_random(works: &[Work], seed: u64, budget: u64) -> Tally {
+    let (mut tally, mut random) = (Tally::default(), Random(seed));
     let disks = Disk::all();
-    let budget = figure(200, 10_000);
-    let mut works: Vec<Work> = Work::all(true);
-    // Over an existing table is what matters most.
-    works.retain(|work| work.over);
     while tally.tried < budget {
         let disk = &disks[random.below(disks.len() as u64) as usize];
         let work = works[random.below(works.len() as u64) as usize];
@@ -83,7 +78,26 @@ fn t2_killed_at_random_times() {
         }
         work.recover(&directory, &disk.name);
     }
+    tally
+}
+
+/// Over an existing table, which is what matters most, in every way to publish.
+#[test]
+fn t2_killed_at_random_times() {
+    let mut works: Vec<Work> = Work::all(true);
+    works.retain(|work| work.over);
+    let tally = kill_at_random(&works, 2, figure(200, 10_000));
     tally.report("T2 at random times (detected: new table in place)");
+}
+
+/// The same with `graven build` alone: each time the old table or the new one, and after the next
+/// build nothing else but the permanent lock file.
+#[test]
+fn t2_a_build_killed_at_random_times() {
+    let mut works: Vec<Work> = Work::all(true);
+    works.retain(|work| work.over && work.verb == Verb::Build);
+    let tally = kill_at_random(&works, 3, figure(200, 2_000));
+    tally.report("T2 builds at random times (detected: new table in place)");
 }
 
 /// INT and TERM: what was begun is removed at once, not by the next publish.

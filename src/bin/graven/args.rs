@@ -200,7 +200,8 @@ pub(crate) struct Publish {
     #[arg(value_name = "SRC", required_unless_present_any = ["rollback", "list"])]
     pub(crate) source: Option<PathBuf>,
     /// Where to publish it; a table that stands there is replaced
-    #[arg(value_name = "DST", required_unless_present = "dir", conflicts_with = "dir")]
+    #[arg(value_name = "DST", required_unless_present_any = ["dir", "rollback", "list"])]
+    #[arg(conflicts_with = "dir")]
     pub(crate) target: Option<PathBuf>,
     /// Publish as a new version in this directory
     #[arg(long, value_name = "D")]

@@ -11,7 +11,7 @@ use super::*;
 use std::ffi::OsString;
 use std::os::unix::fs::FileExt;
 
-const TARGET: &str = "t";
+pub(super) const TARGET: &str = "t";
 const LOCK: &str = ".t.lock";
 /// A dead builder's file, and one of a builder that is alive.
 const DEAD: &str = ".t.graven-00000000000000dd";

@@ -102,7 +102,9 @@ impl Directory for SystemDirectory {
     }
 
     fn open_lock(&self, name: &OsStr) -> io::Result<File> {
-        match self.open_at(name, OFlags::RDWR | OFlags::CREATE | OFlags::EXCL, PRIVATE) {
+        // With its permissions at once, as far as the umask lets it: another user may be waiting.
+        let mode = PRIVATE | Mode::RGRP | Mode::ROTH;
+        match self.open_at(name, OFlags::RDWR | OFlags::CREATE | OFlags::EXCL, mode) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
             made => {
                 let made = made?;

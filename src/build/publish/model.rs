@@ -177,6 +177,15 @@ impl Model {
 }
 
 impl State {
+    /// Whether somebody holds the lock of the side file.
+    fn is_locked(&self) -> bool {
+        let side = self.names.iter().find(|(name, _)| name.as_encoded_bytes().ends_with(b".lock"));
+        side.is_some_and(|(_, inode)| {
+            let other = again(&self.files[*inode]).expect("another description");
+            fs2::FileExt::try_lock_exclusive(&other).is_err()
+        })
+    }
+
     fn add(&mut self, file: File) -> Inode {
         self.files.push(file);
         self.files.len() - 1
@@ -302,8 +311,12 @@ impl Directory for Model {
         Ok(())
     }
 
+    /// What another builder left is removed under the side file's lock alone: without it, the
+    /// living can't be told from the dead.
     fn remove(&self, name: &OsStr) -> io::Result<()> {
         let mut state = self.call("remove")?;
+        let another = state.before.contains_key(name) && *name != *super::crash_tests::TARGET;
+        assert!(!another || state.is_locked(), "swept without the lock");
         state.names.remove(name).ok_or(io::ErrorKind::NotFound)?;
         state.steps.push(Step::Remove(name.to_owned()));
         Ok(())

@@ -44,6 +44,10 @@ pub(crate) struct Bench {
     #[arg(long, value_name = "K", value_parser = count, default_value_t = 1)]
     pub(crate) batch: usize,
     /// Publish this table and TABLE in turn meanwhile, under a temporary name beside TABLE
+    ///
+    /// Needs room for two more copies there. The thread that publishes goes before the readers,
+    /// which never pause and on a few processors would leave it no time: for root at nice -15, for
+    /// others with the readers at nice 10.
     #[arg(long, value_name = "OTHER")]
     pub(crate) replace: Option<PathBuf>,
     /// Time from one replacement to the next, in milliseconds
@@ -74,4 +78,7 @@ pub(crate) struct BenchReader {
     /// Milliseconds between two looks for a new table
     #[arg(long)]
     pub(crate) refresh: u64,
+    /// Give way to the process that publishes
+    #[arg(long)]
+    pub(crate) give_way: bool,
 }

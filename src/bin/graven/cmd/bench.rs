@@ -11,6 +11,7 @@ mod served;
 use crate::args::Bench;
 use crate::exit::{Failure, Outcome};
 use crate::output::Output;
+use crate::signals;
 use graven::ErrorKind;
 use indicatif::{HumanBytes, HumanCount, ProgressBar};
 use peers::{Counted, Peers};
@@ -21,7 +22,9 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 pub(crate) fn run(args: &Bench) -> Result<Outcome, Failure> {
+    signals::clean_up_and_exit()?;
     let scratch = tempfile::tempdir().map_err(|error| Failure::io("temporary files", &error))?;
+    let scratch = signals::Directory::new(scratch);
     let sample = scratch.path().join("sample.grv");
     let other = args.replace.as_ref().unwrap_or(&args.table);
     let draw = Draw { table: &args.table, other, hit: args.hit, zipf: args.zipf };
@@ -32,14 +35,18 @@ pub(crate) fn run(args: &Bench) -> Result<Outcome, Failure> {
         None => Served::itself(&args.table),
     };
     let path = served.path.clone();
-    let mut peers = Peers::start(args, &path, &sample)?;
     let publisher = match &args.replace {
         Some(other) => {
             let tables = [args.table.clone(), other.clone()];
-            Some(Publisher::start(served, tables, Duration::from_millis(args.every))?)
+            Some(Publisher::new(served, tables, Duration::from_millis(args.every))?)
         }
         None => None,
     };
+    let give_way = publisher.as_ref().is_some_and(|publisher| !publisher.preferred);
+    let mut peers = Peers::start(args, give_way, &path, &sample)?;
+    if let Some(publisher) = &publisher {
+        publisher.begin();
+    }
     let mut watch = Watch::new(args, publisher.is_some());
     let counted = peers.run(|peers| watch.look(peers, &path))?;
     watch.bar.finish_and_clear();

@@ -58,8 +58,14 @@ pub(super) struct Memory {
 }
 
 impl Peers {
-    /// Starts the readers and lets them open the table.
-    pub(super) fn start(args: &Bench, served: &Path, sample: &Path) -> Result<Self, Failure> {
+    /// Starts the readers and lets them open the table. They may have to give way to whoever
+    /// publishes.
+    pub(super) fn start(
+        args: &Bench,
+        give_way: bool,
+        served: &Path,
+        sample: &Path,
+    ) -> Result<Self, Failure> {
         let program = std::env::current_exe().map_err(|error| Failure::io("graven", &error))?;
         let looks = (args.every / LOOKS).clamp(*LOOK_EVERY.start(), *LOOK_EVERY.end());
         let (sender, lines) = mpsc::channel();
@@ -76,6 +82,9 @@ impl Peers {
                 ("--refresh", looks.to_string()),
             ] {
                 command.args([name, &value]);
+            }
+            if give_way {
+                command.arg("--give-way");
             }
             command.arg("--").arg(served).arg(sample);
             command.stdin(Stdio::piped()).stdout(Stdio::piped());

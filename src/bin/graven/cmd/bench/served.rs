@@ -2,22 +2,18 @@
 //! tables that are published in turn under a name of their own beside it.
 
 use crate::exit::Failure;
-use graven::ErrorKind;
-use std::fs::{self, File};
-use std::io::{self, Read, Write};
+use crate::signals;
+use graven::{ErrorKind, PublishOptions};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-/// Written at once, so that the kernel keeps the copy in 2 MiB pages.
-const CHUNK: usize = 2 << 20;
-
 /// The path that readers open.
 pub(super) struct Served {
     pub(super) path: PathBuf,
     /// The directory of the copies, which vanishes with this.
-    _copies: Option<tempfile::TempDir>,
+    _copies: Option<signals::Directory>,
 }
 
 impl Served {
@@ -33,54 +29,55 @@ impl Served {
         let beside = beside.unwrap_or(Path::new("."));
         let failed = |error| Failure::io(beside.display(), &error);
         let copies = tempfile::Builder::new().prefix(".graven-bench-").tempdir_in(beside);
-        let copies = copies.map_err(failed)?;
+        let copies = signals::Directory::new(copies.map_err(failed)?);
         let path = copies.path().join("served.grv");
         let served = Self { path, _copies: Some(copies) };
         served.publish(table)?;
         Ok(served)
     }
 
-    /// Puts a copy of `table` in the place of what is served.
-    // To be replaced by the library's own function for publishing copies, which also verifies.
+    /// Puts a copy of `table` in the place of what is served. Without a sync: the copy is worth
+    /// nothing after a power cut, and readers would wait for nothing else.
     fn publish(&self, table: &Path) -> Result<(), Failure> {
-        let new = self.path.with_file_name("next.grv");
-        let copied = copy(table, &new).and_then(|()| fs::rename(&new, &self.path));
-        copied.map_err(|error| Failure::io(table.display(), &error))
+        let published = graven::publish(table, &self.path, &PublishOptions::new().durable(false));
+        published.map(drop).map_err(|error| Failure::publish(&self.path, &error))
     }
 }
 
-fn copy(from: &Path, to: &Path) -> io::Result<()> {
-    let (mut from, mut to) = (File::open(from)?, File::create(to)?);
-    let mut chunk = Vec::with_capacity(CHUNK);
-    loop {
-        chunk.clear();
-        if Read::by_ref(&mut from).take(CHUNK as u64).read_to_end(&mut chunk)? == 0 {
-            return Ok(());
-        }
-        to.write_all(&chunk)?;
-    }
-}
-
-/// Publishes two tables in turn until it is stopped.
+/// Publishes two tables in turn, from the word on until it is stopped.
 pub(super) struct Publisher {
-    stop: Sender<()>,
-    thread: JoinHandle<Result<u64, Failure>>,
+    /// The word to begin; its end is that to stop.
+    word: Option<Sender<()>>,
+    thread: Option<JoinHandle<Result<u64, Failure>>>,
+    /// Whether it goes before the readers. If not, they have to give way to it.
+    pub(super) preferred: bool,
 }
 
 impl Publisher {
+    /// Readers never pause: where they have the same right to the processors, a few of them leave
+    /// no time for copying, and tables come more seldom than was asked for.
+    const NICE: i32 = -15;
+
     /// The table is served already; the other one comes first.
-    pub(super) fn start(
+    pub(super) fn new(
         served: Served,
         tables: [PathBuf; 2],
         every: Duration,
     ) -> Result<Self, Failure> {
-        let (stop, stopped) = mpsc::channel();
+        let (word, words) = mpsc::channel();
+        let (tell, told) = mpsc::channel();
         let publish = move || {
+            // On Linux each thread has a priority of its own. Root may raise it.
+            let raised = cfg!(target_os = "linux") && rustix::process::nice(Self::NICE).is_ok();
+            let _ = tell.send(raised);
             let mut published = 0;
+            if words.recv().is_err() {
+                return Ok(published);
+            }
             let mut due = Instant::now() + every;
             loop {
                 let pause = due.saturating_duration_since(Instant::now());
-                match stopped.recv_timeout(pause) {
+                match words.recv_timeout(pause) {
                     Err(RecvTimeoutError::Timeout) => {}
                     _ => return Ok(published),
                 }
@@ -92,13 +89,30 @@ impl Publisher {
         };
         let thread = thread::Builder::new().spawn(publish);
         let thread = thread.map_err(|error| Failure::io("a thread", &error))?;
-        Ok(Self { stop, thread })
+        let preferred = told.recv().unwrap_or(false);
+        Ok(Self { word: Some(word), thread: Some(thread), preferred })
+    }
+
+    pub(super) fn begin(&self) {
+        // A thread that has died is found when it is stopped.
+        let _ = self.word.as_ref().map(|word| word.send(()));
     }
 
     /// Ends it; tells how many times it has published.
-    pub(super) fn stop(self) -> Result<u64, Failure> {
-        drop(self.stop);
+    pub(super) fn stop(mut self) -> Result<u64, Failure> {
+        self.end().unwrap_or(Ok(0))
+    }
+
+    fn end(&mut self) -> Option<Result<u64, Failure>> {
+        drop(self.word.take());
         let died = |_| Failure::new(ErrorKind::Io, "the publishing thread has died");
-        self.thread.join().map_err(died)?
+        Some(self.thread.take()?.join().map_err(died).flatten())
+    }
+}
+
+impl Drop for Publisher {
+    fn drop(&mut self) {
+        // After a failure: what it has copied goes before the process does.
+        let _ = self.end();
     }
 }
