@@ -123,6 +123,24 @@ fn tables_are_replaced_in_turn_and_the_originals_stay() {
     assert_tidy(&dir, &["new", "old"]);
 }
 
+/// Waits, for a minute at most.
+#[cfg(target_os = "linux")]
+fn soon(what: &str, done: &dyn Fn() -> bool) {
+    let started = std::time::Instant::now();
+    while !done() {
+        assert!(started.elapsed().as_secs() < 60, "not yet: {what}");
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+}
+
+/// Processes that map a file whose path begins so.
+#[cfg(target_os = "linux")]
+fn readers(path: &str) -> usize {
+    let processes = std::fs::read_dir("/proc").expect("proc is mounted").flatten();
+    let maps = processes.map(|process| std::fs::read_to_string(process.path().join("maps")));
+    maps.flatten().filter(|maps| maps.contains(path)).count()
+}
+
 /// The program, the readers that it started and the copies that it made all go.
 #[test]
 #[cfg(target_os = "linux")]
@@ -130,29 +148,42 @@ fn an_interrupted_bench_leaves_nothing() {
     let dir = Sandbox::new();
     table(&dir, "old", 1);
     table(&dir, "new", 2);
-    let started = std::time::Instant::now();
-    let soon = |what: &str, done: &dyn Fn() -> bool| {
-        while !done() {
-            assert!(started.elapsed().as_secs() < 60, "not yet: {what}");
-            std::thread::sleep(std::time::Duration::from_millis(10));
-        }
-    };
     let args = ["bench", "--procs", "3", "--seconds", "600", "--every", "5", "--replace", "new"];
     let mut bench = dir.command(&[&args[..], &["old"]].concat()).spawn().expect("the program");
     let served = dir.path(".graven-bench-").to_string_lossy().into_owned();
-    // Processes that map what is served.
-    let readers = || {
-        let processes = std::fs::read_dir("/proc").expect("proc is mounted").flatten();
-        let maps = processes.map(|process| std::fs::read_to_string(process.path().join("maps")));
-        maps.flatten().filter(|maps| maps.contains(&served)).count()
-    };
-    soon("all readers read", &|| readers() == 3);
+    soon("all readers read", &|| readers(&served) == 3);
     let id = bench.id().to_string();
     let sent = std::process::Command::new("kill").args(["-s", "TERM", &id]).status();
     assert!(sent.expect("kill").success());
     assert_eq!(bench.wait().expect("its end").code(), Some(143));
     assert_tidy(&dir, &["new", "old"]);
-    soon("all readers end", &|| readers() == 0);
+    soon("all readers end", &|| readers(&served) == 0);
+}
+
+/// Values that turn to zeros because their file is truncated are no wrong answers of the table's.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_table_that_is_truncated_meanwhile_is_no_wrong_one() {
+    let dir = Sandbox::new();
+    table(&dir, "t", 1);
+    // `cp` makes a file that may be written, as this one is.
+    dir.write("copy", dir.read("t"));
+    // Most of the time goes by between a lookup and the look at its answer.
+    let args = ["bench", "--json", "--procs", "3", "--seconds", "2", "--batch", "4096", "copy"];
+    let mut command = dir.command(&args);
+    command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
+    let bench = command.spawn().expect("the program");
+    let path = dir.path("copy").to_string_lossy().into_owned();
+    soon("all readers have it open", &|| readers(&path) >= 3);
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    dir.write("copy", "");
+    let output = bench.wait_with_output().expect("its end");
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(4), "{told}");
+    assert!(told.starts_with("graven: copy: ") && told.contains("truncated"), "{told}");
+    let json: Value = serde_json::from_slice(&output.stdout).expect("one JSON object");
+    assert_eq!((number(&json, "wrong"), number(&json, "versions_mixed")), (0, 0));
+    assert!(number(&json, "errors") > 0);
 }
 
 #[test]

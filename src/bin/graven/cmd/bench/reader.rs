@@ -138,9 +138,18 @@ impl Counter {
 
     /// Compares an answer with that of the pinned version.
     #[inline]
-    fn check(&mut self, lookup: &Lookup<'_>, version: usize, found: Answer) {
+    fn check(&mut self, table: &Table, lookup: &Lookup<'_>, version: usize, found: Answer) {
         if found != lookup.answers[version] {
-            let other = found == lookup.answers[1 - version];
+            self.differs(table, found == lookup.answers[1 - version]);
+        }
+    }
+
+    #[cold]
+    fn differs(&mut self, table: &Table, other: bool) {
+        // What was lost after its lookup reads as zeros: that is no answer of the table's.
+        if table.faulted() {
+            self.failed(&"a page was lost: the file was truncated or its device failed");
+        } else {
             *if other { &mut self.mixed } else { &mut self.wrong } += 1;
         }
     }
@@ -242,7 +251,7 @@ fn one_by_one(table: &Table, version: usize, lookups: &[Lookup<'_>], counter: &m
         counter.latencies.max = counter.latencies.max.max(rest);
         for (found, lookup) in found.iter().zip(group) {
             match found {
-                Ok(value) => counter.check(lookup, version, answer(*value)),
+                Ok(value) => counter.check(table, lookup, version, answer(*value)),
                 Err(error) => counter.failed(error),
             }
         }
@@ -267,7 +276,7 @@ fn batches(
         match answers {
             Ok(()) => {
                 for (value, lookup) in found.iter().zip(group) {
-                    counter.check(lookup, version, answer(*value));
+                    counter.check(table, lookup, version, answer(*value));
                 }
             }
             Err(error) => counter.failed(&error),
