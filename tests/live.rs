@@ -9,7 +9,8 @@
 mod support;
 
 use graven::{
-    BuildOptions, ErrorKind, Live, OpenError, OpenOptions, Refreshed, Table, Verify, Warm, sigbus,
+    BuildOptions, ErrorKind, Live, OpenError, OpenOptions, PublishOptions, Refreshed, Table,
+    Verify, Versions, Warm, sigbus,
 };
 use std::fs::{self, File};
 use std::os::unix::fs::{MetadataExt, symlink};
@@ -269,6 +270,31 @@ fn a_versioned_directory_is_followed_through_its_link() {
     fs::remove_dir_all(root.join("versions/7")).expect("a directory");
     assert!(matches!(live.refresh(), Err(OpenError::Io { .. })));
     assert_eq!(value(&live.load()), "seven");
+}
+
+/// The same with what `graven publish --dir` calls: published, rolled back, removed.
+#[test]
+fn published_versions_are_followed() {
+    let (directory, source) = table("one");
+    let root = directory.path().join("prices");
+    let (versions, options) = (Versions::new(&root), PublishOptions::new().durable(false));
+    let first = versions.publish(&source, &options).expect("a version");
+    let live = open(&root);
+    let served = || (live.status().version.expect("a name"), value(&live.load()).to_owned());
+    assert_eq!(served(), (first.id.clone(), "one".to_owned()));
+    publish(&source, "two");
+    let second = versions.publish(&source, &options).expect("a version");
+    assert_eq!(live.refresh().expect("a table"), Refreshed::Swapped);
+    assert_eq!(served(), (second.id.clone(), "two".to_owned()));
+    versions.roll_back(None).expect("the first one");
+    assert_eq!(live.refresh().expect("a table"), Refreshed::Swapped);
+    assert_eq!(served(), (first.id, "one".to_owned()));
+    // Removed under a reader that has not looked.
+    versions.roll_back(Some(&second.id)).expect("the second one");
+    assert_eq!(versions.prune(1, Duration::ZERO).expect("the first one").len(), 1);
+    assert_eq!(value(&live.load()), "one");
+    assert_eq!(live.refresh().expect("a table"), Refreshed::Swapped);
+    assert_eq!(served(), (second.id, "two".to_owned()));
 }
 
 /// Forth and back between two versions while eight threads read.

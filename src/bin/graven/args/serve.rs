@@ -46,7 +46,7 @@ pub(crate) struct Bench {
     /// Publish this table and TABLE in turn meanwhile, under a temporary name beside TABLE
     ///
     /// Needs room for two more copies there. The thread that publishes goes before the readers,
-    /// which never pause and on a few processors would leave it no time: for root at nice -15, for
+    /// which never pause and on a few processors would leave it no time: for root at nice -10, for
     /// others with the readers at nice 10.
     #[arg(long, value_name = "OTHER")]
     pub(crate) replace: Option<PathBuf>,

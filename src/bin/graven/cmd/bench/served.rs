@@ -56,7 +56,7 @@ pub(super) struct Publisher {
 impl Publisher {
     /// Readers never pause: where they have the same right to the processors, a few of them leave
     /// no time for copying, and tables come more seldom than was asked for.
-    const NICE: i32 = -15;
+    const NICE: i32 = -10;
 
     /// The table is served already; the other one comes first.
     pub(super) fn new(
