@@ -28,7 +28,7 @@ impl Inner {
             return Guess::MISS;
         }
         let candidate = self.candidate_lined::<S, ALL>(simd, index, index.scale.place(key));
-        self.guess_candidate_lined::<S, ALL, LEN>(simd, fixed, candidate, key)
+        self.guess_candidate_lined::<ALL, LEN>(fixed, candidate, key)
     }
 
     /// What the line of a place says: the rank of the first key with its tag, or [`NO_TAG`], or
@@ -59,9 +59,8 @@ impl Inner {
 
     /// Whether the candidate of a key's line is its record.
     #[inline(always)]
-    pub(super) fn guess_candidate_lined<S: Simd, const ALL: bool, const LEN: usize>(
+    pub(super) fn guess_candidate_lined<const ALL: bool, const LEN: usize>(
         &self,
-        simd: S,
         fixed: &Fixed,
         candidate: usize,
         key: &[u8],
@@ -69,7 +68,7 @@ impl Inner {
         if candidate == NO_TAG {
             return Guess::MISS;
         }
-        let value = self.value_fixed::<S, ALL, LEN>(simd, fixed, candidate as u64, key);
+        let value = self.value_fixed::<ALL, LEN>(fixed, candidate as u64, key);
         value.unwrap_or_else(Guess::unsure)
     }
 

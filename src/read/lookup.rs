@@ -179,7 +179,7 @@ impl Inner {
         let hash = if WIDTH == 0 { index.hasher.hash(key) } else { Hasher::base(key) };
         let first = index.first_bucket(hash);
         let candidate = self.candidate::<S, WIDTH>(simd, first, hash);
-        self.guess_candidate::<S, ALL, WIDTH, KIND>(simd, index, hash, candidate, key)
+        self.guess_candidate::<ALL, WIDTH, KIND>(index, hash, candidate, key)
     }
 
     /// What the bucket that starts at `start` says of a hash: the reference of its first slot with
@@ -205,9 +205,8 @@ impl Inner {
 
     /// Whether the candidate of a hash's first bucket is the record of `key`.
     #[inline(always)]
-    pub(super) fn guess_candidate<S: Simd, const ALL: bool, const WIDTH: usize, const KIND: u8>(
+    pub(super) fn guess_candidate<const ALL: bool, const WIDTH: usize, const KIND: u8>(
         &self,
-        simd: S,
         index: &HashLayout,
         hash: u64,
         candidate: usize,
@@ -217,7 +216,7 @@ impl Inner {
         if candidate == NO_TAG && checked {
             return Guess::MISS;
         }
-        match self.value_of::<S, ALL, KIND>(simd, candidate, key) {
+        match self.value_of::<ALL, KIND>(candidate, key) {
             Some(value) if checked => value,
             _ if candidate == NO_HELP && checked && WIDTH != 0 => {
                 self.guess_second::<ALL, WIDTH, KIND>(index, hash, key)
@@ -241,34 +240,30 @@ impl Inner {
         if candidate >= NO_HELP && checked {
             return Guess::MISS;
         }
-        match self.value_of::<_, ALL, KIND>(Baseline, candidate, key) {
+        match self.value_of::<ALL, KIND>(candidate, key) {
             Some(value) if checked => value,
             _ => self.guess_rest(index, hash, key),
         }
     }
 
     #[inline(always)]
-    fn value_of<S: Simd, const ALL: bool, const KIND: u8>(
+    fn value_of<const ALL: bool, const KIND: u8>(
         &self,
-        simd: S,
         candidate: usize,
         key: &[u8],
     ) -> Option<Guess> {
         match (&self.layout.fixed, KIND) {
-            (Some(fixed), FIXED) => {
-                self.value_fixed::<S, ALL, ANY_LEN>(simd, fixed, candidate as u64, key)
-            }
-            (_, PLAIN) => self.value_plain::<S, ALL>(simd, candidate, key),
-            _ => self.value_variable::<S, ALL>(simd, candidate, key),
+            (Some(fixed), FIXED) => self.value_fixed::<ALL, ANY_LEN>(fixed, candidate as u64, key),
+            (_, PLAIN) => self.value_plain::<ALL>(candidate, key),
+            _ => self.value_variable::<ALL>(candidate, key),
         }
     }
 
     /// The value of the record of fixed width with this rank, if its key is `key`. `LEN`: the
     /// length of the table's keys.
     #[inline(always)]
-    pub(super) fn value_fixed<S: Simd, const ALL: bool, const LEN: usize>(
+    pub(super) fn value_fixed<const ALL: bool, const LEN: usize>(
         &self,
-        simd: S,
         fixed: &Fixed,
         rank: u64,
         key: &[u8],
@@ -281,9 +276,7 @@ impl Inner {
         let value = offset + len;
         let stored = self.bytes().get(offset..value)?;
         let checked = || ALL || self.pages.covered(&(offset..value + fixed.value_len));
-        // With a constant length the general form is a few instructions.
-        let same = if LEN == ANY_LEN { simd.equal(stored, key) } else { equal(stored, key) };
-        if !same || !checked() {
+        if !equal(stored, key) || !checked() {
             return None;
         }
         Some(Guess { value, len: fixed.value_len })
@@ -294,17 +287,12 @@ impl Inner {
     /// record, which comes from memory: a branch that waits for memory and is mispredicted, as
     /// those on lengths often are, would keep the processor from running ahead to the next lookup.
     #[inline(always)]
-    fn value_variable<S: Simd, const ALL: bool>(
-        &self,
-        simd: S,
-        reference: usize,
-        key: &[u8],
-    ) -> Option<Guess> {
+    fn value_variable<const ALL: bool>(&self, reference: usize, key: &[u8]) -> Option<Guess> {
         let offset = self.layout.records.start.wrapping_add(reference);
         let (parts, fits) = self.layout.decoder.parts_of_key(self.bytes(), offset, key.len())?;
         let stored = self.bytes().get(parts.key())?;
         let end = parts.value.saturating_add(parts.value_len);
-        let same = fits & simd.equal(stored, key) & (end <= self.layout.records.end);
+        let same = fits & equal(stored, key) & (end <= self.layout.records.end);
         if !same || !(ALL || self.pages.covered(&(offset..end))) {
             return None;
         }
@@ -313,19 +301,14 @@ impl Inner {
 
     /// The same for plain records.
     #[inline(always)]
-    fn value_plain<S: Simd, const ALL: bool>(
-        &self,
-        simd: S,
-        reference: usize,
-        key: &[u8],
-    ) -> Option<Guess> {
+    fn value_plain<const ALL: bool>(&self, reference: usize, key: &[u8]) -> Option<Guess> {
         let offset = self.layout.records.start.wrapping_add(reference);
         let record = self.bytes().get(offset..)?;
         let (lengths, fits) = self.layout.decoder.plain_lengths(record, key.len())?;
         let stored = record.get(lengths.key..)?.get(..key.len())?;
         let value = offset + lengths.key + key.len();
         let end = value.saturating_add(lengths.value_len);
-        let same = fits & simd.equal(stored, key) & (end <= self.layout.records.end);
+        let same = fits & equal(stored, key) & (end <= self.layout.records.end);
         if !same || !(ALL || self.pages.covered(&(offset..end))) {
             return None;
         }

@@ -111,9 +111,9 @@ impl Inner {
         for ((&candidate, &hash), key) in candidates.iter().zip(&hashes).zip(keys) {
             let key = key.as_ref();
             let guess = if all_checked {
-                self.guess_candidate::<S, true, WIDTH, KIND>(simd, index, hash, candidate, key)
+                self.guess_candidate::<true, WIDTH, KIND>(index, hash, candidate, key)
             } else {
-                self.guess_candidate::<S, false, WIDTH, KIND>(simd, index, hash, candidate, key)
+                self.guess_candidate::<false, WIDTH, KIND>(index, hash, candidate, key)
             };
             out.push(self.settle(guess, key)?);
         }
@@ -151,9 +151,9 @@ impl Inner {
         for (&candidate, key) in candidates.iter().zip(keys) {
             let key = key.as_ref();
             let guess = if all_checked {
-                self.guess_candidate_lined::<S, true, ANY_LEN>(simd, fixed, candidate, key)
+                self.guess_candidate_lined::<true, ANY_LEN>(fixed, candidate, key)
             } else {
-                self.guess_candidate_lined::<S, false, ANY_LEN>(simd, fixed, candidate, key)
+                self.guess_candidate_lined::<false, ANY_LEN>(fixed, candidate, key)
             };
             out.push(self.settle(guess, key)?);
         }

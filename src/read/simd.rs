@@ -11,7 +11,6 @@ use crate::format::hash::BUCKET;
 use crate::format::line::LINE;
 #[cfg(any(test, not(target_arch = "x86_64")))]
 use crate::format::line::LINE_TAGS;
-use crate::format::order;
 
 /// The vector instructions that lookups use. Both forms give the same answers. A value of a type
 /// that stands for more than the baseline proves that the processor has its instructions.
@@ -21,9 +20,6 @@ pub(super) trait Simd: Copy {
 
     /// A bit per tag of the line, where it equals `tag`.
     fn tags_equal(self, line: &[u8; LINE], tag: u16) -> u32;
-
-    /// Whether two keys are equal.
-    fn equal(self, a: &[u8], b: &[u8]) -> bool;
 }
 
 /// What every processor of the architecture has.
@@ -39,11 +35,6 @@ impl Simd for Baseline {
     #[inline(always)]
     fn tags_equal(self, line: &[u8; LINE], tag: u16) -> u32 {
         tags_equal(line, tag)
-    }
-
-    #[inline(always)]
-    fn equal(self, a: &[u8], b: &[u8]) -> bool {
-        order::equal(a, b)
     }
 }
 
@@ -151,7 +142,6 @@ mod sse2 {
 mod avx512 {
     use super::{BUCKET, LINE, Lookup, Simd, Work};
     use crate::format::line::LINE_TAGS;
-    use crate::format::order;
     use crate::read::lookup::Guess;
     use crate::read::table::Inner;
     use std::arch::x86_64 as arch;
@@ -203,13 +193,6 @@ mod avx512 {
             // SAFETY: as above.
             let equal = unsafe { arch::_mm512_cmpeq_epi16_mask(tags, wanted) };
             equal >> (32 - LINE_TAGS)
-        }
-
-        #[inline(always)]
-        fn equal(self, a: &[u8], b: &[u8]) -> bool {
-            // Measured: loads of 64 bytes with a mask reach into a second cache line, which costs
-            // more than the branches that they save.
-            order::equal(a, b)
         }
     }
 }
@@ -339,7 +322,6 @@ mod tests {
     // What this processor's form says; the baseline's is asked for by name.
     struct TagsEqual<'l>(&'l [u8; LINE], u16);
     struct Matches<'b>(&'b [u8; BUCKET], u8, usize);
-    struct Equal<'k>(&'k [u8], &'k [u8]);
 
     impl Work for TagsEqual<'_> {
         type Output = u32;
@@ -357,36 +339,9 @@ mod tests {
         }
     }
 
-    impl Work for Equal<'_> {
-        type Output = bool;
-
-        fn run<S: Simd>(self, simd: S) -> bool {
-            simd.equal(self.0, self.1)
-        }
-    }
-
     fn line_tags(line: &[u8; LINE], tag: u16) -> usize {
         let (tags, _) = line[4..].as_chunks();
         tags.iter().filter(|&&bytes| u16::from_le_bytes(bytes) == tag).count()
-    }
-
-    /// Every byte counts, at every length, and none beyond the end is looked at.
-    #[test]
-    fn equality_is_that_of_slices() {
-        let bytes: Vec<u8> = (0..300u32).map(|i| (i * 7) as u8).collect();
-        for len in 0..=bytes.len() {
-            let a = &bytes[..len];
-            let mut b = a.to_vec();
-            b.shrink_to_fit();
-            assert!(work(Equal(a, &b)), "{len} bytes");
-            for at in 0..len {
-                b[at] ^= 1;
-                assert!(!work(Equal(a, &b)), "byte {at} of {len}");
-                b[at] ^= 1;
-            }
-            let longer = [a, b"x"].concat();
-            assert!(!work(Equal(a, &longer)), "{len} bytes and one more");
-        }
     }
 
     #[test]
