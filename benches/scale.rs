@@ -2,7 +2,7 @@
 //! with a budget, beside what the disk asks for the same bytes at least.
 //!
 //! ```sh
-//! cargo bench --bench scale -- --entries 100000000 --budget 1073741824 --dir DIR
+//! cargo bench --bench scale -- --entries 100000000 --budget 1073741824 --rounds 5 --dir DIR
 //! ```
 //!
 //! - random: the build, against writing all keys and values to a temporary file, reading them
@@ -10,15 +10,16 @@
 //! - sorted: the same number of entries in order, against `cp` of the finished table, which is in
 //!   the page cache, and `sync` of the copy.
 //!
-//! The peak of resident memory is what the kernel noted during the build, less what the process
-//! had before. Linux only. Without arguments it does a million entries.
+//! Times are medians of the rounds, whose contestants take turns at being first. The peak of
+//! resident memory is what the kernel noted during the build, less what the process had before.
+//! Linux only. Without arguments it does a million entries.
 
 use graven::{BuildOptions, Summary};
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 const KEY: usize = 16;
 const VALUE: usize = 64;
@@ -27,42 +28,94 @@ const CHUNK: usize = 2 << 20;
 struct Settings {
     entries: u64,
     budget: u64,
+    rounds: usize,
     directory: PathBuf,
+}
+
+/// A build and what is plainly done with the same bytes, round by round.
+#[derive(Default)]
+struct Times {
+    build: Vec<f64>,
+    plain: Vec<f64>,
+    /// KiB.
+    peak: u64,
 }
 
 fn main() -> io::Result<()> {
     let settings = settings();
-    let Settings { entries, budget, ref directory } = settings;
-    println!("{entries} entries, budget {} MiB, in {}", budget >> 20, directory.display());
-    let table = directory.join("scale.grv");
+    let Settings { entries, budget, rounds, ref directory } = settings;
+    println!(
+        "{entries} entries, budget {} MiB, {rounds} rounds, in {}",
+        budget >> 20,
+        directory.display()
+    );
+    let (table, copy) = (directory.join("scale.grv"), directory.join("scale.copy"));
+    let (mut random, mut sorted) = (Times::default(), Times::default());
+    let mut file_bytes = 0;
+    for round in 0..rounds {
+        // Who comes second finds the memory that the first one left, so they take turns.
+        for plain in [round % 2 == 1, round % 2 == 0] {
+            if plain {
+                random.plain(|| two_passes(&settings, file_bytes))?;
+            } else {
+                file_bytes = random.build(&settings, &table, false).file_bytes;
+                fs::remove_file(&table)?;
+            }
+        }
+        random.tell("random", round);
+        sorted.build(&settings, &table, true);
+        sorted.plain(|| copy_and_sync(&table, &copy))?;
+        sorted.tell("sorted", round);
+        fs::remove_file(&table)?;
+        fs::remove_file(&copy)?;
+    }
+    random.report("random", "write, read, write, sync");
+    sorted.report("sorted", "cp, sync");
+    Ok(())
+}
 
-    settle();
-    let before = reset_peak();
-    let (random, summary) = timed(|| build(&settings, &table, false));
-    let peak = peak().saturating_sub(before);
-    fs::remove_file(&table)?;
-    settle();
-    let (plain, done) = timed(|| two_passes(&settings, summary.file_bytes));
-    done?;
-    report("random", random, peak, "write, read, write, sync", plain);
+impl Times {
+    fn build(&mut self, settings: &Settings, table: &Path, sorted: bool) -> Summary {
+        settle();
+        let before = reset_peak();
+        let (took, summary) = timed(|| build(settings, table, sorted));
+        self.peak = self.peak.max(peak().saturating_sub(before));
+        self.build.push(took);
+        summary
+    }
 
-    settle();
-    let before = reset_peak();
-    let (sorted, _) = timed(|| build(&settings, &table, true));
-    let peak = self::peak().saturating_sub(before);
-    settle();
-    let copy = directory.join("scale.copy");
-    let (plain, done) = timed(|| copy_and_sync(&table, &copy));
-    done?;
-    report("sorted", sorted, peak, "cp, sync", plain);
-    fs::remove_file(&table)?;
-    fs::remove_file(&copy)
+    fn plain(&mut self, work: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
+        settle();
+        let (took, done) = timed(work);
+        self.plain.push(took);
+        done
+    }
+
+    fn tell(&self, name: &str, round: usize) {
+        let last = |times: &[f64]| times.last().copied().unwrap_or(f64::NAN);
+        println!("round {round}, {name}: {:.1} s, {:.1} s", last(&self.build), last(&self.plain));
+    }
+
+    fn report(self, name: &str, plainly: &str) {
+        let peak = self.peak >> 10;
+        let (took, plain) = (median(self.build), median(self.plain));
+        println!(
+            "{name}: {took:.1} s, peak {peak} MiB; {plainly}: {plain:.1} s; speed {:.2} of that",
+            plain / took
+        );
+    }
+}
+
+fn median(mut times: Vec<f64>) -> f64 {
+    times.sort_by(f64::total_cmp);
+    times.get(times.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
 fn settings() -> Settings {
     let mut settings = Settings {
         entries: 1_000_000,
         budget: 32 << 20,
+        rounds: 1,
         directory: PathBuf::from(env!("CARGO_TARGET_TMPDIR")),
     };
     let mut arguments = std::env::args().skip(1);
@@ -72,6 +125,7 @@ fn settings() -> Settings {
         match name.as_str() {
             "--entries" => settings.entries = number(value()),
             "--budget" => settings.budget = number(value()),
+            "--rounds" => settings.rounds = number(value()) as usize,
             "--dir" => settings.directory = value().into(),
             // What cargo adds.
             "--bench" => {}
@@ -143,10 +197,11 @@ fn copy_and_sync(from: &Path, to: &Path) -> io::Result<()> {
     Ok(())
 }
 
-fn timed<T>(work: impl FnOnce() -> T) -> (Duration, T) {
+/// Seconds, and what came of it.
+fn timed<T>(work: impl FnOnce() -> T) -> (f64, T) {
     let begun = Instant::now();
     let result = work();
-    (begun.elapsed(), result)
+    (begun.elapsed().as_secs_f64(), result)
 }
 
 /// Nobody's unwritten pages are to be paid for by the next.
@@ -165,13 +220,4 @@ fn peak() -> u64 {
     let status = fs::read_to_string("/proc/self/status").expect("procfs");
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("VmHWM");
     line.trim().trim_end_matches(" kB").parse().expect("a number")
-}
-
-fn report(name: &str, took: Duration, peak: u64, plainly: &str, plain: Duration) {
-    let (took, plain) = (took.as_secs_f64(), plain.as_secs_f64());
-    println!(
-        "{name}: {took:.1} s, peak {} MiB; {plainly}: {plain:.1} s; speed {:.2} of that",
-        peak >> 10,
-        plain / took
-    );
 }

@@ -92,6 +92,9 @@ fn forking_process() {
     pinned.verify().expect("a sound table");
     wait(child(|| _ = pinned.verify().expect("a sound table")));
 
+    // Nor has it those that built one there: it builds with its own.
+    wait(child(|| _ = numbered_table(&Path::new(&directory).join("of a child"), ENTRIES, 1)));
+
     // A child that finds a new table leaves the parent's alone.
     numbered_table(&path, ENTRIES, 2);
     wait(child(|| {

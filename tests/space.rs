@@ -4,7 +4,7 @@
 
 #![cfg(target_os = "linux")]
 
-use graven::{BuildError, BuildOptions, Builder, ErrorKind, Table};
+use graven::{BuildError, BuildOptions, Builder, Duplicates, ErrorKind, Table};
 use std::path::Path;
 use std::process::Command;
 
@@ -76,4 +76,12 @@ fn a_full_disk_leaves_the_old_table() {
         let table = Table::load(&path).expect("the old table");
         assert_eq!(table.get(b"old").expect("an answer"), Some(&b"table"[..]));
     }
+    // How much will come is known: nothing is begun.
+    let options = BuildOptions::new().expected_bytes(3 << 20);
+    let error = options.create(&path).map(drop).expect_err("there is no room");
+    assert!(matches!(error, BuildError::OutOfSpace { .. }), "{error:?}");
+    assert!(error.to_string().contains("3145728 bytes are needed"), "{error}");
+    let dropping = options.duplicates(Duplicates::Last).create(&path);
+    dropping.map(drop).expect("what comes may be less");
+    assert_eq!(names(disk.path()).len(), 2);
 }

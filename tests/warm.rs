@@ -8,8 +8,8 @@
 mod support;
 
 use graven::{
-    Access, ErrorKind, OpenError, OpenOptions, ReadError, Residency, SectionResidency, Table,
-    Verify, Warm,
+    Access, BuildOptions, ErrorKind, OpenError, OpenOptions, ReadError, Residency,
+    SectionResidency, Table, Verify, Warm,
 };
 use std::fs::{self, File};
 use std::ops::ControlFlow;
@@ -211,6 +211,18 @@ fn limited_process() {
             assert!(thread::Builder::new().spawn(|| ()).is_err(), "it may start threads");
             let table = open(OpenOptions::new().verify(Verify::AtOpen), path);
             table.verify().expect("a sound table");
+            // A build that would divide its work does all of it in the thread that asks, too.
+            let directory = tempfile::tempdir().expect("a directory");
+            let path = directory.path().join("t");
+            for threads in [0, 4] {
+                let options = BuildOptions::new().threads(threads).memory_budget(1 << 20);
+                let mut builder = options.create(&path).expect("a builder");
+                for i in (0..50_000).rev() {
+                    builder.insert(&numbered_key(i), &numbered_key(i)).expect("an entry");
+                }
+                builder.finish().expect("a table");
+                open(OpenOptions::new(), &path).verify().expect("a sound table");
+            }
         }
         _ => panic!("{task}"),
     }

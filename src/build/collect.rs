@@ -5,10 +5,11 @@
 //! turns what was written so far into a sorted run, which is merged with the others in the end.
 
 use super::options::BuildOptions;
+use super::pool::Pool;
 use super::progress::{Phase, Reporter};
 use super::publish::Unpublished;
 use super::resolve::Resolver;
-use super::sort::{Pool, Run, Sorter};
+use super::sort::{Run, Sorter};
 use super::table::Written;
 use crate::error::BuildError;
 use std::path::Path;
@@ -22,6 +23,7 @@ const STEP: u64 = 1 << 16;
 /// Collects entries.
 pub(super) struct Collector {
     sorter: Sorter,
+    pool: Pool,
     /// None while the resolver has it.
     output: Option<Unpublished>,
     /// Where entries go that have come in order so far.
@@ -33,16 +35,13 @@ pub(super) struct Collector {
 }
 
 impl Collector {
-    pub(super) fn new(
-        options: &BuildOptions,
-        output: Unpublished,
-        directory: &Arc<Path>,
-        pool: Pool,
-    ) -> Self {
+    pub(super) fn new(options: &BuildOptions, output: Unpublished, directory: &Arc<Path>) -> Self {
         let limit = options.memory();
+        let pool = Pool::new(options.threads);
         let progress = options.progress.clone();
         Self {
-            sorter: Sorter::new(limit, directory, pool, progress.clone()),
+            sorter: Sorter::new(limit, directory, pool.clone(), progress.clone()),
+            pool,
             output: Some(output),
             stream: None,
             directory: Arc::clone(directory),
@@ -76,7 +75,8 @@ impl Collector {
             return Ok(());
         }
         let Some(output) = self.output.take() else { return Err(BuildError::Failed) };
-        let mut stream = Resolver::new(options, output, &self.directory, options.memory(), 0);
+        let mut stream =
+            Resolver::new(options, output, &self.directory, &self.pool, options.memory(), 0);
         self.sorter.drain(&mut |key, value| stream.push_value(key, value))?;
         self.stream = Some(Box::new(stream));
         Ok(())
@@ -120,7 +120,8 @@ impl Collector {
         let limit = options.memory();
         let reading = if self.sorter.spilled() { limit / 4 } else { 0 };
         let free = limit - reading - self.sorter.used().min(limit - reading);
-        let mut stream = Resolver::new(options, output, &self.directory, free, expected);
+        let mut stream =
+            Resolver::new(options, output, &self.directory, &self.pool, free, expected);
         let (total, progress) = (self.sorter.entries(), self.progress);
         let mut done = 0;
         self.sorter.visit(reading, &mut |key, value| {

@@ -7,6 +7,7 @@
 mod group;
 mod parts;
 
+use super::pool::Pool;
 use super::scratch::Scratch;
 use super::sink::Sink;
 use crate::error::BuildError;
@@ -106,6 +107,7 @@ impl Hashes {
     pub(super) fn write(
         mut self,
         sink: &mut Sink,
+        pool: &Pool,
         done: &dyn Fn(u64, u64),
     ) -> Result<Result<Built, u32>, BuildError> {
         if self.parts.is_some() {
@@ -122,7 +124,7 @@ impl Hashes {
                     *parts = parts.divided_anew(Scratch::create(&self.directory)?, attempt)?;
                 }
             }
-            if let Some(second) = self.attempt(shape, slots, attempt, sink, done)? {
+            if let Some(second) = self.attempt(shape, slots, attempt, sink, pool, done)? {
                 return Ok(Ok(Built { shape, slots, attempt, second }));
             }
         }
@@ -137,6 +139,7 @@ impl Hashes {
         slots: Slots,
         attempt: u32,
         sink: &mut Sink,
+        pool: &Pool,
         done: &dyn Fn(u64, u64),
     ) -> Result<Option<u64>, BuildError> {
         let (all, mut second) = (0..shape.groups, 0);
@@ -159,15 +162,15 @@ impl Hashes {
             }
             bytes.clear();
             bytes.resize(group_bytes * (groups.end - groups.start) as usize, 0);
-            let moved = bytes
-                .par_chunks_mut(group_bytes)
-                .enumerate()
-                .map(|(group, out)| {
-                    let keys = starts[base + group]..starts[base + group + 1];
-                    Group::new(shape, slots, &grouped[keys])?.fill(out)
-                })
-                .try_fold(|| 0, |sum, second: Option<u64>| Some(sum + second?))
-                .try_reduce(|| 0, |a, b| Some(a + b));
+            let fill = |(group, out): (usize, &mut [u8])| {
+                let keys = starts[base + group]..starts[base + group + 1];
+                Group::new(shape, slots, &grouped[keys])?.fill(out)
+            };
+            let moved = if groups.end - groups.start == 1 {
+                fill((0, &mut bytes))
+            } else {
+                pool.run(|| bytes.par_chunks_mut(group_bytes).enumerate().map(fill).sum())
+            };
             let Some(moved) = moved else { return Ok(None) };
             second += moved;
             sink.write(&bytes)?;
@@ -242,7 +245,7 @@ mod tests {
         let mut hashes = Hashes::with_room(most, 1 << 20, &directory);
         keys.iter().for_each(|key| hashes.push(key.hash, key.reference).unwrap());
         assert_eq!(hashes.parts.is_some(), keys.len() > most);
-        let built = hashes.write(&mut sink, &|_, _| ()).unwrap()?;
+        let built = hashes.write(&mut sink, &Pool::new(0), &|_, _| ()).unwrap()?;
         let end = sink.written_out().unwrap();
         let mut bytes = vec![0; end as usize - 64];
         super::super::sink::read_exact_at(&file, &mut bytes, 64).unwrap();

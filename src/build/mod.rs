@@ -8,6 +8,7 @@ mod index;
 mod line;
 mod options;
 mod pass;
+mod pool;
 mod progress;
 pub(crate) mod publish;
 mod records;
@@ -31,9 +32,9 @@ pub use typed::TypedBuilder;
 use crate::error::BuildError;
 use crate::format::{MAX_KEY, MAX_VALUE};
 use collect::Collector;
+use pool::Pool;
 use publish::Unpublished;
 use resolve::Resolver;
-use sort::Pool;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -59,7 +60,6 @@ pub struct Builder {
     entries: u64,
     /// An insert failed: what was collected may lack entries, so it must not be published.
     failed: bool,
-    pool: Pool,
 }
 
 enum Input {
@@ -80,26 +80,27 @@ impl Builder {
 
     fn start(options: BuildOptions, path: &Path) -> Result<Self, BuildError> {
         let output = Unpublished::create(path, options.replace)?;
-        let pool = match options.threads {
-            0 => None,
-            n => Some(Arc::new(rayon::ThreadPoolBuilder::new().num_threads(n).build().map_err(
-                |e| {
-                    let source = std::io::Error::other(e);
-                    BuildError::Io { action: "start threads", path: path.to_owned(), source }
-                },
-            )?)),
-        };
+        if !options.duplicates.drops() {
+            output.check_space(options.expected_bytes)?;
+        }
         let beside = publish::directory(path);
         let directory: Arc<Path> = options.temp_dir.as_deref().unwrap_or(beside).into();
         let input = if options.sorted {
             let memory = options.memory();
-            Input::Ascending(Box::new(Resolver::new(&options, output, &directory, memory, 0)))
+            Input::Ascending(Box::new(Resolver::new(
+                &options,
+                output,
+                &directory,
+                &Pool::new(options.threads),
+                memory,
+                0,
+            )))
         } else {
             publish::check_temporary(&directory)?;
-            let collector = Collector::new(&options, output, &directory, pool.clone());
+            let collector = Collector::new(&options, output, &directory);
             Input::Any(Box::new(collector))
         };
-        Ok(Self { input, options, entries: 0, failed: false, pool })
+        Ok(Self { input, options, entries: 0, failed: false })
     }
 
     /// Adds an entry: a key of 0 to 65,535 bytes, a value of 0 to 4 GiB − 1. Both are copied.
@@ -143,18 +144,10 @@ impl Builder {
         if self.failed {
             return Err(BuildError::Failed);
         }
-        let Self { input, options, pool, .. } = self;
-        let run = move || Self::write(input, &options);
-        match pool {
-            Some(pool) => pool.install(run),
-            None => run(),
-        }
-    }
-
-    fn write(input: Input, options: &BuildOptions) -> Result<Summary, BuildError> {
+        let Self { input, options, .. } = self;
         let (output, written) = match input {
             Input::Ascending(resolver) => resolver.finish()?,
-            Input::Any(collector) => collector.finish(options)?,
+            Input::Any(collector) => collector.finish(&options)?,
         };
         options.progress.tell(Phase::Sync, 0, written.file_bytes);
         output.publish(options.publishing())?;

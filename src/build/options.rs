@@ -74,6 +74,7 @@ pub struct BuildOptions {
     pub(super) verify_after_write: bool,
     pub(super) types: super::table::Types,
     pub(super) progress: Reporter,
+    pub(super) expected_bytes: u64,
 }
 
 /// Memory for sorting unless said otherwise: 1 GiB.
@@ -100,6 +101,7 @@ impl Default for BuildOptions {
             verify_after_write: false,
             types: super::table::Types::default(),
             progress: Reporter::default(),
+            expected_bytes: 0,
         }
     }
 }
@@ -132,9 +134,20 @@ impl BuildOptions {
         self
     }
 
-    /// Threads for sorting and indexing, at most 1,024; 0, the default, takes rayon's global pool.
+    /// Threads for sorting and indexing, at most 1,024; 0, the default, means one for each
+    /// processor, or those of the rayon pool in which the build runs. They are started when they
+    /// are needed, as many as the system grants, and end with the build. The table is the same
+    /// for any number.
     pub fn threads(mut self, threads: usize) -> Self {
         self.threads = threads;
+        self
+    }
+
+    /// How many bytes of keys and values will come at least, where that is known: a disk without
+    /// room for them is refused by [`create`](Self::create), before any work. Where repeated keys
+    /// are left out the table may be smaller, and nothing is checked. Default: 0.
+    pub fn expected_bytes(mut self, bytes: u64) -> Self {
+        self.expected_bytes = bytes;
         self
     }
 
@@ -219,7 +232,7 @@ impl BuildOptions {
     /// Number of threads.
     pub(super) fn thread_count(&self) -> usize {
         match self.threads {
-            0 => rayon::current_num_threads(),
+            0 => std::thread::available_parallelism().map_or(1, usize::from),
             threads => threads,
         }
     }

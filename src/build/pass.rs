@@ -277,7 +277,7 @@ impl Pass {
             let share = u128::from(entries) * u128::from(groups) / u128::from(of.max(1));
             plan.progress.tell(Phase::Index, share as u64, entries);
         };
-        match hashes.write(&mut self.sink, &done)? {
+        match hashes.write(&mut self.sink, &plan.pool, &done)? {
             Ok(built) => {
                 sections.add(kind::HASH, false, start, self.sink.position() - start);
                 Ok((Some(built), HashIndexOutcome::Built))

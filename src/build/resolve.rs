@@ -1,6 +1,7 @@
 //! Checks the order and applies the duplicates policy on the way to the writer.
 
 use super::options::{BuildOptions, Duplicates};
+use super::pool::Pool;
 use super::publish::Unpublished;
 use super::records::Extent;
 use super::scratch::{Scratch, Stored, Value};
@@ -40,6 +41,7 @@ impl Resolver {
         options: &BuildOptions,
         output: Unpublished,
         directory: &Arc<Path>,
+        pool: &Pool,
         memory: usize,
         expected: u64,
     ) -> Self {
@@ -51,6 +53,7 @@ impl Resolver {
             metadata: options.metadata.clone(),
             types: options.types,
             memory,
+            pool: pool.clone(),
             sink: Terms { directory: Arc::clone(&directory), threaded, expected },
             progress: options.progress.clone(),
         };

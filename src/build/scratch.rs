@@ -4,6 +4,7 @@
 use super::sink::{read_exact_at, write_all_at};
 use crate::error::BuildError;
 use std::fs::File;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -48,6 +49,26 @@ impl Scratch {
         }
         #[cfg(not(target_os = "linux"))]
         let _ = (at, len);
+    }
+
+    /// Bytes that the file takes on the disk.
+    #[cfg(all(test, target_os = "linux"))]
+    pub(super) fn taken(&self) -> u64 {
+        use std::os::unix::fs::MetadataExt;
+        self.file.metadata().unwrap().blocks() * 512
+    }
+
+    /// Gives the room of bytes back that nobody reads any more: on the disk, and in the page cache
+    /// without their being written. File systems that can't keep them until the end.
+    pub(super) fn free(&self, bytes: Range<u64>) {
+        #[cfg(target_os = "linux")]
+        {
+            use rustix::fs::{FallocateFlags, fallocate};
+            let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
+            let _ = fallocate(&self.file, flags, bytes.start, bytes.end - bytes.start);
+        }
+        #[cfg(not(target_os = "linux"))]
+        let _ = bytes;
     }
 }
 

@@ -8,6 +8,7 @@ mod merge;
 mod order;
 mod run;
 
+use super::pool::Pool;
 use super::progress::{Phase, Reporter};
 use super::scratch::{Scratch, Stored, Value};
 use crate::error::BuildError;
@@ -20,13 +21,12 @@ use std::sync::Arc;
 /// Where an entry goes, in ascending order.
 pub(super) type Visit<'v> = dyn FnMut(&[u8], Value<'_>) -> Result<(), BuildError> + 'v;
 
-/// Threads to work with, if not rayon's own.
-pub(super) type Pool = Option<Arc<rayon::ThreadPool>>;
-
 /// A value larger than this share of the memory is written to a file at once, if it is also
 /// larger than what is read at once.
 const LARGE_SHARE: usize = 8;
 const LARGE: usize = 64 << 10;
+/// Most files that a run is written to.
+const FILES: usize = 16;
 
 /// Collects entries and gives them back in order.
 pub(super) struct Sorter {
@@ -35,9 +35,8 @@ pub(super) struct Sorter {
     directory: Arc<Path>,
     arena: Arena,
     runs: Vec<Run>,
-    /// The file of spilled runs, and where the last one ends.
-    file: Option<Arc<Scratch>>,
-    end: u64,
+    /// The files of spilled runs, one for each thread, and where the last run ends in each.
+    files: Vec<(Arc<Scratch>, u64)>,
     /// What the keys of all runs begin with, if there are any.
     prefix: Option<Vec<u8>>,
     /// Large values, one after the other, and where the last one ends.
@@ -58,8 +57,7 @@ impl Sorter {
             directory: Arc::clone(directory),
             arena: Arena::new(limit),
             runs: Vec::new(),
-            file: None,
-            end: 0,
+            files: Vec::new(),
             prefix: None,
             large: None,
             large_end: 0,
@@ -142,7 +140,7 @@ impl Sorter {
     fn sort(&mut self) {
         self.progress.tell(Phase::Sort, self.entries - self.arena.entries(), self.entries);
         let arena = &mut self.arena;
-        in_pool(&self.pool, || arena.sort());
+        if arena.is_worth_threads() { self.pool.run(|| arena.sort()) } else { arena.sort() }
     }
 
     /// Sorts what is in memory and writes it to a run of its own.
@@ -152,13 +150,14 @@ impl Sorter {
             let (first, last) = (first.to_vec(), last.to_vec());
             self.note_prefix(&first, &last);
         }
-        let file = match &self.file {
-            Some(file) => file,
-            None => self.file.insert(Arc::new(Scratch::create(&self.directory)?)),
-        };
-        let (arena, start) = (&self.arena, self.end);
-        self.end += in_pool(&self.pool, || arena.write(file, start))?;
-        self.runs.push(Run::spilled(file, start..self.end));
+        if self.files.is_empty() {
+            let threads = self.pool.run(rayon::current_num_threads).clamp(1, FILES);
+            for _ in 0..threads {
+                self.files.push((Arc::new(Scratch::create(&self.directory)?), 0));
+            }
+        }
+        let (arena, files) = (&self.arena, &mut self.files);
+        self.runs.push(self.pool.run(|| arena.write(files))?);
         self.arena.clear();
         self.progress.tell(Phase::Sort, self.entries, self.entries);
         Ok(())
@@ -202,14 +201,6 @@ impl Sorter {
     }
 }
 
-/// Runs on the threads that were asked for.
-fn in_pool<R: Send>(pool: &Pool, work: impl FnOnce() -> R + Send) -> R {
-    match pool {
-        Some(pool) => pool.install(work),
-        None => work(),
-    }
-}
-
 /// A large value in the file that holds such.
 fn stored(file: &Arc<Scratch>, at: u64, len: u32) -> Stored {
     Stored { file: Arc::clone(file), at, len }
@@ -243,7 +234,7 @@ mod tests {
                         (key, vec![b'v'; (i % 70) as usize])
                     })
                     .collect();
-                let mut sorter = Sorter::new(limit, &directory, None, Reporter::default());
+                let mut sorter = Sorter::new(limit, &directory, Pool::new(0), Reporter::default());
                 for (key, value) in &entries {
                     sorter.push(key, value).unwrap();
                 }
@@ -267,7 +258,7 @@ mod tests {
         let temporary = tempfile::tempdir().unwrap();
         let directory: Arc<Path> = temporary.path().into();
         for limit in [1 << 16, 1 << 20, 100 << 20] {
-            let mut sorter = Sorter::new(limit, &directory, None, Reporter::default());
+            let mut sorter = Sorter::new(limit, &directory, Pool::new(0), Reporter::default());
             let value = |i: u32| vec![i as u8; (i * i * 131) as usize % 1_500_000];
             let key = |i: u32| (i * 7919 % 101).to_be_bytes();
             for i in 0..101 {
@@ -286,5 +277,34 @@ mod tests {
             sorter.visit(0, &mut check).unwrap();
             assert!(rest.next().is_none());
         }
+    }
+
+    /// What has been merged takes no room any more: a merge needs as much as it writes, not twice.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn room_is_given_back_on_the_way() {
+        let temporary = tempfile::tempdir().unwrap();
+        let directory: Arc<Path> = temporary.path().into();
+        let mut sorter = Sorter::new(2 << 20, &directory, Pool::new(2), Reporter::default());
+        const ENTRIES: u32 = 40_000;
+        for i in 0..ENTRIES {
+            sorter.push(&i.wrapping_mul(0x9E37_79B1).to_be_bytes(), &[7; 400]).unwrap();
+        }
+        sorter.close().unwrap();
+        let files: Vec<_> = sorter.files.iter().map(|(file, _)| Arc::clone(file)).collect();
+        let taken = || files.iter().map(|file| file.taken()).sum::<u64>();
+        let before = taken();
+        assert!(files.len() == 2 && before > 16_000_000, "{before} bytes in {}", files.len());
+        let (mut done, mut half) = (0, 0);
+        let mut count = |_: &[u8], _: Value<'_>| {
+            done += 1;
+            if done == ENTRIES / 2 {
+                half = taken();
+            }
+            Ok(())
+        };
+        sorter.visit(0, &mut count).unwrap();
+        assert!(half < before / 4 * 3, "{half} of {before} bytes in the middle");
+        assert!(taken() < before / 8, "{} of {before} bytes in the end", taken());
     }
 }

@@ -6,6 +6,7 @@
 
 use super::options::HashIndex;
 use super::pass::Pass;
+use super::pool::Pool;
 use super::progress::Reporter;
 use super::publish::Unpublished;
 use super::records::{Extent, Records};
@@ -33,6 +34,7 @@ pub(super) struct Plan {
     pub(super) types: Types,
     /// Bytes that the indexes may take before they are spilled.
     pub(super) memory: usize,
+    pub(super) pool: Pool,
     pub(super) sink: Terms,
     pub(super) progress: Reporter,
 }

@@ -5,6 +5,7 @@
 //! length of all ones says that the value stands in the file for large values: its place (u64) and
 //! length (u32) are in its stead.
 
+use super::run::{Piece, Run};
 use super::{Visit, order, stored};
 use crate::build::scratch::{Scratch, Value};
 use crate::error::BuildError;
@@ -154,6 +155,11 @@ impl Arena {
         Some((self.key(self.slots.first()?), self.key(self.slots.last()?)))
     }
 
+    /// Whether sorting divides itself among threads.
+    pub(super) fn is_worth_threads(&self) -> bool {
+        !self.ascending && self.slots.len() >= order::MANY
+    }
+
     pub(super) fn sort(&mut self) {
         if !self.ascending {
             order::sort(&self.bytes, &mut self.slots);
@@ -210,26 +216,17 @@ impl Arena {
         std::hint::black_box(sum);
     }
 
-    /// Writes all entries in their order to `file` from `start` on; returns the bytes written. The
-    /// threads of rayon write a part each.
-    pub(super) fn write(&self, file: &Scratch, start: u64) -> Result<u64, BuildError> {
-        let parts_of = |slots: &[Slot]| -> u64 {
-            slots.iter().map(|slot| self.entry(slot).len() as u64).sum()
-        };
-        let share = self.slots.len().div_ceil(4 * rayon::current_num_threads()).max(AHEAD);
-        let lens: Vec<u64> = self.slots.par_chunks(share).map(parts_of).collect();
-        let starts: Vec<u64> = lens
-            .iter()
-            .scan(start, |next, len| {
-                *next += len;
-                Some(*next - len)
-            })
-            .collect();
-        self.slots
-            .par_chunks(share)
-            .zip(starts)
-            .try_for_each(|(slots, start)| self.write_part(slots, file, start))?;
-        Ok(lens.iter().sum())
+    /// Writes all entries in their order, a piece at the end of each of `files`. The threads of
+    /// rayon write a part each: a file is written by one at a time, so one file would hold all
+    /// others up.
+    pub(super) fn write(&self, files: &mut [(Arc<Scratch>, u64)]) -> Result<Run, BuildError> {
+        let share = self.slots.len().div_ceil(files.len().max(1)).max(AHEAD);
+        let pieces = self.slots.par_chunks(share).zip(files).map(|(slots, (file, end))| {
+            let start = *end;
+            *end = self.write_part(slots, file, start)?;
+            Ok(Piece { file: Arc::clone(file), range: start..*end })
+        });
+        Ok(Run::Spilled(pieces.collect::<Result<_, BuildError>>()?))
     }
 
     fn entry(&self, slot: &Slot) -> Range<usize> {
@@ -237,7 +234,7 @@ impl Arena {
         at..parts(&self.bytes, at).value.end
     }
 
-    fn write_part(&self, slots: &[Slot], file: &Scratch, start: u64) -> Result<(), BuildError> {
+    fn write_part(&self, slots: &[Slot], file: &Scratch, start: u64) -> Result<u64, BuildError> {
         const PIECE: usize = 1 << 20;
         let (mut at, mut piece) = (start, Vec::with_capacity(PIECE));
         for slots in slots.chunks(AHEAD) {
@@ -257,7 +254,8 @@ impl Arena {
                 }
             }
         }
-        file.write(&piece, at)
+        file.write(&piece, at)?;
+        Ok(at + piece.len() as u64)
     }
 }
 

@@ -36,7 +36,7 @@ impl Merge {
         while runs.len() > fan_in {
             runs = self.level(runs, fan_in)?;
         }
-        self.merge(&runs, visit)
+        self.merge(runs, visit)
     }
 
     /// Merges neighbours until no more runs are left than are merged at once.
@@ -53,7 +53,7 @@ impl Merge {
             }
             surplus -= group.len() - 1;
             let mut writer = Writer::new(&file, end, self.large.clone());
-            self.merge(&group, &mut |key, value| writer.push(key, value))?;
+            self.merge(group, &mut |key, value| writer.push(key, value))?;
             let (run, after) = writer.finish()?;
             merged.push(run);
             end = after;
@@ -63,7 +63,7 @@ impl Merge {
         Ok(merged)
     }
 
-    fn merge(&self, runs: &[Run], visit: &mut Visit<'_>) -> Result<(), BuildError> {
+    fn merge(&self, runs: Vec<Run>, visit: &mut Visit<'_>) -> Result<(), BuildError> {
         let capacity = (self.memory / runs.len().max(1)).clamp(LEAST, MOST);
         let mut tree = Tree { prefix: self.prefix, leaves: Vec::new(), losers: Vec::new() };
         for run in runs {

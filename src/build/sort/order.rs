@@ -11,7 +11,7 @@ const FEW: usize = 24;
 /// More levels are not worth it: each sorts at least one key away from the others, not more.
 const LEVELS: usize = 32;
 /// Slots for which several threads are worth it.
-const MANY: usize = 1 << 13;
+pub(super) const MANY: usize = 1 << 13;
 
 /// Sorts by key, and by place among equal keys. The heads are lost.
 pub(super) fn sort(bytes: &[u8], slots: &mut [Slot]) {

@@ -11,25 +11,29 @@ use std::sync::Arc;
 
 /// Where a run is.
 pub(in crate::build) enum Run {
-    /// Entries of the arena's form.
-    Spilled { file: Arc<Scratch>, range: Range<u64> },
+    /// Entries of the arena's form, in pieces one after the other.
+    Spilled(Vec<Piece>),
     /// Records.
     Written(Extent),
 }
 
-impl Run {
-    pub(super) fn spilled(file: &Arc<Scratch>, range: Range<u64>) -> Self {
-        Self::Spilled { file: Arc::clone(file), range }
-    }
+/// Whole entries in a file.
+pub(in crate::build) struct Piece {
+    pub(super) file: Arc<Scratch>,
+    pub(super) range: Range<u64>,
+}
 
-    /// Reads the run, `capacity` bytes at once.
-    pub(super) fn reader(&self, capacity: usize, large: Option<&Arc<Scratch>>) -> Reader {
+impl Run {
+    /// Reads the run, `capacity` bytes at once, and gives back the room of what was read.
+    pub(super) fn reader(self, capacity: usize, large: Option<&Arc<Scratch>>) -> Reader {
         match self {
-            Self::Spilled { file, range } => Reader::Spilled(Entries {
-                file: Arc::clone(file),
+            Self::Spilled(pieces) => Reader::Spilled(Entries {
+                pieces: pieces.into_iter(),
+                file: None,
+                freed: 0,
                 large: large.cloned(),
-                next: range.start,
-                end: range.end,
+                next: 0,
+                end: 0,
                 window: Vec::new(),
                 at: 0,
                 after: 0,
@@ -37,15 +41,16 @@ impl Run {
                 parts: Parts { key: 0..0, value: 0..0, elsewhere: false },
                 stored: None,
             }),
-            Self::Written(extent) => {
-                Reader::Written(Box::new(Records::new(extent.clone(), capacity)))
-            }
+            Self::Written(extent) => Reader::Written(Box::new(Records::new(extent, capacity))),
         }
     }
 }
 
 /// What a window must hold: an entry but for its value.
 pub(super) const LEAST: usize = 2 * (MAX_KEY + 1);
+
+/// Room is given back in multiples of this, which all blocks of file systems divide.
+const FREED: u64 = 64 << 10;
 
 /// A run that is read: after [`advance`](Self::advance), its current entry.
 pub(super) enum Reader {
@@ -84,11 +89,15 @@ impl Reader {
 
 /// Entries of the arena's form.
 pub(super) struct Entries {
-    file: Arc<Scratch>,
+    /// Those that follow.
+    pieces: std::vec::IntoIter<Piece>,
+    file: Option<Arc<Scratch>>,
     large: Option<Arc<Scratch>>,
-    /// What follows the window in the file.
+    /// What follows the window in the piece, and where that ends.
     next: u64,
     end: u64,
+    /// Where room begins that has not been given back.
+    freed: u64,
     window: Vec<u8>,
     /// Where the next entry starts in the window, and bytes of it that lie beyond.
     at: usize,
@@ -112,11 +121,16 @@ impl Entries {
 
     #[cold]
     fn advance_slowly(&mut self) -> Result<bool, BuildError> {
+        if self.after > 0 {
+            // Whoever has the value that did not fit may still read it: its room stays.
+            self.next += std::mem::take(&mut self.after);
+            self.freed = self.next.next_multiple_of(FREED);
+        }
         let held = self.window.len().saturating_sub(self.at);
-        if held == 0 && self.after == 0 && self.next == self.end {
+        if held == 0 && self.next == self.end && !self.next_piece() {
             return Ok(false);
         }
-        if self.after > 0 || parts(&self.window, self.at).value.end > self.window.len() {
+        if parts(&self.window, self.at).value.end > self.window.len() {
             self.fill()?;
         }
         let found = parts(&self.window, self.at);
@@ -133,7 +147,7 @@ impl Entries {
             // A value that does not fit in the window is read when it is copied.
             let inside = (self.window.len() - found.value.start) as u64;
             let len = found.value.len() as u32;
-            self.stored = Some(stored(&self.file, self.next - inside, len));
+            self.stored = self.file.as_ref().map(|file| stored(file, self.next - inside, len));
             self.after = after as u64;
             self.at = self.window.len();
         }
@@ -141,18 +155,41 @@ impl Entries {
         Ok(true)
     }
 
+    /// Goes on to the next piece, if there is one.
+    fn next_piece(&mut self) -> bool {
+        self.free(self.end);
+        let Some(Piece { file, range }) = self.pieces.next() else { return false };
+        self.file = Some(file);
+        (self.next, self.end) = (range.start, range.end);
+        self.freed = range.start.next_multiple_of(FREED);
+        true
+    }
+
+    /// Gives back the room up to there. The pages of memory that held it then take what is merged.
+    fn free(&mut self, until: u64) {
+        let until = until & !(FREED - 1);
+        if let Some(file) = &self.file
+            && until > self.freed
+        {
+            file.free(self.freed..until);
+            self.freed = until;
+        }
+    }
+
     /// Makes the window begin with the next entry.
     fn fill(&mut self) -> Result<(), BuildError> {
         self.window.drain(..self.at);
         self.at = 0;
-        self.next += std::mem::take(&mut self.after);
         let held = self.window.len();
+        self.free(self.next - held as u64);
         let more = (self.capacity - held.min(self.capacity)) as u64;
         let more = more.min(self.end - self.next);
         self.window.resize(held + more as usize, 0);
-        self.file.read(&mut self.window[held..], self.next)?;
-        self.next += more;
-        self.file.announce(self.next, (self.end - self.next).min(self.capacity as u64));
+        if let Some(file) = &self.file {
+            file.read(&mut self.window[held..], self.next)?;
+            self.next += more;
+            file.announce(self.next, (self.end - self.next).min(self.capacity as u64));
+        }
         Ok(())
     }
 }
@@ -213,6 +250,7 @@ impl Writer {
     /// The run and where it ends.
     pub(super) fn finish(mut self) -> Result<(Run, u64), BuildError> {
         self.flush()?;
-        Ok((Run::Spilled { file: self.file, range: self.start..self.at }, self.at))
+        let piece = Piece { file: self.file, range: self.start..self.at };
+        Ok((Run::Spilled(vec![piece]), self.at))
     }
 }

@@ -40,7 +40,8 @@ pub(crate) fn run(args: &Build) -> Result<Outcome, Failure> {
             state.stage(what, unit, progress.done, Some(progress.total));
         }
     };
-    let mut builder = start(args, tell).map_err(|error| Failure::build(&args.out, &error))?;
+    let mut builder =
+        start(args, total, tell).map_err(|error| Failure::build(&args.out, &error))?;
     let mut before = 0;
     for path in paths {
         before += load(&mut builder, args, paths, Input::open(path)?, &progress, before)?;
@@ -69,12 +70,16 @@ fn stage(phase: Phase) -> (&'static str, Unit) {
 
 fn start(
     args: &Build,
+    input_bytes: Option<u64>,
     tell: impl Fn(graven::Progress) + Send + Sync + 'static,
 ) -> Result<Builder, BuildError> {
+    // Escapes and lengths make an input longer than its entries, seldom twice as long.
+    let at_least = input_bytes.unwrap_or(0) / 2;
     let mut options = BuildOptions::new()
         .sorted(args.sorted)
         .duplicates(args.dup.into())
         .memory_budget(args.memory)
+        .expected_bytes(at_least)
         .hash_index(args.hash_index.into())
         .value_align(args.value_align)
         .permissions(args.mode)
