@@ -185,7 +185,7 @@ fn large_values_come_back() {
         for (key, value) in &entries {
             model.entry(key).or_default().push(value);
         }
-        let options = BuildOptions::new().memory_budget(4 * MIB).duplicates(duplicates).sorted(sorted);
+        let options = BuildOptions::new().memory_budget(MIB).duplicates(duplicates).sorted(sorted);
         let mut input = entries.clone();
         if sorted {
             input.sort_by(|a, b| a.0.cmp(&b.0));
