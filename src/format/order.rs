@@ -47,6 +47,23 @@ fn short_head(bytes: &[u8]) -> u64 {
 /// short. The only branches are on the length, until a key of more than 128 bytes differs.
 #[inline(always)]
 pub(crate) fn equal(a: &[u8], b: &[u8]) -> bool {
+    if b.len() > SHORT { equal_long(a, b) } else { equal_short(a, b) }
+}
+
+/// Most bytes that are compared without a call.
+const SHORT: usize = 128;
+
+#[inline(always)]
+fn equal_long(a: &[u8], b: &[u8]) -> bool {
+    let (chunks, others) = (a.as_chunks::<64>().0, b.as_chunks::<64>().0);
+    a.len() == b.len()
+        && chunks.iter().zip(others).all(|(a, b)| a == b)
+        && both_ends_equal::<64>(a, b)
+}
+
+/// Whether two keys of at most 128 bytes are equal; false for longer ones.
+#[inline(always)]
+pub(crate) fn equal_short(a: &[u8], b: &[u8]) -> bool {
     let len = b.len();
     if a.len() != len {
         return false;
@@ -63,10 +80,7 @@ pub(crate) fn equal(a: &[u8], b: &[u8]) -> bool {
         0 => true,
         1..=3 => (a[0] == b[0]) & (a[len / 2] == b[len / 2]) & (a[len - 1] == b[len - 1]),
         4..=7 => both_ends_equal::<4>(a, b),
-        _ => {
-            let (chunks, others) = (a.as_chunks::<64>().0, b.as_chunks::<64>().0);
-            chunks.iter().zip(others).all(|(a, b)| a == b) && both_ends_equal::<64>(a, b)
-        }
+        _ => false,
     }
 }
 
@@ -111,6 +125,7 @@ mod tests {
         for len in 0..255 {
             let a: Vec<u8> = (0..len).collect();
             assert!(equal(&a, &a.clone()));
+            assert_eq!(equal_short(&a, &a.clone()), a.len() <= SHORT);
             for at in 0..a.len() {
                 let mut b = a.clone();
                 b[at] ^= 1;

@@ -1,6 +1,6 @@
 //! All values of one key.
 
-use super::lookup::Found;
+use super::careful::Found;
 use super::table::Inner;
 use crate::error::{ReadError, ReadResult};
 use crate::format::order::equal;

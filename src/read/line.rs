@@ -68,7 +68,7 @@ impl Inner {
         if candidate == NO_TAG {
             return Guess::MISS;
         }
-        let value = self.value_fixed::<ALL, LEN>(fixed, candidate as u64, key);
+        let value = self.value_fixed::<ALL, LEN, false>(fixed, candidate as u64, key);
         value.unwrap_or_else(Guess::unsure)
     }
 

@@ -1,18 +1,18 @@
 //! Point lookups: through the hash index, the line index, or the ordered index.
 //!
-//! A lookup is first tried on trust ([`Quick`]): it reads bytes whose pages may not have been
+//! A lookup is first tried on trust ([`Guess`]): it reads bytes whose pages may not have been
 //! checked yet, inside proven bounds, and asks at the end whether they were. There is no branch on
 //! checks between dependent loads, so several lookups overlap in the processor. If a page was not
-//! checked, or anything is odd, the careful form starts anew and checks each page before it reads.
+//! checked, or anything is odd, the careful form ([`super::careful`]) starts anew and checks each page before it reads.
 
-use super::search::Bound;
+use super::careful::Found;
 use super::simd::{Baseline, Chosen, Lookup, Simd, matches};
 use super::table::Inner;
-use crate::error::{ReadError, ReadResult};
+use crate::error::ReadResult;
 use crate::format::hash::{BUCKET, Hasher, MAX_EQUAL_TAGS, Slots, overflow, tag};
 use crate::format::layout::{HashLayout, Layout};
-use crate::format::order::equal;
-use crate::format::record::{Fixed, Parts};
+use crate::format::order::{equal, equal_short};
+use crate::format::record::Fixed;
 
 /// No slot of the bucket has the tag, and no key of its kind went on to another bucket. Like the
 /// next it is no reference: added to the place of the records it is beyond the end of any table.
@@ -20,28 +20,33 @@ pub(super) const NO_TAG: usize = usize::MAX / 2;
 /// The bucket does not decide.
 pub(super) const NO_HELP: usize = NO_TAG - 1;
 
-/// A record that holds the key.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Found {
-    /// Where the record starts (for fixed width: its key).
-    pub(crate) offset: usize,
-    pub(crate) parts: Parts,
-}
-
-/// What a lookup on trust came to: where the value is, or one of two marks that are no place.
-/// Two words, so that it comes back in registers and its maker needs neither stack nor calls. Of a
+/// What a lookup on trust came to: where the value is (the lower half) and its length, or one of
+/// two marks that are no place. One number, so that it comes back in two registers and a function
+/// that ends with the call of another can jump there: with two fields the compiler does not. Of a
 /// value, the sum of both is at most the end of the records.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) struct Guess {
-    value: usize,
-    len: usize,
-}
+pub(super) struct Guess(u128);
 
 impl Guess {
     /// Absent, by checked pages.
-    pub(super) const MISS: Self = Self { value: usize::MAX, len: 0 };
+    pub(super) const MISS: Self = Self::at(usize::MAX, 0);
     /// Not known: to be done with more care.
-    pub(super) const UNSURE: Self = Self { value: usize::MAX - 1, len: 0 };
+    pub(super) const UNSURE: Self = Self::at(usize::MAX - 1, 0);
+
+    #[inline(always)]
+    pub(super) const fn at(value: usize, len: usize) -> Self {
+        Self(value as u128 | (len as u128) << 64)
+    }
+
+    #[inline(always)]
+    const fn value(self) -> usize {
+        self.0 as u64 as usize
+    }
+
+    #[inline(always)]
+    const fn len(self) -> usize {
+        (self.0 >> 64) as usize
+    }
 
     /// [`Self::UNSURE`], for the end of a lookup. As a call it stays a branch, behind which the
     /// processor goes on with the value's place before the comparison of the keys is done; a
@@ -123,6 +128,12 @@ impl Guesses {
     }
 }
 
+/// Whether keys are equal; with `SHORT`, which takes no call, false for long ones.
+#[inline(always)]
+fn equal_keys<const SHORT: bool>(a: &[u8], b: &[u8]) -> bool {
+    if SHORT { equal_short(a, b) } else { equal(a, b) }
+}
+
 /// Records of fixed width.
 pub(super) const FIXED: u8 = 0;
 /// Records with lengths of their own for key and value, and values that are not aligned.
@@ -145,19 +156,10 @@ impl Inner {
     pub(super) fn settle(&self, guess: Guess, key: &[u8]) -> ReadResult<Option<&[u8]>> {
         // The last thing that is asked: was all that was read the file's? The careful form says
         // what is wrong if not.
-        match self.bytes().get(guess.value..guess.value + guess.len) {
+        match self.bytes().get(guess.value()..guess.value() + guess.len()) {
             Some(value) if self.bytes.unharmed() => Ok(Some(value)),
             None if guess == Guess::MISS && self.bytes.unharmed() => Ok(None),
             _ => self.get_careful(key),
-        }
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn get_careful(&self, key: &[u8]) -> ReadResult<Option<&[u8]>> {
-        match self.locate(key)? {
-            Some(found) => Ok(Some(self.slice(found.parts.value())?)),
-            None => Ok(None),
         }
     }
 
@@ -179,7 +181,30 @@ impl Inner {
         let hash = if WIDTH == 0 { index.hasher.hash(key) } else { Hasher::base(key) };
         let first = index.first_bucket(hash);
         let candidate = self.candidate::<S, WIDTH>(simd, first, hash);
-        self.guess_candidate::<ALL, WIDTH, KIND>(index, hash, candidate, key)
+        let checked = ALL || self.pages.is_checked(first);
+        if candidate == NO_TAG && checked {
+            return Guess::MISS;
+        }
+        match self.value_of::<ALL, KIND, true>(candidate, key) {
+            Some(value) if checked => value,
+            _ => self.guess_again::<ALL, WIDTH, KIND>(key),
+        }
+    }
+
+    /// What one bucket and one record do not decide, or a long key. Nothing of what is known is
+    /// handed on: as the last thing that its caller does, with the caller's own arguments, the
+    /// call is a jump, and a caller without other calls keeps all it needs in registers that need
+    /// not be saved. Fewer instructions are more lookups in flight.
+    #[cold]
+    #[inline(never)]
+    fn guess_again<const ALL: bool, const WIDTH: usize, const KIND: u8>(
+        &self,
+        key: &[u8],
+    ) -> Guess {
+        let Some(index) = &self.layout.hash else { return Guess::UNSURE };
+        let hash = index.hasher.hash(key);
+        let candidate = self.candidate::<_, WIDTH>(Baseline, index.first_bucket(hash), hash);
+        self.guess_further::<ALL, WIDTH, KIND>(index, hash, candidate, key)
     }
 
     /// What the bucket that starts at `start` says of a hash: the reference of its first slot with
@@ -216,12 +241,26 @@ impl Inner {
         if candidate == NO_TAG && checked {
             return Guess::MISS;
         }
-        match self.value_of::<ALL, KIND>(candidate, key) {
+        match self.value_of::<ALL, KIND, false>(candidate, key) {
             Some(value) if checked => value,
-            _ if candidate == NO_HELP && checked && WIDTH != 0 => {
-                self.guess_second::<ALL, WIDTH, KIND>(index, hash, key)
-            }
-            _ => self.guess_rest(index, hash, key),
+            _ => self.guess_further::<ALL, WIDTH, KIND>(index, hash, candidate, key),
+        }
+    }
+
+    /// Where the candidate of the first bucket is not the key's record.
+    #[inline(always)]
+    fn guess_further<const ALL: bool, const WIDTH: usize, const KIND: u8>(
+        &self,
+        index: &HashLayout,
+        hash: u64,
+        candidate: usize,
+        key: &[u8],
+    ) -> Guess {
+        let checked = ALL || self.pages.is_checked(index.first_bucket(hash));
+        if candidate == NO_HELP && checked && WIDTH != 0 {
+            self.guess_second::<ALL, WIDTH, KIND>(index, hash, key)
+        } else {
+            self.guess_rest(index, hash, key)
         }
     }
 
@@ -240,29 +279,31 @@ impl Inner {
         if candidate >= NO_HELP && checked {
             return Guess::MISS;
         }
-        match self.value_of::<ALL, KIND>(candidate, key) {
+        match self.value_of::<ALL, KIND, false>(candidate, key) {
             Some(value) if checked => value,
             _ => self.guess_rest(index, hash, key),
         }
     }
 
     #[inline(always)]
-    fn value_of<const ALL: bool, const KIND: u8>(
+    fn value_of<const ALL: bool, const KIND: u8, const SHORT: bool>(
         &self,
         candidate: usize,
         key: &[u8],
     ) -> Option<Guess> {
         match (&self.layout.fixed, KIND) {
-            (Some(fixed), FIXED) => self.value_fixed::<ALL, ANY_LEN>(fixed, candidate as u64, key),
-            (_, PLAIN) => self.value_plain::<ALL>(candidate, key),
-            _ => self.value_variable::<ALL>(candidate, key),
+            (Some(fixed), FIXED) => {
+                self.value_fixed::<ALL, ANY_LEN, SHORT>(fixed, candidate as u64, key)
+            }
+            (_, PLAIN) => self.value_plain::<ALL, SHORT>(candidate, key),
+            _ => self.value_variable::<ALL, SHORT>(candidate, key),
         }
     }
 
     /// The value of the record of fixed width with this rank, if its key is `key`. `LEN`: the
     /// length of the table's keys.
     #[inline(always)]
-    pub(super) fn value_fixed<const ALL: bool, const LEN: usize>(
+    pub(super) fn value_fixed<const ALL: bool, const LEN: usize, const SHORT: bool>(
         &self,
         fixed: &Fixed,
         rank: u64,
@@ -276,10 +317,10 @@ impl Inner {
         let value = offset + len;
         let stored = self.bytes().get(offset..value)?;
         let checked = || ALL || self.pages.covered(&(offset..value + fixed.value_len));
-        if !equal(stored, key) || !checked() {
+        if !equal_keys::<SHORT>(stored, key) || !checked() {
             return None;
         }
-        Some(Guess { value, len: fixed.value_len })
+        Some(Guess::at(value, fixed.value_len))
     }
 
     /// The value of the record of variable width at this place among the records, if its key is
@@ -287,40 +328,40 @@ impl Inner {
     /// record, which comes from memory: a branch that waits for memory and is mispredicted, as
     /// those on lengths often are, would keep the processor from running ahead to the next lookup.
     #[inline(always)]
-    fn value_variable<const ALL: bool>(&self, reference: usize, key: &[u8]) -> Option<Guess> {
+    fn value_variable<const ALL: bool, const SHORT: bool>(
+        &self,
+        reference: usize,
+        key: &[u8],
+    ) -> Option<Guess> {
         let offset = self.layout.records.start.wrapping_add(reference);
         let (parts, fits) = self.layout.decoder.parts_of_key(self.bytes(), offset, key.len())?;
         let stored = self.bytes().get(parts.key())?;
         let end = parts.value.saturating_add(parts.value_len);
-        let same = fits & equal(stored, key) & (end <= self.layout.records.end);
+        let same = fits & equal_keys::<SHORT>(stored, key) & (end <= self.layout.records.end);
         if !same || !(ALL || self.pages.covered(&(offset..end))) {
             return None;
         }
-        Some(Guess { value: parts.value, len: parts.value_len })
+        Some(Guess::at(parts.value, parts.value_len))
     }
 
     /// The same for plain records.
     #[inline(always)]
-    fn value_plain<const ALL: bool>(&self, reference: usize, key: &[u8]) -> Option<Guess> {
+    fn value_plain<const ALL: bool, const SHORT: bool>(
+        &self,
+        reference: usize,
+        key: &[u8],
+    ) -> Option<Guess> {
         let offset = self.layout.records.start.wrapping_add(reference);
         let record = self.bytes().get(offset..)?;
         let (lengths, fits) = self.layout.decoder.plain_lengths(record, key.len())?;
         let stored = record.get(lengths.key..)?.get(..key.len())?;
         let value = offset + lengths.key + key.len();
         let end = value.saturating_add(lengths.value_len);
-        let same = fits & equal(stored, key) & (end <= self.layout.records.end);
+        let same = fits & equal_keys::<SHORT>(stored, key) & (end <= self.layout.records.end);
         if !same || !(ALL || self.pages.covered(&(offset..end))) {
             return None;
         }
-        Some(Guess { value, len: lengths.value_len })
-    }
-
-    /// The first record of `key`, each page checked before it is read.
-    pub(super) fn locate(&self, key: &[u8]) -> ReadResult<Option<Found>> {
-        self.sound(match &self.layout.hash {
-            Some(index) => self.locate_hashed(index, key),
-            None => self.locate_ordered(key),
-        })
+        Some(Guess::at(value, lengths.value_len))
     }
 
     /// Looks a key up in the hash index on trust: every candidate of both buckets.
@@ -357,7 +398,7 @@ impl Inner {
                     return Guess::UNSURE;
                 }
                 if same {
-                    return Guess { value: found.parts.value, len: found.parts.value_len };
+                    return Guess::at(found.parts.value, found.parts.value_len);
                 }
             }
             if !index.slots.overflows(bucket, overflow(hash)) {
@@ -388,61 +429,5 @@ impl Inner {
             }
         };
         (parts.end() <= records.end).then_some(Found { offset, parts })
-    }
-
-    /// Touches at most two buckets and three records for each, whatever the file says.
-    pub(super) fn locate_hashed(
-        &self,
-        index: &HashLayout,
-        key: &[u8],
-    ) -> ReadResult<Option<Found>> {
-        let hash = index.hasher.hash(key);
-        let place = index.shape.place(hash);
-        for number in [place.first, place.second] {
-            let start = index.span.start + number as usize * BUCKET;
-            self.ensure(start..start + BUCKET)?;
-            let bucket = self.bytes().get(start..).and_then(|bytes| bytes.first_chunk());
-            let bad = |what| ReadError::corrupt(what, start as u64);
-            let bucket = bucket.ok_or_else(|| bad("bucket beyond the end"))?;
-            let mask = matches(bucket, tag(hash), index.slots.count());
-            if mask.count_ones() as usize > MAX_EQUAL_TAGS {
-                return Err(bad("bucket has too many equal tags"));
-            }
-            for slot in (0..index.slots.count()).filter(|slot| mask >> slot & 1 != 0) {
-                let place = self.referred_place(index.slots.reference(bucket, slot))?;
-                let parts = self.parts_at(place)?;
-                if equal(self.slice(parts.key())?, key) {
-                    self.ensure(parts.value..parts.end())?;
-                    return Ok(Some(Found { offset: place, parts }));
-                }
-            }
-            if !index.slots.overflows(bucket, overflow(hash)) {
-                break;
-            }
-        }
-        Ok(None)
-    }
-
-    /// Where the record that a slot refers to starts.
-    pub(super) fn referred_place(&self, reference: u64) -> ReadResult<usize> {
-        let records = self.layout.records;
-        match &self.layout.fixed {
-            Some(fixed) if reference < self.layout.entries => Ok(fixed.offset(reference)),
-            None if reference < records.len() as u64 => Ok(records.start + reference as usize),
-            _ => Err(ReadError::corrupt("slot refers to no record", records.start as u64)),
-        }
-    }
-
-    fn locate_ordered(&self, key: &[u8]) -> ReadResult<Option<Found>> {
-        let place = self.seek(key, Bound::NotBelow)?;
-        if place.rank >= self.layout.entries {
-            return Ok(None);
-        }
-        let parts = self.parts_at(place.offset)?;
-        if !equal(self.slice(parts.key())?, key) {
-            return Ok(None);
-        }
-        self.ensure(parts.value..parts.end())?;
-        Ok(Some(Found { offset: place.offset, parts }))
     }
 }

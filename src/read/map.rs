@@ -137,7 +137,9 @@ impl Bytes {
         let watch = Watch::new(first, end);
         let lost = watch.as_ref().map_or(Lost::NEVER, Watch::lost);
         let mapping = Mapping { map, access, user: user(&file.metadata) };
-        mapping.advise(access);
+        if access != Access::Normal {
+            mapping.advise(access);
+        }
         Ok(Self { start, len, lost, watch, owner: Owner::Mapped(mapping) })
     }
 

@@ -2,6 +2,7 @@
 //! the mapping.
 
 mod back;
+mod careful;
 mod cursor;
 mod get_all;
 mod iter;

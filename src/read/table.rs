@@ -1,9 +1,10 @@
 //! The table: bytes, layout, page checks, and the queries that need no state.
 
+use super::careful::Found;
 use super::cursor::Cursor;
 use super::get_all::GetAll;
 use super::iter::{Iter, Keys, Values};
-use super::lookup::{Found, Guesses};
+use super::lookup::Guesses;
 use super::map::Bytes;
 use super::pages::{Pages, check_unit};
 use super::parallel::check_pieces;
