@@ -6,13 +6,25 @@ use super::simd::prefetch;
 use super::table::Inner;
 use super::tree::LINE;
 use crate::error::{ReadError, ReadResult};
+use crate::format::layout::Layout;
 use crate::format::record::Fixed;
 use std::iter::FusedIterator;
 use std::ops::Range;
 
-/// How many bytes of records an iterator prefetches after its start, and how far ahead.
-const FETCH: usize = 4 << 10;
-const FETCH_LEAD: usize = 1 << 10;
+/// How many records an iterator prefetches after its start, and how many bytes of them at least
+/// and at most: a longer walk is foreseen by the processor, and lines that nobody reads keep the
+/// next walk waiting.
+const FETCH: usize = 10;
+const FETCH_LEAST: usize = 256;
+const FETCH_MOST: usize = 2 << 10;
+/// How far ahead it does.
+const FETCH_LEAD: usize = 3 << 9;
+
+/// Bytes of records that an iterator over a table prefetches after its start.
+pub(super) fn first_walk(layout: &Layout) -> usize {
+    let average = layout.records.len() as u64 / layout.entries.max(1);
+    (average.saturating_mul(FETCH as u64) as usize).clamp(FETCH_LEAST, FETCH_MOST)
+}
 
 /// Bytes of records that are handed on between two looks at whether a page was lost.
 const RUN: usize = 64 << 10;
@@ -61,7 +73,7 @@ impl<'t> Iter<'t> {
             end,
             ahead: &[],
             fetched,
-            fetch: fetched.saturating_add(FETCH).min(end.offset),
+            fetch: fetched.saturating_add(inner.first_walk).min(end.offset),
             behind: 0..0,
             back: BackBlock::new(),
             error,

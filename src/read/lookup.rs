@@ -3,7 +3,8 @@
 //! A lookup is first tried on trust ([`Guess`]): it reads bytes whose pages may not have been
 //! checked yet, inside proven bounds, and asks at the end whether they were. There is no branch on
 //! checks between dependent loads, so several lookups overlap in the processor. If a page was not
-//! checked, or anything is odd, the careful form ([`super::careful`]) starts anew and checks each page before it reads.
+//! checked, or anything is odd, the careful form ([`super::careful`]) starts anew and checks each
+//! page before it reads.
 
 use super::careful::Found;
 use super::simd::{Baseline, Chosen, Lookup, Simd, matches};

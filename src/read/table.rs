@@ -3,7 +3,7 @@
 use super::careful::Found;
 use super::cursor::Cursor;
 use super::get_all::GetAll;
-use super::iter::{Iter, Keys, Values};
+use super::iter::{Iter, Keys, Values, first_walk};
 use super::lookup::Guesses;
 use super::map::Bytes;
 use super::pages::{Pages, check_unit};
@@ -39,6 +39,8 @@ pub(crate) struct Inner {
     pub(super) layout: Layout,
     pub(super) pages: Pages,
     pub(super) guesses: Guesses,
+    /// Bytes of records that are prefetched at the start of a walk.
+    pub(super) first_walk: usize,
 }
 
 impl fmt::Debug for Table {
@@ -102,7 +104,8 @@ impl Inner {
 impl Table {
     pub(super) fn new(bytes: Bytes, layout: Layout, pages: Pages) -> Self {
         let guesses = Guesses::of(&layout);
-        Self { inner: Arc::new(Inner { bytes, layout, pages, guesses }) }
+        let first_walk = first_walk(&layout);
+        Self { inner: Arc::new(Inner { bytes, layout, pages, guesses, first_walk }) }
     }
 
     /// Number of entries. Costs nothing.
