@@ -13,7 +13,8 @@ graven-peers: graven beside its rivals
   --workload LIST       u64,id,url,cldr (default: all; cldr needs GRAVEN_DATA)
   --entries LIST        1000000,10000000 (default)
   --contestant LIST     names as in the report (default: all)
-  --measure LIST        hit,dependent,miss,zipf,batch,threads,seek,scan,open,build,readers,cold,
+  --measure LIST        hit,dependent,miss,zipf,batch,threads,seek,seek-absent,scan,open,
+                        build,readers,cold,
                         first-touch (default: all)
   --rounds N            5 (default)
   --lap-ms N            how long one lap of one contestant may take

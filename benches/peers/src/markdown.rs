@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// Measure, column title. Lower is better in all but those that `HIGHER` names.
-const SPEED: [(&str, &str); 9] = [
+const SPEED: [(&str, &str); 10] = [
     ("hit", "hit"),
     ("dependent", "dependent"),
     ("miss", "miss"),
@@ -19,6 +19,7 @@ const SPEED: [(&str, &str); 9] = [
     ("batch", "batch of 64"),
     ("threads", "2 threads"),
     ("seek", "seek + 10"),
+    ("seek-absent", "seek + 10, absent"),
     ("scan", "scan"),
     ("scan-back", "scan back"),
 ];
@@ -56,7 +57,7 @@ const FIRST_TOUCH: [(&str, &str); 5] = [
 ];
 
 /// Compared in the table of ratios.
-const COMPARED: [&str; 14] = [
+const COMPARED: [&str; 15] = [
     "hit",
     "dependent",
     "miss",
@@ -64,6 +65,7 @@ const COMPARED: [&str; 14] = [
     "batch",
     "threads",
     "seek",
+    "seek-absent",
     "scan",
     "scan-back",
     "open",

@@ -3,6 +3,7 @@
 
 use crate::{
     Result,
+    args::Args,
     contestant::{BATCH, Kind, Lane, Lap},
     dataset::Dataset,
     measure::{Entrant, Ground, note, seeded},
@@ -38,8 +39,10 @@ pub fn measure(
         let queries = Queries::uniform(data, count, &mut seeded(1));
         sets.push(Set { measures: &["hit", "dependent", "batch", "threads", "seek"], queries });
     }
-    if args.wants("miss") {
-        sets.push(Set { measures: &["miss"], queries: misses(ground.workload, data, count) });
+    let absent = ["miss", "seek-absent"];
+    if absent.iter().any(|m| args.wants(m)) {
+        let queries = misses(ground.workload, data, count);
+        sets.push(Set { measures: &["miss", "seek-absent"], queries });
     }
     if args.wants("zipf") {
         let queries = Queries::zipf(data, count, &mut seeded(3));
@@ -50,7 +53,7 @@ pub fn measure(
         let all = set.queries.window(&keys);
         for measure in set.measures.iter().filter(|m| args.wants(m)) {
             note(measure);
-            gets(args.rounds, args.lap_ms, measure, all, entrants, lanes)?;
+            gets(args, data, measure, all, entrants, lanes)?;
         }
     }
     if args.wants("scan") {
@@ -74,14 +77,15 @@ fn misses(workload: Workload, data: &Dataset, count: usize) -> Queries {
 }
 
 fn gets(
-    rounds: usize,
-    lap_ms: u64,
+    args: &Args,
+    data: &Dataset,
     measure: &str,
     all: Window<'_>,
     entrants: &mut [Entrant],
     lanes: &[Box<dyn Lane>],
 ) -> Result<()> {
-    let racing = |lane: &dyn Lane| measure != "seek" || lane.abilities().seek;
+    let racing = |lane: &dyn Lane| !measure.starts_with("seek") || lane.abilities().seek;
+    let last = data.get(data.len() - 1).0;
     let lengths: Vec<usize> = lanes
         .iter()
         .map(|lane| {
@@ -94,11 +98,11 @@ fn gets(
             let each = lap(&**lane, measure, trial).nanos / trial.len() as f64;
             // The measure of threads runs three laps for one.
             let share = if measure == "threads" { 0.5e6 } else { 1e6 };
-            let fits = (lap_ms as f64 * share / each) as usize;
+            let fits = (args.lap_ms as f64 * share / each) as usize;
             fits.clamp(TRIAL.min(all.len()), all.len()) / (2 * BATCH) * 2 * BATCH
         })
         .collect();
-    for round in 0..rounds {
+    for round in 0..args.rounds {
         for (i, lane) in lanes.iter().enumerate().filter(|(_, lane)| racing(&***lane)) {
             // A slow store runs fewer queries per lap, but other ones in every round.
             let spare = all.len() - lengths[i] + 1;
@@ -112,7 +116,12 @@ fn gets(
             let (entrant, len) = (&mut entrants[i], window.len());
             // The floor that only reads what it was told to has nothing to miss.
             let excused = measure == "miss" && entrant.contestant.kind() == Kind::Floor;
-            if lap.good != len as u64 && !excused {
+            // Behind the last key is nothing.
+            let beyond = match measure {
+                "seek-absent" => window.keys.iter().filter(|key| **key > last).count(),
+                _ => 0,
+            };
+            if lap.good != (len - beyond) as u64 && !excused {
                 let name = entrant.name();
                 return Err(format!("{name}: {} of {len} right in {measure}", lap.good).into());
             }
@@ -131,7 +140,7 @@ fn lap(lane: &dyn Lane, measure: &str, window: Window<'_>) -> Lap {
         "dependent" => lane.dependent(window),
         "batch" => lane.batches(window),
         "threads" => lane.threads(window, THREADS),
-        "seek" => lane.seeks(window),
+        "seek" | "seek-absent" => lane.seeks(window),
         "miss" => lane.misses(window),
         _ => lane.hits(window),
     }
