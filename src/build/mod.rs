@@ -107,9 +107,10 @@ impl Builder {
     ///
     /// # Errors
     /// [`BuildError::KeyTooLong`], [`BuildError::ValueTooLong`]; with `sorted(true)`
-    /// [`BuildError::OutOfOrder`] and [`BuildError::DuplicateKey`]; an I/O error where entries
-    /// are written on the way. After an error the builder is of no use: every further call is
-    /// [`BuildError::Failed`], and nothing is published.
+    /// [`BuildError::OutOfOrder`]; [`BuildError::DuplicateKey`], here where entries come in order
+    /// and are written on the way, else from [`finish`](Self::finish); an I/O error where
+    /// something is written on the way. After an error the builder is of no use: every further
+    /// call is [`BuildError::Failed`], and nothing is published.
     pub fn insert(&mut self, key: &[u8], value: &[u8]) -> Result<(), BuildError> {
         if self.failed {
             return Err(BuildError::Failed);
