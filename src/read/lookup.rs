@@ -129,12 +129,6 @@ impl Guesses {
     }
 }
 
-/// Whether keys are equal; with `SHORT`, which takes no call, false for long ones.
-#[inline(always)]
-fn equal_keys<const SHORT: bool>(a: &[u8], b: &[u8]) -> bool {
-    if SHORT { equal_short(a, b) } else { equal(a, b) }
-}
-
 /// Records of fixed width.
 pub(super) const FIXED: u8 = 0;
 /// Records with lengths of their own for key and value, and values that are not aligned.
@@ -186,7 +180,7 @@ impl Inner {
         if candidate == NO_TAG && checked {
             return Guess::MISS;
         }
-        match self.value_of::<ALL, KIND, true>(candidate, key) {
+        match self.value_of::<ALL, KIND>(candidate, key) {
             Some(value) if checked => value,
             _ => self.guess_again::<ALL, WIDTH, KIND>(key),
         }
@@ -242,7 +236,7 @@ impl Inner {
         if candidate == NO_TAG && checked {
             return Guess::MISS;
         }
-        match self.value_of::<ALL, KIND, false>(candidate, key) {
+        match self.value_of::<ALL, KIND>(candidate, key) {
             Some(value) if checked => value,
             _ => self.guess_further::<ALL, WIDTH, KIND>(index, hash, candidate, key),
         }
@@ -280,29 +274,31 @@ impl Inner {
         if candidate >= NO_HELP && checked {
             return Guess::MISS;
         }
-        match self.value_of::<ALL, KIND, false>(candidate, key) {
+        match self.value_of::<ALL, KIND>(candidate, key) {
             Some(value) if checked => value,
             _ => self.guess_rest(index, hash, key),
         }
     }
 
+    /// The value of the candidate, if it is the record of `key`. Long keys, which only a call
+    /// compares, count as others: [`guess_rest`](Self::guess_rest) looks at them again.
     #[inline(always)]
-    fn value_of<const ALL: bool, const KIND: u8, const SHORT: bool>(
+    fn value_of<const ALL: bool, const KIND: u8>(
         &self,
         candidate: usize,
         key: &[u8],
     ) -> Option<Guess> {
         match (&self.layout.fixed, KIND) {
             (Some(fixed), FIXED) => {
-                self.value_fixed::<ALL, ANY_LEN, SHORT>(fixed, candidate as u64, key)
+                self.value_fixed::<ALL, ANY_LEN, true>(fixed, candidate as u64, key)
             }
-            (_, PLAIN) => self.value_plain::<ALL, SHORT>(candidate, key),
-            _ => self.value_variable::<ALL, SHORT>(candidate, key),
+            (_, PLAIN) => self.value_plain::<ALL>(candidate, key),
+            _ => self.value_variable::<ALL>(candidate, key),
         }
     }
 
     /// The value of the record of fixed width with this rank, if its key is `key`. `LEN`: the
-    /// length of the table's keys.
+    /// length of the table's keys. With `SHORT` long keys count as others.
     #[inline(always)]
     pub(super) fn value_fixed<const ALL: bool, const LEN: usize, const SHORT: bool>(
         &self,
@@ -318,27 +314,24 @@ impl Inner {
         let value = offset + len;
         let stored = self.bytes().get(offset..value)?;
         let checked = || ALL || self.pages.covered(&(offset..value + fixed.value_len));
-        if !equal_keys::<SHORT>(stored, key) || !checked() {
+        let same = if SHORT { equal_short(stored, key) } else { equal(stored, key) };
+        if !same || !checked() {
             return None;
         }
         Some(Guess::at(value, fixed.value_len))
     }
 
     /// The value of the record of variable width at this place among the records, if its key is
-    /// `key`. Both are compared over the length of `key`, which is at hand, not over that of the
+    /// `key`, a short one. Both are compared over the length of `key`, which is at hand, not over that of the
     /// record, which comes from memory: a branch that waits for memory and is mispredicted, as
     /// those on lengths often are, would keep the processor from running ahead to the next lookup.
     #[inline(always)]
-    fn value_variable<const ALL: bool, const SHORT: bool>(
-        &self,
-        reference: usize,
-        key: &[u8],
-    ) -> Option<Guess> {
+    fn value_variable<const ALL: bool>(&self, reference: usize, key: &[u8]) -> Option<Guess> {
         let offset = self.layout.records.start.wrapping_add(reference);
         let (parts, fits) = self.layout.decoder.parts_of_key(self.bytes(), offset, key.len())?;
         let stored = self.bytes().get(parts.key())?;
         let end = parts.value.saturating_add(parts.value_len);
-        let same = fits & equal_keys::<SHORT>(stored, key) & (end <= self.layout.records.end);
+        let same = fits & equal_short(stored, key) & (end <= self.layout.records.end);
         if !same || !(ALL || self.pages.covered(&(offset..end))) {
             return None;
         }
@@ -347,18 +340,14 @@ impl Inner {
 
     /// The same for plain records.
     #[inline(always)]
-    fn value_plain<const ALL: bool, const SHORT: bool>(
-        &self,
-        reference: usize,
-        key: &[u8],
-    ) -> Option<Guess> {
+    fn value_plain<const ALL: bool>(&self, reference: usize, key: &[u8]) -> Option<Guess> {
         let offset = self.layout.records.start.wrapping_add(reference);
         let record = self.bytes().get(offset..)?;
         let (lengths, fits) = self.layout.decoder.plain_lengths(record, key.len())?;
         let stored = record.get(lengths.key..)?.get(..key.len())?;
         let value = offset + lengths.key + key.len();
         let end = value.saturating_add(lengths.value_len);
-        let same = fits & equal_keys::<SHORT>(stored, key) & (end <= self.layout.records.end);
+        let same = fits & equal_short(stored, key) & (end <= self.layout.records.end);
         if !same || !(ALL || self.pages.covered(&(offset..end))) {
             return None;
         }

@@ -26,7 +26,10 @@ pub fn measure(ground: &Ground<'_>, entrants: &mut Vec<Entrant>, run: &mut Run) 
     let mut failed = Vec::new();
     for round in 0..rounds {
         note(&format!("building, round {} of {rounds}", round + 1));
-        for (i, entrant) in entrants.iter_mut().enumerate() {
+        // Whoever comes after a builder that freed a lot finds the system tidying up.
+        let count = entrants.len();
+        for i in (0..count).map(|i| (i + round * count.div_ceil(rounds)) % count) {
+            let entrant = &mut entrants[i];
             let measured = timed && entrant.contestant.builds();
             if round > 0 && (!measured || spent[i] > PATIENCE_S) || share(ground, entrant)? {
                 continue;
