@@ -332,7 +332,7 @@ impl Inner {
         let stored = self.bytes().get(parts.key())?;
         let end = parts.value.saturating_add(parts.value_len);
         let same = fits & equal_short(stored, key) & (end <= self.layout.records.end);
-        if !same || !(ALL || self.pages.covered(&(offset..end))) {
+        if !same || !(ALL || self.pages.covered_ends(&(offset..end))) {
             return None;
         }
         Some(Guess::at(parts.value, parts.value_len))
@@ -348,7 +348,7 @@ impl Inner {
         let value = offset + lengths.key + key.len();
         let end = value.saturating_add(lengths.value_len);
         let same = fits & equal_short(stored, key) & (end <= self.layout.records.end);
-        if !same || !(ALL || self.pages.covered(&(offset..end))) {
+        if !same || !(ALL || self.pages.covered_ends(&(offset..end))) {
             return None;
         }
         Some(Guess::at(value, lengths.value_len))

@@ -63,8 +63,15 @@ impl Pages {
     pub(crate) fn covered(&self, range: &Range<usize>) -> bool {
         let first = range.start >> UNIT_LOG2;
         let last = range.end.saturating_sub(1).max(range.start) >> UNIT_LOG2;
-        // Nearly all records lie in one page or two. Which of the two is known only when the
-        // record's lengths have come from memory, and no processor foresees it: so no branch asks.
+        if first == last { self.bit(first) } else { self.all_covered(first, last) }
+    }
+
+    /// The same for a record whose length has come from memory. Nearly all lie in one page or two,
+    /// but in which of the two cases a processor does not foresee: so no branch asks.
+    #[inline(always)]
+    pub(crate) fn covered_ends(&self, range: &Range<usize>) -> bool {
+        let first = range.start >> UNIT_LOG2;
+        let last = range.end.saturating_sub(1).max(range.start) >> UNIT_LOG2;
         let ends = self.bit(first) & self.bit(last);
         ends && (last - first < 2 || self.all_covered(first, last))
     }

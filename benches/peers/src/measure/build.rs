@@ -7,7 +7,7 @@ use crate::{
     Result, child,
     contestant::Kind,
     files,
-    measure::{Entrant, Ground, note},
+    measure::{Entrant, Ground, note, seeded},
     results::Run,
 };
 
@@ -26,9 +26,7 @@ pub fn measure(ground: &Ground<'_>, entrants: &mut Vec<Entrant>, run: &mut Run) 
     let mut failed = Vec::new();
     for round in 0..rounds {
         note(&format!("building, round {} of {rounds}", round + 1));
-        // Whoever comes after a builder that freed a lot finds the system tidying up.
-        let count = entrants.len();
-        for i in (0..count).map(|i| (i + round * count.div_ceil(rounds)) % count) {
+        for i in order(entrants.len(), round) {
             let entrant = &mut entrants[i];
             let measured = timed && entrant.contestant.builds();
             if round > 0 && (!measured || spent[i] > PATIENCE_S) || share(ground, entrant)? {
@@ -58,6 +56,20 @@ pub fn measure(ground: &Ground<'_>, entrants: &mut Vec<Entrant>, run: &mut Run) 
     entrants.retain(|entrant| failed.iter().all(|(name, _)| name != entrant.name()));
     run.dropped.extend(failed);
     entrants.iter_mut().filter(|entrant| entrant.has_files()).try_for_each(size)
+}
+
+/// Who builds after whom: by turns in the first round, since some share files, then at random. A
+/// virtual machine that has given freed memory back to its host waits for it when it takes it
+/// again, so a builder pays for what the one before it freed.
+fn order(entrants: usize, round: usize) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..entrants).collect();
+    if round > 0 {
+        let mut rng = seeded(200 + round as u64);
+        for last in (1..entrants).rev() {
+            order.swap(last, rng.below(last as u64 + 1) as usize);
+        }
+    }
+    order
 }
 
 /// Links the files of the contestant that it shares them with; false where it has to build.
