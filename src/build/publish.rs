@@ -112,7 +112,7 @@ impl Unpublished {
             }
             std::thread::sleep(Duration::from_millis(50));
         }
-        let text = format!("{bytes} bytes are needed, {} are free", free());
+        let text = format!("at least {bytes} bytes are needed, {} are free", free());
         let source = io::Error::new(io::ErrorKind::StorageFull, text);
         Err(BuildError::io("write the table", &self.target, 0, source))
     }
