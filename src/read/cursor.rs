@@ -71,7 +71,7 @@ impl<'t> Cursor<'t> {
     /// # Errors
     /// [`ReadError`] if a page that was touched is damaged; the cursor is then before the first.
     pub fn seek(&mut self, key: &[u8]) -> Result<bool, ReadError> {
-        let start = self.inner.seek_start(key, Bound::NotBelow);
+        let start = self.inner.seek_start(key, Bound::NotBelow, self.inner.first_walk);
         self.go(start)
     }
 

@@ -87,6 +87,7 @@ impl Inner {
         fixed: &Fixed,
         key: &[u8],
         bound: Bound,
+        walk: usize,
     ) -> ReadResult<Place> {
         let Some(place) = index.scale.place(key) else { return Ok(self.start()) };
         if place.line >= index.lines {
@@ -97,6 +98,7 @@ impl Inner {
         let first = base_rank(line);
         let start = first + below_tags as u64;
         if below_tags < LINE_TAGS {
+            self.prefetch_walk(fixed.offset(start.min(self.layout.entries)), walk);
             return self.walk_equal_tags(fixed, start, key, bound);
         }
         let next = place.line + 1;

@@ -1,8 +1,13 @@
 //! Searches by order: inside a block of records, found through one of the indexes.
 
+use super::lookup::NO_HELP;
 use super::pages::{page_end, page_start};
+use super::simd::{Baseline, prefetch};
 use super::table::Inner;
+use super::tree::LINE;
 use crate::error::{ReadError, ReadResult};
+use crate::format::hash::Slots;
+use crate::format::layout::HashLayout;
 use crate::format::node::BAD_NODE;
 use crate::format::record::{Fixed, Parts};
 use std::ops::Range;
@@ -151,27 +156,57 @@ impl Inner {
 
     /// Finds a place by key.
     pub(super) fn seek(&self, key: &[u8], bound: Bound) -> ReadResult<Place> {
-        self.sound(self.seek_place(key, bound))
+        self.sound(self.seek_place(key, bound, 0))
     }
 
     /// Finds where to start an iteration at `key`: through the hash index, if there is one and it
     /// has the key, in two cache lines instead of one per level of the tree. Its slots know
     /// offsets and not ranks; with repeated keys a rank would be lost for good, so there the tree
-    /// is asked.
-    pub(super) fn seek_start(&self, key: &[u8], bound: Bound) -> ReadResult<Start> {
+    /// is asked. `walk`: bytes of records that will be walked from there.
+    pub(super) fn seek_start(&self, key: &[u8], bound: Bound, walk: usize) -> ReadResult<Start> {
         if let Some(index) = &self.layout.hash
             && self.layout.fixed.is_none()
             && !self.layout.repeated_keys
-            // A damaged hash index is no reason to fail: the tree answers as well.
-            && let Ok(Some(found)) = self.locate_hashed(index, key)
         {
-            let offset = match bound {
-                Bound::NotBelow => found.offset,
-                Bound::Above => found.parts.end(),
-            };
-            return self.sound(Ok(Start { rank: None, offset }));
+            self.prefetch_walk_of(index, key, walk);
+            // A damaged hash index is no reason to fail: the tree answers as well.
+            if let Ok(Some(found)) = self.locate_hashed(index, key) {
+                let offset = match bound {
+                    Bound::NotBelow => found.offset,
+                    Bound::Above => found.parts.end(),
+                };
+                return self.sound(Ok(Start { rank: None, offset }));
+            }
         }
-        self.seek(key, bound).map(Start::from)
+        self.sound(self.seek_place(key, bound, walk)).map(Start::from)
+    }
+
+    /// Asks for the first records of a walk, as soon as it is likely where it starts: what waits
+    /// for the key's comparison waits for memory once more.
+    #[inline]
+    pub(super) fn prefetch_walk(&self, offset: usize, bytes: usize) {
+        for line in (0..bytes).step_by(LINE) {
+            prefetch(self.bytes(), offset.saturating_add(line));
+        }
+    }
+
+    /// The same for the walk that starts at the first candidate of a hash index.
+    #[inline]
+    fn prefetch_walk_of(&self, index: &HashLayout, key: &[u8], walk: usize) {
+        if walk == 0 {
+            return;
+        }
+        let hash = index.hasher.hash(key);
+        let first = index.first_bucket(hash);
+        let candidate = match index.slots {
+            Slots::Four => self.candidate::<_, 4>(Baseline, first, hash),
+            Slots::Five => self.candidate::<_, 5>(Baseline, first, hash),
+            Slots::Six => NO_HELP,
+        };
+        if candidate < NO_HELP {
+            let start = self.layout.records.start.saturating_add(candidate);
+            self.prefetch_walk(start, walk);
+        }
     }
 
     /// The rank of the record at `offset`, in a table without repeated keys.
@@ -182,14 +217,15 @@ impl Inner {
         if place.offset == offset { Ok(place.rank) } else { Err(misplaced()) }
     }
 
-    fn seek_place(&self, key: &[u8], bound: Bound) -> ReadResult<Place> {
+    /// `walk`: bytes of records that will be walked from there.
+    fn seek_place(&self, key: &[u8], bound: Bound, walk: usize) -> ReadResult<Place> {
         if self.layout.entries == 0 {
             return Ok(self.end());
         }
         // With repeated keys a block may start in the middle of the equals.
         let strict = bound == Bound::NotBelow && self.layout.repeated_keys;
         if let (Some(index), Some(fixed)) = (&self.layout.lines, &self.layout.fixed) {
-            return self.seek_lines(index, fixed, key, bound);
+            return self.seek_lines(index, fixed, key, bound, walk);
         }
         let Some(index) = &self.layout.index else {
             return match &self.layout.fixed {

@@ -195,8 +195,8 @@ impl Table {
         let inner = &self.inner;
         let from = match bounds.start_bound() {
             Bound::Unbounded => Ok(inner.start().into()),
-            Bound::Included(key) => inner.seek_start(key, Edge::NotBelow),
-            Bound::Excluded(key) => inner.seek_start(key, Edge::Above),
+            Bound::Included(key) => inner.seek_start(key, Edge::NotBelow, inner.first_walk),
+            Bound::Excluded(key) => inner.seek_start(key, Edge::Above, inner.first_walk),
         };
         Iter::between(inner, from, self.upper_edge(bounds.end_bound()))
     }
@@ -268,7 +268,7 @@ impl Table {
     /// # Errors
     /// [`ReadError`] if a page that was touched is damaged.
     pub fn ceil(&self, key: &[u8]) -> Result<Option<(&[u8], &[u8])>, ReadError> {
-        let start = self.inner.seek_start(key, Edge::NotBelow)?;
+        let start = self.inner.seek_start(key, Edge::NotBelow, 0)?;
         self.inner.entry_from(start.offset)
     }
 
