@@ -178,6 +178,11 @@ impl Inner {
                 return self.sound(Ok(Start { rank: None, offset }));
             }
         }
+        self.seek_ordered(key, bound, walk)
+    }
+
+    /// The same through the ordered index alone.
+    pub(super) fn seek_ordered(&self, key: &[u8], bound: Bound, walk: usize) -> ReadResult<Start> {
         self.sound(self.seek_place(key, bound, walk)).map(Start::from)
     }
 
@@ -243,6 +248,7 @@ impl Inner {
             }
             None => {
                 let near = self.bisect_samples(index, &leaf, child, start, key, bound)?;
+                self.prefetch_walk(near.offset, walk);
                 self.seek_walk(near, start.rank, key, bound)
             }
         }

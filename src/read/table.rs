@@ -203,7 +203,7 @@ impl Table {
 
     /// The entries whose keys start with `prefix`.
     pub fn prefix(&self, prefix: &[u8]) -> Iter<'_> {
-        let from = self.inner.seek(prefix, Edge::NotBelow).map(Start::from);
+        let from = self.inner.seek_ordered(prefix, Edge::NotBelow, self.inner.first_walk);
         let to = match successor_len(prefix) {
             None => Ok(self.inner.end()),
             Some(len) => {
