@@ -8,7 +8,7 @@ use super::lookup::Guesses;
 use super::map::Bytes;
 use super::pages::{Pages, check_unit};
 use super::parallel::check_pieces;
-use super::search::{Bound as Edge, Entry, Place, Start};
+use super::search::{Bound as Edge, Entry, Place};
 use crate::error::{ReadError, ReadResult};
 use crate::format::layout::{IndexLayout, Layout};
 use crate::format::node::Node;
