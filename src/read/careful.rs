@@ -32,16 +32,18 @@ impl Inner {
     /// The first record of `key`, each page checked before it is read.
     pub(super) fn locate(&self, key: &[u8]) -> ReadResult<Option<Found>> {
         self.sound(match &self.layout.hash {
-            Some(index) => self.locate_hashed(index, key),
+            Some(index) => self.locate_hashed(index, key, 0),
             None => self.locate_ordered(key),
         })
     }
 
-    /// Touches at most two buckets and three records for each, whatever the file says.
+    /// Touches at most two buckets and three records for each, whatever the file says. `walk`:
+    /// bytes of records that will be walked from there.
     pub(super) fn locate_hashed(
         &self,
         index: &HashLayout,
         key: &[u8],
+        walk: usize,
     ) -> ReadResult<Option<Found>> {
         let hash = index.hasher.hash(key);
         let place = index.shape.place(hash);
@@ -57,6 +59,7 @@ impl Inner {
             }
             for slot in (0..index.slots.count()).filter(|slot| mask >> slot & 1 != 0) {
                 let place = self.referred_place(index.slots.reference(bucket, slot))?;
+                self.prefetch_walk(place, walk);
                 let parts = self.parts_at(place)?;
                 if equal(self.slice(parts.key())?, key) {
                     self.ensure(parts.value..parts.end())?;

@@ -2,25 +2,21 @@
 
 use super::back::{BackBlock, prefetch_before};
 use super::search::{Entry, Place, Start};
-use super::simd::prefetch;
 use super::table::Inner;
-use super::tree::LINE;
 use crate::error::{ReadError, ReadResult};
 use crate::format::layout::Layout;
 use crate::format::record::Fixed;
 use std::iter::FusedIterator;
 use std::ops::Range;
 
-/// How many records an iterator prefetches after its start, and how many bytes of them at least
-/// and at most: a longer walk is foreseen by the processor, and lines that nobody reads keep the
-/// next walk waiting.
+/// How many records are prefetched at the start of a walk, and how many bytes of them at least and
+/// at most: a processor foresees a walk only once it has seen some of it, and lines that nobody
+/// reads keep the next walk waiting.
 const FETCH: usize = 10;
 const FETCH_LEAST: usize = 256;
 const FETCH_MOST: usize = 2 << 10;
-/// How far ahead it does.
-const FETCH_LEAD: usize = 3 << 9;
 
-/// Bytes of records that an iterator over a table prefetches after its start.
+/// Bytes of records that are prefetched at the start of a walk over a table.
 pub(super) fn first_walk(layout: &Layout) -> usize {
     let average = layout.records.len() as u64 / layout.entries.max(1);
     (average.saturating_mul(FETCH as u64) as usize).clamp(FETCH_LEAST, FETCH_MOST)
@@ -42,10 +38,6 @@ pub struct Iter<'t> {
     /// The table up to where pages are known to be checked, seen from the front: records that end
     /// in it are taken as they are.
     ahead: &'t [u8],
-    /// Up to where records were prefetched.
-    fetched: usize,
-    /// Up to where they will be.
-    fetch: usize,
     /// Bytes before the back whose pages are known to be checked.
     behind: Range<usize>,
     back: BackBlock,
@@ -66,19 +58,10 @@ impl<'t> Iter<'t> {
                 (inner.start().into(), Place { rank: 1, offset: usize::MAX }, Some(error))
             }
         };
-        let fetched = front.offset;
-        let mut iter = Self {
-            inner,
-            front,
-            end,
-            ahead: &[],
-            fetched,
-            fetch: fetched.saturating_add(inner.first_walk).min(end.offset),
-            behind: 0..0,
-            back: BackBlock::new(),
-            error,
-        };
-        iter.prefetch();
+        let mut iter =
+            Self { inner, front, end, ahead: &[], behind: 0..0, back: BackBlock::new(), error };
+        // A seek has asked for them; not every walk begins with one.
+        inner.prefetch_walk(front.offset, inner.first_walk.min(end.offset - front.offset));
         iter.look_ahead();
         iter
     }
@@ -100,17 +83,6 @@ impl<'t> Iter<'t> {
         match self.front.rank {
             Some(rank) => Ok(rank),
             None => self.inner.rank_at(self.front.offset),
-        }
-    }
-
-    /// Asks for the first few records: the processor only foresees a walk once it has seen some
-    /// of it.
-    #[inline]
-    fn prefetch(&mut self) {
-        let wanted = self.front.offset.saturating_add(FETCH_LEAD).min(self.fetch);
-        while self.fetched < wanted {
-            prefetch(self.inner.bytes(), self.fetched);
-            self.fetched += LINE;
         }
     }
 
@@ -141,9 +113,6 @@ impl<'t> Iter<'t> {
             }
         };
         self.front.advance(after);
-        if self.fetched < self.fetch {
-            self.prefetch();
-        }
         Some((key, value))
     }
 
@@ -254,7 +223,6 @@ impl<'t> Iter<'t> {
             false => self.inner.end(),
         };
         self.front = place.into();
-        self.fetch = 0;
         self.look_ahead();
         Ok(())
     }

@@ -1,13 +1,10 @@
 //! Searches by order: inside a block of records, found through one of the indexes.
 
-use super::lookup::NO_HELP;
 use super::pages::{page_end, page_start};
-use super::simd::{Baseline, prefetch};
+use super::simd::prefetch;
 use super::table::Inner;
 use super::tree::LINE;
 use crate::error::{ReadError, ReadResult};
-use crate::format::hash::Slots;
-use crate::format::layout::HashLayout;
 use crate::format::node::BAD_NODE;
 use crate::format::record::{Fixed, Parts};
 use std::ops::Range;
@@ -168,9 +165,8 @@ impl Inner {
             && self.layout.fixed.is_none()
             && !self.layout.repeated_keys
         {
-            self.prefetch_walk_of(index, key, walk);
             // A damaged hash index is no reason to fail: the tree answers as well.
-            if let Ok(Some(found)) = self.locate_hashed(index, key) {
+            if let Ok(Some(found)) = self.locate_hashed(index, key, walk) {
                 let offset = match bound {
                     Bound::NotBelow => found.offset,
                     Bound::Above => found.parts.end(),
@@ -192,25 +188,6 @@ impl Inner {
     pub(super) fn prefetch_walk(&self, offset: usize, bytes: usize) {
         for line in (0..bytes).step_by(LINE) {
             prefetch(self.bytes(), offset.saturating_add(line));
-        }
-    }
-
-    /// The same for the walk that starts at the first candidate of a hash index.
-    #[inline]
-    fn prefetch_walk_of(&self, index: &HashLayout, key: &[u8], walk: usize) {
-        if walk == 0 {
-            return;
-        }
-        let hash = index.hasher.hash(key);
-        let first = index.first_bucket(hash);
-        let candidate = match index.slots {
-            Slots::Four => self.candidate::<_, 4>(Baseline, first, hash),
-            Slots::Five => self.candidate::<_, 5>(Baseline, first, hash),
-            Slots::Six => NO_HELP,
-        };
-        if candidate < NO_HELP {
-            let start = self.layout.records.start.saturating_add(candidate);
-            self.prefetch_walk(start, walk);
         }
     }
 
