@@ -165,7 +165,7 @@ impl Entries {
         true
     }
 
-    /// Gives back the room up to there. The pages of memory that held it then take what is merged.
+    /// Gives back the room up to there: what was merged takes none beside the output.
     fn free(&mut self, until: u64) {
         let until = until & !(FREED - 1);
         if let Some(file) = &self.file
