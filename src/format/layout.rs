@@ -57,6 +57,12 @@ impl HashLayout {
     pub(crate) fn first_bucket(&self, hash: u64) -> usize {
         self.span.start + first_bucket(hash, self.buckets) as usize * super::hash::BUCKET
     }
+
+    /// Where a hash's second bucket starts.
+    #[inline]
+    pub(crate) fn second_bucket(&self, hash: u64) -> usize {
+        self.span.start + self.shape.place(hash).second as usize * super::hash::BUCKET
+    }
 }
 
 /// The line index.

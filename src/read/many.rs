@@ -9,7 +9,8 @@ use crate::format::layout::{HashLayout, LineLayout};
 use crate::format::line::LINE;
 use crate::format::record::Fixed;
 
-/// Lookups in flight: enough to cover a memory latency, few enough for the cache.
+/// Lookups in flight: enough to cover a memory latency, few enough for the cache and for the bits
+/// of one number.
 const BATCH: usize = 32;
 
 impl Table {
@@ -87,8 +88,8 @@ impl Inner {
         }
     }
 
-    /// Hashes, then candidates, then records. Slots of `WIDTH` bytes; 0: of another width, which
-    /// is looked up without candidates.
+    /// Hashes, then candidates, those of second buckets after the others, then records. Slots of
+    /// `WIDTH` bytes; 0: of another width, which is looked up without candidates.
     #[inline(always)]
     fn get_batch_hashed<'t, S: Simd, const WIDTH: usize, const KIND: u8, K: AsRef<[u8]>>(
         &'t self,
@@ -103,17 +104,47 @@ impl Inner {
             *hash = index.hasher.hash(key.as_ref());
             prefetch(self.bytes(), index.first_bucket(*hash));
         }
-        for ((candidate, &hash), key) in candidates.iter_mut().zip(&hashes).zip(keys) {
-            *candidate = self.candidate::<S, WIDTH>(simd, index.first_bucket(hash), hash);
+        // The numbers of the keys whose first bucket sends them on: noted without a branch, which
+        // would be foreseen wrongly for each of them.
+        let (mut sent_on, mut count) = ([0; BATCH], 0);
+        for (number, ((candidate, &hash), key)) in
+            candidates.iter_mut().zip(&hashes).zip(keys).enumerate()
+        {
+            let other;
+            (*candidate, other) = self.candidates::<S, WIDTH>(simd, index.first_bucket(hash), hash);
             self.prefetch_record::<KIND>(*candidate, key.as_ref().len());
+            self.prefetch_record::<KIND>(other, key.as_ref().len());
+            // `count` is less than BATCH here; the remainder spares a branch.
+            sent_on[count % BATCH] = number;
+            count += usize::from(WIDTH != 0 && *candidate == NO_HELP);
+        }
+        let sent_on = &sent_on[..count];
+        for &number in sent_on {
+            prefetch(self.bytes(), index.second_bucket(hashes[number]));
+        }
+        // A bit per key.
+        let mut in_second = 0u32;
+        for &number in sent_on {
+            let (hash, key) = (hashes[number], keys[number].as_ref());
+            let candidate = self.candidate::<S, WIDTH>(simd, index.second_bucket(hash), hash);
+            self.prefetch_record::<KIND>(candidate, key.len());
+            candidates[number] = candidate;
+            in_second |= 1 << number;
         }
         let all_checked = self.pages.all_checked();
-        for ((&candidate, &hash), key) in candidates.iter().zip(&hashes).zip(keys) {
-            let key = key.as_ref();
-            let guess = if all_checked {
-                self.guess_candidate::<true, WIDTH, KIND>(index, hash, candidate, key)
-            } else {
-                self.guess_candidate::<false, WIDTH, KIND>(index, hash, candidate, key)
+        for (number, ((&candidate, &hash), key)) in
+            candidates.iter().zip(&hashes).zip(keys).enumerate()
+        {
+            let (key, second) = (key.as_ref(), in_second >> number & 1 != 0);
+            let guess = match (second, all_checked) {
+                (false, true) => {
+                    self.guess_candidate::<true, WIDTH, KIND>(index, hash, candidate, key)
+                }
+                (false, false) => {
+                    self.guess_candidate::<false, WIDTH, KIND>(index, hash, candidate, key)
+                }
+                (true, true) => self.guess_in_second::<true, KIND>(index, hash, candidate, key),
+                (true, false) => self.guess_in_second::<false, KIND>(index, hash, candidate, key),
             };
             out.push(self.settle(guess, key)?);
         }
@@ -174,11 +205,10 @@ impl Inner {
         };
         prefetch(self.bytes(), offset);
         if KIND != FIXED {
-            // The length word, at most four bytes, stands before the key.
+            // The length word, at most four bytes, stands before the key. A prefetch too many costs
+            // less than a branch on lengths.
             prefetch(self.bytes(), offset.wrapping_add(key_len + 4));
-            if key_len > LINE {
-                prefetch(self.bytes(), offset.wrapping_add(LINE));
-            }
+            prefetch(self.bytes(), offset.wrapping_add(key_len.min(LINE)));
         }
     }
 }
