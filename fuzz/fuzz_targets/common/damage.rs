@@ -36,7 +36,8 @@ pub(crate) fn patch(good: &[u8], patches: &[Patch]) -> Vec<u8> {
             6 => bad[at] = bad[at].wrapping_add(patch.byte),
             7 => bad[at..to].fill(0),
             8 => bad[at..to].fill(0xff),
-            9 => {
+            // Where a whole word is left; else the table grows, as below.
+            9 if bad.len() >= 8 => {
                 let from = position(Patch { at: patch.at.rotate_left(5), ..patch }, bad.len() - 7);
                 let word: [u8; 8] = std::array::from_fn(|i| bad[from + i]);
                 bad[at..to].copy_from_slice(&word[..to - at]);
