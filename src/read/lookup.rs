@@ -266,8 +266,7 @@ impl Inner {
         candidate: usize,
         key: &[u8],
     ) -> Guess {
-        let checked = ALL || self.pages.is_checked(index.first_bucket(hash));
-        if candidate == NO_HELP && checked && WIDTH != 0 {
+        if candidate == NO_HELP && WIDTH != 0 {
             self.guess_second::<ALL, WIDTH, KIND>(index, hash, key)
         } else {
             self.guess_rest(index, hash, key)
