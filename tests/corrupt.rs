@@ -5,7 +5,7 @@
 
 mod common;
 
-use common::craft::{Image, SUMS};
+use common::craft::{INDEX, Image, SUMS};
 use common::{Case, Model, Rng, Tally, generate, scaled};
 use graven::{HashIndex, OpenOptions, Table, Verify};
 use rayon::prelude::*;
@@ -381,6 +381,36 @@ fn unchecked_reads_never_panic() {
         );
     }
     tally.settle("unchecked reads (detected = survived)");
+}
+
+/// A page that gets never read is still checked, when everything that they do read has been.
+#[test]
+fn damaged_ordered_index_behind_checked_gets() {
+    let subject = Subject::varied(30_000);
+    let flat = subject.model.flat();
+    let (start, len) = Image::new(subject.bytes.clone()).section(INDEX);
+    let mut tally = Tally::default();
+    // Pages that hold nothing else.
+    let pages = start.next_multiple_of(4096)..(start + len) / 4096 * 4096;
+    for at in pages.step_by(1500) {
+        let mut damaged = subject.bytes.clone();
+        damaged[at] ^= 0x10;
+        let Ok(table) = OpenOptions::new().from_bytes(damaged) else { panic!("byte {at}") };
+        let gets = flat.iter().all(|(key, _)| {
+            let first = subject.model.map.get(*key).map(|values| &values[0][..]);
+            table.get(key).unwrap() == first
+        });
+        let mut refused = 0;
+        let ranks = flat.iter().all(|(key, _)| {
+            let rank = table.rank(key);
+            refused += usize::from(rank.is_err());
+            rank.or_error(|rank| rank == flat.partition_point(|entry| entry.0 < *key) as u64)
+        });
+        let detected = gets && ranks && refused > 0;
+        let outcome = if detected { Outcome::Detected } else { Outcome::Lost };
+        tally = tally.add(outcome.into());
+    }
+    tally.settle("damaged ordered index, all gets done");
 }
 
 /// The harness itself: an undamaged table passes, so that "detected" means something.

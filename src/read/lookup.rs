@@ -64,7 +64,7 @@ impl Guess {
 /// runs ahead has several lookups in flight, the more, the fewer instructions each takes.
 #[derive(Clone, Copy)]
 pub(super) struct Guesses {
-    /// For a table no page of which is left to check.
+    /// For a table of which lookups read no page that is left to check.
     checked: Chosen,
     /// For one with such pages.
     checking: Chosen,
@@ -162,7 +162,7 @@ impl Inner {
     #[inline]
     fn guess(&self, key: &[u8]) -> Guess {
         let guesses = &self.guesses;
-        let guess = if self.pages.all_checked() { guesses.checked } else { guesses.checking };
+        let guess = if self.pages.gets_checked() { guesses.checked } else { guesses.checking };
         guess.call(self, key)
     }
 
@@ -384,7 +384,7 @@ impl Inner {
     /// Looks a key up in the hash index on trust: every candidate of both buckets.
     #[inline(never)]
     pub(super) fn guess_rest(&self, index: &HashLayout, hash: u64, key: &[u8]) -> Guess {
-        let all_checked = self.pages.all_checked();
+        let all_checked = self.pages.gets_checked();
         let place = index.shape.place(hash);
         for number in [place.first, place.second] {
             let start = index.span.start + number as usize * BUCKET;

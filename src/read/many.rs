@@ -131,7 +131,7 @@ impl Inner {
             candidates[number] = candidate;
             in_second |= 1 << number;
         }
-        let all_checked = self.pages.all_checked();
+        let all_checked = self.pages.gets_checked();
         for (number, ((&candidate, &hash), key)) in
             candidates.iter().zip(&hashes).zip(keys).enumerate()
         {
@@ -169,7 +169,7 @@ impl Inner {
             let line = place.map_or(0, |place| place.line.min(index.lines));
             prefetch(self.bytes(), index.span.start + line as usize * LINE);
         }
-        let all_checked = self.pages.all_checked();
+        let all_checked = self.pages.gets_checked();
         for (candidate, &place) in candidates.iter_mut().zip(&places).take(keys.len()) {
             *candidate = if all_checked {
                 self.candidate_lined::<S, true>(simd, index, place)

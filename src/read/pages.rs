@@ -1,7 +1,7 @@
 //! Page checks on first touch: one bit per unit, set once its checksum was found right.
 
 use crate::error::{ReadError, ReadResult};
-use crate::format::layout::Layout;
+use crate::format::layout::{Layout, Span};
 use crate::format::sums::{self, SUM_BYTES, UNIT, UNIT_LOG2};
 use crate::format::u32_at;
 use std::ops::Range;
@@ -12,37 +12,73 @@ use zerocopy::FromZeros;
 /// thread that sees the bit has nothing else to wait for.
 #[derive(Debug)]
 pub(crate) struct Pages {
-    /// Set once no page is left to check.
-    all: AtomicBool,
-    left: AtomicU64,
+    /// Of all pages.
+    all: Left,
+    /// Of the pages of the records and of the index that answers gets.
+    gets: Left,
+    /// Those pages, as two ranges that do not overlap.
+    of_gets: [Range<usize>; 2],
     bits: Box<[AtomicU64]>,
+}
+
+/// How many pages of some kind are left to check.
+#[derive(Debug)]
+struct Left {
+    /// Whether none is: on its own, since each lookup asks.
+    none: AtomicBool,
+    count: AtomicU64,
+}
+
+impl Left {
+    fn new(count: u64) -> Self {
+        Self { none: AtomicBool::new(count == 0), count: AtomicU64::new(count) }
+    }
+
+    fn take_one(&self) {
+        if self.count.fetch_sub(1, Relaxed) == 1 {
+            self.none.store(true, Relaxed);
+        }
+    }
 }
 
 impl Pages {
     /// Nothing is ever checked.
     pub(crate) fn unchecked() -> Self {
-        Self { all: AtomicBool::new(true), left: AtomicU64::new(0), bits: Box::default() }
+        Self {
+            all: Left::new(0),
+            gets: Left::new(0),
+            of_gets: Default::default(),
+            bits: Box::default(),
+        }
     }
 
     /// Nothing is checked yet. The bits take a 32,768th of the file; the memory comes zeroed from
     /// the system, so its untouched part costs nothing.
     pub(crate) fn new(layout: &Layout) -> Self {
         let units = sums::units(layout.sums.start as u64);
+        let of_gets = units_of_gets(layout);
+        let gets = of_gets.iter().map(|range| range.len() as u64).sum();
         let words = units.div_ceil(64) as usize;
-        match <[AtomicU64]>::new_box_zeroed_with_elems(words) {
-            Ok(bits) => Self { all: AtomicBool::new(false), left: AtomicU64::new(units), bits },
-            // No memory for the bits: every touch is checked anew.
-            Err(_) => Self {
-                all: AtomicBool::new(false),
-                left: AtomicU64::new(u64::MAX),
-                bits: Box::default(),
-            },
-        }
+        // Without memory for the bits every touch is checked anew.
+        let (bits, all, gets) = match <[AtomicU64]>::new_box_zeroed_with_elems(words) {
+            Ok(bits) => (bits, units, gets),
+            Err(_) => (Box::default(), u64::MAX, u64::MAX),
+        };
+        Self { all: Left::new(all), gets: Left::new(gets), of_gets, bits }
     }
 
+    /// Whether no page is left to check.
     #[inline]
-    pub(crate) fn all_checked(&self) -> bool {
-        self.all.load(Relaxed)
+    fn all_checked(&self) -> bool {
+        self.all.none.load(Relaxed)
+    }
+
+    /// Whether no page is left to check of the records and of the index that answers gets: what
+    /// gets and walks read once they know where to start. Pages of the ordered index, which gets
+    /// by another one never touch, do not keep a process from coming here.
+    #[inline]
+    pub(crate) fn gets_checked(&self) -> bool {
+        self.gets.none.load(Relaxed)
     }
 
     #[inline]
@@ -116,10 +152,31 @@ impl Pages {
         let Some(word) = self.bits.get(unit / 64) else { return };
         let bit = 1 << (unit % 64);
         let before = word.fetch_or(bit, Relaxed);
-        if before & bit == 0 && self.left.fetch_sub(1, Relaxed) == 1 {
-            self.all.store(true, Relaxed);
+        if before & bit == 0 {
+            self.all.take_one();
+            if self.of_gets.iter().any(|range| range.contains(&unit)) {
+                self.gets.take_one();
+            }
         }
     }
+}
+
+/// The units of the records and those of the index that answers gets.
+fn units_of_gets(layout: &Layout) -> [Range<usize>; 2] {
+    let lines = layout.lines.as_ref().map(|lines| lines.span);
+    let index = lines.or(layout.hash.as_ref().map(|hash| hash.span));
+    units_of([layout.records, index.unwrap_or(layout.records)])
+}
+
+/// The units of two sections, none of them twice: sections may share a unit, as the end of the one
+/// and the start of the other.
+fn units_of(sections: [Span; 2]) -> [Range<usize>; 2] {
+    let mut units = sections.map(|span| span.start >> UNIT_LOG2..span.end.div_ceil(UNIT));
+    units.sort_unstable_by_key(|range| range.start);
+    let [first, second] = &mut units;
+    second.start = second.start.max(first.end);
+    second.end = second.end.max(second.start);
+    units
 }
 
 /// Where the page of a byte starts.
@@ -147,4 +204,44 @@ pub(crate) fn check_unit(table: &[u8], layout: &Layout, unit: usize) -> ReadResu
     let mask = sums::mask(&layout.build_id, unit as u64);
     let (expected, got) = (stored ^ mask, sums::crc(bytes));
     if expected == got { Ok(()) } else { Err(ReadError::Checksum { offset, expected, got }) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn units_of_two_sections_are_counted_once() {
+        let span = |start, end| Span { start, end };
+        let (records, index) = (span(512, 3 * UNIT), span(5 * UNIT, 6 * UNIT + 1));
+        assert_eq!(units_of([records, index]), [0..3, 5..7]);
+        assert_eq!(units_of([index, records]), [0..3, 5..7]);
+        assert_eq!(units_of([records, records]), [0..3, 3..3]);
+        let shared = span(3 * UNIT - 64, 4 * UNIT);
+        assert_eq!(units_of([records, shared]), [0..3, 3..4]);
+        assert_eq!(units_of([shared, records]), [0..3, 3..4]);
+        let inside = span(UNIT, UNIT + 64);
+        assert_eq!(units_of([records, inside]), [0..3, 3..3]);
+    }
+
+    /// Pages that gets never read do not keep them from the end of their checks, and are still
+    /// to be checked then.
+    #[test]
+    fn gets_have_an_end_of_their_own() {
+        let pages = Pages {
+            all: Left::new(5),
+            gets: Left::new(3),
+            of_gets: [0..2, 4..5],
+            bits: Box::new([AtomicU64::new(0)]),
+        };
+        for unit in [4, 3, 0, 4] {
+            pages.mark(unit);
+            assert!(!pages.gets_checked(), "after page {unit}");
+        }
+        pages.mark(1);
+        assert!(pages.gets_checked() && !pages.all_checked());
+        assert!(!pages.covered(&(2 * UNIT..2 * UNIT + 1)), "page 2 was not checked");
+        pages.mark(2);
+        assert!(pages.all_checked());
+    }
 }

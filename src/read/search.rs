@@ -69,7 +69,7 @@ impl Inner {
     /// inside the records.
     #[inline(always)]
     pub(super) fn parts_at(&self, offset: usize) -> ReadResult<Parts> {
-        if self.pages.all_checked() {
+        if self.pages.gets_checked() {
             let parts = match &self.layout.fixed {
                 Some(fixed) => Some(fixed.parts(offset)),
                 None => self.layout.decoder.parts(self.bytes(), offset),
@@ -127,7 +127,7 @@ impl Inner {
     #[inline]
     pub(super) fn checked_from(&self, offset: usize) -> usize {
         let end = self.layout.records.end;
-        if self.pages.all_checked() {
+        if self.pages.gets_checked() {
             return end;
         }
         if self.pages.is_checked(offset) { page_end(offset).min(end) } else { 0 }
@@ -136,7 +136,7 @@ impl Inner {
     /// What is known to be checked around a record that is.
     #[inline]
     pub(super) fn checked_before(&self, record: Range<usize>) -> Range<usize> {
-        if self.pages.all_checked() {
+        if self.pages.gets_checked() {
             return 0..self.layout.records.end;
         }
         page_start(record.start)..record.end
