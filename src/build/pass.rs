@@ -16,7 +16,7 @@ use super::summary::HashIndexOutcome;
 use super::table::{Plan, Written};
 use super::tally::Tally;
 use crate::error::BuildError;
-use crate::format::hash::{FOLDED_MULTIPLY, Hasher};
+use crate::format::hash::{self, Hasher};
 use crate::format::header::{
     FLAG_FIXED_KEY, FLAG_FIXED_VALUE, FLAG_REPEATED_KEYS, FOOTER, Footer, HEADER, Header,
     header_checksum, kind,
@@ -348,7 +348,7 @@ impl Pass {
             header.index_leaves = nodes.leaves.into();
         }
         if let Some(built) = built {
-            header.hash_function = FOLDED_MULTIPLY;
+            header.hash_function = hash::FUNCTION;
             header.slot_width = built.slots.width() as u8;
             header.hash_attempt = built.attempt.into();
             header.hash_per_group = built.shape.per_group.into();

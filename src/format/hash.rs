@@ -6,8 +6,9 @@
 
 use super::bytes_at;
 
-/// Hash function id in the header: the folded multiply below.
-pub(crate) const FOLDED_MULTIPLY: u8 = 1;
+/// Hash function id in the header: the function below. Id 1 hashed keys of 17 to 128 bytes as it
+/// does longer ones.
+pub(crate) const FUNCTION: u8 = 2;
 /// Bytes of a bucket.
 pub(crate) const BUCKET: usize = 64;
 /// Most buckets in a group.
@@ -58,41 +59,153 @@ impl Hasher {
         if self.attempt == 0 { base } else { fold(base ^ S0.wrapping_mul(self.attempt), S1) }
     }
 
-    /// The hash of attempt 0: wyhash's short path (Wang Yi, public domain) for keys of up to 16
-    /// bytes, its one-lane loop for longer ones. Two multiplications for 16 bytes, one more for
-    /// each further 16.
+    /// The hash of attempt 0. Keys of 17 to 128 bytes are summed up first ([`Sums`]), those of up
+    /// to 16 are two numbers as they are, and longer ones are absorbed one piece after the other.
+    /// Then as wyhash does with its last two numbers (Wang Yi, public domain).
     #[inline]
     pub(crate) fn base(key: &[u8]) -> u64 {
+        Self::base_by(Portable, key)
+    }
+
+    /// The same, with sums by the instructions that the caller has.
+    #[inline(always)]
+    pub(crate) fn base_by(by: impl Sums, key: &[u8]) -> u64 {
+        match key.len() {
+            ..=16 => Self::short(key),
+            17..=32 => Self::summed(by.sums::<16>(key), key.len()),
+            33..=64 => Self::summed(by.sums::<32>(key), key.len()),
+            65..=128 => Self::summed(by.sums::<64>(key), key.len()),
+            _ => Self::long(key),
+        }
+    }
+
+    /// The hash of attempt 0 of a key of up to 16 bytes.
+    #[inline(always)]
+    pub(crate) fn short(key: &[u8]) -> u64 {
         let len = key.len();
-        let (a, b, seed) = if len > 16 {
-            Self::absorb(key)
-        } else if len >= 8 {
-            (le64(key, 0), le64(key, len - 8), S1)
+        let (a, b) = if len >= 8 {
+            (le64(key, 0), le64(key, len - 8))
         } else if len >= 4 {
-            (le32(key, 0), le32(key, len - 4), S1)
+            (le32(key, 0), le32(key, len - 4))
         } else if len > 0 {
             let a =
                 u64::from(key[0]) | u64::from(key[len / 2]) << 8 | u64::from(key[len - 1]) << 16;
-            (a, 0, S1)
+            (a, 0)
         } else {
-            (0, 0, S1)
+            (0, 0)
         };
-        let (low, high) = multiply(a ^ S0, b ^ seed);
-        fold(low ^ S2 ^ len as u64, high ^ S3)
+        Self::finish(a ^ S0, b ^ S1, len)
     }
 
-    /// All but the last 1 to 16 bytes of a key longer than 16.
-    #[inline]
-    fn absorb(key: &[u8]) -> (u64, u64, u64) {
+    /// The hash of attempt 0 of a key of 17 to 128 bytes, from its [sums](Sums::sums).
+    #[inline(always)]
+    pub(crate) fn summed([even, odd]: [u64; 2], len: usize) -> u64 {
+        Self::finish(even, odd, len)
+    }
+
+    /// That of a longer key: wyhash's loop of one lane over all but the last 1 to 16 bytes.
+    #[cold]
+    #[inline(never)]
+    fn long(key: &[u8]) -> u64 {
         let mut seed = S1;
         let mut rest = key;
         while rest.len() > 16 {
             seed = fold(le64(rest, 0) ^ S0, le64(rest, 8) ^ seed);
             rest = &rest[16..];
         }
-        let end = key.len();
-        (le64(key, end - 16), le64(key, end - 8), seed)
+        let len = key.len();
+        Self::finish(le64(key, len - 16) ^ S0, le64(key, len - 8) ^ seed, len)
     }
+
+    #[inline(always)]
+    fn finish(a: u64, b: u64, len: usize) -> u64 {
+        let (low, high) = multiply(a, b);
+        fold(low ^ S2 ^ len as u64, high ^ S3)
+    }
+}
+
+/// Where the sums start: the two numbers that wyhash mixes its last words with.
+pub(crate) const SUMS_START: [u64; 2] = [S0, S1];
+
+/// What [`Sums::sums`] adds to the words of the first and of the last bytes of a key: the first 1,024
+/// bits of the fraction of pi.
+pub(crate) const ADDENDS: [[u32; 16]; 2] = [
+    [
+        0x243F_6A88,
+        0x85A3_08D3,
+        0x1319_8A2E,
+        0x0370_7344,
+        0xA409_3822,
+        0x299F_31D0,
+        0x082E_FA98,
+        0xEC4E_6C89,
+        0x4528_21E6,
+        0x38D0_1377,
+        0xBE54_66CF,
+        0x34E9_0C6C,
+        0xC0AC_29B7,
+        0xC97C_50DD,
+        0x3F84_D5B5,
+        0xB547_0917,
+    ],
+    [
+        0x9216_D5D9,
+        0x8979_FB1B,
+        0xD131_0BA6,
+        0x98DF_B5AC,
+        0x2FFD_72DB,
+        0xD01A_DFB7,
+        0xB8E1_AFED,
+        0x6A26_7E96,
+        0xBA7C_9045,
+        0xF12C_7F99,
+        0x24A1_9947,
+        0xB391_6CF7,
+        0x0801_F2E2,
+        0x858E_FC16,
+        0x6369_20D8,
+        0x7157_4E69,
+    ],
+];
+
+/// Instructions that sum up a key. All forms give the same sums.
+pub(crate) trait Sums {
+    /// Two sums over the first and the last `N` bytes of a key, which overlap where it has fewer
+    /// than `2 * N`; `N` is 16, 32 or 64. To each word of 32 bits belongs an addend; of each two
+    /// words, the product; every other product goes to the same sum. This is NH (Black, Halevi,
+    /// Krawczyk, Krovetz and Rogaway, UMAC, 1999): with addends drawn at random, two keys of one
+    /// length have equal sums with a probability of 2^-32 at most. No product waits for another, so
+    /// a processor that multiplies vectors takes a few instructions for the whole key.
+    fn sums<const N: usize>(self, key: &[u8]) -> [u64; 2];
+}
+
+/// Those that every processor has.
+pub(crate) struct Portable;
+
+impl Sums for Portable {
+    #[inline(always)]
+    fn sums<const N: usize>(self, key: &[u8]) -> [u64; 2] {
+        sums::<N>(key)
+    }
+}
+
+#[inline(always)]
+fn sums<const N: usize>(key: &[u8]) -> [u64; 2] {
+    let (Some(first), Some(last)) = (key.first_chunk::<N>(), key.last_chunk::<N>()) else {
+        return SUMS_START;
+    };
+    let mut sums = SUMS_START;
+    for (bytes, addends) in [first, last].into_iter().zip(&ADDENDS) {
+        let words = bytes.as_chunks().0.iter().zip(addends);
+        let mut words = words.map(|(word, addend)| u32::from_le_bytes(*word).wrapping_add(*addend));
+        let mut product = || Some(u64::from(words.next()?) * u64::from(words.next()?));
+        for _ in 0..N / 16 {
+            for sum in &mut sums {
+                *sum = sum.wrapping_add(product().unwrap_or(0));
+            }
+        }
+    }
+    sums
 }
 
 /// The eight bytes at `at`; the caller has checked the length.
@@ -284,27 +397,41 @@ mod tests {
     /// The vectors of format.md.
     #[test]
     fn test_vectors() {
-        let long: Vec<u8> = (0..100).collect();
-        let keys: [(&[u8], u32); 8] = [
+        let numbers: Vec<u8> = (0..200).collect();
+        let keys: [(&[u8], u32); 13] = [
             (b"", 0),
             (b"a", 0),
             (b"abcd", 0),
             (b"abcdefgh", 0),
             (b"abcdefghijklmnop", 0),
             (b"abcdefghijklmnopq", 0),
-            (&long, 0),
+            (&numbers[..32], 0),
+            (&numbers[..33], 0),
+            (&numbers[..100], 0),
+            (&numbers[..128], 0),
+            (&numbers[..129], 0),
+            (&numbers, 0),
             (b"abcdefgh", 1),
         ];
         let spec = include_str!("../../format.md");
         for (key, attempt) in keys {
             let hash = Hasher::new(attempt).hash(key);
-            let name = if key.len() == 100 {
-                "00 01 … 63".to_owned()
-            } else {
-                format!("\"{}\"", key.escape_ascii())
+            let name = match key {
+                [0, 1, .., last] => format!("00 01 … {last:02x}"),
+                _ => format!("\"{}\"", key.escape_ascii()),
             };
             let row = format!("| `{name}` | {attempt} | `{hash:016x}` |");
             assert!(spec.contains(&row), "format.md lacks the vector {row}");
+        }
+    }
+
+    /// The addends of format.md.
+    #[test]
+    fn addends() {
+        let spec = include_str!("../../format.md");
+        for row in ADDENDS.as_flattened().chunks(8) {
+            let row: Vec<String> = row.iter().map(|addend| format!("{addend:08x}")).collect();
+            assert!(spec.contains(&row.join(" ")), "format.md lacks the addends {row:?}");
         }
     }
 

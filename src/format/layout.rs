@@ -1,6 +1,6 @@
 //! A header becomes a layout of proven spans. Later code cannot see an unproven offset.
 
-use super::hash::{FOLDED_MULTIPLY, Hasher, Shape, Slots, first_bucket};
+use super::hash::{self, Hasher, Shape, Slots, first_bucket};
 use super::header::{
     FLAG_FIXED_KEY, FLAG_FIXED_VALUE, FLAG_REPEATED_KEYS, FOOTER, Footer, HEADER, Header,
     KNOWN_FLAGS, MAX_HEADER, SECTIONS, header_checksum, kind,
@@ -55,13 +55,13 @@ impl HashLayout {
     /// Where a hash's first bucket starts.
     #[inline]
     pub(crate) fn first_bucket(&self, hash: u64) -> usize {
-        self.span.start + first_bucket(hash, self.buckets) as usize * super::hash::BUCKET
+        self.span.start + first_bucket(hash, self.buckets) as usize * hash::BUCKET
     }
 
     /// Where a hash's second bucket starts.
     #[inline]
     pub(crate) fn second_bucket(&self, hash: u64) -> usize {
-        self.span.start + self.shape.place(hash).second as usize * super::hash::BUCKET
+        self.span.start + self.shape.place(hash).second as usize * hash::BUCKET
     }
 }
 
@@ -392,7 +392,7 @@ impl Layout {
             ensure!(header.hash_attempt.get() == 0, hash_attempt, header.hash_attempt.get());
             return Ok(());
         };
-        if function != FOLDED_MULTIPLY {
+        if function != hash::FUNCTION {
             return Err(OpenError::UnsupportedFeature {
                 feature: "hash function",
                 id: u64::from(function),
@@ -401,11 +401,11 @@ impl Layout {
         let slots = Slots::from_width(header.slot_width);
         ensure!(slots.is_some(), slot_width, header.slot_width);
         let shape = Shape { groups, per_group };
-        let bounded = (1..=super::hash::GROUP_BUCKETS as u32).contains(&per_group) && groups >= 1;
+        let bounded = (1..=hash::GROUP_BUCKETS as u32).contains(&per_group) && groups >= 1;
         ensure!(bounded, hash_per_group, per_group);
         let length = groups
             .checked_mul(u64::from(per_group))
-            .and_then(|buckets| buckets.checked_mul(super::hash::BUCKET as u64));
+            .and_then(|buckets| buckets.checked_mul(hash::BUCKET as u64));
         ensure!(length == Some(span.len() as u64), hash_groups, groups);
         let attempt = header.hash_attempt.get();
         let hasher = Hasher::new(attempt);

@@ -150,7 +150,7 @@ impl RecordLayout {
         let key_bits = u32::from(self.key_bits);
         Decoder {
             layout: *self,
-            width: usize::from(self.width),
+            width: self.width,
             escape: self.escape(),
             key_bits,
             key_mask: ((1u64 << key_bits) - 1) as u32,
@@ -161,9 +161,11 @@ impl RecordLayout {
     }
 }
 
-/// Of a plain record: where its key starts in it, and its value's length.
-pub(crate) struct PlainLengths {
-    pub(crate) key: usize,
+/// A plain record as it is if its key has a certain length.
+pub(crate) struct Plain<'t> {
+    pub(crate) key: &'t [u8],
+    /// Where the value starts in the record.
+    pub(crate) value: usize,
     pub(crate) value_len: usize,
 }
 
@@ -171,7 +173,7 @@ pub(crate) struct PlainLengths {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Decoder {
     layout: RecordLayout,
-    width: usize,
+    width: u8,
     escape: u32,
     key_bits: u32,
     key_mask: u32,
@@ -197,9 +199,10 @@ impl Decoder {
         if key_len > MAX_KEY {
             return None;
         }
-        let value = (at + self.width + key_len).checked_add(self.align_mask)? & !self.align_mask;
+        let key = at + usize::from(self.width);
+        let value = (key + key_len).checked_add(self.align_mask)? & !self.align_mask;
         value.checked_add(value_len)?;
-        Some(Parts { key: at + self.width, key_len, value, value_len })
+        Some(Parts { key, key_len, value, value_len })
     }
 
     /// The parts of the record at `at` as they are if its key has `key_len` bytes, and whether it
@@ -217,7 +220,7 @@ impl Decoder {
         }
         let word = u32_at(table, at)? & self.escape;
         let fits = (word & self.key_mask) as usize + self.key_len == key_len;
-        let key = at + self.width;
+        let key = at + usize::from(self.width);
         let value = (key + key_len + self.align_mask) & !self.align_mask;
         let value_len = (u64::from(word) >> self.key_bits) as usize + self.value_len;
         Some((Parts { key, key_len, value, value_len }, fits & (word != self.escape)))
@@ -229,26 +232,25 @@ impl Decoder {
         fixed_key.is_none() && fixed_value.is_none() && align_log2 == 0
     }
 
-    /// The lengths of a plain record, and whether its key has `key_len` bytes. `None` for what
-    /// could be an escape, in which the key's length would be all ones.
+    /// The plain record at the start of `bytes` as it is if its key has `key_len` bytes, and
+    /// whether it has. `None` for what could be an escape, in which the key's length would be all
+    /// ones, and where the key would lie beyond the end.
     #[inline(always)]
-    pub(crate) fn plain_lengths(
-        &self,
-        record: &[u8],
-        key_len: usize,
-    ) -> Option<(PlainLengths, bool)> {
+    pub(crate) fn plain<'t>(&self, bytes: &'t [u8], key_len: usize) -> Option<(Plain<'t>, bool)> {
         if key_len >= self.key_mask as usize {
             return None;
         }
-        let word = u32::from_le_bytes(*record.first_chunk()?) & self.escape;
+        let width = usize::from(self.width);
+        let key = bytes.get(..width + key_len)?.get(width..)?;
+        let word = u32::from_le_bytes(*bytes.first_chunk()?) & self.escape;
         let fits = word & self.key_mask == key_len as u32;
         let value_len = (u64::from(word) >> self.key_bits) as usize;
-        Some((PlainLengths { key: self.width, value_len }, fits))
+        Some((Plain { key, value: width + key_len, value_len }, fits))
     }
 
     #[cold]
     fn escaped_parts(&self, table: &[u8], at: usize) -> Option<Parts> {
-        let at = at + self.width;
+        let at = at + usize::from(self.width);
         let key_len = usize::from(u16_at(table, at)?);
         let value_len = u32_at(table, at + 2)?;
         let fits = self.layout.fixed_key.is_none_or(|fixed| fixed as usize == key_len)

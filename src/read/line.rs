@@ -2,7 +2,7 @@
 
 use super::lookup::{ANY_LEN, Guess, NO_HELP, NO_TAG};
 use super::search::{Bound, Place, below};
-use super::simd::{Simd, tags_below};
+use super::simd::{Baseline, Simd, tags_below};
 use super::table::Inner;
 use crate::error::{ReadError, ReadResult};
 use crate::format::layout::LineLayout;
@@ -68,7 +68,8 @@ impl Inner {
         if candidate == NO_TAG {
             return Guess::MISS;
         }
-        let value = self.value_fixed::<ALL, LEN, false>(fixed, candidate as u64, key);
+        let value =
+            self.value_fixed::<_, ALL, LEN, ANY_LEN>(Baseline, fixed, candidate as u64, key);
         value.unwrap_or_else(Guess::unsure)
     }
 

@@ -12,7 +12,7 @@ use super::table::Inner;
 use crate::error::ReadResult;
 use crate::format::hash::{BUCKET, Hasher, MAX_EQUAL_TAGS, Slots, overflow, tag};
 use crate::format::layout::{HashLayout, Layout};
-use crate::format::order::{equal, equal_short};
+use crate::format::order::equal;
 use crate::format::record::Fixed;
 
 /// No slot of the bucket has the tag, and no key of its kind went on to another bucket. Like the
@@ -80,13 +80,25 @@ impl<const ALL: bool, const LEN: usize> Lookup for Lined<ALL, LEN> {
     }
 }
 
-/// Through the hash index, with slots of one width and records of one kind.
+/// Through the hash index, with slots of one width and records of one kind, and of keys of any
+/// length.
 struct Hashed<const ALL: bool, const WIDTH: usize, const KIND: u8>;
 
 impl<const ALL: bool, const WIDTH: usize, const KIND: u8> Lookup for Hashed<ALL, WIDTH, KIND> {
     #[inline(always)]
     fn run<S: Simd>(simd: S, inner: &Inner, key: &[u8]) -> Guess {
         inner.guess_hashed::<S, ALL, WIDTH, KIND>(simd, key)
+    }
+}
+
+/// The same, with records of fixed width and so keys of one length, of which `N` is told in
+/// [`Inner::guess_of`].
+struct HashedFixed<const ALL: bool, const N: usize>;
+
+impl<const ALL: bool, const N: usize> Lookup for HashedFixed<ALL, N> {
+    #[inline(always)]
+    fn run<S: Simd>(simd: S, inner: &Inner, key: &[u8]) -> Guess {
+        inner.guess_of::<S, ALL, 4, FIXED, N>(simd, key)
     }
 }
 
@@ -115,7 +127,13 @@ impl Guesses {
             (Some(_), _, Some(Fixed { key_len: 32, .. })) => guesses!(Lined, 32),
             (Some(_), ..) => guesses!(Lined, ANY_LEN),
             (None, Some(HashLayout { slots, attempt: 0, .. }), fixed) => match (slots, fixed) {
-                (Slots::Four, Some(_)) => guesses!(Hashed, 4, FIXED),
+                (Slots::Four, Some(fixed)) => match fixed.key_len {
+                    ..=16 => guesses!(HashedFixed, 0),
+                    17..=32 => guesses!(HashedFixed, 16),
+                    33..=64 => guesses!(HashedFixed, 32),
+                    65..=128 => guesses!(HashedFixed, 64),
+                    _ => guesses!(Hashed, 4, FIXED),
+                },
                 (Slots::Four, None) if layout.decoder.is_plain() => guesses!(Hashed, 4, PLAIN),
                 (Slots::Four, None) => guesses!(Hashed, 4, VARIABLE),
                 (Slots::Five, None) => guesses!(Hashed, 5, VARIABLE),
@@ -138,6 +156,13 @@ pub(super) const VARIABLE: u8 = 2;
 
 /// Stands for every length of keys that has no lookup function of its own.
 pub(super) const ANY_LEN: usize = usize::MAX;
+
+/// The number of the lowest bit, of `bits` at most, that is set: with the highest one set in any
+/// case, which tells the compiler that there is one.
+#[inline(always)]
+const fn first_bit(mask: u32, bits: usize) -> usize {
+    (mask | 1 << (bits - 1)).trailing_zeros() as usize
+}
 
 impl Inner {
     /// The value of the first record of `key`.
@@ -172,15 +197,38 @@ impl Inner {
         simd: S,
         key: &[u8],
     ) -> Guess {
+        // One branch on the length, for the hash and the comparison of the keys. Whatever needs a
+        // call is left to others, so that this function has to save no registers.
+        match key.len() {
+            _ if WIDTH == 0 => self.guess_again::<ALL, WIDTH, KIND>(key),
+            ..=16 => self.guess_of::<S, ALL, WIDTH, KIND, 0>(simd, key),
+            17..=32 => self.guess_of::<S, ALL, WIDTH, KIND, 16>(simd, key),
+            33..=64 => self.guess_of::<S, ALL, WIDTH, KIND, 32>(simd, key),
+            65..=128 => self.guess_of::<S, ALL, WIDTH, KIND, 64>(simd, key),
+            _ => self.guess_again::<ALL, WIDTH, KIND>(key),
+        }
+    }
+
+    /// For a key of `N + 1` to `2 * N` bytes, or with `N` of 0 for one of up to 16. In a table of
+    /// fixed width a key of another length is absent, whatever its hash.
+    #[inline(always)]
+    fn guess_of<S: Simd, const ALL: bool, const WIDTH: usize, const KIND: u8, const N: usize>(
+        &self,
+        simd: S,
+        key: &[u8],
+    ) -> Guess {
         let Some(index) = &self.layout.hash else { return Guess::UNSURE };
-        let hash = if WIDTH == 0 { index.hasher.hash(key) } else { Hasher::base(key) };
+        let hash = match N {
+            0 => Hasher::short(key),
+            _ => Hasher::summed(simd.sums::<N>(key), key.len()),
+        };
         let first = index.first_bucket(hash);
         let candidate = self.candidate::<S, WIDTH>(simd, first, hash);
         let checked = ALL || self.pages.is_checked(first);
         if candidate == NO_TAG && checked {
             return Guess::MISS;
         }
-        match self.value_of::<ALL, KIND>(candidate, key) {
+        match self.value_of::<S, ALL, KIND, N>(simd, candidate, key) {
             Some(value) if checked => value,
             _ => self.guess_again::<ALL, WIDTH, KIND>(key),
         }
@@ -224,15 +272,17 @@ impl Inner {
         hash: u64,
     ) -> (usize, usize) {
         let Some(slots) = Slots::from_width(WIDTH as u8) else { return (NO_HELP, NO_HELP) };
-        let Some(bucket) = self.bytes().get(start..).and_then(|bytes| bytes.first_chunk()) else {
-            return (NO_HELP, NO_HELP);
-        };
+        // Buckets stand at multiples of their size.
+        let buckets = self.bytes().as_chunks::<BUCKET>().0;
+        let Some(bucket) = buckets.get(start / BUCKET) else { return (NO_HELP, NO_HELP) };
         let mask = simd.matches(bucket, tag(hash), slots.count());
-        let reference =
-            |mask: u32| slots.reference(bucket, mask.trailing_zeros() as usize) as usize;
         if mask != 0 {
-            let others = mask & (mask - 1);
-            return (reference(mask), if others == 0 { NO_TAG } else { reference(others) });
+            let (first, others) = (first_bit(mask, slots.count()), mask & (mask - 1));
+            let other = match others {
+                0 => NO_TAG,
+                _ => slots.reference(bucket, first_bit(others, slots.count())) as usize,
+            };
+            return (slots.reference(bucket, first) as usize, other);
         }
         let first = if slots.overflows(bucket, overflow(hash)) { NO_HELP } else { NO_TAG };
         (first, NO_TAG)
@@ -251,7 +301,7 @@ impl Inner {
         if candidate == NO_TAG && checked {
             return Guess::MISS;
         }
-        match self.value_of::<ALL, KIND>(candidate, key) {
+        match self.value_of::<_, ALL, KIND, 0>(Baseline, candidate, key) {
             Some(value) if checked => value,
             _ => self.guess_further::<ALL, WIDTH, KIND>(index, hash, candidate, key),
         }
@@ -301,34 +351,37 @@ impl Inner {
         if candidate >= NO_HELP && checked {
             return Guess::MISS;
         }
-        match self.value_of::<ALL, KIND>(candidate, key) {
+        match self.value_of::<_, ALL, KIND, 0>(Baseline, candidate, key) {
             Some(value) if checked => value,
             _ => self.guess_rest(index, hash, key),
         }
     }
 
     /// The value of the candidate, if it is the record of `key`. Long keys, which only a call
-    /// compares, count as others: [`guess_rest`](Self::guess_rest) looks at them again.
+    /// compares, count as others: [`guess_rest`](Self::guess_rest) looks at them again. `N` as in
+    /// [`Simd::equal`].
     #[inline(always)]
-    fn value_of<const ALL: bool, const KIND: u8>(
+    fn value_of<S: Simd, const ALL: bool, const KIND: u8, const N: usize>(
         &self,
+        simd: S,
         candidate: usize,
         key: &[u8],
     ) -> Option<Guess> {
         match (&self.layout.fixed, KIND) {
             (Some(fixed), FIXED) => {
-                self.value_fixed::<ALL, ANY_LEN, true>(fixed, candidate as u64, key)
+                self.value_fixed::<S, ALL, ANY_LEN, N>(simd, fixed, candidate as u64, key)
             }
-            (_, PLAIN) => self.value_plain::<ALL>(candidate, key),
-            _ => self.value_variable::<ALL>(candidate, key),
+            (_, PLAIN) => self.value_plain::<S, ALL, N>(simd, candidate, key),
+            _ => self.value_variable::<S, ALL, N>(simd, candidate, key),
         }
     }
 
     /// The value of the record of fixed width with this rank, if its key is `key`. `LEN`: the
-    /// length of the table's keys. With `SHORT` long keys count as others.
+    /// length of the table's keys.
     #[inline(always)]
-    pub(super) fn value_fixed<const ALL: bool, const LEN: usize, const SHORT: bool>(
+    pub(super) fn value_fixed<S: Simd, const ALL: bool, const LEN: usize, const N: usize>(
         &self,
+        simd: S,
         fixed: &Fixed,
         rank: u64,
         key: &[u8],
@@ -341,24 +394,29 @@ impl Inner {
         let value = offset + len;
         let stored = self.bytes().get(offset..value)?;
         let checked = || ALL || self.pages.covered(&(offset..value + fixed.value_len));
-        let same = if SHORT { equal_short(stored, key) } else { equal(stored, key) };
-        if !same || !checked() {
+        if !simd.equal::<N>(stored, key) || !checked() {
             return None;
         }
         Some(Guess::at(value, fixed.value_len))
     }
 
     /// The value of the record of variable width at this place among the records, if its key is
-    /// `key`, a short one. Both are compared over the length of `key`, which is at hand, not over that of the
-    /// record, which comes from memory: a branch that waits for memory and is mispredicted, as
-    /// those on lengths often are, would keep the processor from running ahead to the next lookup.
+    /// `key`, a short one. Both are compared over the length of `key`, which is at hand, not over
+    /// that of the record, which comes from memory: a branch that waits for memory and is
+    /// mispredicted, as those on lengths often are, would keep the processor from running ahead to
+    /// the next lookup.
     #[inline(always)]
-    fn value_variable<const ALL: bool>(&self, reference: usize, key: &[u8]) -> Option<Guess> {
+    fn value_variable<S: Simd, const ALL: bool, const N: usize>(
+        &self,
+        simd: S,
+        reference: usize,
+        key: &[u8],
+    ) -> Option<Guess> {
         let offset = self.layout.records.start.wrapping_add(reference);
         let (parts, fits) = self.layout.decoder.parts_of_key(self.bytes(), offset, key.len())?;
         let stored = self.bytes().get(parts.key())?;
         let end = parts.value.saturating_add(parts.value_len);
-        let same = fits & equal_short(stored, key) & (end <= self.layout.records.end);
+        let same = fits & simd.equal::<N>(stored, key) & (end <= self.layout.records.end);
         if !same || !(ALL || self.pages.covered_ends(&(offset..end))) {
             return None;
         }
@@ -367,18 +425,25 @@ impl Inner {
 
     /// The same for plain records.
     #[inline(always)]
-    fn value_plain<const ALL: bool>(&self, reference: usize, key: &[u8]) -> Option<Guess> {
+    fn value_plain<S: Simd, const ALL: bool, const N: usize>(
+        &self,
+        simd: S,
+        reference: usize,
+        key: &[u8],
+    ) -> Option<Guess> {
         let offset = self.layout.records.start.wrapping_add(reference);
-        let record = self.bytes().get(offset..)?;
-        let (lengths, fits) = self.layout.decoder.plain_lengths(record, key.len())?;
-        let stored = record.get(lengths.key..)?.get(..key.len())?;
-        let value = offset + lengths.key + key.len();
-        let end = value.saturating_add(lengths.value_len);
-        let same = fits & equal_short(stored, key) & (end <= self.layout.records.end);
-        if !same || !(ALL || self.pages.covered_ends(&(offset..end))) {
+        let (record, fits) = self.layout.decoder.plain(self.bytes().get(offset..)?, key.len())?;
+        // In 64 bits there is no overflow: a place in memory and a length of 32 bits.
+        let value = offset + record.value;
+        let end = value as u64 + record.value_len as u64;
+        let inside = end <= self.layout.records.end as u64;
+        if !(fits & simd.equal::<N>(record.key, key) & inside) {
             return None;
         }
-        Some(Guess::at(value, lengths.value_len))
+        if !(ALL || self.pages.covered_ends(&(offset..end as usize))) {
+            return None;
+        }
+        Some(Guess::at(value, record.value_len))
     }
 
     /// Looks a key up in the hash index on trust: every candidate of both buckets.

@@ -4,7 +4,7 @@ use super::lookup::{ANY_LEN, FIXED, NO_HELP, PLAIN, VARIABLE};
 use super::simd::{Simd, Work, prefetch, work};
 use super::table::{Inner, Table};
 use crate::error::{ReadError, ReadResult};
-use crate::format::hash::Slots;
+use crate::format::hash::{Hasher, Slots};
 use crate::format::layout::{HashLayout, LineLayout};
 use crate::format::line::LINE;
 use crate::format::record::Fixed;
@@ -101,7 +101,7 @@ impl Inner {
         let mut hashes = [0u64; BATCH];
         let mut candidates = [0; BATCH];
         for (hash, key) in hashes.iter_mut().zip(keys) {
-            *hash = index.hasher.hash(key.as_ref());
+            *hash = index.hasher.remix(Hasher::base_by(simd, key.as_ref()));
             prefetch(self.bytes(), index.first_bucket(*hash));
         }
         // The numbers of the keys whose first bucket sends them on: noted without a branch, which

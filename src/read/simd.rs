@@ -5,21 +5,32 @@
     reason = "SIMD instructions need a feature of the processor; prefetches take a pointer"
 )]
 
-use super::lookup::Guess;
+use super::lookup::{ANY_LEN, Guess};
 use super::table::Inner;
-use crate::format::hash::BUCKET;
+#[cfg(target_arch = "x86_64")]
+use crate::format::hash::{ADDENDS, SUMS_START};
+use crate::format::hash::{BUCKET, Sums};
 use crate::format::line::LINE;
 #[cfg(any(test, not(target_arch = "x86_64")))]
 use crate::format::line::LINE_TAGS;
+use crate::format::order::{equal, equal_short};
 
 /// The vector instructions that lookups use. Both forms give the same answers. A value of a type
 /// that stands for more than the baseline proves that the processor has its instructions.
-pub(super) trait Simd: Copy {
+pub(super) trait Simd: Copy + Sums {
     /// A bit per slot, bit i for tag i, where the tag equals `tag`; `slots` is at most 12.
     fn matches(self, bucket: &[u8; BUCKET], tag: u8, slots: usize) -> u32;
 
     /// A bit per tag of the line, where it equals `tag`.
     fn tags_equal(self, line: &[u8; LINE], tag: u16) -> u32;
+
+    /// Whether two keys are equal. `N`: the second one has `N + 1` to `2 * N` bytes, where `N` is
+    /// 16, 32 or 64; up to 128, where it is 0, and longer ones count as different; any number,
+    /// where it is [`ANY_LEN`].
+    #[inline(always)]
+    fn equal<const N: usize>(self, a: &[u8], b: &[u8]) -> bool {
+        if N == ANY_LEN { equal(a, b) } else { equal_short(a, b) }
+    }
 }
 
 /// What every processor of the architecture has.
@@ -35,6 +46,13 @@ impl Simd for Baseline {
     #[inline(always)]
     fn tags_equal(self, line: &[u8; LINE], tag: u16) -> u32 {
         tags_equal(line, tag)
+    }
+}
+
+impl Sums for Baseline {
+    #[inline(always)]
+    fn sums<const N: usize>(self, key: &[u8]) -> [u64; 2] {
+        sums::<N>(key)
     }
 }
 
@@ -90,7 +108,10 @@ fn baseline<L: Lookup>(inner: &Inner, key: &[u8]) -> Guess {
 #[cfg(target_arch = "x86_64")]
 use avx512::Avx512;
 #[cfg(target_arch = "x86_64")]
-use sse2::{Vector, bytes_equal, high_bits, saturated, words_equal, words_greater};
+use sse2::{
+    Vector, bytes_equal, high_bits, products, saturated, sum, sum_of_words, words_equal,
+    words_greater,
+};
 
 /// The instructions that are used, one each. Inlined wherever they are called: a call would cost
 /// more than they do.
@@ -128,6 +149,29 @@ mod sse2 {
         unsafe { arch::_mm_packs_epi16(low, high) }
     }
 
+    /// The sums of four 32-bit words each.
+    #[inline(always)]
+    pub(super) fn sum_of_words(a: Vector, b: Vector) -> Vector {
+        // SAFETY: as above.
+        unsafe { arch::_mm_add_epi32(a, b) }
+    }
+
+    /// The sums of two 64-bit numbers each.
+    #[inline(always)]
+    pub(super) fn sum(a: Vector, b: Vector) -> Vector {
+        // SAFETY: as above.
+        unsafe { arch::_mm_add_epi64(a, b) }
+    }
+
+    /// Of each two 32-bit words, the product.
+    #[inline(always)]
+    pub(super) fn products(words: Vector) -> Vector {
+        // SAFETY: as above.
+        let odd = unsafe { arch::_mm_srli_epi64::<32>(words) };
+        // SAFETY: as above.
+        unsafe { arch::_mm_mul_epu32(words, odd) }
+    }
+
     /// The highest bit of each byte.
     #[inline(always)]
     pub(super) fn high_bits(bytes: Vector) -> u32 {
@@ -140,7 +184,8 @@ mod sse2 {
 /// has in flight.
 #[cfg(target_arch = "x86_64")]
 mod avx512 {
-    use super::{BUCKET, LINE, Lookup, Simd, Work};
+    use super::{BUCKET, Baseline, LINE, Lookup, Simd, Work, sum};
+    use crate::format::hash::{ADDENDS, SUMS_START, Sums};
     use crate::format::line::LINE_TAGS;
     use crate::read::lookup::Guess;
     use crate::read::table::Inner;
@@ -163,6 +208,52 @@ mod avx512 {
             FOUND.then_some(Self(()))
         }
     }
+
+    /// The first and the last `N` bytes.
+    #[inline(always)]
+    fn ends<const N: usize>(bytes: &[u8]) -> Option<[[u8; N]; 2]> {
+        Some([*bytes.first_chunk()?, *bytes.last_chunk()?])
+    }
+
+    impl Avx512 {
+        /// Of each two words with their addends, the product.
+        #[inline(always)]
+        fn products(self, bytes: &[u8; 64], addends: &[u32; 16]) -> arch::__m512i {
+            let (words, addends) = (zerocopy::transmute!(*bytes), zerocopy::transmute!(*addends));
+            // SAFETY: `self` is the proof.
+            let words = unsafe { arch::_mm512_add_epi32(words, addends) };
+            // SAFETY: as above.
+            let odd = unsafe { arch::_mm512_srli_epi64::<32>(words) };
+            // SAFETY: as above.
+            unsafe { arch::_mm512_mul_epu32(words, odd) }
+        }
+
+        /// A bit per byte that differs.
+        #[inline(always)]
+        fn unequal(self, a: &[u8; 64], b: &[u8; 64]) -> u64 {
+            let (a, b) = (zerocopy::transmute!(*a), zerocopy::transmute!(*b));
+            // SAFETY: `self` is the proof.
+            unsafe { arch::_mm512_cmpneq_epi8_mask(a, b) }
+        }
+
+        /// The sums of eight 64-bit numbers each.
+        #[inline(always)]
+        fn sum(self, a: arch::__m512i, b: arch::__m512i) -> arch::__m512i {
+            // SAFETY: `self` is the proof.
+            unsafe { arch::_mm512_add_epi64(a, b) }
+        }
+    }
+
+    /// The addends of a key of 33 to 64 bytes, of which both ends fill one vector.
+    const ADDENDS_OF_32: [u32; 16] = {
+        let mut addends = ADDENDS[0];
+        let mut i = 0;
+        while i < 8 {
+            addends[8 + i] = ADDENDS[1][i];
+            i += 1;
+        }
+        addends
+    };
 
     #[target_feature(enable = "avx512f,avx512bw,avx512vl,bmi1,bmi2")]
     pub(super) fn work<W: Work>(work: W) -> W::Output {
@@ -193,6 +284,41 @@ mod avx512 {
             // SAFETY: as above.
             let equal = unsafe { arch::_mm512_cmpeq_epi16_mask(tags, wanted) };
             equal >> (32 - LINE_TAGS)
+        }
+
+        #[inline(always)]
+        fn equal<const N: usize>(self, a: &[u8], b: &[u8]) -> bool {
+            if a.len() != b.len() {
+                return false;
+            }
+            match (N, ends::<64>(a), ends::<64>(b), ends::<32>(a), ends::<32>(b)) {
+                (64, Some(a), Some(b), ..) => {
+                    self.unequal(&a[0], &b[0]) | self.unequal(&a[1], &b[1]) == 0
+                }
+                (32, .., Some(a), Some(b)) => {
+                    self.unequal(&zerocopy::transmute!(a), &zerocopy::transmute!(b)) == 0
+                }
+                _ => Baseline.equal::<N>(a, b),
+            }
+        }
+    }
+
+    impl Sums for Avx512 {
+        #[inline(always)]
+        fn sums<const N: usize>(self, key: &[u8]) -> [u64; 2] {
+            let products = match (N, ends::<64>(key), ends::<32>(key)) {
+                (64, Some([first, last]), _) => {
+                    let first = self.products(&first, &ADDENDS[0]);
+                    self.sum(first, self.products(&last, &ADDENDS[1]))
+                }
+                (32, _, Some(ends)) => self.products(&zerocopy::transmute!(ends), &ADDENDS_OF_32),
+                _ => return Baseline.sums::<N>(key),
+            };
+            let [low, high]: [arch::__m256i; 2] = zerocopy::transmute!(products);
+            // SAFETY: `self` is the proof; AVX-512 includes AVX2.
+            let half = unsafe { arch::_mm256_add_epi64(low, high) };
+            let [low, high] = zerocopy::transmute!(half);
+            zerocopy::transmute!(sum(sum(low, high), zerocopy::transmute!(SUMS_START)))
         }
     }
 }
@@ -272,6 +398,31 @@ fn tags_below_portable(line: &[u8; LINE], tag: u16) -> usize {
     (0..LINE_TAGS).take_while(|&i| crate::format::line::tag(line, i) < tag).count()
 }
 
+/// The sums of a key of `N + 1` to `2 * N` bytes that go into its hash.
+#[inline(always)]
+fn sums<const N: usize>(key: &[u8]) -> [u64; 2] {
+    #[cfg(target_arch = "x86_64")]
+    {
+        let (Some(first), Some(last)) = (key.first_chunk::<N>(), key.last_chunk::<N>()) else {
+            return SUMS_START;
+        };
+        let mut sums: Vector = zerocopy::transmute!(SUMS_START);
+        for (bytes, addends) in [first, last].into_iter().zip(&ADDENDS) {
+            let (bytes, addends) = (bytes.as_chunks::<16>().0, addends.as_chunks::<4>().0);
+            for (bytes, addends) in bytes.iter().zip(addends) {
+                let words = zerocopy::transmute!(*bytes);
+                let words = sum_of_words(words, zerocopy::transmute!(*addends));
+                sums = sum(sums, products(words));
+            }
+        }
+        zerocopy::transmute!(sums)
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    {
+        crate::format::hash::Portable.sums::<N>(key)
+    }
+}
+
 /// Asks for the cache line that holds `bytes[at]`; beyond the end it is a waste and no more.
 #[inline]
 pub(super) fn prefetch(bytes: &[u8], at: usize) {
@@ -289,6 +440,7 @@ pub(super) fn prefetch(bytes: &[u8], at: usize) {
 #[cfg(all(test, target_arch = "x86_64"))]
 mod tests {
     use super::*;
+    use crate::format::hash::Portable;
     use crate::format::line::NO_TAG;
 
     #[test]
@@ -337,6 +489,56 @@ mod tests {
         fn run<S: Simd>(self, simd: S) -> u32 {
             simd.matches(self.0, self.1, self.2)
         }
+    }
+
+    struct Summed<'k, const N: usize>(&'k [u8]);
+    struct Equal<'k, const N: usize>(&'k [u8], &'k [u8]);
+
+    impl<const N: usize> Work for Summed<'_, N> {
+        type Output = [u64; 2];
+
+        fn run<S: Simd>(self, simd: S) -> [u64; 2] {
+            simd.sums::<N>(self.0)
+        }
+    }
+
+    impl<const N: usize> Work for Equal<'_, N> {
+        type Output = bool;
+
+        fn run<S: Simd>(self, simd: S) -> bool {
+            simd.equal::<N>(self.0, self.1)
+        }
+    }
+
+    /// Keys of `N + 1` to `2 * N` bytes, in which each byte counts.
+    fn all_forms_agree_on_keys<const N: usize>() {
+        let bytes: Vec<u8> = (0..2 * N as u32).map(|i| (i.wrapping_mul(167) >> 1) as u8).collect();
+        for len in N + 1..=2 * N {
+            let key = &bytes[..len];
+            let sums = Portable.sums::<N>(key);
+            assert_eq!(Baseline.sums::<N>(key), sums, "{len} bytes");
+            assert_eq!(work(Summed::<N>(key)), sums, "{len} bytes");
+            assert!(Baseline.equal::<N>(key, key) && work(Equal::<N>(key, key)));
+            for at in 0..len {
+                let mut other = key.to_vec();
+                other[at] ^= 0x20;
+                let case = format!("byte {at} of {len}");
+                assert!(!Baseline.equal::<N>(key, &other), "{case}");
+                assert!(!work(Equal::<N>(key, &other)), "{case}");
+                let sums_of_other = Portable.sums::<N>(&other);
+                assert_ne!(sums_of_other, sums, "{case}");
+                assert_eq!(Baseline.sums::<N>(&other), sums_of_other, "{case}");
+                assert_eq!(work(Summed::<N>(&other)), sums_of_other, "{case}");
+            }
+            assert!(!work(Equal::<N>(&key[1..], key)), "{len} bytes");
+        }
+    }
+
+    #[test]
+    fn all_forms_agree_on_keys_of_all_lengths() {
+        all_forms_agree_on_keys::<16>();
+        all_forms_agree_on_keys::<32>();
+        all_forms_agree_on_keys::<64>();
     }
 
     fn line_tags(line: &[u8; LINE], tag: u16) -> usize {

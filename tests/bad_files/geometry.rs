@@ -302,6 +302,13 @@ pub(super) fn geometry() -> Vec<Row> {
             |i| i.put8(at::HASH_FUNCTION, 9),
         ),
         (
+            "hash-function-1",
+            "the hash function of before version 1.0 was frozen",
+            Refused("UnsupportedFeature(hash function)"),
+            varied,
+            |i| i.put8(at::HASH_FUNCTION, 1),
+        ),
+        (
             "hash-function-0",
             "buckets without a hash function",
             Refused("InvalidHeader(hash_function)"),
@@ -313,7 +320,7 @@ pub(super) fn geometry() -> Vec<Row> {
             "a hash function without buckets",
             Refused("InvalidHeader(hash_function)"),
             small,
-            |i| i.put8(at::HASH_FUNCTION, 1),
+            |i| i.put8(at::HASH_FUNCTION, 2),
         ),
         ("slot-width-7", "slots of 7 bytes", Refused("InvalidHeader(slot_width)"), varied, |i| {
             i.put8(at::SLOT_WIDTH, 7);

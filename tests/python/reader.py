@@ -16,6 +16,12 @@ import struct, sys, zlib
 
 M64 = (1 << 64) - 1
 S0, S1, S2, S3 = 0xA0761D6478BD642F, 0xE7037ED1A0B428DB, 0x8EBC6AF09C88C6E3, 0x589965CC75374CC3
+ADDENDS = [int(word, 16) for word in """
+    243f6a88 85a308d3 13198a2e 03707344 a4093822 299f31d0 082efa98 ec4e6c89
+    452821e6 38d01377 be5466cf 34e90c6c c0ac29b7 c97c50dd 3f84d5b5 b5470917
+    9216d5d9 8979fb1b d1310ba6 98dfb5ac 2ffd72db d01adfb7 b8e1afed 6a267e96
+    ba7c9045 f12c7f99 24a19947 b3916cf7 0801f2e2 858efc16 636920d8 71574e69
+""".split()]
 RECORDS, INDEX, HASH, STATS, METADATA, SUMS, LINES = range(1, 8)
 SLOTS = {4: 12, 5: 10, 6: 9}
 
@@ -33,16 +39,29 @@ def fold(a, b):
     return (a * b & M64) ^ (a * b >> 64)
 
 def hash_of(key, attempt):
-    n, seed = len(key), S1
-    a = b = 0
-    for p in range(0, n - 16, 16):
-        seed = fold(number(key[p : p + 8]) ^ S0, number(key[p + 8 : p + 16]) ^ seed)
-    if n >= 4:
-        width = 8 if n >= 8 else 4
-        a, b = number(key[-16:][:width]), number(key[-width:])
-    elif n > 0:
-        a = key[0] | key[n // 2] << 8 | key[n - 1] << 16
-    product = (a ^ S0) * (b ^ seed)
+    n, a, b = len(key), 0, 0
+    if n > 128:
+        seed = S1
+        for p in range(0, n - 16, 16):
+            seed = fold(number(key[p : p + 8]) ^ S0, number(key[p + 8 : p + 16]) ^ seed)
+        a, b = S0 ^ number(key[-16:-8]), seed ^ number(key[-8:])
+    elif n > 16:
+        half = 16 if n <= 32 else 32 if n <= 64 else 64
+        a, b = S0, S1
+        for part, addends in (key[:half], ADDENDS[:16]), (key[-half:], ADDENDS[16:]):
+            words = struct.unpack(f"<{half // 4}I", part)
+            added = [(w + c) % 2**32 for w, c in zip(words, addends)]
+            a += sum(added[i] * added[i + 1] for i in range(0, half // 4, 4))
+            b += sum(added[i] * added[i + 1] for i in range(2, half // 4, 4))
+        a, b = a & M64, b & M64
+    else:
+        if n >= 4:
+            width = 8 if n >= 8 else 4
+            a, b = number(key[:width]), number(key[-width:])
+        elif n > 0:
+            a = key[0] | key[n // 2] << 8 | key[n - 1] << 16
+        a, b = a ^ S0, b ^ S1
+    product = a * b
     h = fold((product & M64) ^ S2 ^ n, (product >> 64) ^ S3)
     return fold(h ^ (S0 * attempt & M64), S1) if attempt else h
 
@@ -92,7 +111,7 @@ class Table:
         if LINES in self.sections:
             need(self.fixed and not self.flags & 4 and self.levels == 0, "line index")
             need(self.entries > 0 and self.sections[LINES][1] % 64 == 0, "line index")
-        need((function > 0) == (HASH in self.sections) and function <= 1, "hash_function")
+        need(function == (2 if HASH in self.sections else 0), "hash_function")
         if self.levels:
             at, length = self.sections[INDEX]
             need(9 <= self.node_log2 <= 12 and (at | length) % (1 << self.node_log2) == 0, "nodes")
