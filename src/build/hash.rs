@@ -11,7 +11,7 @@ use super::pool::Pool;
 use super::scratch::Scratch;
 use super::sink::Sink;
 use crate::error::BuildError;
-use crate::format::hash::{BUCKET, GROUP_BUCKETS, Hasher, MAX_ATTEMPTS, Shape, Slots};
+use crate::format::hash::{BUCKET, GROUP_BUCKETS, Hasher, MAX_ATTEMPTS, Shape, Slots, Tails};
 use group::Group;
 use parts::Parts;
 use rayon::prelude::*;
@@ -34,6 +34,14 @@ pub(super) struct Built {
     pub(super) attempt: u32,
     /// Keys that stand in their second bucket.
     pub(super) second: u64,
+}
+
+/// What the index looks like.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Form {
+    shape: Shape,
+    slots: Slots,
+    tails: Tails,
 }
 
 /// The hashes of distinct keys, as they are collected in ascending order of the keys.
@@ -103,11 +111,13 @@ impl Hashes {
     }
 
     /// Writes the index. `Err` holds the number of attempts after which it was given up: too many
-    /// keys share one 64-bit hash. `done` is told of groups written, and how many there are.
+    /// keys share one 64-bit hash. All references are below `references`. `done` is told of groups
+    /// written, and how many there are.
     pub(super) fn write(
         mut self,
         sink: &mut Sink,
         pool: &Pool,
+        references: u64,
         done: &dyn Fn(u64, u64),
     ) -> Result<Result<Built, u32>, BuildError> {
         if self.parts.is_some() {
@@ -115,7 +125,9 @@ impl Hashes {
             self.held = Vec::new();
         }
         let slots = Slots::for_reference(self.largest);
+        let tails = Tails::new(slots, references);
         let shape = Shape::for_keys(self.count, slots);
+        let form = Form { shape, slots, tails };
         let mark = sink.mark()?;
         for attempt in 0..MAX_ATTEMPTS {
             if attempt > 0 {
@@ -124,7 +136,7 @@ impl Hashes {
                     *parts = parts.divided_anew(Scratch::create(&self.directory)?, attempt)?;
                 }
             }
-            if let Some(second) = self.attempt(shape, slots, attempt, sink, pool, done)? {
+            if let Some(second) = self.attempt(form, attempt, sink, pool, done)? {
                 return Ok(Ok(Built { shape, slots, attempt, second }));
             }
         }
@@ -135,13 +147,13 @@ impl Hashes {
     /// Builds all groups, or `None` if one of them can't be filled.
     fn attempt(
         &self,
-        shape: Shape,
-        slots: Slots,
+        form: Form,
         attempt: u32,
         sink: &mut Sink,
         pool: &Pool,
         done: &dyn Fn(u64, u64),
     ) -> Result<Option<u64>, BuildError> {
+        let Form { shape, slots, .. } = form;
         let (all, mut second) = (0..shape.groups, 0);
         let mut starts = Vec::new();
         let mut grouped = Vec::new();
@@ -164,7 +176,7 @@ impl Hashes {
             bytes.resize(group_bytes * (groups.end - groups.start) as usize, 0);
             let fill = |(group, out): (usize, &mut [u8])| {
                 let keys = starts[base + group]..starts[base + group + 1];
-                Group::new(shape, slots, &grouped[keys])?.fill(out)
+                Group::new(form, &grouped[keys])?.fill(out)
             };
             let moved = if groups.end - groups.start == 1 {
                 fill((0, &mut bytes))
@@ -234,6 +246,7 @@ mod tests {
     struct Index {
         bytes: Vec<u8>,
         built: Built,
+        references: u64,
     }
 
     /// Builds with `most` keys in memory, and few groups at once where that is fewer than all.
@@ -245,11 +258,12 @@ mod tests {
         let mut hashes = Hashes::with_room(most, 1 << 20, &directory);
         keys.iter().for_each(|key| hashes.push(key.hash, key.reference).unwrap());
         assert_eq!(hashes.parts.is_some(), keys.len() > most);
-        let built = hashes.write(&mut sink, &Pool::new(0), &|_, _| ()).unwrap()?;
+        let built =
+            hashes.write(&mut sink, &Pool::new(0), keys.len() as u64, &|_, _| ()).unwrap()?;
         let end = sink.written_out().unwrap();
         let mut bytes = vec![0; end as usize - 64];
         super::super::sink::read_exact_at(&file, &mut bytes, 64).unwrap();
-        Ok(Index { bytes, built })
+        Ok(Index { bytes, built, references: keys.len() as u64 })
     }
 
     /// In memory and through a file: the same bytes.
@@ -272,7 +286,8 @@ mod tests {
     /// Looks a hash up as a reader does and returns the references its tags lead to.
     fn candidates(index: &Index, hash: u64) -> Vec<u64> {
         let Built { shape, slots, attempt, .. } = index.built;
-        let place = shape.place(Hasher::new(attempt).remix(hash));
+        let hash = Hasher::new(attempt).remix(hash);
+        let (place, tails) = (shape.place(hash), Tails::new(slots, index.references));
         let (buckets, _) = index.bytes.as_chunks::<BUCKET>();
         let mut found = Vec::new();
         for (turn, number) in [place.first, place.second].into_iter().enumerate() {
@@ -280,7 +295,8 @@ mod tests {
             let same: Vec<usize> =
                 (0..slots.count()).filter(|&slot| bucket[slot] == place.tag).collect();
             assert!(same.len() <= MAX_EQUAL_TAGS);
-            found.extend(same.into_iter().map(|slot| slots.reference(bucket, slot)));
+            let held = same.into_iter().map(|slot| slots.get(bucket, slot));
+            found.extend(held.filter(|&held| tails.fits(held, hash)).map(|h| tails.reference(h)));
             if turn == 0 && !slots.overflows(bucket, place.overflow) {
                 break;
             }

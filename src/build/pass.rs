@@ -189,7 +189,8 @@ impl Pass {
             sections.add(kind::INDEX, true, self.sink.position(), nodes.len());
             nodes.write(&mut self.sink)?;
         }
-        let (built, outcome) = self.write_hashes(plan, nodes.is_some(), &mut sections)?;
+        let (built, outcome) =
+            self.write_hashes(plan, nodes.is_some(), records_end - HEADER as u64, &mut sections)?;
         self.sink.pad_to(SECTION_ALIGN)?;
         let second = built.as_ref().map_or(0, |built| built.second);
         let stats = self.tally.block(&self.first, &self.previous, second);
@@ -254,6 +255,7 @@ impl Pass {
         &mut self,
         plan: &Plan,
         nodes: bool,
+        records_len: u64,
         sections: &mut Sections,
     ) -> Result<(Option<Built>, HashIndexOutcome), BuildError> {
         if plan.hash_index == HashIndex::Never {
@@ -269,15 +271,17 @@ impl Pass {
         if hashes.is_empty() {
             return Ok((None, HashIndexOutcome::NotNeeded));
         }
+        let entries = self.tally.entries;
+        // Ranks, or places among the records.
+        let references = if self.stride.is_some() { entries } else { records_len };
         let mark = self.sink.mark()?;
         self.sink.pad_to(SECTION_ALIGN)?;
         let start = self.sink.position();
-        let entries = self.tally.entries;
         let done = |groups: u64, of: u64| {
             let share = u128::from(entries) * u128::from(groups) / u128::from(of.max(1));
             plan.progress.tell(Phase::Index, share as u64, entries);
         };
-        match hashes.write(&mut self.sink, &plan.pool, &done)? {
+        match hashes.write(&mut self.sink, &plan.pool, references, &done)? {
             Ok(built) => {
                 sections.add(kind::HASH, false, start, self.sink.position() - start);
                 Ok((Some(built), HashIndexOutcome::Built))

@@ -285,6 +285,42 @@ pub(crate) fn overflow(hash: u64) -> u32 {
     (hash >> 8) as u32 & 31
 }
 
+/// The tails of tags: the upper bits of slots of four bytes, where no reference reaches, hold what
+/// stands there in the lower half of the hash. Where a tag says that a key may be in a slot, the
+/// tail spares a look at the record for all but one of 2^bits other keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Tails {
+    /// The bits of a slot that belong to the tail; zero where there is none.
+    pub(crate) mask: u32,
+}
+
+impl Tails {
+    /// For slots that refer to numbers below `references`.
+    pub(crate) fn new(slots: Slots, references: u64) -> Self {
+        let bits = u64::BITS - references.saturating_sub(1).leading_zeros();
+        let mask = if slots == Slots::Four { u32::MAX.checked_shl(bits) } else { None };
+        Self { mask: mask.unwrap_or(0) }
+    }
+
+    /// What a slot of a hash's key holds.
+    #[inline]
+    pub(crate) fn with_tail(self, reference: u64, hash: u64) -> u64 {
+        reference | u64::from(hash as u32 & self.mask)
+    }
+
+    /// Whether what a slot holds has the tail of a hash.
+    #[inline]
+    pub(crate) fn fits(self, held: u64, hash: u64) -> bool {
+        (held ^ hash) as u32 & self.mask == 0
+    }
+
+    /// The reference that a slot holds.
+    #[inline(always)]
+    pub(crate) fn reference(self, held: u64) -> u64 {
+        held & !u64::from(self.mask)
+    }
+}
+
 /// How a bucket's 64 bytes are divided, by the width of a slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Slots {
@@ -337,18 +373,19 @@ impl Slots {
         }
     }
 
-    /// The slot's reference: a rank in tables of fixed width, else an offset into the records.
+    /// What the slot holds: a reference, which is a rank in tables of fixed width, else an offset
+    /// into the records, and the tag's tail.
     #[inline]
-    pub(crate) fn reference(self, bucket: &[u8; BUCKET], slot: usize) -> u64 {
+    pub(crate) fn get(self, bucket: &[u8; BUCKET], slot: usize) -> u64 {
         // Eight bytes that end with the slot stay inside the bucket: the tags stand before it.
         let end = self.count() + (slot + 1) * self.width();
         bytes_at(bucket, end - 8).map_or(0, u64::from_le_bytes) >> (64 - 8 * self.width())
     }
 
-    pub(crate) fn set(self, bucket: &mut [u8; BUCKET], slot: usize, tag: u8, reference: u64) {
+    pub(crate) fn set(self, bucket: &mut [u8; BUCKET], slot: usize, tag: u8, held: u64) {
         bucket[slot] = tag;
         let at = self.count() + slot * self.width();
-        bucket[at..at + self.width()].copy_from_slice(&reference.to_le_bytes()[..self.width()]);
+        bucket[at..at + self.width()].copy_from_slice(&held.to_le_bytes()[..self.width()]);
     }
 
     /// Bit of the overflow field for a key's overflow number.
@@ -475,6 +512,30 @@ mod tests {
         }
     }
 
+    /// The tails of format.md: as many bits as no reference needs.
+    #[test]
+    fn tails_leave_references_whole() {
+        let masks = [(1, u32::MAX), (2, u32::MAX << 1), (100, u32::MAX << 7)];
+        let wide = [(1 << 31, 1 << 31), ((1 << 31) + 1, 0), (1 << 32, 0), (u64::MAX, 0)];
+        for (references, mask) in masks.into_iter().chain(wide) {
+            let tails = Tails::new(Slots::Four, references);
+            assert_eq!(tails.mask, mask, "{references} references");
+            let hash = 0x0123_4567_89AB_CDEF;
+            let reference = (references - 1).min(u64::from(u32::MAX));
+            let held = tails.with_tail(reference, hash);
+            assert!(held <= u64::from(u32::MAX) && tails.fits(held, hash));
+            assert_eq!(tails.reference(held), reference);
+            for bit in 0..32 {
+                let other = hash ^ 1 << bit;
+                assert_eq!(tails.fits(held, other), mask >> bit & 1 == 0, "bit {bit} of {mask:x}");
+            }
+        }
+        for slots in [Slots::Five, Slots::Six] {
+            let tails = Tails::new(slots, 100);
+            assert!(tails.mask == 0 && tails.reference(1 << 39 | 5) == 1 << 39 | 5);
+        }
+    }
+
     #[test]
     fn references_of_every_width_come_back() {
         for slots in [Slots::Four, Slots::Five, Slots::Six] {
@@ -485,7 +546,7 @@ mod tests {
             }
             slots.set_overflow(&mut bucket, 5);
             for slot in 0..slots.count() {
-                assert_eq!(slots.reference(&bucket, slot), most - slot as u64);
+                assert_eq!(slots.get(&bucket, slot), most - slot as u64);
                 assert_eq!(bucket[slot], slot as u8 + 1);
             }
             assert!(slots.overflows(&bucket, 5) && !slots.overflows(&bucket, 6));

@@ -1,6 +1,6 @@
 //! A header becomes a layout of proven spans. Later code cannot see an unproven offset.
 
-use super::hash::{self, Hasher, Shape, Slots, first_bucket};
+use super::hash::{self, Hasher, Shape, Slots, Tails, first_bucket};
 use super::header::{
     FLAG_FIXED_KEY, FLAG_FIXED_VALUE, FLAG_REPEATED_KEYS, FOOTER, Footer, HEADER, Header,
     KNOWN_FLAGS, MAX_HEADER, SECTIONS, header_checksum, kind,
@@ -47,6 +47,7 @@ pub(crate) struct HashLayout {
     /// Buckets of all groups.
     pub(crate) buckets: u64,
     pub(crate) slots: Slots,
+    pub(crate) tails: Tails,
     pub(crate) hasher: Hasher,
     pub(crate) attempt: u32,
 }
@@ -56,6 +57,18 @@ impl HashLayout {
     #[inline]
     pub(crate) fn first_bucket(&self, hash: u64) -> usize {
         self.span.start + first_bucket(hash, self.buckets) as usize * hash::BUCKET
+    }
+
+    /// The reference that a slot holds. `slots`: this index's, which the caller may know for a
+    /// constant.
+    #[inline(always)]
+    pub(crate) fn reference(
+        &self,
+        slots: Slots,
+        bucket: &[u8; hash::BUCKET],
+        slot: usize,
+    ) -> usize {
+        self.tails.reference(slots.get(bucket, slot)) as usize
     }
 
     /// Where a hash's second bucket starts.
@@ -409,9 +422,11 @@ impl Layout {
         ensure!(length == Some(span.len() as u64), hash_groups, groups);
         let attempt = header.hash_attempt.get();
         let hasher = Hasher::new(attempt);
+        let references =
+            if self.fixed.is_some() { self.entries } else { self.records.len() as u64 };
         self.hash = slots.map(|slots| {
-            let buckets = shape.buckets();
-            HashLayout { span, shape, buckets, slots, hasher, attempt }
+            let (buckets, tails) = (shape.buckets(), Tails::new(slots, references));
+            HashLayout { span, shape, buckets, slots, tails, hasher, attempt }
         });
         Ok(())
     }

@@ -58,7 +58,11 @@ impl Inner {
                 return Err(bad("bucket has too many equal tags"));
             }
             for slot in (0..index.slots.count()).filter(|slot| mask >> slot & 1 != 0) {
-                let place = self.referred_place(index.slots.reference(bucket, slot))?;
+                let held = index.slots.get(bucket, slot);
+                if !index.tails.fits(held, hash) {
+                    continue;
+                }
+                let place = self.referred_place(index.tails.reference(held))?;
                 self.prefetch_walk(place, walk);
                 let parts = self.parts_at(place)?;
                 if equal(self.slice(parts.key())?, key) {

@@ -6,6 +6,7 @@
 //! checked, or anything is odd, the careful form ([`super::careful`]) starts anew and checks each
 //! page before it reads.
 
+use super::candidate::{FIXED, PLAIN, VARIABLE};
 use super::careful::Found;
 use super::simd::{Baseline, Chosen, Lookup, Simd, matches};
 use super::table::Inner;
@@ -147,20 +148,13 @@ impl Guesses {
     }
 }
 
-/// Records of fixed width.
-pub(super) const FIXED: u8 = 0;
-/// Records with lengths of their own for key and value, and values that are not aligned.
-pub(super) const PLAIN: u8 = 1;
-/// All others.
-pub(super) const VARIABLE: u8 = 2;
-
 /// Stands for every length of keys that has no lookup function of its own.
 pub(super) const ANY_LEN: usize = usize::MAX;
 
 /// The number of the lowest bit, of `bits` at most, that is set: with the highest one set in any
 /// case, which tells the compiler that there is one.
 #[inline(always)]
-const fn first_bit(mask: u32, bits: usize) -> usize {
+pub(super) const fn first_bit(mask: u32, bits: usize) -> usize {
     (mask | 1 << (bits - 1)).trailing_zeros() as usize
 }
 
@@ -223,7 +217,7 @@ impl Inner {
             _ => Hasher::summed(simd.sums::<N>(key), key.len()),
         };
         let first = index.first_bucket(hash);
-        let candidate = self.candidate::<S, WIDTH>(simd, first, hash);
+        let candidate = self.candidate::<S, WIDTH>(simd, index, first, hash);
         let checked = ALL || self.pages.is_checked(first);
         if candidate == NO_TAG && checked {
             return Guess::MISS;
@@ -246,7 +240,7 @@ impl Inner {
     ) -> Guess {
         let Some(index) = &self.layout.hash else { return Guess::UNSURE };
         let hash = index.hasher.hash(key);
-        let candidate = self.candidate::<_, WIDTH>(Baseline, index.first_bucket(hash), hash);
+        let candidate = self.candidate::<_, WIDTH>(Baseline, index, index.first_bucket(hash), hash);
         self.guess_further::<ALL, WIDTH, KIND>(index, hash, candidate, key)
     }
 
@@ -257,17 +251,19 @@ impl Inner {
     pub(super) fn candidate<S: Simd, const WIDTH: usize>(
         &self,
         simd: S,
+        index: &HashLayout,
         start: usize,
         hash: u64,
     ) -> usize {
-        self.candidates::<S, WIDTH>(simd, start, hash).0
+        self.candidates::<S, WIDTH>(simd, index, start, hash).0
     }
 
-    /// The same, and the reference of the next slot with the tag; one lookup in twenty has one.
+    /// The same, and the reference of the next slot with the tag, if there is one.
     #[inline(always)]
     pub(super) fn candidates<S: Simd, const WIDTH: usize>(
         &self,
         simd: S,
+        index: &HashLayout,
         start: usize,
         hash: u64,
     ) -> (usize, usize) {
@@ -275,14 +271,17 @@ impl Inner {
         // Buckets stand at multiples of their size.
         let buckets = self.bytes().as_chunks::<BUCKET>().0;
         let Some(bucket) = buckets.get(start / BUCKET) else { return (NO_HELP, NO_HELP) };
-        let mask = simd.matches(bucket, tag(hash), slots.count());
+        let mask = match slots {
+            Slots::Four => simd.slots_equal(bucket, tag(hash), hash as u32, index.tails.mask),
+            _ => simd.matches(bucket, tag(hash), slots.count()),
+        };
         if mask != 0 {
             let (first, others) = (first_bit(mask, slots.count()), mask & (mask - 1));
             let other = match others {
                 0 => NO_TAG,
-                _ => slots.reference(bucket, first_bit(others, slots.count())) as usize,
+                _ => index.reference(slots, bucket, first_bit(others, slots.count())),
             };
-            return (slots.reference(bucket, first) as usize, other);
+            return (index.reference(slots, bucket, first), other);
         }
         let first = if slots.overflows(bucket, overflow(hash)) { NO_HELP } else { NO_TAG };
         (first, NO_TAG)
@@ -331,7 +330,8 @@ impl Inner {
         hash: u64,
         key: &[u8],
     ) -> Guess {
-        let candidate = self.candidate::<_, WIDTH>(Baseline, index.second_bucket(hash), hash);
+        let candidate =
+            self.candidate::<_, WIDTH>(Baseline, index, index.second_bucket(hash), hash);
         self.guess_in_second::<ALL, KIND>(index, hash, candidate, key)
     }
 
@@ -357,95 +357,6 @@ impl Inner {
         }
     }
 
-    /// The value of the candidate, if it is the record of `key`. Long keys, which only a call
-    /// compares, count as others: [`guess_rest`](Self::guess_rest) looks at them again. `N` as in
-    /// [`Simd::equal`].
-    #[inline(always)]
-    fn value_of<S: Simd, const ALL: bool, const KIND: u8, const N: usize>(
-        &self,
-        simd: S,
-        candidate: usize,
-        key: &[u8],
-    ) -> Option<Guess> {
-        match (&self.layout.fixed, KIND) {
-            (Some(fixed), FIXED) => {
-                self.value_fixed::<S, ALL, ANY_LEN, N>(simd, fixed, candidate as u64, key)
-            }
-            (_, PLAIN) => self.value_plain::<S, ALL, N>(simd, candidate, key),
-            _ => self.value_variable::<S, ALL, N>(simd, candidate, key),
-        }
-    }
-
-    /// The value of the record of fixed width with this rank, if its key is `key`. `LEN`: the
-    /// length of the table's keys.
-    #[inline(always)]
-    pub(super) fn value_fixed<S: Simd, const ALL: bool, const LEN: usize, const N: usize>(
-        &self,
-        simd: S,
-        fixed: &Fixed,
-        rank: u64,
-        key: &[u8],
-    ) -> Option<Guess> {
-        let len = if LEN == ANY_LEN { fixed.key_len } else { LEN };
-        if rank >= self.layout.entries || key.len() != len {
-            return None;
-        }
-        let offset = fixed.offset(rank);
-        let value = offset + len;
-        let stored = self.bytes().get(offset..value)?;
-        let checked = || ALL || self.pages.covered(&(offset..value + fixed.value_len));
-        if !simd.equal::<N>(stored, key) || !checked() {
-            return None;
-        }
-        Some(Guess::at(value, fixed.value_len))
-    }
-
-    /// The value of the record of variable width at this place among the records, if its key is
-    /// `key`, a short one. Both are compared over the length of `key`, which is at hand, not over
-    /// that of the record, which comes from memory: a branch that waits for memory and is
-    /// mispredicted, as those on lengths often are, would keep the processor from running ahead to
-    /// the next lookup.
-    #[inline(always)]
-    fn value_variable<S: Simd, const ALL: bool, const N: usize>(
-        &self,
-        simd: S,
-        reference: usize,
-        key: &[u8],
-    ) -> Option<Guess> {
-        let offset = self.layout.records.start.wrapping_add(reference);
-        let (parts, fits) = self.layout.decoder.parts_of_key(self.bytes(), offset, key.len())?;
-        let stored = self.bytes().get(parts.key())?;
-        let end = parts.value.saturating_add(parts.value_len);
-        let same = fits & simd.equal::<N>(stored, key) & (end <= self.layout.records.end);
-        if !same || !(ALL || self.pages.covered_ends(&(offset..end))) {
-            return None;
-        }
-        Some(Guess::at(parts.value, parts.value_len))
-    }
-
-    /// The same for plain records.
-    #[inline(always)]
-    fn value_plain<S: Simd, const ALL: bool, const N: usize>(
-        &self,
-        simd: S,
-        reference: usize,
-        key: &[u8],
-    ) -> Option<Guess> {
-        let offset = self.layout.records.start.wrapping_add(reference);
-        let (record, fits) = self.layout.decoder.plain(self.bytes().get(offset..)?, key.len())?;
-        // In 64 bits there is no overflow: a place in memory and a length of 32 bits.
-        let value = offset + record.value;
-        let end = value as u64 + record.value_len as u64;
-        let inside = end <= self.layout.records.end as u64;
-        if !(fits & simd.equal::<N>(record.key, key) & inside) {
-            return None;
-        }
-        if !(ALL || self.pages.covered_ends(&(offset..end as usize))) {
-            return None;
-        }
-        Some(Guess::at(value, record.value_len))
-    }
-
     /// Looks a key up in the hash index on trust: every candidate of both buckets.
     #[inline(never)]
     pub(super) fn guess_rest(&self, index: &HashLayout, hash: u64, key: &[u8]) -> Guess {
@@ -468,7 +379,11 @@ impl Inner {
                 }
                 let slot = mask.trailing_zeros() as usize;
                 mask &= mask - 1;
-                let found = self.referred(index.slots.reference(bucket, slot));
+                let held = index.slots.get(bucket, slot);
+                if !index.tails.fits(held, hash) {
+                    continue;
+                }
+                let found = self.referred(index.tails.reference(held));
                 let Some(found) = found else { return Guess::UNSURE };
                 let Some(stored) = self.bytes().get(found.parts.key()) else {
                     return Guess::UNSURE;

@@ -1,6 +1,7 @@
 //! `get_many`: the memory latency of many lookups overlaps.
 
-use super::lookup::{ANY_LEN, FIXED, NO_HELP, PLAIN, VARIABLE};
+use super::candidate::{FIXED, PLAIN, VARIABLE};
+use super::lookup::{ANY_LEN, NO_HELP};
 use super::simd::{Simd, Work, prefetch, work};
 use super::table::{Inner, Table};
 use crate::error::{ReadError, ReadResult};
@@ -111,7 +112,8 @@ impl Inner {
             candidates.iter_mut().zip(&hashes).zip(keys).enumerate()
         {
             let other;
-            (*candidate, other) = self.candidates::<S, WIDTH>(simd, index.first_bucket(hash), hash);
+            (*candidate, other) =
+                self.candidates::<S, WIDTH>(simd, index, index.first_bucket(hash), hash);
             self.prefetch_record::<KIND>(*candidate, key.as_ref().len());
             self.prefetch_record::<KIND>(other, key.as_ref().len());
             // `count` is less than BATCH here; the remainder spares a branch.
@@ -126,7 +128,8 @@ impl Inner {
         let mut in_second = 0u32;
         for &number in sent_on {
             let (hash, key) = (hashes[number], keys[number].as_ref());
-            let candidate = self.candidate::<S, WIDTH>(simd, index.second_bucket(hash), hash);
+            let candidate =
+                self.candidate::<S, WIDTH>(simd, index, index.second_bucket(hash), hash);
             self.prefetch_record::<KIND>(candidate, key.len());
             candidates[number] = candidate;
             in_second |= 1 << number;

@@ -2,6 +2,7 @@
 //! the mapping.
 
 mod back;
+mod candidate;
 mod careful;
 mod cursor;
 mod get_all;
@@ -14,6 +15,8 @@ mod metadata;
 pub(crate) mod open;
 pub(crate) mod pages;
 pub(crate) mod parallel;
+#[cfg(any(test, not(target_arch = "x86_64")))]
+mod portable;
 mod residency;
 pub(crate) mod search;
 mod simd;

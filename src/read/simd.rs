@@ -5,14 +5,14 @@
     reason = "SIMD instructions need a feature of the processor; prefetches take a pointer"
 )]
 
-use super::lookup::{ANY_LEN, Guess};
+use super::lookup::{ANY_LEN, Guess, first_bit};
+#[cfg(any(test, not(target_arch = "x86_64")))]
+use super::portable;
 use super::table::Inner;
 #[cfg(target_arch = "x86_64")]
 use crate::format::hash::{ADDENDS, SUMS_START};
-use crate::format::hash::{BUCKET, Sums};
+use crate::format::hash::{BUCKET, Slots, Sums};
 use crate::format::line::LINE;
-#[cfg(any(test, not(target_arch = "x86_64")))]
-use crate::format::line::LINE_TAGS;
 use crate::format::order::{equal, equal_short};
 
 /// The vector instructions that lookups use. Both forms give the same answers. A value of a type
@@ -20,6 +20,10 @@ use crate::format::order::{equal, equal_short};
 pub(super) trait Simd: Copy + Sums {
     /// A bit per slot, bit i for tag i, where the tag equals `tag`; `slots` is at most 12.
     fn matches(self, bucket: &[u8; BUCKET], tag: u8, slots: usize) -> u32;
+
+    /// A bit per slot of four bytes, bit i for slot i, where the tag equals `tag`. Of the lowest
+    /// bit the slot has the bits of `mask` from `tail`, too; of those above it may have.
+    fn slots_equal(self, bucket: &[u8; BUCKET], tag: u8, tail: u32, mask: u32) -> u32;
 
     /// A bit per tag of the line, where it equals `tag`.
     fn tags_equal(self, line: &[u8; LINE], tag: u16) -> u32;
@@ -41,6 +45,21 @@ impl Simd for Baseline {
     #[inline(always)]
     fn matches(self, bucket: &[u8; BUCKET], tag: u8, slots: usize) -> u32 {
         matches(bucket, tag, slots)
+    }
+
+    #[inline(always)]
+    fn slots_equal(self, bucket: &[u8; BUCKET], tag: u8, tail: u32, mask: u32) -> u32 {
+        // Slot by slot: of those that are looked for, few meet a second tag, and vectors of four
+        // slots would take four times the instructions.
+        let mut found = matches(bucket, tag, SLOTS_OF_FOUR);
+        while found != 0 {
+            let held = Slots::Four.get(bucket, first_bit(found, SLOTS_OF_FOUR)) as u32;
+            if (held ^ tail) & mask == 0 {
+                break;
+            }
+            found &= found - 1;
+        }
+        found
     }
 
     #[inline(always)]
@@ -184,7 +203,7 @@ mod sse2 {
 /// has in flight.
 #[cfg(target_arch = "x86_64")]
 mod avx512 {
-    use super::{BUCKET, Baseline, LINE, Lookup, Simd, Work, sum};
+    use super::{BUCKET, Baseline, LINE, Lookup, SLOTS_OF_FOUR, Simd, Work, sum};
     use crate::format::hash::{ADDENDS, SUMS_START, Sums};
     use crate::format::line::LINE_TAGS;
     use crate::read::lookup::Guess;
@@ -277,6 +296,26 @@ mod avx512 {
         }
 
         #[inline(always)]
+        fn slots_equal(self, bucket: &[u8; BUCKET], tag: u8, tail: u32, mask: u32) -> u32 {
+            let slots: arch::__m512i = zerocopy::transmute!(*bucket);
+            // SAFETY: `self` is the proof.
+            let tail = unsafe { arch::_mm512_set1_epi32(tail as i32) };
+            // SAFETY: as above.
+            let mask = unsafe { arch::_mm512_set1_epi32(mask as i32) };
+            // SAFETY: as above.
+            let differing = unsafe { arch::_mm512_xor_si512(slots, tail) };
+            // SAFETY: as above.
+            let tails = unsafe { arch::_mm512_testn_epi32_mask(differing, mask) };
+            // The tags stand before the slots, in the place of three of them.
+            let [tags, ..]: [arch::__m128i; 4] = zerocopy::transmute!(*bucket);
+            // SAFETY: as above.
+            let wanted = unsafe { arch::_mm_set1_epi8(tag as i8) };
+            let some = tails >> (SLOTS_OF_FOUR / 4) & ((1 << SLOTS_OF_FOUR) - 1);
+            // SAFETY: as above.
+            u32::from(unsafe { arch::_mm_mask_cmpeq_epi8_mask(some, tags, wanted) })
+        }
+
+        #[inline(always)]
         fn tags_equal(self, line: &[u8; LINE], tag: u16) -> u32 {
             let tags: arch::__m512i = zerocopy::transmute!(*line);
             // SAFETY: `self` is the proof.
@@ -334,16 +373,12 @@ pub(super) fn matches(bucket: &[u8; BUCKET], tag: u8, slots: usize) -> u32 {
     }
     #[cfg(not(target_arch = "x86_64"))]
     {
-        matches_portable(bucket, tag, slots)
+        portable::matches(bucket, tag, slots)
     }
 }
 
-/// The same, byte by byte.
-#[cfg(any(test, not(target_arch = "x86_64")))]
-fn matches_portable(bucket: &[u8; BUCKET], tag: u8, slots: usize) -> u32 {
-    let tags = bucket.iter().take(slots).enumerate();
-    tags.fold(0, |mask, (slot, &other)| mask | u32::from(other == tag) << slot)
-}
+/// Slots in a bucket of slots of four bytes, and so bytes before the first one.
+const SLOTS_OF_FOUR: usize = Slots::Four.count();
 
 /// The results of comparing the four parts of a line, as a bit per tag.
 #[cfg(target_arch = "x86_64")]
@@ -366,15 +401,8 @@ fn tags_equal(line: &[u8; LINE], tag: u16) -> u32 {
     }
     #[cfg(not(target_arch = "x86_64"))]
     {
-        tags_equal_portable(line, tag)
+        portable::tags_equal(line, tag)
     }
-}
-
-/// The same, tag by tag.
-#[cfg(any(test, not(target_arch = "x86_64")))]
-fn tags_equal_portable(line: &[u8; LINE], tag: u16) -> u32 {
-    let equal = |i| u32::from(crate::format::line::tag(line, i) == tag) << i;
-    (0..LINE_TAGS).fold(0, |mask, i| mask | equal(i))
 }
 
 /// How many of a line's tags are below `tag`. They ascend, so that is where `tag` belongs.
@@ -388,14 +416,8 @@ pub(super) fn tags_below(line: &[u8; LINE], tag: u16) -> usize {
     }
     #[cfg(not(target_arch = "x86_64"))]
     {
-        tags_below_portable(line, tag)
+        portable::tags_below(line, tag)
     }
-}
-
-/// The same, tag by tag.
-#[cfg(any(test, not(target_arch = "x86_64")))]
-fn tags_below_portable(line: &[u8; LINE], tag: u16) -> usize {
-    (0..LINE_TAGS).take_while(|&i| crate::format::line::tag(line, i) < tag).count()
 }
 
 /// The sums of a key of `N + 1` to `2 * N` bytes that go into its hash.
@@ -460,10 +482,10 @@ mod tests {
             let mut probes = vec![0, 1, 0x3FFF, 0x4000, 0x7FFE, NO_TAG];
             probes.extend(tags.iter().flat_map(|&t| [t.saturating_sub(1), t, (t + 1).min(NO_TAG)]));
             for tag in probes {
-                assert_eq!(tags_below(&line, tag), tags_below_portable(&line, tag));
+                assert_eq!(tags_below(&line, tag), portable::tags_below(&line, tag));
                 let right = tags.iter().filter(|&&other| other < tag).count();
                 assert_eq!(tags_below(&line, tag), right);
-                let equal = tags_equal_portable(&line, tag);
+                let equal = portable::tags_equal(&line, tag);
                 assert_eq!(equal.count_ones() as usize, line_tags(&line, tag));
                 assert_eq!(tags_equal(&line, tag), equal);
                 assert_eq!(work(TagsEqual(&line, tag)), equal);
@@ -489,6 +511,48 @@ mod tests {
         fn run<S: Simd>(self, simd: S) -> u32 {
             simd.matches(self.0, self.1, self.2)
         }
+    }
+
+    struct SlotsEqual<'b>(&'b [u8; BUCKET], u8, u32, u32);
+
+    impl Work for SlotsEqual<'_> {
+        type Output = u32;
+
+        fn run<S: Simd>(self, simd: S) -> u32 {
+            simd.slots_equal(self.0, self.1, self.2, self.3)
+        }
+    }
+
+    #[test]
+    fn all_forms_of_slots_agree() {
+        let mut bucket = [0u8; BUCKET];
+        let mut hits = 0;
+        for seed in 0..3000u32 {
+            for (i, byte) in bucket.iter_mut().enumerate() {
+                *byte = (seed.wrapping_mul(0x9E37_79B1).rotate_left(i as u32) >> 30) as u8;
+            }
+            for (tag, bits) in (0..4).flat_map(|tag| [0, 1, 7, 31].map(|bits| (tag, bits))) {
+                let slot = seed as usize % SLOTS_OF_FOUR;
+                let tail = Slots::Four.get(&bucket, slot) as u32 ^ seed >> 20;
+                let mask = u32::MAX << bits & !(seed & 0x0303_0303);
+                let tags = portable::matches(&bucket, tag, SLOTS_OF_FOUR);
+                let fits = |slot: &usize| {
+                    (Slots::Four.get(&bucket, *slot) as u32 ^ tail) & mask == 0
+                        && tags >> slot & 1 != 0
+                };
+                let first = (0..SLOTS_OF_FOUR).find(fits);
+                let forms = [
+                    Baseline.slots_equal(&bucket, tag, tail, mask),
+                    work(SlotsEqual(&bucket, tag, tail, mask)),
+                ];
+                for found in forms {
+                    let lowest = (found != 0).then(|| found.trailing_zeros() as usize);
+                    assert_eq!((lowest, found & !tags), (first, 0));
+                }
+                hits += usize::from(first.is_some());
+            }
+        }
+        assert!(hits > 1000, "{hits} slots were equal");
     }
 
     struct Summed<'k, const N: usize>(&'k [u8]);
@@ -555,7 +619,7 @@ mod tests {
             }
             for tag in 0..9 {
                 for slots in [9, 10, 12] {
-                    let portable = matches_portable(&bucket, tag, slots);
+                    let portable = portable::matches(&bucket, tag, slots);
                     assert_eq!(matches(&bucket, tag, slots), portable);
                     assert_eq!(work(Matches(&bucket, tag, slots)), portable);
                 }

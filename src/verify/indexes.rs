@@ -201,9 +201,9 @@ impl Table {
         Ok(())
     }
 
-    /// Every slot stands where its key belongs and has its tag, the overflow bits are those of the
-    /// keys in their second bucket, unused slots are zero. Returns how many keys stand in their
-    /// second bucket. That every key is found was checked while the records were read.
+    /// Every slot stands where its key belongs and has its tag and tail, the overflow bits are those
+    /// of the keys in their second bucket, unused slots are zero. Returns how many keys stand in
+    /// their second bucket. That every key is found was checked while the records were read.
     pub(super) fn check_hash_index(&self) -> ReadResult<u64> {
         let Some(hash) = self.layout().hash else { return Ok(0) };
         let bytes = &self.bytes()[hash.span.start..hash.span.end];
@@ -241,15 +241,16 @@ impl Table {
         };
         for (number, bucket) in (start..).zip(buckets) {
             for slot in 0..hash.slots.count() {
-                let reference = hash.slots.reference(bucket, slot);
+                let held = hash.slots.get(bucket, slot);
                 if bucket[slot] == 0 {
-                    if reference != 0 {
+                    if held != 0 {
                         return Err(bad(number));
                     }
                     continue;
                 }
-                let key = self.referred_key(reference)?;
-                let place = hash.shape.place(hash.hasher.hash(key));
+                let key = self.referred_key(hash.tails.reference(held))?;
+                let hash_of_key = hash.hasher.hash(key);
+                let place = hash.shape.place(hash_of_key);
                 taken += 1;
                 if place.first != number {
                     let first = overflow.get_mut(place.first.wrapping_sub(start) as usize);
@@ -257,7 +258,8 @@ impl Table {
                     *first |= hash.slots.overflow_bit(place.overflow);
                     second += 1;
                 }
-                if place.tag != bucket[slot] || ![place.first, place.second].contains(&number) {
+                let tag = place.tag == bucket[slot] && hash.tails.fits(held, hash_of_key);
+                if !tag || ![place.first, place.second].contains(&number) {
                     return Err(bad(number));
                 }
             }

@@ -340,14 +340,14 @@ pub(super) fn geometry() -> Vec<Row> {
         (
             "slot-width-5",
             "wider slots than there are",
-            Damaged("Corrupt(index does not find the record)"),
+            Damaged("Corrupt(slot refers to no record)"),
             varied,
             |i| i.put8(at::SLOT_WIDTH, 5),
         ),
         (
             "slot-width-6",
             "wider slots than there are",
-            Damaged("Corrupt(index does not find the record)"),
+            Damaged("Corrupt(slot refers to no record)"),
             fixed,
             |i| i.put8(at::SLOT_WIDTH, 6),
         ),

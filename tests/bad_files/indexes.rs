@@ -4,7 +4,7 @@ use super::Expect::{Accepted, Damaged, Refused};
 use super::{
     Expect, Row, add32, add64, deep, fixed, lined, repeated, small, swap, taken_slot, varied,
 };
-use crate::common::craft::{HASH, INDEX, LINES, at};
+use crate::common::craft::{HASH, INDEX, LINES, RECORDS, at};
 
 /// Nodes of the ordered index.
 pub(super) fn nodes() -> Vec<Row> {
@@ -305,6 +305,11 @@ pub(super) fn lines() -> Vec<Row> {
     ]
 }
 
+/// The bits of a slot that hold the reference; the others are the tag's tail.
+fn reference_mask(references: u32) -> u32 {
+    u32::MAX >> (references - 1).leading_zeros()
+}
+
 /// Buckets of the hash index.
 pub(super) fn buckets() -> Vec<Row> {
     const LOST: Expect = Damaged("Corrupt(index does not find the record)");
@@ -333,11 +338,15 @@ pub(super) fn buckets() -> Vec<Row> {
         ),
         ("slot-beyond", "a slot beyond the records", REFERENCE, varied, |i| {
             let (bucket, slot) = taken_slot(i);
-            i.put32(bucket + 12 + 4 * slot, u32::MAX);
+            let at = bucket + 12 + 4 * slot;
+            let most = reference_mask(i.section(RECORDS).1 as u32);
+            assert!(most as usize >= i.section(RECORDS).1, "no number is beyond the records");
+            i.put32(at, i.u32(at) | most);
         }),
         ("slot-end", "a slot just beyond the last entry", REFERENCE, fixed, |i| {
             let (bucket, slot) = taken_slot(i);
-            i.put32(bucket + 12 + 4 * slot, 100);
+            let at = bucket + 12 + 4 * slot;
+            i.put32(at, (i.u32(at) & !reference_mask(100)) | 100);
         }),
         ("slot-inside", "a slot that refers into a record", LOST, varied, |i| {
             let (bucket, slot) = taken_slot(i);
@@ -345,8 +354,9 @@ pub(super) fn buckets() -> Vec<Row> {
         }),
         ("slot-other-key", "a slot that refers to another key", LOST, fixed, |i| {
             let (bucket, slot) = taken_slot(i);
-            let reference = i.u32(bucket + 12 + 4 * slot);
-            i.put32(bucket + 12 + 4 * slot, (reference + 1) % 100);
+            let at = bucket + 12 + 4 * slot;
+            let (held, mask) = (i.u32(at), reference_mask(100));
+            i.put32(at, (held & !mask) | (((held & mask) + 1) % 100));
         }),
         (
             "slot-second-of-equals",
@@ -360,6 +370,10 @@ pub(super) fn buckets() -> Vec<Row> {
                 add32(i, at, 3);
             },
         ),
+        ("slot-tail", "a slot with another tail", LOST, varied, |i| {
+            let (bucket, slot) = taken_slot(i);
+            i.bytes[bucket + 12 + 4 * slot + 3] ^= 0x80;
+        }),
         ("slot-emptied", "a key that the index lost", LOST, varied, |i| {
             let (bucket, slot) = taken_slot(i);
             i.put8(bucket + slot, 0);

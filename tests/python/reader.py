@@ -192,6 +192,8 @@ class Table:
         step = 1 + ((h >> 13 & 0x3FFF) * (n - 1) >> 14)
         tag, overflow = max(h & 0xFF, 1), h >> 8 & 31
         slots = SLOTS[self.slot_width]
+        references = self.entries if self.fixed else self.sections[RECORDS][1]
+        tail = -1 << (references - 1).bit_length() & 0xFFFFFFFF if self.slot_width == 4 else 0
         for bucket in (first, group * n + (first + step) % n):
             at = self.sections[HASH][0] + bucket * 64
             line = self.data[at : at + 64]
@@ -199,7 +201,10 @@ class Table:
             need(len(equal) <= 3, "equal tags")
             for slot in equal:
                 from_ = slots + slot * self.slot_width
-                reference = number(line[from_ : from_ + self.slot_width])
+                held = number(line[from_ : from_ + self.slot_width])
+                if (held ^ h) & tail:
+                    continue
+                reference = held & ~tail
                 found, value, _ = self.record(self.place(reference * self.fixed, reference))
                 if found == key:
                     return value

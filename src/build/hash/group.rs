@@ -1,7 +1,7 @@
 //! One group of buckets: keys in, 64-byte lines out.
 
-use super::Hashed;
-use crate::format::hash::{BUCKET, MAX_EQUAL_TAGS, Place, Shape, Slots};
+use super::{Form, Hashed};
+use crate::format::hash::{BUCKET, MAX_EQUAL_TAGS, Place, Slots, Tails};
 
 const EMPTY: u32 = u32::MAX;
 /// Buckets visited at most to make room for one key.
@@ -12,6 +12,7 @@ pub(super) struct Group<'k> {
     keys: &'k [Hashed],
     places: Vec<Place>,
     slots: Slots,
+    tails: Tails,
     per_group: usize,
     /// Number of the group's first bucket.
     start: u64,
@@ -28,12 +29,21 @@ struct Step {
 
 impl<'k> Group<'k> {
     /// For hashes of the attempt; `None` for more keys than slots.
-    pub(super) fn new(shape: Shape, slots: Slots, keys: &'k [Hashed]) -> Option<Self> {
+    pub(super) fn new(form: Form, keys: &'k [Hashed]) -> Option<Self> {
+        let Form { shape, slots, tails } = form;
         let per_group = shape.per_group as usize;
         let places: Vec<Place> = keys.iter().map(|key| shape.place(key.hash)).collect();
         let start = places.first().map_or(0, |place| place.group * u64::from(shape.per_group));
         let taken = vec![EMPTY; per_group * slots.count()];
-        (keys.len() <= taken.len()).then_some(Self { keys, places, slots, per_group, start, taken })
+        (keys.len() <= taken.len()).then_some(Self {
+            keys,
+            places,
+            slots,
+            tails,
+            per_group,
+            start,
+            taken,
+        })
     }
 
     /// Places every key, then writes the buckets; returns the keys in second buckets.
@@ -144,8 +154,9 @@ impl<'k> Group<'k> {
                     continue;
                 }
                 let place = &self.places[key as usize];
-                let reference = self.keys[key as usize].reference;
-                self.slots.set(&mut buckets[bucket], slot, place.tag, reference);
+                let Hashed { hash, reference } = self.keys[key as usize];
+                let held = self.tails.with_tail(reference, hash);
+                self.slots.set(&mut buckets[bucket], slot, place.tag, held);
                 if self.first(key) != bucket {
                     self.slots.set_overflow(&mut buckets[self.first(key)], place.overflow);
                     second += 1;

@@ -1,0 +1,105 @@
+//! Whether the record that an index names is that of a key, on trust: what is read may lie on pages
+//! that were not checked, but inside proven bounds, and whether they were is asked at the end.
+
+use super::lookup::{ANY_LEN, Guess};
+use super::simd::Simd;
+use super::table::Inner;
+use crate::format::record::Fixed;
+
+/// Records of fixed width.
+pub(super) const FIXED: u8 = 0;
+/// Records with lengths of their own for key and value, and values that are not aligned.
+pub(super) const PLAIN: u8 = 1;
+/// All others.
+pub(super) const VARIABLE: u8 = 2;
+
+impl Inner {
+    /// The value of the candidate, if it is the record of `key`. Long keys, which only a call
+    /// compares, count as others: [`guess_rest`](Self::guess_rest) looks at them again. `N` as in
+    /// [`Simd::equal`].
+    #[inline(always)]
+    pub(super) fn value_of<S: Simd, const ALL: bool, const KIND: u8, const N: usize>(
+        &self,
+        simd: S,
+        candidate: usize,
+        key: &[u8],
+    ) -> Option<Guess> {
+        match (&self.layout.fixed, KIND) {
+            (Some(fixed), FIXED) => {
+                self.value_fixed::<S, ALL, ANY_LEN, N>(simd, fixed, candidate as u64, key)
+            }
+            (_, PLAIN) => self.value_plain::<S, ALL, N>(simd, candidate, key),
+            _ => self.value_variable::<S, ALL, N>(simd, candidate, key),
+        }
+    }
+
+    /// The value of the record of fixed width with this rank, if its key is `key`. `LEN`: the
+    /// length of the table's keys.
+    #[inline(always)]
+    pub(super) fn value_fixed<S: Simd, const ALL: bool, const LEN: usize, const N: usize>(
+        &self,
+        simd: S,
+        fixed: &Fixed,
+        rank: u64,
+        key: &[u8],
+    ) -> Option<Guess> {
+        let len = if LEN == ANY_LEN { fixed.key_len } else { LEN };
+        if rank >= self.layout.entries || key.len() != len {
+            return None;
+        }
+        let offset = fixed.offset(rank);
+        let value = offset + len;
+        let stored = self.bytes().get(offset..value)?;
+        let checked = || ALL || self.pages.covered(&(offset..value + fixed.value_len));
+        if !simd.equal::<N>(stored, key) || !checked() {
+            return None;
+        }
+        Some(Guess::at(value, fixed.value_len))
+    }
+
+    /// The value of the record of variable width at this place among the records, if its key is
+    /// `key`, a short one. Both are compared over the length of `key`, which is at hand, not over
+    /// that of the record, which comes from memory: a branch that waits for memory and is
+    /// mispredicted, as those on lengths often are, would keep the processor from running ahead to
+    /// the next lookup.
+    #[inline(always)]
+    fn value_variable<S: Simd, const ALL: bool, const N: usize>(
+        &self,
+        simd: S,
+        reference: usize,
+        key: &[u8],
+    ) -> Option<Guess> {
+        let offset = self.layout.records.start.wrapping_add(reference);
+        let (parts, fits) = self.layout.decoder.parts_of_key(self.bytes(), offset, key.len())?;
+        let stored = self.bytes().get(parts.key())?;
+        let end = parts.value.saturating_add(parts.value_len);
+        let same = fits & simd.equal::<N>(stored, key) & (end <= self.layout.records.end);
+        if !same || !(ALL || self.pages.covered_ends(&(offset..end))) {
+            return None;
+        }
+        Some(Guess::at(parts.value, parts.value_len))
+    }
+
+    /// The same for plain records.
+    #[inline(always)]
+    fn value_plain<S: Simd, const ALL: bool, const N: usize>(
+        &self,
+        simd: S,
+        reference: usize,
+        key: &[u8],
+    ) -> Option<Guess> {
+        let offset = self.layout.records.start.wrapping_add(reference);
+        let (record, fits) = self.layout.decoder.plain(self.bytes().get(offset..)?, key.len())?;
+        // In 64 bits there is no overflow: a place in memory and a length of 32 bits.
+        let value = offset + record.value;
+        let end = value as u64 + record.value_len as u64;
+        let inside = end <= self.layout.records.end as u64;
+        if !(fits & simd.equal::<N>(record.key, key) & inside) {
+            return None;
+        }
+        if !(ALL || self.pages.covered_ends(&(offset..end as usize))) {
+            return None;
+        }
+        Some(Guess::at(value, record.value_len))
+    }
+}

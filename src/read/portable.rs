@@ -1,0 +1,22 @@
+//! What [`super::simd`] does, without vector instructions: for other architectures, and for tests
+//! that hold the other forms against it.
+
+use crate::format::hash::BUCKET;
+use crate::format::line::{LINE, LINE_TAGS, tag as line_tag};
+
+/// A bit per slot, bit i for tag i, where the tag equals `tag`.
+pub(super) fn matches(bucket: &[u8; BUCKET], tag: u8, slots: usize) -> u32 {
+    let tags = bucket.iter().take(slots).enumerate();
+    tags.fold(0, |mask, (slot, &other)| mask | u32::from(other == tag) << slot)
+}
+
+/// A bit per tag of the line, where it equals `tag`.
+pub(super) fn tags_equal(line: &[u8; LINE], tag: u16) -> u32 {
+    let equal = |i| u32::from(line_tag(line, i) == tag) << i;
+    (0..LINE_TAGS).fold(0, |mask, i| mask | equal(i))
+}
+
+/// How many of a line's tags are below `tag`.
+pub(super) fn tags_below(line: &[u8; LINE], tag: u16) -> usize {
+    (0..LINE_TAGS).take_while(|&i| line_tag(line, i) < tag).count()
+}
