@@ -16,7 +16,7 @@ use crate::{
     contestant::{Access, Contestant, Kind, Place},
     contestants,
     dataset::{Input, Shape},
-    procfs,
+    files, procfs,
     queries::Queries,
 };
 
@@ -154,6 +154,7 @@ pub fn run(args: &[String]) -> Result<()> {
 
 fn run_build(contestant: &dyn Contestant, path: &Path, sorted: bool, dir: &Path) -> Result<()> {
     let input = Input::load(path, sorted)?;
+    files::warm_memory(dir, 2 * fs::metadata(path)?.len())?;
     procfs::reset_peak()?;
     let before = procfs::resident()?;
     let start = Instant::now();

@@ -2,11 +2,12 @@
 
 use std::{
     fs::{self, File},
+    io::Write,
     os::fd::AsRawFd,
     path::{Path, PathBuf},
 };
 
-use crate::Result;
+use crate::{Result, host};
 
 fn each(dir: &Path, f: &mut dyn FnMut(&Path) -> Result<()>) -> Result<()> {
     for entry in fs::read_dir(dir)? {
@@ -49,6 +50,27 @@ pub fn length(dir: &Path) -> Result<u64> {
 /// Outside every clock, so that no write-back runs while somebody is measured.
 pub fn sync(dir: &Path) -> Result<()> {
     each(dir, &mut |path| Ok(File::open(path)?.sync_all()?))
+}
+
+/// Sees to it that each processor has `bytes` of free memory at hand, in pages of 2 MiB: on each,
+/// as much is written into a file, which is removed.
+///
+/// Outside a builder's clock, since inside it would measure what ran before: a virtual machine may
+/// give free pages of that size back to its host, and waits for each when it takes it again. Who
+/// asks for them writes half a gigabyte a second then, not six (where this was written). Linux
+/// keeps freed pages for the processor that freed them, so a builder with two threads finds what
+/// was freed on both. Whoever writes in pages of 4 KiB takes smaller pieces, which are never given
+/// back.
+pub fn warm_memory(dir: &Path, bytes: u64) -> Result<()> {
+    let path = dir.join("warm");
+    host::on_each_processor(|| {
+        let (mut file, block) = (File::create(&path)?, vec![1; 2 << 20]);
+        for _ in 0..bytes.div_ceil(block.len() as u64) {
+            file.write_all(&block)?;
+        }
+        drop(file);
+        Ok(fs::remove_file(&path)?)
+    })
 }
 
 /// Drops the files from the page cache; nobody may have them mapped. What share of them stays in

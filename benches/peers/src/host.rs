@@ -1,10 +1,10 @@
 //! The machine that the numbers belong to. Nothing that names its owner.
 
-use std::fs;
+use std::{fs, io, mem};
 
 use serde_json::{Value, json};
 
-use crate::procfs;
+use crate::{Result, procfs};
 
 fn cpu_field(name: &str) -> Option<String> {
     let text = fs::read_to_string("/proc/cpuinfo").ok()?;
@@ -33,4 +33,33 @@ pub fn describe() -> Value {
         "memory_gb": procfs::total_memory().unwrap_or(0) / 1_000_000_000,
         "kernel": version.trim_end_matches('.'),
     })
+}
+
+/// Calls `work` on each processor that this thread may run on; afterwards it may run on all again.
+pub fn on_each_processor(mut work: impl FnMut() -> Result<()>) -> Result<()> {
+    // SAFETY: a set of bits; all zeros are the empty one.
+    let none: libc::cpu_set_t = unsafe { mem::zeroed() };
+    let (size, mut all) = (mem::size_of_val(&none), none);
+    // SAFETY: `all` is `size` bytes long.
+    if unsafe { libc::sched_getaffinity(0, size, &mut all) } != 0 {
+        return Err(io::Error::last_os_error().into());
+    }
+    let allow = |processors: &libc::cpu_set_t| {
+        // SAFETY: as above.
+        match unsafe { libc::sched_setaffinity(0, size, processors) } {
+            0 => Ok(()),
+            _ => Err(io::Error::last_os_error()),
+        }
+    };
+    for processor in 0..8 * size {
+        let mut one = none;
+        // SAFETY: sets have a bit for each of the numbers.
+        if unsafe { libc::CPU_ISSET(processor, &all) } {
+            // SAFETY: as above.
+            unsafe { libc::CPU_SET(processor, &mut one) };
+            allow(&one)?;
+            work()?;
+        }
+    }
+    Ok(allow(&all)?)
 }
