@@ -225,7 +225,7 @@ fn faulting_process() {
     answer(&format!("{} {} {}", faults(&large), faults(&small), reading(&large)));
 }
 
-/// A fault maps a page or several around it: two faults suffice for header and footer.
+/// Header and footer are read, so that no page of the mapping is touched.
 #[test]
 fn open_touches_as_many_pages_of_a_large_table() {
     let directory = support::directory();
@@ -239,6 +239,6 @@ fn open_touches_as_many_pages_of_a_large_table() {
     eprintln!("page faults: open {large}, open of a small table {small}, reading {all}");
     // Reading faults, so faults are counted.
     assert!(all > 10, "{all} faults while reading the whole table");
-    assert!(large <= 4, "{large} faults to open");
+    assert!(large <= 1, "{large} faults to open");
     assert!(small <= large && large <= small + 1, "{large} faults, {small} for a small table");
 }

@@ -319,8 +319,8 @@ fn out_of_address_space(error: &std::io::Error) -> bool {
 
 impl Table {
     /// Maps the table at `path`, shared and read-only: its pages are those of the page cache, in
-    /// memory once however many processes map it. Costs a handful of system calls and touches the
-    /// first and the last page, whatever the size.
+    /// memory once however many processes map it. Costs a handful of system calls, two of
+    /// which read header and footer, whatever the size; no other byte is touched.
     ///
     /// # Safety
     /// As long as the table or a clone of it lives, nobody modifies or truncates the file. Files
@@ -351,7 +351,7 @@ impl OpenOptions {
         Ok(table)
     }
 
-    /// Maps a file that is open already, and parses it.
+    /// Maps a file that is open already, after a look at its ends.
     ///
     /// # Safety
     /// As for [`Table::open`].
@@ -359,9 +359,11 @@ impl OpenOptions {
         // SAFETY: the caller promises that the file stays as it is while the table lives.
         let bytes = unsafe { Bytes::map(file, self.access) }?;
         if self.warm == Warm::All {
+            // To read the ends would bring them into memory in small pages.
             bytes.ask_for_huge_pages(0, file.len);
+            return self.finish(bytes);
         }
-        self.finish(bytes)
+        self.finish_with(bytes, Self::layout(file)?)
     }
 }
 

@@ -5,7 +5,7 @@ use super::pages::Pages;
 use super::table::Table;
 use super::warm::{Warm, Warmed};
 use crate::error::{OpenError, ReadError};
-use crate::format::header::MAX_HEADER;
+use crate::format::header::{FOOTER, MAX_HEADER};
 use crate::format::layout::{Layout, SMALLEST};
 use std::borrow::Cow;
 use std::fs::{File, Metadata};
@@ -166,6 +166,22 @@ impl OpenOptions {
         Ok(Located { file, offset, len, metadata })
     }
 
+    /// The layout of a table that is a file, from header and footer. Both are read and not touched
+    /// in a mapping: a fault takes several times as long as such a read, and that of the last page
+    /// has a page table made, and taken down again, for the sake of one page.
+    pub(super) fn layout(file: &Located) -> Result<Layout, OpenError> {
+        let failed = |source| OpenError::Io { action: "read the file", path: None, source };
+        let (mut start, mut end) = ([0; MAX_HEADER as usize], [0; FOOTER]);
+        let start = &mut start[..file.len.min(MAX_HEADER as usize)];
+        read_at(&file.file, file.offset, start).map_err(failed)?;
+        let got = file.len as u64;
+        // What is too short for a footer is refused before one is looked for.
+        if let Some(from) = got.checked_sub(FOOTER as u64) {
+            read_at(&file.file, file.offset + from, &mut end).map_err(failed)?;
+        }
+        Layout::parse_ends(start, &end, got)
+    }
+
     /// Offset and length of the table in `file_len` bytes.
     fn part(&self, file_len: u64) -> Result<(u64, usize), OpenError> {
         let (offset, len) = match self.range {
@@ -204,7 +220,11 @@ impl OpenOptions {
         if let Some(offset) = bytes.lost_at() {
             return Err(OpenError::Damaged(ReadError::Faulted { offset }));
         }
-        let layout = layout?;
+        self.finish_with(bytes, layout?)
+    }
+
+    /// Sets up page checks.
+    pub(super) fn finish_with(&self, bytes: Bytes, layout: Layout) -> Result<Table, OpenError> {
         let pages = match self.verify {
             Verify::Never => Pages::unchecked(),
             _ => Pages::new(&layout),
@@ -247,6 +267,12 @@ fn io_error<'p>(action: &'static str, path: &'p Path) -> impl Fn(std::io::Error)
     move |source| OpenError::Io { action, path: Some(path.to_owned()), source }
 }
 
+#[cfg(unix)]
+fn read_at(file: &File, offset: u64, memory: &mut [u8]) -> std::io::Result<()> {
+    std::os::unix::fs::FileExt::read_exact_at(file, memory, offset)
+}
+
+#[cfg(not(unix))]
 fn read_at(mut file: &File, offset: u64, memory: &mut [u8]) -> std::io::Result<()> {
     use std::io::{Seek, SeekFrom};
     file.seek(SeekFrom::Start(offset))?;
