@@ -4,6 +4,7 @@
 //! threads and written to a temporary file as a run; at the end the runs are merged.
 
 mod arena;
+mod memory;
 mod merge;
 mod order;
 mod run;

@@ -5,6 +5,7 @@
 //! length of all ones says that the value stands in the file for large values: its place (u64) and
 //! length (u32) are in its stead.
 
+use super::memory::Memory;
 use super::run::{Piece, Run};
 use super::{Visit, order, stored};
 use crate::build::scratch::{Scratch, Value};
@@ -57,10 +58,16 @@ pub(super) fn reference(bytes: &[u8], at: usize) -> (u64, u32) {
     (u64_at(bytes, at).unwrap_or(u64::MAX), u32_at(bytes, at + 8).unwrap_or(0))
 }
 
+/// Entries asked for at once.
+pub(super) const AHEAD: usize = 32;
+/// Bytes of a cache line, and lines of an entry that are asked for.
+const LINE: usize = 64;
+const LINES: usize = 8;
+
 /// Entries in memory.
 pub(super) struct Arena {
     limit: usize,
-    bytes: Vec<u8>,
+    memory: Memory,
     slots: Vec<Slot>,
     ascending: bool,
     /// The most that each has held since their memory was taken.
@@ -72,11 +79,11 @@ const SMALL: usize = 16 << 20;
 
 impl Arena {
     pub(super) fn new(limit: usize) -> Self {
-        Self { limit, bytes: Vec::new(), slots: Vec::new(), ascending: true, high: (0, 0) }
+        Self { limit, memory: Memory::new(), slots: Vec::new(), ascending: true, high: (0, 0) }
     }
 
     pub(super) fn used(&self) -> usize {
-        self.bytes.len() + self.slots.len() * size_of::<Slot>()
+        self.memory.len() + self.slots.len() * size_of::<Slot>()
     }
 
     pub(super) fn entries(&self) -> u64 {
@@ -96,27 +103,27 @@ impl Arena {
     #[inline]
     pub(super) fn push(&mut self, key: &[u8], value: &[u8]) {
         self.push_slot(key, LENGTHS + key.len() + value.len());
-        self.bytes.extend_from_slice(&(key.len() as u16).to_le_bytes());
-        self.bytes.extend_from_slice(&(value.len() as u32).to_le_bytes());
-        self.bytes.extend_from_slice(key);
-        self.bytes.extend_from_slice(value);
+        self.memory.append(&(key.len() as u16).to_le_bytes());
+        self.memory.append(&(value.len() as u32).to_le_bytes());
+        self.memory.append(key);
+        self.memory.append(value);
     }
 
     pub(super) fn push_reference(&mut self, key: &[u8], at: u64, len: u32) {
         self.push_slot(key, LENGTHS + key.len() + REFERENCE);
-        self.bytes.extend_from_slice(&(key.len() as u16).to_le_bytes());
-        self.bytes.extend_from_slice(&ELSEWHERE.to_le_bytes());
-        self.bytes.extend_from_slice(key);
-        self.bytes.extend_from_slice(&at.to_le_bytes());
-        self.bytes.extend_from_slice(&len.to_le_bytes());
+        self.memory.append(&(key.len() as u16).to_le_bytes());
+        self.memory.append(&ELSEWHERE.to_le_bytes());
+        self.memory.append(key);
+        self.memory.append(&at.to_le_bytes());
+        self.memory.append(&len.to_le_bytes());
     }
 
     #[inline]
     fn push_slot(&mut self, key: &[u8], len: usize) {
-        if self.bytes.capacity() - self.bytes.len() < len {
+        if self.memory.room() < len {
             self.grow(len);
         }
-        let slot = Slot { head: head(key), at: self.bytes.len() as u64 };
+        let slot = Slot { head: head(key), at: self.memory.len() as u64 };
         if self.ascending
             && let Some(last) = self.slots.last()
         {
@@ -133,21 +140,21 @@ impl Arena {
     /// copies would hold everything twice.
     #[cold]
     fn grow(&mut self, len: usize) {
-        if self.bytes.len() < SMALL {
+        // What moves is there twice for a moment, within the limit.
+        if self.memory.len() < SMALL.min(self.limit / 4) {
             return;
         }
-        let (bytes, slots) = (self.bytes.len() + len, self.slots.len() + 1);
+        let (bytes, slots) = (self.memory.len() + len, self.slots.len() + 1);
         let share = self.limit as f64 / (bytes + slots * size_of::<Slot>()) as f64;
-        let more = self.limit.saturating_sub(self.bytes.len()).max(len);
-        // Where there is no room for that in the address space, it grows as it is needed.
-        let _ = self.bytes.try_reserve_exact(more);
+        self.memory.reserve(self.limit.saturating_sub(self.memory.len()).max(len));
         let slots = (slots as f64 * share * 1.1) as usize;
         let _ = self.slots.try_reserve_exact(slots.saturating_sub(self.slots.len()));
     }
 
     #[inline]
     fn key(&self, slot: &Slot) -> &[u8] {
-        &self.bytes[parts(&self.bytes, slot.at as usize).key]
+        let bytes = self.memory.bytes();
+        &bytes[parts(bytes, slot.at as usize).key]
     }
 
     /// First and last key of sorted entries.
@@ -162,16 +169,16 @@ impl Arena {
 
     pub(super) fn sort(&mut self) {
         if !self.ascending {
-            order::sort(&self.bytes, &mut self.slots);
+            order::sort(self.memory.bytes(), &mut self.slots);
         }
         self.ascending = true;
     }
 
     /// Forgets all entries.
     pub(super) fn clear(&mut self) {
-        let (bytes, slots) = (self.bytes.len(), self.slots.len() * size_of::<Slot>());
+        let (bytes, slots) = (self.memory.len(), self.slots.len() * size_of::<Slot>());
         self.high = (self.high.0.max(bytes), self.high.1.max(slots));
-        self.bytes.clear();
+        self.memory.clear();
         self.slots.clear();
         self.ascending = true;
         // Memory that held bytes once and slots another time would count twice.
@@ -186,34 +193,22 @@ impl Arena {
         large: Option<&Arc<Scratch>>,
         visit: &mut Visit<'_>,
     ) -> Result<(), BuildError> {
+        let bytes = self.memory.bytes();
         for slots in self.slots.chunks(AHEAD) {
-            self.touch(slots);
+            touch_all(bytes, slots);
             for slot in slots {
-                let Parts { key, value, elsewhere } = parts(&self.bytes, slot.at as usize);
-                let key = &self.bytes[key];
+                let Parts { key, value, elsewhere } = parts(bytes, slot.at as usize);
+                let key = &bytes[key];
                 match large {
                     Some(file) if elsewhere => {
-                        let (at, len) = reference(&self.bytes, value.start);
+                        let (at, len) = reference(bytes, value.start);
                         visit(key, Value::Stored(&stored(file, at, len)))?;
                     }
-                    _ => visit(key, Value::Bytes(&self.bytes[value]))?,
+                    _ => visit(key, Value::Bytes(&bytes[value]))?,
                 }
             }
         }
         Ok(())
-    }
-
-    /// Asks for the first lines of entries that are needed soon, all at once: they are spread
-    /// over the whole memory, and one after the other each would be waited for.
-    fn touch(&self, slots: &[Slot]) {
-        let mut sum = 0u8;
-        for slot in slots {
-            let at = slot.at as usize;
-            for line in 0..LINES {
-                sum ^= self.bytes.get(at + line * 64).copied().unwrap_or(0);
-            }
-        }
-        std::hint::black_box(sum);
     }
 
     /// Writes all entries in their order, a piece at the end of each of `files`. The threads of
@@ -229,18 +224,15 @@ impl Arena {
         Ok(Run::Spilled(pieces.collect::<Result<_, BuildError>>()?))
     }
 
-    fn entry(&self, slot: &Slot) -> Range<usize> {
-        let at = slot.at as usize;
-        at..parts(&self.bytes, at).value.end
-    }
-
     fn write_part(&self, slots: &[Slot], file: &Scratch, start: u64) -> Result<u64, BuildError> {
         const PIECE: usize = 1 << 20;
         let (mut at, mut piece) = (start, Vec::with_capacity(PIECE));
+        let bytes = self.memory.bytes();
         for slots in slots.chunks(AHEAD) {
-            self.touch(slots);
+            touch_all(bytes, slots);
             for slot in slots {
-                let entry = &self.bytes[self.entry(slot)];
+                let entry = slot.at as usize;
+                let entry = &bytes[entry..parts(bytes, entry).value.end];
                 if piece.len() + entry.len() > PIECE {
                     file.write(&piece, at)?;
                     at += piece.len() as u64;
@@ -259,6 +251,32 @@ impl Arena {
     }
 }
 
-/// Entries asked for at once, and cache lines of each.
-const AHEAD: usize = 32;
-const LINES: usize = 2;
+/// Asks for a byte of each entry that is needed soon, all at once: they are spread over the whole
+/// memory, and one after the other each would be waited for.
+pub(super) fn touch(bytes: &[u8], slots: &[Slot], offset: usize) {
+    let mut sum = 0;
+    for slot in slots {
+        sum ^= bytes.get(slot.at as usize + offset).copied().unwrap_or(0);
+    }
+    std::hint::black_box(sum);
+}
+
+/// The same for all lines of the entries, or the first ones of long entries. The first two of each
+/// do not wait for its lengths.
+fn touch_all(bytes: &[u8], slots: &[Slot]) {
+    touch(bytes, slots, 0);
+    touch(bytes, slots, LINE);
+    let mut sum = 0;
+    for slot in slots {
+        let at = slot.at as usize;
+        let last = parts(bytes, at).value.end.saturating_sub(1);
+        for line in 2..LINES {
+            let byte = at + line * LINE;
+            sum ^= bytes.get(byte.min(last)).copied().unwrap_or(0);
+            if byte >= last {
+                break;
+            }
+        }
+    }
+    std::hint::black_box(sum);
+}

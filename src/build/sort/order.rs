@@ -2,7 +2,7 @@
 //! eight bytes then decide nothing: so the heads of keys that are equal so far are taken anew,
 //! after what they have in common, and only those are compared again.
 
-use super::arena::{Slot, parts};
+use super::arena::{AHEAD, LENGTHS, Slot, parts, touch};
 use crate::format::order::{common_prefix, head};
 use rayon::prelude::*;
 
@@ -10,6 +10,8 @@ use rayon::prelude::*;
 const FEW: usize = 24;
 /// More levels are not worth it: each sorts at least one key away from the others, not more.
 const LEVELS: usize = 32;
+/// Keys from which it is guessed what all have in common.
+const SAMPLE: usize = 32;
 /// Slots for which several threads are worth it.
 pub(super) const MANY: usize = 1 << 13;
 
@@ -30,15 +32,12 @@ fn sort_level(bytes: &[u8], slots: &mut [Slot], depth: usize, levels: usize) {
         return;
     }
     let many = slots.len() >= MANY;
-    let depth = depth + shared(bytes, slots, depth);
-    let take = |slot: &mut Slot| slot.head = head(&key(bytes, slot)[depth..]);
+    let depth = depth + take_heads(bytes, slots, depth, many);
     // One number is compared without a branch.
     let order = |slot: &Slot| u128::from(slot.head) << 64 | u128::from(slot.at);
     if many {
-        slots.par_iter_mut().for_each(take);
         slots.par_sort_unstable_by_key(order);
     } else {
-        slots.iter_mut().for_each(take);
         slots.sort_unstable_by_key(order);
     }
     // Zeros after a key look like its end: if that is all that differs, heads never tell.
@@ -57,12 +56,45 @@ fn sort_level(bytes: &[u8], slots: &mut [Slot], depth: usize, levels: usize) {
     }
 }
 
-/// How many bytes all keys have in common after the first `depth`.
-fn shared(bytes: &[u8], slots: &[Slot], depth: usize) -> usize {
-    let Some((first, rest)) = slots.split_first() else { return 0 };
+/// Takes the heads of all keys after what they have in common beyond the first `depth` bytes, and
+/// says how much that is. It is guessed from some keys and checked on the way, since each look at a
+/// key may be a cache miss.
+fn take_heads(bytes: &[u8], slots: &mut [Slot], depth: usize, many: bool) -> usize {
+    let Some(&first) = slots.first() else { return 0 };
+    let guess = shared(bytes, slots.iter().step_by(slots.len().div_ceil(SAMPLE)), depth);
+    let first = &key(bytes, &first)[depth..];
+    let mut common = guess;
+    loop {
+        let prefix = &first[..common];
+        let take = |slots: &mut [Slot]| {
+            let mut common = prefix.len();
+            for slots in slots.chunks_mut(AHEAD) {
+                touch(bytes, slots, 0);
+                touch(bytes, slots, LENGTHS + depth + prefix.len());
+                for slot in slots {
+                    let rest = &key(bytes, slot)[depth..];
+                    common = common_prefix(&prefix[..common], rest);
+                    slot.head = head(rest.get(prefix.len()..).unwrap_or(&[]));
+                }
+            }
+            common
+        };
+        common = match many {
+            true => slots.par_chunks_mut(MANY).map(take).min().unwrap_or(0),
+            false => take(slots),
+        };
+        if common == prefix.len() {
+            return common;
+        }
+    }
+}
+
+/// How many bytes these keys have in common after the first `depth`.
+fn shared<'s>(bytes: &[u8], mut slots: impl Iterator<Item = &'s Slot>, depth: usize) -> usize {
+    let Some(first) = slots.next() else { return 0 };
     let first = &key(bytes, first)[depth..];
     let mut shared = first.len();
-    for slot in rest {
+    for slot in slots {
         shared = common_prefix(&first[..shared], &key(bytes, slot)[depth..]);
         if shared == 0 {
             break;
@@ -90,8 +122,32 @@ mod tests {
                 _ => format!("https://www.example.org/{}", "x".repeat(number as usize % 50)).into(),
             });
         }
+        check(&keys);
+    }
+
+    /// A few keys do not begin as nearly all do, and none of them is looked at for the guess.
+    #[test]
+    fn wrong_guesses_are_seen() {
+        for (count, odd) in [(40, 1), (1_000, 3), (30_000, 7)] {
+            let key =
+                |i: u32| format!("https://www.example.org/{:05}", i.wrapping_mul(7919) % 99_991);
+            let mut keys: Vec<Vec<u8>> = (0..count).map(|i| key(i).into()).collect();
+            let step = keys.len().div_ceil(SAMPLE);
+            for i in 0..odd {
+                let at = (i + 1) * keys.len() / 9 / step * step + 1;
+                keys[at] = match i % 3 {
+                    0 => b"https://mail.example.org/~~~~~~~~".to_vec(),
+                    1 => b"https".to_vec(),
+                    _ => b"https://www.example.net/99999".to_vec(),
+                };
+            }
+            check(&keys);
+        }
+    }
+
+    fn check(keys: &[Vec<u8>]) {
         let (mut bytes, mut slots) = (Vec::new(), Vec::new());
-        for key in &keys {
+        for key in keys {
             slots.push(Slot { head: 0, at: bytes.len() as u64 });
             bytes.extend_from_slice(&(key.len() as u16).to_le_bytes());
             bytes.extend_from_slice(&[0; 4]);
