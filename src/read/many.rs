@@ -10,8 +10,8 @@ use crate::format::layout::{HashLayout, LineLayout};
 use crate::format::line::LINE;
 use crate::format::record::Fixed;
 
-/// Lookups in flight: enough to cover a memory latency, few enough for the cache and for the bits
-/// of one number.
+/// Lookups through the line index in flight: enough to cover a memory latency, few enough for the
+/// cache.
 const BATCH: usize = 32;
 
 impl Table {
@@ -37,6 +37,28 @@ impl Table {
     }
 }
 
+/// Keys between two stages of a lookup: enough to cover a memory latency.
+const LAG: usize = 20;
+/// Places for keys that are in some stage.
+const RING: usize = 64;
+/// Keys that are in every stage together.
+const FEW: usize = 32;
+const _: () = assert!(RING > 3 * LAG && RING >= FEW);
+
+/// What is known of keys that are being looked up.
+struct Ring {
+    hashes: [u64; RING],
+    candidates: [usize; RING],
+    /// Whether the first bucket has sent the key on.
+    second: [bool; RING],
+}
+
+impl Ring {
+    fn new() -> Self {
+        Self { hashes: [0; RING], candidates: [0; RING], second: [false; RING] }
+    }
+}
+
 struct Batches<'t, 'a, K> {
     inner: &'t Inner,
     keys: &'a [K],
@@ -49,6 +71,9 @@ impl<K: AsRef<[u8]>> Work for Batches<'_, '_, K> {
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) -> ReadResult<()> {
         // A plain loop: adapters would put a function in between that knows no instructions.
+        if self.inner.layout.lines.is_none() {
+            return self.inner.get_batch(simd, self.keys, self.out);
+        }
         for keys in self.keys.chunks(BATCH) {
             self.inner.get_batch(simd, keys, self.out)?;
         }
@@ -99,59 +124,117 @@ impl Inner {
         keys: &[K],
         out: &mut Vec<Option<&'t [u8]>>,
     ) -> ReadResult<()> {
-        let mut hashes = [0u64; BATCH];
-        let mut candidates = [0; BATCH];
-        for (hash, key) in hashes.iter_mut().zip(keys) {
-            *hash = index.hasher.remix(Hasher::base_by(simd, key.as_ref()));
-            prefetch(self.bytes(), index.first_bucket(*hash));
+        let ring = &mut Ring::new();
+        if keys.len() <= FEW {
+            // One stage after the other: with few keys there is little to overlap, and steps in
+            // which most stages have no key cost more.
+            for (at, key) in keys.iter().enumerate() {
+                self.hash_key(simd, index, ring, at, key.as_ref());
+            }
+            for (at, key) in keys.iter().enumerate() {
+                self.ask_first::<S, WIDTH, KIND>(simd, index, ring, at, key.as_ref());
+            }
+            for (at, key) in keys.iter().enumerate() {
+                self.ask_second::<S, WIDTH, KIND>(simd, index, ring, at, key.as_ref());
+            }
+            for (at, key) in keys.iter().enumerate() {
+                out.push(self.answer::<WIDTH, KIND>(index, ring, at, key.as_ref())?);
+            }
+            return Ok(());
         }
-        // The numbers of the keys whose first bucket sends them on: noted without a branch, which
-        // would be foreseen wrongly for each of them.
-        let (mut sent_on, mut count) = ([0; BATCH], 0);
-        for (number, ((candidate, &hash), key)) in
-            candidates.iter_mut().zip(&hashes).zip(keys).enumerate()
-        {
-            let other;
-            (*candidate, other) =
-                self.candidates::<S, WIDTH>(simd, index, index.first_bucket(hash), hash);
-            self.prefetch_record::<KIND>(*candidate, key.as_ref().len());
-            self.prefetch_record::<KIND>(other, key.as_ref().len());
-            // `count` is less than BATCH here; the remainder spares a branch.
-            sent_on[count % BATCH] = number;
-            count += usize::from(WIDTH != 0 && *candidate == NO_HELP);
+        // A key in each stage at any time: the lines that one stage waits for come while another
+        // computes.
+        for step in 0..keys.len() + 3 * LAG {
+            if let Some(key) = keys.get(step) {
+                self.hash_key(simd, index, ring, step % RING, key.as_ref());
+            }
+            let number = step.wrapping_sub(LAG);
+            if let Some(key) = keys.get(number) {
+                self.ask_first::<S, WIDTH, KIND>(simd, index, ring, number % RING, key.as_ref());
+            }
+            let number = step.wrapping_sub(2 * LAG);
+            if let Some(key) = keys.get(number) {
+                self.ask_second::<S, WIDTH, KIND>(simd, index, ring, number % RING, key.as_ref());
+            }
+            let number = step.wrapping_sub(3 * LAG);
+            if let Some(key) = keys.get(number) {
+                out.push(self.answer::<WIDTH, KIND>(index, ring, number % RING, key.as_ref())?);
+            }
         }
-        let sent_on = &sent_on[..count];
-        for &number in sent_on {
-            prefetch(self.bytes(), index.second_bucket(hashes[number]));
+        Ok(())
+    }
+
+    #[inline(always)]
+    fn hash_key<S: Simd>(
+        &self,
+        simd: S,
+        index: &HashLayout,
+        ring: &mut Ring,
+        at: usize,
+        key: &[u8],
+    ) {
+        let hash = index.hasher.remix(Hasher::base_by(simd, key));
+        prefetch(self.bytes(), index.first_bucket(hash));
+        ring.hashes[at] = hash;
+    }
+
+    #[inline(always)]
+    fn ask_first<S: Simd, const WIDTH: usize, const KIND: u8>(
+        &self,
+        simd: S,
+        index: &HashLayout,
+        ring: &mut Ring,
+        at: usize,
+        key: &[u8],
+    ) {
+        let hash = ring.hashes[at];
+        let (candidate, other) =
+            self.candidates::<S, WIDTH>(simd, index, index.first_bucket(hash), hash);
+        self.prefetch_record::<KIND>(candidate, key.len());
+        self.prefetch_record::<KIND>(other, key.len());
+        ring.candidates[at] = candidate;
+        ring.second[at] = WIDTH != 0 && candidate == NO_HELP;
+        if ring.second[at] {
+            prefetch(self.bytes(), index.second_bucket(hash));
         }
-        // A bit per key.
-        let mut in_second = 0u32;
-        for &number in sent_on {
-            let (hash, key) = (hashes[number], keys[number].as_ref());
+    }
+
+    #[inline(always)]
+    fn ask_second<S: Simd, const WIDTH: usize, const KIND: u8>(
+        &self,
+        simd: S,
+        index: &HashLayout,
+        ring: &mut Ring,
+        at: usize,
+        key: &[u8],
+    ) {
+        if ring.second[at] {
+            let hash = ring.hashes[at];
             let candidate =
                 self.candidate::<S, WIDTH>(simd, index, index.second_bucket(hash), hash);
             self.prefetch_record::<KIND>(candidate, key.len());
-            candidates[number] = candidate;
-            in_second |= 1 << number;
+            ring.candidates[at] = candidate;
         }
-        let all_checked = self.pages.gets_checked();
-        for (number, ((&candidate, &hash), key)) in
-            candidates.iter().zip(&hashes).zip(keys).enumerate()
-        {
-            let (key, second) = (key.as_ref(), in_second >> number & 1 != 0);
-            let guess = match (second, all_checked) {
-                (false, true) => {
-                    self.guess_candidate::<true, WIDTH, KIND>(index, hash, candidate, key)
-                }
-                (false, false) => {
-                    self.guess_candidate::<false, WIDTH, KIND>(index, hash, candidate, key)
-                }
-                (true, true) => self.guess_in_second::<true, KIND>(index, hash, candidate, key),
-                (true, false) => self.guess_in_second::<false, KIND>(index, hash, candidate, key),
-            };
-            out.push(self.settle(guess, key)?);
-        }
-        Ok(())
+    }
+
+    #[inline(always)]
+    fn answer<const WIDTH: usize, const KIND: u8>(
+        &self,
+        index: &HashLayout,
+        ring: &Ring,
+        at: usize,
+        key: &[u8],
+    ) -> ReadResult<Option<&[u8]>> {
+        let (hash, candidate) = (ring.hashes[at], ring.candidates[at]);
+        let guess = match (ring.second[at], self.pages.gets_checked()) {
+            (false, true) => self.guess_candidate::<true, WIDTH, KIND>(index, hash, candidate, key),
+            (false, false) => {
+                self.guess_candidate::<false, WIDTH, KIND>(index, hash, candidate, key)
+            }
+            (true, true) => self.guess_in_second::<true, KIND>(index, hash, candidate, key),
+            (true, false) => self.guess_in_second::<false, KIND>(index, hash, candidate, key),
+        };
+        self.settle(guess, key)
     }
 
     /// Lines, then ranks, then records.
