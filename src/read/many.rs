@@ -262,8 +262,9 @@ impl Inner {
             } else {
                 self.candidate_lined::<S, false>(simd, index, place)
             };
-            let rank = (*candidate as u64).min(self.layout.entries);
-            prefetch(self.bytes(), fixed.offset(rank));
+            let offset = fixed.offset((*candidate as u64).min(self.layout.entries));
+            prefetch(self.bytes(), offset);
+            prefetch(self.bytes(), offset + fixed.key_len);
         }
         for (&candidate, key) in candidates.iter().zip(keys) {
             let key = key.as_ref();
@@ -283,18 +284,19 @@ impl Inner {
         if candidate >= NO_HELP {
             return;
         }
-        let offset = match &self.layout.fixed {
-            Some(fixed) if KIND == FIXED => {
-                fixed.offset((candidate as u64).min(self.layout.entries))
-            }
-            _ => self.layout.records.start.wrapping_add(candidate),
-        };
-        prefetch(self.bytes(), offset);
-        if KIND != FIXED {
-            // The length word, at most four bytes, stands before the key. A prefetch too many costs
-            // less than a branch on lengths.
-            prefetch(self.bytes(), offset.wrapping_add(key_len + 4));
-            prefetch(self.bytes(), offset.wrapping_add(key_len.min(LINE)));
+        if KIND == FIXED
+            && let Some(fixed) = &self.layout.fixed
+        {
+            let offset = fixed.offset((candidate as u64).min(self.layout.entries));
+            prefetch(self.bytes(), offset);
+            prefetch(self.bytes(), offset + fixed.key_len);
+            return;
         }
+        let offset = self.layout.records.start.wrapping_add(candidate);
+        prefetch(self.bytes(), offset);
+        // The length word, at most four bytes, stands before the key. A prefetch too many costs
+        // less than a branch on lengths.
+        prefetch(self.bytes(), offset.wrapping_add(key_len + 4));
+        prefetch(self.bytes(), offset.wrapping_add(key_len.min(LINE)));
     }
 }
