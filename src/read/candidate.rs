@@ -1,7 +1,7 @@
 //! Whether the record that an index names is that of a key, on trust: what is read may lie on pages
 //! that were not checked, but inside proven bounds, and whether they were is asked at the end.
 
-use super::lookup::{ANY_LEN, Guess};
+use super::lookup::ANY_LEN;
 use super::simd::Simd;
 use super::table::Inner;
 use crate::format::record::Fixed;
@@ -18,12 +18,12 @@ impl Inner {
     /// compares, count as others: [`guess_rest`](Self::guess_rest) looks at them again. `N` as in
     /// [`Simd::equal`].
     #[inline(always)]
-    pub(super) fn value_of<S: Simd, const ALL: bool, const KIND: u8, const N: usize>(
-        &self,
+    pub(super) fn value_of<'t, S: Simd, const ALL: bool, const KIND: u8, const N: usize>(
+        &'t self,
         simd: S,
         candidate: usize,
         key: &[u8],
-    ) -> Option<Guess> {
+    ) -> Option<&'t [u8]> {
         match (&self.layout.fixed, KIND) {
             (Some(fixed), FIXED) => {
                 self.value_fixed::<S, ALL, ANY_LEN, N>(simd, fixed, candidate as u64, key)
@@ -36,25 +36,24 @@ impl Inner {
     /// The value of the record of fixed width with this rank, if its key is `key`. `LEN`: the
     /// length of the table's keys.
     #[inline(always)]
-    pub(super) fn value_fixed<S: Simd, const ALL: bool, const LEN: usize, const N: usize>(
-        &self,
+    pub(super) fn value_fixed<'t, S: Simd, const ALL: bool, const LEN: usize, const N: usize>(
+        &'t self,
         simd: S,
         fixed: &Fixed,
         rank: u64,
         key: &[u8],
-    ) -> Option<Guess> {
+    ) -> Option<&'t [u8]> {
         let len = if LEN == ANY_LEN { fixed.key_len } else { LEN };
         if rank >= self.layout.entries || key.len() != len {
             return None;
         }
         let offset = fixed.offset(rank);
-        let value = offset + len;
-        let stored = self.bytes().get(offset..value)?;
-        let checked = || ALL || self.pages.covered(&(offset..value + fixed.value_len));
+        let (stored, after) = self.bytes().get(offset..)?.split_at_checked(len)?;
+        let checked = || ALL || self.pages.covered(&(offset..offset + len + fixed.value_len));
         if !simd.equal::<N>(stored, key) || !checked() {
             return None;
         }
-        Some(Guess::at(value, fixed.value_len))
+        after.get(..fixed.value_len)
     }
 
     /// The value of the record of variable width at this place among the records, if its key is
@@ -63,12 +62,12 @@ impl Inner {
     /// mispredicted, as those on lengths often are, would keep the processor from running ahead to
     /// the next lookup.
     #[inline(always)]
-    fn value_variable<S: Simd, const ALL: bool, const N: usize>(
-        &self,
+    fn value_variable<'t, S: Simd, const ALL: bool, const N: usize>(
+        &'t self,
         simd: S,
         reference: usize,
         key: &[u8],
-    ) -> Option<Guess> {
+    ) -> Option<&'t [u8]> {
         let offset = self.layout.records.start.wrapping_add(reference);
         let (parts, fits) = self.layout.decoder.parts_of_key(self.bytes(), offset, key.len())?;
         let stored = self.bytes().get(parts.key())?;
@@ -77,17 +76,17 @@ impl Inner {
         if !same || !(ALL || self.pages.covered_ends(&(offset..end))) {
             return None;
         }
-        Some(Guess::at(parts.value, parts.value_len))
+        self.bytes().get(parts.value())
     }
 
     /// The same for plain records.
     #[inline(always)]
-    fn value_plain<S: Simd, const ALL: bool, const N: usize>(
-        &self,
+    fn value_plain<'t, S: Simd, const ALL: bool, const N: usize>(
+        &'t self,
         simd: S,
         reference: usize,
         key: &[u8],
-    ) -> Option<Guess> {
+    ) -> Option<&'t [u8]> {
         let offset = self.layout.records.start.wrapping_add(reference);
         let (record, fits) = self.layout.decoder.plain(self.bytes().get(offset..)?, key.len())?;
         // In 64 bits there is no overflow: a place in memory and a length of 32 bits.
@@ -100,6 +99,6 @@ impl Inner {
         if !(ALL || self.pages.covered_ends(&(offset..end as usize))) {
             return None;
         }
-        Some(Guess::at(value, record.value_len))
+        self.bytes().get(value..end as usize)
     }
 }

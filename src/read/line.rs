@@ -1,76 +1,90 @@
 //! The line index: point lookups and searches by order through one line.
 
-use super::lookup::{ANY_LEN, Guess, NO_HELP, NO_TAG};
+use super::lookup::{ANY_LEN, Guess};
 use super::search::{Bound, Place, below};
-use super::simd::{Baseline, Simd, tags_below};
+use super::simd::{Simd, tags_below};
 use super::table::Inner;
 use crate::error::{ReadError, ReadResult};
 use crate::format::layout::LineLayout;
 use crate::format::line::{
     LINE, LINE_TAGS, LinePlace, MAX_LINE_EQUAL, MAX_LINE_KEYS, base_rank, tag,
 };
+use crate::format::order::equal;
 use crate::format::record::Fixed;
+
+/// What a line says of a tag.
+#[derive(Clone, Copy)]
+pub(super) enum Asked {
+    /// The rank of the first key with it.
+    Rank(u64),
+    Absent,
+    Unsure,
+}
 
 impl Inner {
     /// Looks a key up in the line index on trust: one line, and one record if its tag is there.
     /// The careful search sorts out the rest: equal tags, more keys than tags. `ALL`: no page is
     /// left to check; `LEN`: the length of the table's keys.
     #[inline(always)]
-    pub(super) fn guess_lined<S: Simd, const ALL: bool, const LEN: usize>(
-        &self,
+    pub(super) fn guess_lined<'t, S: Simd, const ALL: bool, const LEN: usize>(
+        &'t self,
         simd: S,
         key: &[u8],
-    ) -> Guess {
-        let (Some(index), Some(fixed)) = (&self.layout.lines, &self.layout.fixed) else {
-            return Guess::UNSURE;
+    ) -> Guess<'t> {
+        // Keys of another length are not in the table. Of a length that the compiler knows the head
+        // is one load.
+        let key = match LEN {
+            ANY_LEN => key,
+            _ => match key.get(..LEN) {
+                Some(start) if start.len() == key.len() => start,
+                _ => return Guess::MISS,
+            },
         };
-        if key.len() != if LEN == ANY_LEN { fixed.key_len } else { LEN } {
-            return Guess::MISS;
+        match self.scale.place(key).map(|place| self.ask_line::<S, ALL>(simd, place)) {
+            Some(Asked::Rank(rank)) => self.guess_ranked::<ALL, LEN>(rank, key),
+            Some(Asked::Unsure) => Guess::unsure(),
+            Some(Asked::Absent) | None => Guess::MISS,
         }
-        let candidate = self.candidate_lined::<S, ALL>(simd, index, index.scale.place(key));
-        self.guess_candidate_lined::<ALL, LEN>(fixed, candidate, key)
     }
 
-    /// What the line of a place says: the rank of the first key with its tag, or [`NO_TAG`], or
-    /// [`NO_HELP`].
+    /// What the line of a place says.
     #[inline(always)]
-    pub(super) fn candidate_lined<S: Simd, const ALL: bool>(
-        &self,
-        simd: S,
-        index: &LineLayout,
-        place: Option<LinePlace>,
-    ) -> usize {
-        let Some(place) = place.filter(|place| place.line < index.lines) else { return NO_TAG };
-        let start = index.span.start + place.line as usize * LINE;
-        let Some(line) = self.bytes().get(start..).and_then(|bytes| bytes.first_chunk()) else {
-            return NO_HELP;
-        };
-        if !ALL && !self.pages.is_checked(start) {
-            return NO_HELP;
+    pub(super) fn ask_line<S: Simd, const ALL: bool>(&self, simd: S, place: LinePlace) -> Asked {
+        let Some(line) = self.bytes.line(place.line) else { return Asked::Absent };
+        if !ALL && !self.pages.is_checked(self.bytes.offset_of(line)) {
+            return Asked::Unsure;
         }
         let equal = simd.tags_equal(line, place.tag);
         if equal == 0 {
             // A line with more keys than tags says nothing of those above its last tag.
-            return if tag(line, LINE_TAGS - 1) < place.tag { NO_HELP } else { NO_TAG };
+            let beyond = tag(line, LINE_TAGS - 1) < place.tag;
+            return if beyond { Asked::Unsure } else { Asked::Absent };
         }
         // Tags ascend: as many are below the first of the equals as stand before it.
-        (base_rank(line) + u64::from(equal.trailing_zeros())) as usize
+        Asked::Rank(base_rank(line) + u64::from(equal.trailing_zeros()))
     }
 
-    /// Whether the candidate of a key's line is its record.
+    /// Whether the record of a rank that a line has named is that of `key`.
     #[inline(always)]
-    pub(super) fn guess_candidate_lined<const ALL: bool, const LEN: usize>(
-        &self,
-        fixed: &Fixed,
-        candidate: usize,
+    pub(super) fn guess_ranked<'t, const ALL: bool, const LEN: usize>(
+        &'t self,
+        rank: u64,
         key: &[u8],
-    ) -> Guess {
-        if candidate == NO_TAG {
+    ) -> Guess<'t> {
+        let Some((stored, value)) = self.bytes.record(rank) else { return Guess::unsure() };
+        if LEN == ANY_LEN && stored.len() != key.len() {
             return Guess::MISS;
         }
-        let value =
-            self.value_fixed::<_, ALL, LEN, ANY_LEN>(Baseline, fixed, candidate as u64, key);
-        value.unwrap_or_else(Guess::unsure)
+        let start = self.bytes.offset_of(stored);
+        let range = start..start + stored.len() + value.len();
+        let stored = if LEN == ANY_LEN { Some(stored) } else { stored.get(..LEN) };
+        if !stored.is_some_and(|stored| equal(stored, key)) {
+            return Guess::unsure();
+        }
+        if !(ALL || self.pages.covered(&range)) {
+            return Guess::unsure();
+        }
+        Guess::value(value)
     }
 
     /// Line `number`, its page checked.

@@ -15,6 +15,7 @@ use crate::format::hash::{BUCKET, Hasher, MAX_EQUAL_TAGS, Slots, overflow, tag};
 use crate::format::layout::{HashLayout, Layout};
 use crate::format::order::equal;
 use crate::format::record::Fixed;
+use std::ptr;
 
 /// No slot of the bucket has the tag, and no key of its kind went on to another bucket. Like the
 /// next it is no reference: added to the place of the records it is beyond the end of any table.
@@ -22,32 +23,28 @@ pub(super) const NO_TAG: usize = usize::MAX / 2;
 /// The bucket does not decide.
 pub(super) const NO_HELP: usize = NO_TAG - 1;
 
-/// What a lookup on trust came to: where the value is (the lower half) and its length, or one of
-/// two marks that are no place. One number, so that it comes back in two registers and a function
-/// that ends with the call of another can jump there: with two fields the compiler does not. Of a
-/// value, the sum of both is at most the end of the records.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) struct Guess(u128);
+/// What a lookup on trust came to: what a get returns, or [`UNSURE`](Self::UNSURE). No more than
+/// that, in two registers, so that its caller has one comparison to make and nothing to convert.
+#[derive(Clone, Copy)]
+pub(super) struct Guess<'t>(Option<&'t [u8]>);
 
-impl Guess {
+/// Stands for what is not known, by its address: no value has that.
+static UNKNOWN: [u8; 1] = [0];
+
+impl<'t> Guess<'t> {
     /// Absent, by checked pages.
-    pub(super) const MISS: Self = Self::at(usize::MAX, 0);
+    pub(super) const MISS: Self = Self(None);
     /// Not known: to be done with more care.
-    pub(super) const UNSURE: Self = Self::at(usize::MAX - 1, 0);
+    pub(super) const UNSURE: Self = Self(Some(&UNKNOWN));
 
     #[inline(always)]
-    pub(super) const fn at(value: usize, len: usize) -> Self {
-        Self(value as u128 | (len as u128) << 64)
+    pub(super) const fn value(value: &'t [u8]) -> Self {
+        Self(Some(value))
     }
 
     #[inline(always)]
-    const fn value(self) -> usize {
-        self.0 as u64 as usize
-    }
-
-    #[inline(always)]
-    const fn len(self) -> usize {
-        (self.0 >> 64) as usize
+    fn is_unsure(self) -> bool {
+        self.0.is_some_and(|value| ptr::eq(value.as_ptr(), UNKNOWN.as_ptr()))
     }
 
     /// [`Self::UNSURE`], for the end of a lookup. As a call it stays a branch, behind which the
@@ -65,10 +62,9 @@ impl Guess {
 /// runs ahead has several lookups in flight, the more, the fewer instructions each takes.
 #[derive(Clone, Copy)]
 pub(super) struct Guesses {
-    /// For a table of which lookups read no page that is left to check.
-    checked: Chosen,
-    /// For one with such pages.
-    checking: Chosen,
+    /// The first for a table of which lookups read no page that is left to check, the second for
+    /// one with such pages.
+    by_left: [Chosen; 2],
 }
 
 /// Through the line index, with keys of one length.
@@ -76,7 +72,7 @@ struct Lined<const ALL: bool, const LEN: usize>;
 
 impl<const ALL: bool, const LEN: usize> Lookup for Lined<ALL, LEN> {
     #[inline(always)]
-    fn run<S: Simd>(simd: S, inner: &Inner, key: &[u8]) -> Guess {
+    fn run<'t, S: Simd>(simd: S, inner: &'t Inner, key: &[u8]) -> Guess<'t> {
         inner.guess_lined::<S, ALL, LEN>(simd, key)
     }
 }
@@ -87,7 +83,7 @@ struct Hashed<const ALL: bool, const WIDTH: usize, const KIND: u8>;
 
 impl<const ALL: bool, const WIDTH: usize, const KIND: u8> Lookup for Hashed<ALL, WIDTH, KIND> {
     #[inline(always)]
-    fn run<S: Simd>(simd: S, inner: &Inner, key: &[u8]) -> Guess {
+    fn run<'t, S: Simd>(simd: S, inner: &'t Inner, key: &[u8]) -> Guess<'t> {
         inner.guess_hashed::<S, ALL, WIDTH, KIND>(simd, key)
     }
 }
@@ -98,7 +94,7 @@ struct HashedFixed<const ALL: bool, const N: usize>;
 
 impl<const ALL: bool, const N: usize> Lookup for HashedFixed<ALL, N> {
     #[inline(always)]
-    fn run<S: Simd>(simd: S, inner: &Inner, key: &[u8]) -> Guess {
+    fn run<'t, S: Simd>(simd: S, inner: &'t Inner, key: &[u8]) -> Guess<'t> {
         inner.guess_of::<S, ALL, 4, FIXED, N>(simd, key)
     }
 }
@@ -107,7 +103,7 @@ impl<const ALL: bool, const N: usize> Lookup for HashedFixed<ALL, N> {
 struct Ordered;
 
 impl Lookup for Ordered {
-    fn run<S: Simd>(_: S, _: &Inner, _: &[u8]) -> Guess {
+    fn run<'t, S: Simd>(_: S, _: &'t Inner, _: &[u8]) -> Guess<'t> {
         Guess::UNSURE
     }
 }
@@ -117,8 +113,10 @@ impl Guesses {
         macro_rules! guesses {
             ($lookup:ident, $($constant:tt),+) => {
                 Self {
-                    checked: Chosen::new::<$lookup<true, $($constant),+>>(),
-                    checking: Chosen::new::<$lookup<false, $($constant),+>>(),
+                    by_left: [
+                        Chosen::new::<$lookup<true, $($constant),+>>(),
+                        Chosen::new::<$lookup<false, $($constant),+>>(),
+                    ],
                 }
             };
         }
@@ -141,9 +139,7 @@ impl Guesses {
                 _ => guesses!(Hashed, 0, VARIABLE),
             },
             (None, Some(_), _) => guesses!(Hashed, 0, VARIABLE),
-            (None, None, _) => {
-                Self { checked: Chosen::new::<Ordered>(), checking: Chosen::new::<Ordered>() }
-            }
+            (None, None, _) => Self { by_left: [Chosen::new::<Ordered>(); 2] },
         }
     }
 }
@@ -161,36 +157,38 @@ pub(super) const fn first_bit(mask: u32, bits: usize) -> usize {
 impl Inner {
     /// The value of the first record of `key`.
     #[inline]
-    pub(super) fn get(&self, key: &[u8]) -> ReadResult<Option<&[u8]>> {
+    pub(super) fn get<'t>(&'t self, key: &[u8]) -> ReadResult<Option<&'t [u8]>> {
         self.settle(self.guess(key), key)
     }
 
     /// What a guess stands for.
     #[inline(always)]
-    pub(super) fn settle(&self, guess: Guess, key: &[u8]) -> ReadResult<Option<&[u8]>> {
+    pub(super) fn settle<'t>(
+        &'t self,
+        guess: Guess<'t>,
+        key: &[u8],
+    ) -> ReadResult<Option<&'t [u8]>> {
         // The last thing that is asked: was all that was read the file's? The careful form says
         // what is wrong if not.
-        match self.bytes().get(guess.value()..guess.value() + guess.len()) {
-            Some(value) if self.bytes.unharmed() => Ok(Some(value)),
-            None if guess == Guess::MISS && self.bytes.unharmed() => Ok(None),
-            _ => self.get_careful(key),
+        if guess.is_unsure() || !self.bytes.unharmed() {
+            return self.get_careful(key);
         }
+        Ok(guess.0)
     }
 
     /// The value of a key on trust.
     #[inline]
-    fn guess(&self, key: &[u8]) -> Guess {
-        let guesses = &self.guesses;
-        let guess = if self.pages.gets_checked() { guesses.checked } else { guesses.checking };
-        guess.call(self, key)
+    fn guess<'t>(&'t self, key: &[u8]) -> Guess<'t> {
+        // A number of which one bit counts, so that no comparison and no bound is asked for.
+        self.guesses.by_left[self.pages.gets_left() & 1].call(self, key)
     }
 
     #[inline(always)]
-    fn guess_hashed<S: Simd, const ALL: bool, const WIDTH: usize, const KIND: u8>(
-        &self,
+    fn guess_hashed<'t, S: Simd, const ALL: bool, const WIDTH: usize, const KIND: u8>(
+        &'t self,
         simd: S,
         key: &[u8],
-    ) -> Guess {
+    ) -> Guess<'t> {
         // One branch on the length, for the hash and the comparison of the keys. Whatever needs a
         // call is left to others, so that this function has to save no registers.
         match key.len() {
@@ -206,11 +204,18 @@ impl Inner {
     /// For a key of `N + 1` to `2 * N` bytes, or with `N` of 0 for one of up to 16. In a table of
     /// fixed width a key of another length is absent, whatever its hash.
     #[inline(always)]
-    fn guess_of<S: Simd, const ALL: bool, const WIDTH: usize, const KIND: u8, const N: usize>(
-        &self,
+    fn guess_of<
+        't,
+        S: Simd,
+        const ALL: bool,
+        const WIDTH: usize,
+        const KIND: u8,
+        const N: usize,
+    >(
+        &'t self,
         simd: S,
         key: &[u8],
-    ) -> Guess {
+    ) -> Guess<'t> {
         let Some(index) = &self.layout.hash else { return Guess::UNSURE };
         let hash = match N {
             0 => Hasher::short(key),
@@ -223,7 +228,7 @@ impl Inner {
             return Guess::MISS;
         }
         match self.value_of::<S, ALL, KIND, N>(simd, candidate, key) {
-            Some(value) if checked => value,
+            Some(value) if checked => Guess::value(value),
             _ => self.guess_again::<ALL, WIDTH, KIND>(key),
         }
     }
@@ -234,10 +239,10 @@ impl Inner {
     /// not be saved. Fewer instructions are more lookups in flight.
     #[cold]
     #[inline(never)]
-    fn guess_again<const ALL: bool, const WIDTH: usize, const KIND: u8>(
-        &self,
+    fn guess_again<'t, const ALL: bool, const WIDTH: usize, const KIND: u8>(
+        &'t self,
         key: &[u8],
-    ) -> Guess {
+    ) -> Guess<'t> {
         let Some(index) = &self.layout.hash else { return Guess::UNSURE };
         let hash = index.hasher.hash(key);
         let candidate = self.candidate::<_, WIDTH>(Baseline, index, index.first_bucket(hash), hash);
@@ -289,32 +294,32 @@ impl Inner {
 
     /// Whether the candidate of a hash's first bucket is the record of `key`.
     #[inline(always)]
-    pub(super) fn guess_candidate<const ALL: bool, const WIDTH: usize, const KIND: u8>(
-        &self,
+    pub(super) fn guess_candidate<'t, const ALL: bool, const WIDTH: usize, const KIND: u8>(
+        &'t self,
         index: &HashLayout,
         hash: u64,
         candidate: usize,
         key: &[u8],
-    ) -> Guess {
+    ) -> Guess<'t> {
         let checked = ALL || self.pages.is_checked(index.first_bucket(hash));
         if candidate == NO_TAG && checked {
             return Guess::MISS;
         }
         match self.value_of::<_, ALL, KIND, 0>(Baseline, candidate, key) {
-            Some(value) if checked => value,
+            Some(value) if checked => Guess::value(value),
             _ => self.guess_further::<ALL, WIDTH, KIND>(index, hash, candidate, key),
         }
     }
 
     /// Where the candidate of the first bucket is not the key's record.
     #[inline(always)]
-    fn guess_further<const ALL: bool, const WIDTH: usize, const KIND: u8>(
-        &self,
+    fn guess_further<'t, const ALL: bool, const WIDTH: usize, const KIND: u8>(
+        &'t self,
         index: &HashLayout,
         hash: u64,
         candidate: usize,
         key: &[u8],
-    ) -> Guess {
+    ) -> Guess<'t> {
         if candidate == NO_HELP && WIDTH != 0 {
             self.guess_second::<ALL, WIDTH, KIND>(index, hash, key)
         } else {
@@ -324,12 +329,12 @@ impl Inner {
 
     /// The same for the second bucket, in which one key in twelve stands.
     #[inline(never)]
-    fn guess_second<const ALL: bool, const WIDTH: usize, const KIND: u8>(
-        &self,
+    fn guess_second<'t, const ALL: bool, const WIDTH: usize, const KIND: u8>(
+        &'t self,
         index: &HashLayout,
         hash: u64,
         key: &[u8],
-    ) -> Guess {
+    ) -> Guess<'t> {
         let candidate =
             self.candidate::<_, WIDTH>(Baseline, index, index.second_bucket(hash), hash);
         self.guess_in_second::<ALL, KIND>(index, hash, candidate, key)
@@ -338,13 +343,13 @@ impl Inner {
     /// Whether the candidate of a hash's second bucket is the record of `key`, which the first
     /// bucket has sent on.
     #[inline(always)]
-    pub(super) fn guess_in_second<const ALL: bool, const KIND: u8>(
-        &self,
+    pub(super) fn guess_in_second<'t, const ALL: bool, const KIND: u8>(
+        &'t self,
         index: &HashLayout,
         hash: u64,
         candidate: usize,
         key: &[u8],
-    ) -> Guess {
+    ) -> Guess<'t> {
         let is_checked = |start| ALL || self.pages.is_checked(start);
         let checked = is_checked(index.first_bucket(hash)) && is_checked(index.second_bucket(hash));
         // There is no third bucket, whatever the overflow bits of this one say of other keys.
@@ -352,14 +357,14 @@ impl Inner {
             return Guess::MISS;
         }
         match self.value_of::<_, ALL, KIND, 0>(Baseline, candidate, key) {
-            Some(value) if checked => value,
+            Some(value) if checked => Guess::value(value),
             _ => self.guess_rest(index, hash, key),
         }
     }
 
     /// Looks a key up in the hash index on trust: every candidate of both buckets.
     #[inline(never)]
-    pub(super) fn guess_rest(&self, index: &HashLayout, hash: u64, key: &[u8]) -> Guess {
+    pub(super) fn guess_rest<'t>(&'t self, index: &HashLayout, hash: u64, key: &[u8]) -> Guess<'t> {
         let all_checked = self.pages.gets_checked();
         let place = index.shape.place(hash);
         for number in [place.first, place.second] {
@@ -395,7 +400,10 @@ impl Inner {
                     return Guess::UNSURE;
                 }
                 if same {
-                    return Guess::at(found.parts.value, found.parts.value_len);
+                    return self
+                        .bytes()
+                        .get(found.parts.value())
+                        .map_or(Guess::UNSURE, Guess::value);
                 }
             }
             if !index.slots.overflows(bucket, overflow(hash)) {

@@ -1,7 +1,8 @@
 //! `get_many`: the memory latency of many lookups overlaps.
 
 use super::candidate::{FIXED, PLAIN, VARIABLE};
-use super::lookup::{ANY_LEN, NO_HELP};
+use super::line::Asked;
+use super::lookup::{ANY_LEN, Guess, NO_HELP};
 use super::simd::{Simd, Work, prefetch, work};
 use super::table::{Inner, Table};
 use crate::error::{ReadError, ReadResult};
@@ -248,7 +249,7 @@ impl Inner {
         out: &mut Vec<Option<&'t [u8]>>,
     ) -> ReadResult<()> {
         let mut places = [None; BATCH];
-        let mut candidates = [0; BATCH];
+        let mut ranks = [Asked::Absent; BATCH];
         for (place, key) in places.iter_mut().zip(keys) {
             let key = key.as_ref();
             *place = index.scale.place(key).filter(|_| key.len() == fixed.key_len);
@@ -256,22 +257,25 @@ impl Inner {
             prefetch(self.bytes(), index.span.start + line as usize * LINE);
         }
         let all_checked = self.pages.gets_checked();
-        for (candidate, &place) in candidates.iter_mut().zip(&places).take(keys.len()) {
-            *candidate = if all_checked {
-                self.candidate_lined::<S, true>(simd, index, place)
+        for (rank, &place) in ranks.iter_mut().zip(&places).take(keys.len()) {
+            let Some(place) = place else { continue };
+            *rank = if all_checked {
+                self.ask_line::<S, true>(simd, place)
             } else {
-                self.candidate_lined::<S, false>(simd, index, place)
+                self.ask_line::<S, false>(simd, place)
             };
-            let offset = fixed.offset((*candidate as u64).min(self.layout.entries));
+            let Asked::Rank(rank) = *rank else { continue };
+            let offset = fixed.offset(rank.min(self.layout.entries));
             prefetch(self.bytes(), offset);
             prefetch(self.bytes(), offset + fixed.key_len);
         }
-        for (&candidate, key) in candidates.iter().zip(keys) {
+        for (&rank, key) in ranks.iter().zip(keys) {
             let key = key.as_ref();
-            let guess = if all_checked {
-                self.guess_candidate_lined::<true, ANY_LEN>(fixed, candidate, key)
-            } else {
-                self.guess_candidate_lined::<false, ANY_LEN>(fixed, candidate, key)
+            let guess = match rank {
+                Asked::Rank(rank) if all_checked => self.guess_ranked::<true, ANY_LEN>(rank, key),
+                Asked::Rank(rank) => self.guess_ranked::<false, ANY_LEN>(rank, key),
+                Asked::Absent => Guess::MISS,
+                Asked::Unsure => Guess::UNSURE,
             };
             out.push(self.settle(guess, key)?);
         }

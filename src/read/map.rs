@@ -8,6 +8,8 @@ use super::table::Table;
 use super::typed::TypedTable;
 use super::warm::Warm;
 use crate::error::OpenError;
+use crate::format::layout::Layout;
+use crate::format::line::LINE;
 use crate::format::types::TypedKey;
 use crate::sigbus::{Lost, Watch};
 use memmap2::{Advice, Mmap, MmapMut, MmapOptions};
@@ -15,19 +17,52 @@ use std::borrow::Cow;
 use std::fs::Metadata;
 use std::ops::ControlFlow;
 use std::path::Path;
+use std::ptr::NonNull;
 use zerocopy::{FromBytes, Immutable, KnownLayout};
 
 /// The bytes of a table, whoever owns them. They do not move and do not change.
 #[derive(Debug)]
 pub(crate) struct Bytes {
-    /// Invariant: valid for reads of `len` bytes, unchanged, as long as `owner` lives.
-    start: *const u8,
+    /// Invariant: valid for reads of `len` bytes, unchanged, as long as `owner` lives. Of a type
+    /// that is never null, so that no lookup asks whether what it has found is.
+    start: NonNull<u8>,
     len: usize,
+    /// What lookups find by its number.
+    numbered: Numbered,
     /// Whether a page of a mapping was lost, which the guard against SIGBUS finds out.
     lost: Lost,
     /// Stands before the owner, so that it is dropped before the mapping.
     watch: Option<Watch>,
     owner: Owner,
+}
+
+/// Records of fixed width, and the lines that lead to them, whose bounds were proven once: a lookup
+/// has nothing to ask but whether there are so many. What waits for memory takes a place in the
+/// processor's queues, so each instruction less between the line and the record counts.
+#[derive(Clone, Copy, Debug)]
+struct Numbered {
+    /// Invariant: `lines` lines from here on lie inside the table.
+    first_line: NonNull<[u8; LINE]>,
+    lines: u64,
+    /// Invariant: with each `rank` below `records`, `key_len + value_len` bytes from
+    /// `rank * stride` bytes behind this on lie inside the table.
+    first_record: NonNull<u8>,
+    records: u64,
+    stride: usize,
+    key_len: usize,
+    value_len: usize,
+}
+
+impl Numbered {
+    const NOTHING: Self = Self {
+        first_line: NonNull::dangling(),
+        lines: 0,
+        first_record: NonNull::dangling(),
+        records: 0,
+        stride: 0,
+        key_len: 0,
+        value_len: 0,
+    };
 }
 
 #[derive(Debug)]
@@ -58,7 +93,68 @@ impl Bytes {
     #[inline]
     pub(crate) fn get(&self) -> &[u8] {
         // SAFETY: invariant of `start`; the slice can't outlive `self`, which holds the owner.
-        unsafe { std::slice::from_raw_parts(self.start, self.len) }
+        unsafe { NonNull::slice_from_raw_parts(self.start, self.len).as_ref() }
+    }
+
+    /// Proves once what [`line`](Self::line) and [`record`](Self::record) rely on. Without a line
+    /// index, or where a bound does not hold, there are no lines and no records.
+    pub(crate) fn number(&mut self, layout: &Layout) {
+        self.numbered = self.proven(layout).unwrap_or(Numbered::NOTHING);
+    }
+
+    fn proven(&self, layout: &Layout) -> Option<Numbered> {
+        let (lines, fixed) = (layout.lines.as_ref()?, layout.fixed.as_ref()?);
+        let bytes = self.get();
+        let index = bytes.get(lines.span.start..lines.span.end)?.as_chunks::<LINE>().0;
+        let len = fixed.key_len.checked_add(fixed.value_len)?;
+        let last = usize::try_from(layout.entries.checked_sub(1)?).ok()?;
+        let records = bytes.get(fixed.first..)?;
+        (last.checked_mul(fixed.stride)?.checked_add(len)? <= records.len()).then_some(Numbered {
+            first_line: NonNull::from(index).cast(),
+            lines: index.len() as u64,
+            first_record: NonNull::from(records).cast(),
+            records: layout.entries,
+            stride: fixed.stride,
+            key_len: fixed.key_len,
+            value_len: fixed.value_len,
+        })
+    }
+
+    /// Where a part of the table starts.
+    #[inline(always)]
+    pub(crate) fn offset_of(&self, part: &[u8]) -> usize {
+        part.as_ptr().addr().wrapping_sub(self.start.addr().get())
+    }
+
+    /// Line `number` of the line index.
+    #[inline(always)]
+    pub(crate) fn line(&self, number: u64) -> Option<&[u8; LINE]> {
+        if number >= self.numbered.lines {
+            return None;
+        }
+        // SAFETY: invariant of `first_line`.
+        let line = unsafe { self.numbered.first_line.add(number as usize) };
+        // SAFETY: as above; the line can't outlive `self`, which holds the owner.
+        Some(unsafe { line.as_ref() })
+    }
+
+    /// Key and value of the record of fixed width with this rank, in a table with a line index.
+    #[inline(always)]
+    pub(crate) fn record(&self, rank: u64) -> Option<(&[u8], &[u8])> {
+        let Numbered { first_record, records, stride, key_len, value_len, .. } = self.numbered;
+        if rank >= records {
+            return None;
+        }
+        // SAFETY: invariant of `first_record`.
+        let key = unsafe { first_record.add(rank as usize * stride) };
+        // SAFETY: as above.
+        let value = unsafe { key.add(key_len) };
+        let (key, value) = (
+            NonNull::slice_from_raw_parts(key, key_len),
+            NonNull::slice_from_raw_parts(value, value_len),
+        );
+        // SAFETY: as above; the slices can't outlive `self`, which holds the owner.
+        Some((unsafe { key.as_ref() }, unsafe { value.as_ref() }))
     }
 
     /// Whether all that was read before this call was the file's; see [`Lost::nothing`].
@@ -70,7 +166,7 @@ impl Bytes {
     /// Where the first lost page was touched, counted from the table's first byte.
     #[cold]
     pub(crate) fn lost_at(&self) -> Option<u64> {
-        self.lost.address().map(|address| address.saturating_sub(self.start.addr()) as u64)
+        self.lost.address().map(|address| address.saturating_sub(self.start.addr().get()) as u64)
     }
 
     /// Whether the guard knows these bytes, or needs not.
@@ -80,13 +176,13 @@ impl Bytes {
 
     /// Bytes borrowed for ever, or owned.
     pub(crate) fn from_cow(bytes: Cow<'static, [u8]>) -> Self {
-        let (start, len) = (bytes.as_ptr(), bytes.len());
+        let (start, len) = (NonNull::from(&bytes[..]).cast(), bytes.len());
         let owner = match bytes {
             Cow::Borrowed(_) => Owner::Static,
             // A `Vec` that is never touched again keeps its buffer where it is.
             Cow::Owned(bytes) => Owner::Heap(bytes),
         };
-        Self { start, len, lost: Lost::NEVER, watch: None, owner }
+        Self { start, len, numbered: Numbered::NOTHING, lost: Lost::NEVER, watch: None, owner }
     }
 
     /// A private copy that `fill` writes into zeroed, page-aligned memory, in huge pages where
@@ -102,8 +198,15 @@ impl Bytes {
         let _ = memory.advise(Advice::HugePage);
         fill(&mut memory[..len])?;
         let memory = memory.make_read_only().map_err(out_of_memory)?;
-        let start = memory.as_ptr();
-        Ok(Self { start, len, lost: Lost::NEVER, watch: None, owner: Owner::Private(memory) })
+        let start = NonNull::from(&memory[..]).cast();
+        Ok(Self {
+            start,
+            len,
+            numbered: Numbered::NOTHING,
+            lost: Lost::NEVER,
+            watch: None,
+            owner: Owner::Private(memory),
+        })
     }
 
     /// Maps a part of a file, whose offset need not be a multiple of the page size.
@@ -132,15 +235,22 @@ impl Bytes {
                 OpenError::Io { action: "map the file", path: None, source }
             }
         })?;
-        let start = map.as_ptr();
-        let (first, end) = pages_around(start.addr(), len);
+        let start = NonNull::from(&map[..]).cast();
+        let (first, end) = pages_around(start.addr().get(), len);
         let watch = Watch::new(first, end);
         let lost = watch.as_ref().map_or(Lost::NEVER, Watch::lost);
         let mapping = Mapping { map, access, user: user(&file.metadata) };
         if access != Access::Normal {
             mapping.advise(access);
         }
-        Ok(Self { start, len, lost, watch, owner: Owner::Mapped(mapping) })
+        Ok(Self {
+            start,
+            len,
+            numbered: Numbered::NOTHING,
+            lost,
+            watch,
+            owner: Owner::Mapped(mapping),
+        })
     }
 
     /// Makes the kernel map these bytes. On Linux ≥ 5.14 a page that can't be read is an error
@@ -223,7 +333,7 @@ impl Bytes {
         let mut resident = 0;
         for chunk in (first..last).step_by(PAGES * page) {
             let len = (last - chunk).min(PAGES * page);
-            let memory = self.start.with_addr(chunk).cast_mut().cast();
+            let memory = self.start.as_ptr().with_addr(chunk).cast();
             // SAFETY: the pages hold bytes of `self`, so they are mapped; `answers` has room for
             // one byte for each of them.
             let asked = unsafe { libc::mincore(memory, len, answers.as_mut_ptr()) };
@@ -248,8 +358,8 @@ impl Bytes {
 
 impl Mapping {
     /// Where a byte of the table lies in the mapping, which may begin before it.
-    fn place(&self, table: *const u8, offset: usize) -> usize {
-        table.addr() - self.map.as_ptr().addr() + offset
+    fn place(&self, table: NonNull<u8>, offset: usize) -> usize {
+        table.addr().get() - self.map.as_ptr().addr() + offset
     }
 
     /// Advice: a kernel that refuses it reads ahead as it likes.

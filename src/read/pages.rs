@@ -5,7 +5,7 @@ use crate::format::layout::{Layout, Span};
 use crate::format::sums::{self, SUM_BYTES, UNIT, UNIT_LOG2};
 use crate::format::u32_at;
 use std::ops::Range;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use zerocopy::FromZeros;
 
 /// Which pages were checked. Relaxed atomics suffice: the bytes under a bit never change, so a
@@ -24,19 +24,20 @@ pub(crate) struct Pages {
 /// How many pages of some kind are left to check.
 #[derive(Debug)]
 struct Left {
-    /// Whether none is: on its own, since each lookup asks.
-    none: AtomicBool,
+    /// 1 while some are, then 0: on its own, since each lookup asks, and a number, since they take
+    /// their function by it.
+    some: AtomicUsize,
     count: AtomicU64,
 }
 
 impl Left {
     fn new(count: u64) -> Self {
-        Self { none: AtomicBool::new(count == 0), count: AtomicU64::new(count) }
+        Self { some: AtomicUsize::new((count > 0).into()), count: AtomicU64::new(count) }
     }
 
     fn take_one(&self) {
         if self.count.fetch_sub(1, Relaxed) == 1 {
-            self.none.store(true, Relaxed);
+            self.some.store(0, Relaxed);
         }
     }
 }
@@ -70,7 +71,7 @@ impl Pages {
     /// Whether no page is left to check.
     #[inline]
     fn all_checked(&self) -> bool {
-        self.all.none.load(Relaxed)
+        self.all.some.load(Relaxed) == 0
     }
 
     /// Whether no page is left to check of the records and of the index that answers gets: what
@@ -78,7 +79,13 @@ impl Pages {
     /// by another one never touch, do not keep a process from coming here.
     #[inline]
     pub(crate) fn gets_checked(&self) -> bool {
-        self.gets.none.load(Relaxed)
+        self.gets_left() == 0
+    }
+
+    /// 1 while such a page is left to check, then 0.
+    #[inline]
+    pub(crate) fn gets_left(&self) -> usize {
+        self.gets.some.load(Relaxed)
     }
 
     #[inline]

@@ -77,14 +77,14 @@ impl Sums for Baseline {
 
 /// A lookup function that is compiled once for each kind of processor.
 pub(super) trait Lookup {
-    fn run<S: Simd>(simd: S, inner: &Inner, key: &[u8]) -> Guess;
+    fn run<'t, S: Simd>(simd: S, inner: &'t Inner, key: &[u8]) -> Guess<'t>;
 }
 
 /// The form of a lookup function that suits this processor.
 #[derive(Clone, Copy)]
 pub(super) struct Chosen {
     /// Invariant: a function whose instructions this processor has.
-    function: unsafe fn(&Inner, &[u8]) -> Guess,
+    function: for<'t> unsafe fn(&'t Inner, &[u8]) -> Guess<'t>,
 }
 
 impl Chosen {
@@ -97,7 +97,7 @@ impl Chosen {
     }
 
     #[inline(always)]
-    pub(super) fn call(self, inner: &Inner, key: &[u8]) -> Guess {
+    pub(super) fn call<'t>(self, inner: &'t Inner, key: &[u8]) -> Guess<'t> {
         // SAFETY: invariant of `function`.
         unsafe { (self.function)(inner, key) }
     }
@@ -120,7 +120,7 @@ pub(super) fn work<W: Work>(work: W) -> W::Output {
     work.run(Baseline)
 }
 
-fn baseline<L: Lookup>(inner: &Inner, key: &[u8]) -> Guess {
+fn baseline<'t, L: Lookup>(inner: &'t Inner, key: &[u8]) -> Guess<'t> {
     L::run(Baseline, inner, key)
 }
 
@@ -280,7 +280,7 @@ mod avx512 {
     }
 
     #[target_feature(enable = "avx512f,avx512bw,avx512vl,bmi1,bmi2")]
-    pub(super) fn guess<L: Lookup>(inner: &Inner, key: &[u8]) -> Guess {
+    pub(super) fn guess<'t, L: Lookup>(inner: &'t Inner, key: &[u8]) -> Guess<'t> {
         L::run(Avx512(()), inner, key)
     }
 

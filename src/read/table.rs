@@ -11,6 +11,7 @@ use super::parallel::check_pieces;
 use super::search::{Bound as Edge, Entry, Place};
 use crate::error::{ReadError, ReadResult};
 use crate::format::layout::{IndexLayout, Layout};
+use crate::format::line::LineScale;
 use crate::format::node::Node;
 use crate::format::order::{common_prefix, successor_len};
 use crate::format::record::Parts;
@@ -36,6 +37,8 @@ pub struct Table {
 
 pub(crate) struct Inner {
     pub(super) bytes: Bytes,
+    /// That of the line index, where there is one.
+    pub(super) scale: LineScale,
     pub(super) layout: Layout,
     pub(super) pages: Pages,
     pub(super) guesses: Guesses,
@@ -102,10 +105,13 @@ impl Inner {
 }
 
 impl Table {
-    pub(super) fn new(bytes: Bytes, layout: Layout, pages: Pages) -> Self {
+    pub(super) fn new(mut bytes: Bytes, layout: Layout, pages: Pages) -> Self {
+        bytes.number(&layout);
         let guesses = Guesses::of(&layout);
         let first_walk = first_walk(&layout);
-        Self { inner: Arc::new(Inner { bytes, layout, pages, guesses, first_walk }) }
+        let scale =
+            layout.lines.map_or(LineScale { base: u64::MAX, scale: 0 }, |lines| lines.scale);
+        Self { inner: Arc::new(Inner { bytes, scale, layout, pages, guesses, first_walk }) }
     }
 
     /// Number of entries. Costs nothing.
