@@ -53,10 +53,22 @@ pub(crate) struct HashLayout {
 }
 
 impl HashLayout {
-    /// Where a hash's first bucket starts.
+    /// The number of a hash's first bucket.
     #[inline]
-    pub(crate) fn first_bucket(&self, hash: u64) -> usize {
-        self.span.start + first_bucket(hash, self.buckets) as usize * hash::BUCKET
+    pub(crate) fn first_bucket(&self, hash: u64) -> u64 {
+        first_bucket(hash, self.buckets)
+    }
+
+    /// The number of a hash's second bucket.
+    #[inline]
+    pub(crate) fn second_bucket(&self, hash: u64) -> u64 {
+        self.shape.place(hash).second
+    }
+
+    /// Where a bucket starts.
+    #[inline]
+    pub(crate) fn bucket_start(&self, number: u64) -> usize {
+        self.span.start + number as usize * hash::BUCKET
     }
 
     /// The reference that a slot holds. `slots`: this index's, which the caller may know for a
@@ -69,12 +81,6 @@ impl HashLayout {
         slot: usize,
     ) -> usize {
         self.tails.reference(slots.get(bucket, slot)) as usize
-    }
-
-    /// Where a hash's second bucket starts.
-    #[inline]
-    pub(crate) fn second_bucket(&self, hash: u64) -> usize {
-        self.span.start + self.shape.place(hash).second as usize * hash::BUCKET
     }
 }
 

@@ -66,6 +66,13 @@ impl Fixed {
         self.first + rank as usize * self.stride
     }
 
+    /// Where the last of so many records ends, counted from the first key.
+    pub(crate) fn end_of(&self, entries: u64) -> Option<usize> {
+        let last = usize::try_from(entries.checked_sub(1)?).ok()?;
+        let len = self.key_len.checked_add(self.value_len)?;
+        last.checked_mul(self.stride)?.checked_add(len)
+    }
+
     /// Key and value of the record whose key `bytes` starts with.
     #[inline]
     pub(crate) fn split<'t>(&self, bytes: &'t [u8]) -> Option<(&'t [u8], &'t [u8])> {

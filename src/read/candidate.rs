@@ -1,10 +1,8 @@
 //! Whether the record that an index names is that of a key, on trust: what is read may lie on pages
 //! that were not checked, but inside proven bounds, and whether they were is asked at the end.
 
-use super::lookup::ANY_LEN;
 use super::simd::Simd;
 use super::table::Inner;
-use crate::format::record::Fixed;
 
 /// Records of fixed width.
 pub(super) const FIXED: u8 = 0;
@@ -24,36 +22,30 @@ impl Inner {
         candidate: usize,
         key: &[u8],
     ) -> Option<&'t [u8]> {
-        match (&self.layout.fixed, KIND) {
-            (Some(fixed), FIXED) => {
-                self.value_fixed::<S, ALL, ANY_LEN, N>(simd, fixed, candidate as u64, key)
-            }
-            (_, PLAIN) => self.value_plain::<S, ALL, N>(simd, candidate, key),
+        match KIND {
+            FIXED => self.value_fixed::<S, ALL, N>(simd, candidate as u64, key),
+            PLAIN => self.value_plain::<S, ALL, N>(simd, candidate, key),
             _ => self.value_variable::<S, ALL, N>(simd, candidate, key),
         }
     }
 
-    /// The value of the record of fixed width with this rank, if its key is `key`. `LEN`: the
-    /// length of the table's keys.
+    /// The value of the record of fixed width with this rank, if its key is `key`.
     #[inline(always)]
-    pub(super) fn value_fixed<'t, S: Simd, const ALL: bool, const LEN: usize, const N: usize>(
+    fn value_fixed<'t, S: Simd, const ALL: bool, const N: usize>(
         &'t self,
         simd: S,
-        fixed: &Fixed,
         rank: u64,
         key: &[u8],
     ) -> Option<&'t [u8]> {
-        let len = if LEN == ANY_LEN { fixed.key_len } else { LEN };
-        if rank >= self.layout.entries || key.len() != len {
+        let (stored, value) = self.bytes.fixed(rank)?;
+        if !simd.equal::<N>(stored, key) {
             return None;
         }
-        let offset = fixed.offset(rank);
-        let (stored, after) = self.bytes().get(offset..)?.split_at_checked(len)?;
-        let checked = || ALL || self.pages.covered(&(offset..offset + len + fixed.value_len));
-        if !simd.equal::<N>(stored, key) || !checked() {
+        let start = self.bytes.offset_of(stored);
+        if !(ALL || self.pages.covered(&(start..start + stored.len() + value.len()))) {
             return None;
         }
-        after.get(..fixed.value_len)
+        Some(value)
     }
 
     /// The value of the record of variable width at this place among the records, if its key is
@@ -87,18 +79,17 @@ impl Inner {
         reference: usize,
         key: &[u8],
     ) -> Option<&'t [u8]> {
-        let offset = self.layout.records.start.wrapping_add(reference);
-        let (record, fits) = self.layout.decoder.plain(self.bytes().get(offset..)?, key.len())?;
-        // In 64 bits there is no overflow: a place in memory and a length of 32 bits.
-        let value = offset + record.value;
-        let end = value as u64 + record.value_len as u64;
-        let inside = end <= self.layout.records.end as u64;
-        if !(fits & simd.equal::<N>(record.key, key) & inside) {
+        let bytes = self.bytes.records().get(reference..)?;
+        let (record, fits) = self.layout.decoder.plain(bytes, key.len())?;
+        let value = bytes.get(record.value..)?.get(..record.value_len)?;
+        if !(fits & simd.equal::<N>(record.key, key)) {
             return None;
         }
-        if !(ALL || self.pages.covered_ends(&(offset..end as usize))) {
+        let start = self.bytes.offset_of(bytes);
+        let end = start + record.value + record.value_len;
+        if !(ALL || self.pages.covered_ends(&(start..end))) {
             return None;
         }
-        self.bytes().get(value..end as usize)
+        Some(value)
     }
 }

@@ -50,7 +50,7 @@ impl Inner {
     /// What the line of a place says.
     #[inline(always)]
     pub(super) fn ask_line<S: Simd, const ALL: bool>(&self, simd: S, place: LinePlace) -> Asked {
-        let Some(line) = self.bytes.line(place.line) else { return Asked::Absent };
+        let Some(line) = self.bytes.cell(place.line) else { return Asked::Absent };
         if !ALL && !self.pages.is_checked(self.bytes.offset_of(line)) {
             return Asked::Unsure;
         }
@@ -71,7 +71,7 @@ impl Inner {
         rank: u64,
         key: &[u8],
     ) -> Guess<'t> {
-        let Some((stored, value)) = self.bytes.record(rank) else { return Guess::unsure() };
+        let Some((stored, value)) = self.bytes.fixed(rank) else { return Guess::unsure() };
         if LEN == ANY_LEN && stored.len() != key.len() {
             return Guess::MISS;
         }

@@ -11,10 +11,9 @@ use super::careful::Found;
 use super::simd::{Baseline, Chosen, Lookup, Simd, matches};
 use super::table::Inner;
 use crate::error::ReadResult;
-use crate::format::hash::{BUCKET, Hasher, MAX_EQUAL_TAGS, Slots, overflow, tag};
+use crate::format::hash::{Hasher, MAX_EQUAL_TAGS, Slots, overflow, tag};
 use crate::format::layout::{HashLayout, Layout};
 use crate::format::order::equal;
-use crate::format::record::Fixed;
 use std::ptr;
 
 /// No slot of the bucket has the tag, and no key of its kind went on to another bucket. Like the
@@ -65,6 +64,8 @@ pub(super) struct Guesses {
     /// The first for a table of which lookups read no page that is left to check, the second for
     /// one with such pages.
     by_left: [Chosen; 2],
+    /// What is tried next, likewise.
+    again: [Chosen; 2],
 }
 
 /// Through the line index, with keys of one length.
@@ -108,39 +109,58 @@ impl Lookup for Ordered {
     }
 }
 
+/// Through the hash index once more, where one bucket and one record do not decide.
+struct Again<const ALL: bool, const WIDTH: usize, const KIND: u8>;
+
+impl<const ALL: bool, const WIDTH: usize, const KIND: u8> Lookup for Again<ALL, WIDTH, KIND> {
+    fn run<'t, S: Simd>(_: S, inner: &'t Inner, key: &[u8]) -> Guess<'t> {
+        inner.guess_again::<ALL, WIDTH, KIND>(key)
+    }
+}
+
 impl Guesses {
     pub(super) fn of(layout: &Layout) -> Self {
-        macro_rules! guesses {
-            ($lookup:ident, $($constant:tt),+) => {
-                Self {
-                    by_left: [
-                        Chosen::new::<$lookup<true, $($constant),+>>(),
-                        Chosen::new::<$lookup<false, $($constant),+>>(),
-                    ],
-                }
+        macro_rules! both {
+            ($lookup:ident $(, $constant:tt)*) => {
+                [
+                    Chosen::new::<$lookup<true, $($constant),*>>(),
+                    Chosen::new::<$lookup<false, $($constant),*>>(),
+                ]
             };
         }
-        match (&layout.lines, &layout.hash, &layout.fixed) {
-            (Some(_), _, Some(Fixed { key_len: 8, .. })) => guesses!(Lined, 8),
-            (Some(_), _, Some(Fixed { key_len: 16, .. })) => guesses!(Lined, 16),
-            (Some(_), _, Some(Fixed { key_len: 32, .. })) => guesses!(Lined, 32),
-            (Some(_), ..) => guesses!(Lined, ANY_LEN),
+        let nothing = [Chosen::new::<Ordered>(); 2];
+        let (by_left, again) = match (&layout.lines, &layout.hash, &layout.fixed) {
+            (Some(_), _, Some(fixed)) => {
+                let by_left = match fixed.key_len {
+                    8 => both!(Lined, 8),
+                    16 => both!(Lined, 16),
+                    32 => both!(Lined, 32),
+                    _ => both!(Lined, ANY_LEN),
+                };
+                (by_left, nothing)
+            }
             (None, Some(HashLayout { slots, attempt: 0, .. }), fixed) => match (slots, fixed) {
-                (Slots::Four, Some(fixed)) => match fixed.key_len {
-                    ..=16 => guesses!(HashedFixed, 0),
-                    17..=32 => guesses!(HashedFixed, 16),
-                    33..=64 => guesses!(HashedFixed, 32),
-                    65..=128 => guesses!(HashedFixed, 64),
-                    _ => guesses!(Hashed, 4, FIXED),
-                },
-                (Slots::Four, None) if layout.decoder.is_plain() => guesses!(Hashed, 4, PLAIN),
-                (Slots::Four, None) => guesses!(Hashed, 4, VARIABLE),
-                (Slots::Five, None) => guesses!(Hashed, 5, VARIABLE),
-                _ => guesses!(Hashed, 0, VARIABLE),
+                (Slots::Four, Some(fixed)) => {
+                    let by_left = match fixed.key_len {
+                        ..=16 => both!(HashedFixed, 0),
+                        17..=32 => both!(HashedFixed, 16),
+                        33..=64 => both!(HashedFixed, 32),
+                        65..=128 => both!(HashedFixed, 64),
+                        _ => nothing,
+                    };
+                    (by_left, both!(Again, 4, FIXED))
+                }
+                (Slots::Four, None) if layout.decoder.is_plain() => {
+                    (both!(Hashed, 4, PLAIN), both!(Again, 4, PLAIN))
+                }
+                (Slots::Four, None) => (both!(Hashed, 4, VARIABLE), both!(Again, 4, VARIABLE)),
+                (Slots::Five, None) => (both!(Hashed, 5, VARIABLE), both!(Again, 5, VARIABLE)),
+                _ => (nothing, both!(Again, 0, VARIABLE)),
             },
-            (None, Some(_), _) => guesses!(Hashed, 0, VARIABLE),
-            (None, None, _) => Self { by_left: [Chosen::new::<Ordered>(); 2] },
-        }
+            (None, Some(_), _) => (nothing, both!(Again, 0, VARIABLE)),
+            _ => (nothing, nothing),
+        };
+        Self { by_left, again }
     }
 }
 
@@ -158,22 +178,31 @@ impl Inner {
     /// The value of the first record of `key`.
     #[inline]
     pub(super) fn get<'t>(&'t self, key: &[u8]) -> ReadResult<Option<&'t [u8]>> {
-        self.settle(self.guess(key), key)
+        self.settle(self.guess(key), key, Self::get_again)
     }
 
-    /// What a guess stands for.
+    /// What a guess stands for. `otherwise` says what the guess does not.
     #[inline(always)]
     pub(super) fn settle<'t>(
         &'t self,
         guess: Guess<'t>,
         key: &[u8],
+        otherwise: impl FnOnce(&'t Self, &[u8]) -> ReadResult<Option<&'t [u8]>>,
     ) -> ReadResult<Option<&'t [u8]>> {
         // The last thing that is asked: was all that was read the file's? The careful form says
         // what is wrong if not.
         if guess.is_unsure() || !self.bytes.unharmed() {
-            return self.get_careful(key);
+            return otherwise(self, key);
         }
         Ok(guess.0)
+    }
+
+    /// What one cell of the index and one record have not decided.
+    #[cold]
+    #[inline(never)]
+    fn get_again<'t>(&'t self, key: &[u8]) -> ReadResult<Option<&'t [u8]>> {
+        let again = self.guesses.again[self.pages.gets_left() & 1].call(self, key);
+        self.settle(again, key, Self::get_careful)
     }
 
     /// The value of a key on trust.
@@ -189,15 +218,13 @@ impl Inner {
         simd: S,
         key: &[u8],
     ) -> Guess<'t> {
-        // One branch on the length, for the hash and the comparison of the keys. Whatever needs a
-        // call is left to others, so that this function has to save no registers.
+        // One branch on the length, for the hash and the comparison of the keys.
         match key.len() {
-            _ if WIDTH == 0 => self.guess_again::<ALL, WIDTH, KIND>(key),
             ..=16 => self.guess_of::<S, ALL, WIDTH, KIND, 0>(simd, key),
             17..=32 => self.guess_of::<S, ALL, WIDTH, KIND, 16>(simd, key),
             33..=64 => self.guess_of::<S, ALL, WIDTH, KIND, 32>(simd, key),
             65..=128 => self.guess_of::<S, ALL, WIDTH, KIND, 64>(simd, key),
-            _ => self.guess_again::<ALL, WIDTH, KIND>(key),
+            _ => Guess::unsure(),
         }
     }
 
@@ -223,22 +250,19 @@ impl Inner {
         };
         let first = index.first_bucket(hash);
         let candidate = self.candidate::<S, WIDTH>(simd, index, first, hash);
-        let checked = ALL || self.pages.is_checked(first);
+        let checked = ALL || self.pages.is_checked(index.bucket_start(first));
         if candidate == NO_TAG && checked {
             return Guess::MISS;
         }
         match self.value_of::<S, ALL, KIND, N>(simd, candidate, key) {
             Some(value) if checked => Guess::value(value),
-            _ => self.guess_again::<ALL, WIDTH, KIND>(key),
+            _ => Guess::unsure(),
         }
     }
 
-    /// What one bucket and one record do not decide, or a long key. Nothing of what is known is
-    /// handed on: as the last thing that its caller does, with the caller's own arguments, the
-    /// call is a jump, and a caller without other calls keeps all it needs in registers that need
-    /// not be saved. Fewer instructions are more lookups in flight.
-    #[cold]
-    #[inline(never)]
+    /// What one bucket and one record do not decide, or a long key. A function of its own, and none
+    /// that the first one calls: without calls that keeps all it needs in registers which need not
+    /// be saved, and fewer instructions are more lookups in flight.
     fn guess_again<'t, const ALL: bool, const WIDTH: usize, const KIND: u8>(
         &'t self,
         key: &[u8],
@@ -249,7 +273,7 @@ impl Inner {
         self.guess_further::<ALL, WIDTH, KIND>(index, hash, candidate, key)
     }
 
-    /// What the bucket that starts at `start` says of a hash: the reference of its first slot with
+    /// What bucket `number` says of a hash: the reference of its first slot with
     /// the hash's tag, or [`NO_TAG`], or [`NO_HELP`]. Slots of `WIDTH` bytes; 0 stands for other
     /// widths, of which nothing is said.
     #[inline(always)]
@@ -257,10 +281,10 @@ impl Inner {
         &self,
         simd: S,
         index: &HashLayout,
-        start: usize,
+        number: u64,
         hash: u64,
     ) -> usize {
-        self.candidates::<S, WIDTH>(simd, index, start, hash).0
+        self.candidates::<S, WIDTH>(simd, index, number, hash).0
     }
 
     /// The same, and the reference of the next slot with the tag, if there is one.
@@ -269,13 +293,11 @@ impl Inner {
         &self,
         simd: S,
         index: &HashLayout,
-        start: usize,
+        number: u64,
         hash: u64,
     ) -> (usize, usize) {
         let Some(slots) = Slots::from_width(WIDTH as u8) else { return (NO_HELP, NO_HELP) };
-        // Buckets stand at multiples of their size.
-        let buckets = self.bytes().as_chunks::<BUCKET>().0;
-        let Some(bucket) = buckets.get(start / BUCKET) else { return (NO_HELP, NO_HELP) };
+        let Some(bucket) = self.bytes.cell(number) else { return (NO_HELP, NO_HELP) };
         let mask = match slots {
             Slots::Four => simd.slots_equal(bucket, tag(hash), hash as u32, index.tails.mask),
             _ => simd.matches(bucket, tag(hash), slots.count()),
@@ -301,7 +323,7 @@ impl Inner {
         candidate: usize,
         key: &[u8],
     ) -> Guess<'t> {
-        let checked = ALL || self.pages.is_checked(index.first_bucket(hash));
+        let checked = ALL || self.pages.is_checked(index.bucket_start(index.first_bucket(hash)));
         if candidate == NO_TAG && checked {
             return Guess::MISS;
         }
@@ -350,7 +372,7 @@ impl Inner {
         candidate: usize,
         key: &[u8],
     ) -> Guess<'t> {
-        let is_checked = |start| ALL || self.pages.is_checked(start);
+        let is_checked = |number| ALL || self.pages.is_checked(index.bucket_start(number));
         let checked = is_checked(index.first_bucket(hash)) && is_checked(index.second_bucket(hash));
         // There is no third bucket, whatever the overflow bits of this one say of other keys.
         if candidate >= NO_HELP && checked {
@@ -368,11 +390,9 @@ impl Inner {
         let all_checked = self.pages.gets_checked();
         let place = index.shape.place(hash);
         for number in [place.first, place.second] {
-            let start = index.span.start + number as usize * BUCKET;
-            let bucket = self.bytes().get(start..).and_then(|bytes| bytes.first_chunk());
-            let Some(bucket) = bucket else { return Guess::UNSURE };
+            let Some(bucket) = self.bytes.cell(number) else { return Guess::UNSURE };
             // Buckets are 64-aligned, so one lies in one page.
-            if !all_checked && !self.pages.is_checked(start) {
+            if !all_checked && !self.pages.is_checked(index.bucket_start(number)) {
                 return Guess::UNSURE;
             }
             let mut mask = matches(bucket, tag(hash), index.slots.count());

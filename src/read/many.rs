@@ -175,7 +175,7 @@ impl Inner {
         key: &[u8],
     ) {
         let hash = index.hasher.remix(Hasher::base_by(simd, key));
-        prefetch(self.bytes(), index.first_bucket(hash));
+        prefetch(self.bytes(), index.bucket_start(index.first_bucket(hash)));
         ring.hashes[at] = hash;
     }
 
@@ -196,7 +196,7 @@ impl Inner {
         ring.candidates[at] = candidate;
         ring.second[at] = WIDTH != 0 && candidate == NO_HELP;
         if ring.second[at] {
-            prefetch(self.bytes(), index.second_bucket(hash));
+            prefetch(self.bytes(), index.bucket_start(index.second_bucket(hash)));
         }
     }
 
@@ -235,7 +235,7 @@ impl Inner {
             (true, true) => self.guess_in_second::<true, KIND>(index, hash, candidate, key),
             (true, false) => self.guess_in_second::<false, KIND>(index, hash, candidate, key),
         };
-        self.settle(guess, key)
+        self.settle(guess, key, Self::get_careful)
     }
 
     /// Lines, then ranks, then records.
@@ -277,7 +277,7 @@ impl Inner {
                 Asked::Absent => Guess::MISS,
                 Asked::Unsure => Guess::UNSURE,
             };
-            out.push(self.settle(guess, key)?);
+            out.push(self.settle(guess, key, Self::get_careful)?);
         }
         Ok(())
     }

@@ -4,17 +4,20 @@
 #![expect(unsafe_code, reason = "maps files, and gives out the mapped bytes as a slice")]
 
 use super::open::{Access, Located, OpenOptions};
+#[cfg(target_os = "linux")]
+use super::residency::may_ask;
+use super::residency::user;
 use super::table::Table;
 use super::typed::TypedTable;
 use super::warm::Warm;
 use crate::error::OpenError;
+use crate::format::hash::BUCKET;
 use crate::format::layout::Layout;
 use crate::format::line::LINE;
 use crate::format::types::TypedKey;
 use crate::sigbus::{Lost, Watch};
 use memmap2::{Advice, Mmap, MmapMut, MmapOptions};
 use std::borrow::Cow;
-use std::fs::Metadata;
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::ptr::NonNull;
@@ -27,8 +30,7 @@ pub(crate) struct Bytes {
     /// that is never null, so that no lookup asks whether what it has found is.
     start: NonNull<u8>,
     len: usize,
-    /// What lookups find by its number.
-    numbered: Numbered,
+    proven: Proven,
     /// Whether a page of a mapping was lost, which the guard against SIGBUS finds out.
     lost: Lost,
     /// Stands before the owner, so that it is dropped before the mapping.
@@ -36,29 +38,38 @@ pub(crate) struct Bytes {
     owner: Owner,
 }
 
-/// Records of fixed width, and the lines that lead to them, whose bounds were proven once: a lookup
-/// has nothing to ask but whether there are so many. What waits for memory takes a place in the
-/// processor's queues, so each instruction less between the line and the record counts.
+/// Parts of the table whose bounds were proven once: a lookup has nothing more to ask than one
+/// comparison each. What waits for memory takes a place in the processor's queues, so that each
+/// instruction less between the index and the record lets more lookups overlap.
 #[derive(Clone, Copy, Debug)]
-struct Numbered {
-    /// Invariant: `lines` lines from here on lie inside the table.
-    first_line: NonNull<[u8; LINE]>,
-    lines: u64,
-    /// Invariant: with each `rank` below `records`, `key_len + value_len` bytes from
-    /// `rank * stride` bytes behind this on lie inside the table.
-    first_record: NonNull<u8>,
-    records: u64,
+struct Proven {
+    /// Invariant: `cells` cells from here on lie inside the table.
+    first_cell: NonNull<[u8; CELL]>,
+    cells: u64,
+    /// Invariant: `records_len` bytes from here on lie inside the table.
+    records: NonNull<u8>,
+    records_len: usize,
+    /// Invariant: with each `rank` below `fixed`, `key_len + value_len` bytes from `rank * stride`
+    /// bytes behind this on lie inside the table.
+    first_key: NonNull<u8>,
+    fixed: u64,
     stride: usize,
     key_len: usize,
     value_len: usize,
 }
 
-impl Numbered {
+/// Bytes of a line of the line index, and of a bucket of the hash index.
+const CELL: usize = LINE;
+const _: () = assert!(CELL == BUCKET);
+
+impl Proven {
     const NOTHING: Self = Self {
-        first_line: NonNull::dangling(),
-        lines: 0,
-        first_record: NonNull::dangling(),
-        records: 0,
+        first_cell: NonNull::dangling(),
+        cells: 0,
+        records: NonNull::dangling(),
+        records_len: 0,
+        first_key: NonNull::dangling(),
+        fixed: 0,
         stride: 0,
         key_len: 0,
         value_len: 0,
@@ -96,28 +107,33 @@ impl Bytes {
         unsafe { NonNull::slice_from_raw_parts(self.start, self.len).as_ref() }
     }
 
-    /// Proves once what [`line`](Self::line) and [`record`](Self::record) rely on. Without a line
-    /// index, or where a bound does not hold, there are no lines and no records.
-    pub(crate) fn number(&mut self, layout: &Layout) {
-        self.numbered = self.proven(layout).unwrap_or(Numbered::NOTHING);
-    }
-
-    fn proven(&self, layout: &Layout) -> Option<Numbered> {
-        let (lines, fixed) = (layout.lines.as_ref()?, layout.fixed.as_ref()?);
+    /// Proves once what [`cell`](Self::cell), [`records`](Self::records) and
+    /// [`fixed`](Self::fixed) rely on. What does not hold is as if it were not there.
+    pub(crate) fn prove(&mut self, layout: &Layout) {
         let bytes = self.get();
-        let index = bytes.get(lines.span.start..lines.span.end)?.as_chunks::<LINE>().0;
-        let len = fixed.key_len.checked_add(fixed.value_len)?;
-        let last = usize::try_from(layout.entries.checked_sub(1)?).ok()?;
-        let records = bytes.get(fixed.first..)?;
-        (last.checked_mul(fixed.stride)?.checked_add(len)? <= records.len()).then_some(Numbered {
-            first_line: NonNull::from(index).cast(),
-            lines: index.len() as u64,
-            first_record: NonNull::from(records).cast(),
-            records: layout.entries,
-            stride: fixed.stride,
-            key_len: fixed.key_len,
-            value_len: fixed.value_len,
-        })
+        let mut proven = Proven::NOTHING;
+        let lines = layout.lines.as_ref().map(|lines| lines.span);
+        let index = lines.or(layout.hash.as_ref().map(|hash| hash.span)).unwrap_or_default();
+        if let Some(index) = bytes.get(index.start..index.end) {
+            let cells = index.as_chunks::<CELL>().0;
+            proven.first_cell = NonNull::from(cells).cast();
+            proven.cells = cells.len() as u64;
+        }
+        if let Some(records) = bytes.get(layout.records.start..layout.records.end) {
+            proven.records = NonNull::from(records).cast();
+            proven.records_len = records.len();
+        }
+        if let Some(fixed) = &layout.fixed
+            && let Some(keys) = bytes.get(fixed.first..)
+            && fixed.end_of(layout.entries).is_some_and(|end| end <= keys.len())
+        {
+            proven.first_key = NonNull::from(keys).cast();
+            proven.fixed = layout.entries;
+            proven.stride = fixed.stride;
+            proven.key_len = fixed.key_len;
+            proven.value_len = fixed.value_len;
+        }
+        self.proven = proven;
     }
 
     /// Where a part of the table starts.
@@ -126,27 +142,35 @@ impl Bytes {
         part.as_ptr().addr().wrapping_sub(self.start.addr().get())
     }
 
-    /// Line `number` of the line index.
+    /// Line or bucket `number` of the index that answers gets.
     #[inline(always)]
-    pub(crate) fn line(&self, number: u64) -> Option<&[u8; LINE]> {
-        if number >= self.numbered.lines {
+    pub(crate) fn cell(&self, number: u64) -> Option<&[u8; CELL]> {
+        if number >= self.proven.cells {
             return None;
         }
-        // SAFETY: invariant of `first_line`.
-        let line = unsafe { self.numbered.first_line.add(number as usize) };
-        // SAFETY: as above; the line can't outlive `self`, which holds the owner.
-        Some(unsafe { line.as_ref() })
+        // SAFETY: invariant of `first_cell`.
+        let cell = unsafe { self.proven.first_cell.add(number as usize) };
+        // SAFETY: as above; the cell can't outlive `self`, which holds the owner.
+        Some(unsafe { cell.as_ref() })
     }
 
-    /// Key and value of the record of fixed width with this rank, in a table with a line index.
+    /// The bytes of all records.
     #[inline(always)]
-    pub(crate) fn record(&self, rank: u64) -> Option<(&[u8], &[u8])> {
-        let Numbered { first_record, records, stride, key_len, value_len, .. } = self.numbered;
-        if rank >= records {
+    pub(crate) fn records(&self) -> &[u8] {
+        let Proven { records, records_len, .. } = self.proven;
+        // SAFETY: invariant of `records`; the slice can't outlive `self`, which holds the owner.
+        unsafe { NonNull::slice_from_raw_parts(records, records_len).as_ref() }
+    }
+
+    /// Key and value of the record of fixed width with this rank.
+    #[inline(always)]
+    pub(crate) fn fixed(&self, rank: u64) -> Option<(&[u8], &[u8])> {
+        let Proven { first_key, fixed, stride, key_len, value_len, .. } = self.proven;
+        if rank >= fixed {
             return None;
         }
-        // SAFETY: invariant of `first_record`.
-        let key = unsafe { first_record.add(rank as usize * stride) };
+        // SAFETY: invariant of `first_key`.
+        let key = unsafe { first_key.add(rank as usize * stride) };
         // SAFETY: as above.
         let value = unsafe { key.add(key_len) };
         let (key, value) = (
@@ -182,7 +206,7 @@ impl Bytes {
             // A `Vec` that is never touched again keeps its buffer where it is.
             Cow::Owned(bytes) => Owner::Heap(bytes),
         };
-        Self { start, len, numbered: Numbered::NOTHING, lost: Lost::NEVER, watch: None, owner }
+        Self { start, len, proven: Proven::NOTHING, lost: Lost::NEVER, watch: None, owner }
     }
 
     /// A private copy that `fill` writes into zeroed, page-aligned memory, in huge pages where
@@ -202,7 +226,7 @@ impl Bytes {
         Ok(Self {
             start,
             len,
-            numbered: Numbered::NOTHING,
+            proven: Proven::NOTHING,
             lost: Lost::NEVER,
             watch: None,
             owner: Owner::Private(memory),
@@ -243,14 +267,7 @@ impl Bytes {
         if access != Access::Normal {
             mapping.advise(access);
         }
-        Ok(Self {
-            start,
-            len,
-            numbered: Numbered::NOTHING,
-            lost,
-            watch,
-            owner: Owner::Mapped(mapping),
-        })
+        Ok(Self { start, len, proven: Proven::NOTHING, lost, watch, owner: Owner::Mapped(mapping) })
     }
 
     /// Makes the kernel map these bytes. On Linux ≥ 5.14 a page that can't be read is an error
@@ -384,30 +401,6 @@ fn pages_around(start: usize, len: usize) -> (usize, usize) {
     (start & !(page - 1), (start + len).next_multiple_of(page))
 }
 
-#[cfg(unix)]
-fn user(metadata: &Metadata) -> Option<u32> {
-    Some(std::os::unix::fs::MetadataExt::uid(metadata))
-}
-
-#[cfg(not(unix))]
-fn user(_: &Metadata) -> Option<u32> {
-    None
-}
-
-/// Whether the kernel tells this process which pages of a file of `user` are in memory: it owns
-/// the file, or has the capability to act like an owner.
-#[cfg(target_os = "linux")]
-fn may_ask(user: u32) -> bool {
-    const CAP_FOWNER: u64 = 1 << 3;
-    let status = || std::fs::read_to_string("/proc/self/status").ok();
-    let capable = |status: String| {
-        let line = status.lines().find_map(|line| line.strip_prefix("CapEff:"))?;
-        u64::from_str_radix(line.trim(), 16).ok()
-    };
-    rustix::process::geteuid().as_raw() == user
-        || status().and_then(capable).is_some_and(|capable| capable & CAP_FOWNER != 0)
-}
-
 /// With the limit, where there is one.
 pub(super) fn address_space_exhausted(needed: u64) -> OpenError {
     #[cfg(unix)]
@@ -493,5 +486,43 @@ where
         // SAFETY: the caller's promise is the same.
         let table = unsafe { Table::open(path) }?;
         Self::new(table)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{BuildOptions, HashIndex};
+
+    /// A layout proves nothing of bytes that it is not of: what lookups find lies inside them
+    /// wherever they end.
+    #[test]
+    fn nothing_is_found_beyond_the_end() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("table");
+        for hash_index in [HashIndex::Auto, HashIndex::Always] {
+            let mut builder = BuildOptions::new().hash_index(hash_index).create(&path).unwrap();
+            for key in 0..500u64 {
+                let key = key.wrapping_mul(0x9E37_79B9_7F4A_7C15).to_be_bytes();
+                builder.insert(&key, &[7; 5]).unwrap();
+            }
+            builder.finish().unwrap();
+            let whole = std::fs::read(&path).unwrap();
+            let layout = Layout::parse(&whole).unwrap();
+            let cells = (whole.len() / CELL) as u64;
+            let mut found = [false; 3];
+            for len in (0..=whole.len()).step_by(13).chain([whole.len()]) {
+                let mut bytes = Bytes::from_cow(whole[..len].to_vec().into());
+                bytes.prove(&layout);
+                let end_of = |part: &[u8]| bytes.offset_of(part) + part.len();
+                let last_cell = (0..cells).rev().find_map(|number| bytes.cell(number));
+                let last_key = (0..501).rev().find_map(|rank| bytes.fixed(rank));
+                assert!(last_cell.is_none_or(|cell| end_of(cell) <= len), "{len} bytes");
+                assert!(last_key.is_none_or(|(_, value)| end_of(value) <= len), "{len} bytes");
+                assert!(bytes.records().is_empty() || end_of(bytes.records()) <= len);
+                found = [last_cell.is_some(), last_key.is_some(), !bytes.records().is_empty()];
+            }
+            assert_eq!(found, [true; 3], "all is there in the whole table");
+        }
     }
 }

@@ -247,12 +247,40 @@ mod avx512 {
             unsafe { arch::_mm512_mul_epu32(words, odd) }
         }
 
+        /// The same of half as many words.
+        #[inline(always)]
+        fn products_of_half(self, bytes: &[u8; 32], addends: &[u32; 8]) -> arch::__m256i {
+            let (words, addends) = (zerocopy::transmute!(*bytes), zerocopy::transmute!(*addends));
+            // SAFETY: `self` is the proof; AVX-512 includes AVX2.
+            let words = unsafe { arch::_mm256_add_epi32(words, addends) };
+            // SAFETY: as above.
+            let odd = unsafe { arch::_mm256_srli_epi64::<32>(words) };
+            // SAFETY: as above.
+            unsafe { arch::_mm256_mul_epu32(words, odd) }
+        }
+
         /// A bit per byte that differs.
         #[inline(always)]
         fn unequal(self, a: &[u8; 64], b: &[u8; 64]) -> u64 {
             let (a, b) = (zerocopy::transmute!(*a), zerocopy::transmute!(*b));
             // SAFETY: `self` is the proof.
             unsafe { arch::_mm512_cmpneq_epi8_mask(a, b) }
+        }
+
+        /// A bit per byte that differs.
+        #[inline(always)]
+        fn unequal_half(self, a: &[u8; 32], b: &[u8; 32]) -> u32 {
+            let (a, b) = (zerocopy::transmute!(*a), zerocopy::transmute!(*b));
+            // SAFETY: `self` is the proof.
+            unsafe { arch::_mm256_cmpneq_epi8_mask(a, b) }
+        }
+
+        /// The sums of each two numbers, of which one is in each half.
+        #[inline(always)]
+        fn halved(self, sums: arch::__m512i) -> arch::__m256i {
+            let [low, high]: [arch::__m256i; 2] = zerocopy::transmute!(sums);
+            // SAFETY: `self` is the proof; AVX-512 includes AVX2.
+            unsafe { arch::_mm256_add_epi64(low, high) }
         }
 
         /// The sums of eight 64-bit numbers each.
@@ -265,13 +293,14 @@ mod avx512 {
 
     /// The addends of a key of 33 to 64 bytes, of which both ends fill one vector.
     const ADDENDS_OF_32: [u32; 16] = {
-        let mut addends = ADDENDS[0];
-        let mut i = 0;
-        while i < 8 {
-            addends[8 + i] = ADDENDS[1][i];
-            i += 1;
-        }
-        addends
+        let ends: [[[u32; 8]; 2]; 2] = zerocopy::transmute!(ADDENDS);
+        zerocopy::transmute!([ends[0][0], ends[1][0]])
+    };
+
+    /// Likewise of a key of 17 to 32 bytes.
+    const ADDENDS_OF_16: [u32; 8] = {
+        let ends: [[[u32; 4]; 4]; 2] = zerocopy::transmute!(ADDENDS);
+        zerocopy::transmute!([ends[0][0], ends[1][0]])
     };
 
     #[target_feature(enable = "avx512f,avx512bw,avx512vl,bmi1,bmi2")]
@@ -330,12 +359,17 @@ mod avx512 {
             if a.len() != b.len() {
                 return false;
             }
-            match (N, ends::<64>(a), ends::<64>(b), ends::<32>(a), ends::<32>(b)) {
-                (64, Some(a), Some(b), ..) => {
+            let short = (ends::<16>(a), ends::<16>(b));
+            let (middling, long) = ((ends::<32>(a), ends::<32>(b)), (ends::<64>(a), ends::<64>(b)));
+            match (N, short, middling, long) {
+                (64, .., (Some(a), Some(b))) => {
                     self.unequal(&a[0], &b[0]) | self.unequal(&a[1], &b[1]) == 0
                 }
-                (32, .., Some(a), Some(b)) => {
+                (32, _, (Some(a), Some(b)), _) => {
                     self.unequal(&zerocopy::transmute!(a), &zerocopy::transmute!(b)) == 0
+                }
+                (16, (Some(a), Some(b)), ..) => {
+                    self.unequal_half(&zerocopy::transmute!(a), &zerocopy::transmute!(b)) == 0
                 }
                 _ => Baseline.equal::<N>(a, b),
             }
@@ -345,17 +379,19 @@ mod avx512 {
     impl Sums for Avx512 {
         #[inline(always)]
         fn sums<const N: usize>(self, key: &[u8]) -> [u64; 2] {
-            let products = match (N, ends::<64>(key), ends::<32>(key)) {
-                (64, Some([first, last]), _) => {
+            let half = match (N, ends::<64>(key), ends::<32>(key), ends::<16>(key)) {
+                (64, Some([first, last]), ..) => {
                     let first = self.products(&first, &ADDENDS[0]);
-                    self.sum(first, self.products(&last, &ADDENDS[1]))
+                    self.halved(self.sum(first, self.products(&last, &ADDENDS[1])))
                 }
-                (32, _, Some(ends)) => self.products(&zerocopy::transmute!(ends), &ADDENDS_OF_32),
+                (32, _, Some(ends), _) => {
+                    self.halved(self.products(&zerocopy::transmute!(ends), &ADDENDS_OF_32))
+                }
+                (16, .., Some(ends)) => {
+                    self.products_of_half(&zerocopy::transmute!(ends), &ADDENDS_OF_16)
+                }
                 _ => return Baseline.sums::<N>(key),
             };
-            let [low, high]: [arch::__m256i; 2] = zerocopy::transmute!(products);
-            // SAFETY: `self` is the proof; AVX-512 includes AVX2.
-            let half = unsafe { arch::_mm256_add_epi64(low, high) };
             let [low, high] = zerocopy::transmute!(half);
             zerocopy::transmute!(sum(sum(low, high), zerocopy::transmute!(SUMS_START)))
         }

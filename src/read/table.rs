@@ -106,7 +106,7 @@ impl Inner {
 
 impl Table {
     pub(super) fn new(mut bytes: Bytes, layout: Layout, pages: Pages) -> Self {
-        bytes.number(&layout);
+        bytes.prove(&layout);
         let guesses = Guesses::of(&layout);
         let first_walk = first_walk(&layout);
         let scale =
