@@ -26,6 +26,14 @@ pub(super) type Visit<'v> = dyn FnMut(&[u8], Value<'_>) -> Result<(), BuildError
 /// larger than what is read at once.
 const LARGE_SHARE: usize = 8;
 const LARGE: usize = 64 << 10;
+
+/// Whether a value goes to the file for large values. The longest one does in any case: its length
+/// is what the arena says of values in that file.
+#[inline]
+fn is_large(value_len: usize, limit: usize) -> bool {
+    value_len > LARGE && (value_len > limit / LARGE_SHARE || value_len >= arena::ELSEWHERE as usize)
+}
+
 /// Most files that a run is written to.
 const FILES: usize = 16;
 
@@ -73,7 +81,7 @@ impl Sorter {
     pub(super) fn push(&mut self, key: &[u8], value: &[u8]) -> Result<(), BuildError> {
         self.bytes += (key.len() + value.len()) as u64;
         self.entries += 1;
-        if value.len() > LARGE && value.len() > self.limit / LARGE_SHARE {
+        if is_large(value.len(), self.limit) {
             return self.push_large(key, value);
         }
         if !self.arena.has_room(key.len() + value.len()) {
@@ -219,6 +227,20 @@ mod tests {
         });
         taken.unwrap();
         bytes
+    }
+
+    #[test]
+    fn the_longest_value_is_large_whatever_the_budget() {
+        let longest = crate::format::MAX_VALUE as usize;
+        for (len, limit, large) in [
+            (longest, usize::MAX, true),
+            (longest - 1, usize::MAX, false),
+            (longest - 1, 1 << 30, true),
+            (LARGE, 0, false),
+            (LARGE + 1, 0, true),
+        ] {
+            assert_eq!(is_large(len, limit), large, "{len} bytes with a limit of {limit}");
+        }
     }
 
     /// Spilled or not, merged at once or in several levels, the order is that of a stable sort.

@@ -21,8 +21,8 @@ use std::sync::Arc;
 pub(super) const LENGTHS: usize = 6;
 /// In the place of a value that is not here.
 pub(super) const REFERENCE: usize = 12;
-/// The value length that says so.
-const ELSEWHERE: u32 = u32::MAX;
+/// The value length that says so, which no value has that is here.
+pub(super) const ELSEWHERE: u32 = u32::MAX;
 
 /// An entry in the arena.
 #[derive(Clone, Copy)]
@@ -74,7 +74,7 @@ pub(super) struct Arena {
     high: (usize, usize),
 }
 
-/// Bytes up to which memory is taken as it is needed; then at once, so that it never moves.
+/// Bytes up to which memory is taken as it is needed; then at once: it moves there and never again.
 const SMALL: usize = 16 << 20;
 
 impl Arena {
@@ -140,7 +140,8 @@ impl Arena {
     /// copies would hold everything twice.
     #[cold]
     fn grow(&mut self, len: usize) {
-        // What moves is there twice for a moment, within the limit.
+        // What moves is there twice for a moment: up to 32 MiB, which a build may take beyond its
+        // budget.
         if self.memory.len() < SMALL.min(self.limit / 4) {
             return;
         }
