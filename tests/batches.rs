@@ -14,7 +14,8 @@ fn mix(n: u64) -> u64 {
 
 const ENTRIES: u64 = 5_000;
 
-/// The key of a number; absent keys are those of other numbers and of the same length.
+/// The key of a number, of length `len` or of one that differs; absent keys are those of other
+/// numbers.
 fn key(len: Option<usize>, n: u64) -> Vec<u8> {
     let len = len.unwrap_or_else(|| 8 + (mix(n) % 170) as usize);
     let mut key: Vec<u8> = (0..).flat_map(|i| mix(n * 31 + i).to_be_bytes()).take(len).collect();

@@ -110,7 +110,7 @@ fn lookups(subject: &Subject, flat: &Flat<'_>, table: &Table, from: usize, step:
             && (i % 4 != 2 || table.nth(i as u64).or_error(|e| e == Some(flat[i])))
     });
     let mut out = Vec::new();
-    let keys: Vec<&[u8]> = chosen.map(|(_, entry)| entry.0).take(40).collect();
+    let keys: Vec<&[u8]> = chosen.map(|(_, entry)| entry.0).take(200).collect();
     let many = match table.get_many(&keys, &mut out) {
         Ok(()) => keys.iter().zip(&out).all(|(key, value)| *value == first(key)),
         Err(_) => out.is_empty(),

@@ -18,8 +18,8 @@ const BATCH: usize = 32;
 impl Table {
     /// Looks up many keys at once. `out` is cleared, then gets one answer per key, in order; after
     /// an error it is empty. Faster than one [`get`](Self::get) after the other when the table is
-    /// larger than the processor's caches: bucket and record lines of a batch are prefetched
-    /// before they are needed.
+    /// larger than the processor's caches: lines of index and records are prefetched before they
+    /// are needed. With the ordered index alone it is one get after the other.
     ///
     /// # Errors
     /// [`ReadError`] if a page that was touched is damaged.
@@ -42,7 +42,7 @@ impl Table {
 const LAG: usize = 20;
 /// Places for keys that are in some stage.
 const RING: usize = 64;
-/// Keys that are in every stage together.
+/// Most keys that go through each stage together.
 const FEW: usize = 32;
 const _: () = assert!(RING > 3 * LAG && RING >= FEW);
 
@@ -71,10 +71,10 @@ impl<K: AsRef<[u8]>> Work for Batches<'_, '_, K> {
 
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) -> ReadResult<()> {
-        // A plain loop: adapters would put a function in between that knows no instructions.
         if self.inner.layout.lines.is_none() {
             return self.inner.get_batch(simd, self.keys, self.out);
         }
+        // A plain loop: adapters would put a function in between that knows no instructions.
         for keys in self.keys.chunks(BATCH) {
             self.inner.get_batch(simd, keys, self.out)?;
         }
@@ -115,8 +115,9 @@ impl Inner {
         }
     }
 
-    /// Hashes, then candidates, those of second buckets after the others, then records. Slots of
-    /// `WIDTH` bytes; 0: of another width, which is looked up without candidates.
+    /// In four stages: hashes, candidates of first buckets, of second buckets, records. Up to [`FEW`]
+    /// keys go through each stage together; of more, one is in each stage at any time, [`LAG`] keys
+    /// apart. Slots of `WIDTH` bytes; 0: of another width, which is looked up without candidates.
     #[inline(always)]
     fn get_batch_hashed<'t, S: Simd, const WIDTH: usize, const KIND: u8, K: AsRef<[u8]>>(
         &'t self,
@@ -238,7 +239,7 @@ impl Inner {
         self.settle(guess, key, Self::get_careful)
     }
 
-    /// Lines, then ranks, then records.
+    /// Lines, then ranks, then records, of at most [`BATCH`] keys.
     #[inline(always)]
     fn get_batch_lined<'t, S: Simd, K: AsRef<[u8]>>(
         &'t self,
@@ -248,6 +249,7 @@ impl Inner {
         keys: &[K],
         out: &mut Vec<Option<&'t [u8]>>,
     ) -> ReadResult<()> {
+        debug_assert!(keys.len() <= BATCH);
         let mut places = [None; BATCH];
         let mut ranks = [Asked::Absent; BATCH];
         for (place, key) in places.iter_mut().zip(keys) {
@@ -282,7 +284,8 @@ impl Inner {
         Ok(())
     }
 
-    /// Prefetches the record of a candidate: the lines of its key and the first of its value.
+    /// Prefetches the record of a candidate: the lines in which its key starts and ends, of longer
+    /// keys of variable length one in between, and so the first of a value that is not aligned.
     #[inline(always)]
     fn prefetch_record<const KIND: u8>(&self, candidate: usize, key_len: usize) {
         if candidate >= NO_HELP {

@@ -7,7 +7,7 @@ use memmap2::MmapMut;
 /// Bytes that are appended.
 pub(super) enum Memory {
     Heap(Vec<u8>),
-    /// Zeros from the system, of which the first `len` bytes were written.
+    /// Memory from the system, of which the first `len` bytes count.
     Mapped {
         map: MmapMut,
         len: usize,
@@ -72,8 +72,9 @@ impl Memory {
         *self = Self::Heap(self.bytes().to_vec());
     }
 
-    /// Takes room for `more` bytes at once. What is never touched of it costs nothing but address
-    /// space; where that is short, memory is taken as it is needed.
+    /// Takes room for `more` bytes at once. What is never touched of it costs address space, and
+    /// what may be promised where the system keeps account of that; where either is short, memory is
+    /// taken as it is needed.
     pub(super) fn reserve(&mut self, more: usize) {
         let held = self.bytes();
         let Some(Ok(mut map)) = held.len().checked_add(more).map(MmapMut::map_anon) else {
