@@ -1,6 +1,7 @@
 //! Whether the record that an index names is that of a key, on trust: what is read may lie on pages
 //! that were not checked, but inside proven bounds, and whether they were is asked at the end.
 
+use super::lookup::ANY_LEN;
 use super::simd::Simd;
 use super::table::Inner;
 
@@ -37,7 +38,7 @@ impl Inner {
         rank: u64,
         key: &[u8],
     ) -> Option<&'t [u8]> {
-        let (stored, value) = self.bytes.fixed(rank)?;
+        let (stored, value) = self.bytes.fixed::<ANY_LEN>(rank)?;
         if !simd.equal::<N>(stored, key) {
             return None;
         }

@@ -71,14 +71,13 @@ impl Inner {
         rank: u64,
         key: &[u8],
     ) -> Guess<'t> {
-        let Some((stored, value)) = self.bytes.fixed(rank) else { return Guess::unsure() };
+        let Some((stored, value)) = self.bytes.fixed::<LEN>(rank) else { return Guess::unsure() };
         if LEN == ANY_LEN && stored.len() != key.len() {
             return Guess::MISS;
         }
         let start = self.bytes.offset_of(stored);
         let range = start..start + stored.len() + value.len();
-        let stored = if LEN == ANY_LEN { Some(stored) } else { stored.get(..LEN) };
-        if !stored.is_some_and(|stored| equal(stored, key)) {
+        if !equal(stored, key) {
             return Guess::unsure();
         }
         if !(ALL || self.pages.covered(&range)) {

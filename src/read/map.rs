@@ -3,6 +3,7 @@
 
 #![expect(unsafe_code, reason = "maps files, and gives out the mapped bytes as a slice")]
 
+use super::lookup::ANY_LEN;
 use super::open::{Access, Located, OpenOptions};
 #[cfg(target_os = "linux")]
 use super::residency::may_ask;
@@ -162,13 +163,16 @@ impl Bytes {
         unsafe { NonNull::slice_from_raw_parts(records, records_len).as_ref() }
     }
 
-    /// Key and value of the record of fixed width with this rank.
+    /// Key and value of the record of fixed width with this rank. `LEN`: the length of the table's
+    /// keys, or [`ANY_LEN`].
     #[inline(always)]
-    pub(crate) fn fixed(&self, rank: u64) -> Option<(&[u8], &[u8])> {
+    pub(crate) fn fixed<const LEN: usize>(&self, rank: u64) -> Option<(&[u8], &[u8])> {
         let Proven { first_key, fixed, stride, key_len, value_len, .. } = self.proven;
-        if rank >= fixed {
+        if rank >= fixed || LEN != ANY_LEN && key_len != LEN {
             return None;
         }
+        // Now a constant, if it is not any length.
+        let key_len = if LEN == ANY_LEN { key_len } else { LEN };
         // SAFETY: invariant of `first_key`.
         let key = unsafe { first_key.add(rank as usize * stride) };
         // SAFETY: as above.
@@ -516,7 +520,7 @@ mod tests {
                 bytes.prove(&layout);
                 let end_of = |part: &[u8]| bytes.offset_of(part) + part.len();
                 let last_cell = (0..cells).rev().find_map(|number| bytes.cell(number));
-                let last_key = (0..501).rev().find_map(|rank| bytes.fixed(rank));
+                let last_key = (0..501).rev().find_map(|rank| bytes.fixed::<ANY_LEN>(rank));
                 assert!(last_cell.is_none_or(|cell| end_of(cell) <= len), "{len} bytes");
                 assert!(last_key.is_none_or(|(_, value)| end_of(value) <= len), "{len} bytes");
                 assert!(bytes.records().is_empty() || end_of(bytes.records()) <= len);
