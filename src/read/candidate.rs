@@ -43,10 +43,8 @@ impl Inner {
             return None;
         }
         let start = self.bytes.offset_of(stored);
-        if !(ALL || self.pages.covered(&(start..start + stored.len() + value.len()))) {
-            return None;
-        }
-        Some(value)
+        let end = start + stored.len() + value.len();
+        (ALL || end <= self.pages.checked_end(start)).then_some(value)
     }
 
     /// The value of the record of variable width at this place among the records, if its key is
@@ -64,9 +62,13 @@ impl Inner {
         let offset = self.layout.records.start.wrapping_add(reference);
         let (parts, fits) = self.layout.decoder.parts_of_key(self.bytes(), offset, key.len())?;
         let stored = self.bytes().get(parts.key())?;
+        let bound = match ALL {
+            true => self.layout.records.end,
+            false => self.layout.records.end.min(self.pages.checked_end(offset)),
+        };
         let end = parts.value.saturating_add(parts.value_len);
-        let same = fits & simd.equal::<N>(stored, key) & (end <= self.layout.records.end);
-        if !same || !(ALL || self.pages.covered_ends(&(offset..end))) {
+        let same = fits & simd.equal::<N>(stored, key) & (end <= bound);
+        if !same {
             return None;
         }
         self.bytes().get(parts.value())
@@ -80,15 +82,18 @@ impl Inner {
         reference: usize,
         key: &[u8],
     ) -> Option<&'t [u8]> {
-        let bytes = self.bytes.records().get(reference..)?;
+        let records = self.bytes.records();
+        let bytes = match ALL {
+            true => records.get(reference..)?,
+            false => {
+                let start = self.layout.records.start;
+                let end = self.pages.checked_end(start.wrapping_add(reference));
+                records.get(reference..end.saturating_sub(start).min(records.len()))?
+            }
+        };
         let (record, fits) = self.layout.decoder.plain(bytes, key.len())?;
         let value = bytes.get(record.value..)?.get(..record.value_len)?;
         if !(fits & simd.equal::<N>(record.key, key)) {
-            return None;
-        }
-        let start = self.bytes.offset_of(bytes);
-        let end = start + record.value + record.value_len;
-        if !(ALL || self.pages.covered_ends(&(start..end))) {
             return None;
         }
         Some(value)

@@ -76,11 +76,8 @@ impl Inner {
             return Guess::MISS;
         }
         let start = self.bytes.offset_of(stored);
-        let range = start..start + stored.len() + value.len();
-        if !equal(stored, key) {
-            return Guess::unsure();
-        }
-        if !(ALL || self.pages.covered(&range)) {
+        let end = start + stored.len() + value.len();
+        if !(equal(stored, key) && (ALL || end <= self.pages.checked_end(start))) {
             return Guess::unsure();
         }
         Guess::value(value)
