@@ -1,14 +1,18 @@
 //! Point lookups that check each page before they read it, and say what is wrong with the table.
 //! The lookups on trust ([`super::lookup`]) fall back on these.
 
+use super::line::Asked;
+use super::lookup::first_bit;
+use super::pages::prefetch_page;
 use super::search::Bound;
-use super::simd::matches;
+use super::simd::{Baseline, matches};
 use super::table::Inner;
 use crate::error::{ReadError, ReadResult};
 use crate::format::hash::{BUCKET, MAX_EQUAL_TAGS, overflow, tag};
 use crate::format::layout::HashLayout;
 use crate::format::order::equal;
 use crate::format::record::Parts;
+use std::hint::black_box;
 
 /// A record that holds the key.
 #[derive(Clone, Copy, Debug)]
@@ -23,10 +27,35 @@ impl Inner {
     #[cold]
     #[inline(never)]
     pub(super) fn get_careful(&self, key: &[u8]) -> ReadResult<Option<&[u8]>> {
+        // The first sums take a page fault, in which time the pages come from memory.
+        if self.pages.nothing_checked() {
+            self.expect_record(key);
+        }
         match self.locate(key)? {
             Some(found) => Ok(Some(self.slice(found.parts.value())?)),
             None => Ok(None),
         }
+    }
+
+    /// Asks for the page of the record that the index names, on trust.
+    fn expect_record(&self, key: &[u8]) {
+        if let Some(place) = self.expected_record(key) {
+            // Of a page that is not mapped yet nothing can be asked for.
+            black_box(self.bytes().get(place).copied());
+            prefetch_page(self.bytes(), place);
+        }
+    }
+
+    fn expected_record(&self, key: &[u8]) -> Option<usize> {
+        if let (Some(_), Some(fixed)) = (&self.layout.lines, &self.layout.fixed) {
+            let asked = self.ask_line::<_, true>(Baseline, self.scale.place(key)?);
+            return if let Asked::Rank(rank) = asked { Some(fixed.offset(rank)) } else { None };
+        }
+        let index = self.layout.hash.as_ref()?;
+        let (hash, slots) = (index.hasher.hash(key), index.slots);
+        let bucket = self.bytes.cell(index.first_bucket(hash))?;
+        let slot = first_bit(matches(bucket, tag(hash), slots.count()), slots.count());
+        self.referred_place(index.reference(slots, bucket, slot) as u64).ok()
     }
 
     /// The first record of `key`, each page checked before it is read.

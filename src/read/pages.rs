@@ -21,6 +21,8 @@ pub(crate) struct Pages {
     /// Those pages, as two ranges that do not overlap.
     of_gets: [Range<usize>; 2],
     bits: Box<[AtomicU64]>,
+    /// How many were left at first.
+    total: u64,
 }
 
 /// How many pages of some kind are left to check.
@@ -52,6 +54,7 @@ impl Pages {
             gets: Left::new(0),
             of_gets: Default::default(),
             bits: Box::default(),
+            total: u64::MAX,
         }
     }
 
@@ -67,7 +70,7 @@ impl Pages {
             Ok(bits) => (bits, units, gets),
             Err(_) => (Box::default(), u64::MAX, u64::MAX),
         };
-        Self { all: Left::new(all), gets: Left::new(gets), of_gets, bits }
+        Self { all: Left::new(all), gets: Left::new(gets), of_gets, bits, total: all }
     }
 
     /// Whether no page is left to check.
@@ -88,6 +91,11 @@ impl Pages {
     #[inline]
     pub(crate) fn gets_left(&self) -> usize {
         self.gets.some.load(Relaxed)
+    }
+
+    /// Whether all pages are left to check.
+    pub(super) fn nothing_checked(&self) -> bool {
+        self.all.count.load(Relaxed) == self.total
     }
 
     #[inline]
@@ -153,10 +161,8 @@ impl Pages {
             if !self.bit(unit) {
                 // The first sum takes a page fault, in which time the page comes from memory. For
                 // later ones the processor's own prefetching is faster than this.
-                if self.all.count.load(Relaxed) == units as u64 {
-                    for line in 0..UNIT / LINE {
-                        prefetch(table, (unit << UNIT_LOG2) + line * LINE);
-                    }
+                if self.nothing_checked() {
+                    prefetch_page(table, unit << UNIT_LOG2);
                 }
                 check_unit(table, layout, unit)?;
                 self.mark(unit);
@@ -195,6 +201,13 @@ fn units_of(sections: [Span; 2]) -> [Range<usize>; 2] {
     second.start = second.start.max(first.end);
     second.end = second.end.max(second.start);
     units
+}
+
+/// Asks for all lines of the page of a byte.
+pub(super) fn prefetch_page(table: &[u8], offset: usize) {
+    for line in 0..UNIT / LINE {
+        prefetch(table, page_start(offset) + line * LINE);
+    }
 }
 
 /// Where the page of a byte starts.
@@ -251,15 +264,44 @@ mod tests {
             gets: Left::new(3),
             of_gets: [0..2, 4..5],
             bits: Box::new([AtomicU64::new(0)]),
+            total: 5,
         };
+        assert!(pages.nothing_checked() && !Pages::unchecked().nothing_checked());
         for unit in [4, 3, 0, 4] {
             pages.mark(unit);
-            assert!(!pages.gets_checked(), "after page {unit}");
+            assert!(!pages.gets_checked() && !pages.nothing_checked(), "after page {unit}");
         }
         pages.mark(1);
         assert!(pages.gets_checked() && !pages.all_checked());
         assert!(!pages.covered(&(2 * UNIT..2 * UNIT + 1)), "page 2 was not checked");
         pages.mark(2);
         assert!(pages.all_checked());
+    }
+
+    /// From any byte on, checked pages end before the first that was not checked, and with the word
+    /// of bits at the latest.
+    #[test]
+    fn checked_pages_end_where_one_is_left() {
+        const UNITS: usize = 192;
+        let left: [&[usize]; 4] = [&[], &[0], &[70, 72, 127], &[63, 64, 191]];
+        for left in left {
+            let mut pages = Pages {
+                all: Left::new(UNITS as u64),
+                gets: Left::new(0),
+                of_gets: Default::default(),
+                bits: (0..UNITS / 64).map(|_| AtomicU64::new(0)).collect(),
+                total: UNITS as u64,
+            };
+            (0..UNITS).filter(|unit| !left.contains(unit)).for_each(|unit| pages.mark(unit));
+            for start in (0..UNITS * UNIT).step_by(UNIT / 4) {
+                let unit = start >> UNIT_LOG2;
+                let word_end = (unit / 64 + 1) * 64;
+                let end = (unit..word_end).find(|unit| left.contains(unit)).unwrap_or(word_end);
+                assert_eq!(pages.checked_end(start), end * UNIT, "from {start}, left {left:?}");
+            }
+            assert_eq!(pages.checked_end(UNITS * UNIT + 5), UNITS * UNIT, "beyond all pages");
+            pages.bits = Box::default();
+            assert_eq!(pages.checked_end(UNIT + 1), UNIT, "without bits nothing was checked");
+        }
     }
 }
