@@ -38,13 +38,18 @@ impl Table {
     }
 }
 
-/// Keys between two stages of a lookup: enough to cover a memory latency.
-const LAG: usize = 20;
+/// Keys between two stages of a lookup: enough to cover a memory latency, the more, the less time a key
+/// takes. No more than that, as a batch starts and ends with steps in which some stages have none.
+const fn lag(kind: u8) -> usize {
+    if kind == FIXED { MAX_LAG } else { 8 }
+}
+
+const MAX_LAG: usize = 20;
 /// Places for keys that are in some stage.
 const RING: usize = 64;
 /// Most keys that go through each stage together.
 const FEW: usize = 32;
-const _: () = assert!(RING > 3 * LAG && RING >= FEW);
+const _: () = assert!(RING > 3 * MAX_LAG && RING >= FEW);
 
 /// What is known of keys that are being looked up.
 struct Ring {
@@ -146,19 +151,20 @@ impl Inner {
         }
         // A key in each stage at any time: the lines that one stage waits for come while another
         // computes.
-        for step in 0..keys.len() + 3 * LAG {
+        let lag = const { lag(KIND) };
+        for step in 0..keys.len() + 3 * lag {
             if let Some(key) = keys.get(step) {
                 self.hash_key(simd, index, ring, step % RING, key.as_ref());
             }
-            let number = step.wrapping_sub(LAG);
+            let number = step.wrapping_sub(lag);
             if let Some(key) = keys.get(number) {
                 self.ask_first::<S, WIDTH, KIND>(simd, index, ring, number % RING, key.as_ref());
             }
-            let number = step.wrapping_sub(2 * LAG);
+            let number = step.wrapping_sub(2 * lag);
             if let Some(key) = keys.get(number) {
                 self.ask_second::<S, WIDTH, KIND>(simd, index, ring, number % RING, key.as_ref());
             }
-            let number = step.wrapping_sub(3 * LAG);
+            let number = step.wrapping_sub(3 * lag);
             if let Some(key) = keys.get(number) {
                 out.push(self.answer::<WIDTH, KIND>(index, ring, number % RING, key.as_ref())?);
             }
