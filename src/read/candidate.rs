@@ -30,6 +30,22 @@ impl Inner {
         }
     }
 
+    /// The same with a branch on the length of the key, which a table of fixed width has no use for.
+    #[inline(always)]
+    pub(super) fn value_of_any<'t, S: Simd, const ALL: bool, const KIND: u8>(
+        &'t self,
+        simd: S,
+        candidate: usize,
+        key: &[u8],
+    ) -> Option<&'t [u8]> {
+        match key.len() {
+            17..=32 if KIND != FIXED => self.value_of::<S, ALL, KIND, 16>(simd, candidate, key),
+            33..=64 if KIND != FIXED => self.value_of::<S, ALL, KIND, 32>(simd, candidate, key),
+            65..=128 if KIND != FIXED => self.value_of::<S, ALL, KIND, 64>(simd, candidate, key),
+            _ => self.value_of::<S, ALL, KIND, 0>(simd, candidate, key),
+        }
+    }
+
     /// The value of the record of fixed width with this rank, if its key is `key`.
     #[inline(always)]
     fn value_fixed<'t, S: Simd, const ALL: bool, const N: usize>(

@@ -316,8 +316,15 @@ impl Inner {
 
     /// Whether the candidate of a hash's first bucket is the record of `key`.
     #[inline(always)]
-    pub(super) fn guess_candidate<'t, const ALL: bool, const WIDTH: usize, const KIND: u8>(
+    pub(super) fn guess_candidate<
+        't,
+        S: Simd,
+        const ALL: bool,
+        const WIDTH: usize,
+        const KIND: u8,
+    >(
         &'t self,
+        simd: S,
         index: &HashLayout,
         hash: u64,
         candidate: usize,
@@ -327,7 +334,7 @@ impl Inner {
         if candidate == NO_TAG && checked {
             return Guess::MISS;
         }
-        match self.value_of::<_, ALL, KIND, 0>(Baseline, candidate, key) {
+        match self.value_of_any::<S, ALL, KIND>(simd, candidate, key) {
             Some(value) if checked => Guess::value(value),
             _ => self.guess_further::<ALL, WIDTH, KIND>(index, hash, candidate, key),
         }

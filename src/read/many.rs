@@ -3,7 +3,7 @@
 use super::candidate::{FIXED, PLAIN, VARIABLE};
 use super::line::Asked;
 use super::lookup::{ANY_LEN, Guess, NO_HELP};
-use super::simd::{Simd, Work, prefetch, work};
+use super::simd::{Simd, Work, prefetch, prefetch_outer, work};
 use super::table::{Inner, Table};
 use crate::error::{ReadError, ReadResult};
 use crate::format::hash::{Hasher, Slots};
@@ -41,7 +41,7 @@ impl Table {
 /// Keys between two stages of a lookup: enough to cover a memory latency, the more, the less time a key
 /// takes. No more than that, as a batch starts and ends with steps in which some stages have none.
 const fn lag(kind: u8) -> usize {
-    if kind == FIXED { MAX_LAG } else { 8 }
+    if kind == FIXED { MAX_LAG } else { 10 }
 }
 
 const MAX_LAG: usize = 20;
@@ -145,7 +145,7 @@ impl Inner {
                 self.ask_second::<S, WIDTH, KIND>(simd, index, ring, at, key.as_ref());
             }
             for (at, key) in keys.iter().enumerate() {
-                out.push(self.answer::<WIDTH, KIND>(index, ring, at, key.as_ref())?);
+                out.push(self.answer::<S, WIDTH, KIND>(simd, index, ring, at, key.as_ref())?);
             }
             return Ok(());
         }
@@ -166,7 +166,13 @@ impl Inner {
             }
             let number = step.wrapping_sub(3 * lag);
             if let Some(key) = keys.get(number) {
-                out.push(self.answer::<WIDTH, KIND>(index, ring, number % RING, key.as_ref())?);
+                out.push(self.answer::<S, WIDTH, KIND>(
+                    simd,
+                    index,
+                    ring,
+                    number % RING,
+                    key.as_ref(),
+                )?);
             }
         }
         Ok(())
@@ -226,8 +232,9 @@ impl Inner {
     }
 
     #[inline(always)]
-    fn answer<const WIDTH: usize, const KIND: u8>(
+    fn answer<S: Simd, const WIDTH: usize, const KIND: u8>(
         &self,
+        simd: S,
         index: &HashLayout,
         ring: &Ring,
         at: usize,
@@ -235,9 +242,11 @@ impl Inner {
     ) -> ReadResult<Option<&[u8]>> {
         let (hash, candidate) = (ring.hashes[at], ring.candidates[at]);
         let guess = match (ring.second[at], self.pages.gets_checked()) {
-            (false, true) => self.guess_candidate::<true, WIDTH, KIND>(index, hash, candidate, key),
+            (false, true) => {
+                self.guess_candidate::<S, true, WIDTH, KIND>(simd, index, hash, candidate, key)
+            }
             (false, false) => {
-                self.guess_candidate::<false, WIDTH, KIND>(index, hash, candidate, key)
+                self.guess_candidate::<S, false, WIDTH, KIND>(simd, index, hash, candidate, key)
             }
             (true, true) => self.guess_in_second::<true, KIND>(index, hash, candidate, key),
             (true, false) => self.guess_in_second::<false, KIND>(index, hash, candidate, key),
@@ -274,8 +283,8 @@ impl Inner {
             };
             let Asked::Rank(rank) = *rank else { continue };
             let offset = fixed.offset(rank.min(self.layout.entries));
-            prefetch(self.bytes(), offset);
-            prefetch(self.bytes(), offset + fixed.key_len);
+            prefetch_outer(self.bytes(), offset);
+            prefetch_outer(self.bytes(), offset + fixed.key_len);
         }
         for (&rank, key) in ranks.iter().zip(keys) {
             let key = key.as_ref();
@@ -301,15 +310,15 @@ impl Inner {
             && let Some(fixed) = &self.layout.fixed
         {
             let offset = fixed.offset((candidate as u64).min(self.layout.entries));
-            prefetch(self.bytes(), offset);
-            prefetch(self.bytes(), offset + fixed.key_len);
+            prefetch_outer(self.bytes(), offset);
+            prefetch_outer(self.bytes(), offset + fixed.key_len);
             return;
         }
         let offset = self.layout.records.start.wrapping_add(candidate);
-        prefetch(self.bytes(), offset);
+        prefetch_outer(self.bytes(), offset);
         // The length word, at most four bytes, stands before the key. A prefetch too many costs
         // less than a branch on lengths.
-        prefetch(self.bytes(), offset.wrapping_add(key_len + 4));
-        prefetch(self.bytes(), offset.wrapping_add(key_len.min(LINE)));
+        prefetch_outer(self.bytes(), offset.wrapping_add(key_len + 4));
+        prefetch_outer(self.bytes(), offset.wrapping_add(key_len.min(LINE)));
     }
 }

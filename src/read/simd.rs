@@ -64,14 +64,41 @@ impl Simd for Baseline {
 
     #[inline(always)]
     fn tags_equal(self, line: &[u8; LINE], tag: u16) -> u32 {
-        tags_equal(line, tag)
+        #[cfg(target_arch = "x86_64")]
+        {
+            let wanted: Vector = zerocopy::transmute!([tag; 8]);
+            tag_bits(line, |tags| words_equal(wanted, tags))
+        }
+        #[cfg(not(target_arch = "x86_64"))]
+        {
+            portable::tags_equal(line, tag)
+        }
     }
 }
 
 impl Sums for Baseline {
     #[inline(always)]
     fn sums<const N: usize>(self, key: &[u8]) -> [u64; 2] {
-        sums::<N>(key)
+        #[cfg(target_arch = "x86_64")]
+        {
+            let (Some(first), Some(last)) = (key.first_chunk::<N>(), key.last_chunk::<N>()) else {
+                return SUMS_START;
+            };
+            let mut sums: Vector = zerocopy::transmute!(SUMS_START);
+            for (bytes, addends) in [first, last].into_iter().zip(&ADDENDS) {
+                let (bytes, addends) = (bytes.as_chunks::<16>().0, addends.as_chunks::<4>().0);
+                for (bytes, addends) in bytes.iter().zip(addends) {
+                    let words = zerocopy::transmute!(*bytes);
+                    let words = sum_of_words(words, zerocopy::transmute!(*addends));
+                    sums = sum(sums, products(words));
+                }
+            }
+            zerocopy::transmute!(sums)
+        }
+        #[cfg(not(target_arch = "x86_64"))]
+        {
+            crate::format::hash::Portable.sums::<N>(key)
+        }
     }
 }
 
@@ -427,20 +454,6 @@ fn tag_bits(line: &[u8; LINE], compare: impl Fn(Vector) -> Vector) -> u32 {
     (low | (high << 16)) >> 2
 }
 
-/// A bit per tag of the line, where it equals `tag`.
-#[inline(always)]
-fn tags_equal(line: &[u8; LINE], tag: u16) -> u32 {
-    #[cfg(target_arch = "x86_64")]
-    {
-        let wanted: Vector = zerocopy::transmute!([tag; 8]);
-        tag_bits(line, |tags| words_equal(wanted, tags))
-    }
-    #[cfg(not(target_arch = "x86_64"))]
-    {
-        portable::tags_equal(line, tag)
-    }
-}
-
 /// How many of a line's tags are below `tag`. They ascend, so that is where `tag` belongs.
 #[inline(always)]
 pub(super) fn tags_below(line: &[u8; LINE], tag: u16) -> usize {
@@ -456,41 +469,28 @@ pub(super) fn tags_below(line: &[u8; LINE], tag: u16) -> usize {
     }
 }
 
-/// The sums of a key of `N + 1` to `2 * N` bytes that go into its hash.
+/// Asks for the cache line that holds `bytes[at]`; beyond the end it is a waste and no more.
 #[inline(always)]
-fn sums<const N: usize>(key: &[u8]) -> [u64; 2] {
-    #[cfg(target_arch = "x86_64")]
-    {
-        let (Some(first), Some(last)) = (key.first_chunk::<N>(), key.last_chunk::<N>()) else {
-            return SUMS_START;
-        };
-        let mut sums: Vector = zerocopy::transmute!(SUMS_START);
-        for (bytes, addends) in [first, last].into_iter().zip(&ADDENDS) {
-            let (bytes, addends) = (bytes.as_chunks::<16>().0, addends.as_chunks::<4>().0);
-            for (bytes, addends) in bytes.iter().zip(addends) {
-                let words = zerocopy::transmute!(*bytes);
-                let words = sum_of_words(words, zerocopy::transmute!(*addends));
-                sums = sum(sums, products(words));
-            }
-        }
-        zerocopy::transmute!(sums)
-    }
-    #[cfg(not(target_arch = "x86_64"))]
-    {
-        crate::format::hash::Portable.sums::<N>(key)
-    }
+pub(super) fn prefetch(bytes: &[u8], at: usize) {
+    prefetch_into::<3>(bytes, at);
 }
 
-/// Asks for the cache line that holds `bytes[at]`; beyond the end it is a waste and no more.
-#[inline]
-pub(super) fn prefetch(bytes: &[u8], at: usize) {
+/// The same, but not into the first-level cache, which has few places for lines that are under way
+/// (24 on Zen 4): for what is read a while later.
+#[inline(always)]
+pub(super) fn prefetch_outer(bytes: &[u8], at: usize) {
+    prefetch_into::<2>(bytes, at);
+}
+
+/// The level as the instruction has it: 3 is the first, 2 the second.
+#[inline(always)]
+fn prefetch_into<const LEVEL: i32>(bytes: &[u8], at: usize) {
     let place = bytes.as_ptr().wrapping_add(at);
     #[cfg(target_arch = "x86_64")]
-    {
-        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-        // SAFETY: a prefetch reads nothing and faults nowhere, whatever the address.
-        unsafe { _mm_prefetch::<_MM_HINT_T0>(place.cast()) };
-    }
+    // SAFETY: a prefetch reads nothing and faults nowhere, whatever the address.
+    unsafe {
+        std::arch::x86_64::_mm_prefetch::<LEVEL>(place.cast())
+    };
     #[cfg(not(target_arch = "x86_64"))]
     let _ = place;
 }
@@ -523,7 +523,7 @@ mod tests {
                 assert_eq!(tags_below(&line, tag), right);
                 let equal = portable::tags_equal(&line, tag);
                 assert_eq!(equal.count_ones() as usize, line_tags(&line, tag));
-                assert_eq!(tags_equal(&line, tag), equal);
+                assert_eq!(Baseline.tags_equal(&line, tag), equal);
                 assert_eq!(work(TagsEqual(&line, tag)), equal);
             }
         }
