@@ -11,10 +11,6 @@ use crate::format::layout::{HashLayout, LineLayout};
 use crate::format::line::LINE;
 use crate::format::record::Fixed;
 
-/// Lookups through the line index in flight: enough to cover a memory latency, few enough for the
-/// cache.
-const BATCH: usize = 32;
-
 impl Table {
     /// Looks up many keys at once. `out` is cleared, then gets one answer per key, in order; after
     /// an error it is empty. Faster than one [`get`](Self::get) after the other when the table is
@@ -45,11 +41,11 @@ const fn lag(kind: u8) -> usize {
 }
 
 const MAX_LAG: usize = 20;
-/// Places for keys that are in some stage.
+/// Places for keys that are in some stage. So many keys at most go through each stage together.
 const RING: usize = 64;
-/// Most keys that go through each stage together.
-const FEW: usize = 32;
-const _: () = assert!(RING > 3 * MAX_LAG && RING >= FEW);
+const _: () = assert!(RING > 3 * MAX_LAG);
+/// The same where there are no more keys: each place is written once beforehand.
+const FEW: usize = 16;
 
 /// What is known of keys that are being looked up.
 struct Ring {
@@ -76,12 +72,17 @@ impl<K: AsRef<[u8]>> Work for Batches<'_, '_, K> {
 
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) -> ReadResult<()> {
-        if self.inner.layout.lines.is_none() {
-            return self.inner.get_batch(simd, self.keys, self.out);
-        }
+        let Self { inner, keys, out } = self;
+        let (Some(index), Some(fixed)) = (&inner.layout.lines, &inner.layout.fixed) else {
+            return inner.get_batch(simd, keys, out);
+        };
         // A plain loop: adapters would put a function in between that knows no instructions.
-        for keys in self.keys.chunks(BATCH) {
-            self.inner.get_batch(simd, keys, self.out)?;
+        for keys in keys.chunks(RING) {
+            if keys.len() <= FEW {
+                inner.get_batch_lined::<S, FEW, K>(simd, index, fixed, keys, out)?;
+            } else {
+                inner.get_batch_lined::<S, RING, K>(simd, index, fixed, keys, out)?;
+            }
         }
         Ok(())
     }
@@ -97,9 +98,6 @@ impl Inner {
         keys: &[K],
         out: &mut Vec<Option<&'t [u8]>>,
     ) -> ReadResult<()> {
-        if let (Some(index), Some(fixed)) = (&self.layout.lines, &self.layout.fixed) {
-            return self.get_batch_lined(simd, index, fixed, keys, out);
-        }
         let Some(index) = &self.layout.hash else {
             for key in keys {
                 out.push(self.get(key.as_ref())?);
@@ -120,8 +118,8 @@ impl Inner {
         }
     }
 
-    /// In four stages: hashes, candidates of first buckets, of second buckets, records. Up to [`FEW`]
-    /// keys go through each stage together; of more, one is in each stage at any time, [`LAG`] keys
+    /// In four stages: hashes, candidates of first buckets, of second buckets, records. Up to [`RING`]
+    /// keys go through each stage together; of more, one is in each stage at any time, [`lag`] keys
     /// apart. Slots of `WIDTH` bytes; 0: of another width, which is looked up without candidates.
     #[inline(always)]
     fn get_batch_hashed<'t, S: Simd, const WIDTH: usize, const KIND: u8, K: AsRef<[u8]>>(
@@ -132,7 +130,7 @@ impl Inner {
         out: &mut Vec<Option<&'t [u8]>>,
     ) -> ReadResult<()> {
         let ring = &mut Ring::new();
-        if keys.len() <= FEW {
+        if keys.len() <= RING {
             // One stage after the other: with few keys there is little to overlap, and steps in
             // which most stages have no key cost more.
             for (at, key) in keys.iter().enumerate() {
@@ -254,9 +252,9 @@ impl Inner {
         self.settle(guess, key, Self::get_careful)
     }
 
-    /// Lines, then ranks, then records, of at most [`BATCH`] keys.
+    /// Lines, then ranks, then records, of at most `N` keys.
     #[inline(always)]
-    fn get_batch_lined<'t, S: Simd, K: AsRef<[u8]>>(
+    fn get_batch_lined<'t, S: Simd, const N: usize, K: AsRef<[u8]>>(
         &'t self,
         simd: S,
         index: &LineLayout,
@@ -264,9 +262,9 @@ impl Inner {
         keys: &[K],
         out: &mut Vec<Option<&'t [u8]>>,
     ) -> ReadResult<()> {
-        debug_assert!(keys.len() <= BATCH);
-        let mut places = [None; BATCH];
-        let mut ranks = [Asked::Absent; BATCH];
+        debug_assert!(keys.len() <= N);
+        let mut places = [None; N];
+        let mut ranks = [Asked::Absent; N];
         for (place, key) in places.iter_mut().zip(keys) {
             let key = key.as_ref();
             *place = index.scale.place(key).filter(|_| key.len() == fixed.key_len);
