@@ -48,7 +48,9 @@ fn check(name: &str, len: Option<usize>, value_len: Option<usize>, options: &Bui
         let table = table(&entries, options, verify);
         let mut answers = Vec::new();
         let mut next = 0;
-        for size in [0, 1, 2, 15, 16, 17, 19, 20, 21, 31, 32, 33, 40, 59, 60, 61, 63, 64, 65, 127, 128, 200] {
+        for size in
+            [0, 1, 2, 15, 16, 17, 19, 20, 21, 31, 32, 33, 40, 59, 60, 61, 63, 64, 65, 127, 128, 200]
+        {
             let numbers = next..next + size;
             next += size;
             let asked: Vec<(Vec<u8>, Option<Vec<u8>>)> = numbers

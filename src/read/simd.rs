@@ -360,15 +360,16 @@ mod avx512 {
             let mask = unsafe { arch::_mm512_set1_epi32(mask as i32) };
             // SAFETY: as above.
             let differing = unsafe { arch::_mm512_xor_si512(slots, tail) };
-            // SAFETY: as above.
-            let tails = unsafe { arch::_mm512_testn_epi32_mask(differing, mask) };
             // The tags stand before the slots, in the place of three of them.
+            let slots = ((1 << SLOTS_OF_FOUR) - 1) << (SLOTS_OF_FOUR / 4);
+            // SAFETY: as above.
+            let tails = unsafe { arch::_mm512_mask_testn_epi32_mask(slots, differing, mask) };
             let [tags, ..]: [arch::__m128i; 4] = zerocopy::transmute!(*bucket);
             // SAFETY: as above.
             let wanted = unsafe { arch::_mm_set1_epi8(tag as i8) };
-            let some = tails >> (SLOTS_OF_FOUR / 4) & ((1 << SLOTS_OF_FOUR) - 1);
             // SAFETY: as above.
-            u32::from(unsafe { arch::_mm_mask_cmpeq_epi8_mask(some, tags, wanted) })
+            let equal = unsafe { arch::_mm_cmpeq_epi8_mask(tags, wanted) };
+            u32::from(tails) >> (SLOTS_OF_FOUR / 4) & u32::from(equal)
         }
 
         #[inline(always)]
