@@ -17,7 +17,7 @@ use std::path::Path;
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Verify {
-    /// A page is checked when this process first touches it, about 0.5 µs once per 4 KiB page;
+    /// A page is checked when this process first touches it, 0.5 to 0.9 µs once per 4 KiB page;
     /// afterwards that costs a bit test. Bytes that failed are never returned.
     #[default]
     FirstTouch,
