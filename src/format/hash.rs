@@ -292,14 +292,21 @@ pub(crate) fn overflow(hash: u64) -> u32 {
 pub(crate) struct Tails {
     /// The bits of a slot that belong to the tail; zero where there is none.
     pub(crate) mask: u32,
+    /// All other bits, as a number of its own, with which a lookup needs no register for the mask.
+    keep: u64,
 }
 
 impl Tails {
+    /// No tails.
+    pub(crate) const NONE: Self = Self { mask: 0, keep: u64::MAX };
+
     /// For slots that refer to numbers below `references`.
     pub(crate) fn new(slots: Slots, references: u64) -> Self {
         let bits = u64::BITS - references.saturating_sub(1).leading_zeros();
-        let mask = if slots == Slots::Four { u32::MAX.checked_shl(bits) } else { None };
-        Self { mask: mask.unwrap_or(0) }
+        match u32::MAX.checked_shl(bits) {
+            Some(mask) if slots == Slots::Four => Self { mask, keep: !u64::from(mask) },
+            _ => Self::NONE,
+        }
     }
 
     /// What a slot of a hash's key holds.
@@ -317,7 +324,7 @@ impl Tails {
     /// The reference that a slot holds.
     #[inline(always)]
     pub(crate) fn reference(self, held: u64) -> u64 {
-        held & !u64::from(self.mask)
+        held & self.keep
     }
 }
 

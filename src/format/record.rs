@@ -168,6 +168,9 @@ impl RecordLayout {
     }
 }
 
+/// Bytes of a key that surely is no escape in a plain table.
+const CERTAIN: usize = 64;
+
 /// A plain record as it is if its key has a certain length.
 pub(crate) struct Plain<'t> {
     pub(crate) key: &'t [u8],
@@ -233,18 +236,24 @@ impl Decoder {
         Some((Parts { key, key_len, value, value_len }, fits & (word != self.escape)))
     }
 
-    /// Whether keys and values have lengths of their own and values are not aligned.
+    /// Whether keys and values have lengths of their own, values are not aligned, and no key of
+    /// [`CERTAIN`] bytes or less looks like an escape.
     pub(crate) fn is_plain(&self) -> bool {
         let RecordLayout { fixed_key, fixed_value, align_log2, .. } = self.layout;
-        fixed_key.is_none() && fixed_value.is_none() && align_log2 == 0
+        let lengths = fixed_key.is_none() && fixed_value.is_none();
+        lengths && align_log2 == 0 && self.key_mask as usize > CERTAIN
     }
 
     /// The plain record at the start of `bytes` as it is if its key has `key_len` bytes, and
     /// whether it has. `None` for what could be an escape, in which the key's length would be all
-    /// ones, and where the key would lie beyond the end.
+    /// ones, and where the key would lie beyond the end. `MOST`: most bytes of the key.
     #[inline(always)]
-    pub(crate) fn plain<'t>(&self, bytes: &'t [u8], key_len: usize) -> Option<(Plain<'t>, bool)> {
-        if key_len >= self.key_mask as usize {
+    pub(crate) fn plain<'t, const MOST: usize>(
+        &self,
+        bytes: &'t [u8],
+        key_len: usize,
+    ) -> Option<(Plain<'t>, bool)> {
+        if MOST > CERTAIN && key_len >= self.key_mask as usize {
             return None;
         }
         let width = usize::from(self.width);

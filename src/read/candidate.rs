@@ -4,6 +4,8 @@
 use super::lookup::ANY_LEN;
 use super::simd::Simd;
 use super::table::Inner;
+use crate::format::hash::{BUCKET, Slots};
+use std::num::NonZeroU16;
 
 /// Records of fixed width.
 pub(super) const FIXED: u8 = 0;
@@ -11,6 +13,21 @@ pub(super) const FIXED: u8 = 0;
 pub(super) const PLAIN: u8 = 1;
 /// All others.
 pub(super) const VARIABLE: u8 = 2;
+
+/// Slots in a bucket of slots of four bytes, and so bytes before the first one.
+pub(super) const SLOTS_OF_FOUR: usize = Slots::Four.count();
+/// Which word of four bytes of such a bucket the first slot is.
+pub(super) const FIRST_WORD: usize = SLOTS_OF_FOUR / 4;
+/// A bit per slot, where its word stands.
+pub(super) const WORDS: u32 = ((1 << SLOTS_OF_FOUR) - 1) << FIRST_WORD;
+
+/// The word of a bucket's lowest slot of which [`Simd::slots_equal`] has found some.
+#[inline(always)]
+pub(super) fn word_of(bucket: &[u8; BUCKET], found: u32) -> u32 {
+    let words: &[[u8; 4]; BUCKET / 4] = zerocopy::transmute_ref!(bucket);
+    let first = NonZeroU16::new(found as u16).map_or(0, |found| found.trailing_zeros() as usize);
+    u32::from_le_bytes(words[first])
+}
 
 impl Inner {
     /// The value of the candidate, if it is the record of `key`. Long keys, which only a call
@@ -107,7 +124,11 @@ impl Inner {
                 records.get(reference..end.saturating_sub(start).min(records.len()))?
             }
         };
-        let (record, fits) = self.layout.decoder.plain(bytes, key.len())?;
+        let (record, fits) = match N {
+            16 => self.layout.decoder.plain::<32>(bytes, key.len())?,
+            32 => self.layout.decoder.plain::<64>(bytes, key.len())?,
+            _ => self.layout.decoder.plain::<ANY_LEN>(bytes, key.len())?,
+        };
         let value = bytes.get(record.value..)?.get(..record.value_len)?;
         if !(fits & simd.equal::<N>(record.key, key)) {
             return None;

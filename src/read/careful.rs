@@ -53,7 +53,7 @@ impl Inner {
         }
         let index = self.layout.hash.as_ref()?;
         let (hash, slots) = (index.hasher.hash(key), index.slots);
-        let bucket = self.bytes.cell(index.first_bucket(hash))?;
+        let bucket = self.bytes.bucket(hash);
         let slot = first_bit(matches(bucket, tag(hash), slots.count()), slots.count());
         self.referred_place(index.reference(slots, bucket, slot) as u64).ok()
     }

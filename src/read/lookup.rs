@@ -6,12 +6,12 @@
 //! checked, or anything is odd, the careful form ([`super::careful`]) starts anew and checks each
 //! page before it reads.
 
-use super::candidate::{FIXED, PLAIN, VARIABLE};
+use super::candidate::{FIXED, PLAIN, VARIABLE, word_of};
 use super::careful::Found;
-use super::simd::{Baseline, Chosen, Lookup, Simd, matches};
+use super::simd::{Baseline, Chosen, Simd, matches};
 use super::table::Inner;
 use crate::error::ReadResult;
-use crate::format::hash::{Hasher, MAX_EQUAL_TAGS, Slots, overflow, tag};
+use crate::format::hash::{BUCKET, Hasher, MAX_EQUAL_TAGS, Slots, overflow, tag};
 use crate::format::layout::{HashLayout, Layout};
 use crate::format::order::equal;
 use std::ptr;
@@ -54,6 +54,11 @@ impl<'t> Guess<'t> {
     pub(super) fn unsure() -> Self {
         Self::UNSURE
     }
+}
+
+/// A lookup function that is compiled once for each kind of processor.
+pub(super) trait Lookup {
+    fn run<'t, S: Simd>(simd: S, inner: &'t Inner, key: &[u8]) -> Guess<'t>;
 }
 
 /// The lookup functions of a table's kind, chosen once at open. Each knows index, slots and
@@ -243,14 +248,13 @@ impl Inner {
         simd: S,
         key: &[u8],
     ) -> Guess<'t> {
-        let Some(index) = &self.layout.hash else { return Guess::UNSURE };
         let hash = match N {
             0 => Hasher::short(key),
             _ => Hasher::summed(simd.sums::<N>(key), key.len()),
         };
-        let first = index.first_bucket(hash);
-        let candidate = self.candidate::<S, WIDTH>(simd, index, first, hash);
-        let checked = ALL || self.pages.is_checked(index.bucket_start(first));
+        let bucket = self.bytes.bucket(hash);
+        let candidate = self.candidate::<S, WIDTH>(simd, bucket, hash);
+        let checked = ALL || self.pages.is_checked(self.bytes.offset_of(bucket));
         if candidate == NO_TAG && checked {
             return Guess::MISS;
         }
@@ -269,22 +273,21 @@ impl Inner {
     ) -> Guess<'t> {
         let Some(index) = &self.layout.hash else { return Guess::UNSURE };
         let hash = index.hasher.hash(key);
-        let candidate = self.candidate::<_, WIDTH>(Baseline, index, index.first_bucket(hash), hash);
+        let candidate = self.candidate::<_, WIDTH>(Baseline, self.bytes.bucket(hash), hash);
         self.guess_further::<ALL, WIDTH, KIND>(index, hash, candidate, key)
     }
 
-    /// What bucket `number` says of a hash: the reference of its first slot with
-    /// the hash's tag, or [`NO_TAG`], or [`NO_HELP`]. Slots of `WIDTH` bytes; 0 stands for other
-    /// widths, of which nothing is said.
+    /// What a bucket says of a hash: the reference of its first slot with the hash's tag, or
+    /// [`NO_TAG`], or [`NO_HELP`]. Slots of `WIDTH` bytes; 0 stands for other widths, of which
+    /// nothing is said.
     #[inline(always)]
     pub(super) fn candidate<S: Simd, const WIDTH: usize>(
         &self,
         simd: S,
-        index: &HashLayout,
-        number: u64,
+        bucket: &[u8; BUCKET],
         hash: u64,
     ) -> usize {
-        self.candidates::<S, WIDTH>(simd, index, number, hash).0
+        self.candidates::<S, WIDTH>(simd, bucket, hash).0
     }
 
     /// The same, and the reference of the next slot with the tag, if there is one.
@@ -292,23 +295,26 @@ impl Inner {
     pub(super) fn candidates<S: Simd, const WIDTH: usize>(
         &self,
         simd: S,
-        index: &HashLayout,
-        number: u64,
+        bucket: &[u8; BUCKET],
         hash: u64,
     ) -> (usize, usize) {
         let Some(slots) = Slots::from_width(WIDTH as u8) else { return (NO_HELP, NO_HELP) };
-        let Some(bucket) = self.bytes.cell(number) else { return (NO_HELP, NO_HELP) };
-        let mask = match slots {
-            Slots::Four => simd.slots_equal(bucket, tag(hash), hash as u32, index.tails.mask),
+        let found = match slots {
+            Slots::Four => simd.slots_equal(bucket, hash, self.tails.mask),
             _ => simd.matches(bucket, tag(hash), slots.count()),
         };
-        if mask != 0 {
-            let (first, others) = (first_bit(mask, slots.count()), mask & (mask - 1));
-            let other = match others {
-                0 => NO_TAG,
-                _ => index.reference(slots, bucket, first_bit(others, slots.count())),
+        if found != 0 {
+            let reference = |found| {
+                self.tails.reference(match slots {
+                    Slots::Four => word_of(bucket, found).into(),
+                    _ => slots.get(bucket, first_bit(found, slots.count())),
+                }) as usize
             };
-            return (index.reference(slots, bucket, first), other);
+            let other = match found & (found - 1) {
+                0 => NO_TAG,
+                others => reference(others),
+            };
+            return (reference(found), other);
         }
         let first = if slots.overflows(bucket, overflow(hash)) { NO_HELP } else { NO_TAG };
         (first, NO_TAG)
@@ -364,8 +370,10 @@ impl Inner {
         hash: u64,
         key: &[u8],
     ) -> Guess<'t> {
-        let candidate =
-            self.candidate::<_, WIDTH>(Baseline, index, index.second_bucket(hash), hash);
+        let Some(bucket) = self.bytes.cell(index.second_bucket(hash)) else {
+            return Guess::UNSURE;
+        };
+        let candidate = self.candidate::<_, WIDTH>(Baseline, bucket, hash);
         self.guess_in_second::<ALL, KIND>(index, hash, candidate, key)
     }
 

@@ -200,8 +200,7 @@ impl Inner {
         key: &[u8],
     ) {
         let hash = ring.hashes[at];
-        let (candidate, other) =
-            self.candidates::<S, WIDTH>(simd, index, index.first_bucket(hash), hash);
+        let (candidate, other) = self.candidates::<S, WIDTH>(simd, self.bytes.bucket(hash), hash);
         self.prefetch_record::<KIND>(candidate, key.len());
         self.prefetch_record::<KIND>(other, key.len());
         ring.candidates[at] = candidate;
@@ -222,8 +221,9 @@ impl Inner {
     ) {
         if ring.second[at] {
             let hash = ring.hashes[at];
+            let bucket = self.bytes.cell(index.second_bucket(hash));
             let candidate =
-                self.candidate::<S, WIDTH>(simd, index, index.second_bucket(hash), hash);
+                bucket.map_or(NO_HELP, |bucket| self.candidate::<S, WIDTH>(simd, bucket, hash));
             self.prefetch_record::<KIND>(candidate, key.len());
             ring.candidates[at] = candidate;
         }

@@ -3,7 +3,7 @@
 
 #![expect(unsafe_code, reason = "maps files, and gives out the mapped bytes as a slice")]
 
-use super::lookup::ANY_LEN;
+use super::mapping::{Mapping, address_space_exhausted, out_of_address_space, pages_around};
 use super::open::{Access, Located, OpenOptions};
 #[cfg(target_os = "linux")]
 use super::residency::may_ask;
@@ -12,7 +12,7 @@ use super::table::Table;
 use super::typed::TypedTable;
 use super::warm::Warm;
 use crate::error::OpenError;
-use crate::format::hash::BUCKET;
+use crate::format::hash::{BUCKET, first_bucket};
 use crate::format::layout::Layout;
 use crate::format::line::LINE;
 use crate::format::types::TypedKey;
@@ -47,6 +47,10 @@ struct Proven {
     /// Invariant: `cells` cells from here on lie inside the table.
     first_cell: NonNull<[u8; CELL]>,
     cells: u64,
+    /// Invariant: 1 or more buckets from `first_bucket` on, which lie inside the table, or are
+    /// [`NO_BUCKET`] alone.
+    first_bucket: NonNull<[u8; CELL]>,
+    buckets: u64,
     /// Invariant: `records_len` bytes from here on lie inside the table.
     records: NonNull<u8>,
     records_len: usize,
@@ -54,6 +58,11 @@ struct Proven {
     /// bytes behind this on lie inside the table.
     first_key: NonNull<u8>,
     fixed: u64,
+    /// Invariant: `fixed` where `key_len` is 8, 16 or 32 respectively, else 0. So one comparison
+    /// asks for the rank and for that.
+    fixed_8: u64,
+    fixed_16: u64,
+    fixed_32: u64,
     stride: usize,
     key_len: usize,
     value_len: usize,
@@ -63,14 +72,22 @@ struct Proven {
 const CELL: usize = LINE;
 const _: () = assert!(CELL == BUCKET);
 
+/// Stands for the buckets where there are none: decides nothing.
+static NO_BUCKET: [u8; CELL] = [u8::MAX; CELL];
+
 impl Proven {
     const NOTHING: Self = Self {
         first_cell: NonNull::dangling(),
         cells: 0,
+        first_bucket: NonNull::from_ref(&NO_BUCKET),
+        buckets: 1,
         records: NonNull::dangling(),
         records_len: 0,
         first_key: NonNull::dangling(),
         fixed: 0,
+        fixed_8: 0,
+        fixed_16: 0,
+        fixed_32: 0,
         stride: 0,
         key_len: 0,
         value_len: 0,
@@ -83,15 +100,6 @@ enum Owner {
     Private(Mmap),
     Heap(#[expect(dead_code, reason = "held for its memory")] Vec<u8>),
     Static,
-}
-
-/// A mapped part of a file.
-#[derive(Debug)]
-struct Mapping {
-    map: Mmap,
-    access: Access,
-    /// Who owns the file, where users have numbers.
-    user: Option<u32>,
 }
 
 // SAFETY: `Bytes` only ever gives out shared slices of memory that nobody writes (invariant of
@@ -120,6 +128,12 @@ impl Bytes {
             proven.first_cell = NonNull::from(cells).cast();
             proven.cells = cells.len() as u64;
         }
+        if let Some(hash) = &layout.hash
+            && lines.is_none()
+            && (1..=proven.cells).contains(&hash.buckets)
+        {
+            (proven.first_bucket, proven.buckets) = (proven.first_cell, hash.buckets);
+        }
         if let Some(records) = bytes.get(layout.records.start..layout.records.end) {
             proven.records = NonNull::from(records).cast();
             proven.records_len = records.len();
@@ -129,7 +143,9 @@ impl Bytes {
             && fixed.end_of(layout.entries).is_some_and(|end| end <= keys.len())
         {
             proven.first_key = NonNull::from(keys).cast();
+            let if_of = |len| if fixed.key_len == len { layout.entries } else { 0 };
             proven.fixed = layout.entries;
+            (proven.fixed_8, proven.fixed_16, proven.fixed_32) = (if_of(8), if_of(16), if_of(32));
             proven.stride = fixed.stride;
             proven.key_len = fixed.key_len;
             proven.value_len = fixed.value_len;
@@ -155,6 +171,18 @@ impl Bytes {
         Some(unsafe { cell.as_ref() })
     }
 
+    /// The first bucket of a hash, where most keys are found, if the hash index answers gets.
+    #[inline(always)]
+    pub(crate) fn bucket(&self, hash: u64) -> &[u8; CELL] {
+        let Proven { first_bucket: start, buckets, .. } = self.proven;
+        // Below `buckets`, as it is a 2^64th of less than 2^64 times as much.
+        let number = first_bucket(hash, buckets);
+        // SAFETY: invariant of `first_bucket`.
+        let bucket = unsafe { start.add(number as usize) };
+        // SAFETY: as above; the bucket can't outlive `self`, which holds the owner.
+        unsafe { bucket.as_ref() }
+    }
+
     /// The bytes of all records.
     #[inline(always)]
     pub(crate) fn records(&self) -> &[u8] {
@@ -164,15 +192,19 @@ impl Bytes {
     }
 
     /// Key and value of the record of fixed width with this rank. `LEN`: the length of the table's
-    /// keys, or [`ANY_LEN`].
+    /// keys, which is 8, 16 or 32, or [`ANY_LEN`].
     #[inline(always)]
     pub(crate) fn fixed<const LEN: usize>(&self, rank: u64) -> Option<(&[u8], &[u8])> {
-        let Proven { first_key, fixed, stride, key_len, value_len, .. } = self.proven;
-        if rank >= fixed || LEN != ANY_LEN && key_len != LEN {
+        let Proven { first_key, stride, value_len, .. } = self.proven;
+        let (ranks, key_len) = match LEN {
+            8 => (self.proven.fixed_8, 8),
+            16 => (self.proven.fixed_16, 16),
+            32 => (self.proven.fixed_32, 32),
+            _ => (self.proven.fixed, self.proven.key_len),
+        };
+        if rank >= ranks {
             return None;
         }
-        // Now a constant, if it is not any length.
-        let key_len = if LEN == ANY_LEN { key_len } else { LEN };
         // SAFETY: invariant of `first_key`.
         let key = unsafe { first_key.add(rank as usize * stride) };
         // SAFETY: as above.
@@ -377,53 +409,6 @@ impl Bytes {
     }
 }
 
-impl Mapping {
-    /// Where a byte of the table lies in the mapping, which may begin before it.
-    fn place(&self, table: NonNull<u8>, offset: usize) -> usize {
-        table.addr().get() - self.map.as_ptr().addr() + offset
-    }
-
-    /// Advice: a kernel that refuses it reads ahead as it likes.
-    fn advise(&self, access: Access) {
-        #[cfg(unix)]
-        let _ = self.map.advise(match access {
-            Access::Normal => Advice::Normal,
-            Access::Random => Advice::Random,
-            Access::Sequential => Advice::Sequential,
-        });
-        #[cfg(not(unix))]
-        let _ = access;
-    }
-}
-
-/// The whole pages that hold `len` bytes from `start` on.
-fn pages_around(start: usize, len: usize) -> (usize, usize) {
-    #[cfg(unix)]
-    let page = rustix::param::page_size();
-    #[cfg(not(unix))]
-    let page = 4096;
-    (start & !(page - 1), (start + len).next_multiple_of(page))
-}
-
-/// With the limit, where there is one.
-pub(super) fn address_space_exhausted(needed: u64) -> OpenError {
-    #[cfg(unix)]
-    let limit = rustix::process::getrlimit(rustix::process::Resource::As).current;
-    #[cfg(not(unix))]
-    let limit = None;
-    OpenError::AddressSpaceExhausted { needed, limit }
-}
-
-#[cfg(unix)]
-fn out_of_address_space(error: &std::io::Error) -> bool {
-    error.raw_os_error() == Some(rustix::io::Errno::NOMEM.raw_os_error())
-}
-
-#[cfg(not(unix))]
-fn out_of_address_space(error: &std::io::Error) -> bool {
-    error.kind() == std::io::ErrorKind::OutOfMemory
-}
-
 impl Table {
     /// Maps the table at `path`, shared and read-only: its pages are those of the page cache, in
     /// memory once however many processes map it. Costs a handful of system calls, two of
@@ -496,6 +481,7 @@ where
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::read::lookup::ANY_LEN;
     use crate::{BuildOptions, HashIndex};
 
     /// A layout proves nothing of bytes that it is not of: what lookups find lies inside them

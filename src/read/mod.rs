@@ -11,6 +11,7 @@ mod line;
 mod lookup;
 mod many;
 mod map;
+mod mapping;
 mod metadata;
 pub(crate) mod open;
 pub(crate) mod pages;

@@ -1,6 +1,7 @@
 //! How a table is opened.
 
-use super::map::{Bytes, address_space_exhausted};
+use super::map::Bytes;
+use super::mapping::address_space_exhausted;
 use super::pages::Pages;
 use super::table::Table;
 use super::warm::{Warm, Warmed};

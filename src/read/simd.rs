@@ -5,13 +5,14 @@
     reason = "SIMD instructions need a feature of the processor; prefetches take a pointer"
 )]
 
-use super::lookup::{ANY_LEN, Guess, first_bit};
+use super::candidate::{FIRST_WORD, SLOTS_OF_FOUR, word_of};
+use super::lookup::{ANY_LEN, Guess, Lookup};
 #[cfg(any(test, not(target_arch = "x86_64")))]
 use super::portable;
 use super::table::Inner;
 #[cfg(target_arch = "x86_64")]
 use crate::format::hash::{ADDENDS, SUMS_START};
-use crate::format::hash::{BUCKET, Slots, Sums};
+use crate::format::hash::{BUCKET, Sums, tag};
 use crate::format::line::LINE;
 use crate::format::order::{equal, equal_short};
 
@@ -21,9 +22,10 @@ pub(super) trait Simd: Copy + Sums {
     /// A bit per slot, bit i for tag i, where the tag equals `tag`; `slots` is at most 12.
     fn matches(self, bucket: &[u8; BUCKET], tag: u8, slots: usize) -> u32;
 
-    /// A bit per slot of four bytes, bit i for slot i, where the tag equals `tag`. Of the lowest
-    /// bit the slot has the bits of `mask` from `tail`, too; of those above it may have.
-    fn slots_equal(self, bucket: &[u8; BUCKET], tag: u8, tail: u32, mask: u32) -> u32;
+    /// A bit per slot of four bytes that has the tag of `hash`, where its word stands in the bucket:
+    /// bit i + [`FIRST_WORD`] for slot i. Of the lowest bit the slot has the bits of `mask` from
+    /// the hash, too; of those above it may have.
+    fn slots_equal(self, bucket: &[u8; BUCKET], hash: u64, mask: u32) -> u32;
 
     /// A bit per tag of the line, where it equals `tag`.
     fn tags_equal(self, line: &[u8; LINE], tag: u16) -> u32;
@@ -48,13 +50,12 @@ impl Simd for Baseline {
     }
 
     #[inline(always)]
-    fn slots_equal(self, bucket: &[u8; BUCKET], tag: u8, tail: u32, mask: u32) -> u32 {
+    fn slots_equal(self, bucket: &[u8; BUCKET], hash: u64, mask: u32) -> u32 {
         // Slot by slot: of those that are looked for, few meet a second tag, and vectors of four
         // slots would take four times the instructions.
-        let mut found = matches(bucket, tag, SLOTS_OF_FOUR);
+        let mut found = matches(bucket, tag(hash), SLOTS_OF_FOUR) << FIRST_WORD;
         while found != 0 {
-            let held = Slots::Four.get(bucket, first_bit(found, SLOTS_OF_FOUR)) as u32;
-            if (held ^ tail) & mask == 0 {
+            if (word_of(bucket, found) ^ hash as u32) & mask == 0 {
                 break;
             }
             found &= found - 1;
@@ -100,11 +101,6 @@ impl Sums for Baseline {
             crate::format::hash::Portable.sums::<N>(key)
         }
     }
-}
-
-/// A lookup function that is compiled once for each kind of processor.
-pub(super) trait Lookup {
-    fn run<'t, S: Simd>(simd: S, inner: &'t Inner, key: &[u8]) -> Guess<'t>;
 }
 
 /// The form of a lookup function that suits this processor.
@@ -230,9 +226,10 @@ mod sse2 {
 /// has in flight.
 #[cfg(target_arch = "x86_64")]
 mod avx512 {
-    use super::{BUCKET, Baseline, LINE, Lookup, SLOTS_OF_FOUR, Simd, Work, sum};
+    use super::{BUCKET, Baseline, FIRST_WORD, LINE, Lookup, Simd, Work, sum};
     use crate::format::hash::{ADDENDS, SUMS_START, Sums};
     use crate::format::line::LINE_TAGS;
+    use crate::read::candidate::WORDS;
     use crate::read::lookup::Guess;
     use crate::read::table::Inner;
     use std::arch::x86_64 as arch;
@@ -286,12 +283,12 @@ mod avx512 {
             unsafe { arch::_mm256_mul_epu32(words, odd) }
         }
 
-        /// A bit per byte that differs.
+        /// A bit per word that differs.
         #[inline(always)]
-        fn unequal(self, a: &[u8; 64], b: &[u8; 64]) -> u64 {
+        fn unequal(self, a: &[u8; 64], b: &[u8; 64]) -> u16 {
             let (a, b) = (zerocopy::transmute!(*a), zerocopy::transmute!(*b));
             // SAFETY: `self` is the proof.
-            unsafe { arch::_mm512_cmpneq_epi8_mask(a, b) }
+            unsafe { arch::_mm512_cmpneq_epi32_mask(a, b) }
         }
 
         /// A bit per byte that differs.
@@ -352,24 +349,30 @@ mod avx512 {
         }
 
         #[inline(always)]
-        fn slots_equal(self, bucket: &[u8; BUCKET], tag: u8, tail: u32, mask: u32) -> u32 {
-            let slots: arch::__m512i = zerocopy::transmute!(*bucket);
+        fn slots_equal(self, bucket: &[u8; BUCKET], hash: u64, mask: u32) -> u32 {
+            let words: arch::__m512i = zerocopy::transmute!(*bucket);
             // SAFETY: `self` is the proof.
-            let tail = unsafe { arch::_mm512_set1_epi32(tail as i32) };
+            let tail = unsafe { arch::_mm512_set1_epi32(hash as i32) };
             // SAFETY: as above.
             let mask = unsafe { arch::_mm512_set1_epi32(mask as i32) };
             // SAFETY: as above.
-            let differing = unsafe { arch::_mm512_xor_si512(slots, tail) };
-            // The tags stand before the slots, in the place of three of them.
-            let slots = ((1 << SLOTS_OF_FOUR) - 1) << (SLOTS_OF_FOUR / 4);
+            let differing = unsafe { arch::_mm512_xor_si512(words, tail) };
             // SAFETY: as above.
-            let tails = unsafe { arch::_mm512_mask_testn_epi32_mask(slots, differing, mask) };
+            let tails = unsafe { arch::_mm512_testn_epi32_mask(differing, mask) };
             let [tags, ..]: [arch::__m128i; 4] = zerocopy::transmute!(*bucket);
+            // Each tag to the place of its word.
             // SAFETY: as above.
-            let wanted = unsafe { arch::_mm_set1_epi8(tag as i8) };
+            let tags = unsafe { arch::_mm_bslli_si128::<{ FIRST_WORD as i32 }>(tags) };
             // SAFETY: as above.
-            let equal = unsafe { arch::_mm_cmpeq_epi8_mask(tags, wanted) };
-            u32::from(tails) >> (SLOTS_OF_FOUR / 4) & u32::from(equal)
+            let wanted = unsafe { arch::_mm_set1_epi8(hash as i8) };
+            // What `tag` does. Not the same number sixteen times, for which the compiler would
+            // take the maximum of the one byte, in two instructions more.
+            const LEAST: [u8; 16] = [0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0];
+            // SAFETY: as above.
+            let wanted = unsafe { arch::_mm_max_epu8(wanted, zerocopy::transmute!(LEAST)) };
+            // SAFETY: as above.
+            let equal = unsafe { arch::_mm_mask_cmpeq_epi8_mask(tails, tags, wanted) };
+            u32::from(equal) & WORDS
         }
 
         #[inline(always)]
@@ -441,9 +444,6 @@ pub(super) fn matches(bucket: &[u8; BUCKET], tag: u8, slots: usize) -> u32 {
     }
 }
 
-/// Slots in a bucket of slots of four bytes, and so bytes before the first one.
-const SLOTS_OF_FOUR: usize = Slots::Four.count();
-
 /// The results of comparing the four parts of a line, as a bit per tag.
 #[cfg(target_arch = "x86_64")]
 #[inline(always)]
@@ -499,7 +499,7 @@ fn prefetch_into<const LEVEL: i32>(bytes: &[u8], at: usize) {
 #[cfg(all(test, target_arch = "x86_64"))]
 mod tests {
     use super::*;
-    use crate::format::hash::Portable;
+    use crate::format::hash::{Portable, Slots};
     use crate::format::line::NO_TAG;
 
     #[test]
@@ -550,13 +550,13 @@ mod tests {
         }
     }
 
-    struct SlotsEqual<'b>(&'b [u8; BUCKET], u8, u32, u32);
+    struct SlotsEqual<'b>(&'b [u8; BUCKET], u64, u32);
 
     impl Work for SlotsEqual<'_> {
         type Output = u32;
 
         fn run<S: Simd>(self, simd: S) -> u32 {
-            simd.slots_equal(self.0, self.1, self.2, self.3)
+            simd.slots_equal(self.0, self.1, self.2)
         }
     }
 
@@ -568,23 +568,28 @@ mod tests {
             for (i, byte) in bucket.iter_mut().enumerate() {
                 *byte = (seed.wrapping_mul(0x9E37_79B1).rotate_left(i as u32) >> 30) as u8;
             }
-            for (tag, bits) in (0..4).flat_map(|tag| [0, 1, 7, 31].map(|bits| (tag, bits))) {
+            for (low, bits) in (0..4).flat_map(|low| [0, 1, 7, 31].map(|bits| (low, bits))) {
                 let slot = seed as usize % SLOTS_OF_FOUR;
-                let tail = Slots::Four.get(&bucket, slot) as u32 ^ seed >> 20;
+                let held = Slots::Four.get(&bucket, slot) ^ u64::from(seed >> 20);
+                let hash = u64::from(seed) << 32 | held & !0xFF | low;
                 let mask = u32::MAX << bits & !(seed & 0x0303_0303);
-                let tags = portable::matches(&bucket, tag, SLOTS_OF_FOUR);
+                let tags = portable::matches(&bucket, tag(hash), SLOTS_OF_FOUR);
                 let fits = |slot: &usize| {
-                    (Slots::Four.get(&bucket, *slot) as u32 ^ tail) & mask == 0
+                    (Slots::Four.get(&bucket, *slot) as u32 ^ hash as u32) & mask == 0
                         && tags >> slot & 1 != 0
                 };
                 let first = (0..SLOTS_OF_FOUR).find(fits);
                 let forms = [
-                    Baseline.slots_equal(&bucket, tag, tail, mask),
-                    work(SlotsEqual(&bucket, tag, tail, mask)),
+                    Baseline.slots_equal(&bucket, hash, mask),
+                    work(SlotsEqual(&bucket, hash, mask)),
                 ];
                 for found in forms {
-                    let lowest = (found != 0).then(|| found.trailing_zeros() as usize);
-                    assert_eq!((lowest, found & !tags), (first, 0));
+                    let lowest = (found != 0).then(|| found.trailing_zeros() as usize - FIRST_WORD);
+                    assert_eq!((lowest, found & !(tags << FIRST_WORD)), (first, 0));
+                    if let Some(first) = first {
+                        let held = Slots::Four.get(&bucket, first) as u32;
+                        assert_eq!(word_of(&bucket, found), held);
+                    }
                 }
                 hits += usize::from(first.is_some());
             }

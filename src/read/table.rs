@@ -10,6 +10,7 @@ use super::pages::{Pages, check_unit};
 use super::parallel::check_pieces;
 use super::search::{Bound as Edge, Entry, Place};
 use crate::error::{ReadError, ReadResult};
+use crate::format::hash::Tails;
 use crate::format::layout::{IndexLayout, Layout};
 use crate::format::line::LineScale;
 use crate::format::node::Node;
@@ -39,6 +40,8 @@ pub(crate) struct Inner {
     pub(super) bytes: Bytes,
     /// That of the line index, where there is one.
     pub(super) scale: LineScale,
+    /// Those of the hash index, where there is one.
+    pub(super) tails: Tails,
     pub(super) layout: Layout,
     pub(super) pages: Pages,
     pub(super) guesses: Guesses,
@@ -111,7 +114,8 @@ impl Table {
         let first_walk = first_walk(&layout);
         let scale =
             layout.lines.map_or(LineScale { base: u64::MAX, scale: 0 }, |lines| lines.scale);
-        Self { inner: Arc::new(Inner { bytes, scale, layout, pages, guesses, first_walk }) }
+        let tails = layout.hash.as_ref().map_or(Tails::NONE, |hash| hash.tails);
+        Self { inner: Arc::new(Inner { bytes, scale, tails, layout, pages, guesses, first_walk }) }
     }
 
     /// Number of entries. Costs nothing.
