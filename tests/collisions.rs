@@ -4,7 +4,7 @@
 
 mod support;
 
-use graven::{BuildOptions, Duplicates, HashIndex, HashIndexOutcome, OpenOptions, Table};
+use graven::{BuildOptions, Duplicates, HashIndex, HashIndexOutcome, OpenOptions, Table, Verify};
 use support::directory;
 
 /// The first constant of the hash function (format.md). A key of 16 bytes that begins with it has
@@ -91,4 +91,48 @@ fn a_repeated_key_is_no_collision() {
         assert!(values.iter().zip(expected).all(|(found, i)| *found == i.to_be_bytes()));
     }
     assert_eq!(table.get(&colliding(3)).expect("a sound table"), None);
+}
+
+/// Keys of one tag in a line of the line index, whose first eight bytes are equal: in lines with
+/// fewer keys than tags and with more, the last tag's among them. Those that are there are found,
+/// and those that are not, one byte away, are absent, by one get and in batches, with pages left to
+/// check and without.
+#[test]
+fn keys_of_one_tag_are_told_apart() {
+    const STEP: u64 = 1 << 48;
+    let directory = directory();
+    let path = directory.path().join("t");
+    // The last byte of a group's keys is odd.
+    let key = |head: u64, last: u8| [&head.to_be_bytes()[..], &[7, last]].concat();
+    let value = |key: &[u8]| key.iter().rev().copied().collect::<Vec<u8>>();
+    let mut heads: Vec<(u64, u8)> = (0..8000).map(|i| (i * STEP, (i % 97 % 8) as u8 + 1)).collect();
+    // Some lines of 20 heads have 24 to 34 more, in groups that end before, on and after the last tag.
+    for (number, line) in (100..160).enumerate() {
+        let extra = (0..12 + number as u64 % 6).map(|i| ((line * 20 + i) * STEP + STEP / 3, 2));
+        heads.extend(extra);
+    }
+    let mut builder = BuildOptions::new().durable(false).create(&path).expect("a builder");
+    for &(head, count) in &heads {
+        for last in 0..count {
+            let key = key(head, 2 * last + 1);
+            builder.insert(&key, &value(&key)).expect("room");
+        }
+    }
+    let summary = builder.finish().expect("a table");
+    assert_eq!(summary.hash_index, HashIndexOutcome::NotNeeded);
+    for verify in [Verify::FirstTouch, Verify::AtOpen] {
+        let table = OpenOptions::new().verify(verify).load(&path).expect("a table");
+        assert!(table.stats().expect("a sound table").line_index.is_some());
+        for &(head, count) in &heads {
+            let keys: Vec<_> = (0..=2 * count).map(|last| key(head, last)).collect();
+            let mut found = Vec::new();
+            table.get_many(&keys, &mut found).expect("a sound table");
+            for (key, found) in keys.iter().zip(found) {
+                let there = key[9] % 2 == 1;
+                let expected = there.then(|| value(key));
+                assert_eq!(found, expected.as_deref(), "{key:?} in a batch");
+                assert_eq!(table.get(key).expect("a sound table"), expected.as_deref(), "{key:?}");
+            }
+        }
+    }
 }

@@ -2,7 +2,7 @@
 
 use super::lookup::{ANY_LEN, Guess};
 use super::search::{Bound, Place, below};
-use super::simd::{Simd, tags_below};
+use super::simd::{Baseline, Simd, tags_below};
 use super::table::Inner;
 use crate::error::{ReadError, ReadResult};
 use crate::format::layout::LineLayout;
@@ -81,6 +81,38 @@ impl Inner {
             return Guess::unsure();
         }
         Guess::value(value)
+    }
+
+    /// Where the record that the line has named is not the key's, as for an absent key that differs
+    /// from others behind its head: all records of the tag.
+    pub(super) fn guess_lined_again<'t, const ALL: bool>(&'t self, key: &[u8]) -> Guess<'t> {
+        let Some(place) = self.scale.place(key) else { return Guess::MISS };
+        let Some(line) = self.bytes.cell(place.line) else { return Guess::MISS };
+        if !ALL && !self.pages.is_checked(self.bytes.offset_of(line)) {
+            return Guess::UNSURE;
+        }
+        let mut found = Baseline.tags_equal(line, place.tag);
+        // Of its last tag a line may have more keys than tags.
+        let last = found >> (LINE_TAGS - 1) != 0;
+        if found == 0 || last || found.count_ones() as usize > MAX_LINE_EQUAL {
+            return Guess::UNSURE;
+        }
+        while found != 0 {
+            let rank = base_rank(line) + u64::from(found.trailing_zeros());
+            let Some((stored, value)) = self.bytes.fixed::<ANY_LEN>(rank) else {
+                return Guess::UNSURE;
+            };
+            let start = self.bytes.offset_of(stored);
+            let end = start + stored.len() + value.len();
+            if !ALL && end > self.pages.checked_end(start) {
+                return Guess::UNSURE;
+            }
+            if equal(stored, key) {
+                return Guess::value(value);
+            }
+            found &= found - 1;
+        }
+        Guess::MISS
     }
 
     /// Line `number`, its page checked.

@@ -83,6 +83,15 @@ impl<const ALL: bool, const LEN: usize> Lookup for Lined<ALL, LEN> {
     }
 }
 
+/// Through the line index once more, where one line and one record do not decide.
+struct LinedAgain<const ALL: bool>;
+
+impl<const ALL: bool> Lookup for LinedAgain<ALL> {
+    fn run<'t, S: Simd>(_: S, inner: &'t Inner, key: &[u8]) -> Guess<'t> {
+        inner.guess_lined_again::<ALL>(key)
+    }
+}
+
 /// Through the hash index, with slots of one width and records of one kind, and of keys of any
 /// length.
 struct Hashed<const ALL: bool, const WIDTH: usize, const KIND: u8>;
@@ -142,7 +151,7 @@ impl Guesses {
                     32 => both!(Lined, 32),
                     _ => both!(Lined, ANY_LEN),
                 };
-                (by_left, nothing)
+                (by_left, both!(LinedAgain))
             }
             (None, Some(HashLayout { slots, attempt: 0, .. }), fixed) => match (slots, fixed) {
                 (Slots::Four, Some(fixed)) => {
@@ -205,7 +214,7 @@ impl Inner {
     /// What one cell of the index and one record have not decided.
     #[cold]
     #[inline(never)]
-    fn get_again<'t>(&'t self, key: &[u8]) -> ReadResult<Option<&'t [u8]>> {
+    pub(super) fn get_again<'t>(&'t self, key: &[u8]) -> ReadResult<Option<&'t [u8]>> {
         let again = self.guesses.again[self.pages.gets_left() & 1].call(self, key);
         self.settle(again, key, Self::get_careful)
     }

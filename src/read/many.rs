@@ -292,7 +292,7 @@ impl Inner {
                 Asked::Absent => Guess::MISS,
                 Asked::Unsure => Guess::UNSURE,
             };
-            out.push(self.settle(guess, key, Self::get_careful)?);
+            out.push(self.settle(guess, key, Self::get_again)?);
         }
         Ok(())
     }
