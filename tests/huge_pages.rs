@@ -15,6 +15,7 @@ use support::{Mapped, numbered_table, skip};
 const SIZE: usize = 64 << 20;
 const NAME: &str = "a_fresh_table_is_mapped_in_huge_pages";
 const ENTRIES: u64 = 700_000;
+const ATTEMPTS: usize = 4;
 
 /// Percent of this process's mapping of `path` that stand in 2 MiB pages.
 fn percent_huge(path: &Path) -> u64 {
@@ -51,6 +52,16 @@ fn a_fresh_table_is_mapped_in_huge_pages() {
         let why = "even a file that was written at once, on the file system of the build directory";
         return skip(NAME, &format!("{why}, stands in 2 MiB pages by {possible} % only"));
     }
+    // Which pages the kernel finds is no promise: of many runs one found too few for a table, and a
+    // moment later enough. A writer that loses them loses them each time.
+    let missing: Vec<String> = (1..=ATTEMPTS).map_while(|_| kept_in_huge_pages().err()).collect();
+    assert!(missing.len() < ATTEMPTS, "a plain file: {possible} %; {missing:?}");
+}
+
+/// Builds a table, copies it, and copies it and reads the copy back. The error says which of them
+/// stands in small pages.
+fn kept_in_huge_pages() -> Result<(), String> {
+    let directory = support::directory();
     let path = |name: &str| directory.path().join(name);
     let bytes = numbered_table(&path("fresh.grv"), ENTRIES, 1).file_bytes;
     assert!(bytes >= SIZE as u64, "{bytes} bytes");
@@ -65,9 +76,10 @@ fn a_fresh_table_is_mapped_in_huge_pages() {
         table.verify().expect("a sound table");
         assert!(table.iter().all(|entry| entry.is_ok()));
         let percent = percent_huge(&path);
-        eprintln!(
-            "{name}: {percent} % of {bytes} bytes in 2 MiB pages; a plain file: {possible} %"
-        );
-        assert!(percent > 90, "{name}: {percent} %; a plain file has {possible} %");
+        eprintln!("{name}: {percent} % of {bytes} bytes in 2 MiB pages");
+        if percent <= 90 {
+            return Err(format!("{name}: {percent} % in 2 MiB pages"));
+        }
     }
+    Ok(())
 }
