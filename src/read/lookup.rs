@@ -14,6 +14,7 @@ use crate::error::ReadResult;
 use crate::format::hash::{BUCKET, Hasher, MAX_EQUAL_TAGS, Slots, overflow, tag};
 use crate::format::layout::{HashLayout, Layout};
 use crate::format::order::equal;
+use std::hint::black_box;
 use std::ptr;
 
 /// No slot of the bucket has the tag, and no key of its kind went on to another bucket. Like the
@@ -46,13 +47,13 @@ impl<'t> Guess<'t> {
         self.0.is_some_and(|value| ptr::eq(value.as_ptr(), UNKNOWN.as_ptr()))
     }
 
-    /// [`Self::UNSURE`], for the end of a lookup. As a call it stays a branch, behind which the
-    /// processor goes on with the value's place before the comparison of the keys is done; a
-    /// conditional move would make whoever reads the value wait for the key first.
-    #[cold]
-    #[inline(never)]
+    /// [`Self::UNSURE`], for the end of a lookup. Hidden from the compiler, which else has it in the
+    /// registers of the result before each branch that could lead here, and saves others for that;
+    /// or makes a conditional move of the branch, so that whoever reads the value waits for the
+    /// comparison of the keys, instead of the processor going on with the value's place meanwhile.
+    #[inline(always)]
     pub(super) fn unsure() -> Self {
-        Self::UNSURE
+        Self(Some(black_box(&UNKNOWN)))
     }
 }
 
