@@ -293,7 +293,7 @@ mod tests {
         for (turn, number) in [place.first, place.second].into_iter().enumerate() {
             let bucket = &buckets[number as usize];
             let same: Vec<usize> =
-                (0..slots.count()).filter(|&slot| bucket[slot] == place.tag).collect();
+                (0..slots.count()).filter(|&slot| slots.tag(bucket, slot) == place.tag).collect();
             assert!(same.len() <= MAX_EQUAL_TAGS);
             let held = same.into_iter().map(|slot| slots.get(bucket, slot));
             found.extend(held.filter(|&held| tails.fits(held, hash)).map(|h| tails.reference(h)));

@@ -211,22 +211,23 @@ fn buckets_are_divided_as_documented() {
         .into_iter()
         .map(|slots| {
             let (width, count) = (slots.width(), slots.count());
-            // The overflow bits stand last; which they are, the code shows.
+            // Where each part stands, the code shows.
+            let first_byte = |fill: &dyn Fn(&mut [u8; BUCKET])| {
+                let mut bucket = [0; BUCKET];
+                fill(&mut bucket);
+                bucket.iter().position(|&byte| byte != 0).expect("a byte that is set")
+            };
             let mut bucket = [0; BUCKET];
             (0..32).for_each(|overflow| slots.set_overflow(&mut bucket, overflow));
-            let at = bucket.iter().position(|&byte| byte != 0).expect("overflow bits");
             let bits: u32 = bucket.iter().map(|byte| byte.count_ones()).sum();
-            let first_slot = {
-                let mut bucket = [0; BUCKET];
-                slots.set(&mut bucket, 0, 0, 1);
-                bucket.iter().position(|&byte| byte != 0).expect("a slot")
-            };
-            assert_eq!(first_slot, count, "slots follow the tags");
+            assert_eq!(first_byte(&|bucket| slots.set_overflow(bucket, 0)), 0);
+            let first_tag = first_byte(&|bucket| slots.set(bucket, 0, 1, 0));
+            let first_slot = first_byte(&|bucket| slots.set(bucket, 0, 0, 1));
             vec![
                 width.to_string(),
-                count.to_string(),
-                format!("{count} × {width}"),
-                format!("{bits}, u{bits} at {at}"),
+                format!("{bits}, u{bits}"),
+                format!("{count} at {first_tag}"),
+                format!("{count} × {width} at {first_slot}"),
             ]
         })
         .collect();

@@ -6,9 +6,9 @@
 
 use super::bytes_at;
 
-/// Hash function id in the header: the function below. Id 1 hashed keys of 17 to 128 bytes as it
-/// does longer ones.
-pub(crate) const FUNCTION: u8 = 2;
+/// Hash function id in the header: the function below. Ids 1 and 2 were other functions, and other
+/// orders of a bucket's bytes.
+pub(crate) const FUNCTION: u8 = 3;
 /// Bytes of a bucket.
 pub(crate) const BUCKET: usize = 64;
 /// Most buckets in a group.
@@ -20,8 +20,6 @@ pub(crate) const MAX_ATTEMPTS: u32 = 8;
 
 const S0: u64 = 0xA076_1D64_78BD_642F;
 const S1: u64 = 0xE703_7ED1_A0B4_28DB;
-const S2: u64 = 0x8EBC_6AF0_9C88_C6E3;
-const S3: u64 = 0x5899_65CC_7537_4CC3;
 
 /// The hash function of one attempt.
 #[derive(Clone, Copy, Debug)]
@@ -120,12 +118,9 @@ impl Hasher {
     #[inline(always)]
     fn finish(a: u64, b: u64, len: usize) -> u64 {
         let (low, high) = multiply(a, b);
-        fold(low ^ S2 ^ len as u64, high ^ S3)
+        fold(low ^ len as u64, high)
     }
 }
-
-/// Where the sums start: the two numbers that wyhash mixes its last words with.
-pub(crate) const SUMS_START: [u64; 2] = [S0, S1];
 
 /// What [`Sums::sums`] adds to the words of the first and of the last bytes of a key: the first 1,024
 /// bits of the fraction of pi.
@@ -192,9 +187,9 @@ impl Sums for Portable {
 #[inline(always)]
 fn sums<const N: usize>(key: &[u8]) -> [u64; 2] {
     let (Some(first), Some(last)) = (key.first_chunk::<N>(), key.last_chunk::<N>()) else {
-        return SUMS_START;
+        return [0; 2];
     };
-    let mut sums = SUMS_START;
+    let mut sums = [0u64; 2];
     for (bytes, addends) in [first, last].into_iter().zip(&ADDENDS) {
         let words = bytes.as_chunks().0.iter().zip(addends);
         let mut words = words.map(|(word, addend)| u32::from_le_bytes(*word).wrapping_add(*addend));
@@ -328,14 +323,16 @@ impl Tails {
     }
 }
 
-/// How a bucket's 64 bytes are divided, by the width of a slot.
+/// How a bucket's 64 bytes are divided, by the width of a slot: overflow bits, tags, slots. Nothing
+/// is left over, and the bytes before the slots are 16 at most, so one vector holds all tags.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Slots {
-    /// 12 tags, 12 slots of 4 bytes, 32 overflow bits.
+    /// 32 overflow bits, 12 tags, 12 slots of 4 bytes: tag i is the byte, and slot i the word of four
+    /// bytes, with the number i + 4.
     Four,
-    /// 10 tags, 10 slots of 5 bytes, 32 overflow bits.
+    /// 32 overflow bits, 10 tags, 10 slots of 5 bytes.
     Five,
-    /// 9 tags, 9 slots of 6 bytes, 8 overflow bits.
+    /// 8 overflow bits, 9 tags, 9 slots of 6 bytes.
     Six,
 }
 
@@ -380,18 +377,39 @@ impl Slots {
         }
     }
 
+    /// Bytes of overflow bits, and so where the tags start.
+    #[inline]
+    pub(crate) const fn tags_start(self) -> usize {
+        match self {
+            Self::Four | Self::Five => 4,
+            Self::Six => 1,
+        }
+    }
+
+    /// The tag of a slot, 0 where it is empty.
+    #[inline]
+    pub(crate) fn tag(self, bucket: &[u8; BUCKET], slot: usize) -> u8 {
+        bucket[self.tags_start() + slot]
+    }
+
+    /// Where a slot starts.
+    #[inline]
+    const fn slot_start(self, slot: usize) -> usize {
+        self.tags_start() + self.count() + slot * self.width()
+    }
+
     /// What the slot holds: a reference, which is a rank in tables of fixed width, else an offset
     /// into the records, and the tag's tail.
     #[inline]
     pub(crate) fn get(self, bucket: &[u8; BUCKET], slot: usize) -> u64 {
         // Eight bytes that end with the slot stay inside the bucket: the tags stand before it.
-        let end = self.count() + (slot + 1) * self.width();
+        let end = self.slot_start(slot + 1);
         bytes_at(bucket, end - 8).map_or(0, u64::from_le_bytes) >> (64 - 8 * self.width())
     }
 
     pub(crate) fn set(self, bucket: &mut [u8; BUCKET], slot: usize, tag: u8, held: u64) {
-        bucket[slot] = tag;
-        let at = self.count() + slot * self.width();
+        bucket[self.tags_start() + slot] = tag;
+        let at = self.slot_start(slot);
         bucket[at..at + self.width()].copy_from_slice(&held.to_le_bytes()[..self.width()]);
     }
 
@@ -409,9 +427,9 @@ impl Slots {
     pub(crate) fn overflow_bits(self, bucket: &[u8; BUCKET]) -> u32 {
         match self {
             Self::Four | Self::Five => {
-                u32::from_le_bytes([bucket[60], bucket[61], bucket[62], bucket[63]])
+                u32::from_le_bytes([bucket[0], bucket[1], bucket[2], bucket[3]])
             }
-            Self::Six => u32::from(bucket[63]),
+            Self::Six => u32::from(bucket[0]),
         }
     }
 
@@ -423,13 +441,8 @@ impl Slots {
 
     pub(crate) fn set_overflow(self, bucket: &mut [u8; BUCKET], overflow: u32) {
         let bit = self.overflow_bit(overflow).to_le_bytes();
-        match self {
-            Self::Four | Self::Five => {
-                for (byte, bit) in bucket[60..].iter_mut().zip(bit) {
-                    *byte |= bit;
-                }
-            }
-            Self::Six => bucket[63] |= bit[0],
+        for (byte, bit) in bucket[..self.tags_start()].iter_mut().zip(bit) {
+            *byte |= bit;
         }
     }
 }
@@ -477,6 +490,58 @@ mod tests {
             let row: Vec<String> = row.iter().map(|addend| format!("{addend:08x}")).collect();
             assert!(spec.contains(&row.join(" ")), "format.md lacks the addends {row:?}");
         }
+    }
+
+    /// Sum of (found - expected)² ÷ expected over all cells, less its mean, in standard deviations.
+    fn unevenness(cells: &[u32]) -> f64 {
+        let (count, all) = (cells.len() as f64, cells.iter().sum::<u32>());
+        let expected = f64::from(all) / count;
+        let sum: f64 = cells.iter().map(|&found| (f64::from(found) - expected).powi(2)).sum();
+        (sum / expected - (count - 1.0)) / (2.0 * (count - 1.0)).sqrt()
+    }
+
+    /// Guards against a weak mixture: keys that count, in bytes or in digits, anywhere in a key of any
+    /// class of length, fill all places that a hash names as random keys would.
+    #[test]
+    fn keys_that_count_are_spread_evenly() {
+        const KEYS: u32 = 1 << 15;
+        let mut families = 0;
+        for len in [3, 4, 7, 8, 12, 16, 17, 24, 32, 33, 50, 64, 65, 100, 128, 129, 300] {
+            for (start, form) in
+                (0..len).step_by(7).flat_map(|start| (0..3).map(move |f| (start, f)))
+            {
+                let hashes: Vec<u64> = (0..KEYS)
+                    .filter_map(|i| {
+                        let mut key: Vec<u8> = (0..len).map(|i| (i * 41 / 3) as u8).collect();
+                        let part = match form {
+                            0 => i.to_le_bytes()[..3].to_vec(),
+                            1 => i.to_be_bytes()[1..].to_vec(),
+                            _ => format!("{i:05}").into_bytes(),
+                        };
+                        key.get_mut(start..start + part.len())?.copy_from_slice(&part);
+                        Some(Hasher::base(&key))
+                    })
+                    .collect();
+                if hashes.is_empty() {
+                    continue;
+                }
+                families += 1;
+                let mut sorted = hashes.clone();
+                sorted.sort_unstable();
+                sorted.dedup();
+                assert_eq!(sorted.len(), KEYS as usize, "equal hashes: {len}, {start}, {form}");
+                // First bucket, tag, overflow number, step, and tag with tail.
+                for (from, bits) in [(52, 12), (0, 8), (8, 5), (13, 12), (20, 12)] {
+                    let mut cells = vec![0; 1 << bits];
+                    hashes
+                        .iter()
+                        .for_each(|h| cells[(h >> from) as usize & ((1 << bits) - 1)] += 1);
+                    let found = unevenness(&cells);
+                    assert!(found < 5.5, "{len}, {start}, {form}: {found} at bit {from}");
+                }
+            }
+        }
+        assert!(families > 250, "{families} families of keys");
     }
 
     /// The places of format.md.
@@ -554,7 +619,7 @@ mod tests {
             slots.set_overflow(&mut bucket, 5);
             for slot in 0..slots.count() {
                 assert_eq!(slots.get(&bucket, slot), most - slot as u64);
-                assert_eq!(bucket[slot], slot as u8 + 1);
+                assert_eq!(slots.tag(&bucket, slot), slot as u8 + 1);
             }
             assert!(slots.overflows(&bucket, 5) && !slots.overflows(&bucket, 6));
         }

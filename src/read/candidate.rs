@@ -14,12 +14,11 @@ pub(super) const PLAIN: u8 = 1;
 /// All others.
 pub(super) const VARIABLE: u8 = 2;
 
-/// Slots in a bucket of slots of four bytes, and so bytes before the first one.
-pub(super) const SLOTS_OF_FOUR: usize = Slots::Four.count();
-/// Which word of four bytes of such a bucket the first slot is.
-pub(super) const FIRST_WORD: usize = SLOTS_OF_FOUR / 4;
+/// Which word of four bytes of a bucket with slots of that width the first slot is, and which byte
+/// the first tag: a mask of bytes and one of words are alike.
+pub(super) const FIRST_WORD: usize = Slots::Four.tags_start();
 /// A bit per slot, where its word stands.
-pub(super) const WORDS: u32 = ((1 << SLOTS_OF_FOUR) - 1) << FIRST_WORD;
+pub(super) const WORDS: u32 = ((1 << Slots::Four.count()) - 1) << FIRST_WORD;
 
 /// The word of a bucket's lowest slot of which [`Simd::slots_equal`] has found some.
 #[inline(always)]

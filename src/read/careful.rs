@@ -54,7 +54,7 @@ impl Inner {
         let index = self.layout.hash.as_ref()?;
         let (hash, slots) = (index.hasher.hash(key), index.slots);
         let bucket = self.bytes.bucket(hash);
-        let slot = first_bit(matches(bucket, tag(hash), slots.count()), slots.count());
+        let slot = first_bit(matches(bucket, tag(hash), slots), slots.count());
         self.referred_place(index.reference(slots, bucket, slot) as u64).ok()
     }
 
@@ -82,7 +82,7 @@ impl Inner {
             let bucket = self.bytes().get(start..).and_then(|bytes| bytes.first_chunk());
             let bad = |what| ReadError::corrupt(what, start as u64);
             let bucket = bucket.ok_or_else(|| bad("bucket beyond the end"))?;
-            let mask = matches(bucket, tag(hash), index.slots.count());
+            let mask = matches(bucket, tag(hash), index.slots);
             if mask.count_ones() as usize > MAX_EQUAL_TAGS {
                 return Err(bad("bucket has too many equal tags"));
             }

@@ -311,7 +311,7 @@ impl Inner {
         let Some(slots) = Slots::from_width(WIDTH as u8) else { return (NO_HELP, NO_HELP) };
         let found = match slots {
             Slots::Four => simd.slots_equal(bucket, hash, self.tails.mask),
-            _ => simd.matches(bucket, tag(hash), slots.count()),
+            _ => simd.matches(bucket, tag(hash), slots),
         };
         if found != 0 {
             let reference = |found| {
@@ -420,7 +420,7 @@ impl Inner {
             if !all_checked && !self.pages.is_checked(index.bucket_start(number)) {
                 return Guess::UNSURE;
             }
-            let mut mask = matches(bucket, tag(hash), index.slots.count());
+            let mut mask = matches(bucket, tag(hash), index.slots);
             let mut candidates = 0;
             while mask != 0 {
                 candidates += 1;

@@ -1,12 +1,12 @@
 //! What [`super::simd`] does, without vector instructions: for other architectures, and for tests
 //! that hold the other forms against it.
 
-use crate::format::hash::BUCKET;
+use crate::format::hash::{BUCKET, Slots};
 use crate::format::line::{LINE, LINE_TAGS, tag as line_tag};
 
 /// A bit per slot, bit i for tag i, where the tag equals `tag`.
-pub(super) fn matches(bucket: &[u8; BUCKET], tag: u8, slots: usize) -> u32 {
-    let tags = bucket.iter().take(slots).enumerate();
+pub(super) fn matches(bucket: &[u8; BUCKET], tag: u8, slots: Slots) -> u32 {
+    let tags = bucket.iter().skip(slots.tags_start()).take(slots.count()).enumerate();
     tags.fold(0, |mask, (slot, &other)| mask | u32::from(other == tag) << slot)
 }
 

@@ -5,22 +5,22 @@
     reason = "SIMD instructions need a feature of the processor; prefetches take a pointer"
 )]
 
-use super::candidate::{FIRST_WORD, SLOTS_OF_FOUR, word_of};
+use super::candidate::{FIRST_WORD, word_of};
 use super::lookup::{ANY_LEN, Guess, Lookup};
 #[cfg(any(test, not(target_arch = "x86_64")))]
 use super::portable;
 use super::table::Inner;
 #[cfg(target_arch = "x86_64")]
-use crate::format::hash::{ADDENDS, SUMS_START};
-use crate::format::hash::{BUCKET, Sums, tag};
+use crate::format::hash::ADDENDS;
+use crate::format::hash::{BUCKET, Slots, Sums, tag};
 use crate::format::line::LINE;
 use crate::format::order::{equal, equal_short};
 
 /// The vector instructions that lookups use. Both forms give the same answers. A value of a type
 /// that stands for more than the baseline proves that the processor has its instructions.
 pub(super) trait Simd: Copy + Sums {
-    /// A bit per slot, bit i for tag i, where the tag equals `tag`; `slots` is at most 12.
-    fn matches(self, bucket: &[u8; BUCKET], tag: u8, slots: usize) -> u32;
+    /// A bit per slot, bit i for tag i, where the tag equals `tag`.
+    fn matches(self, bucket: &[u8; BUCKET], tag: u8, slots: Slots) -> u32;
 
     /// A bit per slot of four bytes that has the tag of `hash`, where its word stands in the bucket:
     /// bit i + [`FIRST_WORD`] for slot i. Of the lowest bit the slot has the bits of `mask` from
@@ -45,7 +45,7 @@ pub(super) struct Baseline;
 
 impl Simd for Baseline {
     #[inline(always)]
-    fn matches(self, bucket: &[u8; BUCKET], tag: u8, slots: usize) -> u32 {
+    fn matches(self, bucket: &[u8; BUCKET], tag: u8, slots: Slots) -> u32 {
         matches(bucket, tag, slots)
     }
 
@@ -53,7 +53,7 @@ impl Simd for Baseline {
     fn slots_equal(self, bucket: &[u8; BUCKET], hash: u64, mask: u32) -> u32 {
         // Slot by slot: of those that are looked for, few meet a second tag, and vectors of four
         // slots would take four times the instructions.
-        let mut found = matches(bucket, tag(hash), SLOTS_OF_FOUR) << FIRST_WORD;
+        let mut found = matches(bucket, tag(hash), Slots::Four) << FIRST_WORD;
         while found != 0 {
             if (word_of(bucket, found) ^ hash as u32) & mask == 0 {
                 break;
@@ -83,9 +83,9 @@ impl Sums for Baseline {
         #[cfg(target_arch = "x86_64")]
         {
             let (Some(first), Some(last)) = (key.first_chunk::<N>(), key.last_chunk::<N>()) else {
-                return SUMS_START;
+                return [0; 2];
             };
-            let mut sums: Vector = zerocopy::transmute!(SUMS_START);
+            let mut sums: Vector = zerocopy::transmute!([0u64; 2]);
             for (bytes, addends) in [first, last].into_iter().zip(&ADDENDS) {
                 let (bytes, addends) = (bytes.as_chunks::<16>().0, addends.as_chunks::<4>().0);
                 for (bytes, addends) in bytes.iter().zip(addends) {
@@ -226,8 +226,8 @@ mod sse2 {
 /// has in flight.
 #[cfg(target_arch = "x86_64")]
 mod avx512 {
-    use super::{BUCKET, Baseline, FIRST_WORD, LINE, Lookup, Simd, Work, sum};
-    use crate::format::hash::{ADDENDS, SUMS_START, Sums};
+    use super::{BUCKET, Baseline, LINE, Lookup, Simd, Work, sum};
+    use crate::format::hash::{ADDENDS, Slots, Sums};
     use crate::format::line::LINE_TAGS;
     use crate::read::candidate::WORDS;
     use crate::read::lookup::Guess;
@@ -339,13 +339,14 @@ mod avx512 {
 
     impl Simd for Avx512 {
         #[inline(always)]
-        fn matches(self, bucket: &[u8; BUCKET], tag: u8, slots: usize) -> u32 {
+        fn matches(self, bucket: &[u8; BUCKET], tag: u8, slots: Slots) -> u32 {
             let [tags, ..]: [arch::__m128i; 4] = zerocopy::transmute!(*bucket);
-            let some = (1 << slots) - 1;
+            let some = ((1 << slots.count()) - 1) << slots.tags_start();
             // SAFETY: `self` is the proof.
             let wanted = unsafe { arch::_mm_set1_epi8(tag as i8) };
             // SAFETY: as above.
-            u32::from(unsafe { arch::_mm_mask_cmpeq_epi8_mask(some, tags, wanted) })
+            let equal = unsafe { arch::_mm_mask_cmpeq_epi8_mask(some, tags, wanted) };
+            u32::from(equal) >> slots.tags_start()
         }
 
         #[inline(always)]
@@ -360,14 +361,11 @@ mod avx512 {
             // SAFETY: as above.
             let tails = unsafe { arch::_mm512_testn_epi32_mask(differing, mask) };
             let [tags, ..]: [arch::__m128i; 4] = zerocopy::transmute!(*bucket);
-            // Each tag to the place of its word.
-            // SAFETY: as above.
-            let tags = unsafe { arch::_mm_bslli_si128::<{ FIRST_WORD as i32 }>(tags) };
             // SAFETY: as above.
             let wanted = unsafe { arch::_mm_set1_epi8(hash as i8) };
             // What `tag` does. Not the same number sixteen times, for which the compiler would
             // take the maximum of the one byte, in two instructions more.
-            const LEAST: [u8; 16] = [0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0];
+            const LEAST: [u8; 16] = [0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1];
             // SAFETY: as above.
             let wanted = unsafe { arch::_mm_max_epu8(wanted, zerocopy::transmute!(LEAST)) };
             // SAFETY: as above.
@@ -424,19 +422,19 @@ mod avx512 {
                 _ => return Baseline.sums::<N>(key),
             };
             let [low, high] = zerocopy::transmute!(half);
-            zerocopy::transmute!(sum(sum(low, high), zerocopy::transmute!(SUMS_START)))
+            zerocopy::transmute!(sum(low, high))
         }
     }
 }
 
-/// A bit per slot, bit i for tag i, where the tag equals `tag`; `slots` is at most 12.
+/// A bit per slot, bit i for tag i, where the tag equals `tag`.
 #[inline(always)]
-pub(super) fn matches(bucket: &[u8; BUCKET], tag: u8, slots: usize) -> u32 {
+pub(super) fn matches(bucket: &[u8; BUCKET], tag: u8, slots: Slots) -> u32 {
     #[cfg(target_arch = "x86_64")]
     {
         let [tags, ..]: [Vector; 4] = zerocopy::transmute!(*bucket);
         let wanted: Vector = zerocopy::transmute!([tag; 16]);
-        high_bits(bytes_equal(tags, wanted)) & ((1 << slots) - 1)
+        high_bits(bytes_equal(tags, wanted)) >> slots.tags_start() & ((1 << slots.count()) - 1)
     }
     #[cfg(not(target_arch = "x86_64"))]
     {
@@ -499,7 +497,7 @@ fn prefetch_into<const LEVEL: i32>(bytes: &[u8], at: usize) {
 #[cfg(all(test, target_arch = "x86_64"))]
 mod tests {
     use super::*;
-    use crate::format::hash::{Portable, Slots};
+    use crate::format::hash::Portable;
     use crate::format::line::NO_TAG;
 
     #[test]
@@ -532,7 +530,7 @@ mod tests {
 
     // What this processor's form says; the baseline's is asked for by name.
     struct TagsEqual<'l>(&'l [u8; LINE], u16);
-    struct Matches<'b>(&'b [u8; BUCKET], u8, usize);
+    struct Matches<'b>(&'b [u8; BUCKET], u8, Slots);
 
     impl Work for TagsEqual<'_> {
         type Output = u32;
@@ -569,16 +567,16 @@ mod tests {
                 *byte = (seed.wrapping_mul(0x9E37_79B1).rotate_left(i as u32) >> 30) as u8;
             }
             for (low, bits) in (0..4).flat_map(|low| [0, 1, 7, 31].map(|bits| (low, bits))) {
-                let slot = seed as usize % SLOTS_OF_FOUR;
+                let slot = seed as usize % Slots::Four.count();
                 let held = Slots::Four.get(&bucket, slot) ^ u64::from(seed >> 20);
                 let hash = u64::from(seed) << 32 | held & !0xFF | low;
                 let mask = u32::MAX << bits & !(seed & 0x0303_0303);
-                let tags = portable::matches(&bucket, tag(hash), SLOTS_OF_FOUR);
+                let tags = portable::matches(&bucket, tag(hash), Slots::Four);
                 let fits = |slot: &usize| {
                     (Slots::Four.get(&bucket, *slot) as u32 ^ hash as u32) & mask == 0
                         && tags >> slot & 1 != 0
                 };
-                let first = (0..SLOTS_OF_FOUR).find(fits);
+                let first = (0..Slots::Four.count()).find(fits);
                 let forms = [
                     Baseline.slots_equal(&bucket, hash, mask),
                     work(SlotsEqual(&bucket, hash, mask)),
@@ -660,7 +658,7 @@ mod tests {
                 *byte = (seed.wrapping_mul(0x9E37_79B1).rotate_left(i as u32) >> 29) as u8;
             }
             for tag in 0..9 {
-                for slots in [9, 10, 12] {
+                for slots in [Slots::Four, Slots::Five, Slots::Six] {
                     let portable = portable::matches(&bucket, tag, slots);
                     assert_eq!(matches(&bucket, tag, slots), portable);
                     assert_eq!(work(Matches(&bucket, tag, slots)), portable);

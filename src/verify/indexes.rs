@@ -242,7 +242,8 @@ impl Table {
         for (number, bucket) in (start..).zip(buckets) {
             for slot in 0..hash.slots.count() {
                 let held = hash.slots.get(bucket, slot);
-                if bucket[slot] == 0 {
+                let tag = hash.slots.tag(bucket, slot);
+                if tag == 0 {
                     if held != 0 {
                         return Err(bad(number));
                     }
@@ -258,8 +259,8 @@ impl Table {
                     *first |= hash.slots.overflow_bit(place.overflow);
                     second += 1;
                 }
-                let tag = place.tag == bucket[slot] && hash.tails.fits(held, hash_of_key);
-                if !tag || ![place.first, place.second].contains(&number) {
+                let fits = tag == place.tag && hash.tails.fits(held, hash_of_key);
+                if !fits || ![place.first, place.second].contains(&number) {
                     return Err(bad(number));
                 }
             }

@@ -303,10 +303,17 @@ pub(super) fn geometry() -> Vec<Row> {
         ),
         (
             "hash-function-1",
-            "the hash function of before version 1.0 was frozen",
+            "a hash function of before version 1.0 was frozen",
             Refused("UnsupportedFeature(hash function)"),
             varied,
             |i| i.put8(at::HASH_FUNCTION, 1),
+        ),
+        (
+            "hash-function-2",
+            "another hash function of before version 1.0 was frozen",
+            Refused("UnsupportedFeature(hash function)"),
+            varied,
+            |i| i.put8(at::HASH_FUNCTION, 2),
         ),
         (
             "hash-function-0",
@@ -340,7 +347,7 @@ pub(super) fn geometry() -> Vec<Row> {
         (
             "slot-width-5",
             "wider slots than there are",
-            Damaged("Corrupt(slot refers to no record)"),
+            Damaged("Corrupt(index does not find the record)"),
             varied,
             |i| i.put8(at::SLOT_WIDTH, 5),
         ),

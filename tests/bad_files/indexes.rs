@@ -2,7 +2,8 @@
 
 use super::Expect::{Accepted, Damaged, Refused};
 use super::{
-    Expect, Row, add32, add64, deep, fixed, lined, repeated, small, swap, taken_slot, varied,
+    Expect, Row, SLOTS, TAGS, add32, add64, deep, fixed, lined, repeated, small, swap, taken_slot,
+    varied,
 };
 use crate::common::craft::{HASH, INDEX, LINES, RECORDS, at};
 
@@ -323,13 +324,14 @@ pub(super) fn buckets() -> Vec<Row> {
             |i| {
                 let (start, len) = i.section(HASH);
                 let free = |bucket: usize| {
-                    i.bytes[bucket..bucket + 12].iter().filter(|tag| **tag == 0).count()
+                    i.bytes[bucket + TAGS..bucket + SLOTS].iter().filter(|tag| **tag == 0).count()
                 };
                 let buckets = (start..start + len).step_by(64);
                 let bucket = buckets.max_by_key(|&bucket| free(bucket)).unwrap();
                 assert!(free(bucket) >= 3, "too full for the attack");
-                let tag = *i.bytes[bucket..bucket + 12].iter().find(|tag| **tag != 0).unwrap();
-                for slot in bucket..bucket + 12 {
+                let tag =
+                    *i.bytes[bucket + TAGS..bucket + SLOTS].iter().find(|tag| **tag != 0).unwrap();
+                for slot in bucket + TAGS..bucket + SLOTS {
                     if i.bytes[slot] == 0 {
                         i.bytes[slot] = tag;
                     }
@@ -338,23 +340,23 @@ pub(super) fn buckets() -> Vec<Row> {
         ),
         ("slot-beyond", "a slot beyond the records", REFERENCE, varied, |i| {
             let (bucket, slot) = taken_slot(i);
-            let at = bucket + 12 + 4 * slot;
+            let at = bucket + SLOTS + 4 * slot;
             let most = reference_mask(i.section(RECORDS).1 as u32);
             assert!(most as usize >= i.section(RECORDS).1, "no number is beyond the records");
             i.put32(at, i.u32(at) | most);
         }),
         ("slot-end", "a slot just beyond the last entry", REFERENCE, fixed, |i| {
             let (bucket, slot) = taken_slot(i);
-            let at = bucket + 12 + 4 * slot;
+            let at = bucket + SLOTS + 4 * slot;
             i.put32(at, (i.u32(at) & !reference_mask(100)) | 100);
         }),
         ("slot-inside", "a slot that refers into a record", LOST, varied, |i| {
             let (bucket, slot) = taken_slot(i);
-            add32(i, bucket + 12 + 4 * slot, 1);
+            add32(i, bucket + SLOTS + 4 * slot, 1);
         }),
         ("slot-other-key", "a slot that refers to another key", LOST, fixed, |i| {
             let (bucket, slot) = taken_slot(i);
-            let at = bucket + 12 + 4 * slot;
+            let at = bucket + SLOTS + 4 * slot;
             let (held, mask) = (i.u32(at), reference_mask(100));
             i.put32(at, (held & !mask) | (((held & mask) + 1) % 100));
         }),
@@ -365,18 +367,18 @@ pub(super) fn buckets() -> Vec<Row> {
             repeated,
             |i| {
                 let (bucket, slot) = taken_slot(i);
-                let at = bucket + 12 + 4 * slot;
+                let at = bucket + SLOTS + 4 * slot;
                 // The first of the equals has no value: its record is a length word and a key.
                 add32(i, at, 3);
             },
         ),
         ("slot-tail", "a slot with another tail", LOST, varied, |i| {
             let (bucket, slot) = taken_slot(i);
-            i.bytes[bucket + 12 + 4 * slot + 3] ^= 0x80;
+            i.bytes[bucket + SLOTS + 4 * slot + 3] ^= 0x80;
         }),
         ("slot-emptied", "a key that the index lost", LOST, varied, |i| {
             let (bucket, slot) = taken_slot(i);
-            i.put8(bucket + slot, 0);
+            i.put8(bucket + TAGS + slot, 0);
         }),
         (
             "slot-more",
@@ -385,8 +387,9 @@ pub(super) fn buckets() -> Vec<Row> {
             varied,
             |i| {
                 let (start, len) = i.section(HASH);
-                let mut tags =
-                    (start..start + len).step_by(64).flat_map(|bucket| bucket..bucket + 12);
+                let mut tags = (start..start + len)
+                    .step_by(64)
+                    .flat_map(|bucket| bucket + TAGS..bucket + SLOTS);
                 let free = tags.find(|&tag| i.bytes[tag] == 0).unwrap();
                 i.put8(free, 1);
             },
@@ -400,8 +403,8 @@ pub(super) fn buckets() -> Vec<Row> {
                 let (start, len) = i.section(HASH);
                 let slots =
                     (start..start + len).step_by(64).flat_map(|b| (0..12).map(move |s| (b, s)));
-                let free = slots.into_iter().find(|&(b, s)| i.bytes[b + s] == 0).unwrap();
-                i.put32(free.0 + 12 + 4 * free.1, 1);
+                let free = slots.into_iter().find(|&(b, s)| i.bytes[b + TAGS + s] == 0).unwrap();
+                i.put32(free.0 + SLOTS + 4 * free.1, 1);
             },
         ),
         ("buckets-zero", "buckets without a key", LOST, varied, |i| {

@@ -124,12 +124,16 @@ pub(crate) fn key_too_long() -> Vec<u8> {
     image.bytes
 }
 
+/// Where tags and slots start in a bucket with slots of four bytes.
+const TAGS: usize = 4;
+const SLOTS: usize = 16;
+
 /// The first bucket slot that is taken: bucket offset and slot.
 fn taken_slot(image: &Image) -> (usize, usize) {
     let (start, len) = image.section(HASH);
     let at = (start..start + len).step_by(64);
     let slots = at.flat_map(|bucket| (0..12).map(move |slot| (bucket, slot)));
-    slots.into_iter().find(|&(bucket, slot)| image.bytes[bucket + slot] != 0).unwrap()
+    slots.into_iter().find(|&(bucket, slot)| image.bytes[bucket + TAGS + slot] != 0).unwrap()
 }
 
 fn add32(image: &mut Image, at: usize, more: u32) {

@@ -15,7 +15,7 @@ Answers one line per query line; bytes are in hexadecimal, `-` stands for nothin
 import struct, sys, zlib
 
 M64 = (1 << 64) - 1
-S0, S1, S2, S3 = 0xA0761D6478BD642F, 0xE7037ED1A0B428DB, 0x8EBC6AF09C88C6E3, 0x589965CC75374CC3
+S0, S1 = 0xA0761D6478BD642F, 0xE7037ED1A0B428DB
 ADDENDS = [int(word, 16) for word in """
     243f6a88 85a308d3 13198a2e 03707344 a4093822 299f31d0 082efa98 ec4e6c89
     452821e6 38d01377 be5466cf 34e90c6c c0ac29b7 c97c50dd 3f84d5b5 b5470917
@@ -23,7 +23,7 @@ ADDENDS = [int(word, 16) for word in """
     ba7c9045 f12c7f99 24a19947 b3916cf7 0801f2e2 858efc16 636920d8 71574e69
 """.split()]
 RECORDS, INDEX, HASH, STATS, METADATA, SUMS, LINES = range(1, 8)
-SLOTS = {4: 12, 5: 10, 6: 9}
+SLOTS = {4: (4, 12), 5: (4, 10), 6: (1, 9)}  # bytes of overflow bits, slots
 
 def need(condition, what):
     if not condition:
@@ -47,7 +47,6 @@ def hash_of(key, attempt):
         a, b = S0 ^ number(key[-16:-8]), seed ^ number(key[-8:])
     elif n > 16:
         half = 16 if n <= 32 else 32 if n <= 64 else 64
-        a, b = S0, S1
         for part, addends in (key[:half], ADDENDS[:16]), (key[-half:], ADDENDS[16:]):
             words = struct.unpack(f"<{half // 4}I", part)
             added = [(w + c) % 2**32 for w, c in zip(words, addends)]
@@ -62,7 +61,7 @@ def hash_of(key, attempt):
             a = key[0] | key[n // 2] << 8 | key[n - 1] << 16
         a, b = a ^ S0, b ^ S1
     product = a * b
-    h = fold((product & M64) ^ S2 ^ n, (product >> 64) ^ S3)
+    h = fold((product & M64) ^ n, product >> 64)
     return fold(h ^ (S0 * attempt & M64), S1) if attempt else h
 
 class Table:
@@ -111,7 +110,7 @@ class Table:
         if LINES in self.sections:
             need(self.fixed and not self.flags & 4 and self.levels == 0, "line index")
             need(self.entries > 0 and self.sections[LINES][1] % 64 == 0, "line index")
-        need(function == (2 if HASH in self.sections else 0), "hash_function")
+        need(function == (3 if HASH in self.sections else 0), "hash_function")
         if self.levels:
             at, length = self.sections[INDEX]
             need(9 <= self.node_log2 <= 12 and (at | length) % (1 << self.node_log2) == 0, "nodes")
@@ -191,16 +190,16 @@ class Table:
         group = first // n
         step = 1 + ((h >> 13 & 0x3FFF) * (n - 1) >> 14)
         tag, overflow = max(h & 0xFF, 1), h >> 8 & 31
-        slots = SLOTS[self.slot_width]
+        head, slots = SLOTS[self.slot_width]
         references = self.entries if self.fixed else self.sections[RECORDS][1]
         tail = -1 << (references - 1).bit_length() & 0xFFFFFFFF if self.slot_width == 4 else 0
         for bucket in (first, group * n + (first + step) % n):
             at = self.sections[HASH][0] + bucket * 64
             line = self.data[at : at + 64]
-            equal = [slot for slot in range(slots) if line[slot] == tag]
+            equal = [slot for slot in range(slots) if line[head + slot] == tag]
             need(len(equal) <= 3, "equal tags")
             for slot in equal:
-                from_ = slots + slot * self.slot_width
+                from_ = head + slots + slot * self.slot_width
                 held = number(line[from_ : from_ + self.slot_width])
                 if (held ^ h) & tail:
                     continue
@@ -208,8 +207,7 @@ class Table:
                 found, value, _ = self.record(self.place(reference * self.fixed, reference))
                 if found == key:
                     return value
-            bits = line[63] if self.slot_width == 6 else number(line[60:])
-            if not bits >> (overflow % 8 if self.slot_width == 6 else overflow) & 1:
+            if not number(line[:head]) >> overflow % (8 * head) & 1:
                 break
         return None
 
