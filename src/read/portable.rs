@@ -6,8 +6,8 @@ use crate::format::line::{LINE, LINE_TAGS, tag as line_tag};
 
 /// A bit per slot, bit i for tag i, where the tag equals `tag`.
 pub(super) fn matches(bucket: &[u8; BUCKET], tag: u8, slots: Slots) -> u32 {
-    let tags = bucket.iter().skip(slots.tags_start()).take(slots.count()).enumerate();
-    tags.fold(0, |mask, (slot, &other)| mask | u32::from(other == tag) << slot)
+    let equal = |slot| u32::from(slots.tag(bucket, slot) == tag) << slot;
+    (0..slots.count()).fold(0, |mask, slot| mask | equal(slot))
 }
 
 /// A bit per tag of the line, where it equals `tag`.
