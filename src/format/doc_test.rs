@@ -1,7 +1,8 @@
 //! Guards against a specification that drifts from the code: the tables of format.md are read and
 //! compared with sizes, offsets and constants as the compiler knows them.
 
-use super::hash::{BUCKET, GROUP_BUCKETS, MAX_ATTEMPTS, MAX_EQUAL_TAGS, Slots};
+use super::bucket::{BUCKET, GROUP_BUCKETS, MAX_EQUAL_TAGS, Slots};
+use super::hash::MAX_ATTEMPTS;
 use super::header::{FOOTER, Footer, HEADER, Header, MAX_HEADER, SECTIONS, Section};
 use super::line::{LINE, LINE_KEYS, LINE_TAGS, MAX_LINE_EQUAL, MAX_LINE_KEYS, NO_TAG};
 use super::meta::StatsBlock;

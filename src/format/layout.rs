@@ -1,6 +1,7 @@
 //! A header becomes a layout of proven spans. Later code cannot see an unproven offset.
 
-use super::hash::{self, Hasher, Shape, Slots, Tails, first_bucket};
+use super::bucket::{self, Shape, Slots, Tails, first_bucket};
+use super::hash::{self, Hasher};
 use super::header::{
     FLAG_FIXED_KEY, FLAG_FIXED_VALUE, FLAG_REPEATED_KEYS, FOOTER, Footer, HEADER, Header,
     KNOWN_FLAGS, MAX_HEADER, SECTIONS, header_checksum, kind,
@@ -68,7 +69,7 @@ impl HashLayout {
     /// Where a bucket starts.
     #[inline]
     pub(crate) fn bucket_start(&self, number: u64) -> usize {
-        self.span.start + number as usize * hash::BUCKET
+        self.span.start + number as usize * bucket::BUCKET
     }
 
     /// The reference that a slot holds. `slots`: this index's, which the caller may know for a
@@ -77,7 +78,7 @@ impl HashLayout {
     pub(crate) fn reference(
         &self,
         slots: Slots,
-        bucket: &[u8; hash::BUCKET],
+        bucket: &[u8; bucket::BUCKET],
         slot: usize,
     ) -> usize {
         self.tails.reference(slots.get(bucket, slot)) as usize
@@ -420,11 +421,11 @@ impl Layout {
         let slots = Slots::from_width(header.slot_width);
         ensure!(slots.is_some(), slot_width, header.slot_width);
         let shape = Shape { groups, per_group };
-        let bounded = (1..=hash::GROUP_BUCKETS as u32).contains(&per_group) && groups >= 1;
+        let bounded = (1..=bucket::GROUP_BUCKETS as u32).contains(&per_group) && groups >= 1;
         ensure!(bounded, hash_per_group, per_group);
         let length = groups
             .checked_mul(u64::from(per_group))
-            .and_then(|buckets| buckets.checked_mul(hash::BUCKET as u64));
+            .and_then(|buckets| buckets.checked_mul(bucket::BUCKET as u64));
         ensure!(length == Some(span.len() as u64), hash_groups, groups);
         let attempt = header.hash_attempt.get();
         let hasher = Hasher::new(attempt);

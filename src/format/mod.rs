@@ -2,6 +2,7 @@
 //! system, no I/O, no allocation. `format.md` is its specification; both sides of the library
 //! import it, so what they must agree on exists once.
 
+pub(crate) mod bucket;
 pub(crate) mod hash;
 pub(crate) mod header;
 pub(crate) mod layout;

@@ -12,7 +12,7 @@ use super::table::Table;
 use super::typed::TypedTable;
 use super::warm::Warm;
 use crate::error::OpenError;
-use crate::format::hash::{BUCKET, first_bucket};
+use crate::format::bucket::{BUCKET, first_bucket};
 use crate::format::layout::Layout;
 use crate::format::line::LINE;
 use crate::format::types::TypedKey;

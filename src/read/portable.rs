@@ -1,7 +1,7 @@
 //! What [`super::simd`] does, without vector instructions: for other architectures, and for tests
 //! that hold the other forms against it.
 
-use crate::format::hash::{BUCKET, Slots};
+use crate::format::bucket::{BUCKET, Slots};
 use crate::format::line::{LINE, LINE_TAGS, tag as line_tag};
 
 /// A bit per slot, bit i for tag i, where the tag equals `tag`.

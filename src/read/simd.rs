@@ -10,9 +10,10 @@ use super::lookup::{ANY_LEN, Guess, Lookup};
 #[cfg(any(test, not(target_arch = "x86_64")))]
 use super::portable;
 use super::table::Inner;
+use crate::format::bucket::{BUCKET, Slots, tag};
 #[cfg(target_arch = "x86_64")]
 use crate::format::hash::ADDENDS;
-use crate::format::hash::{BUCKET, Slots, Sums, tag};
+use crate::format::hash::Sums;
 use crate::format::line::LINE;
 use crate::format::order::{equal, equal_short};
 
@@ -227,7 +228,8 @@ mod sse2 {
 #[cfg(target_arch = "x86_64")]
 mod avx512 {
     use super::{BUCKET, Baseline, LINE, Lookup, Simd, Work, sum};
-    use crate::format::hash::{ADDENDS, Slots, Sums};
+    use crate::format::bucket::Slots;
+    use crate::format::hash::{ADDENDS, Sums};
     use crate::format::line::LINE_TAGS;
     use crate::read::candidate::WORDS;
     use crate::read::lookup::Guess;

@@ -10,7 +10,7 @@ use super::pages::{Pages, check_unit};
 use super::parallel::check_pieces;
 use super::search::{Bound as Edge, Entry, Place};
 use crate::error::{ReadError, ReadResult};
-use crate::format::hash::Tails;
+use crate::format::bucket::Tails;
 use crate::format::layout::{IndexLayout, Layout};
 use crate::format::line::LineScale;
 use crate::format::node::Node;

@@ -1,7 +1,7 @@
 //! The audit of the indexes: each says what the records say, and nothing else.
 
 use crate::error::{ReadError, ReadResult};
-use crate::format::hash::{BUCKET, GROUP_BUCKETS};
+use crate::format::bucket::{BUCKET, GROUP_BUCKETS};
 use crate::format::layout::{HashLayout, IndexLayout};
 use crate::format::line::{LINE, LINE_TAGS, MAX_LINE_KEYS, NO_TAG, base_rank, tag};
 use crate::format::node::{BAD_NODE, Node, NodeHeader};

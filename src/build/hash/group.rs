@@ -1,7 +1,7 @@
 //! One group of buckets: keys in, 64-byte lines out.
 
 use super::{Form, Hashed};
-use crate::format::hash::{BUCKET, MAX_EQUAL_TAGS, Place, Slots, Tails};
+use crate::format::bucket::{BUCKET, MAX_EQUAL_TAGS, Place, Slots, Tails};
 
 const EMPTY: u32 = u32::MAX;
 /// Buckets visited at most to make room for one key.

@@ -3,7 +3,8 @@
 use super::Hashed;
 use crate::build::scratch::Scratch;
 use crate::error::BuildError;
-use crate::format::hash::{Hasher, Shape};
+use crate::format::bucket::Shape;
+use crate::format::hash::Hasher;
 use std::ops::Range;
 use zerocopy::IntoBytes;
 
