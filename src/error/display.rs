@@ -141,7 +141,11 @@ impl fmt::Display for OpenError {
                  graven"
             ),
             Self::UnsupportedFeature { feature, id } => {
-                write!(f, "needs {feature} {id}, unknown to this library: use a newer graven")
+                write!(
+                    f,
+                    "needs {feature} {id}, unknown to this library: use a newer graven, or build the table \
+                     again if it is older than this one"
+                )
             }
             Self::HeaderChecksum { expected, got } => write!(
                 f,
