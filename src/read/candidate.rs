@@ -4,7 +4,7 @@
 use super::lookup::ANY_LEN;
 use super::simd::Simd;
 use super::table::Inner;
-use crate::format::bucket::{BUCKET, Slots};
+use crate::format::index::hash::{BUCKET, Slots};
 use std::num::NonZeroU16;
 
 /// Records of fixed width.

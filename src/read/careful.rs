@@ -8,7 +8,7 @@ use super::search::Bound;
 use super::simd::{Baseline, matches};
 use super::table::Inner;
 use crate::error::{ReadError, ReadResult};
-use crate::format::bucket::{BUCKET, MAX_EQUAL_TAGS, overflow, tag};
+use crate::format::index::hash::{BUCKET, MAX_EQUAL_TAGS, overflow, tag};
 use crate::format::layout::HashLayout;
 use crate::format::order::equal;
 use crate::format::record::Parts;

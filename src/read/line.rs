@@ -5,10 +5,10 @@ use super::search::{Bound, Place, below};
 use super::simd::{Baseline, Simd, tags_below};
 use super::table::Inner;
 use crate::error::{ReadError, ReadResult};
-use crate::format::layout::LineLayout;
-use crate::format::line::{
+use crate::format::index::line::{
     LINE, LINE_TAGS, LinePlace, MAX_LINE_EQUAL, MAX_LINE_KEYS, base_rank, tag,
 };
+use crate::format::layout::LineLayout;
 use crate::format::order::equal;
 use crate::format::record::Fixed;
 

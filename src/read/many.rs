@@ -6,10 +6,10 @@ use super::lookup::{ANY_LEN, Guess, NO_HELP};
 use super::simd::{Simd, Work, prefetch, prefetch_outer, work};
 use super::table::{Inner, Table};
 use crate::error::{ReadError, ReadResult};
-use crate::format::bucket::Slots;
-use crate::format::hash::Hasher;
+use crate::format::hasher::Hasher;
+use crate::format::index::hash::Slots;
+use crate::format::index::line::LINE;
 use crate::format::layout::{HashLayout, LineLayout};
-use crate::format::line::LINE;
 use crate::format::record::Fixed;
 
 impl Table {

@@ -2,8 +2,8 @@
 
 use super::simd::prefetch;
 use crate::error::{ReadError, ReadResult};
+use crate::format::index::line::LINE;
 use crate::format::layout::{Layout, Span};
-use crate::format::line::LINE;
 use crate::format::sums::{self, SUM_BYTES, UNIT, UNIT_LOG2};
 use crate::format::u32_at;
 use std::ops::Range;

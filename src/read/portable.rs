@@ -1,8 +1,8 @@
 //! What [`super::simd`] does, without vector instructions: for other architectures, and for tests
 //! that hold the other forms against it.
 
-use crate::format::bucket::{BUCKET, Slots};
-use crate::format::line::{LINE, LINE_TAGS, tag as line_tag};
+use crate::format::index::hash::{BUCKET, Slots};
+use crate::format::index::line::{LINE, LINE_TAGS, tag as line_tag};
 
 /// A bit per slot, bit i for tag i, where the tag equals `tag`.
 pub(super) fn matches(bucket: &[u8; BUCKET], tag: u8, slots: Slots) -> u32 {

@@ -5,7 +5,7 @@ use super::simd::prefetch;
 use super::table::Inner;
 use super::tree::LINE;
 use crate::error::{ReadError, ReadResult};
-use crate::format::node::BAD_NODE;
+use crate::format::index::tree::BAD_NODE;
 use crate::format::record::{Fixed, Parts};
 use std::ops::Range;
 
@@ -209,7 +209,7 @@ impl Inner {
         if let (Some(index), Some(fixed)) = (&self.layout.lines, &self.layout.fixed) {
             return self.seek_lines(index, fixed, key, bound, walk);
         }
-        let Some(index) = &self.layout.index else {
+        let Some(index) = &self.layout.tree else {
             return match &self.layout.fixed {
                 Some(fixed) => self.bisect(fixed, 0..self.layout.entries, key, bound),
                 None => self.seek_walk(self.start(), self.start().rank, key, bound),

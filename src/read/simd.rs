@@ -10,11 +10,11 @@ use super::lookup::{ANY_LEN, Guess, Lookup};
 #[cfg(any(test, not(target_arch = "x86_64")))]
 use super::portable;
 use super::table::Inner;
-use crate::format::bucket::{BUCKET, Slots, tag};
 #[cfg(target_arch = "x86_64")]
-use crate::format::hash::ADDENDS;
-use crate::format::hash::Sums;
-use crate::format::line::LINE;
+use crate::format::hasher::ADDENDS;
+use crate::format::hasher::Sums;
+use crate::format::index::hash::{BUCKET, Slots, tag};
+use crate::format::index::line::LINE;
 use crate::format::order::{equal, equal_short};
 
 /// The vector instructions that lookups use. Both forms give the same answers. A value of a type
@@ -99,7 +99,7 @@ impl Sums for Baseline {
         }
         #[cfg(not(target_arch = "x86_64"))]
         {
-            crate::format::hash::Portable.sums::<N>(key)
+            crate::format::hasher::Portable.sums::<N>(key)
         }
     }
 }
@@ -228,9 +228,9 @@ mod sse2 {
 #[cfg(target_arch = "x86_64")]
 mod avx512 {
     use super::{BUCKET, Baseline, LINE, Lookup, Simd, Work, sum};
-    use crate::format::bucket::Slots;
-    use crate::format::hash::{ADDENDS, Sums};
-    use crate::format::line::LINE_TAGS;
+    use crate::format::hasher::{ADDENDS, Sums};
+    use crate::format::index::hash::Slots;
+    use crate::format::index::line::LINE_TAGS;
     use crate::read::candidate::WORDS;
     use crate::read::lookup::Guess;
     use crate::read::table::Inner;
@@ -499,8 +499,8 @@ fn prefetch_into<const LEVEL: i32>(bytes: &[u8], at: usize) {
 #[cfg(all(test, target_arch = "x86_64"))]
 mod tests {
     use super::*;
-    use crate::format::hash::Portable;
-    use crate::format::line::NO_TAG;
+    use crate::format::hasher::Portable;
+    use crate::format::index::line::NO_TAG;
 
     #[test]
     fn both_forms_of_tags_below_agree() {

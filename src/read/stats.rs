@@ -169,8 +169,8 @@ impl Table {
             line_index: layout
                 .lines
                 .map(|index| LineStats { lines: index.lines, keys: layout.keys }),
-            index_levels: layout.index.map_or(0, |index| u32::from(index.levels)),
-            index_nodes: layout.index.map_or(0, |index| index.nodes),
+            index_levels: layout.tree.map_or(0, |index| u32::from(index.levels)),
+            index_nodes: layout.tree.map_or(0, |index| index.nodes),
         })
     }
 
@@ -208,7 +208,7 @@ impl Table {
 fn section_name(id: u32) -> &'static str {
     match id {
         kind::RECORDS => "records",
-        kind::INDEX => "ordered index",
+        kind::TREE => "ordered index",
         kind::HASH => "hash index",
         kind::STATS => "statistics",
         kind::LINES => "line index",

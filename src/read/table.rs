@@ -10,10 +10,10 @@ use super::pages::{Pages, check_unit};
 use super::parallel::check_pieces;
 use super::search::{Bound as Edge, Entry, Place};
 use crate::error::{ReadError, ReadResult};
-use crate::format::bucket::Tails;
-use crate::format::layout::{IndexLayout, Layout};
-use crate::format::line::LineScale;
-use crate::format::node::Node;
+use crate::format::index::hash::Tails;
+use crate::format::index::line::LineScale;
+use crate::format::index::tree::Node;
+use crate::format::layout::{Layout, TreeLayout};
 use crate::format::order::{common_prefix, successor_len};
 use crate::format::record::Parts;
 use crate::format::sums;
@@ -444,14 +444,14 @@ impl Table {
     }
 
     /// A node of the ordered index.
-    pub(crate) fn index_node(&self, index: &IndexLayout, number: u64) -> ReadResult<Node<'_>> {
+    pub(crate) fn index_node(&self, index: &TreeLayout, number: u64) -> ReadResult<Node<'_>> {
         self.inner.node(index, number, number < index.leaves)
     }
 
     /// The child of an index node to which a search for the place after `key` goes on.
     pub(crate) fn child_for(
         &self,
-        index: &IndexLayout,
+        index: &TreeLayout,
         number: u64,
         key: &[u8],
     ) -> ReadResult<usize> {

@@ -5,8 +5,8 @@ use super::simd::prefetch;
 use super::table::Inner;
 use crate::error::{ReadError, ReadResult};
 use crate::format::MAX_BLOCK;
-use crate::format::layout::IndexLayout;
-use crate::format::node::{BAD_NODE, Node, NodeShape};
+use crate::format::index::tree::{BAD_NODE, Node, NodeShape};
+use crate::format::layout::TreeLayout;
 use std::ops::Range;
 
 /// A block: its first place, the rank after its last record, and where the index names it.
@@ -23,7 +23,7 @@ pub(super) const LINE: usize = 64;
 
 impl Inner {
     /// The samples of block `child` of a leaf: numbers, and for each its rank in the leaf.
-    fn block_samples(&self, index: &IndexLayout, leaf: &Node<'_>, child: usize) -> Range<usize> {
+    fn block_samples(&self, index: &TreeLayout, leaf: &Node<'_>, child: usize) -> Range<usize> {
         let step = usize::from(index.sample_step.max(1));
         let first = leaf.rank_of(child) as usize / step + 1;
         let end = match child < leaf.separators() {
@@ -38,7 +38,7 @@ impl Inner {
     /// a step away. All samples are prefetched, so they cost one memory latency together.
     pub(super) fn bisect_samples(
         &self,
-        index: &IndexLayout,
+        index: &TreeLayout,
         leaf: &Node<'_>,
         child: usize,
         start: Place,
@@ -73,12 +73,7 @@ impl Inner {
 
     /// Node `number` of the index, checked.
     #[inline(always)]
-    pub(super) fn node(
-        &self,
-        index: &IndexLayout,
-        number: u64,
-        leaf: bool,
-    ) -> ReadResult<Node<'_>> {
+    pub(super) fn node(&self, index: &TreeLayout, number: u64, leaf: bool) -> ReadResult<Node<'_>> {
         if number >= index.nodes {
             return Err(ReadError::corrupt(BAD_NODE, index.span.start as u64));
         }
@@ -93,7 +88,7 @@ impl Inner {
     /// From the root to the leaf and its block in which `key` belongs.
     pub(super) fn descend(
         &self,
-        index: &IndexLayout,
+        index: &TreeLayout,
         key: &[u8],
         strict: bool,
     ) -> ReadResult<(Node<'_>, usize)> {
@@ -128,7 +123,7 @@ impl Inner {
     #[inline]
     pub(super) fn search_node(
         &self,
-        index: &IndexLayout,
+        index: &TreeLayout,
         number: u64,
         leaf: bool,
         key: &[u8],
@@ -144,7 +139,7 @@ impl Inner {
     /// The first key under a child, which decides where its separator was cut.
     fn first_key(
         &self,
-        index: &IndexLayout,
+        index: &TreeLayout,
         node: &Node<'_>,
         child: usize,
         leaf: bool,
@@ -205,7 +200,7 @@ impl Inner {
 
     /// The last sampled place of a block that is not after `rank`.
     fn sample_before(&self, block: &Block, rank: u64) -> ReadResult<Place> {
-        let Some(index) = &self.layout.index else { return Ok(block.start) };
+        let Some(index) = &self.layout.tree else { return Ok(block.start) };
         let leaf = self.node(index, block.leaf, true)?;
         let step = u64::from(index.sample_step.max(1));
         let i = (rank - leaf.base_rank().min(rank)) / step;
@@ -223,7 +218,7 @@ impl Inner {
     /// The block that holds a rank, in a table of variable width.
     pub(super) fn block_of(&self, rank: u64) -> ReadResult<Block> {
         let entries = self.layout.entries;
-        let block = match &self.layout.index {
+        let block = match &self.layout.tree {
             None => Block { start: self.start(), end_rank: entries, leaf: 0, child: 0 },
             Some(index) => self.block_in_leaves(index, rank)?,
         };
@@ -231,7 +226,7 @@ impl Inner {
     }
 
     /// Binary search by rank: over the leaves, then inside one.
-    fn block_in_leaves(&self, index: &IndexLayout, rank: u64) -> ReadResult<Block> {
+    fn block_in_leaves(&self, index: &TreeLayout, rank: u64) -> ReadResult<Block> {
         let (mut low, mut high) = (0, index.leaves);
         while high - low > 1 {
             let middle = low + (high - low) / 2;
@@ -257,7 +252,7 @@ impl Inner {
 
     fn block_in_leaf(
         &self,
-        index: &IndexLayout,
+        index: &TreeLayout,
         number: u64,
         leaf: &Node<'_>,
         child: usize,
@@ -277,7 +272,7 @@ impl Inner {
 
     /// The block before `block`, which is not the first.
     pub(super) fn block_before(&self, block: &Block) -> ReadResult<Block> {
-        let Some(index) = &self.layout.index else { return self.block_of(0) };
+        let Some(index) = &self.layout.tree else { return self.block_of(0) };
         let before = match block.child.checked_sub(1) {
             Some(child) => {
                 let leaf = self.node(index, block.leaf, true)?;

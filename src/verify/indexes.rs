@@ -1,10 +1,10 @@
 //! The audit of the indexes: each says what the records say, and nothing else.
 
 use crate::error::{ReadError, ReadResult};
-use crate::format::bucket::{BUCKET, GROUP_BUCKETS};
-use crate::format::layout::{HashLayout, IndexLayout};
-use crate::format::line::{LINE, LINE_TAGS, MAX_LINE_KEYS, NO_TAG, base_rank, tag};
-use crate::format::node::{BAD_NODE, Node, NodeHeader};
+use crate::format::index::hash::{BUCKET, GROUP_BUCKETS};
+use crate::format::index::line::{LINE, LINE_TAGS, MAX_LINE_KEYS, NO_TAG, base_rank, tag};
+use crate::format::index::tree::{BAD_NODE, Node, NodeHeader};
+use crate::format::layout::{HashLayout, TreeLayout};
 use crate::read::Table;
 use crate::read::parallel::check_pieces;
 use std::mem::offset_of;
@@ -14,7 +14,7 @@ impl Table {
     /// Nodes stand level by level, each the child of one; their separators separate; what they do
     /// not use is zero.
     pub(super) fn check_nodes(&self) -> ReadResult<()> {
-        let Some(index) = self.layout().index else { return Ok(()) };
+        let Some(index) = self.layout().tree else { return Ok(()) };
         let (mut next_block, mut next_node) = (0, 0);
         for number in 0..index.nodes {
             let node = self.index_node(&index, number)?;
@@ -56,7 +56,7 @@ impl Table {
 
     /// The number of samples that a node must have: one for every `sample_step` records of a leaf
     /// of a table of variable width.
-    fn samples_of(&self, index: &IndexLayout, number: u64, node: &Node<'_>) -> ReadResult<u64> {
+    fn samples_of(&self, index: &TreeLayout, number: u64, node: &Node<'_>) -> ReadResult<u64> {
         if number >= index.leaves || self.layout().fixed.is_some() {
             return Ok(0);
         }
@@ -70,7 +70,7 @@ impl Table {
     /// Rank and offset (from the start of the records) of the first record under a child.
     fn first_place(
         &self,
-        index: &IndexLayout,
+        index: &TreeLayout,
         number: u64,
         node: &Node<'_>,
         child: usize,
@@ -97,7 +97,7 @@ impl Table {
     /// does not.
     fn separates(
         &self,
-        index: &IndexLayout,
+        index: &TreeLayout,
         number: u64,
         node: &Node<'_>,
         child: usize,
@@ -116,7 +116,7 @@ impl Table {
     /// are walked on all threads; each ends where the next begins.
     pub(super) fn check_places(&self) -> ReadResult<()> {
         const PIECE: u64 = 1 << 16;
-        if self.layout().index.is_none() || self.layout().fixed.is_some() {
+        if self.layout().tree.is_none() || self.layout().fixed.is_some() {
             return Ok(());
         }
         check_pieces(self.len().div_ceil(PIECE) as usize, |piece| {

@@ -4,8 +4,8 @@
 //! most 1,024 (64 KiB); a key belongs to one group and to one of two buckets in it, so a lookup
 //! reads one line, rarely two, and groups are built independently.
 
-use super::bytes_at;
-use super::hash::multiply;
+use super::super::bytes_at;
+use super::super::hasher::multiply;
 
 /// Bytes of a bucket.
 pub(crate) const BUCKET: usize = 64;
@@ -24,7 +24,7 @@ pub(crate) struct Shape {
 
 /// Where a hash puts its key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Place {
+pub(crate) struct HashPlace {
     pub(crate) group: u64,
     /// The two buckets, numbered through the whole index; equal only in groups of one bucket.
     pub(crate) first: u64,
@@ -49,7 +49,7 @@ impl Shape {
     }
 
     #[inline]
-    pub(crate) fn place(self, hash: u64) -> Place {
+    pub(crate) fn place(self, hash: u64) -> HashPlace {
         let per_group = u64::from(self.per_group).max(1);
         let first = first_bucket(hash, self.buckets());
         let group = first / per_group;
@@ -57,7 +57,7 @@ impl Shape {
         let step = 1 + ((((hash >> 13) & 0x3FFF) * (per_group - 1)) >> 14);
         let second = first + step;
         let second = if second >= start + per_group { second - per_group } else { second };
-        Place { group, first, second, tag: tag(hash), overflow: overflow(hash) }
+        HashPlace { group, first, second, tag: tag(hash), overflow: overflow(hash) }
     }
 }
 
@@ -249,13 +249,13 @@ impl Slots {
 
 #[cfg(test)]
 mod tests {
-    use super::super::hash::Hasher;
     use super::*;
+    use crate::format::hasher::Hasher;
 
     /// The places of format.md.
     #[test]
     fn place_vectors() {
-        let spec = include_str!("../../format.md");
+        let spec = include_str!("../../../format.md");
         let keys: [(&[u8], u64, u32); 4] = [
             (b"abcd", 1, 1),
             (b"abcd", 1, 700),
@@ -264,7 +264,7 @@ mod tests {
         ];
         for (key, groups, per_group) in keys {
             let hash = Hasher::base(key);
-            let Place { first, second, tag, overflow, .. } =
+            let HashPlace { first, second, tag, overflow, .. } =
                 Shape { groups, per_group }.place(hash);
             let row = format!(
                 "| `{hash:016x}` | {groups} | {per_group} | {first} | {second} | {tag} | {overflow} |"
