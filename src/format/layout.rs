@@ -71,18 +71,6 @@ impl HashLayout {
     pub(crate) fn bucket_start(&self, number: u64) -> usize {
         self.span.start + number as usize * hash::BUCKET
     }
-
-    /// The reference that a slot holds. `slots`: this index's, which the caller may know for a
-    /// constant.
-    #[inline(always)]
-    pub(crate) fn reference(
-        &self,
-        slots: Slots,
-        bucket: &[u8; hash::BUCKET],
-        slot: usize,
-    ) -> usize {
-        self.tails.reference(slots.get(bucket, slot)) as usize
-    }
 }
 
 /// The line index.

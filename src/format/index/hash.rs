@@ -6,6 +6,7 @@
 
 use super::super::bytes_at;
 use super::super::hasher::multiply;
+use std::num::NonZeroU16;
 
 /// Bytes of a bucket.
 pub(crate) const BUCKET: usize = 64;
@@ -121,6 +122,20 @@ impl Tails {
     pub(crate) fn reference(self, held: u64) -> u64 {
         held & self.keep
     }
+}
+
+/// The first slot's number among a bucket's words of four bytes, and the first tag's number among
+/// its bytes, where slots have four bytes. They are equal, so one mask serves both.
+pub(crate) const FIRST_WORD: usize = Slots::Four.tags_start();
+/// A bit per slot of four bytes, at the number of its word.
+pub(crate) const WORDS: u32 = ((1 << Slots::Four.count()) - 1) << FIRST_WORD;
+
+/// The bucket's word with the number of the lowest bit of `words`, which is not 0.
+#[inline(always)]
+pub(crate) fn word_of(bucket: &[u8; BUCKET], words: u32) -> u32 {
+    let all: &[[u8; 4]; BUCKET / 4] = zerocopy::transmute_ref!(bucket);
+    let first = NonZeroU16::new(words as u16).map_or(0, |words| words.trailing_zeros() as usize);
+    u32::from_le_bytes(all[first])
 }
 
 /// How a bucket's 64 bytes are divided, by the width of a slot: overflow bits, tags, slots. Nothing
