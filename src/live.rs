@@ -11,7 +11,7 @@ mod place;
 mod retire;
 
 use crate::error::OpenError;
-use crate::read::open::Located;
+use crate::read::map::Located;
 use crate::read::{OpenOptions, Table, Warmed};
 use arc_swap::{ArcSwap, ArcSwapOption, Guard};
 use helper::Helper;
@@ -301,7 +301,7 @@ impl Shared {
         let since = Instant::now();
         let new = Version { table, id, _held: None, name, generation, since };
         drop(self.current.swap(Arc::new(new)));
-        if old.table.layout().file_len > retire::SMALL {
+        if old.table.view().layout().file_len > retire::SMALL {
             retire::retire(old);
         }
         Ok(Refreshed::Swapped)

@@ -2,13 +2,11 @@
 //! system, no I/O, no allocation. `format.md` is its specification; both sides of the library
 //! import it, so what they must agree on exists once.
 
-pub(crate) mod bucket;
-pub(crate) mod hash;
+pub(crate) mod hasher;
 pub(crate) mod header;
+pub(crate) mod index;
 pub(crate) mod layout;
-pub(crate) mod line;
 pub(crate) mod meta;
-pub(crate) mod node;
 pub(crate) mod order;
 pub(crate) mod record;
 pub(crate) mod sums;

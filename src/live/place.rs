@@ -2,7 +2,7 @@
 
 use crate::error::OpenError;
 use crate::read::OpenOptions;
-use crate::read::open::Located;
+use crate::read::map::Located;
 use std::fs::{self, Metadata};
 use std::io;
 use std::path::{Path, PathBuf};

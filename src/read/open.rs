@@ -1,15 +1,17 @@
 //! How a table is opened.
 
-use super::map::Bytes;
-use super::mapping::address_space_exhausted;
+#![expect(unsafe_code, reason = "mapping a path is unsafe, and the promise is the caller's")]
+
+use super::map::{
+    Access, Bytes, Located, address_space_exhausted, io_error, open_regular, read_at,
+};
 use super::pages::Pages;
 use super::table::Table;
 use super::warm::{Warm, Warmed};
 use crate::error::{OpenError, ReadError};
-use crate::format::header::{FOOTER, MAX_HEADER};
+use crate::format::header::MAX_HEADER;
 use crate::format::layout::{Layout, SMALLEST};
 use std::borrow::Cow;
-use std::fs::{File, Metadata};
 use std::io::Read;
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -29,35 +31,14 @@ pub enum Verify {
     Never,
 }
 
-/// How the table will be accessed, for the kernel's read-ahead.
-#[non_exhaustive]
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Access {
-    /// The kernel's default.
-    #[default]
-    Normal,
-    /// Point reads in a table that does not fit memory: no read-ahead.
-    Random,
-    /// Scans: aggressive read-ahead.
-    Sequential,
-}
-
 /// Options of opening a table.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct OpenOptions {
     verify: Verify,
-    pub(super) access: Access,
-    pub(super) warm: Warm,
+    access: Access,
+    warm: Warm,
     lock_memory: bool,
     range: Option<(u64, u64)>,
-}
-
-/// A regular file, open, and the part of it that is the table.
-pub(crate) struct Located {
-    pub(crate) file: File,
-    pub(crate) offset: u64,
-    pub(crate) len: usize,
-    pub(crate) metadata: Metadata,
 }
 
 impl OpenOptions {
@@ -102,7 +83,7 @@ impl OpenOptions {
     }
 
     /// Reads the table at `path` into private memory, in huge pages where the kernel has them.
-    /// Safe, since nobody else can change the copy.
+    /// Safe, because nobody else can change the copy.
     ///
     /// # Errors
     /// See [`OpenError`]; each cause has its own.
@@ -116,7 +97,7 @@ impl OpenOptions {
         read_at(&file, offset, start).map_err(&failed)?;
         Layout::check_start(start, len as u64)?;
         let bytes = Bytes::private(len, |memory| read_at(&file, offset, memory).map_err(&failed))?;
-        let table = self.finish(bytes)?;
+        let table = self.parse(bytes)?;
         self.prepare(&table, |_| ControlFlow::Continue(()))?;
         Ok(table)
     }
@@ -136,51 +117,44 @@ impl OpenOptions {
                 Cow::Owned(bytes)
             }
         };
-        self.finish(Bytes::from_cow(part))
+        self.parse(Bytes::from_cow(part))
     }
 
-    /// Opens a regular file and says which part of it is the table.
-    pub(crate) fn locate(&self, path: &Path) -> Result<Located, OpenError> {
-        let failed = io_error("open the file", path);
-        let mut options = File::options();
-        options.read(true);
-        #[cfg(unix)]
-        {
-            use std::os::unix::fs::OpenOptionsExt;
-            // A FIFO does not hang the open, and a terminal does not become this process's own.
-            let flags = rustix::fs::OFlags::NONBLOCK | rustix::fs::OFlags::NOCTTY;
-            options.custom_flags(flags.bits() as i32);
+    /// Maps the table at `path` with these options.
+    ///
+    /// # Safety
+    /// As for [`Table::open`].
+    ///
+    /// # Errors
+    /// See [`OpenError`]; each cause has its own.
+    pub unsafe fn open(&self, path: impl AsRef<Path>) -> Result<Table, OpenError> {
+        let file = self.locate(path.as_ref())?;
+        // SAFETY: the caller's promise is the same.
+        let table = unsafe { self.map(&file) }?;
+        self.prepare(&table, |_| ControlFlow::Continue(()))?;
+        Ok(table)
+    }
+
+    /// Maps a file that is open already.
+    ///
+    /// # Safety
+    /// As for [`Table::open`].
+    pub(crate) unsafe fn map(&self, file: &Located) -> Result<Table, OpenError> {
+        // SAFETY: the caller promises that the file stays as it is while the table lives.
+        let bytes = unsafe { Bytes::map(file, self.access) }?;
+        if self.warm == Warm::All {
+            // Reading the ends would bring them into memory in small pages.
+            bytes.ask_for_huge_pages(0, file.len);
+            return self.parse(bytes);
         }
-        let file = match options.open(path) {
-            Ok(file) => file,
-            Err(error) => {
-                // A socket, or a device without a driver, can't be opened: say so.
-                if let Ok(metadata) = std::fs::metadata(path) {
-                    check_kind(&metadata)?;
-                }
-                return Err(failed(error));
-            }
-        };
-        let metadata = file.metadata().map_err(&failed)?;
-        check_kind(&metadata)?;
+        self.with_layout(bytes, file.layout()?)
+    }
+
+    /// Opens a regular file and finds the part of it that is the table.
+    pub(crate) fn locate(&self, path: &Path) -> Result<Located, OpenError> {
+        let (file, metadata) = open_regular(path)?;
         let (offset, len) = self.part(metadata.len())?;
         Ok(Located { file, offset, len, metadata })
-    }
-
-    /// The layout of a table that is a file, from header and footer. Both are read and not touched
-    /// in a mapping: a fault takes several times as long as such a read, and that of the last page
-    /// has a page table made, and taken down again, for the sake of one page.
-    pub(super) fn layout(file: &Located) -> Result<Layout, OpenError> {
-        let failed = |source| OpenError::Io { action: "read the file", path: None, source };
-        let (mut start, mut end) = ([0; MAX_HEADER as usize], [0; FOOTER]);
-        let start = &mut start[..file.len.min(MAX_HEADER as usize)];
-        read_at(&file.file, file.offset, start).map_err(failed)?;
-        let got = file.len as u64;
-        // What is too short for a footer is refused before one is looked for.
-        if let Some(from) = got.checked_sub(FOOTER as u64) {
-            read_at(&file.file, file.offset + from, &mut end).map_err(failed)?;
-        }
-        Layout::parse_ends(start, &end, got)
     }
 
     /// Offset and length of the table in `file_len` bytes.
@@ -205,82 +179,56 @@ impl OpenOptions {
         }
     }
 
-    /// Brings a table into memory as far as was asked for, and keeps it there.
+    /// Brings the part of a table into memory that was asked for, and keeps it there.
     pub(crate) fn prepare(
         &self,
         table: &Table,
         progress: impl FnMut(Warmed) -> ControlFlow<()>,
     ) -> Result<(), OpenError> {
         table.warm_with(self.warm, progress)?;
-        if self.lock_memory { table.inner.bytes.lock() } else { Ok(()) }
+        if self.lock_memory { table.view().memory().lock() } else { Ok(()) }
     }
 
-    /// Parses the bytes and sets up page checks.
-    pub(super) fn finish(&self, bytes: Bytes) -> Result<Table, OpenError> {
+    /// Parses header and footer, and sets up the page checks.
+    fn parse(&self, bytes: Bytes) -> Result<Table, OpenError> {
         let layout = Layout::parse(bytes.get());
         if let Some(offset) = bytes.lost_at() {
             return Err(OpenError::Damaged(ReadError::Faulted { offset }));
         }
-        self.finish_with(bytes, layout?)
+        self.with_layout(bytes, layout?)
     }
 
-    /// Sets up page checks.
-    pub(super) fn finish_with(&self, bytes: Bytes, layout: Layout) -> Result<Table, OpenError> {
+    /// Sets up the page checks of a table with a known layout.
+    fn with_layout(&self, bytes: Bytes, layout: Layout) -> Result<Table, OpenError> {
         let pages = match self.verify {
             Verify::Never => Pages::unchecked(),
             _ => Pages::new(&layout),
         };
         let table = Table::new(bytes, layout, pages);
         if self.verify == Verify::AtOpen {
-            table.check_all_pages()?;
+            table.view().check_all_pages()?;
         }
         Ok(table)
     }
 }
 
-fn check_kind(metadata: &Metadata) -> Result<(), OpenError> {
-    if metadata.is_file() {
-        return Ok(());
-    }
-    let kind = if metadata.is_dir() { "directory" } else { special_kind(metadata) };
-    Err(OpenError::NotARegularFile { kind })
-}
-
-#[cfg(unix)]
-fn special_kind(metadata: &Metadata) -> &'static str {
-    use std::os::unix::fs::FileTypeExt;
-    let kind = metadata.file_type();
-    if kind.is_fifo() {
-        "FIFO"
-    } else if kind.is_socket() {
-        "socket"
-    } else {
-        "device or terminal"
-    }
-}
-
-#[cfg(not(unix))]
-fn special_kind(_: &Metadata) -> &'static str {
-    "special file"
-}
-
-fn io_error<'p>(action: &'static str, path: &'p Path) -> impl Fn(std::io::Error) -> OpenError + 'p {
-    move |source| OpenError::Io { action, path: Some(path.to_owned()), source }
-}
-
-#[cfg(unix)]
-fn read_at(file: &File, offset: u64, memory: &mut [u8]) -> std::io::Result<()> {
-    std::os::unix::fs::FileExt::read_exact_at(file, memory, offset)
-}
-
-#[cfg(not(unix))]
-fn read_at(mut file: &File, offset: u64, memory: &mut [u8]) -> std::io::Result<()> {
-    use std::io::{Seek, SeekFrom};
-    file.seek(SeekFrom::Start(offset))?;
-    file.read_exact(memory)
-}
-
 impl Table {
+    /// Maps the table at `path`, shared and read-only: its pages are those of the page cache, in
+    /// memory once however many processes map it. Costs a handful of system calls, two of
+    /// which read header and footer, whatever the size; no other byte is touched.
+    ///
+    /// # Safety
+    /// As long as the table or a clone of it lives, nobody modifies or truncates the file. Files
+    /// published by graven are replaced by rename and never modified, so this holds unless
+    /// something else writes into them: never `cp` over a table, never edit one in place.
+    ///
+    /// # Errors
+    /// See [`OpenError`]; each cause has its own.
+    pub unsafe fn open(path: impl AsRef<Path>) -> Result<Self, OpenError> {
+        // SAFETY: the caller's promise is the same.
+        unsafe { OpenOptions::new().open(path) }
+    }
+
     /// Reads the table at `path` into private memory, in huge pages where the kernel has them.
     /// Safe, since nobody else can change the copy; costs memory and time for the whole file.
     ///
@@ -314,6 +262,6 @@ impl Table {
             memory.copy_from_slice(&stream);
             Ok(())
         })?;
-        OpenOptions::new().finish(bytes)
+        OpenOptions::new().parse(bytes)
     }
 }

@@ -1,7 +1,7 @@
 //! Which part of a table is in memory.
 
+use super::stats::SectionStats;
 use super::table::Table;
-use std::fs::Metadata;
 
 /// Which part of a table is in memory, by section.
 #[non_exhaustive]
@@ -40,36 +40,12 @@ impl Table {
     /// mapped it. One system call per 16 MiB; touches nothing. By the time it returns, it may be
     /// otherwise.
     pub fn residency(&self) -> Residency {
-        let sections = self.section_stats().into_iter().map(|section| {
+        let view = self.view();
+        let sections = SectionStats::of(view.layout()).into_iter().map(|section| {
             let start = section.offset as usize;
-            let resident = self.inner.bytes.resident(start..start + section.bytes as usize)?;
+            let resident = view.memory().resident(start..start + section.bytes as usize)?;
             Some(SectionResidency { name: section.name, bytes: section.bytes, resident })
         });
         sections.collect::<Option<_>>().map_or(Residency::Unknown, Residency::Known)
     }
-}
-
-/// Who owns a file, where users have numbers.
-#[cfg(unix)]
-pub(super) fn user(metadata: &Metadata) -> Option<u32> {
-    Some(std::os::unix::fs::MetadataExt::uid(metadata))
-}
-
-#[cfg(not(unix))]
-pub(super) fn user(_: &Metadata) -> Option<u32> {
-    None
-}
-
-/// Whether the kernel tells this process which pages of a file of `user` are in memory: it owns
-/// the file, or has the capability to act like an owner.
-#[cfg(target_os = "linux")]
-pub(super) fn may_ask(user: u32) -> bool {
-    const CAP_FOWNER: u64 = 1 << 3;
-    let status = || std::fs::read_to_string("/proc/self/status").ok();
-    let capable = |status: String| {
-        let line = status.lines().find_map(|line| line.strip_prefix("CapEff:"))?;
-        u64::from_str_radix(line.trim(), 16).ok()
-    };
-    rustix::process::geteuid().as_raw() == user
-        || status().and_then(capable).is_some_and(|capable| capable & CAP_FOWNER != 0)
 }

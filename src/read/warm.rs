@@ -1,7 +1,8 @@
-//! Reading a table into memory before it is asked for.
+//! Reading a table into memory before the first lookup.
 
 use super::table::Table;
 use crate::error::ReadError;
+use crate::format::layout::Layout;
 use std::ops::{ControlFlow, Range};
 
 /// Which part of a table is read into memory.
@@ -16,6 +17,18 @@ pub enum Warm {
     Index,
     /// Everything.
     All,
+}
+
+impl Warm {
+    /// The parts of a table that a warm-up reads, in the order of the file.
+    fn parts(self, layout: &Layout) -> Vec<Range<usize>> {
+        match self {
+            Self::None => Vec::new(),
+            // The indexes, statistics, metadata and sums all stand behind the records.
+            Self::Index => vec![0..layout.header_size, layout.records.end..layout.file_len],
+            Self::All => std::iter::once(0..layout.file_len).collect(),
+        }
+    }
 }
 
 /// How far a warm-up has come, in bytes.
@@ -73,20 +86,21 @@ impl Table {
         warm: Warm,
         mut progress: impl FnMut(Warmed) -> ControlFlow<()>,
     ) -> Result<Warmed, ReadError> {
-        let parts = self.parts(warm);
+        let view = self.view();
+        let parts = warm.parts(view.layout());
         let total = parts.iter().map(Range::len).sum::<usize>() as u64;
         let mut warmed = Warmed { done: 0, total };
-        let bytes = &self.inner.bytes;
-        bytes.reading_ahead(|| {
+        let memory = view.memory();
+        memory.reading_ahead(|| {
             for part in &parts {
                 if !part.is_empty() {
-                    bytes.ask_for_huge_pages(part.start, part.len());
+                    memory.ask_for_huge_pages(part.start, part.len());
                 }
                 let mut start = part.start;
                 while start < part.end {
                     // Chunks end at multiples of their size, as the large pages do.
                     let end = (start + 1).next_multiple_of(CHUNK).min(part.end);
-                    self.populate(start..end)?;
+                    view.populate(start..end)?;
                     warmed.done += (end - start) as u64;
                     start = end;
                     if progress(warmed).is_break() {
@@ -96,16 +110,5 @@ impl Table {
             }
             Ok(warmed)
         })
-    }
-
-    /// The parts of the table that a warm-up reads, in the order of the file.
-    fn parts(&self, warm: Warm) -> Vec<Range<usize>> {
-        let layout = self.layout();
-        match warm {
-            Warm::None => Vec::new(),
-            // The indexes, statistics, metadata and sums all stand behind the records.
-            Warm::Index => vec![0..layout.header_size, layout.records.end..layout.file_len],
-            Warm::All => std::iter::once(0..layout.file_len).collect(),
-        }
     }
 }

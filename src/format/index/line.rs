@@ -3,8 +3,8 @@
 //! 15-bit tag in it; the line's sorted tags give the key's rank. It answers point lookups with one
 //! line, and searches by order as well.
 
-use super::order::head;
-use super::{bytes_at, u32_at};
+use super::super::order::head;
+use super::super::{bytes_at, u32_at};
 
 /// Bytes of a line.
 pub(crate) const LINE: usize = 64;

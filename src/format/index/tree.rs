@@ -7,8 +7,8 @@
 //!            | samples u16[s] | prefix | tail bytes | zeros      m = children − 1 separators
 //! ```
 
-use super::order::head;
-use super::{u16_at, u32_at, u64_at};
+use super::super::order::head;
+use super::super::{u16_at, u32_at, u64_at};
 use std::cmp::Ordering;
 use zerocopy::byteorder::little_endian::{U16, U64};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};

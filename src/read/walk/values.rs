@@ -1,14 +1,15 @@
 //! All values of one key.
 
-use super::careful::Found;
-use super::table::Inner;
+use super::super::get::Checked;
+use super::super::place::Found;
+use super::super::view::View;
 use crate::error::{ReadError, ReadResult};
 use crate::format::order::equal;
 use std::iter::FusedIterator;
 
-/// All values of one key, in the order of their insertion. After an error it is over.
+/// All values of one key, in the order of their insertion. After an error the iteration is over.
 pub struct GetAll<'t> {
-    inner: &'t Inner,
+    view: &'t View,
     state: State<'t>,
 }
 
@@ -20,9 +21,9 @@ enum State<'t> {
 }
 
 impl<'t> GetAll<'t> {
-    pub(super) fn new(inner: &'t Inner, key: &[u8]) -> Self {
-        let first = inner.locate(key).and_then(|found| match found {
-            Some(found) => Ok(Some((inner.slice(found.parts.key())?, found))),
+    pub(crate) fn new(view: &'t View, key: &[u8]) -> Self {
+        let first = Checked::of(view).locate(key).and_then(|found| match found {
+            Some(found) => Ok(Some((view.slice(found.parts.key())?, found))),
             None => Ok(None),
         });
         let state = match first {
@@ -30,21 +31,21 @@ impl<'t> GetAll<'t> {
             Ok(None) => State::Over,
             Err(error) => State::Failed(error),
         };
-        Self { inner, state }
+        Self { view, state }
     }
 
     /// The value of `found`, and the record after it if it holds the same key.
     fn step(&self, key: &'t [u8], found: Found) -> ReadResult<(&'t [u8], State<'t>)> {
-        let (_, value) = self.inner.entry(&found.parts)?;
-        if !self.inner.layout.repeated_keys {
+        let (_, value) = self.view.entry(&found.parts)?;
+        if !self.view.layout().repeated_keys {
             return Ok((value, State::Over));
         }
-        let offset = self.inner.after(found.offset, &found.parts);
-        if offset >= self.inner.layout.records.end {
+        let offset = self.view.after(found.offset, &found.parts);
+        if offset >= self.view.layout().records.end {
             return Ok((value, State::Over));
         }
-        let parts = self.inner.parts_at(offset)?;
-        let same = equal(self.inner.slice(parts.key())?, key);
+        let parts = self.view.parts_at(offset)?;
+        let same = equal(self.view.slice(parts.key())?, key);
         Ok((value, if same { State::At(key, Found { offset, parts }) } else { State::Over }))
     }
 }
@@ -61,7 +62,7 @@ impl<'t> Iterator for GetAll<'t> {
                     self.state = state;
                     Some(Ok(value))
                 }
-                Err(error) => Some(self.inner.sound(Err(error))),
+                Err(error) => Some(self.view.sound(Err(error))),
             },
         }
     }

@@ -1,39 +1,42 @@
-//! Walking backward: where the records of a block start, and prefetching against the direction.
+//! Walking backward: where the records of a block start, and prefetching against the direction of
+//! the file.
 
-use super::simd::prefetch;
-use super::table::Inner;
-use super::tree::{Block, LINE};
+use super::super::index::tree::Block;
+use super::super::search::Search;
+use super::super::simd::{CACHE_LINE, prefetch};
+use super::super::view::View;
 use crate::error::{ReadError, ReadResult};
 use crate::format::{BLOCK_BYTES, MAX_BLOCK};
 use std::ops::Range;
 
-/// How far before a record that is read backward prefetching goes: about a block, so that the
-/// places of the next one can be found without waiting for memory.
+/// Distance from a record that is read backward to the bytes that are prefetched for it: about a
+/// block, so that the records of the block before can be found without waiting for memory.
 const LEAD: usize = BLOCK_BYTES as usize;
 /// Cache lines that are prefetched for one record at most.
 const MOST_PREFETCHED: usize = 16;
 
-/// Where the records of one block start, for walking backward: records are found only forward.
+/// Where the records of one block start. A walk backward needs them all, as a record's end is only
+/// found from its start.
 #[derive(Clone)]
-pub(super) struct BackBlock {
+pub(super) struct BackwardBlock {
     block: Option<Block>,
     starts: [u32; MAX_BLOCK as usize],
 }
 
-impl BackBlock {
+impl BackwardBlock {
     pub(super) const fn new() -> Self {
         Self { block: None, starts: [0; MAX_BLOCK as usize] }
     }
 
     /// Offset of the record with this rank.
     #[inline]
-    pub(super) fn offset(&mut self, inner: &Inner, rank: u64) -> ReadResult<usize> {
-        if let Some(fixed) = &inner.layout.fixed {
+    pub(super) fn offset(&mut self, view: &View, rank: u64) -> ReadResult<usize> {
+        if let Some(fixed) = &view.layout().fixed {
             return Ok(fixed.offset(rank));
         }
         match self.known_offset(rank) {
             Some(offset) => Ok(offset),
-            None => self.load(inner, rank),
+            None => self.fill(view, rank),
         }
     }
 
@@ -45,11 +48,12 @@ impl BackBlock {
         Some(block.start.offset + *self.starts.get(i as usize)? as usize)
     }
 
+    /// Reads the block with this rank, and returns the offset of its record.
     #[inline(never)]
-    fn load(&mut self, inner: &Inner, rank: u64) -> ReadResult<usize> {
+    fn fill(&mut self, view: &View, rank: u64) -> ReadResult<usize> {
         let block = match self.block.take() {
-            Some(block) if block.start.rank == rank + 1 => inner.block_before(&block)?,
-            _ => inner.block_of(rank)?,
+            Some(block) if block.start.rank == rank + 1 => Search::of(view).block_before(&block)?,
+            _ => Search::of(view).block_of(rank)?,
         };
         let base = block.start.offset;
         let mut offset = base;
@@ -57,7 +61,7 @@ impl BackBlock {
         for start in &mut self.starts[..records] {
             let far = |_| ReadError::corrupt("block is too long", base as u64);
             *start = u32::try_from(offset - base).map_err(far)?;
-            offset = inner.parts_at(offset)?.end();
+            offset = view.parts_at(offset)?.end();
         }
         let i = (rank - block.start.rank) as usize;
         self.block = Some(block);
@@ -65,12 +69,12 @@ impl BackBlock {
     }
 }
 
-/// Asks for what lies a block before a record that is read on the way back: processors foresee
-/// walks backward badly, and the next block's places are found by a walk forward.
+/// Prefetches the bytes a block before a record that is read backward. Processors foresee walks
+/// backward badly, and the records of the block before are found by a walk forward.
 #[inline]
 pub(super) fn prefetch_before(table: &[u8], record: Range<usize>) {
-    let lines = (record.len() / LINE + 1).min(MOST_PREFETCHED);
+    let lines = (record.len() / CACHE_LINE + 1).min(MOST_PREFETCHED);
     for line in 0..lines {
-        prefetch(table, record.start.saturating_sub(LEAD) + line * LINE);
+        prefetch(table, record.start.saturating_sub(LEAD) + line * CACHE_LINE);
     }
 }

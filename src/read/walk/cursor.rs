@@ -1,8 +1,9 @@
 //! A cursor: seek, then step either way.
 
-use super::back::BackBlock;
-use super::search::{Bound, Entry, Start};
-use super::table::Inner;
+use super::super::place::{Entry, Side, Start};
+use super::super::search::Search;
+use super::super::view::View;
+use super::backward::BackwardBlock;
 use crate::error::{ReadError, ReadResult};
 
 /// A position in a table: on an entry, before the first or after the last. It may change its
@@ -29,30 +30,37 @@ use crate::error::{ReadError, ReadResult};
 /// ```
 #[derive(Clone)]
 pub struct Cursor<'t> {
-    inner: &'t Inner,
-    /// Rank of the current entry + 1; 0 before the first, entries + 1 after the last. Of no
-    /// meaning while `adrift`.
+    view: &'t View,
+    /// Bytes of records that are prefetched after a seek.
+    first_walk: usize,
+    /// Rank of the current entry + 1; 0 before the first, entries + 1 after the last. Without
+    /// meaning while `unranked` is set.
     position: u64,
-    /// The current entry was found through the hash index, which knows no ranks, or by going on
-    /// from there. Going back needs the rank, and pays for one search.
-    adrift: Option<usize>,
+    /// Offset of the current entry while its rank is unknown: a search through the hash index has
+    /// found it, or the entry some steps before it. Going back needs the rank and costs one search.
+    unranked: Option<usize>,
     /// Where the entry after the current one starts, if known.
     next_offset: Option<usize>,
     current: Option<Entry<'t>>,
-    back: BackBlock,
+    back: BackwardBlock,
 }
 
 impl<'t> Cursor<'t> {
-    pub(super) fn new(inner: &'t Inner) -> Self {
-        let next_offset = Some(inner.start().offset);
+    pub(crate) fn new(view: &'t View, first_walk: usize) -> Self {
+        let next_offset = Some(view.start().offset);
         Self {
-            inner,
+            view,
+            first_walk,
             position: 0,
-            adrift: None,
+            unranked: None,
             next_offset,
             current: None,
-            back: BackBlock::new(),
+            back: BackwardBlock::new(),
         }
+    }
+
+    fn search(&self) -> Search<'t> {
+        Search::of(self.view)
     }
 
     /// The current key, if the cursor is on an entry.
@@ -71,7 +79,7 @@ impl<'t> Cursor<'t> {
     /// # Errors
     /// [`ReadError`] if a page that was touched is damaged; the cursor is then before the first.
     pub fn seek(&mut self, key: &[u8]) -> Result<bool, ReadError> {
-        let start = self.inner.seek_start(key, Bound::NotBelow, self.inner.first_walk);
+        let start = self.search().seek_start(key, Side::NotBelow, self.first_walk);
         self.go(start)
     }
 
@@ -81,10 +89,10 @@ impl<'t> Cursor<'t> {
     /// # Errors
     /// [`ReadError`] if a page that was touched is damaged; the cursor is then before the first.
     pub fn seek_for_prev(&mut self, key: &[u8]) -> Result<bool, ReadError> {
-        match self.inner.seek(key, Bound::Above) {
+        match self.search().seek(key, Side::Above) {
             Ok(place) => {
                 self.position = place.rank + 1;
-                self.adrift = None;
+                self.unranked = None;
                 self.prev()
             }
             Err(error) => self.go(Err(error)),
@@ -96,7 +104,7 @@ impl<'t> Cursor<'t> {
     /// # Errors
     /// [`ReadError`] if a page that was touched is damaged.
     pub fn seek_to_first(&mut self) -> Result<bool, ReadError> {
-        self.go(Ok(self.inner.start().into()))
+        self.go(Ok(self.view.start().into()))
     }
 
     /// Moves to the last entry; false if the table is empty.
@@ -104,8 +112,8 @@ impl<'t> Cursor<'t> {
     /// # Errors
     /// [`ReadError`] if a page that was touched is damaged.
     pub fn seek_to_last(&mut self) -> Result<bool, ReadError> {
-        self.position = self.inner.layout.entries + 1;
-        self.adrift = None;
+        self.position = self.view.layout().entries + 1;
+        self.unranked = None;
         self.prev()
     }
 
@@ -115,12 +123,12 @@ impl<'t> Cursor<'t> {
     /// [`ReadError`] if a page that was touched is damaged; the cursor is then before the first.
     #[expect(clippy::should_implement_trait, reason = "a cursor is no iterator: it can go back")]
     pub fn next(&mut self) -> Result<bool, ReadError> {
-        let entries = self.inner.layout.entries;
-        let rank = self.adrift.is_none().then_some(self.position.min(entries));
+        let entries = self.view.layout().entries;
+        let rank = self.unranked.is_none().then_some(self.position.min(entries));
         let offset = match (self.next_offset, rank) {
             (Some(offset), _) => Ok(offset),
-            (None, Some(rank)) if rank < entries => self.back.offset(self.inner, rank),
-            (None, _) => Ok(self.inner.end().offset),
+            (None, Some(rank)) if rank < entries => self.back.offset(self.view, rank),
+            (None, _) => Ok(self.view.end().offset),
         };
         self.go(offset.map(|offset| Start { rank, offset }))
     }
@@ -130,8 +138,8 @@ impl<'t> Cursor<'t> {
     /// # Errors
     /// [`ReadError`] if a page that was touched is damaged; the cursor is then before the first.
     pub fn prev(&mut self) -> Result<bool, ReadError> {
-        if let Some(offset) = self.adrift.take() {
-            match self.inner.rank_at(offset) {
+        if let Some(offset) = self.unranked.take() {
+            match self.search().rank_at(offset) {
                 Ok(rank) => self.position = rank + 1,
                 Err(error) => return self.go(Err(error)),
             }
@@ -141,41 +149,42 @@ impl<'t> Cursor<'t> {
             return Ok(false);
         }
         let rank = self.position - 2;
-        let offset = self.back.offset(self.inner, rank);
+        let offset = self.back.offset(self.view, rank);
         self.go(offset.map(|offset| Start { rank: Some(rank), offset }))
     }
 
     fn reset(&mut self) {
         self.position = 0;
-        self.adrift = None;
+        self.unranked = None;
         self.current = None;
-        self.next_offset = Some(self.inner.start().offset);
+        self.next_offset = Some(self.view.start().offset);
     }
 
+    /// Moves to a place; before the first entry, if there was an error.
     fn go(&mut self, place: ReadResult<Start>) -> Result<bool, ReadError> {
-        match place.and_then(|place| self.load(place)) {
+        match place.and_then(|place| self.stand_on(place)) {
             Ok(on_entry) => Ok(on_entry),
             Err(error) => {
                 self.reset();
-                self.inner.sound(Err(error))
+                self.view.sound(Err(error))
             }
         }
     }
 
     #[inline]
-    fn load(&mut self, place: Start) -> ReadResult<bool> {
-        if place.offset >= self.inner.end().offset {
-            self.position = self.inner.layout.entries + 1;
-            self.adrift = None;
+    fn stand_on(&mut self, place: Start) -> ReadResult<bool> {
+        if place.offset >= self.view.end().offset {
+            self.position = self.view.layout().entries + 1;
+            self.unranked = None;
             self.current = None;
             self.next_offset = None;
             return Ok(false);
         }
-        let parts = self.inner.parts_at(place.offset)?;
-        self.current = Some(self.inner.entry(&parts)?);
-        self.next_offset = Some(self.inner.after(place.offset, &parts));
+        let parts = self.view.parts_at(place.offset)?;
+        self.current = Some(self.view.entry(&parts)?);
+        self.next_offset = Some(self.view.after(place.offset, &parts));
         self.position = place.rank.map_or(0, |rank| rank + 1);
-        self.adrift = place.rank.is_none().then_some(place.offset);
+        self.unranked = place.rank.is_none().then_some(place.offset);
         Ok(true)
     }
 }

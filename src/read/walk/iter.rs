@@ -1,67 +1,72 @@
 //! Iteration from both ends.
 
-use super::back::{BackBlock, prefetch_before};
-use super::search::{Entry, Place, Start};
-use super::table::Inner;
+use super::super::place::{Entry, Place, Start};
+use super::super::search::Search;
+use super::super::view::View;
+use super::backward::{BackwardBlock, prefetch_before};
 use crate::error::{ReadError, ReadResult};
 use crate::format::layout::Layout;
 use crate::format::record::Fixed;
 use std::iter::FusedIterator;
 use std::ops::Range;
 
-/// How many records are prefetched at the start of a walk, and how many bytes of them at least and
-/// at most: a processor foresees a walk only once it has seen some of it, and lines that nobody
-/// reads keep the next walk waiting.
+/// Records that are prefetched at the start of a walk. A processor foresees a walk only once it has
+/// seen some of it.
 const FETCH: usize = 10;
+/// Fewest and most bytes that are prefetched for these records. Lines that nobody reads delay the
+/// next walk.
 const FETCH_LEAST: usize = 256;
 const FETCH_MOST: usize = 2 << 10;
 
-/// Bytes of records that are prefetched at the start of a walk over a table.
-pub(super) fn first_walk(layout: &Layout) -> usize {
-    let average = layout.records.len() as u64 / layout.entries.max(1);
-    (average.saturating_mul(FETCH as u64) as usize).clamp(FETCH_LEAST, FETCH_MOST)
-}
-
-/// Bytes of records that are handed on between two looks at whether a page was lost.
+/// Most bytes of a run: of records that are handed on between two questions whether a page was
+/// lost.
 const RUN: usize = 64 << 10;
 
-/// Entries between two places, ascending. After an error it is over.
+/// Entries between two places, ascending. After an error the iteration is over.
 ///
-/// Where the start was found through the hash index its rank is not known; whoever asks for
-/// [`len`](ExactSizeIterator::len), [`nth`](Iterator::nth) or a skip from the back pays for one
+/// Where the start was found through the hash index its rank is unknown. Then
+/// [`len`](ExactSizeIterator::len), [`nth`](Iterator::nth) and a skip from the back cost one
 /// search.
 #[derive(Clone)]
 pub struct Iter<'t> {
-    inner: &'t Inner,
+    view: &'t View,
     front: Start,
     end: Place,
-    /// The table up to where pages are known to be checked, seen from the front: records that end
-    /// in it are taken as they are.
+    /// The table up to the end of the pages ahead of the front that are known to be checked.
+    /// Records that end in it need no check.
     ahead: &'t [u8],
-    /// Bytes before the back whose pages are known to be checked.
+    /// The bytes before the end whose pages are known to be checked.
     behind: Range<usize>,
-    back: BackBlock,
+    back: BackwardBlock,
     error: Option<ReadError>,
 }
 
 impl<'t> Iter<'t> {
-    pub(super) fn between(
-        inner: &'t Inner,
+    /// Bytes of records that are prefetched at the start of a walk over a table.
+    pub(crate) fn first_walk(layout: &Layout) -> usize {
+        let average = layout.records.len() as u64 / layout.entries.max(1);
+        (average.saturating_mul(FETCH as u64) as usize).clamp(FETCH_LEAST, FETCH_MOST)
+    }
+
+    /// The entries between two places. `walk`: bytes of records to prefetch.
+    pub(crate) fn between(
+        view: &'t View,
         from: ReadResult<Start>,
         to: ReadResult<Place>,
+        walk: usize,
     ) -> Self {
         let (front, end, error) = match (from, to) {
             (Ok(from), Ok(to)) if to.offset >= from.offset => (from, to, None),
             (Ok(_), Ok(to)) => (to.into(), to, None),
             // The error is the one item.
             (Err(error), _) | (_, Err(error)) => {
-                (inner.start().into(), Place { rank: 1, offset: usize::MAX }, Some(error))
+                (view.start().into(), Place { rank: 1, offset: usize::MAX }, Some(error))
             }
         };
         let mut iter =
-            Self { inner, front, end, ahead: &[], behind: 0..0, back: BackBlock::new(), error };
-        // A seek has asked for them; not every walk begins with one.
-        inner.prefetch_walk(front.offset, inner.first_walk.min(end.offset - front.offset));
+            Self { view, front, end, ahead: &[], behind: 0..0, back: BackwardBlock::new(), error };
+        // A search has prefetched them already, but not every walk begins with a search.
+        view.prefetch_walk(front.offset, walk.min(end.offset - front.offset));
         iter.look_ahead();
         iter
     }
@@ -82,32 +87,32 @@ impl<'t> Iter<'t> {
     fn front_rank(&self) -> ReadResult<u64> {
         match self.front.rank {
             Some(rank) => Ok(rank),
-            None => self.inner.rank_at(self.front.offset),
+            None => Search::of(self.view).rank_at(self.front.offset),
         }
     }
 
-    /// Notes how far the pages from the front on are checked. With an error to be told first,
+    /// Notes how far the pages from the front on are checked. While an error waits to be returned,
     /// nothing is ready.
     #[inline]
     fn look_ahead(&mut self) {
         let ahead = match self.error {
-            None => self.inner.checked_from(self.front.offset),
+            None => self.view.checked_from(self.front.offset),
             Some(_) => 0,
         };
-        self.ahead = self.inner.bytes().get(..ahead).unwrap_or_default();
+        self.ahead = self.view.bytes().get(..ahead).unwrap_or_default();
     }
 
     /// The next entry, if it lies on pages that are known to be checked.
     #[inline(always)]
     fn ready(&mut self) -> Option<Entry<'t>> {
         let offset = self.front.offset;
-        let (key, value, after) = match &self.inner.layout.fixed {
+        let (key, value, after) = match &self.view.layout().fixed {
             Some(fixed) => {
                 let (key, value) = fixed.split(self.ahead.get(offset..)?)?;
                 (key, value, offset + fixed.stride)
             }
             None => {
-                let parts = self.inner.layout.decoder.parts(self.ahead, offset)?;
+                let parts = self.view.layout().decoder.parts(self.ahead, offset)?;
                 let value = self.ahead.get(parts.value())?;
                 (self.ahead.get(parts.key())?, value, parts.end())
             }
@@ -119,12 +124,12 @@ impl<'t> Iter<'t> {
     #[cold]
     fn fail(&mut self, error: ReadError) -> Option<ReadResult<Entry<'t>>> {
         self.end.offset = self.front.offset;
-        Some(self.inner.sound(Err(error)))
+        Some(self.view.sound(Err(error)))
     }
 
     /// The next entry, its pages checked first.
     #[inline(never)]
-    fn careful_next(&mut self) -> Option<ReadResult<Entry<'t>>> {
+    fn checked_next(&mut self) -> Option<ReadResult<Entry<'t>>> {
         if let Some(error) = self.error.take() {
             return self.fail(error);
         }
@@ -135,51 +140,52 @@ impl<'t> Iter<'t> {
     }
 
     fn step(&mut self) -> ReadResult<Entry<'t>> {
-        let parts = self.inner.parts_at(self.front.offset)?;
-        let entry = self.inner.entry(&parts)?;
-        self.front.advance(self.inner.after(self.front.offset, &parts));
+        let parts = self.view.parts_at(self.front.offset)?;
+        let entry = self.view.entry(&parts)?;
+        self.front.advance(self.view.after(self.front.offset, &parts));
         self.look_ahead();
         Ok(entry)
     }
 
-    /// Takes records of fixed width that lie on pages known to be checked.
+    /// Takes a run of records of fixed width from the front: their pages are known to be checked.
     fn take_run(&mut self, fixed: &Fixed) -> &'t [u8] {
         let end = self.ahead.len().min(self.end.offset);
-        let records = self.run(end.saturating_sub(self.front.offset), fixed);
+        let records = self.run_len(end.saturating_sub(self.front.offset), fixed);
         let run = self.front.offset..self.front.offset + records * fixed.stride;
         self.front.offset = run.end;
         self.front.rank = self.front.rank.map(|rank| rank + records as u64);
         self.ahead.get(run).unwrap_or_default()
     }
 
-    /// How many records of `checked` bytes to take at once: none where a page was lost, which the
-    /// step that follows says, and no more than may turn to zeros before it does.
-    fn run(&self, checked: usize, fixed: &Fixed) -> usize {
-        let bytes = if self.inner.bytes.unharmed() { checked.min(RUN) } else { 0 };
+    /// Number of records in a run, of which at most `checked` bytes are checked. None once a page
+    /// was lost: the step that follows returns the error. At most [`RUN`] bytes, because a page
+    /// that is lost within a run reads as zeros.
+    fn run_len(&self, checked: usize, fixed: &Fixed) -> usize {
+        let bytes = if self.view.memory().nothing_lost() { checked.min(RUN) } else { 0 };
         bytes / fixed.stride
     }
 
-    /// The same from the back.
+    /// Takes a run of records of fixed width from the back.
     fn take_run_back(&mut self, fixed: &Fixed) -> &'t [u8] {
         let end = self.end.offset;
         let start = self.behind.start.max(self.front.offset);
         let checked = if end <= self.behind.end { end.saturating_sub(start) } else { 0 };
-        let records = self.run(checked, fixed);
+        let records = self.run_len(checked, fixed);
         self.end.rank -= records as u64;
         self.end.offset -= records * fixed.stride;
-        self.inner.bytes().get(self.end.offset..end).unwrap_or_default()
+        self.view.bytes().get(self.end.offset..end).unwrap_or_default()
     }
 
     /// The last entry, if it lies on pages that are known to be checked.
     #[inline(always)]
     fn ready_back(&mut self) -> Option<Entry<'t>> {
         let rank = self.end.rank.checked_sub(1)?;
-        let bytes = self.inner.bytes();
-        let (offset, parts) = match &self.inner.layout.fixed {
+        let bytes = self.view.bytes();
+        let (offset, parts) = match &self.view.layout().fixed {
             Some(fixed) => (fixed.offset(rank), fixed.parts(fixed.offset(rank))),
             None => {
                 let offset = self.back.known_offset(rank)?;
-                let parts = self.inner.layout.decoder.parts(bytes, offset)?;
+                let parts = self.view.layout().decoder.parts(bytes, offset)?;
                 prefetch_before(bytes, offset..parts.end());
                 (offset, parts)
             }
@@ -194,7 +200,7 @@ impl<'t> Iter<'t> {
 
     /// The last entry, its pages checked first.
     #[inline(never)]
-    fn careful_next_back(&mut self) -> Option<ReadResult<Entry<'t>>> {
+    fn checked_next_back(&mut self) -> Option<ReadResult<Entry<'t>>> {
         if let Some(error) = self.error.take() {
             return self.fail(error);
         }
@@ -207,20 +213,20 @@ impl<'t> Iter<'t> {
     fn step_back(&mut self) -> ReadResult<Entry<'t>> {
         let misplaced = || ReadError::corrupt("more records than ranks", self.end.offset as u64);
         let rank = self.end.rank.checked_sub(1).ok_or_else(misplaced)?;
-        let offset = self.back.offset(self.inner, rank)?;
-        let parts = self.inner.parts_at(offset)?;
-        let entry = self.inner.entry(&parts)?;
+        let offset = self.back.offset(self.view, rank)?;
+        let parts = self.view.parts_at(offset)?;
+        let entry = self.view.entry(&parts)?;
         self.end = Place { rank, offset };
-        self.behind = self.inner.checked_before(offset..parts.end());
+        self.behind = self.view.checked_around(offset..parts.end());
         Ok(entry)
     }
 
     /// Moves the front by rank, without a walk.
     fn skip(&mut self, n: usize) -> ReadResult<()> {
         let rank = self.front_rank()?.saturating_add(n as u64).min(self.end.rank);
-        let place = match rank < self.inner.layout.entries {
-            true => self.inner.place_of(rank)?,
-            false => self.inner.end(),
+        let place = match rank < self.view.layout().entries {
+            true => Search::of(self.view).place_of(rank)?,
+            false => self.view.end(),
         };
         self.front = place.into();
         self.look_ahead();
@@ -230,8 +236,8 @@ impl<'t> Iter<'t> {
     /// Moves the end by rank, without a walk.
     fn skip_back(&mut self, n: usize) -> ReadResult<()> {
         let rank = self.end.rank - (n as u64).min(self.left()?);
-        if rank < self.inner.layout.entries {
-            self.end = self.inner.place_of(rank)?;
+        if rank < self.view.layout().entries {
+            self.end = Search::of(self.view).place_of(rank)?;
         }
         self.behind = 0..0;
         Ok(())
@@ -247,8 +253,8 @@ impl<'t> Iterator for Iter<'t> {
             return None;
         }
         match self.ready() {
-            Some(entry) if self.inner.bytes.unharmed() => Some(Ok(entry)),
-            _ => self.careful_next(),
+            Some(entry) if self.view.memory().nothing_lost() => Some(Ok(entry)),
+            _ => self.checked_next(),
         }
     }
 
@@ -269,11 +275,11 @@ impl<'t> Iterator for Iter<'t> {
         self.next_back()
     }
 
-    /// What `for_each` and most adapters use: records of fixed width go by whole runs.
+    /// `for_each` and most adapters use this. Records of fixed width are taken in runs.
     #[inline]
     fn fold<A, F: FnMut(A, Self::Item) -> A>(mut self, mut all: A, mut f: F) -> A {
         loop {
-            if let Some(fixed) = self.inner.layout.fixed {
+            if let Some(fixed) = self.view.layout().fixed {
                 let records = self.take_run(&fixed).chunks_exact(fixed.stride);
                 all = records.filter_map(|record| fixed.split(record)).map(Ok).fold(all, &mut f);
             }
@@ -304,16 +310,16 @@ impl DoubleEndedIterator for Iter<'_> {
             return None;
         }
         match self.ready_back() {
-            Some(entry) if self.inner.bytes.unharmed() => Some(Ok(entry)),
-            _ => self.careful_next_back(),
+            Some(entry) if self.view.memory().nothing_lost() => Some(Ok(entry)),
+            _ => self.checked_next_back(),
         }
     }
 
-    /// As `fold`.
+    /// Records of fixed width are taken in runs.
     #[inline]
     fn rfold<A, F: FnMut(A, Self::Item) -> A>(mut self, mut all: A, mut f: F) -> A {
         loop {
-            if let Some(fixed) = self.inner.layout.fixed {
+            if let Some(fixed) = self.view.layout().fixed {
                 let records = self.take_run_back(&fixed).chunks_exact(fixed.stride).rev();
                 all = records.filter_map(|record| fixed.split(record)).map(Ok).fold(all, &mut f);
             }
@@ -344,7 +350,7 @@ macro_rules! projection {
     ($name:ident, $part:tt, $doc:expr) => {
         #[doc = $doc]
         #[derive(Clone)]
-        pub struct $name<'t>(pub(super) Iter<'t>);
+        pub struct $name<'t>(pub(crate) Iter<'t>);
 
         impl<'t> Iterator for $name<'t> {
             type Item = Result<&'t [u8], ReadError>;

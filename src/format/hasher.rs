@@ -1,4 +1,4 @@
-//! The 64-bit hash of a key. Where a hash puts its key, [`bucket`](super::bucket) says.
+//! The 64-bit hash of a key. [`index::hash`](super::index::hash) says where a hash puts its key.
 
 use super::bytes_at;
 

@@ -4,8 +4,9 @@
 //! most 1,024 (64 KiB); a key belongs to one group and to one of two buckets in it, so a lookup
 //! reads one line, rarely two, and groups are built independently.
 
-use super::bytes_at;
-use super::hash::multiply;
+use super::super::bytes_at;
+use super::super::hasher::multiply;
+use std::num::NonZeroU16;
 
 /// Bytes of a bucket.
 pub(crate) const BUCKET: usize = 64;
@@ -24,7 +25,7 @@ pub(crate) struct Shape {
 
 /// Where a hash puts its key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Place {
+pub(crate) struct HashPlace {
     pub(crate) group: u64,
     /// The two buckets, numbered through the whole index; equal only in groups of one bucket.
     pub(crate) first: u64,
@@ -49,7 +50,7 @@ impl Shape {
     }
 
     #[inline]
-    pub(crate) fn place(self, hash: u64) -> Place {
+    pub(crate) fn place(self, hash: u64) -> HashPlace {
         let per_group = u64::from(self.per_group).max(1);
         let first = first_bucket(hash, self.buckets());
         let group = first / per_group;
@@ -57,7 +58,7 @@ impl Shape {
         let step = 1 + ((((hash >> 13) & 0x3FFF) * (per_group - 1)) >> 14);
         let second = first + step;
         let second = if second >= start + per_group { second - per_group } else { second };
-        Place { group, first, second, tag: tag(hash), overflow: overflow(hash) }
+        HashPlace { group, first, second, tag: tag(hash), overflow: overflow(hash) }
     }
 }
 
@@ -121,6 +122,20 @@ impl Tails {
     pub(crate) fn reference(self, held: u64) -> u64 {
         held & self.keep
     }
+}
+
+/// The first slot's number among a bucket's words of four bytes, and the first tag's number among
+/// its bytes, where slots have four bytes. They are equal, so one mask serves both.
+pub(crate) const FIRST_WORD: usize = Slots::Four.tags_start();
+/// A bit per slot of four bytes, at the number of its word.
+pub(crate) const WORDS: u32 = ((1 << Slots::Four.count()) - 1) << FIRST_WORD;
+
+/// The bucket's word with the number of the lowest bit of `words`, which is not 0.
+#[inline(always)]
+pub(crate) fn word_of(bucket: &[u8; BUCKET], words: u32) -> u32 {
+    let all: &[[u8; 4]; BUCKET / 4] = zerocopy::transmute_ref!(bucket);
+    let first = NonZeroU16::new(words as u16).map_or(0, |words| words.trailing_zeros() as usize);
+    u32::from_le_bytes(all[first])
 }
 
 /// How a bucket's 64 bytes are divided, by the width of a slot: overflow bits, tags, slots. Nothing
@@ -249,13 +264,13 @@ impl Slots {
 
 #[cfg(test)]
 mod tests {
-    use super::super::hash::Hasher;
     use super::*;
+    use crate::format::hasher::Hasher;
 
     /// The places of format.md.
     #[test]
     fn place_vectors() {
-        let spec = include_str!("../../format.md");
+        let spec = include_str!("../../../format.md");
         let keys: [(&[u8], u64, u32); 4] = [
             (b"abcd", 1, 1),
             (b"abcd", 1, 700),
@@ -264,7 +279,7 @@ mod tests {
         ];
         for (key, groups, per_group) in keys {
             let hash = Hasher::base(key);
-            let Place { first, second, tag, overflow, .. } =
+            let HashPlace { first, second, tag, overflow, .. } =
                 Shape { groups, per_group }.place(hash);
             let row = format!(
                 "| `{hash:016x}` | {groups} | {per_group} | {first} | {second} | {tag} | {overflow} |"
