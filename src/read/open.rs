@@ -170,7 +170,7 @@ impl OpenOptions {
     /// The layout of a table that is a file, from header and footer. Both are read and not touched
     /// in a mapping: a fault takes several times as long as such a read, and that of the last page
     /// has a page table made, and taken down again, for the sake of one page.
-    pub(super) fn layout(file: &Located) -> Result<Layout, OpenError> {
+    pub(crate) fn layout(file: &Located) -> Result<Layout, OpenError> {
         let failed = |source| OpenError::Io { action: "read the file", path: None, source };
         let (mut start, mut end) = ([0; MAX_HEADER as usize], [0; FOOTER]);
         let start = &mut start[..file.len.min(MAX_HEADER as usize)];
