@@ -3,11 +3,12 @@
 
 #![expect(unsafe_code, reason = "maps files, and gives out the mapped bytes as a slice")]
 
-use super::mapping::{Mapping, address_space_exhausted, out_of_address_space, pages_around};
+use super::mapping::{Mapping, out_of_address_space, pages_around};
 use super::open::{Access, Located, OpenOptions};
 #[cfg(target_os = "linux")]
 use super::residency::may_ask;
 use super::residency::user;
+use super::room::no_room;
 use super::table::Table;
 use super::typed::TypedTable;
 use super::warm::Warm;
@@ -251,7 +252,7 @@ impl Bytes {
         len: usize,
         fill: impl FnOnce(&mut [u8]) -> Result<(), OpenError>,
     ) -> Result<Self, OpenError> {
-        let out_of_memory = |_| OpenError::OutOfMemory { needed: len as u64 };
+        let out_of_memory = |_| no_room(len as u64, true);
         let mut memory = MmapMut::map_anon(len.max(1)).map_err(out_of_memory)?;
         #[cfg(target_os = "linux")]
         // Advice: without huge pages it is slower, not wrong.
@@ -290,7 +291,7 @@ impl Bytes {
         };
         let map = mapped.map_err(|source| {
             if out_of_address_space(&source) {
-                address_space_exhausted(len as u64)
+                no_room(len as u64, false)
             } else {
                 OpenError::Io { action: "map the file", path: None, source }
             }
@@ -449,7 +450,12 @@ impl OpenOptions {
     /// As for [`Table::open`].
     pub(crate) unsafe fn map(&self, file: &Located) -> Result<Table, OpenError> {
         // SAFETY: the caller promises that the file stays as it is while the table lives.
-        let bytes = unsafe { Bytes::map(file, self.access) }?;
+        let bytes = unsafe { Bytes::map(file, self.access) };
+        // What is no table is refused as that, and not for the room that it would take.
+        let bytes = bytes.or_else(|error| {
+            let failed = |source| OpenError::Io { action: "read the file", path: None, source };
+            Self::check_start(file, failed).and(Err(error))
+        })?;
         if self.warm == Warm::All {
             // To read the ends would bring them into memory in small pages.
             bytes.ask_for_huge_pages(0, file.len);

@@ -1,8 +1,7 @@
-//! A mapped part of a file: where the table lies in it, the advice that it gets, and what the
-//! kernel says when there is no room for one.
+//! A mapped part of a file: where the table lies in it, the advice that it gets, and whether
+//! the kernel had no room for one.
 
 use super::open::Access;
-use crate::error::OpenError;
 use memmap2::{Advice, Mmap};
 use std::ptr::NonNull;
 
@@ -41,15 +40,6 @@ pub(super) fn pages_around(start: usize, len: usize) -> (usize, usize) {
     #[cfg(not(unix))]
     let page = 4096;
     (start & !(page - 1), (start + len).next_multiple_of(page))
-}
-
-/// With the limit, where there is one.
-pub(super) fn address_space_exhausted(needed: u64) -> OpenError {
-    #[cfg(unix)]
-    let limit = rustix::process::getrlimit(rustix::process::Resource::As).current;
-    #[cfg(not(unix))]
-    let limit = None;
-    OpenError::AddressSpaceExhausted { needed, limit }
 }
 
 #[cfg(unix)]

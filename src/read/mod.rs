@@ -19,6 +19,7 @@ pub(crate) mod parallel;
 #[cfg(any(test, not(target_arch = "x86_64")))]
 mod portable;
 mod residency;
+mod room;
 pub(crate) mod search;
 mod simd;
 mod stats;

@@ -1,7 +1,6 @@
 //! How a table is opened.
 
 use super::map::Bytes;
-use super::mapping::address_space_exhausted;
 use super::pages::Pages;
 use super::table::Table;
 use super::warm::{Warm, Warmed};
@@ -108,13 +107,11 @@ impl OpenOptions {
     /// See [`OpenError`]; each cause has its own.
     pub fn load(&self, path: impl AsRef<Path>) -> Result<Table, OpenError> {
         let path = path.as_ref();
-        let Located { file, offset, len, .. } = self.locate(path)?;
+        let located = self.locate(path)?;
         // A foreign file is refused before all of it is read.
-        let mut start = [0; MAX_HEADER as usize];
-        let start = &mut start[..len.min(MAX_HEADER as usize)];
         let failed = io_error("read the file", path);
-        read_at(&file, offset, start).map_err(&failed)?;
-        Layout::check_start(start, len as u64)?;
+        Self::check_start(&located, &failed)?;
+        let Located { file, offset, len, .. } = located;
         let bytes = Bytes::private(len, |memory| read_at(&file, offset, memory).map_err(&failed))?;
         let table = self.finish(bytes)?;
         self.prepare(&table, |_| ControlFlow::Continue(()))?;
@@ -167,6 +164,17 @@ impl OpenOptions {
         Ok(Located { file, offset, len, metadata })
     }
 
+    /// Refuses a file that does not begin as a table does.
+    pub(super) fn check_start(
+        file: &Located,
+        failed: impl Fn(std::io::Error) -> OpenError,
+    ) -> Result<(), OpenError> {
+        let mut start = [0; MAX_HEADER as usize];
+        let start = &mut start[..file.len.min(MAX_HEADER as usize)];
+        read_at(&file.file, file.offset, start).map_err(failed)?;
+        Layout::check_start(start, file.len as u64).map(drop)
+    }
+
     /// The layout of a table that is a file, from header and footer. Both are read and not touched
     /// in a mapping: a fault takes several times as long as such a read, and that of the last page
     /// has a page table made, and taken down again, for the sake of one page.
@@ -201,7 +209,7 @@ impl OpenOptions {
         // A mapping, like any object, takes at most half of the address space.
         match isize::try_from(len) {
             Ok(len) => Ok((offset, len as usize)),
-            Err(_) => Err(address_space_exhausted(len)),
+            Err(_) => Err(OpenError::AddressSpaceExhausted { needed: len, limit: None }),
         }
     }
 
