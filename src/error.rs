@@ -237,12 +237,21 @@ pub enum OpenError {
         /// Its value.
         got: u64,
     },
-    /// There is not enough address space for the mapping (`ulimit -v`, or a 32-bit process).
+    /// There is not enough address space for the table, mapped or copied (`ulimit -v`, or a 32-bit
+    /// process).
     AddressSpaceExhausted {
         /// Bytes of address space that the table needs.
         needed: u64,
-        /// Bytes of address space that the process may use in all (`ulimit -v`), if limited.
+        /// Bytes of address space that the process may use in all (`ulimit -v`), if that limit
+        /// stands in the way.
         limit: Option<u64>,
+    },
+    /// The process has as many mappings as Linux allows one to have. Each open table needs one.
+    TooManyMappings {
+        /// Mappings that the process has.
+        mappings: u64,
+        /// Mappings that it may have (`vm.max_map_count`).
+        limit: u64,
     },
     /// The table could not be locked into memory.
     LockRefused {
@@ -253,7 +262,7 @@ pub enum OpenError {
         /// The operating system's answer.
         source: io::Error,
     },
-    /// There is not enough memory for a private copy.
+    /// There is not enough memory for a private copy, or `ulimit -d` allows less.
     OutOfMemory {
         /// Bytes that the copy needs.
         needed: u64,
@@ -394,6 +403,7 @@ impl OpenError {
             Self::Io { .. }
             | Self::NotARegularFile { .. }
             | Self::AddressSpaceExhausted { .. }
+            | Self::TooManyMappings { .. }
             | Self::LockRefused { .. }
             | Self::OutOfMemory { .. } => ErrorKind::Io,
             Self::RangeOutOfBounds { .. } => ErrorKind::Usage,

@@ -2,14 +2,11 @@
 
 #![expect(unsafe_code, reason = "mapping a path is unsafe, and the promise is the caller's")]
 
-use super::map::{
-    Access, Bytes, Located, address_space_exhausted, io_error, open_regular, read_at,
-};
+use super::map::{Access, Bytes, Located, io_error, open_regular, read_at};
 use super::pages::Pages;
 use super::table::Table;
 use super::warm::{Warm, Warmed};
 use crate::error::{OpenError, ReadError};
-use crate::format::header::MAX_HEADER;
 use crate::format::layout::{Layout, SMALLEST};
 use std::borrow::Cow;
 use std::io::Read;
@@ -89,13 +86,11 @@ impl OpenOptions {
     /// See [`OpenError`]; each cause has its own.
     pub fn load(&self, path: impl AsRef<Path>) -> Result<Table, OpenError> {
         let path = path.as_ref();
-        let Located { file, offset, len, .. } = self.locate(path)?;
+        let located = self.locate(path)?;
         // A foreign file is refused before all of it is read.
-        let mut start = [0; MAX_HEADER as usize];
-        let start = &mut start[..len.min(MAX_HEADER as usize)];
         let failed = io_error("read the file", path);
-        read_at(&file, offset, start).map_err(&failed)?;
-        Layout::check_start(start, len as u64)?;
+        located.check_start(&failed)?;
+        let Located { file, offset, len, .. } = located;
         let bytes = Bytes::private(len, |memory| read_at(&file, offset, memory).map_err(&failed))?;
         let table = self.parse(bytes)?;
         self.prepare(&table, |_| ControlFlow::Continue(()))?;
@@ -141,7 +136,12 @@ impl OpenOptions {
     /// As for [`Table::open`].
     pub(crate) unsafe fn map(&self, file: &Located) -> Result<Table, OpenError> {
         // SAFETY: the caller promises that the file stays as it is while the table lives.
-        let bytes = unsafe { Bytes::map(file, self.access) }?;
+        let bytes = unsafe { Bytes::map(file, self.access) };
+        // A file that is no table is refused as that, and not for the room that it would take.
+        let bytes = bytes.or_else(|error| {
+            let failed = |source| OpenError::Io { action: "read the file", path: None, source };
+            file.check_start(failed).and(Err(error))
+        })?;
         if self.warm == Warm::All {
             // Reading the ends would bring them into memory in small pages.
             bytes.ask_for_huge_pages(0, file.len);
@@ -175,7 +175,7 @@ impl OpenOptions {
         // A mapping, like any object, takes at most half of the address space.
         match isize::try_from(len) {
             Ok(len) => Ok((offset, len as usize)),
-            Err(_) => Err(address_space_exhausted(len)),
+            Err(_) => Err(OpenError::AddressSpaceExhausted { needed: len, limit: None }),
         }
     }
 

@@ -287,6 +287,19 @@ pub(super) fn geometry() -> Vec<Row> {
         ("leaves-huge", "2^64 − 1 leaves", Refused("InvalidHeader(index_leaves)"), deep, |i| {
             i.put64(at::LEAVES, u64::MAX);
         }),
+        ("leaves-all", "no node above leaves", Refused("InvalidHeader(index_leaves)"), deep, |i| {
+            i.put64(at::LEAVES, i.root() as u64 + 1);
+        }),
+        (
+            "leaves-two-in-one",
+            "two leaves in one node",
+            Refused("InvalidHeader(index_leaves)"),
+            varied,
+            |i| {
+                assert_eq!(i.root(), 0, "the base has one node");
+                i.put64(at::LEAVES, 2);
+            },
+        ),
         (
             "leaves-one-less",
             "a leaf counted as an inner node",

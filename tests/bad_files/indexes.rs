@@ -338,6 +338,19 @@ pub(super) fn buckets() -> Vec<Row> {
                 }
             },
         ),
+        (
+            "bucket-overflow-more",
+            "an overflow bit that no key has set",
+            Damaged("Corrupt(bucket does not fit its keys)"),
+            varied,
+            |i| {
+                let (start, len) = i.section(HASH);
+                let mut buckets = (start..start + len).step_by(64);
+                let bucket = buckets.find(|&bucket| i.u32(bucket) != u32::MAX).unwrap();
+                let bits = i.u32(bucket);
+                i.put32(bucket, bits | (bits + 1));
+            },
+        ),
         ("slot-beyond", "a slot beyond the records", REFERENCE, varied, |i| {
             let (bucket, slot) = taken_slot(i);
             let at = bucket + SLOTS + 4 * slot;

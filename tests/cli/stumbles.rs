@@ -135,6 +135,30 @@ fn a_closed_standard_input_is_no_empty_table() {
     dir.run(&["scan", "--count", "t"]).printed("0\n");
 }
 
+/// The error names the limit, and no way out that needs as much room.
+#[test]
+fn a_table_beyond_the_address_space_names_the_limit() {
+    let dir = Sandbox::new();
+    dir.table("t", "a\t1\n");
+    // A right header that speaks of 64 GiB.
+    let mut header = dir.read("t")[..448].to_vec();
+    header[16..24].copy_from_slice(&(64u64 << 30).to_le_bytes());
+    header[112..116].fill(0);
+    let checksum = crc32fast::hash(&header);
+    header[112..116].copy_from_slice(&checksum.to_le_bytes());
+    dir.write("large", header);
+    let file = std::fs::File::options().write(true).open(dir.path("large")).unwrap();
+    file.set_len(64 << 30).unwrap();
+    let graven = env!("CARGO_BIN_EXE_graven");
+    let mut shell = Command::new("sh");
+    let script = format!("ulimit -v 4000000; exec {graven} get large a");
+    shell.args(["-c", &script]).current_dir(dir.path(""));
+    let ran = ran(shell);
+    let told = ["68719476736", "ulimit -v allows 4096000000 in all", "raise the limit"];
+    ran.failed(4, "large: ", &told);
+    assert!(!ran.err.contains("range") && !ran.err.contains("load"), "{}", ran.err);
+}
+
 #[test]
 fn a_file_beyond_the_limit_is_an_error_not_a_death() {
     let dir = Sandbox::new();

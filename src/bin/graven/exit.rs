@@ -68,14 +68,13 @@ impl Failure {
                 ),
             ),
             OpenError::AddressSpaceExhausted { needed, limit } => {
-                let limit = match limit {
-                    Some(limit) => format!("the process may use {limit} in all"),
-                    None => "there is less".into(),
+                let why = match limit {
+                    Some(limit) => {
+                        format!("ulimit -v allows {limit} in all: raise the limit, or split it")
+                    }
+                    None => "there is less: use a 64-bit machine, or split it".into(),
                 };
-                let what = format_args!(
-                    "needs {needed} bytes of address space and {limit}: raise the limit \
-                     (ulimit -v), or use a 64-bit machine"
-                );
+                let what = format_args!("needs {needed} bytes of address space and {why}");
                 Self::at(error.kind(), table, what)
             }
             error => Self::at(error.kind(), table, error),

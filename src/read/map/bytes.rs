@@ -7,6 +7,7 @@ use super::file::may_ask;
 use super::file::{Access, Located};
 use super::mapping::{Mapping, pages_around};
 use super::proven::Proven;
+use super::room::no_room;
 use crate::error::OpenError;
 use crate::format::layout::Layout;
 use crate::sigbus::{Lost, Watch};
@@ -108,7 +109,7 @@ impl Bytes {
         len: usize,
         fill: impl FnOnce(&mut [u8]) -> Result<(), OpenError>,
     ) -> Result<Self, OpenError> {
-        let out_of_memory = |_| OpenError::OutOfMemory { needed: len as u64 };
+        let out_of_memory = |_| no_room(len as u64, true);
         let mut memory = MmapMut::map_anon(len.max(1)).map_err(out_of_memory)?;
         #[cfg(target_os = "linux")]
         // Advice: without huge pages it is slower, not wrong.

@@ -28,6 +28,17 @@ pub(crate) struct Located {
 }
 
 impl Located {
+    /// Refuses a file that does not begin as a table does.
+    pub(crate) fn check_start(
+        &self,
+        failed: impl Fn(std::io::Error) -> OpenError,
+    ) -> Result<(), OpenError> {
+        let mut start = [0; MAX_HEADER as usize];
+        let start = &mut start[..self.len.min(MAX_HEADER as usize)];
+        read_at(&self.file, self.offset, start).map_err(failed)?;
+        Layout::check_start(start, self.len as u64).map(drop)
+    }
+
     /// The layout of the table, from its header and footer. Both are read, not touched in a
     /// mapping: a page fault takes several times as long as a read, and the fault of the last page
     /// would also build a page table for that one page.

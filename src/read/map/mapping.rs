@@ -3,6 +3,7 @@
 #![expect(unsafe_code, reason = "maps files")]
 
 use super::file::{Access, Located};
+use super::room::no_room;
 use crate::error::OpenError;
 use memmap2::{Advice, Mmap, MmapOptions};
 use std::ptr::NonNull;
@@ -38,7 +39,7 @@ impl Mapping {
         };
         let map = mapped.map_err(|source| {
             if out_of_address_space(&source) {
-                address_space_exhausted(len as u64)
+                no_room(len as u64, false)
             } else {
                 OpenError::Io { action: "map the file", path: None, source }
             }
@@ -118,16 +119,6 @@ pub(super) fn pages_around(start: usize, len: usize) -> (usize, usize) {
     #[cfg(not(unix))]
     let page = 4096;
     (start & !(page - 1), (start + len).next_multiple_of(page))
-}
-
-/// The error for a table that finds no room in the address space; it names the process's limit,
-/// where there is one.
-pub(crate) fn address_space_exhausted(needed: u64) -> OpenError {
-    #[cfg(unix)]
-    let limit = rustix::process::getrlimit(rustix::process::Resource::As).current;
-    #[cfg(not(unix))]
-    let limit = None;
-    OpenError::AddressSpaceExhausted { needed, limit }
 }
 
 #[cfg(unix)]
