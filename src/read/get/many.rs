@@ -1,5 +1,5 @@
-//! Many lookups at once: their waits for memory overlap. A lookup goes through stages; what a stage
-//! reads was prefetched by the stage before.
+//! Many lookups at once: their waits for memory overlap. A lookup goes through stages; each stage
+//! prefetches what the next one reads.
 
 use super::super::guess::{Candidate, Guess, LineAnswer};
 use super::super::index::line::Lines;

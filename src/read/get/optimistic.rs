@@ -186,7 +186,7 @@ impl<'t, I: Simd, C: Checks> Optimistic<'t, I, C> {
         hash: u64,
     ) -> (Candidate, Candidate) {
         let Some(slots) = T::SLOTS else { return (Candidate::SENT_ON, Candidate::SENT_ON) };
-        let tails = self.view.proven().tails;
+        let tails = &self.view.proven().tails;
         let found = match slots {
             Slots::Four => self.simd.slots_equal(bucket, hash, tails.mask),
             _ => self.simd.matches(bucket, tag(hash), slots),
@@ -268,9 +268,7 @@ impl<'t, I: Simd, C: Checks> Optimistic<'t, I, C> {
         if !K::equal(self.simd, stored, key) {
             return None;
         }
-        let start = self.view.memory().offset_of(stored);
-        let end = start + stored.len() + value.len();
-        (self.checks.all() || end <= self.view.pages().checked_end(start)).then_some(value)
+        self.is_record_checked(stored, value).then_some(value)
     }
 
     /// The value of the record of variable width at `reference`. The keys are compared over the
