@@ -66,7 +66,7 @@ mod handler {
 
 #[cfg(target_os = "linux")]
 mod handler {
-    use crate::sigbus::registry::{self, Hole};
+    use crate::sigbus::registry;
     use libc::{BUS_ADRALN, SA_ONSTACK, SA_SIGINFO, SIG_DFL, SIG_IGN, SIGBUS};
     use libc::{c_int, c_void, sigaction, siginfo_t};
     use rustix::mm::{MapFlags, ProtFlags, mmap_anonymous};
