@@ -73,7 +73,7 @@ mod handler {
 
 #[cfg(target_os = "linux")]
 mod handler {
-    use crate::sigbus::registry::{self, Hole};
+    use crate::sigbus::registry;
     use libc::{BUS_ADRALN, SIG_DFL, SIG_IGN, SIGBUS};
     use libc::{SA_NODEFER, SA_ONSTACK, SA_RESETHAND, SA_RESTART, SA_SIGINFO};
     use libc::{c_int, c_void, sigaction, siginfo_t};
@@ -150,20 +150,14 @@ mod handler {
             // SAFETY: a SIGBUS from the kernel carries an address.
             let address = unsafe { info_ref.si_addr() }.addr();
             let hole = registry::note(address, installed.page_size);
-            if hole.is_some_and(|hole| replace(&hole, installed.page_size)) {
+            if hole.is_some_and(|hole| hole.fill(installed.page_size, zeros)) {
                 return;
             }
         }
         hand_on(&installed.previous, signal, code, info, context);
     }
 
-    /// Puts zeros in the place of what is lost; false if the kernel refuses.
-    fn replace(hole: &Hole, page_size: usize) -> bool {
-        let single = !hole.many && zeros(hole.page, page_size);
-        // Refused where the process has too many mappings: the whole one adds none.
-        single || zeros(hole.start, hole.end - hole.start)
-    }
-
+    /// Puts zeros in the place of lost bytes; false if the kernel refuses.
     fn zeros(start: usize, len: usize) -> bool {
         let flags = MapFlags::PRIVATE | MapFlags::FIXED | MapFlags::NORESERVE;
         let start = std::ptr::with_exposed_provenance_mut(start);

@@ -2,10 +2,10 @@
 
 use super::bytes_at;
 
-/// Hash function id in the header: the function below. Ids 1 and 2 were other functions, and other
-/// orders of a bucket's bytes.
+/// Id of the function below in the header. Ids 1 and 2 meant other functions and other orders of a
+/// bucket's bytes.
 pub(crate) const FUNCTION: u8 = 3;
-/// How often a build is tried with another attempt number before the index is left out.
+/// Attempts of a build, each with another hash, before the index is left out.
 pub(crate) const MAX_ATTEMPTS: u32 = 8;
 
 const S0: u64 = 0xA076_1D64_78BD_642F;
@@ -47,16 +47,16 @@ impl Hasher {
         if self.attempt == 0 { base } else { fold(base ^ S0.wrapping_mul(self.attempt), S1) }
     }
 
-    /// The hash of attempt 0. Keys of 17 to 128 bytes are summed up first ([`Sums`]), those of up
-    /// to 16 are two numbers as they are, and longer ones are absorbed one piece after the other.
-    /// Then nearly as wyhash does with its last two numbers (Wang Yi, public domain): without the
-    /// constants that it adds once more.
+    /// The hash of attempt 0. A key of up to 16 bytes is two numbers; a key of 17 to 128 bytes is
+    /// summed up to two numbers ([`Sums`]); a longer key is absorbed piece by piece. The two numbers
+    /// are mixed nearly as wyhash mixes its last two (Wang Yi, public domain), without the constants
+    /// that wyhash adds once more.
     #[inline]
     pub(crate) fn base(key: &[u8]) -> u64 {
         Self::base_by(Portable, key)
     }
 
-    /// The same, with sums by the instructions that the caller has.
+    /// [`base`](Self::base), with sums by the instructions that the caller has.
     #[inline(always)]
     pub(crate) fn base_by(by: impl Sums, key: &[u8]) -> u64 {
         match key.len() {
@@ -92,7 +92,8 @@ impl Hasher {
         Self::finish(even, odd, len)
     }
 
-    /// That of a longer key: wyhash's loop of one lane over all but the last 1 to 16 bytes.
+    /// The hash of attempt 0 of a key of more than 128 bytes: wyhash's loop of one lane over all but
+    /// the last 1 to 16 bytes.
     #[cold]
     #[inline(never)]
     fn long(key: &[u8]) -> u64 {
@@ -113,8 +114,8 @@ impl Hasher {
     }
 }
 
-/// What [`Sums::sums`] adds to the words of the first and of the last bytes of a key: the first 1,024
-/// bits of the fraction of pi.
+/// [`Sums::sums`] adds these numbers to the words of the first and of the last bytes of a key: the
+/// first 1,024 bits of the fraction of pi.
 pub(crate) const ADDENDS: [[u32; 16]; 2] = [
     [
         0x243F_6A88,
@@ -156,16 +157,16 @@ pub(crate) const ADDENDS: [[u32; 16]; 2] = [
 
 /// Instructions that sum up a key. All forms give the same sums.
 pub(crate) trait Sums {
-    /// Two sums over the first and the last `N` bytes of a key, which overlap where it has fewer
-    /// than `2 * N`; `N` is 16, 32 or 64. To each word of 32 bits belongs an addend; of each two
-    /// words, the product; every other product goes to the same sum. This is NH (Black, Halevi,
+    /// Two sums over the first and the last `N` bytes of a key, which overlap where the key has
+    /// fewer than `2 * N`; `N` is 16, 32 or 64. Each word of 32 bits gets its addend; each pair of
+    /// words is multiplied; the products go to the two sums in turn. This is NH (Black, Halevi,
     /// Krawczyk, Krovetz and Rogaway, UMAC, 1999): with addends drawn at random, two keys of one
     /// length have equal sums with a probability of 2^-32 at most. No product waits for another, so
     /// a processor that multiplies vectors takes a few instructions for the whole key.
     fn sums<const N: usize>(self, key: &[u8]) -> [u64; 2];
 }
 
-/// Those that every processor has.
+/// The sums without vector instructions.
 pub(crate) struct Portable;
 
 impl Sums for Portable {

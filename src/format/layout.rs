@@ -133,8 +133,8 @@ impl Layout {
         Self::parse_ends(table, table, table.len() as u64)
     }
 
-    /// Likewise for a table of `got` bytes of which only the ends are there: `start` holds at
-    /// least the first 4,096 bytes, or all, and `end` ends with the footer.
+    /// Parses and proves a table of `got` bytes from its two ends: `start` holds at least the first
+    /// 4,096 bytes, or all, and `end` ends with the footer.
     pub(crate) fn parse_ends(start: &[u8], end: &[u8], got: u64) -> Result<Self, OpenError> {
         let header = Self::check_start(start, got)?;
         let offset = got - FOOTER as u64;

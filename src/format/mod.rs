@@ -41,7 +41,7 @@ pub(crate) const BLOCK_RECORDS: u8 = 32;
 pub(crate) const BLOCK_RECORDS_LEAST: u8 = 12;
 /// Most records in a block of a fixed-width table.
 pub(crate) const BLOCK_RECORDS_FIXED: u8 = 16;
-/// Of how many records of variable width a leaf notes the place of one, as the writer does.
+/// Records of variable width between two samples of a leaf, as the writer makes them.
 pub(crate) const SAMPLE_STEP: u8 = 6;
 /// A block of variable records ends once it has this many bytes.
 pub(crate) const BLOCK_BYTES: u64 = 8192;

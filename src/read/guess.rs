@@ -1,4 +1,4 @@
-//! What an optimistic lookup comes to.
+//! What an optimistic lookup comes to, and what a cell of an index says on the way.
 
 use std::hint::black_box;
 use std::ptr;
@@ -41,5 +41,45 @@ impl<'t> Guess<'t> {
     #[inline(always)]
     pub(crate) fn answer(self) -> Option<&'t [u8]> {
         self.0
+    }
+}
+
+/// What a line says about a tag.
+#[derive(Clone, Copy)]
+pub(crate) enum LineAnswer {
+    /// The rank of the first key with the tag.
+    Rank(u64),
+    /// No key has the tag.
+    Absent,
+    Undecided,
+}
+
+/// What a bucket says about a hash: the reference of a slot, or one of two sentinels. As
+/// references, both sentinels would lie beyond the end of any table.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Candidate(usize);
+
+impl Candidate {
+    /// No slot has the tag of the hash, and no key of its overflow number was sent on to a second
+    /// bucket.
+    pub(crate) const ABSENT: Self = Self(usize::MAX / 2);
+    /// No slot has the tag, but the second bucket may; or slots of this width are not looked at.
+    pub(crate) const SENT_ON: Self = Self(Self::ABSENT.0 - 1);
+
+    #[inline(always)]
+    pub(crate) fn new(reference: usize) -> Self {
+        Self(reference)
+    }
+
+    /// The reference, or the number of the sentinel, which lies beyond the end of any table.
+    #[inline(always)]
+    pub(crate) fn number(self) -> usize {
+        self.0
+    }
+
+    /// What the slot refers to, a rank or an offset, unless this is a sentinel.
+    #[inline(always)]
+    pub(crate) fn reference(self) -> Option<usize> {
+        (self.0 < Self::SENT_ON.0).then_some(self.0)
     }
 }

@@ -7,10 +7,10 @@ use super::table::Table;
 #[non_exhaustive]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Residency {
-    /// What the kernel says.
+    /// The answer of the kernel.
     Known(Vec<SectionResidency>),
-    /// The kernel does not say, or not the truth: on Linux it tells it only to the file's owner
-    /// and to users who may override that; other systems are not asked.
+    /// The kernel does not say, or does not say the truth: Linux says it only to the file's owner
+    /// and to users who may act as owner; other systems are not asked.
     Unknown,
 }
 
@@ -37,8 +37,8 @@ impl Residency {
 
 impl Table {
     /// Which part of the table is in memory: in the page cache, whether or not this process has
-    /// mapped it. One system call per 16 MiB; touches nothing. By the time it returns, it may be
-    /// otherwise.
+    /// mapped it. One system call per 16 MiB; touches no page. The answer may be out of date when it
+    /// arrives.
     pub fn residency(&self) -> Residency {
         let view = self.view();
         let sections = SectionStats::of(view.layout()).into_iter().map(|section| {

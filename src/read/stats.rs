@@ -9,7 +9,7 @@ use crate::format::meta::{StatsBlock, bin_range};
 use zerocopy::FromBytes;
 use zerocopy::byteorder::little_endian::U64;
 
-/// A table in numbers. From its header and its statistics section: no record is read.
+/// A table in numbers, from its header and its statistics section; no record is read.
 #[non_exhaustive]
 #[derive(Clone, Debug)]
 pub struct Stats {

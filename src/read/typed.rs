@@ -13,8 +13,8 @@ use zerocopy::{FromBytes, Immutable, KnownLayout};
 /// alignment fit; a lookup returns a reference into the table's bytes, without a copy.
 ///
 /// Keys are integers or byte arrays and keep their numeric order; values are zerocopy types. The
-/// types stand in the file: a table of `u64` can't be opened as one of `i64`. Structs are told
-/// apart by their size only, and an empty table by its type tags only.
+/// types stand in the file: a table of `u64` can't be opened as one of `i64`. Of structs only the
+/// size is compared, and of an empty table only the type tags.
 ///
 /// ```
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {

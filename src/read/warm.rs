@@ -31,7 +31,7 @@ impl Warm {
     }
 }
 
-/// How far a warm-up has come, in bytes.
+/// The progress of a warm-up, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Warmed {
     /// Bytes that are in memory and mapped.
@@ -40,14 +40,14 @@ pub struct Warmed {
     pub total: u64,
 }
 
-/// What is read by one system call: the largest page that the kernel maps at once.
+/// Bytes read by one system call: the largest page that the kernel maps at once.
 const CHUNK: usize = 2 << 20;
 
 impl Table {
     /// Reads a part of the table into memory and maps it, so that the first lookups wait neither
-    /// for the disk nor for page faults. Costs the time of reading what is not in memory yet, and
-    /// for the rest about 0.1 ms per 2 MiB, much less where the kernel maps 2 MiB pages; it asks
-    /// for these first. On Linux a page that can't be read is an error here, never a SIGBUS. Other
+    /// for the disk nor for page faults. Costs the time of reading the bytes that are not in memory,
+    /// and for the others about 0.1 ms per 2 MiB, much less where the kernel maps 2 MiB pages, for
+    /// which it asks first. On Linux a page that can't be read is an error here, never a SIGBUS. Other
     /// systems, and Linux before 5.14, are only advised to read, and the call does not wait.
     ///
     /// Nothing keeps the kernel from dropping pages again when memory is short:
@@ -59,8 +59,8 @@ impl Table {
         self.warm_with(warm, |_| ControlFlow::Continue(())).map(drop)
     }
 
-    /// As [`warm`](Self::warm); tells `progress` after every 2 MiB how far it has come, and stops
-    /// when that says so. Returns how far it came.
+    /// As [`warm`](Self::warm), but calls `progress` after every 2 MiB, and stops when `progress`
+    /// returns `Break`. Returns how far it came.
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {

@@ -62,8 +62,8 @@ impl Shape {
     }
 }
 
-/// The first bucket of a hash, among all: where most keys are found. One multiplication that
-/// keeps the order of hashes, so that a group's keys have hashes of one range.
+/// The number of a hash's first bucket among all buckets; most keys are in their first bucket. One
+/// multiplication, which keeps the order of hashes, so a group's keys have hashes of one range.
 #[inline]
 pub(crate) fn first_bucket(hash: u64, buckets: u64) -> u64 {
     multiply(hash, buckets).1
@@ -81,14 +81,14 @@ pub(crate) fn overflow(hash: u64) -> u32 {
     (hash >> 8) as u32 & 31
 }
 
-/// The tails of tags: the upper bits of slots of four bytes, where no reference reaches, hold what
-/// stands there in the lower half of the hash. Where a tag says that a key may be in a slot, the
-/// tail spares a look at the record for all but one of 2^bits other keys.
+/// The tails of tags. In slots of four bytes, the upper bits that no reference needs hold the bits
+/// that stand there in the lower half of the hash. Another key with the same tag has the same tail
+/// in one of 2^bits cases only, so a lookup rarely reads the record of another key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Tails {
     /// The bits of a slot that belong to the tail; zero where there is none.
     pub(crate) mask: u32,
-    /// All other bits, as a number of its own, with which a lookup needs no register for the mask.
+    /// All other bits. Stored as well, so that a lookup needs no register for the mask.
     keep: u64,
 }
 
@@ -138,12 +138,12 @@ pub(crate) fn word_of(bucket: &[u8; BUCKET], words: u32) -> u32 {
     u32::from_le_bytes(all[first])
 }
 
-/// How a bucket's 64 bytes are divided, by the width of a slot: overflow bits, tags, slots. Nothing
-/// is left over, and the bytes before the slots are 16 at most, so one vector holds all tags.
+/// How a bucket's 64 bytes are divided into overflow bits, tags and slots, by the width of a slot.
+/// No byte is left over, and at most 16 bytes stand before the slots, so one vector holds all tags.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Slots {
-    /// 32 overflow bits, 12 tags, 12 slots of 4 bytes: tag i is the byte, and slot i the word of four
-    /// bytes, with the number i + 4.
+    /// 32 overflow bits, 12 tags, 12 slots of 4 bytes: tag i is byte i + 4 of the bucket, and slot i
+    /// is word i + 4.
     Four,
     /// 32 overflow bits, 10 tags, 10 slots of 5 bytes.
     Five,
@@ -213,8 +213,8 @@ impl Slots {
         self.tags_start() + self.count() + slot * self.width()
     }
 
-    /// What the slot holds: a reference, which is a rank in tables of fixed width, else an offset
-    /// into the records, and the tag's tail.
+    /// What the slot holds: a reference and the tag's tail. The reference is a rank in tables of
+    /// fixed width, else an offset into the records.
     #[inline]
     pub(crate) fn get(self, bucket: &[u8; BUCKET], slot: usize) -> u64 {
         // Eight bytes that end with the slot stay inside the bucket: the tags stand before it.

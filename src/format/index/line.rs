@@ -1,14 +1,14 @@
 //! The line index: the ordered index of tables of fixed width whose keys are spread evenly
 //! (hashes, random or dense ids). A key's first eight bytes, scaled, name a 64-byte line and a
-//! 15-bit tag in it; the line's sorted tags give the key's rank. It answers point lookups with one
-//! line, and searches by order as well.
+//! 15-bit tag in it; the line's sorted tags give the key's rank. One line answers a point lookup,
+//! and a search by order as well.
 
 use super::super::order::head;
 use super::super::{bytes_at, u32_at};
 
 /// Bytes of a line.
 pub(crate) const LINE: usize = 64;
-/// Tags of a line; a line with more keys leaves the rest to a bisection.
+/// Tags of a line. The keys of a line beyond these have no tag and are found by bisection.
 pub(crate) const LINE_TAGS: usize = 30;
 /// Keys of a line on average, as the writer scales.
 pub(crate) const LINE_KEYS: u64 = 20;
@@ -16,8 +16,8 @@ pub(crate) const LINE_KEYS: u64 = 20;
 pub(crate) const MAX_LINE_KEYS: u64 = 255;
 /// Most keys of equal tag in a line: bounds the walk over them.
 pub(crate) const MAX_LINE_EQUAL: usize = 8;
-/// What fills the tags of a line with fewer keys: the largest tag. Tags have 15 bits, so that
-/// processors, which compare signed numbers, need no conversion.
+/// Fills the unused tags of a line: the largest tag. Tags have 15 bits, so processors, which compare
+/// signed numbers, need no conversion.
 pub(crate) const NO_TAG: u16 = 0x7FFF;
 
 /// How keys are spread over lines.
@@ -29,7 +29,7 @@ pub(crate) struct LineScale {
     pub(crate) scale: u64,
 }
 
-/// Where a key belongs.
+/// The line to which a key belongs, and its tag there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct LinePlace {
     pub(crate) line: u64,

@@ -48,7 +48,7 @@ pub(crate) const TAIL_WHOLE: u16 = 9;
 /// In a tail descriptor: the separator goes on after its stored tail.
 pub(crate) const TAIL_CUT: u16 = 15;
 
-/// What a reader knows about every node of a table.
+/// The part of a node's shape that all nodes of a table share.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct NodeShape {
     /// Whether leaf nodes carry offsets and ranks (tables of variable width).
@@ -70,7 +70,7 @@ pub(crate) struct Node<'t> {
     with_places: bool,
 }
 
-/// Why a node was refused.
+/// The error for a node that contradicts itself or another.
 pub(crate) const BAD_NODE: &str = "ordered-index node makes no sense";
 
 impl<'t> Node<'t> {

@@ -22,7 +22,7 @@ pub(crate) struct Lookups {
     /// The first try. The first function serves while every lookup page was checked, the second
     /// while some is unchecked.
     first: Pair,
-    /// The second try, for what the first leaves undecided.
+    /// The second try, for keys that the first leaves undecided.
     again: Pair,
 }
 
@@ -172,7 +172,7 @@ impl Lookups {
     /// The value of the first record of `key`: the optimistic path, twice, then the checked path.
     #[inline]
     pub(crate) fn get<'t>(&self, view: &'t View, key: &[u8]) -> ReadResult<Option<&'t [u8]>> {
-        // A number of which one bit counts, so that indexing needs no comparison.
+        // `& 1` proves the index to be in bounds, so it is not compared.
         let guess = self.first[view.pages().lookups_unchecked() & 1].call(view, key);
         // The last question of a lookup: was everything that it has read the file's?
         if guess.is_undecided() || !view.memory().nothing_lost() {
@@ -181,7 +181,7 @@ impl Lookups {
         Ok(guess.answer())
     }
 
-    /// What the first try has left undecided.
+    /// [`get`](Self::get) from the second try on.
     #[cold]
     #[inline(never)]
     pub(crate) fn get_again<'t>(&self, view: &'t View, key: &[u8]) -> ReadResult<Option<&'t [u8]>> {

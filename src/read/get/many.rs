@@ -1,14 +1,14 @@
-//! Many lookups at once: their waits for memory overlap. A lookup goes through stages; what a stage
-//! reads was prefetched by the stage before.
+//! Many lookups at once: their waits for memory overlap. A lookup goes through stages; each stage
+//! prefetches what the next one reads.
 
-use super::super::guess::Guess;
+use super::super::guess::{Candidate, Guess, LineAnswer};
 use super::super::index::line::Lines;
 use super::super::map::AnyLen;
 use super::super::simd::{CACHE_LINE, Simd, Work, prefetch, prefetch_outer, work};
 use super::super::view::View;
 use super::checked::Checked;
 use super::kernels::Lookups;
-use super::optimistic::{Candidate, LineAnswer, Optimistic};
+use super::optimistic::Optimistic;
 use super::shape::{
     AllChecked, AnyTable, Checks, FixedRecords, LargeTable, PlainRecords, Records, Shape,
     SomeUnchecked, VariableRecords,
@@ -29,16 +29,7 @@ pub(crate) struct Batch<'t, 'a, K> {
     pub(crate) out: &'a mut Vec<Option<&'t [u8]>>,
 }
 
-/// Distance between two stages, in keys: long enough to hide one memory latency. Cheaper keys need a
-/// larger distance. A larger one than needed costs time, as a batch starts and ends with steps in
-/// which some stages have no key.
-const fn lag(records: Records) -> usize {
-    match records {
-        Records::Fixed => MAX_LAG,
-        Records::Plain | Records::Variable => 10,
-    }
-}
-
+/// Most keys between two stages.
 const MAX_LAG: usize = 20;
 /// Places for keys that are in some stage. A batch of at most so many keys goes through each stage
 /// together.
@@ -107,7 +98,7 @@ impl<'t, K: AsRef<[u8]>> Batch<'t, '_, K> {
         }
         // One key in each stage at any time: the lines that one stage waits for arrive while
         // another computes.
-        let lag = const { lag(T::RECORDS) };
+        let lag = Stages::<I, T>::LAG;
         for step in 0..keys.len() + 3 * lag {
             if let Some(key) = keys.get(step) {
                 stages.hash(step % RING, key.as_ref());
@@ -211,6 +202,14 @@ struct Stages<'t, I, T> {
 }
 
 impl<'t, I: Simd, T: Shape> Stages<'t, I, T> {
+    /// Distance between two stages, in keys: long enough to hide one memory latency. Cheaper keys
+    /// need a larger distance. A larger one than needed costs time, as a batch starts and ends with
+    /// steps in which some stages have no key.
+    const LAG: usize = match T::RECORDS {
+        Records::Fixed => MAX_LAG,
+        Records::Plain | Records::Variable => 10,
+    };
+
     #[inline(always)]
     fn new(view: &'t View, simd: I, index: &'t HashLayout) -> Self {
         let (hashes, candidates) = ([0; RING], [Candidate::ABSENT; RING]);

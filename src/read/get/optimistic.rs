@@ -3,7 +3,7 @@
 //! loads that depend on each other, so several lookups overlap in the processor. Where a page was
 //! unchecked, or anything is odd, the lookup stays undecided.
 
-use super::super::guess::Guess;
+use super::super::guess::{Candidate, Guess, LineAnswer};
 use super::super::map::{AnyLen, KeyLen};
 use super::super::place::Found;
 use super::super::simd::{Baseline, Simd};
@@ -24,35 +24,6 @@ pub(super) struct Optimistic<'t, I, C> {
     view: &'t View,
     simd: I,
     checks: C,
-}
-
-/// What a line says about a tag.
-#[derive(Clone, Copy)]
-pub(super) enum LineAnswer {
-    /// The rank of the first key with the tag.
-    Rank(u64),
-    /// No key has the tag.
-    Absent,
-    Undecided,
-}
-
-/// What a bucket says about a hash: the reference of a slot, or one of two sentinels. As
-/// references, both sentinels would lie beyond the end of any table.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) struct Candidate(usize);
-
-impl Candidate {
-    /// No slot has the tag of the hash, and no key of its overflow number was sent on to a second
-    /// bucket.
-    pub(super) const ABSENT: Self = Self(usize::MAX / 2);
-    /// No slot has the tag, but the second bucket may; or slots of this width are not looked at.
-    pub(super) const SENT_ON: Self = Self(Self::ABSENT.0 - 1);
-
-    /// What the slot refers to, a rank or an offset, unless this is a sentinel.
-    #[inline(always)]
-    pub(super) fn reference(self) -> Option<usize> {
-        (self.0 < Self::SENT_ON.0).then_some(self.0)
-    }
 }
 
 /// The number of the lowest set bit among the lowest `bits` bits. The highest of them counts as
@@ -215,7 +186,7 @@ impl<'t, I: Simd, C: Checks> Optimistic<'t, I, C> {
         hash: u64,
     ) -> (Candidate, Candidate) {
         let Some(slots) = T::SLOTS else { return (Candidate::SENT_ON, Candidate::SENT_ON) };
-        let tails = self.view.proven().tails;
+        let tails = &self.view.proven().tails;
         let found = match slots {
             Slots::Four => self.simd.slots_equal(bucket, hash, tails.mask),
             _ => self.simd.matches(bucket, tag(hash), slots),
@@ -226,7 +197,7 @@ impl<'t, I: Simd, C: Checks> Optimistic<'t, I, C> {
                     Slots::Four => word_of(bucket, found).into(),
                     _ => slots.get(bucket, first_bit(found, slots.count())),
                 };
-                Candidate(tails.reference(held) as usize)
+                Candidate::new(tails.reference(held) as usize)
             };
             let other = match found & (found - 1) {
                 0 => Candidate::ABSENT,
@@ -285,9 +256,9 @@ impl<'t, I: Simd, C: Checks> Optimistic<'t, I, C> {
     #[inline(always)]
     fn value<T: Shape, K: KeyClass>(self, candidate: Candidate, key: &[u8]) -> Option<&'t [u8]> {
         match T::RECORDS {
-            Records::Fixed => self.value_fixed::<K>(candidate.0 as u64, key),
-            Records::Plain => self.value_plain::<K>(candidate.0, key),
-            Records::Variable => self.value_variable::<K>(candidate.0, key),
+            Records::Fixed => self.value_fixed::<K>(candidate.number() as u64, key),
+            Records::Plain => self.value_plain::<K>(candidate.number(), key),
+            Records::Variable => self.value_variable::<K>(candidate.number(), key),
         }
     }
 

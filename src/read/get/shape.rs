@@ -1,4 +1,4 @@
-//! What a lookup knows about its table and its key when it is compiled, as types.
+//! Types for what a lookup function knows about its table and its keys when it is compiled.
 
 use super::super::simd::Simd;
 use crate::format::hasher::Hasher;

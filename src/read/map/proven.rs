@@ -159,10 +159,11 @@ impl Proven {
     /// where the hash index does not answer point lookups.
     #[inline(always)]
     pub(crate) fn bucket(&self, hash: u64) -> &[u8; CELL] {
+        let Self { first_bucket: start, buckets, .. } = *self;
         // The number is below `buckets`: it is a 2^64th of less than 2^64 times as much.
-        let number = first_bucket(hash, self.buckets);
+        let number = first_bucket(hash, buckets);
         // SAFETY: invariant of `first_bucket`.
-        let bucket = unsafe { self.first_bucket.add(number as usize) };
+        let bucket = unsafe { start.add(number as usize) };
         // SAFETY: invariant of `first_bucket`; the bucket can't outlive `self`.
         unsafe { bucket.as_ref() }
     }
@@ -170,15 +171,16 @@ impl Proven {
     /// The bytes of all records.
     #[inline(always)]
     pub(crate) fn records(&self) -> &[u8] {
-        let records = NonNull::slice_from_raw_parts(self.records, self.records_len);
+        let Self { records, records_len, .. } = *self;
         // SAFETY: invariant of `records`; the slice can't outlive `self`.
-        unsafe { records.as_ref() }
+        unsafe { NonNull::slice_from_raw_parts(records, records_len).as_ref() }
     }
 
     /// Key and value of the record of fixed width with this rank, in a table with keys of the
     /// length `L`.
     #[inline(always)]
     pub(crate) fn fixed<L: KeyLen>(&self, rank: u64) -> Option<(&[u8], &[u8])> {
+        let Self { first_key, stride, value_len, .. } = *self;
         let (ranks, key_len) = match L::LEN {
             Some(8) => (self.fixed_8, 8),
             Some(16) => (self.fixed_16, 16),
@@ -189,12 +191,12 @@ impl Proven {
             return None;
         }
         // SAFETY: invariant of `first_key`.
-        let key = unsafe { self.first_key.add(rank as usize * self.stride) };
+        let key = unsafe { first_key.add(rank as usize * stride) };
         // SAFETY: invariant of `first_key`.
         let value = unsafe { key.add(key_len) };
         let (key, value) = (
             NonNull::slice_from_raw_parts(key, key_len),
-            NonNull::slice_from_raw_parts(value, self.value_len),
+            NonNull::slice_from_raw_parts(value, value_len),
         );
         // SAFETY: invariant of `first_key`; the slices can't outlive `self`.
         Some((unsafe { key.as_ref() }, unsafe { value.as_ref() }))

@@ -1,5 +1,5 @@
 //! What each instruction set does for lookups. A form is a type that proves that the processor has
-//! the instructions; all forms give the same answers.
+//! the instructions. All forms give the same answers.
 
 use crate::format::hasher::Sums;
 use crate::format::index::hash::{BUCKET, FIRST_WORD, Slots, tag, word_of};
@@ -35,19 +35,19 @@ pub(crate) trait Simd: Copy + Sums {
     /// How many tags of a line are below `tag`. Tags ascend, so `tag` belongs at this place.
     fn tags_below(self, line: &[u8; LINE], tag: u16) -> usize;
 
-    /// Whether two keys are equal, of which the second has 17 to 32 bytes.
+    /// Whether the keys `a` and `b` are equal; `b` has 17 to 32 bytes.
     #[inline(always)]
     fn equal_17_to_32(self, a: &[u8], b: &[u8]) -> bool {
         equal_short(a, b)
     }
 
-    /// Whether two keys are equal, of which the second has 33 to 64 bytes.
+    /// Whether the keys `a` and `b` are equal; `b` has 33 to 64 bytes.
     #[inline(always)]
     fn equal_33_to_64(self, a: &[u8], b: &[u8]) -> bool {
         equal_short(a, b)
     }
 
-    /// Whether two keys are equal, of which the second has 65 to 128 bytes.
+    /// Whether the keys `a` and `b` are equal; `b` has 65 to 128 bytes.
     #[inline(always)]
     fn equal_65_to_128(self, a: &[u8], b: &[u8]) -> bool {
         equal_short(a, b)

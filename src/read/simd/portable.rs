@@ -1,5 +1,5 @@
-//! The form without vector instructions: the baseline of architectures that have no other form,
-//! and what tests compare the other forms with.
+//! The form without vector instructions: the baseline of architectures that have no other form. Tests
+//! compare the other forms with it.
 
 use super::form::Simd;
 use crate::format::hasher::{self, Sums};
