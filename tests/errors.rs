@@ -317,7 +317,7 @@ fn room_below_a_limit() {
     let before = getrlimit(Resource::As);
     // Less than the table needs, and more than it needs alone.
     let limit = pages * rustix::param::page_size() as u64 + (8 << 20);
-    setrlimit(Resource::As, Rlimit { current: Some(limit), ..before.clone() }).unwrap();
+    setrlimit(Resource::As, Rlimit { current: Some(limit), ..before }).unwrap();
     let error = open_error(&path);
     let OpenError::AddressSpaceExhausted { needed, limit: Some(told) } = error else {
         panic!("{error:?}")

@@ -291,6 +291,25 @@ fn a_table_that_lost_pages_is_replaced_by_the_same_file_made_whole() {
     assert_eq!(value(&live.load()), "one");
 }
 
+/// What `cp` over a table does, when nobody reads meanwhile: the same file, with a smaller table.
+/// It is opened anew, and not met as pages that are gone.
+#[test]
+fn a_smaller_table_written_over_the_file_is_opened_anew() {
+    let (directory, path) = table("small");
+    let small = fs::read(&path).expect("the table");
+    let large = directory.path().join("large");
+    numbered_table(&large, 20_000, 1);
+    replace(&path, &fs::read(&large).expect("the table"));
+    let live = open(&path);
+    assert_eq!(live.load().len(), 20_000);
+    let inode = fs::metadata(&path).expect("the table").ino();
+    fs::write(&path, &small).expect("room");
+    assert_eq!(fs::metadata(&path).expect("the table").ino(), inode);
+    assert_eq!(live.refresh().expect("a table"), Refreshed::Swapped);
+    assert_eq!((live.load().len(), value(&live.load())), (1, "small"));
+    live.load().verify().expect("a sound table");
+}
+
 #[test]
 fn a_versioned_directory_is_followed_through_its_link() {
     let directory = support::directory();
