@@ -1,6 +1,7 @@
 //! Entries in, a published table out: sort → encode → index → sink → publish.
 
 mod blocks;
+mod budget;
 pub(crate) mod check;
 mod collect;
 mod hash;
