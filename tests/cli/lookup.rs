@@ -75,7 +75,7 @@ fn mget_reads_and_writes_escapes() {
     let dir = sandbox();
     let ran = dir.pipe(&["mget", "t"], b"\\xff\\0\n\\xfe\n\xfe\n\\x61\n");
     ran.printed(b"\xff\\0\tzero\n\xfe\t\\n\n\xfe\t\\n\na\tone\n");
-    dir.pipe(&["mget", "t"], b"a\r\n").ended(1, "");
+    dir.pipe(&["mget", "t"], b"a\\r\n").ended(1, "");
 }
 
 #[test]

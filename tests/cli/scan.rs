@@ -16,7 +16,7 @@ const KEYS: [&[u8]; 14] = [
     b"b\xff\xff",
     b"c",
     b"\xff",
-    b"\xff\xfe",
+    b"\xff\xfd",
     b"\xff\xff",
 ];
 

@@ -15,28 +15,6 @@ fn ran(mut command: Command) -> Ran {
 }
 
 #[test]
-fn what_is_no_tsv_is_told_by_its_start() {
-    let dir = Sandbox::new();
-    dir.table("table", "a\t1\n");
-    let raw = dir.run(&["dump", "-o", "raw", "table"]).out;
-    let cases: [(&[u8], &str); 6] = [
-        (b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03", "zcat"),
-        (b"\x28\xb5\x2f\xfd\x24", "zstdcat"),
-        (b"\xfd7zXZ\x00\x00", "xzcat"),
-        (&dir.read("table"), "graven dump"),
-        (&raw, "-i raw"),
-        (b"plain text", "between key and value, line 1"),
-    ];
-    for (input, hint) in cases {
-        dir.pipe(&["build", "t"], input).failed(3, "standard input: ", &["no TAB", hint, "line 1"]);
-    }
-    // Further down it is a line like any other.
-    let ran = dir.pipe(&["build", "t"], b"a\t1\n\x1f\x8b\x08\n");
-    ran.failed(3, "standard input: ", &["key and value, line 2"]);
-    assert_eq!(dir.names(), ["table"]);
-}
-
-#[test]
 fn places_that_cannot_be_written_are_found_first() {
     let dir = Sandbox::new();
     fs::create_dir(dir.path("d")).unwrap();

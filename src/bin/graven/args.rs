@@ -1,6 +1,7 @@
 //! The command line: what may be said, and in which words. Nothing here does any work.
 
 mod serve;
+mod text;
 mod values;
 
 use crate::exit::Failure;
@@ -9,6 +10,7 @@ use graven::{Duplicates, ErrorKind, HashIndex};
 pub(crate) use serve::{Bench, BenchReader, Warm};
 use std::ffi::OsString;
 use std::path::PathBuf;
+pub(crate) use text::{Text, Unusual};
 use values::{Pair, octal, pair, size, threads};
 
 /// Build immutable sorted tables and read them.
@@ -50,9 +52,10 @@ pub(crate) enum Verb {
 ///
 /// A line of tsv is key, TAB, value, LF; the last LF may be missing. The first TAB divides, the
 /// rest of the line is the value. \\ \t \n \r \0 and \xHH stand for backslash, TAB, LF, CR, NUL and
-/// the byte HH; another backslash, or a line without TAB, is an error. All other bytes stand for
-/// themselves, also those that are no UTF-8: a CR before the LF belongs to the value, a byte order
-/// mark at the start to the first key.
+/// the byte HH; another backslash, or a line without TAB, is an error; --no-escape has every
+/// backslash stand for itself. All other bytes stand for themselves, also those that are no UTF-8.
+/// What files from Windows have is an error unless an option says what becomes of it: a CR before
+/// the LF, a byte order mark at the start of an input. UTF-16 is an error: convert it first.
 #[derive(Args)]
 pub(crate) struct Build {
     /// The table's path
@@ -64,6 +67,8 @@ pub(crate) struct Build {
     /// Format of the input
     #[arg(short = 'i', value_name = "FMT", value_enum, default_value_t = Format::Tsv)]
     pub(crate) format: Format,
+    #[command(flatten)]
+    pub(crate) text: Text,
     /// The input ascends: write as it is read; a key out of order is an error
     #[arg(long)]
     pub(crate) sorted: bool,
@@ -82,9 +87,10 @@ pub(crate) struct Build {
     /// Permissions of the table, octal
     #[arg(long, value_name = "MODE", value_parser = octal, default_value = "0444")]
     pub(crate) mode: u32,
-    /// Memory for sorting; K, M and G are powers of 1024
-    #[arg(long, value_name = "SIZE", value_parser = size, default_value = "1G")]
-    pub(crate) memory: u64,
+    /// Memory for sorting, for example 512M or 512MB (K, M, G or KiB, MiB, GiB: powers of 1024; KB,
+    /// MB, GB: of 1000); 1G unless said, or less where this process may have less than 2G
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    pub(crate) memory: Option<u64>,
     /// Threads for sorting and indexing; as many as there are processors unless said
     #[arg(long, value_name = "N", value_parser = threads)]
     pub(crate) threads: Option<usize>,
@@ -125,6 +131,8 @@ pub(crate) struct Get {
 pub(crate) struct Mget {
     #[arg(value_name = "TABLE")]
     pub(crate) table: PathBuf,
+    #[command(flatten)]
+    pub(crate) text: Text,
 }
 
 /// Print the entries of an interval as tsv lines, in key order
@@ -159,6 +167,9 @@ pub(crate) struct Scan {
     /// Print only the number of entries
     #[arg(long)]
     pub(crate) count: bool,
+    /// Escape nothing; a key with TAB or LF, or a value with LF, is an error
+    #[arg(long)]
+    pub(crate) no_escape: bool,
 }
 
 /// Print sizes, lengths and index figures of a table
@@ -186,6 +197,9 @@ pub(crate) struct Dump {
     /// Format of the output
     #[arg(short = 'o', value_name = "FMT", value_enum, default_value_t = Format::Tsv)]
     pub(crate) format: Format,
+    /// Escape nothing in tsv; a key with TAB or LF, or a value with LF, is an error
+    #[arg(long)]
+    pub(crate) no_escape: bool,
     #[arg(value_name = "TABLE")]
     pub(crate) table: PathBuf,
 }

@@ -3,7 +3,9 @@
 mod args;
 mod cmd;
 mod exit;
+mod foreign;
 mod input;
+mod lines;
 mod open;
 mod output;
 mod proc;

@@ -1,6 +1,7 @@
 //! Standard output, written in large pieces, and what a failed write means.
 
 use crate::exit::Failure;
+use crate::tsv::Unwritable;
 use graven::ErrorKind;
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
@@ -50,6 +51,10 @@ impl Output {
 pub(crate) fn failure(error: &io::Error) -> Failure {
     match error.kind() {
         io::ErrorKind::BrokenPipe => Failure::ClosedPipe,
+        // Nothing failed: the table's entry is not for such an output.
+        _ if error.get_ref().is_some_and(|inner| inner.is::<Unwritable>()) => {
+            Failure::at(ErrorKind::Data, "standard output", error)
+        }
         _ => Failure::at(ErrorKind::Io, "standard output", error),
     }
 }

@@ -5,9 +5,10 @@ mod repeated;
 
 use crate::args::Build;
 use crate::exit::{Failure, Outcome};
-use crate::input::{Input, InputError};
+use crate::input::{Entry, Input, InputError};
 use crate::progress::{Progress, Unit};
 use crate::signals;
+use crate::tsv::shown;
 use entries::Entries;
 use graven::{BuildError, BuildOptions, Builder, ErrorKind, HashIndexOutcome, Phase, Summary};
 use std::fmt::Display;
@@ -44,7 +45,7 @@ pub(crate) fn run(args: &Build) -> Result<Outcome, Failure> {
         start(args, total, tell).map_err(|error| Failure::build(&args.out, &error))?;
     let mut before = 0;
     for path in paths {
-        before += load(&mut builder, args, paths, Input::open(path)?, &progress, before)?;
+        before += load(&mut builder, args, paths, path, &progress, before)?;
     }
     all_read.store(true, Ordering::Relaxed);
     progress.state().stage("writing", Unit::Entries, 0, None);
@@ -78,7 +79,6 @@ fn start(
     let mut options = BuildOptions::new()
         .sorted(args.sorted)
         .duplicates(args.dup.into())
-        .memory_budget(args.memory)
         .expected_bytes(at_least)
         .hash_index(args.hash_index.into())
         .value_align(args.value_align)
@@ -87,6 +87,9 @@ fn start(
         .replace(!args.no_replace)
         .verify_after_write(args.verify)
         .progress(tell);
+    if let Some(memory) = args.memory {
+        options = options.memory_budget(memory);
+    }
     if let Some(threads) = args.threads {
         options = options.threads(threads);
     }
@@ -104,28 +107,38 @@ fn load(
     builder: &mut Builder,
     args: &Build,
     paths: &[PathBuf],
-    input: Input,
+    path: &Path,
     progress: &Progress,
     before: u64,
 ) -> Result<u64, Failure> {
-    let mut entries = Entries::new(args.format, input.file);
+    let input = Input::open(path)?;
+    let name = input.name;
+    let mut entries = Entries::new(args.format, args.text, input.file);
+    let unread = |error, place| match error {
+        InputError::Read(error) => Failure::io(&name, &error),
+        InputError::Malformed(what) => misplaced(&name, what, place),
+        InputError::Foreign(foreign) => {
+            Failure::at(ErrorKind::Data, &name, foreign.advice(path, paths, &args.out))
+        }
+    };
     let mut number = 0u64;
     loop {
         let inserted = match entries.next() {
-            Ok(Some((key, value))) => builder.insert(key, value),
+            Ok(Some(Entry::Whole(key, value))) => builder.insert(key, value),
+            Ok(Some(Entry::Long(key, value))) => builder.insert_from(key, value),
             Ok(None) => return Ok(entries.taken()),
-            Err(InputError::Read(error)) => return Err(Failure::io(input.name, &error)),
-            Err(InputError::Malformed(what)) => {
-                return Err(misplaced(&input.name, what, entries.place()));
-            }
+            Err(error) => return Err(unread(error, entries.place())),
         };
         if let Err(error) = inserted {
+            if let BuildError::ValueReader { source, .. } = error {
+                return Err(unread(InputError::within(source), entries.place()));
+            }
             // Where input comes in order without a promise, entries are checked a little later.
             if matches!(error, BuildError::DuplicateKey { .. }) && !args.sorted {
                 return Err(unpublished(args, paths, &error));
             }
             return Err(match refused(&error) {
-                Some(what) => misplaced(&input.name, what, entries.place()),
+                Some(what) => misplaced(&name, what, entries.place()),
                 None => Failure::build(&args.out, &error),
             });
         }
@@ -146,12 +159,16 @@ fn refused(error: &BuildError) -> Option<String> {
     Some(match error {
         BuildError::OutOfOrder { previous, key, .. } => {
             let (key, previous) = (shown(key), shown(previous));
-            format!("key {key} is smaller than {previous} before it, and --sorted was given")
+            format!(
+                "key {key} is smaller than {previous} before it, and --sorted was given: sort the \
+                 input bytewise (LC_ALL=C sort), or leave --sorted out"
+            )
         }
         BuildError::DuplicateKey { key } => repetition(key),
         BuildError::KeyTooLong { len, .. } => format!("key of {len} bytes, 65535 are allowed"),
-        BuildError::ValueTooLong { len, .. } => {
-            format!("value of {len} bytes, 4294967295 are allowed")
+        // It is given up before all of it has been read.
+        BuildError::ValueTooLong { .. } => {
+            "value longer than the 4294967295 bytes that are allowed".into()
         }
         _ => return None,
     })
@@ -166,7 +183,7 @@ fn repetition(key: &[u8]) -> String {
 fn unpublished(args: &Build, paths: &[PathBuf], error: &BuildError) -> Failure {
     let BuildError::DuplicateKey { key } = error else { return Failure::build(&args.out, error) };
     let what = repetition(key);
-    match (&repeated::places(args.format, paths, key)[..], paths) {
+    match (&repeated::places(args, paths, key)[..], paths) {
         ([(first, at), (file, place)], _) if first == file => {
             misplaced(file, what, format_args!("{at} and {place}"))
         }
@@ -178,15 +195,6 @@ fn unpublished(args: &Build, paths: &[PathBuf], error: &BuildError) -> Failure {
             Failure::at(ErrorKind::Data, Input::name(path), format_args!("{what} ({why})"))
         }
         _ => Failure::at(ErrorKind::Data, args.out.display(), what),
-    }
-}
-
-/// A key in a message: escaped, and cut where it is long.
-fn shown(key: &[u8]) -> String {
-    const MOST: usize = 64;
-    match key.get(..MOST) {
-        Some(start) => format!("\"{}\"... ({} bytes)", start.escape_ascii(), key.len()),
-        None => format!("\"{}\"", key.escape_ascii()),
     }
 }
 

@@ -4,9 +4,10 @@
 //! input that has arrived ends, and its answers are written before more is waited for: whoever
 //! writes a line into a pipe and waits for the answer gets it.
 
-use crate::args::Mget;
+use crate::args::{Mget, Text};
 use crate::exit::{Failure, Outcome, reading};
-use crate::input::{Input, InputError, Lines};
+use crate::input::{Input, InputError, LONG};
+use crate::lines::{Line, Lines};
 use crate::output::Output;
 use crate::progress::{Progress, Unit};
 use crate::{open, tsv};
@@ -15,6 +16,8 @@ use std::fs::File;
 
 /// Most keys in a batch: enough to hide latency, few enough that their lines stay in the cache.
 const BATCH: usize = 1024;
+/// Bytes of keys that end a batch: longer keys are more memory, not more speed.
+const BATCH_BYTES: usize = LONG;
 
 pub(crate) fn run(args: &Mget) -> Result<Outcome, Failure> {
     let table = open::table(&args.table, Access::Normal)?;
@@ -24,11 +27,12 @@ pub(crate) fn run(args: &Mget) -> Result<Outcome, Failure> {
     let progress = Progress::new("looking up", Unit::Bytes, input.len(), !out.is_file());
     let mut lines = Lines::new(input.file);
     let mut batch = Batch::default();
+    let form = tsv::Form::new(args.text.no_escape);
     let mut found = Vec::new();
     let mut outcome = Outcome::Fine;
     loop {
-        let filled = batch.fill(&mut lines);
-        if answer(&table, &batch.keys(), &mut found, &mut out, reading)? == Outcome::Missing {
+        let filled = batch.fill(&mut lines, args.text);
+        if answer(&table, &batch.keys(), form, &mut found, &mut out, reading)? == Outcome::Missing {
             outcome = Outcome::Missing;
         }
         progress.set(lines.taken());
@@ -40,10 +44,14 @@ pub(crate) fn run(args: &Mget) -> Result<Outcome, Failure> {
                 out.flush()?;
                 return Err(match error {
                     InputError::Read(error) => Failure::io(input.name, &error),
-                    InputError::Malformed(what) => Failure::at(
+                    InputError::Foreign(foreign) => {
+                        let what = format_args!("{foreign}: {}", foreign.way_out());
+                        Failure::at(ErrorKind::Data, input.name, what)
+                    }
+                    error => Failure::at(
                         ErrorKind::Data,
                         input.name,
-                        format_args!("{what}, line {}", lines.number()),
+                        format_args!("{error}, line {}", lines.number()),
                     ),
                 });
             }
@@ -58,6 +66,7 @@ pub(crate) fn run(args: &Mget) -> Result<Outcome, Failure> {
 fn answer<'t>(
     table: &'t Table,
     keys: &[&[u8]],
+    form: tsv::Form,
     found: &mut Vec<Option<&'t [u8]>>,
     out: &mut Output,
     reading: impl Fn(ReadError) -> Failure,
@@ -66,11 +75,17 @@ fn answer<'t>(
     let mut outcome = Outcome::Fine;
     for (key, value) in keys.iter().zip(found) {
         match value {
-            Some(value) => out.with(|out| tsv::write_entry(out, key, value))?,
+            Some(value) => out.with(|out| form.write_entry(out, key, value))?,
             None => outcome = Outcome::Missing,
         }
     }
     Ok(outcome)
+}
+
+/// A line is given up once it can be no key, so that a file of another kind takes no memory.
+fn too_long(text: Text) -> InputError {
+    let most = text.longest_key();
+    InputError::Malformed(format!("more than {most} bytes in a line, and no key is longer"))
 }
 
 /// Where a batch stopped.
@@ -93,28 +108,48 @@ struct Batch {
 
 impl Batch {
     /// Starts anew and takes lines as long as they need not be waited for, but one at least.
-    fn fill(&mut self, lines: &mut Lines<File>) -> Result<Filled, InputError> {
+    fn fill(&mut self, lines: &mut Lines<File>, text: Text) -> Result<Filled, InputError> {
         self.bytes.clear();
         self.ends.clear();
+        let first = lines.number() == 0;
         match lines.next()? {
-            Some(line) => self.push(line)?,
+            Some(Line::Whole(line)) => {
+                if first {
+                    let line = line.len();
+                    text.check_start(lines.in_memory())?;
+                    if text.is_mark(lines.in_memory()) {
+                        return Ok(Filled::End);
+                    }
+                    self.push(&lines.in_memory()[..line], true, text)?;
+                } else {
+                    self.push(line, false, text)?;
+                }
+            }
+            Some(Line::Start(_)) => return Err(too_long(text)),
             None => return Ok(Filled::End),
         }
-        while self.ends.len() < BATCH {
+        while self.ends.len() < BATCH && self.bytes.len() < BATCH_BYTES {
             match lines.buffered() {
-                Some(line) => self.push(line)?,
+                Some(line) => self.push(line, false, text)?,
                 None => return Ok(Filled::Waiting),
             }
         }
         Ok(Filled::Full)
     }
 
-    fn push(&mut self, line: &[u8]) -> Result<(), InputError> {
-        if memchr::memchr(b'\t', line).is_some() {
-            let what = "a raw TAB in a key, which is written \\t".to_owned();
-            return Err(InputError::Malformed(what));
+    fn push(&mut self, line: &[u8], first: bool, text: Text) -> Result<(), InputError> {
+        let line = text.line(line, first)?;
+        if line.len() > text.longest_key() {
+            return Err(too_long(text));
         }
-        self.bytes.extend_from_slice(tsv::unescape(line, &mut self.scratch)?);
+        if memchr::memchr(b'\t', line).is_some() {
+            let what = match text.no_escape {
+                true => "a TAB in a key, which an entry without escapes cannot have",
+                false => "a raw TAB in a key, which is written \\t",
+            };
+            return Err(InputError::Malformed(what.into()));
+        }
+        self.bytes.extend_from_slice(text.field(line, &mut self.scratch)?);
         self.ends.push(self.bytes.len());
         Ok(())
     }

@@ -43,12 +43,13 @@ fn print<'t>(
     reading: impl Fn(ReadError) -> Failure,
 ) -> Result<(), Failure> {
     let progress = Progress::new("scanning", Unit::Entries, None, !out.is_file());
+    let form = tsv::Form::new(args.no_escape);
     for (entry, number) in entries.zip(0..limit) {
         let (key, value) = entry.map_err(&reading)?;
         match args {
-            Scan { keys: true, .. } => out.with(|out| tsv::write_line(out, key))?,
-            Scan { values: true, .. } => out.with(|out| tsv::write_line(out, value))?,
-            _ => out.with(|out| tsv::write_entry(out, key, value))?,
+            Scan { keys: true, .. } => out.with(|out| form.write_key(out, key))?,
+            Scan { values: true, .. } => out.with(|out| form.write_value(out, value))?,
+            _ => out.with(|out| form.write_entry(out, key, value))?,
         }
         if number % STEP == 0 {
             progress.set(number);
