@@ -1,7 +1,9 @@
 //! The memory of a build that was given no budget: 1 GiB, or what is safe where the process may
-//! have less. A build that takes more than its control group allows is killed.
+//! have less. A build that takes more than its control group allows is killed, and one that takes
+//! more than its address space has ends in the allocator.
 
 use crate::limits::available_memory;
+use rustix::process::{Resource, getrlimit};
 
 /// The budget where memory abounds.
 const MOST: u64 = 1 << 30;
@@ -12,7 +14,18 @@ pub(super) const LEAST: u64 = 1 << 20;
 
 /// The default budget in bytes. Reads some small files.
 pub(super) fn by_default() -> u64 {
-    of(available_memory().unwrap_or(u64::MAX))
+    let limits = [Resource::As, Resource::Data].map(left_below);
+    let least = limits.into_iter().flatten().chain(available_memory()).min();
+    of(least.unwrap_or(u64::MAX))
+}
+
+/// Bytes that may still be mapped below a limit of the process, as `ulimit -v` and `-d` set it.
+fn left_below(resource: Resource) -> Option<u64> {
+    let limit = getrlimit(resource).current?;
+    // All that is mapped counts for the address space, and is more than counts for the other.
+    let mapped = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
+    let pages: u64 = mapped.split(' ').next()?.parse().unwrap_or(0);
+    Some(limit.saturating_sub(pages * rustix::param::page_size() as u64))
 }
 
 /// Half of what is left beside that which a build takes beyond its budget: the other half is for

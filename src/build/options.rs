@@ -127,9 +127,9 @@ impl BuildOptions {
     /// build takes at most 64 MiB more than this, however large the table and its values.
     ///
     /// Default: 1 GiB, or less where the process may have less than 2 GiB when
-    /// [`create`](Self::create) is called, by the limits of its control groups (cgroup v1 and v2)
-    /// or because the machine has no more available: then half of what is available beyond 64 MiB,
-    /// and an eighth of it at least.
+    /// [`create`](Self::create) is called, by the limits of its control groups (cgroup v1 and v2),
+    /// by its own (`ulimit -v` and `-d`), or because the machine has no more available: then half
+    /// of what is available beyond 64 MiB, and an eighth of it at least.
     pub fn memory_budget(mut self, bytes: u64) -> Self {
         self.memory_budget = Some(bytes);
         self

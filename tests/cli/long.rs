@@ -155,3 +155,17 @@ fn lines_are_counted_over_long_values() {
     dir.run(&["build", "-i", "raw", "t", "in"]).failed(3, "in: ", &["\"b\"", &place]);
     assert_eq!(dir.names(), ["in"]);
 }
+
+/// Without a word about memory a build keeps within the limits of its process.
+#[test]
+fn the_default_budget_heeds_the_address_space() {
+    let dir = Sandbox::new();
+    let lines = (0..1_500_000u64).flat_map(|i| {
+        let key = i.wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        format!("https://example.org/{key:016x}\tthe value of number {i:020}\n").into_bytes()
+    });
+    let input: Vec<u8> = lines.collect();
+    let ran = limited(&dir, &["build", "--quiet", "--no-sync", "t"], &input[..]);
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    dir.run(&["scan", "--count", "t"]).printed("1500000\n");
+}
