@@ -63,7 +63,7 @@ fn stage(phase: Phase) -> (&'static str, Unit) {
         Phase::Sort => ("sorting", Unit::Entries),
         Phase::Merge => ("merging", Unit::Entries),
         Phase::Index => ("indexing", Unit::Entries),
-        Phase::Sync => ("syncing", Unit::Bytes),
+        Phase::Sync => ("syncing", Unit::AtOnce),
         _ => ("writing", Unit::Entries),
     }
 }
