@@ -1,5 +1,6 @@
 //! How a run ends: the exit code, and the one line that says why.
 
+use crate::output;
 use graven::{BuildError, ErrorKind, OpenError, PublishError, ReadError};
 use std::fmt::Display;
 use std::io::{self, Write};
@@ -181,9 +182,9 @@ pub(crate) fn code(result: Result<Outcome, Failure>) -> ExitCode {
     let failure = match result {
         Ok(Outcome::Fine) => return ExitCode::SUCCESS,
         Ok(Outcome::Missing) => return ExitCode::from(1),
-        Err(Failure::Help(text)) => match text.print().and_then(|()| io::stdout().flush()) {
+        Err(Failure::Help(text)) => match help(&text) {
             Ok(()) => return ExitCode::SUCCESS,
-            Err(error) => crate::output::failure(&error),
+            Err(failure) => failure,
         },
         Err(failure) => failure,
     };
@@ -195,6 +196,11 @@ pub(crate) fn code(result: Result<Outcome, Failure>) -> ExitCode {
         ErrorKind::Data => 3,
         _ => 4,
     })
+}
+
+fn help(text: &clap::Error) -> Result<(), Failure> {
+    output::usable()?;
+    text.print().and_then(|()| io::stdout().flush()).map_err(|error| output::failure(&error))
 }
 
 /// The text on one line: paths may hold any byte, a line break too.

@@ -1,6 +1,7 @@
 //! `graven`: builds immutable sorted tables and reads them, on the command line.
 
 mod args;
+mod closed;
 mod cmd;
 mod exit;
 mod input;

@@ -1,7 +1,9 @@
 //! Standard output, written in large pieces, and what a failed write means.
 
+use crate::closed;
 use crate::exit::Failure;
 use graven::ErrorKind;
+use rustix::fs::OFlags;
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::os::fd::AsFd;
@@ -16,6 +18,7 @@ pub(crate) struct Output {
 
 impl Output {
     pub(crate) fn new() -> Result<Self, Failure> {
+        usable()?;
         let file = io::stdout().as_fd().try_clone_to_owned().map_err(|error| failure(&error))?;
         Ok(Self { writer: BufWriter::with_capacity(BUFFER, file.into()) })
     }
@@ -43,6 +46,21 @@ impl Output {
     pub(crate) fn flush(&mut self) -> Result<(), Failure> {
         self.writer.flush().map_err(|error| failure(&error))
     }
+}
+
+/// Fails where nothing can be written to standard output. The standard library would count the
+/// bytes as written.
+pub(crate) fn usable() -> Result<(), Failure> {
+    let what = if closed::output() {
+        "is closed: use >/dev/null if nobody wants it"
+    } else if rustix::fs::fcntl_getfl(io::stdout())
+        .is_ok_and(|flags| flags & OFlags::RWMODE == OFlags::RDONLY)
+    {
+        "is open for reading only"
+    } else {
+        return Ok(());
+    };
+    Err(Failure::at(ErrorKind::Io, "standard output", what))
 }
 
 /// What a failed write to standard output means.
