@@ -4,7 +4,7 @@ use crate::output;
 use graven::{BuildError, ErrorKind, OpenError, PublishError, ReadError};
 use std::fmt::Display;
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 
 /// A run that did its work.
@@ -46,14 +46,6 @@ impl Failure {
     pub(crate) fn open(path: &Path, error: &OpenError) -> Self {
         let table = path.display();
         match error {
-            OpenError::NotARegularFile { .. } if path_of_current(path).is_symlink() => Self::at(
-                error.kind(),
-                table,
-                format_args!(
-                    "is a directory of versions: name the current one, {}",
-                    path_of_current(path).display()
-                ),
-            ),
             OpenError::NotARegularFile { kind } => Self::at(
                 error.kind(),
                 table,
@@ -165,11 +157,6 @@ impl Failure {
             error => Self::at(error.kind(), target.display(), "no version to go back to"),
         }
     }
-}
-
-/// The pointer to the current version, in a directory of versions.
-fn path_of_current(directory: &Path) -> PathBuf {
-    directory.join("CURRENT")
 }
 
 /// Names the table in whatever a lookup of it reports.
