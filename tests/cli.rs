@@ -8,6 +8,8 @@
 mod build;
 #[path = "cli/exits.rs"]
 mod exits;
+#[path = "cli/fields.rs"]
+mod fields;
 #[path = "cli/lookup.rs"]
 mod lookup;
 #[path = "cli/malformed.rs"]

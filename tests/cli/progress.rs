@@ -51,3 +51,22 @@ fn work_that_shows_no_progress_says_what_it_is() {
     assert!(!ran.err.contains("left"), "{:?}", ran.err);
     assert!(ran.err.ends_with("per entry, without a hash index\n"), "{:?}", ran.err);
 }
+
+#[test]
+fn a_terminal_that_is_read_is_said_to_be() {
+    let dir = Sandbox::new();
+    dir.table("t", "a\t1\nk\t2\n");
+    let ran = dir.typed(&["build", "u"], b"a\t1\n\x04");
+    assert!(ran.err.contains("reading entries") && ran.err.contains("Ctrl-D"), "{:?}", ran.err);
+    assert_eq!(ran.code, 0, "{:?}", ran.err);
+    dir.run(&["get", "u", "a"]).printed("1");
+    let ran = dir.typed(&["mget", "t"], b"a\n\x04");
+    assert!(ran.err.contains("reading keys") && ran.err.contains("Ctrl-D"), "{:?}", ran.err);
+    assert_eq!((ran.code, &ran.out[..]), (0, &b"a\t1\n"[..]));
+    // Not where nothing is read from it.
+    dir.write("in", "a\t1\n");
+    let ran = dir.typed(&["build", "u", "in"], b"");
+    assert!(!ran.err.contains("Ctrl-D"), "{:?}", ran.err);
+    let ran = dir.typed(&["build", "--quiet", "u"], b"a\t1\n\x04");
+    assert!(!ran.err.contains("Ctrl-D"), "{:?}", ran.err);
+}

@@ -96,6 +96,8 @@ fn a_directory_of_versions_stands_for_the_current_one() {
     assert!(dir.read("u") == dir.read("t"));
     dir.run(&["publish", "--quiet", "--dir", "d", "--rollback"]).printed("");
     dir.run(&["get", "d", "a"]).printed("1");
+    // What is said names the file that was read.
+    dir.run(&["get", "d", "x"]).lacked("d/CURRENT", &["x"], "");
     fs::remove_dir_all(dir.path("d/versions")).unwrap();
     dir.run(&["get", "d", "a"]).failed(4, "d/CURRENT: ", &["No such file"]);
     fs::create_dir(dir.path("plain")).unwrap();

@@ -1,11 +1,13 @@
 //! The command line: what may be said, and in which words. Nothing here does any work.
 
 mod advice;
+mod fields;
 mod serve;
 mod values;
 
 use crate::exit::Failure;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+pub(crate) use fields::{Bare, KeyForm, Separator, unescape};
 use graven::{Duplicates, ErrorKind, HashIndex};
 pub(crate) use serve::{Bench, BenchReader, Warm};
 use std::ffi::OsString;
@@ -16,7 +18,9 @@ use values::{Pair, number, octal, pair, size, threads};
 ///
 /// A table is built once, published atomically and read through a shared mapping. TABLE is a
 /// table's path, or a directory of versions, of which the current one is read. KEY arguments are
-/// raw bytes; whatever starts with a dash goes behind `--`.
+/// raw bytes unless -e, --hex or --b64 is given; one that starts with a dash goes behind `--`.
+///
+/// On a terminal, control characters of keys and values are shown as \xHH.
 ///
 /// Exit codes: 0 found, fine; 1 not found; 2 usage; 3 damaged or unsupported table, or malformed,
 /// repeated or out-of-order input (nothing is published); 4 input or output failed.
@@ -117,30 +121,51 @@ pub(crate) struct Build {
 }
 
 /// Write the values of keys, with nothing added, in the order asked
+///
+/// A key that is not there is named on standard error, and the exit code is 1. On a terminal each
+/// value is one line, with the escapes of tsv. Elsewhere values are written as they are, one after
+/// the other, unless --sep or -0 tells them apart.
 #[derive(Args)]
 pub(crate) struct Get {
     #[arg(value_name = "TABLE")]
     pub(crate) table: PathBuf,
-    /// The keys, raw bytes
+    /// The keys, raw bytes unless -e, --hex or --b64 is given
     #[arg(value_name = "KEY", required = true)]
     pub(crate) keys: Vec<OsString>,
+    #[command(flatten)]
+    pub(crate) form: KeyForm,
     /// Write all values of a repeated key, not only the first
     #[arg(long)]
     pub(crate) all: bool,
+    #[command(flatten)]
+    pub(crate) bare: Bare,
+    /// Do not name keys that are missing
+    #[arg(long)]
+    pub(crate) quiet: bool,
 }
 
 /// Look up keys from standard input, one tsv-escaped key per line
 ///
-/// Prints key TAB value for each key found, in input order. Exit code 1 if any is missing.
+/// Prints key TAB value for each key found, in input order. Exit code 1 if any is missing. With
+/// --values a missing key leaves no trace in the output, so it is named on standard error.
 #[derive(Args)]
 pub(crate) struct Mget {
     #[arg(value_name = "TABLE")]
     pub(crate) table: PathBuf,
+    /// Print only the values
+    #[arg(long)]
+    pub(crate) values: bool,
+    #[command(flatten)]
+    pub(crate) bare: Bare,
+    /// Do not name keys that are missing
+    #[arg(long)]
+    pub(crate) quiet: bool,
 }
 
 /// Print the entries of an interval as tsv lines, in key order
 ///
 /// The intervals of --from, --to and --prefix are intersected; none of them means the whole table.
+/// Keys and values are escaped as tsv. With --values or --keys, --sep or -0 writes them as they are.
 #[derive(Args)]
 #[command(group(clap::ArgGroup::new("show").args(["keys", "values", "count"])))]
 pub(crate) struct Scan {
@@ -155,6 +180,8 @@ pub(crate) struct Scan {
     /// Only keys that start with this
     #[arg(long, value_name = "P", allow_hyphen_values = true)]
     pub(crate) prefix: Option<OsString>,
+    #[command(flatten)]
+    pub(crate) form: KeyForm,
     /// Walk the same interval from its end
     #[arg(long)]
     pub(crate) reverse: bool,
@@ -167,6 +194,8 @@ pub(crate) struct Scan {
     /// Print only the values
     #[arg(long)]
     pub(crate) values: bool,
+    #[command(flatten)]
+    pub(crate) bare: Bare,
     /// Print only the number of entries
     #[arg(long)]
     pub(crate) count: bool,

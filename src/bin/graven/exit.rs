@@ -1,6 +1,6 @@
 //! How a run ends: the exit code, and the one line that says why.
 
-use crate::output;
+use crate::{output, terminal};
 use graven::{BuildError, ErrorKind, OpenError, PublishError, ReadError};
 use std::fmt::Display;
 use std::io::{self, Write};
@@ -176,8 +176,7 @@ pub(crate) fn code(result: Result<Outcome, Failure>) -> ExitCode {
         Err(failure) => failure,
     };
     let Failure::Failed { kind, line } = failure else { return ExitCode::SUCCESS };
-    // Nobody is left to hear of a standard error that fails.
-    let _ = writeln!(io::stderr(), "graven: {}", single(&line));
+    note(line);
     ExitCode::from(match kind {
         ErrorKind::Usage => 2,
         ErrorKind::Data => 3,
@@ -190,12 +189,23 @@ fn help(text: &clap::Error) -> Result<(), Failure> {
     text.print().and_then(|()| io::stdout().flush()).map_err(|error| output::failure(&error))
 }
 
-/// The text on one line: paths may hold any byte, a line break too.
+/// A line on standard error that begins with the program's name.
+pub(crate) fn note(what: impl Display) {
+    say(format_args!("graven: {what}"));
+}
+
+/// A line on standard error.
+pub(crate) fn say(what: impl Display) {
+    // Nobody is left to hear of a standard error that fails.
+    let _ = writeln!(io::stderr(), "{}", single(&what.to_string()));
+}
+
+/// The text on one line, and nothing that drives a terminal: paths may hold any byte.
 fn single(text: &str) -> String {
     let mut line = String::with_capacity(text.len());
     for char in text.chars() {
         match char {
-            char if char.is_control() => line.extend(char.escape_default()),
+            char if terminal::harmful(char) => line.extend(char.escape_default()),
             char => line.push(char),
         }
     }
@@ -209,5 +219,6 @@ mod tests {
     #[test]
     fn a_message_stays_on_its_line() {
         assert_eq!(single("a\nb\u{1b}[31m: größer"), "a\\nb\\u{1b}[31m: größer");
+        assert_eq!(single("\u{9b}1m\u{7f}\u{202e}"), "\\u{9b}1m\\u{7f}\\u{202e}");
     }
 }

@@ -11,6 +11,7 @@ mod proc;
 mod progress;
 mod raw;
 mod signals;
+mod terminal;
 mod tsv;
 
 fn main() -> std::process::ExitCode {

@@ -4,15 +4,15 @@ mod entries;
 mod repeated;
 
 use crate::args::Build;
-use crate::exit::{Failure, Outcome};
+use crate::exit::{Failure, Outcome, say};
 use crate::input::{Input, InputError};
 use crate::progress::{Progress, Unit};
-use crate::signals;
+use crate::{signals, terminal};
 use entries::Entries;
 use graven::{BuildError, BuildOptions, Builder, ErrorKind, HashIndexOutcome, Phase, Summary};
 use std::fmt::Display;
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -34,7 +34,9 @@ pub(crate) fn run(args: &Build) -> Result<Outcome, Failure> {
     let size = |path| Input::size(path).map_err(|error| swapped(&args.out, path).unwrap_or(error));
     let sizes = paths.iter().map(|path| size(path));
     let total = sizes.sum::<Result<Option<u64>, Failure>>()?;
-    let progress = Progress::new("reading", Unit::Bytes, total, args.quiet);
+    let typed = paths.iter().any(|path| path.as_os_str() == "-")
+        && terminal::reads_what_is_typed("entries, key TAB value,", args.quiet);
+    let progress = Progress::new("reading", Unit::Bytes, total, args.quiet || typed);
     let all_read = Arc::new(AtomicBool::new(false));
     let (state, reported) = (Arc::clone(progress.state()), Arc::clone(&all_read));
     let tell = move |progress: graven::Progress| {
@@ -55,8 +57,7 @@ pub(crate) fn run(args: &Build) -> Result<Outcome, Failure> {
     let summary = builder.finish().map_err(|error| unpublished(args, paths, &error))?;
     drop(progress);
     if !args.quiet {
-        // The table stands: whoever closed standard error misses nothing else.
-        let _ = writeln!(io::stderr(), "{}", report(&args.out, &summary));
+        say(report(&args.out, &summary));
     }
     Ok(Outcome::Fine)
 }

@@ -4,7 +4,7 @@ use crate::args::{Dump, Format};
 use crate::exit::{Failure, Outcome, reading};
 use crate::output::Output;
 use crate::progress::{Progress, Unit};
-use crate::{open, raw, tsv};
+use crate::{open, raw};
 use graven::Access;
 
 /// Entries between two looks at the progress bar.
@@ -14,11 +14,14 @@ pub(crate) fn run(args: &Dump) -> Result<Outcome, Failure> {
     let table = open::table(&args.table, Access::Sequential)?;
     let reading = reading(&args.table);
     let mut out = Output::new()?;
+    if matches!(args.format, Format::Raw) {
+        out.takes_binary("-o raw")?;
+    }
     let progress = Progress::new("dumping", Unit::Entries, Some(table.len()), !out.is_file());
     for (entry, number) in table.iter().zip(0u64..) {
         let (key, value) = entry.map_err(reading)?;
         match args.format {
-            Format::Tsv => out.with(|out| tsv::write_entry(out, key, value))?,
+            Format::Tsv => out.entry(key, value)?,
             Format::Raw => out.with(|out| raw::write_entry(out, key, value))?,
         }
         if number % STEP == 0 {
