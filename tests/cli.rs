@@ -8,6 +8,8 @@
 mod build;
 #[path = "cli/exits.rs"]
 mod exits;
+#[path = "cli/fields.rs"]
+mod fields;
 #[path = "cli/long.rs"]
 mod long;
 #[path = "cli/lookup.rs"]

@@ -1,14 +1,13 @@
 //! Input files, read in large pieces.
 
+use crate::closed;
 use crate::exit::Failure;
 use crate::foreign::Foreign;
 use graven::ErrorKind;
-use rustix::fs::OFlags;
 use std::fmt;
 use std::fs::{self, File, Metadata};
 use std::io::{self, Read};
 use std::os::fd::AsFd;
-use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::Path;
 
 /// Bytes asked for in one read.
@@ -40,26 +39,11 @@ impl Input {
             Ok(file) => Self { name, file: file.into() },
             Err(error) => return Err(Failure::io(name, &error)),
         };
-        if input.was_closed() {
-            let what = "is closed (or /dev/null, open for writing too): name an input, or say \
-                        </dev/null for a table without entries";
+        if closed::input() {
+            let what = "is closed: name an input, or say </dev/null for a table without entries";
             return Err(Failure::at(ErrorKind::Io, input.name, what));
         }
         Ok(input)
-    }
-
-    /// Whether standard input was closed when the program began. The standard library opens
-    /// /dev/null in its place, for reading and writing, and a shell's `</dev/null` is for reading
-    /// only. Some programs start others with the former, but hardly a build that nothing is to
-    /// come of.
-    fn was_closed(&self) -> bool {
-        let null = fs::metadata("/dev/null");
-        let same = match (null, self.file.metadata()) {
-            (Ok(null), Ok(own)) => own.file_type().is_char_device() && own.rdev() == null.rdev(),
-            _ => false,
-        };
-        same && rustix::fs::fcntl_getfl(&self.file)
-            .is_ok_and(|flags| flags & OFlags::RWMODE == OFlags::RDWR)
     }
 
     /// What messages call the input at a path.

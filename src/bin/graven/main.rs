@@ -1,6 +1,7 @@
 //! `graven`: builds immutable sorted tables and reads them, on the command line.
 
 mod args;
+mod closed;
 mod cmd;
 mod exit;
 mod foreign;
@@ -12,6 +13,7 @@ mod proc;
 mod progress;
 mod raw;
 mod signals;
+mod terminal;
 mod tsv;
 
 fn main() -> std::process::ExitCode {

@@ -164,7 +164,7 @@ impl Text {
         }
     }
 
-    /// The bytes that a field stands for: the field itself unless it holds an escape.
+    /// The bytes that a field stands for.
     #[inline]
     pub(crate) fn field<'a>(
         self,
@@ -174,13 +174,22 @@ impl Text {
         if self.no_escape {
             return Ok(field);
         }
-        match memchr::memchr(b'\\', field) {
-            None => Ok(field),
-            Some(first) => {
-                scratch.clear();
-                decode(field, first, scratch).map_err(InputError::Malformed)?;
-                Ok(scratch)
-            }
+        unescape(field, scratch)
+    }
+}
+
+/// The bytes that a field with escapes stands for: the field itself unless it holds a backslash.
+#[inline]
+pub(crate) fn unescape<'a>(
+    field: &'a [u8],
+    scratch: &'a mut Vec<u8>,
+) -> Result<&'a [u8], InputError> {
+    match memchr::memchr(b'\\', field) {
+        None => Ok(field),
+        Some(first) => {
+            scratch.clear();
+            decode(field, first, scratch).map_err(InputError::Malformed)?;
+            Ok(scratch)
         }
     }
 }

@@ -3,6 +3,7 @@
 use clap::builder::{OsStringValueParser, TypedValueParser};
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
+use std::str::FromStr;
 
 /// A metadata pair.
 #[derive(Clone)]
@@ -23,6 +24,10 @@ fn split(pair: &OsStr) -> Option<Pair> {
 
 pub(super) fn octal(text: &str) -> Result<u32, String> {
     u32::from_str_radix(text, 8).map_err(|_| "expected an octal number, for example 0444".into())
+}
+
+pub(super) fn number<N: FromStr>(text: &str) -> Result<N, String> {
+    text.parse().map_err(|_| "expected a whole number from 0 on".into())
 }
 
 pub(super) fn threads(text: &str) -> Result<usize, String> {

@@ -4,21 +4,24 @@ mod entries;
 mod repeated;
 
 use crate::args::Build;
-use crate::exit::{Failure, Outcome};
+use crate::exit::{Failure, Outcome, say};
 use crate::input::{Entry, Input, InputError};
 use crate::progress::{Progress, Unit};
-use crate::signals;
 use crate::tsv::shown;
+use crate::{signals, terminal};
 use entries::Entries;
 use graven::{BuildError, BuildOptions, Builder, ErrorKind, HashIndexOutcome, Phase, Summary};
 use std::fmt::Display;
-use std::io::{self, Write};
+use std::fs::File;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Entries between two looks at the progress bar.
 const STEP: u64 = 1024;
+/// How a table begins.
+const TABLE: &[u8] = b"\x89GRV";
 
 pub(crate) fn run(args: &Build) -> Result<Outcome, Failure> {
     if args.out.as_os_str() == "-" {
@@ -29,9 +32,12 @@ pub(crate) fn run(args: &Build) -> Result<Outcome, Failure> {
     let standard = [PathBuf::from("-")];
     let paths = if args.inputs.is_empty() { &standard } else { &args.inputs[..] };
     // A missing input is reported before an hour is spent on those in front of it.
-    let sizes = paths.iter().map(|path| Input::size(path));
+    let size = |path| Input::size(path).map_err(|error| swapped(&args.out, path).unwrap_or(error));
+    let sizes = paths.iter().map(|path| size(path));
     let total = sizes.sum::<Result<Option<u64>, Failure>>()?;
-    let progress = Progress::new("reading", Unit::Bytes, total, args.quiet);
+    let typed = paths.iter().any(|path| path.as_os_str() == "-")
+        && terminal::reads_what_is_typed("entries, key TAB value,", args.quiet);
+    let progress = Progress::new("reading", Unit::Bytes, total, args.quiet || typed);
     let all_read = Arc::new(AtomicBool::new(false));
     let (state, reported) = (Arc::clone(progress.state()), Arc::clone(&all_read));
     let tell = move |progress: graven::Progress| {
@@ -52,10 +58,26 @@ pub(crate) fn run(args: &Build) -> Result<Outcome, Failure> {
     let summary = builder.finish().map_err(|error| unpublished(args, paths, &error))?;
     drop(progress);
     if !args.quiet {
-        // The table stands: whoever closed standard error misses nothing else.
-        let _ = writeln!(io::stderr(), "{}", report(&args.out, &summary));
+        say(report(&args.out, &summary));
     }
     Ok(Outcome::Fine)
+}
+
+/// The failure where an input is missing because it was meant as OUT: a file with something else
+/// than a table stands in its place.
+fn swapped(out: &Path, input: &Path) -> Option<Failure> {
+    let mut start = Vec::new();
+    let file = out.is_file().then(|| File::open(out).ok()).flatten()?;
+    let _ = file.take(TABLE.len() as u64).read_to_end(&mut start);
+    if input.as_os_str() == "-" || input.exists() || start.is_empty() || start == TABLE {
+        return None;
+    }
+    let (out, input) = (out.display(), input.display());
+    let what = format_args!(
+        "no such file, and OUT, {out}, is a file but no table: OUT is the first argument, as in \
+         graven build {input} {out}"
+    );
+    Some(Failure::at(ErrorKind::Io, &input, what))
 }
 
 /// What the bar says of a phase, and what its numbers count.
@@ -64,7 +86,7 @@ fn stage(phase: Phase) -> (&'static str, Unit) {
         Phase::Sort => ("sorting", Unit::Entries),
         Phase::Merge => ("merging", Unit::Entries),
         Phase::Index => ("indexing", Unit::Entries),
-        Phase::Sync => ("syncing", Unit::Bytes),
+        Phase::Sync => ("syncing", Unit::AtOnce),
         _ => ("writing", Unit::Entries),
     }
 }

@@ -4,14 +4,14 @@
 //! input that has arrived ends, and its answers are written before more is waited for: whoever
 //! writes a line into a pipe and waits for the answer gets it.
 
-use crate::args::{Mget, Text};
-use crate::exit::{Failure, Outcome, reading};
+use crate::args::{Mget, Separator, Text};
+use crate::exit::{Failure, Outcome, note, reading};
 use crate::input::{Input, InputError, LONG};
 use crate::lines::{Line, Lines};
 use crate::output::Output;
 use crate::progress::{Progress, Unit};
-use crate::{open, tsv};
-use graven::{Access, ErrorKind, ReadError, Table};
+use crate::{open, terminal, tsv};
+use graven::{Access, ErrorKind};
 use std::fs::File;
 
 /// Most keys in a batch: enough to hide latency, few enough that their lines stay in the cache.
@@ -24,15 +24,19 @@ pub(crate) fn run(args: &Mget) -> Result<Outcome, Failure> {
     let reading = reading(&args.table);
     let input = Input::standard()?;
     let mut out = Output::new()?;
-    let progress = Progress::new("looking up", Unit::Bytes, input.len(), !out.is_file());
+    out.set_form(tsv::Form::new(args.text.no_escape));
+    let separator = out.separator(args.bare, args.values, "--values")?;
+    let typed = terminal::reads_what_is_typed("keys, one per line,", args.quiet);
+    let progress = Progress::new("looking up", Unit::Bytes, input.len(), typed || !out.is_file());
     let mut lines = Lines::new(input.file);
     let mut batch = Batch::default();
-    let form = tsv::Form::new(args.text.no_escape);
     let mut found = Vec::new();
     let mut outcome = Outcome::Fine;
     loop {
         let filled = batch.fill(&mut lines, args.text);
-        if answer(&table, &batch.keys(), form, &mut found, &mut out, reading)? == Outcome::Missing {
+        let keys = batch.keys();
+        table.get_many(&keys, &mut found).map_err(reading)?;
+        if answer(args, separator, &keys, &found, &mut out)? == Outcome::Missing {
             outcome = Outcome::Missing;
         }
         progress.set(lines.taken());
@@ -62,21 +66,27 @@ pub(crate) fn run(args: &Mget) -> Result<Outcome, Failure> {
     Ok(outcome)
 }
 
-/// Looks the keys up and prints those that are there.
-fn answer<'t>(
-    table: &'t Table,
+/// Prints the entries, or the values, of keys that are there.
+fn answer(
+    args: &Mget,
+    separator: Option<Separator>,
     keys: &[&[u8]],
-    form: tsv::Form,
-    found: &mut Vec<Option<&'t [u8]>>,
+    found: &[Option<&[u8]>],
     out: &mut Output,
-    reading: impl Fn(ReadError) -> Failure,
 ) -> Result<Outcome, Failure> {
-    table.get_many(keys, found).map_err(reading)?;
     let mut outcome = Outcome::Fine;
     for (key, value) in keys.iter().zip(found) {
-        match value {
-            Some(value) => out.with(|out| form.write_entry(out, key, value))?,
-            None => outcome = Outcome::Missing,
+        match (value, separator) {
+            (Some(value), Some(separator)) => out.bare(value, separator)?,
+            (Some(value), None) if args.values => out.value(value)?,
+            (Some(value), None) => out.entry(key, value)?,
+            (None, _) => {
+                outcome = Outcome::Missing;
+                if args.values && !args.quiet {
+                    let (table, key) = (args.table.display(), terminal::shown(key));
+                    note(format_args!("{table}: no key \"{key}\""));
+                }
+            }
         }
     }
     Ok(outcome)
