@@ -51,9 +51,10 @@ fn keys_are_named_in_hexadecimal_and_base64() {
 fn a_key_that_is_not_in_its_form_is_named() {
     let dir = sandbox();
     for (args, about, words) in [
-        (&["get", "--hex", "t", "6z"][..], "KEY \"6z\"", &["hexadecimal", "at 1"][..]),
-        (&["get", "--hex", "t", "61", "616"], "KEY \"616\"", &["hexadecimal"]),
-        (&["get", "--b64", "t", "Y*"], "KEY \"Y*\"", &["Base64"]),
+        (&["get", "--hex", "t", "6z"][..], "KEY \"6z\"", &["hexadecimal", "character 2"][..]),
+        (&["get", "--hex", "t", "61", "616"], "KEY \"616\"", &["hexadecimal", "odd"]),
+        (&["get", "--b64", "t", "Y*"], "KEY \"Y*\"", &["Base64", "character 2"]),
+        (&["get", "--b64", "t", "YQ==", "Y"], "KEY \"Y\"", &["Base64", "cut short"]),
         (&["get", "-e", "t", "\\q"], "KEY \"\\\\q\"", &["escape \\q"]),
         (&["scan", "--hex", "t", "--from", "x"], "--from \"x\"", &["hexadecimal"]),
         (&["scan", "--b64", "t", "--to", "?"], "--to \"?\"", &["Base64"]),

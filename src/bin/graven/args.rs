@@ -173,7 +173,8 @@ pub(crate) struct Mget {
 /// Print the entries of an interval as tsv lines, in key order
 ///
 /// The intervals of --from, --to and --prefix are intersected; none of them means the whole table.
-/// Keys and values are escaped as tsv. With --values or --keys, --sep or -0 writes them as they are.
+/// Where no key can be in all of them, standard error says so. Keys and values are escaped as tsv;
+/// with --values or --keys, --sep or -0 writes them as they are.
 #[derive(Args)]
 #[command(group(clap::ArgGroup::new("show").args(["keys", "values", "count"])))]
 pub(crate) struct Scan {

@@ -6,7 +6,7 @@ use crate::input::InputError;
 use crate::{terminal, tsv};
 use clap::{Args, ValueEnum};
 use data_encoding::{
-    BASE64, BASE64_NOPAD, BASE64URL, BASE64URL_NOPAD, DecodeError, HEXLOWER_PERMISSIVE,
+    BASE64, BASE64_NOPAD, BASE64URL, BASE64URL_NOPAD, DecodeError, DecodeKind, HEXLOWER_PERMISSIVE,
 };
 use graven::ErrorKind;
 use std::borrow::Cow;
@@ -48,7 +48,16 @@ impl KeyForm {
         } else {
             return Ok(bytes.into());
         };
-        decoded.map(Cow::from).map_err(|error| wrong(form, &error))
+        decoded.map(Cow::from).map_err(|DecodeError { position, kind }| {
+            let what = match kind {
+                DecodeKind::Symbol => format!("character {} is none of it", position + 1),
+                DecodeKind::Length if self.hex => "the number of digits is odd".into(),
+                DecodeKind::Length => "it is cut short".into(),
+                DecodeKind::Trailing => "its last character stands for no whole byte".into(),
+                DecodeKind::Padding => format!("wrong padding at character {}", position + 1),
+            };
+            wrong(form, &what)
+        })
     }
 
     /// Whether keys are raw bytes.
@@ -80,7 +89,7 @@ fn base64(text: &[u8]) -> Result<Vec<u8>, DecodeError> {
 /// What tells fields apart that are written as they are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Separator {
-    /// Nothing
+    /// Nothing, one comes after the other
     None,
     /// LF after each
     Newline,
