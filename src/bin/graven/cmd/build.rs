@@ -13,7 +13,7 @@ use entries::Entries;
 use graven::{BuildError, BuildOptions, Builder, ErrorKind, HashIndexOutcome, Phase, Summary};
 use std::fmt::Display;
 use std::fs::File;
-use std::io::Read;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -145,9 +145,12 @@ fn load(
     };
     let mut number = 0u64;
     loop {
+        let start = before + entries.taken();
         let inserted = match entries.next() {
             Ok(Some(Entry::Whole(key, value))) => builder.insert(key, value),
-            Ok(Some(Entry::Long(key, value))) => builder.insert_from(key, value),
+            Ok(Some(Entry::Long(key, value))) => {
+                builder.insert_from(key, Watched { value, at: start, progress })
+            }
             Ok(None) => return Ok(entries.taken()),
             Err(error) => return Err(unread(error, entries.place())),
         };
@@ -168,6 +171,23 @@ fn load(
         if number.is_multiple_of(STEP) {
             progress.set(before + entries.taken());
         }
+    }
+}
+
+/// A long value that shows how far it has been read: the bar would stand still for its length.
+struct Watched<'a> {
+    value: &'a mut dyn Read,
+    /// Bytes of the input so far, without what escapes add.
+    at: u64,
+    progress: &'a Progress,
+}
+
+impl Read for Watched<'_> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let read = self.value.read(into)?;
+        self.at += read as u64;
+        self.progress.set(self.at);
+        Ok(read)
     }
 }
 
