@@ -139,7 +139,7 @@ fn the_default_budget_heeds_the_control_group() {
     };
     let directory = directory();
     let what = format!("default {}", directory.path().join("t").display());
-    let mut command = this_binary("measured_process");
+    let command = this_binary("measured_process");
     let mut shell = std::process::Command::new("sh");
     let join = "echo $$ >\"$0\" && exec \"$@\"";
     shell.args(["-c", join]).arg(parent.join("own/cgroup.procs"));

@@ -1,3 +1,4 @@
+use super::write::{write_entry, write_line};
 use super::*;
 use crate::args::Unusual;
 
