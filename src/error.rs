@@ -51,10 +51,18 @@ pub enum BuildError {
     },
     /// A value is longer than 4 GiB − 1.
     ValueTooLong {
-        /// The value's length in bytes.
+        /// The value's length in bytes; what has been read of it, where it comes from a reader.
         len: usize,
         /// The entry's number in insertion order, from 0.
         entry: u64,
+    },
+    /// The reader of a value failed: see
+    /// [`insert_from`](crate::Builder::insert_from).
+    ValueReader {
+        /// The entry's number in insertion order, from 0.
+        entry: u64,
+        /// The reader's error, as the reader gave it.
+        source: io::Error,
     },
     /// With `sorted(true)`: a key is smaller than the one before it.
     OutOfOrder {
@@ -350,6 +358,7 @@ impl BuildError {
         match self {
             Self::Io { .. }
             | Self::OutOfSpace { .. }
+            | Self::ValueReader { .. }
             | Self::AlreadyExists { .. }
             | Self::NotARegularFile { .. }
             | Self::NotATable { .. }
@@ -424,6 +433,7 @@ impl std::error::Error for BuildError {
         match self {
             Self::Io { source, .. }
             | Self::OutOfSpace { source, .. }
+            | Self::ValueReader { source, .. }
             | Self::Locked { source, .. }
             | Self::PublishedButNotDurable { source, .. } => Some(source),
             Self::ReadBack { source, .. } => Some(source),

@@ -409,9 +409,54 @@ fn key_too_long() {
     for sorted in [false, true] {
         let mut builder = BuildOptions::new().sorted(sorted).create(&path).unwrap();
         builder.insert(&vec![0xAA; generate::LONGEST_KEY], b"").unwrap();
-        let error = builder.insert(&vec![0xBB; generate::LONGEST_KEY + 1], b"").unwrap_err();
+        let key = vec![0xBB; generate::LONGEST_KEY + 1];
+        let error = builder.insert(&key, b"").unwrap_err();
         assert!(matches!(error, BuildError::KeyTooLong { len: 65_536, entry: 1 }), "{error:?}");
         assert_eq!(error.kind(), ErrorKind::Data);
+        let mut builder = BuildOptions::new().sorted(sorted).create(&path).unwrap();
+        let error = builder.insert_from(&key, &b""[..]).unwrap_err();
+        assert!(matches!(error, BuildError::KeyTooLong { len: 65_536, entry: 0 }), "{error:?}");
+    }
+    assert_only(directory.path(), &[]);
+}
+
+/// A reader that fails, or panics, at its first byte or after some MiB: nothing of its entry, and
+/// nothing without its entry, is ever published.
+#[test]
+fn value_reader() {
+    struct Broken(usize, bool);
+    impl std::io::Read for Broken {
+        fn read(&mut self, into: &mut [u8]) -> std::io::Result<usize> {
+            let len = into.len().min(self.0);
+            self.0 -= len;
+            match len {
+                0 if self.1 => panic!("the reader's own panic"),
+                0 => Err(std::io::Error::other("the reader's own error")),
+                len => Ok(len),
+            }
+        }
+    }
+    let directory = directory();
+    let path = directory.path().join("t");
+    for (sorted, len) in [(false, 0), (false, 5 << 20), (true, 0), (true, 5 << 20)] {
+        let mut builder = BuildOptions::new().sorted(sorted).create(&path).unwrap();
+        builder.insert_from(b"a", &b"whole"[..]).unwrap();
+        let error = builder.insert_from(b"b", Broken(len, false)).unwrap_err();
+        let BuildError::ValueReader { entry: 1, source } = &error else { panic!("{error:?}") };
+        assert_eq!(source.to_string(), "the reader's own error");
+        assert_eq!(error.kind(), ErrorKind::Io);
+        let text = "could not read the value of entry 1: the reader's own error";
+        assert_eq!(error.to_string(), text);
+        let error = builder.insert_from(b"c", &b""[..]).unwrap_err();
+        assert!(matches!(error, BuildError::Failed), "{error:?}");
+        let error = builder.finish().unwrap_err();
+        assert!(matches!(error, BuildError::Failed), "{error:?}");
+
+        let mut builder = BuildOptions::new().sorted(sorted).create(&path).unwrap();
+        let insert = || builder.insert_from(b"b", Broken(len, true));
+        std::panic::catch_unwind(std::panic::AssertUnwindSafe(insert)).unwrap_err();
+        let error = builder.finish().unwrap_err();
+        assert!(matches!(error, BuildError::Failed), "{error:?}");
     }
     assert_only(directory.path(), &[]);
 }

@@ -36,6 +36,9 @@ impl fmt::Display for BuildError {
             Self::ValueTooLong { len, entry } => {
                 write!(f, "value of entry {entry} has {len} bytes, at most 4294967295 are allowed")
             }
+            Self::ValueReader { entry, source } => {
+                write!(f, "could not read the value of entry {entry}: {source}")
+            }
             Self::OutOfOrder { previous, key, entry } => write!(
                 f,
                 "key {} of entry {entry} comes after {} but is smaller: sort the input bytewise or \
