@@ -30,12 +30,14 @@ use crate::error::{ReadError, ReadResult};
 #[derive(Clone)]
 pub struct Cursor<'t> {
     inner: &'t Inner,
-    /// Rank of the current entry + 1; 0 before the first, entries + 1 after the last. Of no
-    /// meaning while `adrift`.
+    /// Rank of the current entry + 1; 0 before the first, entries + 1 after the last. While
+    /// `adrift`, the number of entries since the seek.
     position: u64,
     /// The current entry was found through the hash index, which knows no ranks, or by going on
     /// from there. Going back needs the rank, and pays for one search.
     adrift: Option<usize>,
+    /// Where the current entry starts; after the last, where that one ends.
+    at: usize,
     /// Where the entry after the current one starts, if known.
     next_offset: Option<usize>,
     current: Option<Entry<'t>>,
@@ -44,11 +46,13 @@ pub struct Cursor<'t> {
 
 impl<'t> Cursor<'t> {
     pub(super) fn new(inner: &'t Inner) -> Self {
-        let next_offset = Some(inner.start().offset);
+        let at = inner.start().offset;
+        let next_offset = Some(at);
         Self {
             inner,
             position: 0,
             adrift: None,
+            at,
             next_offset,
             current: None,
             back: BackBlock::new(),
@@ -72,6 +76,7 @@ impl<'t> Cursor<'t> {
     /// [`ReadError`] if a page that was touched is damaged; the cursor is then before the first.
     pub fn seek(&mut self, key: &[u8]) -> Result<bool, ReadError> {
         let start = self.inner.seek_start(key, Bound::NotBelow, self.inner.first_walk);
+        self.position = 0;
         self.go(start)
     }
 
@@ -83,7 +88,7 @@ impl<'t> Cursor<'t> {
     pub fn seek_for_prev(&mut self, key: &[u8]) -> Result<bool, ReadError> {
         match self.inner.seek(key, Bound::Above) {
             Ok(place) => {
-                self.position = place.rank + 1;
+                (self.position, self.at) = (place.rank + 1, place.offset);
                 self.adrift = None;
                 self.prev()
             }
@@ -104,7 +109,8 @@ impl<'t> Cursor<'t> {
     /// # Errors
     /// [`ReadError`] if a page that was touched is damaged.
     pub fn seek_to_last(&mut self) -> Result<bool, ReadError> {
-        self.position = self.inner.layout.entries + 1;
+        let end = self.inner.end();
+        (self.position, self.at) = (end.rank + 1, end.offset);
         self.adrift = None;
         self.prev()
     }
@@ -140,9 +146,16 @@ impl<'t> Cursor<'t> {
             self.reset();
             return Ok(false);
         }
-        let rank = self.position - 2;
+        let (rank, end) = (self.position - 2, self.at);
         let offset = self.back.offset(self.inner, rank);
-        self.go(offset.map(|offset| Start { rank: Some(rank), offset }))
+        let on_entry = self.go(offset.map(|offset| Start { rank: Some(rank), offset }))?;
+        // A record that is found by its rank ends where the one behind it starts.
+        match self.next_offset {
+            Some(offset) if offset != end => {
+                self.go(Err(ReadError::corrupt("index names another place", self.at as u64)))
+            }
+            _ => Ok(on_entry),
+        }
     }
 
     fn reset(&mut self) {
@@ -164,8 +177,16 @@ impl<'t> Cursor<'t> {
 
     #[inline]
     fn load(&mut self, place: Start) -> ReadResult<bool> {
-        if place.offset >= self.inner.end().offset {
-            self.position = self.inner.layout.entries + 1;
+        let end = self.inner.end();
+        let (over, position) =
+            (place.offset >= end.offset, place.rank.unwrap_or(self.position) + 1);
+        if (position > end.rank) != over && (!over || place.rank.is_some()) {
+            let at = place.offset as u64;
+            return Err(ReadError::corrupt("number of records is not that of entries", at));
+        }
+        self.at = place.offset;
+        if over {
+            self.position = end.rank + 1;
             self.adrift = None;
             self.current = None;
             self.next_offset = None;
@@ -174,7 +195,7 @@ impl<'t> Cursor<'t> {
         let parts = self.inner.parts_at(place.offset)?;
         self.current = Some(self.inner.entry(&parts)?);
         self.next_offset = Some(self.inner.after(place.offset, &parts));
-        self.position = place.rank.map_or(0, |rank| rank + 1);
+        self.position = position;
         self.adrift = place.rank.is_none().then_some(place.offset);
         Ok(true)
     }

@@ -25,7 +25,15 @@ pub(super) fn first_walk(layout: &Layout) -> usize {
 /// Bytes of records that are handed on between two looks at whether a page was lost.
 const RUN: usize = 64 << 10;
 
+/// Index and records disagree about what lies between the two ends.
+const MISPLACED: &str = "index names another place";
+const TOO_MANY: &str = "more records than ranks";
+
 /// Entries between two places, ascending. After an error it is over.
+///
+/// Each step brings the ends closer, in bytes and in ranks, whatever the index of a damaged table
+/// says: an iterator gives at most as many entries as the table has, and a place that an index
+/// names outside of the two ends is an error.
 ///
 /// Where the start was found through the hash index its rank is not known; whoever asks for
 /// [`len`](ExactSizeIterator::len), [`nth`](Iterator::nth) or a skip from the back pays for one
@@ -33,8 +41,13 @@ const RUN: usize = 64 << 10;
 #[derive(Clone)]
 pub struct Iter<'t> {
     inner: &'t Inner,
-    front: Start,
+    /// Where the next entry starts.
+    front: usize,
     end: Place,
+    /// How many entries are left: exactly if `ranked`, else at most.
+    left: u64,
+    /// Whether the rank of the front is known.
+    ranked: bool,
     /// The table up to where pages are known to be checked, seen from the front: records that end
     /// in it are taken as they are.
     ahead: &'t [u8],
@@ -50,7 +63,7 @@ impl<'t> Iter<'t> {
         from: ReadResult<Start>,
         to: ReadResult<Place>,
     ) -> Self {
-        let (front, end, error) = match (from, to) {
+        let (from, end, error) = match (from, to) {
             (Ok(from), Ok(to)) if to.offset >= from.offset => (from, to, None),
             (Ok(_), Ok(to)) => (to.into(), to, None),
             // The error is the one item.
@@ -58,17 +71,40 @@ impl<'t> Iter<'t> {
                 (inner.start().into(), Place { rank: 1, offset: usize::MAX }, Some(error))
             }
         };
-        let mut iter =
-            Self { inner, front, end, ahead: &[], behind: 0..0, back: BackBlock::new(), error };
+        let mut iter = Self {
+            inner,
+            front: from.offset,
+            end,
+            left: end.rank.saturating_sub(from.rank.unwrap_or(0)),
+            ranked: from.rank.is_some(),
+            ahead: &[],
+            behind: 0..0,
+            back: BackBlock::new(),
+            error,
+        };
         // A seek has asked for them; not every walk begins with one.
-        inner.prefetch_walk(front.offset, inner.first_walk.min(end.offset - front.offset));
+        inner.prefetch_walk(from.offset, inner.first_walk.min(end.offset - from.offset));
         iter.look_ahead();
         iter
     }
 
     #[inline(always)]
     fn is_over(&self) -> bool {
-        self.front.offset >= self.end.offset
+        self.front >= self.end.offset
+    }
+
+    /// The ends have met; in a damaged table, not as their ranks say.
+    #[inline(never)]
+    fn over(&mut self) -> Option<ReadResult<Entry<'t>>> {
+        if self.front == self.end.offset && (self.left == 0 || !self.ranked) {
+            return None;
+        }
+        self.fail(self.misplaced(MISPLACED))
+    }
+
+    #[cold]
+    fn misplaced(&self, what: &'static str) -> ReadError {
+        ReadError::corrupt(what, self.front as u64)
     }
 
     /// Entries from the front to the end.
@@ -76,14 +112,10 @@ impl<'t> Iter<'t> {
         if self.is_over() {
             return Ok(0);
         }
-        Ok(self.end.rank.saturating_sub(self.front_rank()?))
-    }
-
-    fn front_rank(&self) -> ReadResult<u64> {
-        match self.front.rank {
-            Some(rank) => Ok(rank),
-            None => self.inner.rank_at(self.front.offset),
+        if self.ranked {
+            return Ok(self.left);
         }
+        Ok(self.end.rank.saturating_sub(self.inner.rank_at(self.front)?))
     }
 
     /// Notes how far the pages from the front on are checked. With an error to be told first,
@@ -91,7 +123,7 @@ impl<'t> Iter<'t> {
     #[inline]
     fn look_ahead(&mut self) {
         let ahead = match self.error {
-            None => self.inner.checked_from(self.front.offset),
+            None => self.inner.checked_from(self.front),
             Some(_) => 0,
         };
         self.ahead = self.inner.bytes().get(..ahead).unwrap_or_default();
@@ -100,7 +132,7 @@ impl<'t> Iter<'t> {
     /// The next entry, if it lies on pages that are known to be checked.
     #[inline(always)]
     fn ready(&mut self) -> Option<Entry<'t>> {
-        let offset = self.front.offset;
+        let (offset, left) = (self.front, self.left.checked_sub(1)?);
         let (key, value, after) = match &self.inner.layout.fixed {
             Some(fixed) => {
                 let (key, value) = fixed.split(self.ahead.get(offset..)?)?;
@@ -112,13 +144,14 @@ impl<'t> Iter<'t> {
                 (self.ahead.get(parts.key())?, value, parts.end())
             }
         };
-        self.front.advance(after);
+        (self.front, self.left) = (after, left);
         Some((key, value))
     }
 
     #[cold]
     fn fail(&mut self, error: ReadError) -> Option<ReadResult<Entry<'t>>> {
-        self.end.offset = self.front.offset;
+        self.end.offset = self.front;
+        self.left = 0;
         Some(self.inner.sound(Err(error)))
     }
 
@@ -135,9 +168,10 @@ impl<'t> Iter<'t> {
     }
 
     fn step(&mut self) -> ReadResult<Entry<'t>> {
-        let parts = self.inner.parts_at(self.front.offset)?;
+        let left = self.left.checked_sub(1).ok_or_else(|| self.misplaced(TOO_MANY))?;
+        let parts = self.inner.parts_at(self.front)?;
         let entry = self.inner.entry(&parts)?;
-        self.front.advance(self.inner.after(self.front.offset, &parts));
+        (self.front, self.left) = (self.inner.after(self.front, &parts), left);
         self.look_ahead();
         Ok(entry)
     }
@@ -145,10 +179,10 @@ impl<'t> Iter<'t> {
     /// Takes records of fixed width that lie on pages known to be checked.
     fn take_run(&mut self, fixed: &Fixed) -> &'t [u8] {
         let end = self.ahead.len().min(self.end.offset);
-        let records = self.run(end.saturating_sub(self.front.offset), fixed);
-        let run = self.front.offset..self.front.offset + records * fixed.stride;
-        self.front.offset = run.end;
-        self.front.rank = self.front.rank.map(|rank| rank + records as u64);
+        let records = self.run(end.saturating_sub(self.front), fixed);
+        let run = self.front..self.front + records * fixed.stride;
+        self.front = run.end;
+        self.left -= records as u64;
         self.ahead.get(run).unwrap_or_default()
     }
 
@@ -156,24 +190,25 @@ impl<'t> Iter<'t> {
     /// step that follows says, and no more than may turn to zeros before it does.
     fn run(&self, checked: usize, fixed: &Fixed) -> usize {
         let bytes = if self.inner.bytes.unharmed() { checked.min(RUN) } else { 0 };
-        bytes / fixed.stride
+        (bytes / fixed.stride).min(usize::try_from(self.left).unwrap_or(usize::MAX))
     }
 
     /// The same from the back.
     fn take_run_back(&mut self, fixed: &Fixed) -> &'t [u8] {
         let end = self.end.offset;
-        let start = self.behind.start.max(self.front.offset);
+        let start = self.behind.start.max(self.front);
         let checked = if end <= self.behind.end { end.saturating_sub(start) } else { 0 };
         let records = self.run(checked, fixed);
         self.end.rank -= records as u64;
         self.end.offset -= records * fixed.stride;
+        self.left -= records as u64;
         self.inner.bytes().get(self.end.offset..end).unwrap_or_default()
     }
 
     /// The last entry, if it lies on pages that are known to be checked.
     #[inline(always)]
     fn ready_back(&mut self) -> Option<Entry<'t>> {
-        let rank = self.end.rank.checked_sub(1)?;
+        let (rank, left) = (self.end.rank.checked_sub(1)?, self.left.checked_sub(1)?);
         let bytes = self.inner.bytes();
         let (offset, parts) = match &self.inner.layout.fixed {
             Some(fixed) => (fixed.offset(rank), fixed.parts(fixed.offset(rank))),
@@ -184,11 +219,11 @@ impl<'t> Iter<'t> {
                 (offset, parts)
             }
         };
-        if offset < self.behind.start || parts.end() > self.behind.end {
+        if offset < self.behind.start.max(self.front) || parts.end() > self.behind.end {
             return None;
         }
         let entry = (bytes.get(parts.key())?, bytes.get(parts.value())?);
-        self.end = Place { rank, offset };
+        (self.end, self.left) = (Place { rank, offset }, left);
         Some(entry)
     }
 
@@ -205,34 +240,53 @@ impl<'t> Iter<'t> {
     }
 
     fn step_back(&mut self) -> ReadResult<Entry<'t>> {
-        let misplaced = || ReadError::corrupt("more records than ranks", self.end.offset as u64);
-        let rank = self.end.rank.checked_sub(1).ok_or_else(misplaced)?;
+        let ranks = self.end.rank.checked_sub(1).zip(self.left.checked_sub(1));
+        let (rank, left) = ranks.ok_or_else(|| self.misplaced(TOO_MANY))?;
         let offset = self.back.offset(self.inner, rank)?;
         let parts = self.inner.parts_at(offset)?;
+        // A record that is found by its rank ends where the one behind it starts.
+        if offset < self.front || self.inner.after(offset, &parts) != self.end.offset {
+            return Err(ReadError::corrupt(MISPLACED, offset as u64));
+        }
         let entry = self.inner.entry(&parts)?;
-        self.end = Place { rank, offset };
+        (self.end, self.left) = (Place { rank, offset }, left);
         self.behind = self.inner.checked_before(offset..parts.end());
         Ok(entry)
     }
 
-    /// Moves the front by rank, without a walk.
+    /// Moves the front by rank, without a walk. The ends have not met.
     fn skip(&mut self, n: usize) -> ReadResult<()> {
-        let rank = self.front_rank()?.saturating_add(n as u64).min(self.end.rank);
-        let place = match rank < self.inner.layout.entries {
-            true => self.inner.place_of(rank)?,
-            false => self.inner.end(),
+        let left = self.left()?;
+        let place = match left.checked_sub(n as u64) {
+            _ if left == 0 => return Err(self.misplaced(TOO_MANY)),
+            None | Some(0) => self.end,
+            Some(rest) => self.inner.place_of(self.end.rank - rest)?,
         };
-        self.front = place.into();
+        if place.offset <= self.front || place.offset > self.end.offset {
+            return Err(ReadError::corrupt(MISPLACED, place.offset as u64));
+        }
+        (self.front, self.left) = (place.offset, self.end.rank - place.rank);
+        self.ranked = true;
         self.look_ahead();
         Ok(())
     }
 
-    /// Moves the end by rank, without a walk.
+    /// Moves the end by rank, without a walk. The ends have not met.
     fn skip_back(&mut self, n: usize) -> ReadResult<()> {
-        let rank = self.end.rank - (n as u64).min(self.left()?);
-        if rank < self.inner.layout.entries {
-            self.end = self.inner.place_of(rank)?;
+        let left = self.left()?;
+        let rest = left.saturating_sub(n as u64);
+        let rank = self.end.rank - (left - rest);
+        let offset = match rest {
+            _ if left == 0 => return Err(self.misplaced(TOO_MANY)),
+            0 => self.front,
+            // The places of the block, since the entry before is asked for next.
+            _ => self.back.offset(self.inner, rank)?,
+        };
+        if offset < self.front || offset >= self.end.offset {
+            return Err(ReadError::corrupt(MISPLACED, offset as u64));
         }
+        (self.end, self.left) = (Place { rank, offset }, rest);
+        self.ranked = true;
         self.behind = 0..0;
         Ok(())
     }
@@ -244,7 +298,7 @@ impl<'t> Iterator for Iter<'t> {
     #[inline]
     fn next(&mut self) -> Option<Self::Item> {
         if self.is_over() {
-            return None;
+            return self.over();
         }
         match self.ready() {
             Some(entry) if self.inner.bytes.unharmed() => Some(Ok(entry)),
@@ -301,7 +355,7 @@ impl DoubleEndedIterator for Iter<'_> {
     #[inline]
     fn next_back(&mut self) -> Option<Self::Item> {
         if self.is_over() {
-            return None;
+            return self.over();
         }
         match self.ready_back() {
             Some(entry) if self.inner.bytes.unharmed() => Some(Ok(entry)),
@@ -374,6 +428,10 @@ macro_rules! projection {
         impl DoubleEndedIterator for $name<'_> {
             fn next_back(&mut self) -> Option<Self::Item> {
                 Some(self.0.next_back()?.map(|entry| entry.$part))
+            }
+
+            fn nth_back(&mut self, n: usize) -> Option<Self::Item> {
+                Some(self.0.nth_back(n)?.map(|entry| entry.$part))
             }
         }
 

@@ -34,14 +34,6 @@ impl From<Place> for Start {
     }
 }
 
-impl Start {
-    /// Moves on to the next record, which starts at `offset`.
-    #[inline(always)]
-    pub(super) fn advance(&mut self, offset: usize) {
-        *self = Self { rank: self.rank.map(|rank| rank + 1), offset };
-    }
-}
-
 /// Which place a search for a key looks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Bound {

@@ -200,6 +200,9 @@ impl Inner {
             let parts = self.parts_at(place.offset)?;
             place = Place { rank: place.rank + 1, offset: parts.end() };
         }
+        if place.offset >= self.layout.records.end {
+            return Err(ReadError::corrupt("index names another place", place.offset as u64));
+        }
         Ok(place)
     }
 

@@ -57,6 +57,15 @@ fn varied() -> Image {
     })
 }
 
+/// Four blocks of 30 records, an ordered index of one leaf.
+fn even() -> Image {
+    let entries = (0..120).map(|i| {
+        let value = if i < 119 { "vvvv" } else { "vvvvv" };
+        (format!("key{i:03}").into_bytes(), value.as_bytes().to_vec())
+    });
+    Image::of(&Case { hash_index: HashIndex::Never, ..Case::of(entries.collect()) })
+}
+
 /// An ordered index of two levels, nothing else.
 fn deep() -> Image {
     let entries = (0..1_100).map(|i| (format!("{i:x}").into_bytes(), Vec::new()));
@@ -101,12 +110,17 @@ fn repeated() -> Image {
     Image::of(&Case { hash_index: HashIndex::Always, ..Case::of(entries.collect()) })
 }
 
+/// One key with five values.
+fn equals() -> Image {
+    Image::of(&Case::of((0..5).map(|i| (b"k".to_vec(), vec![b'v'; i])).collect()))
+}
+
 fn empty() -> Image {
     Image::of(&Case::default())
 }
 
-pub(crate) const BASES: [fn() -> Image; 9] =
-    [varied, deep, fixed, lined, padded, aligned, small, repeated, empty];
+pub(crate) const BASES: [fn() -> Image; 11] =
+    [varied, even, deep, fixed, lined, padded, aligned, small, repeated, equals, empty];
 
 /// A key of 65,536 bytes in a record that is consistent in itself: the last key takes its value's
 /// first byte, and the value the first byte of the padding behind it.
