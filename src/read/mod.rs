@@ -18,6 +18,7 @@ pub(crate) mod pages;
 pub(crate) mod parallel;
 #[cfg(any(test, not(target_arch = "x86_64")))]
 mod portable;
+mod prefix;
 mod residency;
 pub(crate) mod search;
 mod simd;

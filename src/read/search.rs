@@ -143,6 +143,12 @@ impl Inner {
         self.sound(entry).map(Some)
     }
 
+    /// The entry before a place. A record that is found by its rank ends there.
+    pub(super) fn entry_before(&self, place: Place) -> ReadResult<Option<Entry<'_>>> {
+        let found = self.record_before(place)?;
+        found.map(|found| self.entry(&found.parts)).transpose()
+    }
+
     /// Finds a place by key.
     pub(super) fn seek(&self, key: &[u8], bound: Bound) -> ReadResult<Place> {
         self.sound(self.seek_place(key, bound, 0))

@@ -14,7 +14,7 @@ use crate::format::bucket::Tails;
 use crate::format::layout::{IndexLayout, Layout};
 use crate::format::line::LineScale;
 use crate::format::node::Node;
-use crate::format::order::{common_prefix, successor_len};
+use crate::format::order::successor_len;
 use crate::format::record::Parts;
 use crate::format::sums;
 use std::fmt;
@@ -262,7 +262,7 @@ impl Table {
     /// # Errors
     /// [`ReadError`] if a page that was touched is damaged.
     pub fn last(&self) -> Result<Option<(&[u8], &[u8])>, ReadError> {
-        self.nth_back(self.len())
+        self.inner.entry_before(self.inner.end())
     }
 
     /// The last entry whose key is not greater than `key`.
@@ -270,7 +270,7 @@ impl Table {
     /// # Errors
     /// [`ReadError`] if a page that was touched is damaged.
     pub fn floor(&self, key: &[u8]) -> Result<Option<(&[u8], &[u8])>, ReadError> {
-        self.nth_back(self.inner.seek(key, Edge::Above)?.rank)
+        self.inner.entry_before(self.inner.seek(key, Edge::Above)?)
     }
 
     /// The first entry whose key is not smaller than `key`.
@@ -293,39 +293,16 @@ impl Table {
         self.inner.entry_from(self.inner.place_of(rank)?.offset)
     }
 
-    fn nth_back(&self, end: u64) -> Result<Option<(&[u8], &[u8])>, ReadError> {
-        match end.checked_sub(1) {
-            Some(rank) => self.nth(rank),
-            None => Ok(None),
-        }
-    }
-
     /// The entry with the longest key that is a prefix of `key` (or `key` itself): routing tables,
-    /// tokenizers. Costs one search per candidate length, usually one to three.
+    /// tokenizers. Costs one to three searches for most keys. Where many stored keys start as `key`
+    /// does and none of the longer ones is a prefix, what is left after these is walked by halves:
+    /// at most one record on each level of the index for each byte of `key`, whose bytes are
+    /// compared once on each level.
     ///
     /// # Errors
     /// [`ReadError`] if a page that was touched is damaged.
     pub fn longest_prefix(&self, key: &[u8]) -> Result<Option<(&[u8], &[u8])>, ReadError> {
-        let mut candidate = key;
-        loop {
-            let Some((found, value)) = self.floor(candidate)? else { return Ok(None) };
-            let shared = common_prefix(found, key);
-            if shared == found.len() {
-                // Where the key is repeated, the first of the equals, as `get` gives it.
-                let value = if self.inner.layout.repeated_keys { self.get(found)? } else { None }
-                    .unwrap_or(value);
-                return Ok(Some((found, value)));
-            }
-            // Nothing but the empty key is not above it: the index lies, and the next turn would
-            // be this one again.
-            if candidate.is_empty() {
-                let start = self.inner.layout.records.start as u64;
-                return Err(ReadError::corrupt("ordered index misses a block", start));
-            }
-            // A stored prefix of `key` below `found` shares no more than this with it. It gets
-            // shorter each time, so there are at most as many turns as bytes.
-            candidate = &key[..shared.min(candidate.len().saturating_sub(1))];
-        }
+        self.inner.longest_prefix(key)
     }
 
     /// Number of entries with keys below `key`.

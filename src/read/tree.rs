@@ -18,6 +18,13 @@ pub(super) struct Block {
     child: usize,
 }
 
+impl Block {
+    /// The leaf that names this block, and its number there.
+    pub(super) fn in_leaf(&self) -> (u64, usize) {
+        (self.leaf, self.child)
+    }
+}
+
 /// Bytes of a cache line.
 pub(super) const LINE: usize = 64;
 
