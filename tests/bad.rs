@@ -109,7 +109,7 @@ const STEPS: [(&str, Step); 9] = [
         1 => Some(iter.next()?.is_ok()),
         2 => Some(iter.nth(1)?.is_ok()),
         3 => Some(iter.next_back()?.is_ok()),
-        _ => Some(iter.nth(0)?.is_ok()),
+        _ => Some(iter.nth(i % 3)?.is_ok()),
     }),
 ];
 
