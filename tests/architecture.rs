@@ -92,7 +92,7 @@ const STOREYS: &[(&str, &[&[&str]])] = &[
     ("src/read/map", &[&["file", "proven"], &["mapping"], &["bytes"], &["."]]),
     ("src/read/index", &[&["hash", "line", "tree"], &["."]]),
     ("src/read/get", &[&["shape"], &["optimistic"], &["checked"], &["kernels"], &["many"], &["."]]),
-    ("src/read/walk", &[&["backward"], &["cursor", "iter", "values"], &["."]]),
+    ("src/read/walk", &[&["backward"], &["cursor", "iter", "prefix", "values"], &["."]]),
     ("src/live", &[&["place", "retire", "helper"], &["."]]),
     ("src/verify", &[&["records", "zeros"], &["indexes"], &["."]]),
     ("src/publish", &[&["versions"], &["."]]),

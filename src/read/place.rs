@@ -27,14 +27,6 @@ impl From<Place> for Start {
     }
 }
 
-impl Start {
-    /// Moves on to the next record, which starts at `offset`.
-    #[inline(always)]
-    pub(crate) fn advance(&mut self, offset: usize) {
-        *self = Self { rank: self.rank.map(|rank| rank + 1), offset };
-    }
-}
-
 /// A record that a lookup has found.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Found {

@@ -3,9 +3,12 @@
 use super::index::hash::Hash;
 use super::index::line::Lines;
 use super::index::tree::{Block, Tree};
-use super::place::{Place, Side, Start};
+use super::place::{Entry, Found, Place, Side, Start};
 use super::view::View;
 use crate::error::{ReadError, ReadResult};
+
+/// The error for a record that ends elsewhere than the index says.
+const MISPLACED: &str = "index names another place";
 
 /// Searches in a table.
 #[derive(Clone, Copy)]
@@ -130,7 +133,28 @@ impl<'t> Search<'t> {
             let parts = self.view.parts_at(place.offset)?;
             place = Place { rank: place.rank + 1, offset: parts.end() };
         }
+        if place.offset >= self.view.layout().records.end {
+            return Err(ReadError::corrupt(MISPLACED, place.offset as u64));
+        }
         Ok(place)
+    }
+
+    /// The record before a place; none before the first. A record that is found by its rank ends
+    /// where the one behind it starts.
+    pub(crate) fn record_before(self, place: Place) -> ReadResult<Option<Found>> {
+        let Some(rank) = place.rank.checked_sub(1) else { return Ok(None) };
+        let offset = self.place_of(rank)?.offset;
+        let parts = self.view.parts_at(offset)?;
+        if self.view.after(offset, &parts) != place.offset {
+            return self.view.sound(Err(ReadError::corrupt(MISPLACED, offset as u64)));
+        }
+        Ok(Some(Found { offset, parts }))
+    }
+
+    /// The entry before a place; none before the first.
+    pub(crate) fn entry_before(self, place: Place) -> ReadResult<Option<Entry<'t>>> {
+        let found = self.record_before(place)?;
+        found.map(|found| self.view.entry(&found.parts)).transpose()
     }
 
     /// The block that holds a rank, in a table of variable width.

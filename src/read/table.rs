@@ -6,10 +6,10 @@ use super::pages::Pages;
 use super::place::{Place, Side, Start};
 use super::search::Search;
 use super::view::View;
-use super::walk::{Cursor, GetAll, Iter, Keys, Values};
+use super::walk::{Cursor, GetAll, Iter, Keys, LongestPrefix, Values};
 use crate::error::{ReadError, ReadResult};
 use crate::format::layout::Layout;
-use crate::format::order::{common_prefix, successor_len};
+use crate::format::order::successor_len;
 use std::fmt;
 use std::ops::{Bound, RangeBounds};
 use std::sync::Arc;
@@ -235,7 +235,7 @@ impl Table {
     /// # Errors
     /// [`ReadError`] if a page that was touched is damaged.
     pub fn last(&self) -> Result<Option<(&[u8], &[u8])>, ReadError> {
-        self.nth_back(self.len())
+        self.search().entry_before(self.view().end())
     }
 
     /// The last entry whose key is not greater than `key`.
@@ -243,7 +243,7 @@ impl Table {
     /// # Errors
     /// [`ReadError`] if a page that was touched is damaged.
     pub fn floor(&self, key: &[u8]) -> Result<Option<(&[u8], &[u8])>, ReadError> {
-        self.nth_back(self.search().seek(key, Side::Above)?.rank)
+        self.search().entry_before(self.search().seek(key, Side::Above)?)
     }
 
     /// The first entry whose key is not smaller than `key`.
@@ -266,40 +266,16 @@ impl Table {
         self.view().entry_from(self.search().place_of(rank)?.offset)
     }
 
-    fn nth_back(&self, end: u64) -> Result<Option<(&[u8], &[u8])>, ReadError> {
-        match end.checked_sub(1) {
-            Some(rank) => self.nth(rank),
-            None => Ok(None),
-        }
-    }
-
     /// The entry with the longest key that is a prefix of `key` (or `key` itself): routing tables,
-    /// tokenizers. Costs one search per candidate length, usually one to three.
+    /// tokenizers. Costs one to three searches for most keys. Where many stored keys start as `key`
+    /// does and none of the longer ones is a prefix, what is left after these is walked by halves:
+    /// at most one record on each level of the index for each byte of `key`, whose bytes are
+    /// compared once on each level.
     ///
     /// # Errors
     /// [`ReadError`] if a page that was touched is damaged.
     pub fn longest_prefix(&self, key: &[u8]) -> Result<Option<(&[u8], &[u8])>, ReadError> {
-        let mut candidate = key;
-        loop {
-            let Some((found, value)) = self.floor(candidate)? else { return Ok(None) };
-            let shared = common_prefix(found, key);
-            if shared == found.len() {
-                // Where the key is repeated, the first of the equals, as `get` gives it.
-                let value =
-                    if self.view().layout().repeated_keys { self.get(found)? } else { None }
-                        .unwrap_or(value);
-                return Ok(Some((found, value)));
-            }
-            // Only the empty key is not above the empty key, and it would have matched: the index
-            // lies, and the next turn would be this turn again.
-            if candidate.is_empty() {
-                let start = self.view().layout().records.start as u64;
-                return Err(ReadError::corrupt("ordered index misses a block", start));
-            }
-            // A stored prefix of `key` below `found` has at most the length that `found` shares
-            // with `key`. The candidate gets shorter with each turn, so the turns have an end.
-            candidate = &key[..shared.min(candidate.len().saturating_sub(1))];
-        }
+        LongestPrefix::of(self.view()).find(key)
     }
 
     /// Number of entries with keys below `key`.

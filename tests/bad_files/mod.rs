@@ -57,6 +57,15 @@ fn varied() -> Image {
     })
 }
 
+/// Four blocks of 30 records, an ordered index of one leaf.
+fn even() -> Image {
+    let entries = (0..120).map(|i| {
+        let value = if i < 119 { "vvvv" } else { "vvvvv" };
+        (format!("key{i:03}").into_bytes(), value.as_bytes().to_vec())
+    });
+    Image::of(&Case { hash_index: HashIndex::Never, ..Case::of(entries.collect()) })
+}
+
 /// An ordered index of two levels, nothing else.
 fn deep() -> Image {
     let entries = (0..1_100).map(|i| (format!("{i:x}").into_bytes(), Vec::new()));
@@ -101,6 +110,11 @@ fn repeated() -> Image {
     Image::of(&Case { hash_index: HashIndex::Always, ..Case::of(entries.collect()) })
 }
 
+/// One key with five values.
+fn equals() -> Image {
+    Image::of(&Case::of((0..5).map(|i| (b"k".to_vec(), vec![b'v'; i])).collect()))
+}
+
 fn empty() -> Image {
     Image::of(&Case::default())
 }
@@ -123,8 +137,10 @@ fn long_key() -> Image {
     Image::of(&Case::of(entries.collect()))
 }
 
-pub(crate) const BASES: [fn() -> Image; 11] =
-    [varied, deep, fixed, lined, padded, aligned, small, repeated, empty, long_value, long_key];
+pub(crate) const BASES: [fn() -> Image; 13] = [
+    varied, even, deep, fixed, lined, padded, aligned, small, repeated, equals, empty, long_value,
+    long_key,
+];
 
 /// The lengths behind the escape of the record that has one: where they stand.
 fn escape(image: &Image, key_len: u16, value_len: u32) -> usize {

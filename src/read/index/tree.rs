@@ -33,6 +33,11 @@ impl Block {
         Self { start: view.start(), end_rank: view.layout().entries, leaf: 0, child: 0 }
     }
 
+    /// The leaf that names this block, and its number there.
+    pub(crate) fn in_leaf(&self) -> (u64, usize) {
+        (self.leaf, self.child)
+    }
+
     /// The block, if it holds `rank` and has no more records than a block may have.
     pub(crate) fn proven(self, rank: u64) -> ReadResult<Self> {
         let records = self.end_rank.saturating_sub(self.start.rank);

@@ -33,12 +33,14 @@ pub struct Cursor<'t> {
     view: &'t View,
     /// Bytes of records that are prefetched after a seek.
     first_walk: usize,
-    /// Rank of the current entry + 1; 0 before the first, entries + 1 after the last. Without
-    /// meaning while `unranked` is set.
+    /// Rank of the current entry + 1; 0 before the first, entries + 1 after the last. While
+    /// `unranked` is set, the number of entries since the seek.
     position: u64,
     /// Offset of the current entry while its rank is unknown: a search through the hash index has
     /// found it, or the entry some steps before it. Going back needs the rank and costs one search.
     unranked: Option<usize>,
+    /// Where the current entry starts; after the last, where the records end.
+    at: usize,
     /// Where the entry after the current one starts, if known.
     next_offset: Option<usize>,
     current: Option<Entry<'t>>,
@@ -47,13 +49,14 @@ pub struct Cursor<'t> {
 
 impl<'t> Cursor<'t> {
     pub(crate) fn new(view: &'t View, first_walk: usize) -> Self {
-        let next_offset = Some(view.start().offset);
+        let at = view.start().offset;
         Self {
             view,
             first_walk,
             position: 0,
             unranked: None,
-            next_offset,
+            at,
+            next_offset: Some(at),
             current: None,
             back: BackwardBlock::new(),
         }
@@ -80,6 +83,7 @@ impl<'t> Cursor<'t> {
     /// [`ReadError`] if a page that was touched is damaged; the cursor is then before the first.
     pub fn seek(&mut self, key: &[u8]) -> Result<bool, ReadError> {
         let start = self.search().seek_start(key, Side::NotBelow, self.first_walk);
+        self.position = 0;
         self.go(start)
     }
 
@@ -91,7 +95,7 @@ impl<'t> Cursor<'t> {
     pub fn seek_for_prev(&mut self, key: &[u8]) -> Result<bool, ReadError> {
         match self.search().seek(key, Side::Above) {
             Ok(place) => {
-                self.position = place.rank + 1;
+                (self.position, self.at) = (place.rank + 1, place.offset);
                 self.unranked = None;
                 self.prev()
             }
@@ -112,7 +116,8 @@ impl<'t> Cursor<'t> {
     /// # Errors
     /// [`ReadError`] if a page that was touched is damaged.
     pub fn seek_to_last(&mut self) -> Result<bool, ReadError> {
-        self.position = self.view.layout().entries + 1;
+        let end = self.view.end();
+        (self.position, self.at) = (end.rank + 1, end.offset);
         self.unranked = None;
         self.prev()
     }
@@ -148,9 +153,16 @@ impl<'t> Cursor<'t> {
             self.reset();
             return Ok(false);
         }
-        let rank = self.position - 2;
+        let (rank, end) = (self.position - 2, self.at);
         let offset = self.back.offset(self.view, rank);
-        self.go(offset.map(|offset| Start { rank: Some(rank), offset }))
+        let on_entry = self.go(offset.map(|offset| Start { rank: Some(rank), offset }))?;
+        // A record that is found by its rank ends where the one behind it starts.
+        match self.next_offset {
+            Some(offset) if offset != end => {
+                self.go(Err(ReadError::corrupt("index names another place", self.at as u64)))
+            }
+            _ => Ok(on_entry),
+        }
     }
 
     fn reset(&mut self) {
@@ -173,8 +185,16 @@ impl<'t> Cursor<'t> {
 
     #[inline]
     fn stand_on(&mut self, place: Start) -> ReadResult<bool> {
-        if place.offset >= self.view.end().offset {
-            self.position = self.view.layout().entries + 1;
+        let end = self.view.end();
+        let (over, position) =
+            (place.offset >= end.offset, place.rank.unwrap_or(self.position) + 1);
+        if (position > end.rank) != over && (!over || place.rank.is_some()) {
+            let at = place.offset as u64;
+            return Err(ReadError::corrupt("number of records is not that of entries", at));
+        }
+        self.at = place.offset;
+        if over {
+            self.position = end.rank + 1;
             self.unranked = None;
             self.current = None;
             self.next_offset = None;
@@ -183,7 +203,7 @@ impl<'t> Cursor<'t> {
         let parts = self.view.parts_at(place.offset)?;
         self.current = Some(self.view.entry(&parts)?);
         self.next_offset = Some(self.view.after(place.offset, &parts));
-        self.position = place.rank.map_or(0, |rank| rank + 1);
+        self.position = position;
         self.unranked = place.rank.is_none().then_some(place.offset);
         Ok(true)
     }

@@ -22,7 +22,15 @@ const FETCH_MOST: usize = 2 << 10;
 /// lost.
 const RUN: usize = 64 << 10;
 
+/// Index and records disagree about what lies between the two ends.
+const MISPLACED: &str = "index names another place";
+const TOO_MANY: &str = "more records than ranks";
+
 /// Entries between two places, ascending. After an error the iteration is over.
+///
+/// Each step brings the ends closer, in bytes and in ranks, whatever the index of a damaged table
+/// says: an iterator gives at most as many entries as the table has, and a place that an index
+/// names outside of the two ends is an error.
 ///
 /// Where the start was found through the hash index its rank is unknown. Then
 /// [`len`](ExactSizeIterator::len), [`nth`](Iterator::nth) and a skip from the back cost one
@@ -30,8 +38,13 @@ const RUN: usize = 64 << 10;
 #[derive(Clone)]
 pub struct Iter<'t> {
     view: &'t View,
-    front: Start,
+    /// Where the next entry starts.
+    front: usize,
     end: Place,
+    /// How many entries are left: exactly if `ranked`, else at most.
+    left: u64,
+    /// Whether the rank of the front is known.
+    ranked: bool,
     /// The table up to the end of the pages ahead of the front that are known to be checked.
     /// Records that end in it need no check.
     ahead: &'t [u8],
@@ -55,7 +68,7 @@ impl<'t> Iter<'t> {
         to: ReadResult<Place>,
         walk: usize,
     ) -> Self {
-        let (front, end, error) = match (from, to) {
+        let (from, end, error) = match (from, to) {
             (Ok(from), Ok(to)) if to.offset >= from.offset => (from, to, None),
             (Ok(_), Ok(to)) => (to.into(), to, None),
             // The error is the one item.
@@ -63,17 +76,40 @@ impl<'t> Iter<'t> {
                 (view.start().into(), Place { rank: 1, offset: usize::MAX }, Some(error))
             }
         };
-        let mut iter =
-            Self { view, front, end, ahead: &[], behind: 0..0, back: BackwardBlock::new(), error };
+        let mut iter = Self {
+            view,
+            front: from.offset,
+            end,
+            left: end.rank.saturating_sub(from.rank.unwrap_or(0)),
+            ranked: from.rank.is_some(),
+            ahead: &[],
+            behind: 0..0,
+            back: BackwardBlock::new(),
+            error,
+        };
         // A search has prefetched them already, but not every walk begins with a search.
-        view.prefetch_walk(front.offset, walk.min(end.offset - front.offset));
+        view.prefetch_walk(from.offset, walk.min(end.offset - from.offset));
         iter.look_ahead();
         iter
     }
 
     #[inline(always)]
     fn is_over(&self) -> bool {
-        self.front.offset >= self.end.offset
+        self.front >= self.end.offset
+    }
+
+    /// The ends have met; in a damaged table, not as their ranks say.
+    #[inline(never)]
+    fn over(&mut self) -> Option<ReadResult<Entry<'t>>> {
+        if self.front == self.end.offset && (self.left == 0 || !self.ranked) {
+            return None;
+        }
+        self.fail(self.misplaced(MISPLACED))
+    }
+
+    #[cold]
+    fn misplaced(&self, what: &'static str) -> ReadError {
+        ReadError::corrupt(what, self.front as u64)
     }
 
     /// Entries from the front to the end.
@@ -81,14 +117,10 @@ impl<'t> Iter<'t> {
         if self.is_over() {
             return Ok(0);
         }
-        Ok(self.end.rank.saturating_sub(self.front_rank()?))
-    }
-
-    fn front_rank(&self) -> ReadResult<u64> {
-        match self.front.rank {
-            Some(rank) => Ok(rank),
-            None => Search::of(self.view).rank_at(self.front.offset),
+        if self.ranked {
+            return Ok(self.left);
         }
+        Ok(self.end.rank.saturating_sub(Search::of(self.view).rank_at(self.front)?))
     }
 
     /// Notes how far the pages from the front on are checked. While an error waits to be returned,
@@ -96,7 +128,7 @@ impl<'t> Iter<'t> {
     #[inline]
     fn look_ahead(&mut self) {
         let ahead = match self.error {
-            None => self.view.checked_from(self.front.offset),
+            None => self.view.checked_from(self.front),
             Some(_) => 0,
         };
         self.ahead = self.view.bytes().get(..ahead).unwrap_or_default();
@@ -105,7 +137,7 @@ impl<'t> Iter<'t> {
     /// The next entry, if it lies on pages that are known to be checked.
     #[inline(always)]
     fn ready(&mut self) -> Option<Entry<'t>> {
-        let offset = self.front.offset;
+        let (offset, left) = (self.front, self.left.checked_sub(1)?);
         let (key, value, after) = match &self.view.layout().fixed {
             Some(fixed) => {
                 let (key, value) = fixed.split(self.ahead.get(offset..)?)?;
@@ -117,13 +149,14 @@ impl<'t> Iter<'t> {
                 (self.ahead.get(parts.key())?, value, parts.end())
             }
         };
-        self.front.advance(after);
+        (self.front, self.left) = (after, left);
         Some((key, value))
     }
 
     #[cold]
     fn fail(&mut self, error: ReadError) -> Option<ReadResult<Entry<'t>>> {
-        self.end.offset = self.front.offset;
+        self.end.offset = self.front;
+        self.left = 0;
         Some(self.view.sound(Err(error)))
     }
 
@@ -140,9 +173,10 @@ impl<'t> Iter<'t> {
     }
 
     fn step(&mut self) -> ReadResult<Entry<'t>> {
-        let parts = self.view.parts_at(self.front.offset)?;
+        let left = self.left.checked_sub(1).ok_or_else(|| self.misplaced(TOO_MANY))?;
+        let parts = self.view.parts_at(self.front)?;
         let entry = self.view.entry(&parts)?;
-        self.front.advance(self.view.after(self.front.offset, &parts));
+        (self.front, self.left) = (self.view.after(self.front, &parts), left);
         self.look_ahead();
         Ok(entry)
     }
@@ -150,10 +184,10 @@ impl<'t> Iter<'t> {
     /// Takes a run of records of fixed width from the front: their pages are known to be checked.
     fn take_run(&mut self, fixed: &Fixed) -> &'t [u8] {
         let end = self.ahead.len().min(self.end.offset);
-        let records = self.run_len(end.saturating_sub(self.front.offset), fixed);
-        let run = self.front.offset..self.front.offset + records * fixed.stride;
-        self.front.offset = run.end;
-        self.front.rank = self.front.rank.map(|rank| rank + records as u64);
+        let records = self.run_len(end.saturating_sub(self.front), fixed);
+        let run = self.front..self.front + records * fixed.stride;
+        self.front = run.end;
+        self.left -= records as u64;
         self.ahead.get(run).unwrap_or_default()
     }
 
@@ -162,24 +196,25 @@ impl<'t> Iter<'t> {
     /// that is lost within a run reads as zeros.
     fn run_len(&self, checked: usize, fixed: &Fixed) -> usize {
         let bytes = if self.view.memory().nothing_lost() { checked.min(RUN) } else { 0 };
-        bytes / fixed.stride
+        (bytes / fixed.stride).min(usize::try_from(self.left).unwrap_or(usize::MAX))
     }
 
     /// Takes a run of records of fixed width from the back.
     fn take_run_back(&mut self, fixed: &Fixed) -> &'t [u8] {
         let end = self.end.offset;
-        let start = self.behind.start.max(self.front.offset);
+        let start = self.behind.start.max(self.front);
         let checked = if end <= self.behind.end { end.saturating_sub(start) } else { 0 };
         let records = self.run_len(checked, fixed);
         self.end.rank -= records as u64;
         self.end.offset -= records * fixed.stride;
+        self.left -= records as u64;
         self.view.bytes().get(self.end.offset..end).unwrap_or_default()
     }
 
     /// The last entry, if it lies on pages that are known to be checked.
     #[inline(always)]
     fn ready_back(&mut self) -> Option<Entry<'t>> {
-        let rank = self.end.rank.checked_sub(1)?;
+        let (rank, left) = (self.end.rank.checked_sub(1)?, self.left.checked_sub(1)?);
         let bytes = self.view.bytes();
         let (offset, parts) = match &self.view.layout().fixed {
             Some(fixed) => (fixed.offset(rank), fixed.parts(fixed.offset(rank))),
@@ -190,11 +225,11 @@ impl<'t> Iter<'t> {
                 (offset, parts)
             }
         };
-        if offset < self.behind.start || parts.end() > self.behind.end {
+        if offset < self.behind.start.max(self.front) || parts.end() > self.behind.end {
             return None;
         }
         let entry = (bytes.get(parts.key())?, bytes.get(parts.value())?);
-        self.end = Place { rank, offset };
+        (self.end, self.left) = (Place { rank, offset }, left);
         Some(entry)
     }
 
@@ -211,34 +246,53 @@ impl<'t> Iter<'t> {
     }
 
     fn step_back(&mut self) -> ReadResult<Entry<'t>> {
-        let misplaced = || ReadError::corrupt("more records than ranks", self.end.offset as u64);
-        let rank = self.end.rank.checked_sub(1).ok_or_else(misplaced)?;
+        let ranks = self.end.rank.checked_sub(1).zip(self.left.checked_sub(1));
+        let (rank, left) = ranks.ok_or_else(|| self.misplaced(TOO_MANY))?;
         let offset = self.back.offset(self.view, rank)?;
         let parts = self.view.parts_at(offset)?;
+        // A record that is found by its rank ends where the one behind it starts.
+        if offset < self.front || self.view.after(offset, &parts) != self.end.offset {
+            return Err(ReadError::corrupt(MISPLACED, offset as u64));
+        }
         let entry = self.view.entry(&parts)?;
-        self.end = Place { rank, offset };
+        (self.end, self.left) = (Place { rank, offset }, left);
         self.behind = self.view.checked_around(offset..parts.end());
         Ok(entry)
     }
 
-    /// Moves the front by rank, without a walk.
+    /// Moves the front by rank, without a walk. The ends have not met.
     fn skip(&mut self, n: usize) -> ReadResult<()> {
-        let rank = self.front_rank()?.saturating_add(n as u64).min(self.end.rank);
-        let place = match rank < self.view.layout().entries {
-            true => Search::of(self.view).place_of(rank)?,
-            false => self.view.end(),
+        let left = self.left()?;
+        let place = match left.checked_sub(n as u64) {
+            _ if left == 0 => return Err(self.misplaced(TOO_MANY)),
+            None | Some(0) => self.end,
+            Some(rest) => Search::of(self.view).place_of(self.end.rank - rest)?,
         };
-        self.front = place.into();
+        if place.offset <= self.front || place.offset > self.end.offset {
+            return Err(ReadError::corrupt(MISPLACED, place.offset as u64));
+        }
+        (self.front, self.left) = (place.offset, self.end.rank - place.rank);
+        self.ranked = true;
         self.look_ahead();
         Ok(())
     }
 
-    /// Moves the end by rank, without a walk.
+    /// Moves the end by rank, without a walk. The ends have not met.
     fn skip_back(&mut self, n: usize) -> ReadResult<()> {
-        let rank = self.end.rank - (n as u64).min(self.left()?);
-        if rank < self.view.layout().entries {
-            self.end = Search::of(self.view).place_of(rank)?;
+        let left = self.left()?;
+        let rest = left.saturating_sub(n as u64);
+        let rank = self.end.rank - (left - rest);
+        let offset = match rest {
+            _ if left == 0 => return Err(self.misplaced(TOO_MANY)),
+            0 => self.front,
+            // The places of the block, since the entry before is asked for next.
+            _ => self.back.offset(self.view, rank)?,
+        };
+        if offset < self.front || offset >= self.end.offset {
+            return Err(ReadError::corrupt(MISPLACED, offset as u64));
         }
+        (self.end, self.left) = (Place { rank, offset }, rest);
+        self.ranked = true;
         self.behind = 0..0;
         Ok(())
     }
@@ -250,7 +304,7 @@ impl<'t> Iterator for Iter<'t> {
     #[inline]
     fn next(&mut self) -> Option<Self::Item> {
         if self.is_over() {
-            return None;
+            return self.over();
         }
         match self.ready() {
             Some(entry) if self.view.memory().nothing_lost() => Some(Ok(entry)),
@@ -307,7 +361,7 @@ impl DoubleEndedIterator for Iter<'_> {
     #[inline]
     fn next_back(&mut self) -> Option<Self::Item> {
         if self.is_over() {
-            return None;
+            return self.over();
         }
         match self.ready_back() {
             Some(entry) if self.view.memory().nothing_lost() => Some(Ok(entry)),
@@ -380,6 +434,10 @@ macro_rules! projection {
         impl DoubleEndedIterator for $name<'_> {
             fn next_back(&mut self) -> Option<Self::Item> {
                 Some(self.0.next_back()?.map(|entry| entry.$part))
+            }
+
+            fn nth_back(&mut self, n: usize) -> Option<Self::Item> {
+                Some(self.0.nth_back(n)?.map(|entry| entry.$part))
             }
         }
 

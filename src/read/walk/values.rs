@@ -11,6 +11,8 @@ use std::iter::FusedIterator;
 pub struct GetAll<'t> {
     view: &'t View,
     state: State<'t>,
+    /// How many values may come: a table has no more than its entries.
+    left: u64,
 }
 
 enum State<'t> {
@@ -31,11 +33,13 @@ impl<'t> GetAll<'t> {
             Ok(None) => State::Over,
             Err(error) => State::Failed(error),
         };
-        Self { view, state }
+        Self { view, state, left: view.layout().entries }
     }
 
     /// The value of `found`, and the record after it if it holds the same key.
-    fn step(&self, key: &'t [u8], found: Found) -> ReadResult<(&'t [u8], State<'t>)> {
+    fn step(&mut self, key: &'t [u8], found: Found) -> ReadResult<(&'t [u8], State<'t>)> {
+        let too_many = || ReadError::corrupt("more records than ranks", found.offset as u64);
+        self.left = self.left.checked_sub(1).ok_or_else(too_many)?;
         let (_, value) = self.view.entry(&found.parts)?;
         if !self.view.layout().repeated_keys {
             return Ok((value, State::Over));
