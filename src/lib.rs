@@ -26,6 +26,7 @@
 
 mod build;
 mod error;
+mod file;
 mod format;
 mod limits;
 mod live;

@@ -13,7 +13,8 @@ const MODULES: &[(&str, &[&str])] = &[
     ("error", &[]),
     ("format", &["error"]),
     ("limits", &["error"]),
-    ("build", &["format", "limits", "error"]),
+    ("file", &["format", "error"]),
+    ("build", &["file", "format", "limits", "error"]),
     ("read", &["format", "limits", "sigbus", "error"]),
     ("verify", &["read", "format", "limits", "error"]),
     ("live", &["read", "error"]),
@@ -56,7 +57,14 @@ const ALLOCATES: &[&str] = &["Vec", "String", "Box", "vec", "to_vec", "to_owned"
 const STOREYS: &[(&str, &[&[&str]])] = &[
     (
         "src",
-        &[&["error"], &["format", "sigbus"], &["build", "read"], &["live", "verify"], &["publish"]],
+        &[
+            &["error"],
+            &["format", "limits", "sigbus"],
+            &["file"],
+            &["build", "read"],
+            &["live", "verify"],
+            &["publish"],
+        ],
     ),
     ("src/error", &[&["."], &["display"]]),
     (
@@ -89,64 +97,49 @@ const STOREYS: &[(&str, &[&[&str]])] = &[
         ],
     ),
     ("src/read/simd", &[&["form", "prefetch"], &["portable", "sse2"], &["avx512"], &["."]]),
-    ("src/read/map", &[&["file", "proven"], &["mapping"], &["bytes"], &["."]]),
+    ("src/read/map", &[&["file", "proven", "room"], &["mapping"], &["bytes"], &["."]]),
     ("src/read/index", &[&["hash", "line", "tree"], &["."]]),
     ("src/read/get", &[&["shape"], &["optimistic"], &["checked"], &["kernels"], &["many"], &["."]]),
     ("src/read/walk", &[&["backward"], &["cursor", "iter", "prefix", "values"], &["."]]),
     ("src/live", &[&["place", "retire", "helper"], &["."]]),
     ("src/verify", &[&["records", "zeros"], &["indexes"], &["."]]),
     ("src/publish", &[&["versions"], &["."]]),
+    ("src/file", &[&["io"], &["."]]),
     (
         "src/build",
         &[
-            &["options", "pool", "progress", "scratch", "summary", "publish", "tally", "check"],
-            &["sink", "spool"],
-            &["hash", "index", "line", "sections", "sort"],
-            &["blocks", "records"],
-            &["pass"],
+            &["budget", "check", "pool", "progress", "scratch", "summary"],
+            &["publish", "reread", "spool", "value_stream"],
+            &["settings", "sink"],
+            &["index", "sections", "sort"],
             &["table"],
-            &["resolve"],
+            &["relayout"],
+            &["duplicates"],
             &["collect"],
+            &["builder"],
             &["typed"],
+            &["options"],
             &["."],
         ],
     ),
     ("src/build/check", &[&["disk"], &["."]]),
-    ("src/build/hash", &[&["group", "parts"], &["."]]),
+    ("src/build/index", &[&["hash", "line", "tree"], &["."]]),
+    ("src/build/index/hash", &[&["form"], &["group", "parts"], &["."]]),
+    ("src/build/index/tree", &[&["nodes"], &["."]]),
     ("src/build/publish", &[&["directory"], &["named", "target"], &["."]]),
-    ("src/build/sink", &[&["output", "thread"], &["."]]),
-    ("src/build/sort", &[&["memory"], &["arena", "order"], &["run"], &["merge"], &["."]]),
+    ("src/build/sink", &[&["output"], &["thread"], &["."]]),
+    (
+        "src/build/sort",
+        &[&["entry", "memory"], &["slot", "run"], &["order", "merge"], &["arena"], &["."]],
+    ),
 ];
 
-/// TEMPORARY, while the builder and publishing are rebuilt: imports that break the storeys or close
+/// TEMPORARY, while publishing is rebuilt: imports that break the storeys or close
 /// a circle, by file and imported file. To be emptied; no line may be added.
 const CLIMBING: &[(&str, &str)] = &[
-    ("src/build/check.rs", "src/build/sink.rs"),
-    ("src/build/check/disk.rs", "src/build/sink.rs"),
-    ("src/build/hash/group.rs", "src/build/hash.rs"),
-    ("src/build/hash/parts.rs", "src/build/hash.rs"),
-    ("src/build/options.rs", "src/build/mod.rs"),
-    ("src/build/options.rs", "src/build/progress.rs"),
-    ("src/build/options.rs", "src/build/publish.rs"),
-    ("src/build/options.rs", "src/build/table.rs"),
-    ("src/build/pass.rs", "src/build/table.rs"),
-    ("src/build/publish.rs", "src/build/check.rs"),
     ("src/build/publish/named.rs", "src/build/publish.rs"),
     ("src/build/publish/named.rs", "src/build/publish/target.rs"),
     ("src/build/publish/target.rs", "src/build/mod.rs"),
-    ("src/build/scratch.rs", "src/build/sink.rs"),
-    ("src/build/sink/output.rs", "src/build/sink.rs"),
-    ("src/build/sink/output.rs", "src/build/spool.rs"),
-    ("src/build/sink/thread.rs", "src/build/sink/output.rs"),
-    ("src/build/sort/arena.rs", "src/build/sort.rs"),
-    ("src/build/sort/arena.rs", "src/build/sort/order.rs"),
-    ("src/build/sort/arena.rs", "src/build/sort/run.rs"),
-    ("src/build/sort/merge.rs", "src/build/sort.rs"),
-    ("src/build/sort/order.rs", "src/build/sort/arena.rs"),
-    ("src/build/sort/run.rs", "src/build/mod.rs"),
-    ("src/build/sort/run.rs", "src/build/records.rs"),
-    ("src/build/sort/run.rs", "src/build/sort.rs"),
-    ("src/build/typed.rs", "src/build/mod.rs"),
     ("src/publish/versions.rs", "src/publish.rs"),
 ];
 
@@ -163,13 +156,9 @@ const FACE: (&str, &[&str]) = (
     ],
 );
 
-/// TEMPORARY, while the builder and publishing are rebuilt: types with methods outside their file,
+/// TEMPORARY, while publishing is rebuilt: types with methods outside their file,
 /// by file. To be emptied; no line may be added.
-const AWAY: &[(&str, &str)] = &[
-    ("src/build/pass.rs", "Header"),
-    ("src/build/publish.rs", "Directory"),
-    ("src/build/typed.rs", "BuildOptions"),
-];
+const AWAY: &[(&str, &str)] = &[("src/build/publish.rs", "Directory")];
 
 /// The files with unsafe operations.
 const OPERATIONS: &[&str] = &[

@@ -4,14 +4,14 @@
 //! more than a little has come so, it is written to the table at once. The first key out of order
 //! turns what was written so far into a sorted run, which is merged with the others in the end.
 
-use super::options::BuildOptions;
+use super::duplicates::Resolver;
 use super::pool::Pool;
 use super::progress::{Phase, Reporter};
 use super::publish::Unpublished;
-use super::resolve::Resolver;
 use super::scratch::{Scratch, Stored};
+use super::settings::Settings;
 use super::sort::{Run, Sorter};
-use super::table::Written;
+use super::summary::Summary;
 use crate::error::BuildError;
 use std::path::Path;
 use std::sync::Arc;
@@ -36,10 +36,10 @@ pub(super) struct Collector {
 }
 
 impl Collector {
-    pub(super) fn new(options: &BuildOptions, output: Unpublished, directory: &Arc<Path>) -> Self {
-        let limit = options.memory();
-        let pool = Pool::new(options.threads);
-        let progress = options.progress.clone();
+    pub(super) fn new(settings: &Settings, output: Unpublished, directory: &Arc<Path>) -> Self {
+        let limit = settings.memory();
+        let pool = Pool::new(settings.threads);
+        let progress = settings.progress.clone();
         Self {
             sorter: Sorter::new(limit, directory, pool.clone(), progress.clone()),
             pool,
@@ -54,49 +54,44 @@ impl Collector {
     #[inline]
     pub(super) fn push(
         &mut self,
-        options: &BuildOptions,
+        settings: &Settings,
         key: &[u8],
         value: &[u8],
     ) -> Result<(), BuildError> {
         if self.stream.is_some() {
-            return self.push_on(options, key, value);
+            return self.push_on(settings, key, value);
         }
         self.sorter.push(key, value)?;
         if self.sorter.used() >= self.patience {
-            self.look(options)?;
+            self.look(settings)?;
         }
         Ok(())
     }
 
     /// Enough has come to tell whether it comes in order.
     #[cold]
-    fn look(&mut self, options: &BuildOptions) -> Result<(), BuildError> {
+    fn look(&mut self, settings: &Settings) -> Result<(), BuildError> {
         self.patience = usize::MAX;
         if !self.sorter.ascending() {
             return Ok(());
         }
         let Some(output) = self.output.take() else { return Err(BuildError::Failed) };
         let mut stream =
-            Resolver::new(options, output, &self.directory, &self.pool, options.memory(), 0);
+            Resolver::new(settings, output, &self.directory, &self.pool, settings.memory(), 0);
         self.sorter.drain(&mut |key, value| stream.push_value(key, value))?;
         self.stream = Some(Box::new(stream));
         Ok(())
     }
 
     /// Adds an entry behind those that came in order.
-    fn push_on(
-        &mut self,
-        options: &BuildOptions,
-        key: &[u8],
-        value: &[u8],
-    ) -> Result<(), BuildError> {
+    fn push_on(&mut self, settings: &Settings, key: &[u8], value: &[u8]) -> Result<(), BuildError> {
         if let Some(stream) = &mut self.stream
             && stream.follows(key)
         {
             return stream.push(key, value);
         }
         self.end_stream()?;
-        self.push(options, key, value)
+        self.push(settings, key, value)
     }
 
     /// Turns what came in order into a run: what follows is collected and sorted.
@@ -126,7 +121,7 @@ impl Collector {
     /// Adds an entry whose value was written where [`room`](Self::room) said.
     pub(super) fn push_stored(
         &mut self,
-        options: &BuildOptions,
+        settings: &Settings,
         key: &[u8],
         value: &Stored,
     ) -> Result<(), BuildError> {
@@ -135,7 +130,7 @@ impl Collector {
         }
         self.sorter.push_stored(key, value.len)?;
         if self.sorter.used() >= self.patience {
-            self.look(options)?;
+            self.look(settings)?;
         }
         Ok(())
     }
@@ -143,21 +138,21 @@ impl Collector {
     /// Sorts, merges and writes.
     pub(super) fn finish(
         mut self,
-        options: &BuildOptions,
-    ) -> Result<(Unpublished, Written), BuildError> {
+        settings: &Settings,
+    ) -> Result<(Unpublished, Summary), BuildError> {
         if let Some(stream) = self.stream {
             return stream.finish();
         }
         let Some(output) = self.output.take() else { return Err(BuildError::Failed) };
-        let expected = if options.duplicates.drops() { 0 } else { self.sorter.bytes() };
+        let expected = if settings.duplicates.drops() { 0 } else { self.sorter.bytes() };
         output.check_space(expected)?;
         self.sorter.close()?;
         // A quarter is enough for reading; what entries take in memory is not free for indexes.
-        let limit = options.memory();
+        let limit = settings.memory();
         let reading = if self.sorter.spilled() { limit / 4 } else { 0 };
         let free = limit - reading - self.sorter.used().min(limit - reading);
         let mut stream =
-            Resolver::new(options, output, &self.directory, &self.pool, free, expected);
+            Resolver::new(settings, output, &self.directory, &self.pool, free, expected);
         let (total, progress) = (self.sorter.entries(), self.progress);
         let mut done = 0;
         self.sorter.visit(reading, &mut |key, value| {

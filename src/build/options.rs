@@ -1,46 +1,13 @@
 //! The options of a build.
 
+use super::builder::Builder;
 use super::progress::{Progress, Reporter};
-use super::publish::Publishing;
-use super::{Builder, budget};
+use super::settings::{Duplicates, HashIndex, Settings};
+use super::typed::TypedBuilder;
 use crate::error::BuildError;
+use crate::format::types::TypedKey;
 use std::path::{Path, PathBuf};
-
-/// What happens when a key occurs more than once.
-#[non_exhaustive]
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Duplicates {
-    /// The build fails with [`BuildError::DuplicateKey`].
-    #[default]
-    Error,
-    /// The entry that was inserted first stays.
-    First,
-    /// The entry that was inserted last stays.
-    Last,
-    /// All stay, in the order of their insertion: a multi-value table.
-    Keep,
-}
-
-impl Duplicates {
-    /// Whether entries may be left out, so that the table may be smaller than its input.
-    pub(super) fn drops(self) -> bool {
-        matches!(self, Self::First | Self::Last)
-    }
-}
-
-/// Whether the table gets a hash index, about 6 bytes per key, which answers `get` with one or
-/// two cache lines. Without it the ordered index answers.
-#[non_exhaustive]
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum HashIndex {
-    /// Left out where the ordered index answers `get` as fast.
-    #[default]
-    Auto,
-    /// Built for every table that has an entry.
-    Always,
-    /// Never built.
-    Never,
-}
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 /// Options of a build; [`BuildOptions::create`] starts it.
 ///
@@ -58,49 +25,9 @@ pub enum HashIndex {
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct BuildOptions {
-    pub(super) sorted: bool,
-    pub(super) duplicates: Duplicates,
-    /// None until `create` finds out what is safe.
-    pub(super) memory_budget: Option<u64>,
-    pub(super) threads: usize,
-    pub(super) temp_dir: Option<PathBuf>,
-    pub(super) hash_index: HashIndex,
-    pub(super) value_align: u32,
-    pub(super) metadata: Vec<(Vec<u8>, Vec<u8>)>,
-    pub(super) permissions: u32,
-    pub(super) durable: bool,
-    pub(super) replace: bool,
-    pub(super) verify_after_write: bool,
-    pub(super) types: super::table::Types,
-    pub(super) progress: Reporter,
-    pub(super) expected_bytes: u64,
-}
-
-/// Most threads: more would only wait for each other.
-const MOST_THREADS: usize = 1024;
-
-impl Default for BuildOptions {
-    fn default() -> Self {
-        Self {
-            sorted: false,
-            duplicates: Duplicates::Error,
-            memory_budget: None,
-            threads: 0,
-            temp_dir: None,
-            hash_index: HashIndex::Auto,
-            value_align: 1,
-            metadata: Vec::new(),
-            permissions: 0o444,
-            durable: true,
-            replace: true,
-            verify_after_write: false,
-            types: super::table::Types::default(),
-            progress: Reporter::default(),
-            expected_bytes: 0,
-        }
-    }
+    settings: Settings,
 }
 
 impl BuildOptions {
@@ -112,13 +39,13 @@ impl BuildOptions {
     /// Promises ascending input: it is streamed instead of sorted, and a key out of order is an
     /// error that shows both keys. Default: false.
     pub fn sorted(mut self, sorted: bool) -> Self {
-        self.sorted = sorted;
+        self.settings.sorted = sorted;
         self
     }
 
     /// What to do with repeated keys. Default: [`Duplicates::Error`].
     pub fn duplicates(mut self, duplicates: Duplicates) -> Self {
-        self.duplicates = duplicates;
+        self.settings.duplicates = duplicates;
         self
     }
 
@@ -131,7 +58,7 @@ impl BuildOptions {
     /// by its own (`ulimit -v` and `-d`), or because the machine has no more available: then half
     /// of what is available beyond 64 MiB, and an eighth of it at least.
     pub fn memory_budget(mut self, bytes: u64) -> Self {
-        self.memory_budget = Some(bytes);
+        self.settings.memory_budget = Some(bytes);
         self
     }
 
@@ -140,7 +67,7 @@ impl BuildOptions {
     /// are needed, as many as the system grants, and end with the build. The table is the same
     /// for any number.
     pub fn threads(mut self, threads: usize) -> Self {
-        self.threads = threads;
+        self.settings.threads = threads;
         self
     }
 
@@ -148,7 +75,7 @@ impl BuildOptions {
     /// room for them is refused by [`create`](Self::create), before any work. Where repeated keys
     /// are left out the table may be smaller, and nothing is checked. Default: 0.
     pub fn expected_bytes(mut self, bytes: u64) -> Self {
-        self.expected_bytes = bytes;
+        self.settings.expected_bytes = bytes;
         self
     }
 
@@ -156,35 +83,35 @@ impl BuildOptions {
     /// of them; they may take as much room as the table, twice as much with a small
     /// [`memory_budget`](Self::memory_budget). Default: the directory of the table.
     pub fn temp_dir(mut self, dir: impl Into<PathBuf>) -> Self {
-        self.temp_dir = Some(dir.into());
+        self.settings.temp_dir = Some(dir.into());
         self
     }
 
     /// Whether to build the hash index. Default: [`HashIndex::Auto`].
     pub fn hash_index(mut self, hash_index: HashIndex) -> Self {
-        self.hash_index = hash_index;
+        self.settings.hash_index = hash_index;
         self
     }
 
     /// Every value starts at a multiple of this: 1 (default), 2, 4, 8, 16, 32 or 64, counted from
     /// the table's first byte. Costs padding before each value.
     pub fn value_align(mut self, align: u32) -> Self {
-        self.value_align = align;
+        self.settings.value_align = align;
         self
     }
 
     /// Adds a pair to the table's metadata; a repeated key replaces the earlier value.
     pub fn metadata(mut self, key: impl Into<Vec<u8>>, value: impl Into<Vec<u8>>) -> Self {
         let (key, value) = (key.into(), value.into());
-        self.metadata.retain(|(other, _)| *other != key);
-        self.metadata.push((key, value));
+        self.settings.metadata.retain(|(other, _)| *other != key);
+        self.settings.metadata.push((key, value));
         self
     }
 
     /// Permission bits of the published file, whatever the umask. Default: 0o444, as a published
     /// table is never modified.
     pub fn permissions(mut self, mode: u32) -> Self {
-        self.permissions = mode;
+        self.settings.permissions = mode;
         self
     }
 
@@ -192,7 +119,7 @@ impl BuildOptions {
     /// it a power loss soon after may leave a damaged table, which `open` or the first read of a
     /// page reports.
     pub fn durable(mut self, durable: bool) -> Self {
-        self.durable = durable;
+        self.settings.durable = durable;
         self
     }
 
@@ -200,7 +127,7 @@ impl BuildOptions {
     /// [`BuildError::AlreadyExists`]. Any other file than a table or an empty one is never
     /// replaced. A symbolic link is replaced itself, and the table that it leads to stays.
     pub fn replace(mut self, replace: bool) -> Self {
-        self.replace = replace;
+        self.settings.replace = replace;
         self
     }
 
@@ -208,7 +135,7 @@ impl BuildOptions {
     /// can, and checks all of it before it gets its name. Costs a read of the whole table, and a
     /// sync also without `durable`. Default: false. What fails is [`BuildError::ReadBack`].
     pub fn verify_after_write(mut self, verify: bool) -> Self {
-        self.verify_after_write = verify;
+        self.settings.verify_after_write = verify;
         self
     }
 
@@ -221,31 +148,8 @@ impl BuildOptions {
     /// });
     /// ```
     pub fn progress(mut self, callback: impl Fn(Progress) + Send + Sync + 'static) -> Self {
-        self.progress = Reporter::new(callback);
+        self.settings.progress = Reporter::new(callback);
         self
-    }
-
-    /// Bytes of memory, as a length in memory.
-    pub(super) fn memory(&self) -> usize {
-        usize::try_from(self.memory_budget.unwrap_or(budget::LEAST)).unwrap_or(usize::MAX)
-    }
-
-    /// Number of threads.
-    pub(super) fn thread_count(&self) -> usize {
-        match self.threads {
-            0 => std::thread::available_parallelism().map_or(1, usize::from),
-            threads => threads,
-        }
-    }
-
-    /// What publishing needs to know.
-    pub(super) fn publishing(&self) -> Publishing {
-        Publishing {
-            mode: self.permissions,
-            durable: self.durable,
-            replace: self.replace,
-            read_back: self.verify_after_write,
-        }
     }
 
     /// Starts a build of the table at `path`. Nothing stands there until
@@ -257,44 +161,23 @@ impl BuildOptions {
     /// and [`BuildError::AlreadyExists`] for what stands at the path; [`BuildError::Io`] where the
     /// directory, or that for temporary files, can't be written.
     pub fn create(&self, path: impl AsRef<Path>) -> Result<Builder, BuildError> {
-        self.check()?;
-        let mut options = self.clone();
-        options.memory_budget.get_or_insert_with(budget::by_default);
-        Builder::start(options, path.as_ref())
+        Builder::start(self.settings.clone(), path.as_ref())
     }
 
-    fn check(&self) -> Result<(), BuildError> {
-        let invalid = |option, got: String, expected| {
-            Err(BuildError::InvalidOption { option, got, expected })
-        };
-        if !(self.value_align.is_power_of_two() && self.value_align <= 64) {
-            let got = self.value_align.to_string();
-            return invalid("value_align", got, "1, 2, 4, 8, 16, 32 or 64");
-        }
-        if let Some(budget) = self.memory_budget.filter(|&budget| budget < budget::LEAST) {
-            let got = budget.to_string();
-            return invalid("memory_budget", got, "at least 1 MiB (1048576)");
-        }
-        if self.threads > MOST_THREADS {
-            return invalid("threads", self.threads.to_string(), "0 to 1024");
-        }
-        if self.permissions & !0o777 != 0 {
-            return invalid("permissions", format!("{:o}", self.permissions), "0 to 0777 (octal)");
-        }
-        let too_long = |(key, value): &&(Vec<u8>, Vec<u8>)| {
-            key.len() > crate::format::MAX_KEY || value.len() > MAX_METADATA_VALUE
-        };
-        if let Some((key, value)) = self.metadata.iter().find(too_long) {
-            let got = format!("{} and {} bytes", key.len(), value.len());
-            return invalid(
-                "metadata",
-                got,
-                "a key of at most 65535 and a value of at most 16 MiB",
-            );
-        }
-        Ok(())
+    /// Starts a typed build. Values are aligned for `V`, at least. The types of keys and values
+    /// are noted in the file, so that it can't be opened as a table of other types.
+    ///
+    /// # Errors
+    /// As [`create`](Self::create); [`BuildError::InvalidOption`] for a type with an alignment
+    /// above 64.
+    pub fn create_typed<K, V>(
+        &self,
+        path: impl AsRef<Path>,
+    ) -> Result<TypedBuilder<K, V>, BuildError>
+    where
+        K: TypedKey,
+        V: FromBytes + IntoBytes + Immutable + KnownLayout + 'static,
+    {
+        TypedBuilder::start(self.settings.clone(), path.as_ref())
     }
 }
-
-/// Longest metadata value: metadata is meant to be small, and readers scan it.
-const MAX_METADATA_VALUE: usize = 16 << 20;

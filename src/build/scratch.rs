@@ -1,8 +1,8 @@
 //! Files that a build writes on the way and reads back. They have no name, so nothing is left of
 //! them whatever happens, and they are read with `pread`: a mapping would count as memory.
 
-use super::sink::{read_exact_at, write_all_at};
 use crate::error::BuildError;
+use crate::file::io::{read_exact_at, write_all_at};
 use std::fs::File;
 use std::ops::Range;
 use std::path::{Path, PathBuf};

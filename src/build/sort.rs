@@ -4,37 +4,38 @@
 //! threads and written to a temporary file as a run; at the end the runs are merged.
 
 mod arena;
+mod entry;
 mod memory;
 mod merge;
 mod order;
 mod run;
+mod slot;
 
 use super::pool::Pool;
 use super::progress::{Phase, Reporter};
-use super::scratch::{Scratch, Stored, Value};
+use super::scratch::Scratch;
 use crate::error::BuildError;
 use crate::format::order::common_prefix;
 use arena::Arena;
+use entry::Visit;
+use merge::Merge;
 pub(super) use run::Run;
 use std::path::Path;
 use std::sync::Arc;
 
-/// Where an entry goes, in ascending order.
-pub(super) type Visit<'v> = dyn FnMut(&[u8], Value<'_>) -> Result<(), BuildError> + 'v;
-
-/// A value larger than this share of the memory is written to a file at once, if it is also
-/// larger than what is read at once.
+/// A value goes to the file for large values if it is longer than `LARGE` bytes and takes more than
+/// this share of the memory.
 const LARGE_SHARE: usize = 8;
 const LARGE: usize = 64 << 10;
 
-/// Whether a value goes to the file for large values. The longest one does in any case: its length
-/// is what the arena says of values in that file.
+/// Whether a value goes to the file for large values. The longest possible value always does: its
+/// length marks references.
 #[inline]
 fn is_large(value_len: usize, limit: usize) -> bool {
-    value_len > LARGE && (value_len > limit / LARGE_SHARE || value_len >= arena::ELSEWHERE as usize)
+    value_len > LARGE && (value_len > limit / LARGE_SHARE || value_len >= entry::ELSEWHERE as usize)
 }
 
-/// Most files that a run is written to.
+/// Most files among which a run is divided.
 const FILES: usize = 16;
 
 /// Collects entries and gives them back in order.
@@ -46,9 +47,9 @@ pub(super) struct Sorter {
     runs: Vec<Run>,
     /// The files of spilled runs, one for each thread, and where the last run ends in each.
     files: Vec<(Arc<Scratch>, u64)>,
-    /// What the keys of all runs begin with, if there are any.
+    /// The common prefix of the keys of all runs; none without runs.
     prefix: Option<Vec<u8>>,
-    /// Large values, one after the other, and where the last one ends.
+    /// The file for large values, one after the other, and where the last one ends.
     large: Option<Arc<Scratch>>,
     large_end: u64,
     /// Bytes of all keys and values, and number of entries.
@@ -77,6 +78,7 @@ impl Sorter {
         }
     }
 
+    /// Adds an entry.
     #[inline]
     pub(super) fn push(&mut self, key: &[u8], value: &[u8]) -> Result<(), BuildError> {
         self.bytes += (key.len() + value.len()) as u64;
@@ -91,7 +93,7 @@ impl Sorter {
         Ok(())
     }
 
-    /// A value that would displace too many others is not held in memory at all.
+    /// Adds an entry whose value would take too much memory from others.
     #[cold]
     fn push_large(&mut self, key: &[u8], value: &[u8]) -> Result<(), BuildError> {
         let (file, at) = self.room()?;
@@ -118,7 +120,7 @@ impl Sorter {
     fn push_reference(&mut self, key: &[u8], len: u32) -> Result<(), BuildError> {
         let at = self.large_end;
         self.large_end += u64::from(len);
-        if !self.arena.has_room(key.len() + arena::REFERENCE) {
+        if !self.arena.has_room(key.len() + entry::REFERENCE) {
             self.spill()?;
         }
         self.arena.push_reference(key, at, len);
@@ -150,7 +152,7 @@ impl Sorter {
         self.runs.is_empty() && self.large.is_none() && self.arena.ascending()
     }
 
-    /// Adds a run of earlier entries, whose first and last keys are these.
+    /// Adds a run of `entries` entries that came before all others, with its first and last key.
     pub(super) fn add_run(&mut self, run: Run, first: &[u8], last: &[u8], entries: u64) {
         self.note_prefix(first, last);
         self.runs.push(run);
@@ -169,7 +171,7 @@ impl Sorter {
         if arena.is_worth_threads() { self.pool.run(|| arena.sort()) } else { arena.sort() }
     }
 
-    /// Sorts what is in memory and writes it to a run of its own.
+    /// Sorts the entries in memory and writes them as a run.
     fn spill(&mut self) -> Result<(), BuildError> {
         self.sort();
         if let Some((first, last)) = self.arena.ends() {
@@ -189,7 +191,7 @@ impl Sorter {
         Ok(())
     }
 
-    /// Visits all entries, which came in order, and forgets them.
+    /// Visits all entries, which came in order, and empties the sorter.
     pub(super) fn drain(&mut self, visit: &mut Visit<'_>) -> Result<(), BuildError> {
         self.arena.visit(None, visit)?;
         self.arena.clear();
@@ -197,7 +199,8 @@ impl Sorter {
         Ok(())
     }
 
-    /// Sorts; what was spilled before is then complete, and the memory is free again.
+    /// Ends the input: sorts the entries in memory, or, if some were spilled, spills them all and
+    /// frees the memory.
     pub(super) fn close(&mut self) -> Result<(), BuildError> {
         if self.runs.is_empty() {
             self.sort();
@@ -210,13 +213,13 @@ impl Sorter {
         Ok(())
     }
 
-    /// Visits all entries in order. What is merged takes up to `memory` bytes.
+    /// Visits all entries in order. A merge takes up to `memory` bytes.
     pub(super) fn visit(self, memory: usize, visit: &mut Visit<'_>) -> Result<(), BuildError> {
         if self.runs.is_empty() {
             return self.arena.visit(self.large.as_ref(), visit);
         }
         let prefix = self.prefix.map_or(0, |prefix| prefix.len());
-        let merge = merge::Merge {
+        let merge = Merge {
             directory: self.directory,
             prefix,
             large: self.large,
@@ -227,13 +230,9 @@ impl Sorter {
     }
 }
 
-/// A large value in the file that holds such.
-fn stored(file: &Arc<Scratch>, at: u64, len: u32) -> Stored {
-    Stored { file: Arc::clone(file), at, len }
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::scratch::Value;
     use super::*;
 
     fn bytes(value: Value<'_>) -> Vec<u8> {

@@ -1,8 +1,10 @@
 //! Typed tables: keys that order as numbers, values that are read in place.
 
-use super::{BuildOptions, Builder, Summary};
+use super::builder::Builder;
+use super::settings::Settings;
+use super::summary::Summary;
 use crate::error::BuildError;
-use crate::format::types::{TypedKey, value_order, value_tag};
+use crate::format::types::{TypedKey, Types, value_order, value_tag};
 use std::marker::PhantomData;
 use std::path::Path;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
@@ -13,37 +15,19 @@ pub struct TypedBuilder<K, V> {
     types: PhantomData<fn(K, V)>,
 }
 
-impl BuildOptions {
-    /// Starts a typed build. Values are aligned for `V`, at least; key and value type are noted
-    /// in the file, so that it can't be opened as another type.
-    ///
-    /// # Errors
-    /// As [`create`](Self::create); [`BuildError::InvalidOption`] for a type with an alignment
-    /// above 64.
-    pub fn create_typed<K, V>(
-        &self,
-        path: impl AsRef<Path>,
-    ) -> Result<TypedBuilder<K, V>, BuildError>
-    where
-        K: TypedKey,
-        V: FromBytes + IntoBytes + Immutable + KnownLayout + 'static,
-    {
-        let mut options = self.clone();
-        options.value_align = options.value_align.max(align_of::<V>() as u32);
-        options.types = super::table::Types {
-            key: K::TAG,
-            value: value_tag::<V>(),
-            byte_order: value_order::<V>(),
-        };
-        Ok(TypedBuilder { builder: options.create(path)?, types: PhantomData })
-    }
-}
-
 impl<K, V> TypedBuilder<K, V>
 where
     K: TypedKey,
     V: FromBytes + IntoBytes + Immutable + KnownLayout + 'static,
 {
+    /// Starts a build of the table at `path`.
+    pub(super) fn start(mut settings: Settings, path: &Path) -> Result<Self, BuildError> {
+        settings.value_align = settings.value_align.max(align_of::<V>() as u32);
+        settings.types =
+            Types { key: K::TAG, value: value_tag::<V>(), byte_order: value_order::<V>() };
+        Ok(Self { builder: Builder::start(settings, path)?, types: PhantomData })
+    }
+
     /// Adds an entry.
     ///
     /// # Errors

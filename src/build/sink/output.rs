@@ -1,11 +1,12 @@
 //! The file under a sink: what it accepted, with the sums and the hash of that.
 
-use super::{CHUNK, Terms, masked, write_all_at};
 use crate::build::spool::{PIECE, Spool};
 use crate::error::BuildError;
+use crate::file::io::{CHUNK, write_all_at};
 use crate::format::sums::{self, SUM_BYTES, UNIT};
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use xxhash_rust::xxh3::Xxh3;
 
 /// Bytes that are reserved on the disk at once.
@@ -44,7 +45,8 @@ impl Output {
         file: &File,
         path: &Path,
         header: usize,
-        terms: &Terms,
+        directory: &Arc<Path>,
+        expected: u64,
     ) -> Result<Self, BuildError> {
         let file = file
             .try_clone()
@@ -53,12 +55,12 @@ impl Output {
             file,
             path: path.to_owned(),
             at: 0,
-            crcs: Spool::new(&terms.directory, 4 * PIECE),
+            crcs: Spool::new(directory, 4 * PIECE),
             first: Vec::new(),
             content: Xxh3::new(),
             unhashed: header,
             reserved: 0,
-            expected: terms.expected,
+            expected,
             reserves: true,
         })
     }
@@ -146,7 +148,8 @@ impl Output {
         self.crcs.read(|crcs| {
             for crc in crcs.as_chunks().0 {
                 let crc = if unit == 0 { first } else { u32::from_le_bytes(*crc) };
-                tail.extend_from_slice(&masked(crc, build_id, unit));
+                let sum = crc ^ sums::mask(build_id, unit);
+                tail.extend_from_slice(&sum.to_le_bytes());
                 unit += 1;
             }
             if tail.len() + PIECE > CHUNK {

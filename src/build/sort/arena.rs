@@ -1,68 +1,18 @@
-//! Entries in memory: their bytes one after the other, and a slot of 16 bytes for each, which is
-//! all that is moved when they are sorted.
-//!
-//! An entry is `key length u16 | value length u32 | key | value`, in a run on disk too. A value
-//! length of all ones says that the value stands in the file for large values: its place (u64) and
-//! length (u32) are in its stead.
+//! Entries in memory: their bytes one after the other, and a slot of 16 bytes for each entry.
+//! Sorting moves only the slots.
 
+use super::entry::{ELSEWHERE, EntryParts, LENGTHS, REFERENCE, Visit};
+use super::entry::{lengths, parts, reference, referred};
 use super::memory::Memory;
+use super::order;
 use super::run::{Piece, Run};
-use super::{Visit, order, stored};
+use super::slot::{AHEAD, Slot, touch_all};
 use crate::build::scratch::{Scratch, Value};
 use crate::error::BuildError;
 use crate::format::order::head;
-use crate::format::{u16_at, u32_at, u64_at};
 use rayon::prelude::*;
 use std::cmp::Ordering;
-use std::ops::Range;
 use std::sync::Arc;
-
-/// Bytes before a key.
-pub(super) const LENGTHS: usize = 6;
-/// In the place of a value that is not here.
-pub(super) const REFERENCE: usize = 12;
-/// The value length that says so, which no value has that is here.
-pub(super) const ELSEWHERE: u32 = u32::MAX;
-
-/// An entry in the arena.
-#[derive(Clone, Copy)]
-pub(super) struct Slot {
-    /// Eight bytes of the key, which decide most comparisons without a cache miss.
-    pub(super) head: u64,
-    /// Where it starts, which is also the order of insertion.
-    pub(super) at: u64,
-}
-
-/// The parts of an entry.
-pub(super) struct Parts {
-    pub(super) key: Range<usize>,
-    /// The value's bytes, or the reference to them.
-    pub(super) value: Range<usize>,
-    pub(super) elsewhere: bool,
-}
-
-/// The parts of the entry at `at`; beyond the end of `bytes`, where its lengths are not there.
-#[inline]
-pub(super) fn parts(bytes: &[u8], at: usize) -> Parts {
-    let key_len = u16_at(bytes, at).map_or(usize::MAX >> 2, usize::from);
-    let value_len = u32_at(bytes, at + 2).unwrap_or(0);
-    let elsewhere = value_len == ELSEWHERE;
-    let len = if elsewhere { REFERENCE } else { value_len as usize };
-    let key = at + LENGTHS;
-    let value = key + key_len;
-    Parts { key: key..value, value: value..value + len, elsewhere }
-}
-
-/// Where a value is that is not here.
-pub(super) fn reference(bytes: &[u8], at: usize) -> (u64, u32) {
-    (u64_at(bytes, at).unwrap_or(u64::MAX), u32_at(bytes, at + 8).unwrap_or(0))
-}
-
-/// Entries asked for at once.
-pub(super) const AHEAD: usize = 32;
-/// Bytes of a cache line, and lines of an entry that are asked for.
-const LINE: usize = 64;
-const LINES: usize = 8;
 
 /// Entries in memory.
 pub(super) struct Arena {
@@ -70,11 +20,12 @@ pub(super) struct Arena {
     memory: Memory,
     slots: Vec<Slot>,
     ascending: bool,
-    /// The most that each has held since their memory was taken.
+    /// The most bytes that entries and slots have taken each since their memory was allocated.
     high: (usize, usize),
 }
 
-/// Bytes up to which memory is taken as it is needed; then at once: it moves there and never again.
+/// Up to so many bytes, memory grows as it is needed. Beyond, room for all entries that may come is
+/// reserved at once, so that they are moved only once.
 const SMALL: usize = 16 << 20;
 
 impl Arena {
@@ -82,14 +33,17 @@ impl Arena {
         Self { limit, memory: Memory::new(), slots: Vec::new(), ascending: true, high: (0, 0) }
     }
 
+    /// Bytes that entries and slots take.
     pub(super) fn used(&self) -> usize {
         self.memory.len() + self.slots.len() * size_of::<Slot>()
     }
 
+    /// Number of entries.
     pub(super) fn entries(&self) -> u64 {
         self.slots.len() as u64
     }
 
+    /// Whether the entries are in order.
     pub(super) fn ascending(&self) -> bool {
         self.ascending
     }
@@ -100,22 +54,21 @@ impl Arena {
         self.used() + LENGTHS + bytes + size_of::<Slot>() <= self.limit || self.slots.is_empty()
     }
 
+    /// Adds an entry.
     #[inline]
     pub(super) fn push(&mut self, key: &[u8], value: &[u8]) {
         self.push_slot(key, LENGTHS + key.len() + value.len());
-        self.memory.append(&(key.len() as u16).to_le_bytes());
-        self.memory.append(&(value.len() as u32).to_le_bytes());
+        self.memory.append(&lengths(key.len(), value.len() as u32));
         self.memory.append(key);
         self.memory.append(value);
     }
 
+    /// Adds an entry whose value, of `len` bytes, starts at `at` in the file for large values.
     pub(super) fn push_reference(&mut self, key: &[u8], at: u64, len: u32) {
         self.push_slot(key, LENGTHS + key.len() + REFERENCE);
-        self.memory.append(&(key.len() as u16).to_le_bytes());
-        self.memory.append(&ELSEWHERE.to_le_bytes());
+        self.memory.append(&lengths(key.len(), ELSEWHERE));
         self.memory.append(key);
-        self.memory.append(&at.to_le_bytes());
-        self.memory.append(&len.to_le_bytes());
+        self.memory.append(&reference(at, len));
     }
 
     #[inline]
@@ -136,12 +89,12 @@ impl Arena {
         self.slots.push(slot);
     }
 
-    /// Takes memory for all that may come: what is never touched costs nothing, and growing by
-    /// copies would hold everything twice.
+    /// Reserves memory for all entries that may come. Memory that is never touched costs nothing,
+    /// and growing by copies would hold everything twice.
     #[cold]
     fn grow(&mut self, len: usize) {
-        // What moves is there twice for a moment: up to 32 MiB, which a build may take beyond its
-        // budget.
+        // While entries are moved they take twice the memory: up to 32 MiB, which a build may take
+        // beyond its budget.
         if self.memory.len() < SMALL.min(self.limit / 4) {
             return;
         }
@@ -168,6 +121,7 @@ impl Arena {
         !self.ascending && self.slots.len() >= order::MANY
     }
 
+    /// Sorts the entries; entries of equal keys keep their order.
     pub(super) fn sort(&mut self) {
         if !self.ascending {
             order::sort(self.memory.bytes(), &mut self.slots);
@@ -182,13 +136,14 @@ impl Arena {
         self.memory.clear();
         self.slots.clear();
         self.ascending = true;
-        // Memory that held bytes once and slots another time would count twice.
+        // Memory that was touched stays allocated. If entries took most of it once and slots
+        // another time, both together would exceed the limit.
         if self.high.0 + self.high.1 > self.limit + self.limit / 16 {
             *self = Self::new(self.limit);
         }
     }
 
-    /// Visits all entries in their order; `large` has the values that are elsewhere.
+    /// Visits all entries in their order; `large` is the file for large values.
     pub(super) fn visit(
         &self,
         large: Option<&Arc<Scratch>>,
@@ -198,12 +153,11 @@ impl Arena {
         for slots in self.slots.chunks(AHEAD) {
             touch_all(bytes, slots);
             for slot in slots {
-                let Parts { key, value, elsewhere } = parts(bytes, slot.at as usize);
+                let EntryParts { key, value, elsewhere } = parts(bytes, slot.at as usize);
                 let key = &bytes[key];
                 match large {
                     Some(file) if elsewhere => {
-                        let (at, len) = reference(bytes, value.start);
-                        visit(key, Value::Stored(&stored(file, at, len)))?;
+                        visit(key, Value::Stored(&referred(bytes, value.start, file)))?;
                     }
                     _ => visit(key, Value::Bytes(&bytes[value]))?,
                 }
@@ -212,9 +166,9 @@ impl Arena {
         Ok(())
     }
 
-    /// Writes all entries in their order, a piece at the end of each of `files`. The threads of
-    /// rayon write a part each: a file is written by one at a time, so one file would hold all
-    /// others up.
+    /// Writes all entries in their order, a piece at the end of each of `files`. Each piece is
+    /// written by a thread of its own. One file would not do: the system lets one thread at a time
+    /// write to a file.
     pub(super) fn write(&self, files: &mut [(Arc<Scratch>, u64)]) -> Result<Run, BuildError> {
         let share = self.slots.len().div_ceil(files.len().max(1)).max(AHEAD);
         let pieces = self.slots.par_chunks(share).zip(files).map(|(slots, (file, end))| {
@@ -250,34 +204,4 @@ impl Arena {
         file.write(&piece, at)?;
         Ok(at + piece.len() as u64)
     }
-}
-
-/// Asks for a byte of each entry that is needed soon, all at once: they are spread over the whole
-/// memory, and one after the other each would be waited for.
-pub(super) fn touch(bytes: &[u8], slots: &[Slot], offset: usize) {
-    let mut sum = 0;
-    for slot in slots {
-        sum ^= bytes.get(slot.at as usize + offset).copied().unwrap_or(0);
-    }
-    std::hint::black_box(sum);
-}
-
-/// The same for all lines of the entries, or the first ones of long entries. The first two of each
-/// do not wait for its lengths.
-fn touch_all(bytes: &[u8], slots: &[Slot]) {
-    touch(bytes, slots, 0);
-    touch(bytes, slots, LINE);
-    let mut sum = 0;
-    for slot in slots {
-        let at = slot.at as usize;
-        let last = parts(bytes, at).value.end.saturating_sub(1);
-        for line in 2..LINES {
-            let byte = at + line * LINE;
-            sum ^= bytes.get(byte.min(last)).copied().unwrap_or(0);
-            if byte >= last {
-                break;
-            }
-        }
-    }
-    std::hint::black_box(sum);
 }

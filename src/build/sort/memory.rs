@@ -1,13 +1,13 @@
-//! Memory that is appended to and read in any order: once there is much of it, in 2 MiB pages where
-//! the kernel has them. Page faults and misses of the page table caches were a fifth of the time of
-//! a build from unsorted input.
+//! Memory that is appended to and read in any order. Once it is large, it consists of 2 MiB pages
+//! where the kernel has them: with small pages, page faults and TLB misses took a fifth of the time
+//! of a build from unsorted input.
 
 use memmap2::MmapMut;
 
 /// Bytes that are appended.
 pub(super) enum Memory {
     Heap(Vec<u8>),
-    /// Memory from the system, of which the first `len` bytes count.
+    /// An anonymous mapping, of which the first `len` bytes are in use.
     Mapped {
         map: MmapMut,
         len: usize,
@@ -66,15 +66,15 @@ impl Memory {
         }
     }
 
-    /// More than was mapped, which is what an allocator is for.
+    /// The mapping is full: the allocator takes over.
     #[cold]
     fn move_to_heap(&mut self) {
         *self = Self::Heap(self.bytes().to_vec());
     }
 
-    /// Takes room for `more` bytes at once. What is never touched of it costs address space, and
-    /// what may be promised where the system keeps account of that; where either is short, memory is
-    /// taken as it is needed.
+    /// Reserves room for `more` bytes. Pages that are never touched cost only address space, and
+    /// commit charge where the system limits that. Where either is short, memory grows as it is
+    /// needed.
     pub(super) fn reserve(&mut self, more: usize) {
         let held = self.bytes();
         let Some(Ok(mut map)) = held.len().checked_add(more).map(MmapMut::map_anon) else {

@@ -1,8 +1,8 @@
-//! The merge of sorted runs by a tree of losers: each entry costs one comparison per level of the
-//! tree, mostly of two numbers. Runs that are too many for the memory are merged in several
-//! levels.
+//! Merges sorted runs by a tree of losers: each entry costs one comparison per level of the tree,
+//! mostly of two numbers. If the memory can't hold a window of each run, the runs are merged in
+//! several levels.
 
-use super::Visit;
+use super::entry::Visit;
 use super::run::{LEAST, Reader, Run, Writer};
 use crate::build::progress::{Phase, Reporter};
 use crate::build::scratch::Scratch;
@@ -11,26 +11,26 @@ use crate::format::order::head;
 use std::path::Path;
 use std::sync::Arc;
 
-/// Most bytes of a run that are read at once: more makes no disk faster.
+/// Most bytes of a run that are read at once. No disk is faster with more.
 const MOST: usize = 4 << 20;
 /// Fewest and most runs that are merged at once.
 const FAN_IN: (usize, usize) = (4, 1024);
 
 /// How runs are merged.
 pub(super) struct Merge {
-    /// For runs of several levels.
+    /// For the files of merged runs.
     pub(super) directory: Arc<Path>,
-    /// Bytes that all keys begin with.
+    /// Length of the prefix that all keys have.
     pub(super) prefix: usize,
-    /// Values that are not in the runs.
+    /// The file for large values.
     pub(super) large: Option<Arc<Scratch>>,
-    /// Bytes for reading.
+    /// Bytes of the windows of all runs.
     pub(super) memory: usize,
     pub(super) progress: Reporter,
 }
 
 impl Merge {
-    /// Visits the entries of all runs in order; among equal keys those of earlier runs first.
+    /// Visits the entries of all runs in order; of equal keys, those of earlier runs come first.
     pub(super) fn run(&self, mut runs: Vec<Run>, visit: &mut Visit<'_>) -> Result<(), BuildError> {
         let fan_in = (self.memory / LEAST).clamp(FAN_IN.0, FAN_IN.1);
         while runs.len() > fan_in {
@@ -39,7 +39,7 @@ impl Merge {
         self.merge(runs, visit)
     }
 
-    /// Merges neighbours until no more runs are left than are merged at once.
+    /// Merges neighbouring runs until at most `fan_in` are left.
     fn level(&self, runs: Vec<Run>, fan_in: usize) -> Result<Vec<Run>, BuildError> {
         let mut surplus = runs.len() - fan_in;
         let all = surplus as u64;
@@ -90,7 +90,7 @@ struct Leaf {
     reader: Reader,
 }
 
-/// A tournament of which every inner node remembers who lost there.
+/// A tournament of runs. Every inner node remembers the loser of its match.
 struct Tree {
     prefix: usize,
     leaves: Vec<Leaf>,
@@ -98,6 +98,7 @@ struct Tree {
 }
 
 impl Tree {
+    /// Moves leaf `at` to its next entry.
     fn advance(&mut self, at: usize) -> Result<(), BuildError> {
         let leaf = &mut self.leaves[at];
         leaf.ended = !leaf.reader.advance()?;

@@ -1,21 +1,23 @@
-//! Sorting of slots. Keys with long common prefixes are the rule (URLs, paths), and the first
-//! eight bytes then decide nothing: so the heads of keys that are equal so far are taken anew,
-//! after what they have in common, and only those are compared again.
+//! Sorting of slots. Many keys have long common prefixes (URLs, paths), and their first eight bytes
+//! decide nothing. So slots are sorted by head; among slots of equal heads, heads are taken anew
+//! behind the bytes that the keys have in common, and these slots are sorted again.
 
-use super::arena::{AHEAD, LENGTHS, Slot, parts, touch};
+use super::entry::{LENGTHS, parts};
+use super::slot::{AHEAD, Slot, touch};
 use crate::format::order::{common_prefix, head};
 use rayon::prelude::*;
 
 /// Fewer slots are compared key by key.
 const FEW: usize = 24;
-/// More levels are not worth it: each sorts at least one key away from the others, not more.
+/// Most times that heads are taken anew. Each time may split off only one key, so more levels are
+/// not worth it.
 const LEVELS: usize = 32;
-/// Keys from which it is guessed what all have in common.
+/// Keys from which the common prefix of all keys is guessed.
 const SAMPLE: usize = 32;
 /// Slots for which several threads are worth it.
 pub(super) const MANY: usize = 1 << 13;
 
-/// Sorts by key, and by place among equal keys. The heads are lost.
+/// Sorts by key, and by place among equal keys. Overwrites the heads.
 pub(super) fn sort(bytes: &[u8], slots: &mut [Slot]) {
     sort_level(bytes, slots, 0, LEVELS);
 }
@@ -40,7 +42,8 @@ fn sort_level(bytes: &[u8], slots: &mut [Slot], depth: usize, levels: usize) {
     } else {
         slots.sort_unstable_by_key(order);
     }
-    // Zeros after a key look like its end: if that is all that differs, heads never tell.
+    // A head is padded with zeros, so keys that differ in zeros at their end have equal heads for
+    // ever. The next level compares whole keys.
     let undecided = slots.first().map(|slot| slot.head) == slots.last().map(|slot| slot.head);
     let levels = if undecided { 0 } else { levels - 1 };
     let next = |equal: &mut [Slot]| {
@@ -56,9 +59,9 @@ fn sort_level(bytes: &[u8], slots: &mut [Slot], depth: usize, levels: usize) {
     }
 }
 
-/// Takes the heads of all keys after what they have in common beyond the first `depth` bytes, and
-/// says how much that is. It is guessed from some keys and checked on the way, since each look at a
-/// key may be a cache miss.
+/// Takes the heads of all keys behind the bytes that they have in common beyond the first `depth`,
+/// and returns how many bytes these are. The number is guessed from some keys and checked on the
+/// way, so that each key is looked at once: each look may be a cache miss.
 fn take_heads(bytes: &[u8], slots: &mut [Slot], depth: usize, many: bool) -> usize {
     let Some(&first) = slots.first() else { return 0 };
     let guess = shared(bytes, slots.iter().step_by(slots.len().div_ceil(SAMPLE)), depth);

@@ -1,8 +1,8 @@
-//! A sorted run: entries as the arena wrote them, or records of a table that was begun.
+//! A sorted run: entries as the arena wrote them, or records of a table that was begun and given
+//! up.
 
-use super::arena::{LENGTHS, Parts, parts, reference};
-use super::stored;
-use crate::build::records::{Extent, Records};
+use super::entry::{ELSEWHERE, EntryParts, lengths, parts, reference, referred};
+use crate::build::reread::{Extent, RecordReader};
 use crate::build::scratch::{Scratch, Stored, Value};
 use crate::error::BuildError;
 use crate::format::MAX_KEY;
@@ -10,21 +10,22 @@ use std::ops::Range;
 use std::sync::Arc;
 
 /// Where a run is.
-pub(in crate::build) enum Run {
-    /// Entries of the arena's form, in pieces one after the other.
+pub(crate) enum Run {
+    /// Entries, in pieces one after the other.
     Spilled(Vec<Piece>),
-    /// Records.
+    /// Records of a table.
     Written(Extent),
 }
 
-/// Whole entries in a file.
-pub(in crate::build) struct Piece {
+/// A part of a run: whole entries in a file.
+pub(crate) struct Piece {
     pub(super) file: Arc<Scratch>,
     pub(super) range: Range<u64>,
 }
 
 impl Run {
-    /// Reads the run, `capacity` bytes at once, and gives back the room of what was read.
+    /// A reader that reads `capacity` bytes at once and gives the disk space of spilled entries back
+    /// once they were read. `large` is the file for large values.
     pub(super) fn reader(self, capacity: usize, large: Option<&Arc<Scratch>>) -> Reader {
         match self {
             Self::Spilled(pieces) => Reader::Spilled(Entries {
@@ -38,27 +39,28 @@ impl Run {
                 at: 0,
                 after: 0,
                 capacity: capacity.max(LEAST),
-                parts: Parts { key: 0..0, value: 0..0, elsewhere: false },
+                parts: EntryParts { key: 0..0, value: 0..0, elsewhere: false },
                 stored: None,
             }),
-            Self::Written(extent) => Reader::Written(Box::new(Records::new(extent, capacity))),
+            Self::Written(extent) => Reader::Written(Box::new(RecordReader::new(extent, capacity))),
         }
     }
 }
 
-/// What a window must hold: an entry but for its value.
+/// Fewest bytes of a window: it must hold an entry but for its value.
 pub(super) const LEAST: usize = 2 * (MAX_KEY + 1);
 
-/// Room is given back in multiples of this, which all blocks of file systems divide.
+/// Disk space is given back in multiples of this, a multiple of the block size of any file system.
 const FREED: u64 = 64 << 10;
 
-/// A run that is read: after [`advance`](Self::advance), its current entry.
+/// Reads a run: after each [`advance`](Self::advance) it has a current entry.
 pub(super) enum Reader {
     Spilled(Entries),
-    Written(Box<Records>),
+    Written(Box<RecordReader>),
 }
 
 impl Reader {
+    /// Moves to the next entry; false at the end.
     #[inline]
     pub(super) fn advance(&mut self) -> Result<bool, BuildError> {
         match self {
@@ -87,23 +89,23 @@ impl Reader {
     }
 }
 
-/// Entries of the arena's form.
+/// Reads spilled entries.
 pub(super) struct Entries {
-    /// Those that follow.
+    /// The pieces after the current one.
     pieces: std::vec::IntoIter<Piece>,
     file: Option<Arc<Scratch>>,
     large: Option<Arc<Scratch>>,
-    /// What follows the window in the piece, and where that ends.
+    /// Where in the file the window ends, and where the piece ends.
     next: u64,
     end: u64,
-    /// Where room begins that has not been given back.
+    /// Where the disk space begins that has not been given back.
     freed: u64,
     window: Vec<u8>,
-    /// Where the next entry starts in the window, and bytes of it that lie beyond.
+    /// Where the next entry starts in the window, and bytes of the current value beyond the window.
     at: usize,
     after: u64,
     capacity: usize,
-    parts: Parts,
+    parts: EntryParts,
     stored: Option<Stored>,
 }
 
@@ -122,7 +124,7 @@ impl Entries {
     #[cold]
     fn advance_slowly(&mut self) -> Result<bool, BuildError> {
         if self.after > 0 {
-            // Whoever has the value that did not fit may still read it: its room stays.
+            // The value that did not fit in the window may still be read: its space stays.
             self.next += std::mem::take(&mut self.after);
             self.freed = self.next.next_multiple_of(FREED);
         }
@@ -141,13 +143,14 @@ impl Entries {
         self.stored = None;
         self.at = found.value.end;
         if found.elsewhere {
-            let (at, len) = reference(&self.window, found.value.start);
-            self.stored = self.large.as_ref().map(|file| stored(file, at, len));
+            let (window, at) = (&self.window, found.value.start);
+            self.stored = self.large.as_ref().map(|file| referred(window, at, file));
         } else if let Some(after) = self.at.checked_sub(self.window.len()).filter(|&n| n > 0) {
             // A value that does not fit in the window is read when it is copied.
             let inside = (self.window.len() - found.value.start) as u64;
-            let len = found.value.len() as u32;
-            self.stored = self.file.as_ref().map(|file| stored(file, self.next - inside, len));
+            let (at, len) = (self.next - inside, found.value.len() as u32);
+            let file = self.file.as_ref();
+            self.stored = file.map(|file| Stored { file: Arc::clone(file), at, len });
             self.after = after as u64;
             self.at = self.window.len();
         }
@@ -165,7 +168,7 @@ impl Entries {
         true
     }
 
-    /// Gives back the room up to there: what was merged takes none beside the output.
+    /// Gives back the disk space up to `until`, so that a merge does not need space twice.
     fn free(&mut self, until: u64) {
         let until = until & !(FREED - 1);
         if let Some(file) = &self.file
@@ -194,7 +197,7 @@ impl Entries {
     }
 }
 
-/// Writes a run, entry after entry.
+/// Writes a run, entry after entry. A value in the file for large values stays there.
 pub(super) struct Writer {
     file: Arc<Scratch>,
     start: u64,
@@ -203,6 +206,7 @@ pub(super) struct Writer {
     large: Option<Arc<Scratch>>,
 }
 
+/// Bytes of one write.
 const PIECE: usize = 1 << 20;
 
 impl Writer {
@@ -212,19 +216,14 @@ impl Writer {
     }
 
     pub(super) fn push(&mut self, key: &[u8], value: Value<'_>) -> Result<(), BuildError> {
-        let mut lengths = [0; LENGTHS];
-        lengths[..2].copy_from_slice(&(key.len() as u16).to_le_bytes());
-        lengths[2..].copy_from_slice(&(value.len() as u32).to_le_bytes());
         if let Value::Stored(Stored { file, at, len }) = value
             && self.large.as_ref().is_some_and(|large| Arc::ptr_eq(large, file))
         {
-            lengths[2..].fill(0xFF);
-            self.write(&lengths)?;
+            self.write(&lengths(key.len(), ELSEWHERE))?;
             self.write(key)?;
-            self.write(&at.to_le_bytes())?;
-            return self.write(&len.to_le_bytes());
+            return self.write(&reference(*at, *len));
         }
-        self.write(&lengths)?;
+        self.write(&lengths(key.len(), value.len() as u32))?;
         self.write(key)?;
         value.copy(|bytes| self.write(bytes))
     }

@@ -1,14 +1,14 @@
 //! The line index: heads in, lines out, or nothing where the heads are not spread evenly.
 
-use super::sink::Sink;
-use super::spool::Spool;
+use crate::build::sink::Sink;
+use crate::build::spool::Spool;
 use crate::error::BuildError;
 use crate::format::index::line::{
     LINE, LINE_TAGS, LineScale, MAX_LINE_EQUAL, MAX_LINE_KEYS, NO_TAG,
 };
 
 /// The heads of distinct keys in ascending order, as a table is written.
-pub(super) struct Heads {
+pub(crate) struct Heads {
     spool: Spool,
     first: Option<u64>,
     last: u64,
@@ -20,12 +20,12 @@ const MOST_BEYOND: u64 = 64;
 const HEAD: usize = 8;
 
 impl Heads {
-    pub(super) fn new(spool: Spool) -> Self {
+    pub(crate) fn new(spool: Spool) -> Self {
         Self { spool, first: None, last: 0 }
     }
 
     #[inline]
-    pub(super) fn push(&mut self, head: u64) -> Result<(), BuildError> {
+    pub(crate) fn push(&mut self, head: u64) -> Result<(), BuildError> {
         self.first.get_or_insert(head);
         self.last = head;
         self.spool.append(&head.to_le_bytes())
@@ -33,7 +33,7 @@ impl Heads {
 
     /// Writes the lines and says how keys are spread over them. `None`: some line would have too
     /// many keys, or too many keys of one tag; then what was written must be taken back.
-    pub(super) fn write(&self, sink: &mut Sink) -> Result<Option<LineScale>, BuildError> {
+    pub(crate) fn write(&self, sink: &mut Sink) -> Result<Option<LineScale>, BuildError> {
         let keys = u32::try_from(self.spool.len() / HEAD as u64);
         let (Some(first), Ok(keys)) = (self.first, keys) else { return Ok(None) };
         let (scale, count) = LineScale::new(first, self.last, u64::from(keys));
@@ -136,8 +136,8 @@ impl<'s> Lines<'s> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::sink::Terms;
     use super::*;
+    use crate::build::sink::Terms;
 
     /// Bytes of the lines for some heads, if they can be made.
     fn lines(heads: &[u64]) -> Option<u64> {

@@ -1,8 +1,8 @@
 //! The ordered index: separators in, nodes out. All levels grow at once, so that of each only the
 //! node that is being filled is in memory; the finished ones wait in a spool.
 
-use super::sink::Sink;
-use super::spool::Spool;
+use crate::build::sink::Sink;
+use crate::build::spool::Spool;
 use crate::error::BuildError;
 use crate::format::index::tree::{
     MAX_PREFIX, NO_SAMPLE, NODE_HEADER, NodeHeader, TAIL_CUT, array_bytes, tail_of,
@@ -17,16 +17,16 @@ use zerocopy::{FromBytes, IntoBytes};
 const HELD: usize = 4 << 20;
 
 /// The finished nodes of all levels.
-pub(super) struct Nodes {
+pub(crate) struct Nodes {
     spools: Vec<Spool>,
     node_log2: u8,
-    pub(super) levels: u8,
-    pub(super) leaves: u64,
+    pub(crate) levels: u8,
+    pub(crate) leaves: u64,
 }
 
 impl Nodes {
     /// Writes them, leaves first, the root last.
-    pub(super) fn write(&self, sink: &mut Sink) -> Result<(), BuildError> {
+    pub(crate) fn write(&self, sink: &mut Sink) -> Result<(), BuildError> {
         // Number of the first node of the level below, and of this one.
         let (mut below, mut start) = (0, 0);
         for spool in &self.spools {
@@ -45,20 +45,20 @@ impl Nodes {
     }
 
     /// Bytes of all nodes.
-    pub(super) fn len(&self) -> u64 {
+    pub(crate) fn len(&self) -> u64 {
         self.spools.iter().map(Spool::len).sum()
     }
 }
 
 /// Collects the blocks of a table.
-pub(super) struct IndexBuilder {
+pub(super) struct NodesBuilder {
     /// Leaves first.
     levels: Vec<Level>,
     node_log2: u8,
     directory: Arc<Path>,
 }
 
-impl IndexBuilder {
+impl NodesBuilder {
     /// `variable`: leaves carry offsets, ranks and samples. `directory` is for what does not fit
     /// in memory.
     pub(super) fn new(node_log2: u8, variable: bool, directory: &Arc<Path>) -> Self {

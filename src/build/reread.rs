@@ -23,8 +23,8 @@ const WORD_SLACK: usize = 4;
 /// What a window must hold: a record's lengths, padding and key.
 pub(super) const LEAST_WINDOW: usize = MAX_KEY + 1 + 64 + 64 + 16;
 
-/// A record of [`Records`]: its value is not in memory if it is too large for the window.
-pub(super) struct Records {
+/// A record of [`RecordReader`]: its value is not in memory if it is too large for the window.
+pub(super) struct RecordReader {
     extent: Extent,
     stride: Option<u64>,
     decoder: Decoder,
@@ -39,7 +39,7 @@ pub(super) struct Records {
     stored: Option<Stored>,
 }
 
-impl Records {
+impl RecordReader {
     /// Reads `capacity` bytes at once.
     pub(super) fn new(extent: Extent, capacity: usize) -> Self {
         Self {

@@ -10,11 +10,11 @@ const PIECE: usize = 2 << 20;
 
 /// The bytes of a value that were read last.
 #[derive(Default)]
-pub(super) struct Stream {
+pub(super) struct ValueStream {
     piece: Vec<u8>,
 }
 
-impl Stream {
+impl ValueStream {
     /// Reads the first bytes of a value: all of them if they are fewer than [`PIECE`].
     pub(super) fn begin(&mut self, value: &mut dyn Read) -> io::Result<Option<&[u8]>> {
         let whole = self.fill(value)? < PIECE;
@@ -53,13 +53,13 @@ impl Stream {
 
 #[cfg(test)]
 mod tests {
+    use super::super::scratch::Value;
     use super::*;
-    use crate::build::scratch::Value;
 
     fn store(len: usize, most: usize) -> Result<Vec<u8>, BuildError> {
         let file = Arc::new(Scratch::create(&std::env::temp_dir()).unwrap());
         let bytes: Vec<u8> = (0..len).map(|i| (i / 7) as u8).collect();
-        let (mut stream, mut reader) = (Stream::default(), &bytes[..]);
+        let (mut stream, mut reader) = (ValueStream::default(), &bytes[..]);
         let whole = stream.begin(&mut reader).unwrap();
         assert_eq!(whole.is_some(), len < PIECE);
         let stored = stream.store(&mut reader, file, 11, most as u64, 3)?;

@@ -4,15 +4,17 @@
 //! divided by the upper bits of the hash, which decide the group, so that the keys of some
 //! groups are a short stretch of each part.
 
+mod form;
 mod group;
 mod parts;
 
-use super::pool::Pool;
-use super::scratch::Scratch;
-use super::sink::Sink;
+use crate::build::pool::Pool;
+use crate::build::scratch::Scratch;
+use crate::build::sink::Sink;
 use crate::error::BuildError;
 use crate::format::hasher::{Hasher, MAX_ATTEMPTS};
 use crate::format::index::hash::{BUCKET, GROUP_BUCKETS, Shape, Slots, Tails};
+use form::{Form, Hashed};
 use group::Group;
 use parts::Parts;
 use rayon::prelude::*;
@@ -20,33 +22,18 @@ use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
-/// A key's hash (of attempt 0) and its reference: rank or record offset.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Hashed {
-    pub(super) hash: u64,
-    pub(super) reference: u64,
-}
-
 /// How the index came about.
 #[derive(Debug)]
-pub(super) struct Built {
-    pub(super) shape: Shape,
-    pub(super) slots: Slots,
-    pub(super) attempt: u32,
+pub(crate) struct Built {
+    pub(crate) shape: Shape,
+    pub(crate) slots: Slots,
+    pub(crate) attempt: u32,
     /// Keys that stand in their second bucket.
-    pub(super) second: u64,
-}
-
-/// What the index looks like.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Form {
-    shape: Shape,
-    slots: Slots,
-    tails: Tails,
+    pub(crate) second: u64,
 }
 
 /// The hashes of distinct keys, as they are collected in ascending order of the keys.
-pub(super) struct Hashes {
+pub(crate) struct Hashes {
     held: Vec<Hashed>,
     /// Most hashes in memory.
     most: usize,
@@ -66,7 +53,7 @@ const LEAST_MEMORY: usize = 8 << 20;
 
 impl Hashes {
     /// Takes about `memory` bytes, but some MiB at least.
-    pub(super) fn new(memory: usize, directory: &Arc<Path>) -> Self {
+    pub(crate) fn new(memory: usize, directory: &Arc<Path>) -> Self {
         // What is held is copied in order of the groups.
         let most = (memory / (2 * size_of::<Hashed>())).max(LEAST_HELD);
         Self::with_room(most, memory.max(LEAST_MEMORY), directory)
@@ -85,7 +72,7 @@ impl Hashes {
     }
 
     #[inline]
-    pub(super) fn push(&mut self, hash: u64, reference: u64) -> Result<(), BuildError> {
+    pub(crate) fn push(&mut self, hash: u64, reference: u64) -> Result<(), BuildError> {
         if self.held.len() == self.most {
             self.spill()?;
         }
@@ -107,14 +94,14 @@ impl Hashes {
         Ok(())
     }
 
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.count == 0
     }
 
     /// Writes the index. `Err` holds the number of attempts after which it was given up: too many
     /// keys share one 64-bit hash. All references are below `references`. `done` is told of groups
     /// written, and how many there are.
-    pub(super) fn write(
+    pub(crate) fn write(
         mut self,
         sink: &mut Sink,
         pool: &Pool,
@@ -236,8 +223,8 @@ fn group_up(
 
 #[cfg(test)]
 mod tests {
-    use super::super::sink::Terms;
     use super::*;
+    use crate::build::sink::Terms;
     use crate::format::index::hash::MAX_EQUAL_TAGS;
 
     fn keys(hashes: impl Iterator<Item = u64>) -> Vec<Hashed> {
@@ -263,7 +250,7 @@ mod tests {
             hashes.write(&mut sink, &Pool::new(0), keys.len() as u64, &|_, _| ()).unwrap()?;
         let end = sink.written_out().unwrap();
         let mut bytes = vec![0; end as usize - 64];
-        super::super::sink::read_exact_at(&file, &mut bytes, 64).unwrap();
+        crate::file::io::read_exact_at(&file, &mut bytes, 64).unwrap();
         Ok(Index { bytes, built, references: keys.len() as u64 })
     }
 

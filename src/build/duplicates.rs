@@ -1,12 +1,14 @@
 //! Checks the order and applies the duplicates policy on the way to the writer.
 
-use super::options::{BuildOptions, Duplicates};
 use super::pool::Pool;
 use super::publish::Unpublished;
-use super::records::Extent;
+use super::relayout::RelayoutWriter;
+use super::reread::Extent;
 use super::scratch::{Scratch, Stored, Value};
+use super::settings::{Duplicates, Settings};
 use super::sink::Terms;
-use super::table::{Plan, TableWriter, Written};
+use super::summary::Summary;
+use super::table::Plan;
 use crate::error::BuildError;
 use std::cmp::Ordering;
 use std::path::Path;
@@ -14,7 +16,7 @@ use std::sync::Arc;
 
 /// Ascending entries on their way to the writer.
 pub(super) struct Resolver {
-    writer: TableWriter,
+    writer: RelayoutWriter,
     duplicates: Duplicates,
     directory: Arc<Path>,
     /// The first key, and the one before.
@@ -40,7 +42,7 @@ const LONG: usize = 1 << 20;
 impl Resolver {
     /// `memory` is for the indexes; `expected` bytes will come at least.
     pub(super) fn new(
-        options: &BuildOptions,
+        settings: &Settings,
         output: Unpublished,
         directory: &Arc<Path>,
         pool: &Pool,
@@ -48,20 +50,20 @@ impl Resolver {
         expected: u64,
     ) -> Self {
         let directory = Arc::clone(directory);
-        let threaded = options.thread_count() > 1;
+        let threaded = settings.thread_count() > 1;
         let plan = Plan {
-            align_log2: options.value_align.trailing_zeros() as u8,
-            hash_index: options.hash_index,
-            metadata: options.metadata.clone(),
-            types: options.types,
+            align_log2: settings.value_align.trailing_zeros() as u8,
+            hash_index: settings.hash_index,
+            metadata: settings.metadata.clone(),
+            types: settings.types,
             memory,
             pool: pool.clone(),
             sink: Terms { directory: Arc::clone(&directory), threaded, expected },
-            progress: options.progress.clone(),
+            progress: settings.progress.clone(),
         };
         Self {
-            writer: TableWriter::new(output, plan),
-            duplicates: options.duplicates,
+            writer: RelayoutWriter::new(output, plan),
+            duplicates: settings.duplicates,
             directory,
             first: None,
             key: Vec::new(),
@@ -172,7 +174,7 @@ impl Resolver {
     }
 
     /// Completes the table.
-    pub(super) fn finish(mut self) -> Result<(Unpublished, Written), BuildError> {
+    pub(super) fn finish(mut self) -> Result<(Unpublished, Summary), BuildError> {
         self.write_last()?;
         self.writer.finish()
     }

@@ -2,13 +2,22 @@
 //! one with the shortest separator does: short separators make small index nodes (the split
 //! interval of prefix B-trees, Bayer and Unterauer 1977).
 
-use super::index::{IndexBuilder, Nodes};
+mod nodes;
+
+pub(crate) use nodes::Nodes;
+
 use crate::error::BuildError;
 use crate::format::order::common_prefix;
-use crate::format::{BLOCK_BYTES, BLOCK_RECORDS, BLOCK_RECORDS_FIXED, BLOCK_RECORDS_LEAST};
+use crate::format::{
+    BLOCK_BYTES, BLOCK_RECORDS, BLOCK_RECORDS_FIXED, BLOCK_RECORDS_LEAST, NODE_LOG2,
+};
+use nodes::NodesBuilder;
+use std::collections::VecDeque;
+use std::path::Path;
+use std::sync::Arc;
 
 /// A record that may begin a block.
-struct Candidate {
+struct Start {
     rank: u64,
     offset: u64,
     /// The shortest string above the key before and not above this record's.
@@ -16,42 +25,48 @@ struct Candidate {
 }
 
 /// Cuts ascending records into blocks and hands the blocks on to the index.
-pub(super) struct Blocks {
-    index: IndexBuilder,
+pub(crate) struct TreeBuilder {
+    nodes: NodesBuilder,
     fixed: bool,
     /// First rank and offset of the open block.
     start: (u64, u64),
     /// Every record since, from the earliest that may begin a block.
-    candidates: std::collections::VecDeque<Candidate>,
+    candidates: VecDeque<Start>,
     /// Separators of past candidates, to be used again.
     spare: Vec<Vec<u8>>,
 }
 
-impl Blocks {
+impl TreeBuilder {
     /// `fixed`: records of one width, whose blocks hold one number of records.
-    pub(super) fn new(index: IndexBuilder, fixed: bool) -> Self {
-        Self { index, fixed, start: (0, 0), candidates: Default::default(), spare: Vec::new() }
+    pub(crate) fn new(fixed: bool, directory: &Arc<Path>) -> Self {
+        Self {
+            nodes: NodesBuilder::new(NODE_LOG2, !fixed, directory),
+            fixed,
+            start: (0, 0),
+            candidates: VecDeque::new(),
+            spare: Vec::new(),
+        }
     }
 
     /// Takes the next record.
     #[inline]
-    pub(super) fn record(
+    pub(crate) fn record(
         &mut self,
         previous: &[u8],
         key: &[u8],
         rank: u64,
         offset: u64,
     ) -> Result<(), BuildError> {
-        self.index.record(offset);
+        self.nodes.record(offset);
         if rank == 0 {
             self.start = (0, offset);
-            return self.index.add(&[], 0, offset);
+            return self.nodes.add(&[], 0, offset);
         }
         let records = rank - self.start.0;
         if self.fixed {
             if records == u64::from(BLOCK_RECORDS_FIXED) {
                 self.start = (rank, offset);
-                return self.index.add(separator(previous, key), rank, offset);
+                return self.nodes.add(separator(previous, key), rank, offset);
             }
             return Ok(());
         }
@@ -60,14 +75,14 @@ impl Blocks {
             let mut bytes = self.spare.pop().unwrap_or_default();
             bytes.clear();
             bytes.extend_from_slice(separator(previous, key));
-            self.candidates.push_back(Candidate { rank, offset, separator: bytes });
+            self.candidates.push_back(Start { rank, offset, separator: bytes });
         }
         if full { self.cut() } else { Ok(()) }
     }
 
     /// The index over all blocks; `None` if there is a single one or none.
-    pub(super) fn finish(&mut self) -> Result<Option<Nodes>, BuildError> {
-        self.index.finish()
+    pub(crate) fn finish(&mut self) -> Result<Option<Nodes>, BuildError> {
+        self.nodes.finish()
     }
 
     /// Begins a block at the candidate with the shortest separator, the latest of equals.
@@ -76,7 +91,7 @@ impl Blocks {
         let best = lengths.enumerate().min_by_key(|&(i, len)| (len, usize::MAX - i));
         let Some((best, _)) = best else { return Ok(()) };
         let chosen = &self.candidates[best];
-        self.index.add(&chosen.separator, chosen.rank, chosen.offset)?;
+        self.nodes.add(&chosen.separator, chosen.rank, chosen.offset)?;
         self.start = (chosen.rank, chosen.offset);
         let least = self.start.0 + u64::from(BLOCK_RECORDS_LEAST);
         while self.candidates.front().is_some_and(|candidate| candidate.rank < least) {

@@ -1,6 +1,6 @@
 //! Hashes that do not fit in memory: parts of one size in a file, each divided by hash.
 
-use super::Hashed;
+use super::form::Hashed;
 use crate::build::scratch::Scratch;
 use crate::error::BuildError;
 use crate::format::hasher::Hasher;

@@ -1,6 +1,6 @@
 //! One group of buckets: keys in, 64-byte lines out.
 
-use super::{Form, Hashed};
+use super::form::{Form, Hashed};
 use crate::format::index::hash::{BUCKET, HashPlace, MAX_EQUAL_TAGS, Slots, Tails};
 
 const EMPTY: u32 = u32::MAX;

@@ -1,0 +1,3 @@
+//! Files, below building and publishing.
+
+pub(crate) mod io;
