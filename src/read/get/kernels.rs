@@ -2,7 +2,7 @@
 
 use super::super::guess::Guess;
 use super::super::map::{AnyLen, KeyLen, Len8, Len16, Len32};
-use super::super::simd::{Chosen, Family, Lookup, Simd};
+use super::super::simd::{Baseline, Chosen, Family, Lookup, Simd};
 use super::super::view::View;
 use super::checked::Checked;
 use super::optimistic::Optimistic;
@@ -22,9 +22,12 @@ pub(crate) struct Lookups {
     /// The first try. The first function serves while every lookup page was checked, the second
     /// while some is unchecked.
     first: Pair,
-    /// The second try, for keys that the first leaves undecided.
-    again: Pair,
+    /// The second try, for keys that the first leaves undecided. Compiled for the baseline only: it
+    /// is rare, and mostly waits for memory.
+    again: [Again; 2],
 }
+
+type Again = for<'t> fn(&'t View, &[u8]) -> Guess<'t>;
 
 type Pair = [Chosen<Get>; 2];
 
@@ -77,16 +80,6 @@ impl<L: KeyLen> Kernel for InLines<L> {
     }
 }
 
-/// Through the line index again, where one line and one record do not decide.
-struct InLinesAgain;
-
-impl Kernel for InLinesAgain {
-    #[inline(always)]
-    fn run<'t, I: Simd, C: Checks>(lookup: Optimistic<'t, I, C>, key: &[u8]) -> Guess<'t> {
-        lookup.baseline().in_lines_again(key)
-    }
-}
-
 /// Through the hash index, for keys of any length.
 struct InBuckets<T>(PhantomData<T>);
 
@@ -107,17 +100,7 @@ impl<K: KeyClass> Kernel for InBucketsOfClass<K> {
     }
 }
 
-/// Through the hash index again, where one bucket and one record do not decide.
-struct InBucketsAgain<T>(PhantomData<T>);
-
-impl<T: Shape> Kernel for InBucketsAgain<T> {
-    #[inline(always)]
-    fn run<'t, I: Simd, C: Checks>(lookup: Optimistic<'t, I, C>, key: &[u8]) -> Guess<'t> {
-        lookup.baseline().in_buckets_again::<T>(key)
-    }
-}
-
-/// Leaves every key to the checked path.
+/// Leaves every key to the second try.
 struct Undecided;
 
 impl Kernel for Undecided {
@@ -127,9 +110,20 @@ impl Kernel for Undecided {
     }
 }
 
+/// A function of the second try for both states of the page checks.
+macro_rules! again {
+    ($($method:tt)*) => {
+        [
+            |view, key| Optimistic::new(view, Baseline, AllChecked).$($method)*(key),
+            |view, key| Optimistic::new(view, Baseline, SomeUnchecked).$($method)*(key),
+        ]
+    };
+}
+
 impl Lookups {
     pub(crate) fn of(layout: &Layout) -> Self {
-        let (first, again) = match (&layout.lines, &layout.hash, &layout.fixed) {
+        let (first, again): (Pair, [Again; 2]) = match (&layout.lines, &layout.hash, &layout.fixed)
+        {
             (Some(_), _, Some(fixed)) => {
                 let first = match fixed.key_len {
                     8 => pair::<InLines<Len8>>(),
@@ -137,7 +131,7 @@ impl Lookups {
                     32 => pair::<InLines<Len32>>(),
                     _ => pair::<InLines<AnyLen>>(),
                 };
-                (first, pair::<InLinesAgain>())
+                (first, again!(in_lines_again))
             }
             (None, Some(HashLayout { slots, attempt: 0, .. }), fixed) => match (slots, fixed) {
                 (Slots::Four, Some(fixed)) => {
@@ -148,23 +142,23 @@ impl Lookups {
                         65..=128 => pair::<InBucketsOfClass<UpTo128>>(),
                         _ => pair::<Undecided>(),
                     };
-                    (first, pair::<InBucketsAgain<FixedRecords>>())
+                    (first, again!(in_buckets_again::<FixedRecords>))
                 }
                 (Slots::Four, None) if layout.decoder.is_plain() => {
-                    (pair::<InBuckets<PlainRecords>>(), pair::<InBucketsAgain<PlainRecords>>())
+                    (pair::<InBuckets<PlainRecords>>(), again!(in_buckets_again::<PlainRecords>))
                 }
                 (Slots::Four, None) => (
                     pair::<InBuckets<VariableRecords>>(),
-                    pair::<InBucketsAgain<VariableRecords>>(),
+                    again!(in_buckets_again::<VariableRecords>),
                 ),
                 (Slots::Five, None) => {
-                    (pair::<InBuckets<LargeTable>>(), pair::<InBucketsAgain<LargeTable>>())
+                    (pair::<InBuckets<LargeTable>>(), again!(in_buckets_again::<LargeTable>))
                 }
-                _ => (pair::<Undecided>(), pair::<InBucketsAgain<AnyTable>>()),
+                _ => (pair::<Undecided>(), again!(in_buckets_again::<AnyTable>)),
             },
-            (None, Some(_), _) => (pair::<Undecided>(), pair::<InBucketsAgain<AnyTable>>()),
+            (None, Some(_), _) => (pair::<Undecided>(), again!(in_buckets_again::<AnyTable>)),
             // Only the ordered index is there.
-            _ => (pair::<Undecided>(), pair::<Undecided>()),
+            _ => (pair::<Undecided>(), [|_, _| Guess::UNDECIDED; 2]),
         };
         Self { first, again }
     }
@@ -185,7 +179,7 @@ impl Lookups {
     #[cold]
     #[inline(never)]
     pub(crate) fn get_again<'t>(&self, view: &'t View, key: &[u8]) -> ReadResult<Option<&'t [u8]>> {
-        let guess = self.again[view.pages().lookups_unchecked() & 1].call(view, key);
+        let guess = self.again[view.pages().lookups_unchecked() & 1](view, key);
         if guess.is_undecided() || !view.memory().nothing_lost() {
             return Checked::of(view).get(key);
         }
