@@ -22,6 +22,24 @@ pub(crate) struct Found {
     pub(crate) parts: Parts,
 }
 
+/// What the two buckets of a key say of it.
+pub(super) enum Buckets {
+    Record(Found),
+    Absent,
+    /// Another key with the same hash stands there. Only the ordered index knows about this one.
+    SetAside,
+}
+
+impl Buckets {
+    /// The key's record, if it stands there.
+    pub(super) fn record(self) -> Option<Found> {
+        match self {
+            Self::Record(found) => Some(found),
+            Self::Absent | Self::SetAside => None,
+        }
+    }
+}
+
 impl Inner {
     /// The value of the first record of `key`.
     #[cold]
@@ -61,7 +79,12 @@ impl Inner {
     /// The first record of `key`, each page checked before it is read.
     pub(super) fn locate(&self, key: &[u8]) -> ReadResult<Option<Found>> {
         self.sound(match &self.layout.hash {
-            Some(index) => self.locate_hashed(index, key, 0),
+            Some(index) => match self.locate_hashed(index, key, 0) {
+                Ok(Buckets::Record(found)) => Ok(Some(found)),
+                Ok(Buckets::Absent) => Ok(None),
+                Ok(Buckets::SetAside) => self.locate_ordered(key),
+                Err(error) => Err(error),
+            },
             None => self.locate_ordered(key),
         })
     }
@@ -73,7 +96,8 @@ impl Inner {
         index: &HashLayout,
         key: &[u8],
         walk: usize,
-    ) -> ReadResult<Option<Found>> {
+    ) -> ReadResult<Buckets> {
+        let mut set_aside = false;
         let hash = index.hasher.hash(key);
         let place = index.shape.place(hash);
         for number in [place.first, place.second] {
@@ -94,16 +118,18 @@ impl Inner {
                 let place = self.referred_place(index.tails.reference(held))?;
                 self.prefetch_walk(place, walk);
                 let parts = self.parts_at(place)?;
-                if equal(self.slice(parts.key())?, key) {
+                let stored = self.slice(parts.key())?;
+                if equal(stored, key) {
                     self.ensure(parts.value..parts.end())?;
-                    return Ok(Some(Found { offset: place, parts }));
+                    return Ok(Buckets::Record(Found { offset: place, parts }));
                 }
+                set_aside |= index.set_aside > 0 && index.hasher.hash(stored) == hash;
             }
             if !index.slots.overflows(bucket, overflow(hash)) {
                 break;
             }
         }
-        Ok(None)
+        Ok(if set_aside { Buckets::SetAside } else { Buckets::Absent })
     }
 
     /// Where the record that a slot refers to starts.

@@ -96,23 +96,25 @@ impl<const ALL: bool> Lookup for LinedAgain<ALL> {
 
 /// Through the hash index, with slots of one width and records of one kind, and of keys of any
 /// length.
-struct Hashed<const ALL: bool, const WIDTH: usize, const KIND: u8>;
+struct Hashed<const ALL: bool, const SEEDED: bool, const WIDTH: usize, const KIND: u8>;
 
-impl<const ALL: bool, const WIDTH: usize, const KIND: u8> Lookup for Hashed<ALL, WIDTH, KIND> {
+impl<const ALL: bool, const SEEDED: bool, const WIDTH: usize, const KIND: u8> Lookup
+    for Hashed<ALL, SEEDED, WIDTH, KIND>
+{
     #[inline(always)]
     fn run<'t, S: Simd>(simd: S, inner: &'t Inner, key: &[u8]) -> Guess<'t> {
-        inner.guess_hashed::<S, ALL, WIDTH, KIND>(simd, key)
+        inner.guess_hashed::<S, ALL, SEEDED, WIDTH, KIND>(simd, key)
     }
 }
 
 /// The same, with records of fixed width and so keys of one length, of which `N` is told in
 /// [`Inner::guess_of`].
-struct HashedFixed<const ALL: bool, const N: usize>;
+struct HashedFixed<const ALL: bool, const SEEDED: bool, const N: usize>;
 
-impl<const ALL: bool, const N: usize> Lookup for HashedFixed<ALL, N> {
+impl<const ALL: bool, const SEEDED: bool, const N: usize> Lookup for HashedFixed<ALL, SEEDED, N> {
     #[inline(always)]
     fn run<'t, S: Simd>(simd: S, inner: &'t Inner, key: &[u8]) -> Guess<'t> {
-        inner.guess_of::<S, ALL, 4, FIXED, N>(simd, key)
+        inner.guess_of::<S, ALL, SEEDED, 4, FIXED, N>(simd, key)
     }
 }
 
@@ -144,6 +146,15 @@ impl Guesses {
                 ]
             };
         }
+        let seeded = layout.hash.is_some_and(|hash| hash.seeded);
+        macro_rules! hashed {
+            ($lookup:ident $(, $constant:tt)*) => {
+                match seeded {
+                    false => both!($lookup, false $(, $constant)*),
+                    true => both!($lookup, true $(, $constant)*),
+                }
+            };
+        }
         let nothing = [Chosen::new::<Ordered>(); 2];
         let (by_left, again) = match (&layout.lines, &layout.hash, &layout.fixed) {
             (Some(_), _, Some(fixed)) => {
@@ -155,25 +166,24 @@ impl Guesses {
                 };
                 (by_left, both!(LinedAgain))
             }
-            (None, Some(HashLayout { slots, attempt: 0, .. }), fixed) => match (slots, fixed) {
+            (None, Some(HashLayout { slots, .. }), fixed) => match (slots, fixed) {
                 (Slots::Four, Some(fixed)) => {
                     let by_left = match fixed.key_len {
-                        ..=16 => both!(HashedFixed, 0),
-                        17..=32 => both!(HashedFixed, 16),
-                        33..=64 => both!(HashedFixed, 32),
-                        65..=128 => both!(HashedFixed, 64),
+                        ..=16 => hashed!(HashedFixed, 0),
+                        17..=32 => hashed!(HashedFixed, 16),
+                        33..=64 => hashed!(HashedFixed, 32),
+                        65..=128 => hashed!(HashedFixed, 64),
                         _ => nothing,
                     };
                     (by_left, both!(Again, 4, FIXED))
                 }
                 (Slots::Four, None) if layout.decoder.is_plain() => {
-                    (both!(Hashed, 4, PLAIN), both!(Again, 4, PLAIN))
+                    (hashed!(Hashed, 4, PLAIN), both!(Again, 4, PLAIN))
                 }
-                (Slots::Four, None) => (both!(Hashed, 4, VARIABLE), both!(Again, 4, VARIABLE)),
-                (Slots::Five, None) => (both!(Hashed, 5, VARIABLE), both!(Again, 5, VARIABLE)),
+                (Slots::Four, None) => (hashed!(Hashed, 4, VARIABLE), both!(Again, 4, VARIABLE)),
+                (Slots::Five, None) => (hashed!(Hashed, 5, VARIABLE), both!(Again, 5, VARIABLE)),
                 _ => (nothing, both!(Again, 0, VARIABLE)),
             },
-            (None, Some(_), _) => (nothing, both!(Again, 0, VARIABLE)),
             _ => (nothing, nothing),
         };
         Self { by_left, again }
@@ -229,17 +239,24 @@ impl Inner {
     }
 
     #[inline(always)]
-    fn guess_hashed<'t, S: Simd, const ALL: bool, const WIDTH: usize, const KIND: u8>(
+    fn guess_hashed<
+        't,
+        S: Simd,
+        const ALL: bool,
+        const SEEDED: bool,
+        const WIDTH: usize,
+        const KIND: u8,
+    >(
         &'t self,
         simd: S,
         key: &[u8],
     ) -> Guess<'t> {
         // One branch on the length, for the hash and the comparison of the keys.
         match key.len() {
-            ..=16 => self.guess_of::<S, ALL, WIDTH, KIND, 0>(simd, key),
-            17..=32 => self.guess_of::<S, ALL, WIDTH, KIND, 16>(simd, key),
-            33..=64 => self.guess_of::<S, ALL, WIDTH, KIND, 32>(simd, key),
-            65..=128 => self.guess_of::<S, ALL, WIDTH, KIND, 64>(simd, key),
+            ..=16 => self.guess_of::<S, ALL, SEEDED, WIDTH, KIND, 0>(simd, key),
+            17..=32 => self.guess_of::<S, ALL, SEEDED, WIDTH, KIND, 16>(simd, key),
+            33..=64 => self.guess_of::<S, ALL, SEEDED, WIDTH, KIND, 32>(simd, key),
+            65..=128 => self.guess_of::<S, ALL, SEEDED, WIDTH, KIND, 64>(simd, key),
             _ => Guess::unsure(),
         }
     }
@@ -251,6 +268,7 @@ impl Inner {
         't,
         S: Simd,
         const ALL: bool,
+        const SEEDED: bool,
         const WIDTH: usize,
         const KIND: u8,
         const N: usize,
@@ -262,6 +280,10 @@ impl Inner {
         let hash = match N {
             0 => Hasher::short(key),
             _ => Hasher::summed(simd.sums::<N>(key), key.len()),
+        };
+        let hash = match &self.layout.hash {
+            Some(index) if SEEDED => index.hasher.reseed(hash),
+            _ => hash,
         };
         let bucket = self.bytes.bucket(hash);
         let candidate = self.candidate::<S, WIDTH>(simd, bucket, hash);
@@ -440,6 +462,10 @@ impl Inner {
                     return Guess::UNSURE;
                 };
                 let same = equal(stored, key);
+                // The key may have been set aside for this one: the ordered index is to be asked.
+                if !same && index.set_aside > 0 && index.hasher.hash(stored) == hash {
+                    return Guess::UNSURE;
+                }
                 // A record that only shares the tag says something about its page as well.
                 let end = if same { found.parts.end() } else { found.parts.value };
                 if !all_checked && !self.pages.covered(&(found.offset..end)) {

@@ -166,7 +166,9 @@ impl Inner {
             && !self.layout.repeated_keys
         {
             // A damaged hash index is no reason to fail: the tree answers as well.
-            if let Ok(Some(found)) = self.locate_hashed(index, key, walk) {
+            // As it is if the key was set aside.
+            let found = self.locate_hashed(index, key, walk).map(|buckets| buckets.record());
+            if let Ok(Some(found)) = found {
                 let offset = match bound {
                     Bound::NotBelow => found.offset,
                     Bound::Above => found.parts.end(),

@@ -99,7 +99,7 @@ impl LineStats {
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HashStats {
-    /// Attempts that failed before the index could be built.
+    /// Attempts that failed before the index could be built. If there are any, hashes have a seed.
     pub attempts: u32,
     /// Buckets of 64 bytes.
     pub buckets: u64,
@@ -109,6 +109,9 @@ pub struct HashStats {
     pub keys: u64,
     /// Keys that stand in their second bucket.
     pub second_bucket_keys: u64,
+    /// Keys that are not in the index, because a smaller key has the same hash. The ordered index
+    /// finds them.
+    pub set_aside: u64,
 }
 
 impl Stats {
@@ -144,8 +147,9 @@ impl Table {
             attempts: hash.attempt,
             buckets: hash.shape.buckets(),
             slots_per_bucket: hash.slots.count() as u32,
-            keys: layout.keys,
+            keys: layout.keys - hash.set_aside,
             second_bucket_keys: block.second_bucket_keys.get(),
+            set_aside: hash.set_aside,
         });
         Ok(Stats {
             format: layout.version,
@@ -183,7 +187,8 @@ impl Table {
         let (block, keys) = StatsBlock::read_from_prefix(section).map_err(|_| bad())?;
         let len = u64::from(block.first_key_len.get()) + u64::from(block.last_key_len.get());
         let second = block.second_bucket_keys.get();
-        let plausible = second <= self.keys_len() && len == keys.len() as u64;
+        let set_aside = self.inner.layout.hash.map_or(0, |hash| hash.set_aside);
+        let plausible = second <= self.keys_len() - set_aside && len == keys.len() as u64;
         self.inner.sound(if plausible { Ok((block, keys)) } else { Err(bad()) })
     }
 

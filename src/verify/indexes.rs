@@ -218,7 +218,7 @@ impl Table {
             second.fetch_add(in_second, Relaxed);
             Ok(())
         })?;
-        if taken.into_inner() == self.layout().keys {
+        if taken.into_inner() + hash.set_aside == self.layout().keys {
             Ok(second.into_inner())
         } else {
             Err(ReadError::corrupt("hash index has other keys", hash.span.start as u64))
