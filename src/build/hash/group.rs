@@ -5,11 +5,10 @@ use crate::format::bucket::{BUCKET, MAX_EQUAL_TAGS, Place, Slots, Tails};
 use std::borrow::Cow;
 
 const EMPTY: u32 = u32::MAX;
-/// Buckets visited at most, per key of a group and in all, to make room for keys that wait. A group
-/// of ordinary keys visits one bucket for every fourth key or so; one whose keys were chosen can make each
-/// search go through all buckets.
-const VISITS_PER_KEY: usize = 4;
-const LEAST_VISITS: usize = 4096;
+/// Buckets that a group visits at most to make room for keys that wait: one for each of its keys and
+/// some more. A group of ordinary keys visits one for every tenth key. Keys can be chosen so that each search
+/// goes through all buckets.
+const MORE_VISITS: usize = 1024;
 
 /// One group while it is filled. Keys are numbered within the group.
 pub(super) struct Group<'k> {
@@ -81,7 +80,7 @@ impl<'k> Group<'k> {
         }
         let places: Vec<Place> = keys.iter().map(|key| shape.place(key.hash)).collect();
         let start = places.first().map_or(0, |place| place.group * u64::from(shape.per_group));
-        let visits = LEAST_VISITS + VISITS_PER_KEY * keys.len();
+        let visits = keys.len() + MORE_VISITS;
         Some(Self {
             keys,
             places,
