@@ -57,6 +57,19 @@ fn varied() -> Image {
     })
 }
 
+/// Keys of one hash, which begin with a constant of the hash function, so that a factor is zero;
+/// before and behind others.
+fn crowded() -> Image {
+    let equal = (0..20u64)
+        .map(|i| [0xA076_1D64_78BD_642F_u64.to_le_bytes(), i.to_be_bytes()].concat());
+    let others = (0..100).map(|i| format!("{}key-{i:03}", if i < 50 { "A" } else { "" }));
+    let keys = equal.chain(others.map(String::into_bytes));
+    Image::of(&Case {
+        hash_index: HashIndex::Always,
+        ..Case::of(keys.map(|key| (key, b"v".to_vec())).collect())
+    })
+}
+
 /// An ordered index of two levels, nothing else.
 fn deep() -> Image {
     let entries = (0..1_100).map(|i| (format!("{i:x}").into_bytes(), Vec::new()));
@@ -105,8 +118,8 @@ fn empty() -> Image {
     Image::of(&Case::default())
 }
 
-pub(crate) const BASES: [fn() -> Image; 9] =
-    [varied, deep, fixed, lined, padded, aligned, small, repeated, empty];
+pub(crate) const BASES: [fn() -> Image; 10] =
+    [varied, crowded, deep, fixed, lined, padded, aligned, small, repeated, empty];
 
 /// A key of 65,536 bytes in a record that is consistent in itself: the last key takes its value's
 /// first byte, and the value the first byte of the padding behind it.
