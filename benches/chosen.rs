@@ -13,8 +13,12 @@ use std::hint::black_box;
 use std::path::Path;
 use std::time::Instant;
 
-const ROUNDS: usize = 5;
-const LOOKUPS: u64 = 300_000;
+const BUILDS: usize = 3;
+/// Short pieces, each measured several times in each table by turns, so that the least time of a
+/// piece is that of an undisturbed processor.
+const PIECES: usize = 60;
+const PIECE: usize = 4096;
+const ROUNDS: usize = 9;
 
 fn main() {
     // What `cargo bench` and `cargo test` pass on means nothing here.
@@ -39,10 +43,12 @@ fn main() {
     }
 }
 
-/// Builds a table of `keys` and as many ordinary ones as make up `entries`; seconds, and what it is.
+/// Builds a table of `keys` and as many ordinary ones as make up `entries`; seconds of all threads,
+/// and what it is.
 fn build(keys: &[Vec<u8>], entries: u64, fixed: bool, path: &Path) -> (f64, Summary) {
     let len = keys[0].len();
     let start = Instant::now();
+    let before = computed(start);
     let options = BuildOptions::new().hash_index(HashIndex::Always).durable(false);
     let mut builder = options.create(path).expect("a builder");
     let value = [7; 40];
@@ -54,31 +60,63 @@ fn build(keys: &[Vec<u8>], entries: u64, fixed: bool, path: &Path) -> (f64, Summ
         }
     }
     let summary = builder.finish().expect("a table");
-    (start.elapsed().as_secs_f64(), summary)
+    (computed(start) - before, summary)
 }
 
-/// Nanoseconds of a lookup: of keys that are there and of others, one after the other, and of both
-/// in batches.
-fn lookups(table: &Table, others: u64, len: usize) -> [f64; 3] {
+/// Seconds that this process has computed, where the system says so, on all threads: other
+/// processes do not count.
+fn computed(start: Instant) -> f64 {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    let fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace().skip(11);
+    let ticks: Vec<f64> = fields.take(2).filter_map(|ticks| ticks.parse().ok()).collect();
+    match ticks[..] {
+        [user, system] => (user + system) / 100.0,
+        _ => start.elapsed().as_secs_f64(),
+    }
+}
+
+/// What is looked up: keys that are there, others, and both in batches.
+const KINDS: usize = 3;
+
+fn look_up(table: &Table, kind: usize, there: &[Vec<u8>], absent: &[Vec<u8>]) -> f64 {
+    let mut out = Vec::with_capacity(64);
+    let start = Instant::now();
+    match kind {
+        0 | 1 => {
+            for key in [there, absent][kind] {
+                black_box(table.get(black_box(key)).expect("a sound table"));
+            }
+        }
+        _ => {
+            for keys in there.chunks(64).zip(absent.chunks(64)).flat_map(|(a, b)| [a, b]) {
+                table.get_many(black_box(keys), &mut out).expect("a sound table");
+            }
+        }
+    }
+    start.elapsed().as_nanos() as f64 / if kind == 2 { 2.0 } else { 1.0 }
+}
+
+/// Nanoseconds of each kind of lookup in each table.
+fn lookups(tables: &[Table; 2], others: u64, len: usize) -> [[f64; KINDS]; 2] {
     let keys = |base: u64| -> Vec<_> {
-        (0..LOOKUPS).map(|i| ordinary(base + mix(i) % others, len)).collect()
+        (0..(PIECES * PIECE) as u64).map(|i| ordinary(base + mix(i) % others, len)).collect()
     };
     let (there, absent) = (keys(0), keys(1 << 40));
-    let per = |start: Instant| start.elapsed().as_nanos() as f64 / LOOKUPS as f64;
-    let one_by_one = |keys: &[Vec<u8>]| {
-        let start = Instant::now();
-        for key in keys {
-            black_box(table.get(black_box(key)).expect("a sound table"));
+    let mut sums = [[0.0; KINDS]; 2];
+    for (there, absent) in there.chunks(PIECE).zip(absent.chunks(PIECE)) {
+        let mut least = [[f64::INFINITY; KINDS]; 2];
+        for _ in 0..ROUNDS {
+            for (least, table) in least.iter_mut().zip(tables) {
+                for (kind, least) in least.iter_mut().enumerate() {
+                    *least = least.min(look_up(table, kind, there, absent));
+                }
+            }
         }
-        per(start)
-    };
-    let [hits, misses] = [&there, &absent].map(|keys| one_by_one(keys));
-    let mut out = Vec::new();
-    let start = Instant::now();
-    for keys in there.chunks(64).zip(absent.chunks(64)).flat_map(|(a, b)| [a, b]) {
-        table.get_many(black_box(keys), &mut out).expect("a sound table");
+        for (sum, least) in sums.as_flattened_mut().iter_mut().zip(least.as_flattened()) {
+            *sum += least / (PIECES * PIECE) as f64;
+        }
     }
-    [hits, misses, per(start) / 2.0]
+    sums
 }
 
 fn compare(name: &str, keys: &[Vec<u8>], entries: u64, fixed: bool, directory: &Path) {
@@ -86,25 +124,24 @@ fn compare(name: &str, keys: &[Vec<u8>], entries: u64, fixed: bool, directory: &
     let (len, others) = (keys[0].len(), entries - keys.len() as u64);
     // Random keys in place of the chosen ones, beside the same ordinary ones.
     let random: Vec<_> = (0..keys.len() as u64).map(|i| ordinary(1 << 41 | i, len)).collect();
-    let mut least = [[f64::INFINITY; 4]; 2];
+    let mut seconds = [f64::INFINITY; 2];
     let mut built = None;
-    for _ in 0..ROUNDS.min(3) {
+    for _ in 0..BUILDS {
         for (side, keys) in [&random[..], keys].into_iter().enumerate() {
-            let (seconds, summary) = build(keys, entries, fixed, &paths[side]);
-            least[side][0] = least[side][0].min(seconds);
+            let (took, summary) = build(keys, entries, fixed, &paths[side]);
+            seconds[side] = seconds[side].min(took);
             built = Some(summary);
         }
     }
     let tables = paths.map(|path| Table::load(path).expect("a table"));
-    tables.iter().for_each(|table| drop(table.verify().expect("a sound table")));
-    for _ in 0..ROUNDS {
-        for (least, table) in least.iter_mut().zip(&tables) {
-            for (least, took) in least[1..].iter_mut().zip(lookups(table, others, len)) {
-                *least = least.min(took);
-            }
-        }
+    for table in &tables {
+        table.verify().expect("a sound table");
     }
-    let [random, chosen] = least;
+    let found = lookups(&tables, others, len);
+    let [random, chosen] = [0, 1].map(|side| {
+        let [hits, misses, batches] = found[side];
+        [seconds[side], hits, misses, batches]
+    });
     let attempts = tables[1].stats().expect("statistics").hash.map_or(0, |hash| hash.attempts);
     let set_aside = built.map_or(0, |summary| summary.set_aside);
     let name = format!("{name}{}", if fixed { ", fixed" } else { "" });

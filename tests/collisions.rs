@@ -3,9 +3,9 @@
 //! slows the others down, and against a build that fails, or takes for ever, because it can't place
 //! them.
 
-mod support;
 #[path = "support/chosen.rs"]
 mod chosen;
+mod support;
 
 use chosen::{Places, of_hash, of_one_hash, ordinary};
 use graven::{BuildOptions, Duplicates, HashIndex, HashIndexOutcome, OpenOptions, Table, Verify};
@@ -63,8 +63,7 @@ fn keys_of_one_hash_are_all_found() {
             let mut model = Model::new();
             model.extend((0..others).map(|i| (ordinary(i, 16), value(i))));
             model.extend((0..equal).map(|i| (of_one_hash(i), value(i))));
-            let mut builder =
-                always().memory_budget(1 << budget).create(&path).expect("a builder");
+            let mut builder = always().memory_budget(1 << budget).create(&path).expect("a builder");
             for (key, value) in model.iter().rev() {
                 builder.insert(key, value).expect("room");
             }
@@ -122,6 +121,40 @@ fn chosen_keys_are_placed_or_set_aside() {
         println!("{name}: attempts {}, set aside {}", hash.attempts, hash.set_aside);
         let absent: Vec<_> = (0..500).map(|i| ordinary(i + (1 << 40), keys[0].len())).collect();
         check(&paths[0], &model, 13, &absent, name);
+    }
+}
+
+/// The program says how many keys were set aside; if they are many, also where it was told to be
+/// quiet.
+#[test]
+#[cfg(feature = "cli")]
+fn the_program_warns_of_slow_keys() {
+    let directory = directory();
+    let (input, out) = (directory.path().join("in"), directory.path().join("t"));
+    for (equal, others, warns) in [(3, 40_000, false), (40, 2_000, true)] {
+        let keys = (0..equal).map(of_one_hash).chain((0..others).map(|i| ordinary(i, 20)));
+        let entries = keys.flat_map(|key| {
+            let lengths = [key.len() as u32, 1].map(u32::to_le_bytes);
+            [lengths.as_flattened(), &key, b"v"].concat()
+        });
+        std::fs::write(&input, entries.collect::<Vec<_>>()).expect("the input");
+        for quiet in [false, true] {
+            let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_graven"));
+            command.args(["build", "-i", "raw", "--no-sync"]).args(quiet.then_some("--quiet"));
+            let ran = command.arg(&out).arg(&input).output().expect("the program runs");
+            let said = String::from_utf8_lossy(&ran.stderr);
+            assert!(ran.status.success(), "{said}");
+            let lines = usize::from(warns) + usize::from(!quiet);
+            assert_eq!(said.lines().count(), lines, "{equal} of {others}: {said}");
+            let warning = format!("warning: {} of {} keys have", equal - 1, equal + others);
+            assert_eq!(said.contains(&warning), warns, "{said}");
+            let report = format!("with a hash index of all but {} keys", equal - 1);
+            assert_eq!(said.contains(&report), !quiet, "{said}");
+        }
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_graven"));
+        let stat = command.arg("stat").arg(&out).output().expect("the program runs");
+        let line = format!("set aside      {} keys", equal - 1);
+        assert!(String::from_utf8_lossy(&stat.stdout).contains(&line), "{stat:?}");
     }
 }
 

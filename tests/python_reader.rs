@@ -3,6 +3,8 @@
 //! built and it has to answer as a sorted list of the entries does. Where it cannot, either the
 //! format changed without its specification or one of the two readers is wrong.
 
+#[path = "support/chosen.rs"]
+mod chosen;
 mod support;
 
 use graven::{BuildOptions, Duplicates, HashIndex};
@@ -192,6 +194,20 @@ fn shapes() -> Vec<Shape> {
         Shape("zeros", plain(), zeros_once.clone()),
         Shape("zeros, tree", plain().hash_index(HashIndex::Never), zeros_once),
         Shape("wide values", plain(), wide),
+        Shape("half of one hash", plain(), {
+            let one = (0..600u32).map(|i| chosen::of_one_hash(u64::from(i)));
+            let all = one.chain((0..600).map(|i| chosen::ordinary(i, 16)));
+            all.zip(0u32..).map(|(key, i)| (key, vec![i as u8; i as usize % 5])).collect()
+        }),
+        Shape("seeded", plain(), {
+            let places = chosen::Places::of(1000);
+            let crowd = places.choose(|_, [first, second, _]| first % 2 == 0 && second % 2 == 0);
+            crowd
+                .take(1000)
+                .zip(0u32..)
+                .map(|(key, i)| (key, vec![i as u8; i as usize % 5]))
+                .collect()
+        }),
         Shape("escapes", plain(), escapes),
         Shape("repeated", keep(), repeated(5000, |i| format!("{}", i % 7), |i| format!("{i}"))),
         Shape(

@@ -372,9 +372,10 @@ mod tests {
             }
         }
         // Many hashes, with two to five keys each.
-        let keys = keys((0..60_000u64).flat_map(|i| {
-            std::iter::repeat_n(Hasher::base(&i.to_le_bytes()), i as usize % 4 + 2)
-        }));
+        let keys =
+            keys((0..60_000u64).flat_map(|i| {
+                std::iter::repeat_n(Hasher::base(&i.to_le_bytes()), i as usize % 4 + 2)
+            }));
         check(&keys, &build(&keys).unwrap());
     }
 

@@ -443,17 +443,7 @@ impl Layout {
             if self.fixed.is_some() { self.entries } else { self.records.len() as u64 };
         self.hash = slots.map(|slots| {
             let (buckets, tails) = (shape.buckets(), Tails::new(slots, references));
-            HashLayout {
-                span,
-                shape,
-                buckets,
-                slots,
-                tails,
-                hasher,
-                seeded,
-                attempt,
-                set_aside,
-            }
+            HashLayout { span, shape, buckets, slots, tails, hasher, seeded, attempt, set_aside }
         });
         Ok(())
     }

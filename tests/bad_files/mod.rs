@@ -60,8 +60,8 @@ fn varied() -> Image {
 /// Keys of one hash, which begin with a constant of the hash function, so that a factor is zero;
 /// before and behind others.
 fn crowded() -> Image {
-    let equal = (0..20u64)
-        .map(|i| [0xA076_1D64_78BD_642F_u64.to_le_bytes(), i.to_be_bytes()].concat());
+    let equal =
+        (0..20u64).map(|i| [0xA076_1D64_78BD_642F_u64.to_le_bytes(), i.to_be_bytes()].concat());
     let others = (0..100).map(|i| format!("{}key-{i:03}", if i < 50 { "A" } else { "" }));
     let keys = equal.chain(others.map(String::into_bytes));
     Image::of(&Case {

@@ -41,10 +41,10 @@ def fold(a, b):
 def hash_of(key, seed):
     n, a, b = len(key), 0, 0
     if n > 128:
-        seed = S1
+        state = S1
         for p in range(0, n - 16, 16):
-            seed = fold(number(key[p : p + 8]) ^ S0, number(key[p + 8 : p + 16]) ^ seed)
-        a, b = S0 ^ number(key[-16:-8]), seed ^ number(key[-8:])
+            state = fold(number(key[p : p + 8]) ^ S0, number(key[p + 8 : p + 16]) ^ state)
+        a, b = S0 ^ number(key[-16:-8]), state ^ number(key[-8:])
     elif n > 16:
         half = 16 if n <= 32 else 32 if n <= 64 else 64
         for part, addends in (key[:half], ADDENDS[:16]), (key[-half:], ADDENDS[16:]):
