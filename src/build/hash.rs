@@ -148,10 +148,7 @@ impl Hashes {
                     *parts = parts.divided_anew(file, Hasher::new(seed))?;
                 }
             }
-            // Without a seed, keys can be chosen so that they drive others to their second bucket.
-            // With one, what stands there is chance.
-            let most_second = if seed == 0 { most_second(self.count, slots) } else { u64::MAX };
-            let filled = self.attempt(form, Hasher::new(seed), most_second, sink, pool, done)?;
+            let filled = self.attempt(form, Hasher::new(seed), sink, pool, done)?;
             if let Some(Filled { placed, second }) = filled {
                 let set_aside = self.count - placed;
                 return Ok(Ok(Built { shape, slots, attempt, seed, second, set_aside }));
@@ -161,13 +158,12 @@ impl Hashes {
         Ok(Err(MAX_ATTEMPTS))
     }
 
-    /// Builds all groups, or `None` if one of them can't be filled, or if more than `most_second`
-    /// keys stand in their second bucket.
+    /// Builds all groups, or `None` if one of them can't be filled, or if too many keys stand in
+    /// their second bucket: keys can be chosen so that they drive others there.
     fn attempt(
         &self,
         form: Form,
         hasher: Hasher,
-        most_second: u64,
         sink: &mut Sink,
         pool: &Pool,
         done: &dyn Fn(u64, u64),
@@ -207,7 +203,7 @@ impl Hashes {
             };
             let Some(more) = more else { return Ok(None) };
             filled = [filled, more].into_iter().sum();
-            if filled.second > most_second {
+            if filled.second > most_second(self.count, slots) {
                 return Ok(None);
             }
             sink.write(&bytes)?;
@@ -217,7 +213,7 @@ impl Hashes {
     }
 }
 
-/// Most keys in their second bucket in an attempt without a seed. With 12 slots, 9.1 % of ordinary
+/// Most keys in their second bucket. With 12 slots, 9.1 % of ordinary
 /// keys stand there and 10.4 % may; the root is for the chance in small tables.
 fn most_second(keys: u64, slots: Slots) -> u64 {
     keys * 5 / (4 * slots.count() as u64) + 2 * keys.isqrt() + 16

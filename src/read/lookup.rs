@@ -281,10 +281,7 @@ impl Inner {
             0 => Hasher::short(key),
             _ => Hasher::summed(simd.sums::<N>(key), key.len()),
         };
-        let hash = match &self.layout.hash {
-            Some(index) if SEEDED => index.hasher.reseed(hash),
-            _ => hash,
-        };
+        let hash = if SEEDED { self.hasher.reseed(hash) } else { hash };
         let bucket = self.bytes.bucket(hash);
         let candidate = self.candidate::<S, WIDTH>(simd, bucket, hash);
         let checked = ALL || self.pages.is_checked(self.bytes.offset_of(bucket));

@@ -11,6 +11,7 @@ use super::parallel::check_pieces;
 use super::search::{Bound as Edge, Entry, Place};
 use crate::error::{ReadError, ReadResult};
 use crate::format::bucket::Tails;
+use crate::format::hash::Hasher;
 use crate::format::layout::{IndexLayout, Layout};
 use crate::format::line::LineScale;
 use crate::format::node::Node;
@@ -42,6 +43,8 @@ pub(crate) struct Inner {
     pub(super) scale: LineScale,
     /// Those of the hash index, where there is one.
     pub(super) tails: Tails,
+    /// Of the hash index, where there is one.
+    pub(super) hasher: Hasher,
     pub(super) layout: Layout,
     pub(super) pages: Pages,
     pub(super) guesses: Guesses,
@@ -115,7 +118,9 @@ impl Table {
         let scale =
             layout.lines.map_or(LineScale { base: u64::MAX, scale: 0 }, |lines| lines.scale);
         let tails = layout.hash.as_ref().map_or(Tails::NONE, |hash| hash.tails);
-        Self { inner: Arc::new(Inner { bytes, scale, tails, layout, pages, guesses, first_walk }) }
+        let hasher = layout.hash.as_ref().map_or(Hasher::new(0), |hash| hash.hasher);
+        let inner = Inner { bytes, scale, tails, hasher, layout, pages, guesses, first_walk };
+        Self { inner: Arc::new(inner) }
     }
 
     /// Number of entries. Costs nothing.

@@ -5,11 +5,6 @@ use crate::format::bucket::{BUCKET, MAX_EQUAL_TAGS, Place, Slots, Tails};
 use std::borrow::Cow;
 
 const EMPTY: u32 = u32::MAX;
-/// Buckets that a group visits at most to make room for keys that wait: one for each of its keys and
-/// some more. A group of ordinary keys visits one for every tenth key. Keys can be chosen so that each search
-/// goes through all buckets.
-const MORE_VISITS: usize = 1024;
-
 /// One group while it is filled. Keys are numbered within the group.
 pub(super) struct Group<'k> {
     keys: Cow<'k, [Hashed]>,
@@ -80,7 +75,6 @@ impl<'k> Group<'k> {
         }
         let places: Vec<Place> = keys.iter().map(|key| shape.place(key.hash)).collect();
         let start = places.first().map_or(0, |place| place.group * u64::from(shape.per_group));
-        let visits = keys.len() + MORE_VISITS;
         Some(Self {
             keys,
             places,
@@ -90,7 +84,9 @@ impl<'k> Group<'k> {
             start,
             taken: vec![EMPTY; capacity],
             tags: vec![0; capacity],
-            visits,
+            // One for each slot, where ordinary keys take one for every tenth. Keys can be chosen so
+            // that each search goes through all buckets.
+            visits: capacity,
             steps: Vec::new(),
             reached: vec![EMPTY; per_group],
         })
@@ -99,6 +95,11 @@ impl<'k> Group<'k> {
     /// Places the first key of each hash, then writes the buckets. `None` if a key finds no room,
     /// or only by too long a search.
     pub(super) fn fill(mut self, out: &mut [u8]) -> Option<Filled> {
+        self.place()?;
+        Some(self.write(out))
+    }
+
+    fn place(&mut self) -> Option<()> {
         let mut waiting = Vec::new();
         for key in 0..self.keys.len() as u32 {
             if self.put(key, self.first(key)) == Put::Full {
@@ -115,7 +116,7 @@ impl<'k> Group<'k> {
                 self.make_room(key)?;
             }
         }
-        Some(self.write(out))
+        Some(())
     }
 
     fn first(&self, key: u32) -> usize {
@@ -252,4 +253,60 @@ impl<'k> Group<'k> {
 pub(super) fn one_of_each_hash(keys: &mut Vec<Hashed>) {
     keys.sort_unstable_by_key(|key| (key.hash, key.reference));
     keys.dedup_by_key(|key| key.hash);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::format::bucket::Shape;
+    use crate::format::hash::Hasher;
+
+    const SHAPE: Shape = Shape { groups: 1, per_group: 1024 };
+
+    fn keys(hashes: impl Iterator<Item = u64>) -> Vec<Hashed> {
+        hashes.zip(0..).map(|(hash, reference)| Hashed { hash, reference }).collect()
+    }
+
+    fn group(keys: &[Hashed]) -> Group<'_> {
+        let form = Form { shape: SHAPE, slots: Slots::Four, tails: Tails::NONE };
+        Group::new(form, keys).unwrap()
+    }
+
+    /// Guards against searches without end: ordinary keys stay far below the bound, and no group goes
+    /// beyond it.
+    #[test]
+    fn searches_are_bounded() {
+        let ordinary = keys((0..15 * 12 * 64u64).map(|i| Hasher::base(&i.to_le_bytes())));
+        let mut bounded = group(&ordinary);
+        let limit = bounded.visits;
+        assert_eq!(bounded.place(), Some(()));
+        let visits = limit - bounded.visits;
+        assert!((1..limit / 8).contains(&visits), "{visits} visits of {limit}");
+
+        let mut bounded = group(&ordinary);
+        bounded.visits = visits;
+        assert_eq!(bounded.place(), Some(()));
+        let mut bounded = group(&ordinary);
+        bounded.visits = visits - 1;
+        assert_eq!(bounded.place(), None);
+    }
+
+    /// Guards against a search that visits a bucket twice, or compares each bucket with all others: keys
+    /// can only move on by one bucket, all are full but the last, and twelve more come to the first.
+    #[test]
+    fn a_search_goes_through_all_buckets_once() {
+        // First bucket, what tells keys apart, a step of one, tags that differ.
+        let hash = |bucket: u64, i: u64| bucket << 54 | i << 27 | (i % 251 + 1);
+        let counts = (0..1023u64).map(|bucket| (bucket, if bucket == 0 { 24 } else { 12 }));
+        let chain = counts.flat_map(|(bucket, count)| (0..count).map(move |i| (bucket, i)));
+        let chain = keys(chain.map(|(bucket, i)| hash(bucket, bucket * 24 + i)));
+        assert!(chain.iter().all(|key| {
+            let place = SHAPE.place(key.hash);
+            place.second == place.first + 1
+        }));
+        let mut group = group(&chain);
+        let limit = group.visits;
+        assert_eq!(group.place(), Some(()));
+        assert_eq!(limit - group.visits, 12 * 1023);
+    }
 }
