@@ -4,10 +4,9 @@
 //!
 //! `cargo bench --bench chosen`, with `GRAVEN_BENCH_ENTRIES` keys, 2,000,000 unless said.
 
-#[path = "../tests/support/chosen.rs"]
-mod chosen;
+mod common;
 
-use chosen::{Places, mix, ordinary};
+use common::chosen::{Places, mix, ordinary};
 use graven::{BuildOptions, HashIndex, Summary, Table};
 use std::hint::black_box;
 use std::path::Path;

@@ -6,7 +6,7 @@
 
 #![cfg(target_os = "linux")]
 
-#[path = "support/chosen.rs"]
+#[path = "../benches/common/chosen.rs"]
 mod chosen;
 mod support;
 

@@ -3,7 +3,7 @@
 //! slows the others down, and against a build that fails, or takes for ever, because it can't place
 //! them.
 
-#[path = "support/chosen.rs"]
+#[path = "../benches/common/chosen.rs"]
 mod chosen;
 mod support;
 

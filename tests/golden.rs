@@ -7,7 +7,7 @@
 
 #![expect(unsafe_code, reason = "maps the golden files")]
 
-#[path = "support/chosen.rs"]
+#[path = "../benches/common/chosen.rs"]
 mod chosen;
 mod common;
 

@@ -3,7 +3,7 @@
 //! built and it has to answer as a sorted list of the entries does. Where it cannot, either the
 //! format changed without its specification or one of the two readers is wrong.
 
-#[path = "support/chosen.rs"]
+#[path = "../benches/common/chosen.rs"]
 mod chosen;
 mod support;
 

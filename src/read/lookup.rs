@@ -103,7 +103,14 @@ impl<const ALL: bool, const SEEDED: bool, const WIDTH: usize, const KIND: u8> Lo
 {
     #[inline(always)]
     fn run<'t, S: Simd>(simd: S, inner: &'t Inner, key: &[u8]) -> Guess<'t> {
-        inner.guess_hashed::<S, ALL, SEEDED, WIDTH, KIND>(simd, key)
+        // One branch on the length, for the hash and the comparison of the keys.
+        match key.len() {
+            ..=16 => inner.guess_of::<S, ALL, SEEDED, WIDTH, KIND, 0>(simd, key),
+            17..=32 => inner.guess_of::<S, ALL, SEEDED, WIDTH, KIND, 16>(simd, key),
+            33..=64 => inner.guess_of::<S, ALL, SEEDED, WIDTH, KIND, 32>(simd, key),
+            65..=128 => inner.guess_of::<S, ALL, SEEDED, WIDTH, KIND, 64>(simd, key),
+            _ => Guess::unsure(),
+        }
     }
 }
 
@@ -236,29 +243,6 @@ impl Inner {
     fn guess<'t>(&'t self, key: &[u8]) -> Guess<'t> {
         // A number of which one bit counts, so that no comparison and no bound is asked for.
         self.guesses.by_left[self.pages.gets_left() & 1].call(self, key)
-    }
-
-    #[inline(always)]
-    fn guess_hashed<
-        't,
-        S: Simd,
-        const ALL: bool,
-        const SEEDED: bool,
-        const WIDTH: usize,
-        const KIND: u8,
-    >(
-        &'t self,
-        simd: S,
-        key: &[u8],
-    ) -> Guess<'t> {
-        // One branch on the length, for the hash and the comparison of the keys.
-        match key.len() {
-            ..=16 => self.guess_of::<S, ALL, SEEDED, WIDTH, KIND, 0>(simd, key),
-            17..=32 => self.guess_of::<S, ALL, SEEDED, WIDTH, KIND, 16>(simd, key),
-            33..=64 => self.guess_of::<S, ALL, SEEDED, WIDTH, KIND, 32>(simd, key),
-            65..=128 => self.guess_of::<S, ALL, SEEDED, WIDTH, KIND, 64>(simd, key),
-            _ => Guess::unsure(),
-        }
     }
 
     /// For a key of `N + 1` to `2 * N` bytes, or with `N` of 0 for one of up to 16. In a table of
