@@ -56,7 +56,13 @@ const ALLOCATES: &[&str] = &["Vec", "String", "Box", "vec", "to_vec", "to_owned"
 const STOREYS: &[(&str, &[&[&str]])] = &[
     (
         "src",
-        &[&["error"], &["format", "sigbus"], &["build", "read"], &["live", "verify"], &["publish"]],
+        &[
+            &["error"],
+            &["format", "sigbus", "limits"],
+            &["build", "read"],
+            &["live", "verify"],
+            &["publish"],
+        ],
     ),
     ("src/error", &[&["."], &["display"]]),
     (
@@ -89,7 +95,7 @@ const STOREYS: &[(&str, &[&[&str]])] = &[
         ],
     ),
     ("src/read/simd", &[&["form", "prefetch"], &["portable", "sse2"], &["avx512"], &["."]]),
-    ("src/read/map", &[&["file", "proven"], &["mapping"], &["bytes"], &["."]]),
+    ("src/read/map", &[&["file", "proven", "room"], &["mapping"], &["bytes"], &["."]]),
     ("src/read/index", &[&["hash", "line", "tree"], &["."]]),
     ("src/read/get", &[&["shape"], &["optimistic"], &["checked"], &["kernels"], &["many"], &["."]]),
     ("src/read/walk", &[&["backward"], &["cursor", "iter", "prefix", "values"], &["."]]),

@@ -7,12 +7,12 @@ use super::super::view::View;
 use super::checked::Checked;
 use super::optimistic::Optimistic;
 use super::shape::{
-    AllChecked, AnyTable, Checks, FixedRecords, KeyClass, LargeTable, PlainRecords, Shape,
-    SomeUnchecked, UpTo16, UpTo32, UpTo64, UpTo128, VariableRecords,
+    AllChecked, AnyTable, Checks, FixedRecords, KeyClass, LargeTable, PlainRecords, Seeded,
+    Seeding, Shape, SomeUnchecked, Unseeded, UpTo16, UpTo32, UpTo64, UpTo128, VariableRecords,
 };
 use crate::error::ReadResult;
 use crate::format::index::hash::Slots;
-use crate::format::layout::{HashLayout, Layout};
+use crate::format::layout::Layout;
 use std::marker::PhantomData;
 
 /// The lookup functions of a table's kind, chosen once at open. Each knows index, slots and common
@@ -81,22 +81,22 @@ impl<L: KeyLen> Kernel for InLines<L> {
 }
 
 /// Through the hash index, for keys of any length.
-struct InBuckets<T>(PhantomData<T>);
+struct InBuckets<T, S>(PhantomData<(T, S)>);
 
-impl<T: Shape> Kernel for InBuckets<T> {
+impl<T: Shape, S: Seeding> Kernel for InBuckets<T, S> {
     #[inline(always)]
     fn run<'t, I: Simd, C: Checks>(lookup: Optimistic<'t, I, C>, key: &[u8]) -> Guess<'t> {
-        lookup.in_buckets::<T>(key)
+        lookup.in_buckets::<T, S>(key)
     }
 }
 
 /// Through the hash index of a table of fixed width, whose keys all belong to the class `K`.
-struct InBucketsOfClass<K>(PhantomData<K>);
+struct InBucketsOfClass<K, S>(PhantomData<(K, S)>);
 
-impl<K: KeyClass> Kernel for InBucketsOfClass<K> {
+impl<K: KeyClass, S: Seeding> Kernel for InBucketsOfClass<K, S> {
     #[inline(always)]
     fn run<'t, I: Simd, C: Checks>(lookup: Optimistic<'t, I, C>, key: &[u8]) -> Guess<'t> {
-        lookup.in_buckets_of_class::<FixedRecords, K>(key)
+        lookup.in_buckets_of_class::<FixedRecords, S, K>(key)
     }
 }
 
@@ -120,6 +120,32 @@ macro_rules! again {
     };
 }
 
+/// The functions of a table whose hash index answers point lookups.
+fn in_buckets<S: Seeding + 'static>(layout: &Layout, slots: Slots) -> (Pair, [Again; 2]) {
+    match (slots, &layout.fixed) {
+        (Slots::Four, Some(fixed)) => {
+            let first = match fixed.key_len {
+                ..=16 => pair::<InBucketsOfClass<UpTo16, S>>(),
+                17..=32 => pair::<InBucketsOfClass<UpTo32, S>>(),
+                33..=64 => pair::<InBucketsOfClass<UpTo64, S>>(),
+                65..=128 => pair::<InBucketsOfClass<UpTo128, S>>(),
+                _ => pair::<Undecided>(),
+            };
+            (first, again!(in_buckets_again::<FixedRecords>))
+        }
+        (Slots::Four, None) if layout.decoder.is_plain() => {
+            (pair::<InBuckets<PlainRecords, S>>(), again!(in_buckets_again::<PlainRecords>))
+        }
+        (Slots::Four, None) => {
+            (pair::<InBuckets<VariableRecords, S>>(), again!(in_buckets_again::<VariableRecords>))
+        }
+        (Slots::Five, None) => {
+            (pair::<InBuckets<LargeTable, S>>(), again!(in_buckets_again::<LargeTable>))
+        }
+        _ => (pair::<Undecided>(), again!(in_buckets_again::<AnyTable>)),
+    }
+}
+
 impl Lookups {
     pub(crate) fn of(layout: &Layout) -> Self {
         let (first, again): (Pair, [Again; 2]) = match (&layout.lines, &layout.hash, &layout.fixed)
@@ -133,30 +159,8 @@ impl Lookups {
                 };
                 (first, again!(in_lines_again))
             }
-            (None, Some(HashLayout { slots, attempt: 0, .. }), fixed) => match (slots, fixed) {
-                (Slots::Four, Some(fixed)) => {
-                    let first = match fixed.key_len {
-                        ..=16 => pair::<InBucketsOfClass<UpTo16>>(),
-                        17..=32 => pair::<InBucketsOfClass<UpTo32>>(),
-                        33..=64 => pair::<InBucketsOfClass<UpTo64>>(),
-                        65..=128 => pair::<InBucketsOfClass<UpTo128>>(),
-                        _ => pair::<Undecided>(),
-                    };
-                    (first, again!(in_buckets_again::<FixedRecords>))
-                }
-                (Slots::Four, None) if layout.decoder.is_plain() => {
-                    (pair::<InBuckets<PlainRecords>>(), again!(in_buckets_again::<PlainRecords>))
-                }
-                (Slots::Four, None) => (
-                    pair::<InBuckets<VariableRecords>>(),
-                    again!(in_buckets_again::<VariableRecords>),
-                ),
-                (Slots::Five, None) => {
-                    (pair::<InBuckets<LargeTable>>(), again!(in_buckets_again::<LargeTable>))
-                }
-                _ => (pair::<Undecided>(), again!(in_buckets_again::<AnyTable>)),
-            },
-            (None, Some(_), _) => (pair::<Undecided>(), again!(in_buckets_again::<AnyTable>)),
+            (None, Some(hash), _) if hash.seeded => in_buckets::<Seeded>(layout, hash.slots),
+            (None, Some(hash), _) => in_buckets::<Unseeded>(layout, hash.slots),
             // Only the ordered index is there.
             _ => (pair::<Undecided>(), [|_, _| Guess::UNDECIDED; 2]),
         };
