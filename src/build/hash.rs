@@ -383,7 +383,7 @@ mod tests {
         let crowd = |n: u64, step: u64| (0..n).map(move |i| (1 << 63) + i * step);
         let shape = Shape::for_keys(300_000, Slots::Four);
         let halves = (0..).map(|i: u64| Hasher::base(&i.to_be_bytes()));
-        let halves = halves.filter(|&hash| shape.place(hash).first % 2 == 0).take(150_000);
+        let halves = halves.filter(|&hash| shape.place(hash).first.is_multiple_of(2)).take(150_000);
         // The first keys of a table take the first buckets: those that were chosen drive out the others.
         let sets = [
             keys(base().chain(crowd(9_000, 0x1234_5671))),
