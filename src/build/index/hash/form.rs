@@ -2,7 +2,7 @@
 
 use crate::format::index::hash::{Shape, Slots, Tails};
 
-/// A key's hash (of attempt 0) and its reference: rank or record offset.
+/// A key's hash (of the first attempt) and its reference: rank or record offset.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Hashed {
     pub(super) hash: u64,
@@ -15,4 +15,10 @@ pub(super) struct Form {
     pub(super) shape: Shape,
     pub(super) slots: Slots,
     pub(super) tails: Tails,
+}
+
+/// Keeps the first key of each hash, in order of the hashes.
+pub(super) fn one_of_each_hash(keys: &mut Vec<Hashed>) {
+    keys.sort_unstable_by_key(|key| (key.hash, key.reference));
+    keys.dedup_by_key(|key| key.hash);
 }
