@@ -16,8 +16,8 @@ use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
 
-/// Builds a table. Entries may come in any order; [`finish`](Builder::finish) publishes the table
-/// under its name, and a builder that is dropped before leaves nothing behind.
+/// Builds a table. Entries may come in any order. [`finish`](Builder::finish) publishes the table
+/// under its name. A builder that is dropped before leaves nothing behind.
 ///
 /// ```
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -58,6 +58,7 @@ impl Builder {
         Self::start(Settings::default(), path.as_ref())
     }
 
+    /// Starts a build of the table at `path`.
     pub(super) fn start(settings: Settings, path: &Path) -> Result<Self, BuildError> {
         let settings = settings.checked()?;
         let output = Unpublished::create(path, settings.replace)?;
@@ -88,11 +89,14 @@ impl Builder {
     /// Adds an entry: a key of 0 to 65,535 bytes, a value of 0 to 4 GiB − 1. Both are copied.
     ///
     /// # Errors
-    /// [`BuildError::KeyTooLong`], [`BuildError::ValueTooLong`]; with `sorted(true)`
-    /// [`BuildError::OutOfOrder`]; [`BuildError::DuplicateKey`], here where entries come in order
-    /// and are written on the way, else from [`finish`](Self::finish); an I/O error where
-    /// something is written on the way. After an error the builder is of no use: every further
-    /// call is [`BuildError::Failed`], and nothing is published.
+    /// - [`BuildError::KeyTooLong`], [`BuildError::ValueTooLong`]
+    /// - [`BuildError::OutOfOrder`] with `sorted(true)`
+    /// - [`BuildError::DuplicateKey`] while entries come in order and are written at once;
+    ///   otherwise [`finish`](Self::finish) returns it
+    /// - [`BuildError::Io`] and [`BuildError::OutOfSpace`] where something is written on the way
+    ///
+    /// After an error the builder is of no use: every further call returns
+    /// [`BuildError::Failed`], and nothing is published.
     pub fn insert(&mut self, key: &[u8], value: &[u8]) -> Result<(), BuildError> {
         if self.failed {
             return Err(BuildError::Failed);
@@ -102,10 +106,10 @@ impl Builder {
         inserted
     }
 
-    /// Adds an entry whose value is read from `value` to its end, so that a value of any length
-    /// takes little memory: 2 MiB of it are held at a time, and a longer value waits in a file
-    /// without a name in [`temp_dir`](BuildOptions::temp_dir) until it is written to the table.
-    /// The key is copied.
+    /// Adds an entry whose value is read from `value` to its end. A value of any length takes
+    /// little memory: at most 2 MiB of it are held at a time, and a longer value waits in a file
+    /// without a name in [`temp_dir`](crate::BuildOptions::temp_dir) until it is written to the
+    /// table. The key is copied.
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -122,15 +126,15 @@ impl Builder {
     /// ```
     ///
     /// # Errors
-    /// As [`insert`](Self::insert), with the same consequence: the builder is of no use afterwards
-    /// and nothing is published. [`BuildError::ValueReader`] where `value` fails;
-    /// [`BuildError::ValueTooLong`] once more than 4 GiB − 1 have been read. After an error, and
-    /// only then, some of `value` may be left unread.
+    /// The errors of [`insert`](Self::insert), with the same consequence.
+    /// [`BuildError::ValueReader`] if `value` fails; [`BuildError::ValueTooLong`] once more than
+    /// 4 GiB − 1 bytes have been read. Part of `value` may be left unread after an error, and only
+    /// then.
     pub fn insert_from(&mut self, key: &[u8], mut value: impl Read) -> Result<(), BuildError> {
         if self.failed {
             return Err(BuildError::Failed);
         }
-        // Before the reader is called: if it panics, the entry is missing as well.
+        // Set before the reader is called: if it panics, the entry is missing as well.
         self.failed = true;
         self.try_insert_from(key, &mut value)?;
         self.failed = false;
@@ -160,7 +164,7 @@ impl Builder {
         Ok(())
     }
 
-    /// Adds an entry whose value stands where `room` said for its key.
+    /// Adds an entry whose value was written where `room` said.
     fn insert_stored(&mut self, key: &[u8], value: &Stored) -> Result<(), BuildError> {
         self.entries += 1;
         match &mut self.input {
@@ -185,11 +189,11 @@ impl Builder {
         }
     }
 
-    /// Sorts, writes and publishes the table. On `Ok` with `durable` the table survives a power
-    /// loss.
+    /// Sorts the entries, writes the table and publishes it. With `durable`, the default, a table
+    /// for which this returned `Ok` survives a power loss.
     ///
     /// # Errors
-    /// Nothing is published on an error, except for [`BuildError::PublishedButNotDurable`].
+    /// On an error nothing is published, except with [`BuildError::PublishedButNotDurable`].
     pub fn finish(self) -> Result<Summary, BuildError> {
         if self.failed {
             return Err(BuildError::Failed);

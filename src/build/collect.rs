@@ -1,8 +1,9 @@
-//! Entries in any order on their way to the table.
+//! Collects entries that may come in any order.
 //!
-//! They are collected and sorted. As long as they come in order anyway, they need not be: once
-//! more than a little has come so, it is written to the table at once. The first key out of order
-//! turns what was written so far into a sorted run, which is merged with the others in the end.
+//! Entries are collected and sorted. If the first 28 MiB of them (fewer with a small budget) came in
+//! order, they are written to the table instead, and so are the following ones as long as they
+//! come in order. The first key out of order turns the records written so far into a sorted run,
+//! which is merged with the other runs at the end.
 
 use super::duplicates::Resolver;
 use super::pool::Pool;
@@ -16,9 +17,10 @@ use crate::error::BuildError;
 use std::path::Path;
 use std::sync::Arc;
 
-/// Bytes in order after which they are written to the table.
-const STREAM: usize = 32 << 20;
-/// Entries between two reports.
+/// Most bytes, 7/8 of this, that are collected before the collector looks whether they are in
+/// order.
+const IN_ORDER: usize = 32 << 20;
+/// Entries between two reports of progress.
 const STEP: u64 = 1 << 16;
 
 /// Collects entries.
@@ -27,10 +29,10 @@ pub(super) struct Collector {
     pool: Pool,
     /// None while the resolver has it.
     output: Option<Unpublished>,
-    /// Where entries go that have come in order so far.
-    stream: Option<Box<Resolver>>,
+    /// Writes entries to the table, as long as all entries have come in order.
+    resolver: Option<Box<Resolver>>,
     directory: Arc<Path>,
-    /// Bytes in order after which they are streamed.
+    /// Bytes in memory after which the collector looks whether they are in order.
     patience: usize,
     progress: Reporter,
 }
@@ -44,13 +46,14 @@ impl Collector {
             sorter: Sorter::new(limit, directory, pool.clone(), progress.clone()),
             pool,
             output: Some(output),
-            stream: None,
+            resolver: None,
             directory: Arc::clone(directory),
-            patience: limit.min(STREAM) / 8 * 7,
+            patience: limit.min(IN_ORDER) / 8 * 7,
             progress,
         }
     }
 
+    /// Adds an entry.
     #[inline]
     pub(super) fn push(
         &mut self,
@@ -58,8 +61,8 @@ impl Collector {
         key: &[u8],
         value: &[u8],
     ) -> Result<(), BuildError> {
-        if self.stream.is_some() {
-            return self.push_on(settings, key, value);
+        if self.resolver.is_some() {
+            return self.push_in_order(settings, key, value);
         }
         self.sorter.push(key, value)?;
         if self.sorter.used() >= self.patience {
@@ -68,7 +71,7 @@ impl Collector {
         Ok(())
     }
 
-    /// Enough has come to tell whether it comes in order.
+    /// If all entries so far came in order, writes them to the table.
     #[cold]
     fn look(&mut self, settings: &Settings) -> Result<(), BuildError> {
         self.patience = usize::MAX;
@@ -76,28 +79,33 @@ impl Collector {
             return Ok(());
         }
         let Some(output) = self.output.take() else { return Err(BuildError::Failed) };
-        let mut stream =
+        let mut resolver =
             Resolver::new(settings, output, &self.directory, &self.pool, settings.memory(), 0);
-        self.sorter.drain(&mut |key, value| stream.push_value(key, value))?;
-        self.stream = Some(Box::new(stream));
+        self.sorter.drain(&mut |key, value| resolver.push_value(key, value))?;
+        self.resolver = Some(Box::new(resolver));
         Ok(())
     }
 
-    /// Adds an entry behind those that came in order.
-    fn push_on(&mut self, settings: &Settings, key: &[u8], value: &[u8]) -> Result<(), BuildError> {
-        if let Some(stream) = &mut self.stream
-            && stream.follows(key)
+    /// Adds an entry while all entries before it came in order.
+    fn push_in_order(
+        &mut self,
+        settings: &Settings,
+        key: &[u8],
+        value: &[u8],
+    ) -> Result<(), BuildError> {
+        if let Some(resolver) = &mut self.resolver
+            && resolver.follows(key)
         {
-            return stream.push(key, value);
+            return resolver.push(key, value);
         }
-        self.end_stream()?;
+        self.end_order()?;
         self.push(settings, key, value)
     }
 
-    /// Turns what came in order into a run: what follows is collected and sorted.
-    fn end_stream(&mut self) -> Result<(), BuildError> {
-        let Some(stream) = self.stream.take() else { return Err(BuildError::Failed) };
-        let (output, run) = stream.into_run()?;
+    /// Turns the records written so far into a sorted run. The following entries are collected.
+    fn end_order(&mut self) -> Result<(), BuildError> {
+        let Some(resolver) = self.resolver.take() else { return Err(BuildError::Failed) };
+        let (output, run) = resolver.into_run()?;
         self.output = Some(output);
         if let Some((extent, first, last)) = run {
             let entries = extent.entries;
@@ -106,14 +114,14 @@ impl Collector {
         Ok(())
     }
 
-    /// A file for the value of the next entry, which has this key, and where in it the value goes;
-    /// [`push_stored`](Self::push_stored) then adds the entry.
+    /// A file for the value of the next entry, whose key is `key`, and where in the file the value
+    /// goes. [`push_stored`](Self::push_stored) then adds the entry.
     pub(super) fn room(&mut self, key: &[u8]) -> Result<(Arc<Scratch>, u64), BuildError> {
-        if let Some(stream) = &mut self.stream {
-            if stream.follows(key) {
-                return Ok((stream.room()?, 0));
+        if let Some(resolver) = &mut self.resolver {
+            if resolver.follows(key) {
+                return Ok((resolver.room()?, 0));
             }
-            self.end_stream()?;
+            self.end_order()?;
         }
         self.sorter.room()
     }
@@ -125,8 +133,8 @@ impl Collector {
         key: &[u8],
         value: &Stored,
     ) -> Result<(), BuildError> {
-        if let Some(stream) = &mut self.stream {
-            return stream.push_stored(key, value);
+        if let Some(resolver) = &mut self.resolver {
+            return resolver.push_stored(key, value);
         }
         self.sorter.push_stored(key, value.len)?;
         if self.sorter.used() >= self.patience {
@@ -135,23 +143,24 @@ impl Collector {
         Ok(())
     }
 
-    /// Sorts, merges and writes.
+    /// Sorts and merges the entries and completes the table.
     pub(super) fn finish(
         mut self,
         settings: &Settings,
     ) -> Result<(Unpublished, Summary), BuildError> {
-        if let Some(stream) = self.stream {
-            return stream.finish();
+        if let Some(resolver) = self.resolver {
+            return resolver.finish();
         }
         let Some(output) = self.output.take() else { return Err(BuildError::Failed) };
         let expected = if settings.duplicates.drops() { 0 } else { self.sorter.bytes() };
         output.check_space(expected)?;
         self.sorter.close()?;
-        // A quarter is enough for reading; what entries take in memory is not free for indexes.
+        // A quarter of the memory is enough for reading runs. The indexes get what neither the
+        // runs nor the entries in memory take.
         let limit = settings.memory();
         let reading = if self.sorter.spilled() { limit / 4 } else { 0 };
         let free = limit - reading - self.sorter.used().min(limit - reading);
-        let mut stream =
+        let mut resolver =
             Resolver::new(settings, output, &self.directory, &self.pool, free, expected);
         let (total, progress) = (self.sorter.entries(), self.progress);
         let mut done = 0;
@@ -160,9 +169,9 @@ impl Collector {
             if done % STEP == 1 {
                 progress.tell(Phase::Merge, done, total);
             }
-            stream.push_value(key, value)
+            resolver.push_value(key, value)
         })?;
         progress.tell(Phase::Merge, total, total);
-        stream.finish()
+        resolver.finish()
     }
 }

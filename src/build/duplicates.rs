@@ -1,4 +1,4 @@
-//! Checks the order and applies the duplicates policy on the way to the writer.
+//! Checks that entries ascend, and applies the duplicates policy to repeated keys.
 
 use super::pool::Pool;
 use super::publish::Unpublished;
@@ -14,33 +14,34 @@ use std::cmp::Ordering;
 use std::path::Path;
 use std::sync::Arc;
 
-/// Ascending entries on their way to the writer.
+/// Takes ascending entries and hands those on that stay in the table.
 pub(super) struct Resolver {
     writer: RelayoutWriter,
     duplicates: Duplicates,
     directory: Arc<Path>,
-    /// The first key, and the one before.
+    /// The first key.
     first: Option<Vec<u8>>,
+    /// The key of the entry before.
     key: Vec<u8>,
-    /// With `Duplicates::Last` the value before, which is written once its successor has another
-    /// key.
+    /// With `Duplicates::Last`, the value of the entry before. It is written once an entry with
+    /// another key comes.
     value: Kept,
     entries: u64,
-    /// For a value that comes from a reader, until it is in the table.
+    /// The file for values that come from readers, until they are in the table.
     room: Option<Arc<Scratch>>,
 }
 
-/// A value that waits.
+/// A value that waits until it is written.
 enum Kept {
     Bytes(Vec<u8>),
     Stored(Stored),
 }
 
-/// A longer value waits in a file.
+/// A value longer than this waits in a file.
 const LONG: usize = 1 << 20;
 
 impl Resolver {
-    /// `memory` is for the indexes; `expected` bytes will come at least.
+    /// The indexes may take `memory` bytes. At least `expected` bytes will come.
     pub(super) fn new(
         settings: &Settings,
         output: Unpublished,
@@ -73,10 +74,10 @@ impl Resolver {
         }
     }
 
-    /// A file for the value of the next entry, to be written from its start;
+    /// A file for the value of the next entry, which is to be written at its start.
     /// [`push_stored`](Self::push_stored) then adds the entry.
     pub(super) fn room(&mut self) -> Result<Arc<Scratch>, BuildError> {
-        // Whoever else has it holds a value that waits.
+        // If the file has a second owner, that is a value which waits.
         let file = match self.room.take().filter(|file| Arc::strong_count(file) == 1) {
             Some(file) => file,
             None => Arc::new(Scratch::create(&self.directory)?),
@@ -93,13 +94,13 @@ impl Resolver {
         Ok(())
     }
 
-    /// Whether a key is in order here.
+    /// Whether `key` is not below the key before.
     #[inline]
     pub(super) fn follows(&self, key: &[u8]) -> bool {
         self.key.as_slice() <= key
     }
 
-    /// Adds an entry of the caller's.
+    /// Adds an entry whose value is in memory.
     #[inline]
     pub(super) fn push(&mut self, key: &[u8], value: &[u8]) -> Result<(), BuildError> {
         self.push_value(key, Value::Bytes(value))
@@ -141,6 +142,7 @@ impl Resolver {
         Ok(())
     }
 
+    /// Makes `value` the one that waits.
     fn keep(&mut self, value: Value<'_>) -> Result<(), BuildError> {
         match (&mut self.value, value) {
             (kept, Value::Stored(stored)) => *kept = Kept::Stored(stored.clone()),
@@ -158,6 +160,7 @@ impl Resolver {
         Ok(())
     }
 
+    /// Writes the value that waits.
     fn write_kept(&mut self) -> Result<(), BuildError> {
         let value = match &self.value {
             Kept::Bytes(bytes) => Value::Bytes(bytes),
@@ -179,8 +182,8 @@ impl Resolver {
         self.writer.finish()
     }
 
-    /// Gives what was written up as a sorted run, with its first and its last key, and an output
-    /// to begin anew with. A run of no entries is none.
+    /// Gives the table up. Returns an output for another one, and the records written so far as a
+    /// sorted run with its first and last key; `None` if there are no records.
     #[expect(clippy::type_complexity, reason = "taken apart at once by the only caller")]
     pub(super) fn into_run(
         mut self,

@@ -1,20 +1,21 @@
-//! The threads of a build: started when there is work for them, ended with the build. Rayon's
-//! global pool would be missing in a child made by `fork`, which would wait for it for ever, and
-//! panics where no threads may be started.
+//! The threads of a build. They start when there is work for them and end with the build.
+//!
+//! Rayon's global pool won't do: a child made by `fork` does not have its threads and would wait
+//! for them for ever, and it panics where no threads may be started.
 
 use rayon::{ThreadPool, ThreadPoolBuilder};
 use std::sync::{Arc, OnceLock};
 
-/// Threads for what takes several.
+/// Threads for work that divides itself.
 #[derive(Clone)]
 pub(super) struct Pool {
     threads: usize,
-    /// None inside: as many as are here already.
+    /// Empty before the threads start. `None` inside: the caller's threads do the work.
     started: Arc<OnceLock<Option<ThreadPool>>>,
 }
 
 impl Pool {
-    /// Of so many threads, or of as many as there are processors.
+    /// A pool of `threads` threads; 0 means one for each processor.
     pub(super) fn new(threads: usize) -> Self {
         Self { threads, started: Arc::default() }
     }
@@ -28,9 +29,9 @@ impl Pool {
     }
 }
 
-/// As many threads as the system grants; the result is the same with any number of them.
+/// Starts `threads` threads, or as many as the system grants: results don't depend on the number.
 fn start(threads: usize) -> Option<ThreadPool> {
-    // Whoever builds on threads of a pool of rayon's means those.
+    // A build that runs on threads of a rayon pool uses these.
     if threads == 0 && rayon::current_thread_index().is_some() {
         return None;
     }
@@ -45,7 +46,7 @@ fn start(threads: usize) -> Option<ThreadPool> {
             _ => most,
         } / 2;
         if most == 0 {
-            // The caller's thread becomes one for good; no other is needed then.
+            // No thread can be started: the caller's thread does the work, as the only one.
             return named().num_threads(1).use_current_thread().build().ok();
         }
     }

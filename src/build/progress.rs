@@ -1,27 +1,27 @@
-//! How far a build is, told to whoever asked.
+//! Reports of how far a build is.
 
 use std::fmt;
 use std::sync::Arc;
 
-/// How far a build is: see [`BuildOptions::progress`](super::BuildOptions::progress).
+/// How far a build is. [`BuildOptions::progress`](crate::BuildOptions::progress) asks for it.
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Progress {
-    /// What is being done.
+    /// The current stage.
     pub phase: Phase,
-    /// How much of it is done: entries, or bytes while syncing.
+    /// How much of the stage is done: in bytes during [`Phase::Sync`], otherwise in entries.
     pub done: u64,
-    /// How much there is to do. Where input is still to come, this grows.
+    /// How much the stage has to do, in the same unit. It grows while input still comes.
     pub total: u64,
 }
 
-/// A stage of a build. Entries that arrive in order skip the first two.
+/// A stage of a build. Entries that come in order skip the first two stages.
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Phase {
-    /// What fits in memory is sorted, and written to a temporary file if more is to come.
+    /// The entries in memory are sorted, and written to a temporary file if more are to come.
     Sort,
-    /// Entries are written in order, merged from several sorted runs if need be.
+    /// The entries are written in order, merged from sorted runs if there are several.
     Merge,
     /// The indexes are written.
     Index,
@@ -31,7 +31,7 @@ pub enum Phase {
 
 type Callback = dyn Fn(Progress) + Send + Sync;
 
-/// A callback, if there is one.
+/// The callback of a build, if there is one.
 #[derive(Clone, Default)]
 pub(super) struct Reporter(Option<Arc<Callback>>);
 

@@ -1,8 +1,9 @@
-//! Ascending entries in, a finished table out: records, indexes, statistics, metadata, sums.
+//! Finds the record layout of a table while its entries come.
 //!
-//! Whether keys and values have one length each is known only at the end. Writing begins as if
-//! they had; the first entry that differs makes the records so far be read back and encoded
-//! again, once for keys and once for values at most.
+//! Whether all keys have one length, and all values, is known only after the last entry. Writing
+//! begins with the layout that fits the first entries. The first entry of another length makes the
+//! writer read the records back and encode them with a wider layout: at most once for keys and once
+//! for values.
 
 use super::publish::Unpublished;
 use super::reread::{Extent, RecordReader};
@@ -19,22 +20,25 @@ const SAMPLE_ENTRIES: usize = 16_384;
 /// Bytes of entries after which the sample ends.
 const SAMPLE_BYTES: usize = 1 << 20;
 
-/// Writes a table of ascending entries.
+/// Writes a table of ascending entries whose record layout is not known beforehand.
 pub(super) struct RelayoutWriter {
     plan: Plan,
     output: Unpublished,
-    /// The first entries, held back until the length word is chosen: bytes and lengths.
+    /// Keys and values of the first entries, held back until the layout is chosen.
     held: Vec<u8>,
+    /// Lengths of the keys and values of the first entries.
     sample: Vec<(u32, u32)>,
+    /// The table, once its layout is chosen.
     table: Option<TableWriter>,
 }
 
 impl RelayoutWriter {
+    /// A writer of a table in `output`.
     pub(super) fn new(output: Unpublished, plan: Plan) -> Self {
         Self { plan, output, held: Vec::new(), sample: Vec::new(), table: None }
     }
 
-    /// Adds an entry that is not below the one before it; `repeated`: has the same key.
+    /// Adds an entry that is not below the entry before it; `repeated`: both have the same key.
     #[inline]
     pub(super) fn push(
         &mut self,
@@ -65,7 +69,7 @@ impl RelayoutWriter {
             }
             return self.begin(self.sample.len());
         }
-        // The entry that completes the sample may be large: it is not held.
+        // The entry that completes the sample may be large, so it is not copied.
         self.begin(self.sample.len() - 1)?;
         match &mut self.table {
             Some(table) => table.push(key, value, repeated),
@@ -73,7 +77,7 @@ impl RelayoutWriter {
         }
     }
 
-    /// The sample is complete: chooses the layout and writes what was held back, `held` entries.
+    /// Chooses the layout by the complete sample and writes the `held` entries that were held back.
     fn begin(&mut self, held: usize) -> Result<(), BuildError> {
         let first = self.sample.first().copied().unwrap_or((0, 0));
         let fixed_key = self.sample.iter().all(|s| s.0 == first.0).then_some(first.0);
@@ -93,6 +97,7 @@ impl RelayoutWriter {
         Ok(())
     }
 
+    /// A table with the layout for these fixed lengths.
     fn start(
         &self,
         fixed_key: Option<u32>,
@@ -104,7 +109,7 @@ impl RelayoutWriter {
         TableWriter::new(&self.output, layout, &self.plan)
     }
 
-    /// An entry deviates from the lengths that were the same so far: encodes all again.
+    /// Adds an entry that does not fit the layout: encodes all records again with one that fits.
     #[cold]
     fn widen(&mut self, key: &[u8], value: Value<'_>, repeated: bool) -> Result<(), BuildError> {
         let Some(old) = self.table.take() else { return Err(BuildError::Failed) };
@@ -130,19 +135,20 @@ impl RelayoutWriter {
         Ok(())
     }
 
-    /// Writes all that follows the records and returns the file, ready to be published.
+    /// Writes everything after the records and returns the file, ready to be published.
     pub(super) fn finish(mut self) -> Result<(Unpublished, Summary), BuildError> {
         let summary = self.complete()?.finish(&self.plan)?;
         Ok((self.output, summary))
     }
 
-    /// Gives the records up as a sorted run, with a fresh output.
+    /// Gives the table up. Returns an output for another one, and where the records are.
     pub(super) fn into_run(mut self) -> Result<(Unpublished, Extent), BuildError> {
         let records = self.complete()?.into_records()?;
         let output = self.output.again()?;
         Ok((output, records))
     }
 
+    /// The table with all entries in it.
     fn complete(&mut self) -> Result<TableWriter, BuildError> {
         if self.table.is_none() {
             self.begin(self.sample.len())?;

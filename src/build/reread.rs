@@ -1,5 +1,5 @@
-//! Records that a build wrote, read back in order: to encode them anew when they turn out not to
-//! be of one width, to merge them when they turn out to be a sorted run, to take their hashes.
+//! Reads the records that a build has written, in order: to encode them with another layout, to
+//! merge them as a sorted run, or to take the hashes of their keys.
 
 use super::scratch::{Scratch, Stored, Value};
 use crate::error::BuildError;
@@ -7,35 +7,38 @@ use crate::format::record::{Decoder, Parts, RecordLayout};
 use crate::format::{MAX_KEY, SECTION_ALIGN};
 use std::sync::Arc;
 
-/// Where the records of a file are.
+/// Where records are, and how they are laid out.
 #[derive(Clone)]
 pub(super) struct Extent {
     pub(super) file: Arc<Scratch>,
     pub(super) layout: RecordLayout,
-    /// Where the first one starts, and where the last one ends.
+    /// Where the first record starts, and where the last one ends.
     pub(super) start: u64,
     pub(super) end: u64,
     pub(super) entries: u64,
 }
 
-/// Zeros after a window of records, since a length word is read as four bytes.
+/// Zeros after a window of records: a length word is always read as four bytes.
 const WORD_SLACK: usize = 4;
-/// What a window must hold: a record's lengths, padding and key.
+/// Fewest bytes of a window: it must hold a record's lengths, key and padding.
 pub(super) const LEAST_WINDOW: usize = MAX_KEY + 1 + 64 + 64 + 16;
 
-/// A record of [`RecordReader`]: its value is not in memory if it is too large for the window.
+/// Reads records: after each [`advance`](Self::advance) it has a current record.
 pub(super) struct RecordReader {
     extent: Extent,
     stride: Option<u64>,
     decoder: Decoder,
     /// Where the next record starts.
     at: u64,
+    /// Records from the next one on.
     left: u64,
-    /// A part of the file and where it starts.
+    /// A part of the file, and where it starts.
     window: Vec<u8>,
     start: u64,
     capacity: usize,
+    /// The current record in the window.
     parts: Parts,
+    /// The current value, if it is too large for the window.
     stored: Option<Stored>,
 }
 
@@ -71,7 +74,7 @@ impl RecordReader {
                 None if from < known => self.decoder.parts(&self.window, from),
                 None => None,
             };
-            // What stands in front of a key that is there was read whole.
+            // If the whole key is in the window, so are the lengths before it.
             if let Some(parts) = parts.filter(|parts| parts.key().end <= known) {
                 let stored = parts.end() > known;
                 if !stored || fresh {
@@ -95,9 +98,9 @@ impl RecordReader {
         }
     }
 
-    /// Reads on from the next record.
+    /// Fills the window from the next record on.
     fn fill(&mut self) -> Result<(), BuildError> {
-        // Keeps the window on the alignment that places are computed with.
+        // Records are decoded by their places in the window: it must keep the file's alignment.
         self.start = self.at & !(SECTION_ALIGN - 1);
         let len = (self.extent.end - self.start).min(self.capacity as u64);
         self.window.resize(len as usize, 0);
@@ -108,11 +111,13 @@ impl RecordReader {
         Ok(())
     }
 
+    /// The current key.
     #[inline]
     pub(super) fn key(&self) -> &[u8] {
         &self.window[self.parts.key()]
     }
 
+    /// The current value.
     #[inline]
     pub(super) fn value(&self) -> Value<'_> {
         match &self.stored {

@@ -1,5 +1,5 @@
-//! Files that a build writes on the way and reads back. They have no name, so nothing is left of
-//! them whatever happens, and they are read with `pread`: a mapping would count as memory.
+//! Temporary files of a build. They have no name, so nothing is left of them however the process
+//! ends. They are read with `pread`: the pages of a mapping would count as memory of the process.
 
 use crate::error::BuildError;
 use crate::file::io::{read_exact_at, write_all_at};
@@ -8,11 +8,11 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// A file that can be read in any place.
+/// A file that is written and read in any place.
 #[derive(Debug)]
 pub(super) struct Scratch {
     file: File,
-    /// What messages name: the directory of a temporary file.
+    /// The path that errors name: the directory of a temporary file.
     path: PathBuf,
 }
 
@@ -24,42 +24,44 @@ impl Scratch {
         Ok(Self { file, path: directory.to_owned() })
     }
 
-    /// A second handle of a file that has been written.
+    /// Another handle of `file`. Errors name `path`.
     pub(super) fn of(file: &File, path: &Path) -> Result<Self, BuildError> {
         let file = file.try_clone().map_err(|e| BuildError::io("read records back", path, 0, e))?;
         Ok(Self { file, path: path.to_owned() })
     }
 
+    /// Fills `bytes` from the place `at`.
     pub(super) fn read(&self, bytes: &mut [u8], at: u64) -> Result<(), BuildError> {
         read_exact_at(&self.file, bytes, at)
             .map_err(|e| BuildError::io("read a temporary file", &self.path, at, e))
     }
 
+    /// Writes `bytes` at the place `at`.
     pub(super) fn write(&self, bytes: &[u8], at: u64) -> Result<(), BuildError> {
         write_all_at(&self.file, bytes, at)
             .map_err(|e| BuildError::io("write a temporary file", &self.path, at, e))
     }
 
-    /// Tells the system what is read next, so that the disk works ahead.
+    /// Tells the system which bytes are read next, so that it reads them from the disk meanwhile.
     pub(super) fn announce(&self, at: u64, len: u64) {
         #[cfg(target_os = "linux")]
         if let Some(len) = std::num::NonZeroU64::new(len) {
-            // Advice may be ignored, and so may be that it was.
+            // Only advice: an error changes nothing.
             let _ = rustix::fs::fadvise(&self.file, at, Some(len), rustix::fs::Advice::WillNeed);
         }
         #[cfg(not(target_os = "linux"))]
         let _ = (at, len);
     }
 
-    /// Bytes that the file takes on the disk.
+    /// Disk space of the file in bytes.
     #[cfg(all(test, target_os = "linux"))]
     pub(super) fn taken(&self) -> u64 {
         use std::os::unix::fs::MetadataExt;
         self.file.metadata().unwrap().blocks() * 512
     }
 
-    /// Gives the room of bytes back that nobody reads any more: on the disk, and in the page cache
-    /// without their being written. File systems that can't keep them until the end.
+    /// Gives the disk space of bytes back that nobody reads any more. If they are only in the page
+    /// cache, they are never written. A file system that can't do so keeps them until the end.
     pub(super) fn free(&self, bytes: Range<u64>) {
         #[cfg(target_os = "linux")]
         {
@@ -72,14 +74,14 @@ impl Scratch {
     }
 }
 
-/// A value that is to be written: in memory, or still in a file.
+/// A value that is to be written: in memory or in a temporary file.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Value<'v> {
     Bytes(&'v [u8]),
     Stored(&'v Stored),
 }
 
-/// A value in a file, too large to be held in memory.
+/// A value in a temporary file.
 #[derive(Clone, Debug)]
 pub(super) struct Stored {
     pub(super) file: Arc<Scratch>,
@@ -91,6 +93,7 @@ pub(super) struct Stored {
 const PIECE: usize = 1 << 20;
 
 impl Value<'_> {
+    /// Length in bytes.
     #[inline]
     pub(super) fn len(&self) -> usize {
         match self {
@@ -99,7 +102,7 @@ impl Value<'_> {
         }
     }
 
-    /// Hands the bytes on, in pieces where they are not in memory.
+    /// Hands the bytes to `to`, in pieces if they are in a file.
     #[inline]
     pub(super) fn copy(
         &self,

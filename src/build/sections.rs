@@ -1,4 +1,4 @@
-//! The section table.
+//! The section table of a table that is being written.
 
 use super::sink::Sink;
 use crate::error::BuildError;
@@ -18,7 +18,7 @@ impl Default for Sections {
 }
 
 impl Sections {
-    /// Notes a section.
+    /// Adds a section that starts at `offset`.
     pub(super) fn add(&mut self, kind: u32, required: bool, offset: u64, length: u64) {
         self.table[self.count as usize] = Section {
             kind: kind.into(),
@@ -30,7 +30,7 @@ impl Sections {
         self.count += 1;
     }
 
-    /// Writes a section where the sink stands.
+    /// Writes a section at the sink's position.
     pub(super) fn write(
         &mut self,
         sink: &mut Sink,

@@ -1,6 +1,6 @@
-//! Bytes in, file out: chunks of 2 MiB at multiples of 2 MiB, so that Linux keeps the file in
-//! 2 MiB pages and maps it with them. Full chunks go to a thread of their own, which writes them
-//! and takes the sums, so that the next chunk is filled meanwhile.
+//! Bytes in, file out. The sink writes chunks of 2 MiB at multiples of 2 MiB, so that Linux keeps
+//! the file in 2 MiB pages and maps it with them. A thread of its own writes full chunks and takes
+//! their sums while the next chunk is filled.
 
 mod output;
 mod thread;
@@ -17,11 +17,11 @@ use xxhash_rust::xxh3::Xxh3;
 /// How a sink works.
 #[derive(Clone)]
 pub(super) struct Terms {
-    /// For page sums that do not fit in memory.
+    /// Directory for the temporary file of page sums that do not fit in memory.
     pub(super) directory: Arc<Path>,
-    /// Whether a thread may write while the next chunk is filled.
+    /// Whether a thread of its own may write full chunks.
     pub(super) threaded: bool,
-    /// Bytes that the file will have at least, where that is known.
+    /// Least number of bytes that the file will have, as far as it is known.
     pub(super) expected: u64,
 }
 
@@ -33,9 +33,9 @@ pub(super) struct Sink {
     worker: Worker,
 }
 
-/// What is known once everything before the sums is written.
+/// The body of a table, everything before the page sums, once it is written.
 pub(super) struct Body {
-    /// Content hash without the header.
+    /// The hash of the body without the header.
     pub(super) content: Xxh3,
     /// Where the body ends and the sums start.
     pub(super) end: u64,
@@ -104,25 +104,25 @@ impl Sink {
         self.write(&ZEROS[..count])
     }
 
-    /// Notes the place, for [`Sink::go_back`].
+    /// The current place, for [`Sink::go_back`].
     pub(super) fn mark(&mut self) -> Result<Mark, BuildError> {
         let output = self.worker.settle()?.mark();
         Ok(Mark { buffer: self.buffer.clone(), start: self.start, output })
     }
 
-    /// Makes all bytes so far readable in the file and says how many there are; those that are
-    /// still in memory stay there, too, and are written again when their chunk is full.
+    /// Makes all bytes so far readable in the file and returns their number. The bytes of the open
+    /// chunk also stay in memory and are written again when the chunk is full.
     pub(super) fn written_out(&mut self) -> Result<u64, BuildError> {
         self.worker.settle()?.peek(&self.buffer)?;
         Ok(self.position())
     }
 
-    /// XXH3-128 of all bytes so far but the header's.
+    /// XXH3-128 of all bytes so far, without the header.
     pub(super) fn digest(&mut self) -> Result<u128, BuildError> {
         Ok(self.worker.settle()?.digest(&self.buffer))
     }
 
-    /// Undoes everything that was appended since.
+    /// Removes everything that was appended since `mark`.
     pub(super) fn go_back(&mut self, mark: &Mark) -> Result<(), BuildError> {
         self.worker.settle()?.go_back(&mark.output);
         self.buffer.clear();
@@ -131,7 +131,7 @@ impl Sink {
         Ok(())
     }
 
-    /// Ends the body. Afterwards only [`Sink::finish`] may follow.
+    /// Ends the body. Only [`Sink::finish`] may follow.
     pub(super) fn end_body(&mut self) -> Result<Body, BuildError> {
         let end = self.position();
         let output = self.worker.settle()?;

@@ -1,29 +1,30 @@
-//! What is known early and written late, item after item: in memory up to a limit, beyond it in a
-//! temporary file.
+//! Items that are known early and written late. They wait in memory up to a limit, and beyond it in
+//! a temporary file.
 
 use super::scratch::Scratch;
 use crate::error::BuildError;
 use std::path::Path;
 use std::sync::Arc;
 
-/// Bytes that are handed back at once: a multiple of every item's size.
+/// Bytes that are handed back at once, a multiple of the size of any item.
 pub(super) const PIECE: usize = 256 << 10;
 
-/// Bytes that are appended, and read back in order.
+/// Items that are appended, and read back in order.
 pub(super) struct Spool {
     directory: Arc<Path>,
     /// Bytes that may stay in memory.
     limit: usize,
     file: Option<Scratch>,
-    /// Bytes in the file, which come before those in memory.
+    /// Bytes in the file. They come before the bytes in memory.
     written: u64,
-    /// Full pieces, and the one that is being filled.
+    /// Full pieces in memory.
     full: Vec<Vec<u8>>,
+    /// The piece that is being filled.
     last: Vec<u8>,
 }
 
 impl Spool {
-    /// `directory` is for the temporary file.
+    /// An empty spool. The temporary file would be in `directory`; `limit` is in bytes.
     pub(super) fn new(directory: &Arc<Path>, limit: usize) -> Self {
         Self {
             directory: Arc::clone(directory),
@@ -35,7 +36,7 @@ impl Spool {
         }
     }
 
-    /// Appends one item, or several.
+    /// Appends one item or several.
     #[inline]
     pub(super) fn append(&mut self, bytes: &[u8]) -> Result<(), BuildError> {
         if self.last.len() + bytes.len() > PIECE {
@@ -83,7 +84,7 @@ impl Spool {
         self.written + (self.full.len() * PIECE + self.last.len()) as u64
     }
 
-    /// Forgets what came after the first `len` bytes.
+    /// Removes everything after the first `len` bytes.
     pub(super) fn truncate(&mut self, len: u64) {
         let Some(kept) = len.checked_sub(self.written) else {
             self.written = len;
@@ -99,7 +100,7 @@ impl Spool {
         self.last.truncate(kept - self.full.len() * PIECE);
     }
 
-    /// Hands all bytes on, in pieces of whole items.
+    /// Hands all bytes to `take`, in pieces of whole items.
     pub(super) fn read(
         &self,
         mut take: impl FnMut(&mut [u8]) -> Result<(), BuildError>,

@@ -1,4 +1,4 @@
-//! What a finished build reports.
+//! The summary of a finished build.
 
 /// A published table in numbers.
 #[non_exhaustive]
@@ -14,9 +14,9 @@ pub struct Summary {
     pub key_bytes: u64,
     /// Sum of the lengths of all values.
     pub value_bytes: u64,
-    /// Identifies the content: equal entries and options give equal build ids.
+    /// The build id, which identifies the content: equal entries and options give equal build ids.
     pub build_id: [u8; 16],
-    /// Whether the table has a hash index, and if not why.
+    /// Whether the table has a hash index, and if not, why.
     pub hash_index: HashIndexOutcome,
     /// Keys that the hash index does not hold, because a smaller key has the same 64-bit hash. The
     /// ordered index finds them. Chance brings one about in a table of billions of keys; more than
@@ -28,7 +28,7 @@ pub struct Summary {
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HashIndexOutcome {
-    /// The table has one.
+    /// The table has a hash index.
     Built,
     /// The ordered index answers as fast, so it was left out.
     NotNeeded,

@@ -1,4 +1,5 @@
-//! One pass over ascending entries with one layout of records, and the sections after them.
+//! Writes a table: ascending entries in, records out, then indexes, statistics, metadata, page sums
+//! and footer, and the header last.
 
 use super::index::hash::{Built, Hashes};
 use super::index::line::Heads;
@@ -48,22 +49,26 @@ pub(super) struct Plan {
 /// Writes a table of ascending entries whose record layout is known.
 pub(super) struct TableWriter {
     layout: RecordLayout,
-    /// Stride of a table of fixed width.
+    /// Distance between records of fixed width.
     stride: Option<u64>,
+    /// The output file, to read records back.
     file: Arc<Scratch>,
     sink: Sink,
     tree: TreeBuilder,
-    /// None if no hash index is wanted, or not before a line index has turned out not to fit.
+    /// Hashes of the keys for the hash index. None if no hash index is wanted, or if it is wanted
+    /// only in case the line index does not fit.
     hashes: Option<Hashes>,
-    /// Heads of the keys, where a line index is possible.
+    /// Heads of the keys for the line index. None if no line index is possible.
     heads: Option<Heads>,
     counts: Counts,
-    /// The key before.
+    /// The key of the entry before.
     previous: Vec<u8>,
+    /// The smallest key.
     first: Vec<u8>,
 }
 
 impl TableWriter {
+    /// Begins a table in `output`.
     pub(super) fn new(
         output: &Unpublished,
         layout: RecordLayout,
@@ -94,10 +99,12 @@ impl TableWriter {
         })
     }
 
+    /// The record layout.
     pub(super) fn layout(&self) -> &RecordLayout {
         &self.layout
     }
 
+    /// Whether an entry fits the record layout.
     #[inline]
     pub(super) fn layout_holds(&self, key: &[u8], value: Value<'_>) -> bool {
         self.layout.fixed_key.is_none_or(|len| len as usize == key.len())
@@ -108,7 +115,7 @@ impl TableWriter {
         if self.stride.is_some() { BLOCK_RECORDS_FIXED } else { BLOCK_RECORDS }
     }
 
-    /// Adds an entry; `repeated`: the one before has the same key.
+    /// Adds an entry; `repeated`: the entry before has the same key.
     pub(super) fn push(
         &mut self,
         key: &[u8],
@@ -162,12 +169,13 @@ impl TableWriter {
         Ok(())
     }
 
-    /// Gives the records up, to be read.
+    /// Gives the table up and says where its records are.
     pub(super) fn into_records(mut self) -> Result<Extent, BuildError> {
         let end = self.sink.end_body()?.end;
         Ok(self.records(end))
     }
 
+    /// Where the records are, of which the last one ends at `end`.
     fn records(&self, end: u64) -> Extent {
         Extent {
             file: Arc::clone(&self.file),
@@ -178,7 +186,7 @@ impl TableWriter {
         }
     }
 
-    /// Writes all that follows the records.
+    /// Writes everything after the records.
     pub(super) fn finish(mut self, plan: &Plan) -> Result<Summary, BuildError> {
         let mut sections = Sections::default();
         let entries = self.counts.entries;
@@ -187,7 +195,7 @@ impl TableWriter {
         sections.add(kind::RECORDS, true, HEADER as u64, records_end - HEADER as u64);
 
         let mut nodes = self.tree.finish()?;
-        // One block is walked faster than any index is read.
+        // A table of one block needs no index: walking the block is faster.
         let heads = self.heads.take().filter(|_| nodes.is_some());
         let lines = match heads {
             Some(heads) => self.write_lines(&heads, &mut sections)?,
@@ -249,7 +257,7 @@ impl TableWriter {
         })
     }
 
-    /// The line index, if the keys are spread evenly.
+    /// Writes the line index, if the keys are spread evenly.
     fn write_lines(
         &mut self,
         heads: &Heads,
@@ -266,7 +274,7 @@ impl TableWriter {
         Ok(scale)
     }
 
-    /// The hash index, if it is wanted, needed and possible.
+    /// Writes the hash index, if it is wanted, needed and possible.
     fn write_hashes(
         &mut self,
         plan: &Plan,
@@ -288,7 +296,7 @@ impl TableWriter {
             return Ok((None, HashIndexOutcome::NotNeeded));
         }
         let entries = self.counts.entries;
-        // Ranks, or places among the records.
+        // References are ranks in a table of fixed width, otherwise offsets of records.
         let references = if self.stride.is_some() { entries } else { records_len };
         let mark = self.sink.mark()?;
         self.sink.pad_to(SECTION_ALIGN)?;
@@ -309,14 +317,14 @@ impl TableWriter {
         }
     }
 
-    /// The hashes of records of fixed width. Most such tables have a line index, so that hashes
-    /// are not collected on the way.
+    /// Reads the records back and takes the hashes of their keys. Only tables of fixed width need
+    /// this, and only if the line index does not fit.
     fn hashes_of_records(
         &mut self,
         memory: usize,
         directory: &Arc<Path>,
     ) -> Result<Hashes, BuildError> {
-        // What is still in the sink's memory must be in the file, too.
+        // The records that are still in the sink's memory must be in the file, too.
         let end = self.sink.written_out()?;
         let mut hashes = Hashes::new(memory, directory);
         let mut records = RecordReader::new(self.records(end), CHUNK);
@@ -336,7 +344,7 @@ impl TableWriter {
         Ok(hashes)
     }
 
-    /// The header but for length, sections and checksums.
+    /// The header, except for length, sections, build id and checksum.
     fn header(&self, plan: &Plan, nodes: Option<&Nodes>, built: Option<&Built>) -> Header {
         let mut header = Header::new();
         header.entries = self.counts.entries.into();
@@ -380,6 +388,7 @@ impl TableWriter {
     }
 }
 
+/// The metadata section.
 fn encode_metadata(pairs: &[(Vec<u8>, Vec<u8>)]) -> Vec<u8> {
     let mut pairs: Vec<_> = pairs.iter().collect();
     pairs.sort();

@@ -1,4 +1,4 @@
-//! Typed tables: keys that order as numbers, values that are read in place.
+//! The builder of typed tables: keys that order as numbers, values that are read in place.
 
 use super::builder::Builder;
 use super::settings::Settings;
@@ -9,7 +9,7 @@ use std::marker::PhantomData;
 use std::path::Path;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
-/// Builds a table of typed keys and values, to be read by [`TypedTable`](crate::TypedTable).
+/// Builds a table of typed keys and values, which [`TypedTable`](crate::TypedTable) reads.
 pub struct TypedBuilder<K, V> {
     builder: Builder,
     types: PhantomData<fn(K, V)>,
@@ -28,18 +28,18 @@ where
         Ok(Self { builder: Builder::start(settings, path)?, types: PhantomData })
     }
 
-    /// Adds an entry.
+    /// Adds an entry. Both key and value are copied.
     ///
     /// # Errors
-    /// As [`Builder::insert`].
+    /// The errors of [`Builder::insert`].
     pub fn insert(&mut self, key: &K, value: &V) -> Result<(), BuildError> {
         self.builder.insert(key.encode().as_ref(), value.as_bytes())
     }
 
-    /// Publishes the table.
+    /// Sorts the entries, writes the table and publishes it.
     ///
     /// # Errors
-    /// As [`Builder::finish`].
+    /// The errors of [`Builder::finish`].
     pub fn finish(self) -> Result<Summary, BuildError> {
         self.builder.finish()
     }

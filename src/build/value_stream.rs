@@ -1,28 +1,30 @@
-//! A value that comes from a reader: in memory while it is short, beyond that in a file.
+//! Values that come from a reader. A short value is read into memory, a long one into a file.
 
 use super::scratch::{Scratch, Stored};
 use crate::error::BuildError;
 use std::io::{self, Read};
 use std::sync::Arc;
 
-/// Bytes of a value that are in memory: a longer value goes to a file in pieces of this size.
+/// Most bytes of a value in memory. A value of this length or more goes to a file in pieces of this
+/// size.
 const PIECE: usize = 2 << 20;
 
-/// The bytes of a value that were read last.
+/// Reads values.
 #[derive(Default)]
 pub(super) struct ValueStream {
+    /// The bytes that were read last.
     piece: Vec<u8>,
 }
 
 impl ValueStream {
-    /// Reads the first bytes of a value: all of them if they are fewer than [`PIECE`].
+    /// Reads the first [`PIECE`] bytes of a value. Returns the value if these are all of it.
     pub(super) fn begin(&mut self, value: &mut dyn Read) -> io::Result<Option<&[u8]>> {
         let whole = self.fill(value)? < PIECE;
         Ok(whole.then_some(&self.piece))
     }
 
-    /// Writes a value that [`begin`](Self::begin) read in part into `file`, from `at` on. `most`
-    /// is the longest value that is allowed; `entry` is the number of the entry, for errors.
+    /// Writes the value that [`begin`](Self::begin) has read in part to `file`, at the place `at`.
+    /// `most` is the longest length that is allowed; errors name the number `entry`.
     pub(super) fn store(
         &mut self,
         value: &mut dyn Read,

@@ -1,4 +1,4 @@
-//! The line index: heads in, lines out, or nothing where the heads are not spread evenly.
+//! The line index: heads in, lines out. If the heads are not spread evenly, there is no line index.
 
 use crate::build::sink::Sink;
 use crate::build::spool::Spool;
@@ -7,14 +7,14 @@ use crate::format::index::line::{
     LINE, LINE_TAGS, LineScale, MAX_LINE_EQUAL, MAX_LINE_KEYS, NO_TAG,
 };
 
-/// The heads of distinct keys in ascending order, as a table is written.
+/// The heads of distinct keys, collected in ascending order.
 pub(crate) struct Heads {
     spool: Spool,
     first: Option<u64>,
     last: u64,
 }
 
-/// Of this many keys one may stand beyond the tags of its line.
+/// At most one of so many keys may stand beyond the tags of its line.
 const MOST_BEYOND: u64 = 64;
 /// Bytes of a head in the spool.
 const HEAD: usize = 8;
@@ -24,6 +24,7 @@ impl Heads {
         Self { spool, first: None, last: 0 }
     }
 
+    /// Adds the head of the next key.
     #[inline]
     pub(crate) fn push(&mut self, head: u64) -> Result<(), BuildError> {
         self.first.get_or_insert(head);
@@ -31,8 +32,9 @@ impl Heads {
         self.spool.append(&head.to_le_bytes())
     }
 
-    /// Writes the lines and says how keys are spread over them. `None`: some line would have too
-    /// many keys, or too many keys of one tag; then what was written must be taken back.
+    /// Writes the lines and returns the scale that spreads keys over them. `None`: some line would
+    /// have too many keys, or too many keys of one tag, or too many keys stand beyond the tags of
+    /// their lines. Then the caller removes what was written.
     pub(crate) fn write(&self, sink: &mut Sink) -> Result<Option<LineScale>, BuildError> {
         let keys = u32::try_from(self.spool.len() / HEAD as u64);
         let (Some(first), Ok(keys)) = (self.first, keys) else { return Ok(None) };
@@ -56,19 +58,23 @@ impl Heads {
     }
 }
 
-/// Lines while they are made.
+/// Writes lines.
 struct Lines<'s> {
     scale: LineScale,
     sink: &'s mut Sink,
-    /// The open line, its number and the rank of its first key.
+    /// The open line.
     line: [u8; LINE],
+    /// Number of the open line.
     number: u64,
+    /// Rank of the first key of the open line.
     first: u32,
+    /// Rank of the next key.
     rank: u32,
-    /// The last key's tag and how many keys in a row have it.
+    /// Tag of the last key.
     last: u16,
+    /// How many keys in a row have this tag.
     equal: usize,
-    /// Keys beyond the tags of their lines.
+    /// Keys that stand beyond the tags of their lines.
     beyond: u64,
 }
 
@@ -103,7 +109,7 @@ impl<'s> Lines<'s> {
         Ok(())
     }
 
-    /// Takes the next head; false if its line has no room for it.
+    /// Takes the next head. Returns false if its line has no room for it.
     #[inline]
     fn take(&mut self, head: u64) -> Result<bool, BuildError> {
         let Some(place) = self.scale.place_of_head(head) else { return Ok(false) };

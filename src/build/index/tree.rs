@@ -1,6 +1,8 @@
-//! Where blocks of variable records begin. Of the records that could begin the next block, the
-//! one with the shortest separator does: short separators make small index nodes (the split
-//! interval of prefix B-trees, Bayer and Unterauer 1977).
+//! The ordered index: records in, a tree of separators out.
+//!
+//! Records are cut into blocks. Of the records that may begin the next block, the one with the
+//! shortest separator begins it: short separators make small nodes (the split interval of prefix
+//! B-trees, Bayer and Unterauer 1977).
 
 mod nodes;
 
@@ -17,27 +19,28 @@ use std::path::Path;
 use std::sync::Arc;
 
 /// A record that may begin a block.
-struct Start {
+struct BlockStart {
     rank: u64,
     offset: u64,
-    /// The shortest string above the key before and not above this record's.
+    /// The shortest string above the key before and not above the record's key.
     separator: Vec<u8>,
 }
 
-/// Cuts ascending records into blocks and hands the blocks on to the index.
+/// Cuts ascending records into blocks and collects the tree's nodes.
 pub(crate) struct TreeBuilder {
     nodes: NodesBuilder,
     fixed: bool,
-    /// First rank and offset of the open block.
+    /// Rank and offset of the first record of the open block.
     start: (u64, u64),
-    /// Every record since, from the earliest that may begin a block.
-    candidates: VecDeque<Start>,
-    /// Separators of past candidates, to be used again.
+    /// The records of the open block that may begin the next one, in order.
+    candidates: VecDeque<BlockStart>,
+    /// Buffers of old separators, to be used again.
     spare: Vec<Vec<u8>>,
 }
 
 impl TreeBuilder {
-    /// `fixed`: records of one width, whose blocks hold one number of records.
+    /// `fixed`: all records have one width, and all blocks one number of records. `directory` is for
+    /// nodes that do not fit in memory.
     pub(crate) fn new(fixed: bool, directory: &Arc<Path>) -> Self {
         Self {
             nodes: NodesBuilder::new(NODE_LOG2, !fixed, directory),
@@ -48,7 +51,7 @@ impl TreeBuilder {
         }
     }
 
-    /// Takes the next record.
+    /// Takes the next record; `previous` is the key before.
     #[inline]
     pub(crate) fn record(
         &mut self,
@@ -75,17 +78,17 @@ impl TreeBuilder {
             let mut bytes = self.spare.pop().unwrap_or_default();
             bytes.clear();
             bytes.extend_from_slice(separator(previous, key));
-            self.candidates.push_back(Start { rank, offset, separator: bytes });
+            self.candidates.push_back(BlockStart { rank, offset, separator: bytes });
         }
         if full { self.cut() } else { Ok(()) }
     }
 
-    /// The index over all blocks; `None` if there is a single one or none.
+    /// The tree over all blocks; `None` if there is at most one block.
     pub(crate) fn finish(&mut self) -> Result<Option<Nodes>, BuildError> {
         self.nodes.finish()
     }
 
-    /// Begins a block at the candidate with the shortest separator, the latest of equals.
+    /// Begins a block at the candidate with the shortest separator; of several, at the last one.
     fn cut(&mut self) -> Result<(), BuildError> {
         let lengths = self.candidates.iter().map(|candidate| candidate.separator.len());
         let best = lengths.enumerate().min_by_key(|&(i, len)| (len, usize::MAX - i));
@@ -101,6 +104,7 @@ impl TreeBuilder {
     }
 }
 
+/// The shortest string above `previous` and not above `key`.
 fn separator<'k>(previous: &[u8], key: &'k [u8]) -> &'k [u8] {
     &key[..(common_prefix(previous, key) + 1).min(key.len())]
 }

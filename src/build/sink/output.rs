@@ -1,4 +1,4 @@
-//! The file under a sink: what it accepted, with the sums and the hash of that.
+//! The file under a sink. It counts, sums and hashes the bytes that the file has accepted.
 
 use crate::build::spool::{PIECE, Spool};
 use crate::error::BuildError;
@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use xxhash_rust::xxh3::Xxh3;
 
-/// Bytes that are reserved on the disk at once.
+/// Most bytes of disk space that are reserved at once.
 const RESERVED: u64 = 64 << 20;
 
 /// A file that is written from front to back.
@@ -18,17 +18,18 @@ pub(super) struct Output {
     path: PathBuf,
     /// Bytes written.
     at: u64,
-    /// CRC of every finished unit; that of unit 0 is made when its header is known.
+    /// CRC of every finished unit. The CRC of unit 0 is replaced once the header is known.
     crcs: Spool,
-    /// The first unit, kept for the patch.
+    /// The first unit, in which the header is still missing.
     first: Vec<u8>,
-    /// Hash of everything after the first `unhashed` bytes.
+    /// Hash of the written bytes, without the header.
     content: Xxh3,
+    /// Bytes of the header, as long as they have not been skipped.
     unhashed: usize,
-    /// Length of the file, or more: what was reserved counts.
+    /// Where the reserved disk space ends; at least the length of the file.
     reserved: u64,
     expected: u64,
-    /// Whether the file system reserves room.
+    /// Whether the file system can reserve disk space.
     reserves: bool,
 }
 
@@ -65,7 +66,7 @@ impl Output {
         })
     }
 
-    /// Writes bytes, then accounts for them. All but the last have [`CHUNK`] bytes.
+    /// Writes bytes, then sums and hashes them. All but the last call give [`CHUNK`] bytes.
     pub(super) fn write(&mut self, bytes: &[u8]) -> Result<(), BuildError> {
         self.reserve(bytes.len())?;
         self.write_at(bytes, self.at)?;
@@ -82,21 +83,21 @@ impl Output {
         Ok(())
     }
 
-    /// Writes bytes that will be written again, with others behind them.
+    /// Writes bytes that will be written again, together with bytes after them.
     pub(super) fn peek(&mut self, bytes: &[u8]) -> Result<(), BuildError> {
         self.write_at(bytes, self.at)?;
         self.reserved = self.reserved.max(self.at + bytes.len() as u64);
         Ok(())
     }
 
-    /// Reserves room for the next full chunk, and for some that follow: the file then lies in few
-    /// pieces, and a full disk is found early. Files below a chunk are not worth it.
+    /// Reserves disk space for the next full chunk and for some that follow. The file then lies in
+    /// few pieces, and a full disk is found early. Files smaller than a chunk are not worth it.
     fn reserve(&mut self, len: usize) -> Result<(), BuildError> {
         let end = self.at + len as u64;
         if !self.reserves || len < CHUNK || end <= self.reserved {
             return Ok(());
         }
-        // A little at first, since the end may be near; as much as is known to come.
+        // As much as was written so far, since the end may be near, or as much as is known to come.
         let more = self.at.max(self.expected.saturating_sub(self.at));
         let more = more.clamp(CHUNK as u64, RESERVED) & !(CHUNK as u64 - 1);
         match reserve(&self.file, self.at, more) {
@@ -109,7 +110,7 @@ impl Output {
                 if matches!(error, BuildError::OutOfSpace { .. }) && known {
                     return Err(error);
                 }
-                // Not every file system can, and what was to be reserved may not be needed.
+                // Not every file system can reserve, and the space may not be needed.
             }
         }
         Ok(())
@@ -119,7 +120,7 @@ impl Output {
         self.content.clone()
     }
 
-    /// The hash of what was written and of bytes that will be.
+    /// The hash of the written bytes followed by `more`.
     pub(super) fn digest(&self, more: &[u8]) -> u128 {
         let mut content = self.content.clone();
         content.update(&more[self.unhashed.min(more.len())..]);
@@ -138,8 +139,8 @@ impl Output {
         self.crcs.truncate(mark.crcs);
     }
 
-    /// Writes sums and footer after the body, the header into its place, and gives back what was
-    /// reserved for nothing.
+    /// Writes sums and footer after the body and the header into its place, and gives reserved
+    /// space back that was not needed.
     pub(super) fn finish(
         &mut self,
         end: u64,

@@ -1,4 +1,4 @@
-//! The thread that writes chunks while others are filled.
+//! The thread that writes full chunks while the next one is filled.
 
 use super::output::Output;
 use crate::error::BuildError;
@@ -6,23 +6,23 @@ use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 
-/// Chunks that may wait to be written.
+/// Most chunks that wait to be written.
 const WAITING: usize = 2;
 
-/// An output, with a thread of its own while chunks follow one another.
+/// An output that a thread of its own writes to, as long as chunks come.
 pub(super) struct Worker {
     threaded: bool,
-    /// None while the thread has it, or after it failed.
+    /// None while the thread has it, and after an error.
     output: Option<Box<Output>>,
     thread: Option<Thread>,
 }
 
 struct Thread {
     chunks: SyncSender<Vec<u8>>,
-    /// Chunks that have been written, to be filled again.
+    /// Buffers of written chunks, to be filled again.
     empty: Mutex<Receiver<Vec<u8>>>,
     handle: JoinHandle<Option<Ended>>,
-    /// Buffers that were handed to the thread and have not come back.
+    /// Buffers that were allocated beside the sink's own.
     out: usize,
 }
 
@@ -36,7 +36,7 @@ impl Worker {
         Self { threaded, output: Some(Box::new(output)), thread: None }
     }
 
-    /// Takes a full chunk, and leaves an empty one in its place.
+    /// Takes a full chunk and leaves an empty buffer in its place.
     pub(super) fn take(&mut self, chunk: &mut Vec<u8>) -> Result<(), BuildError> {
         if self.threaded && self.thread.is_none() {
             self.start();
@@ -68,13 +68,13 @@ impl Worker {
         let Some(mut output) = self.output.take() else { return };
         let (chunks, full) = sync_channel::<Vec<u8>>(WAITING);
         let (back, empty) = sync_channel(WAITING + 2);
-        // The thread gets the output by a message: it comes back that way if none can be started.
+        // The thread gets the output by a message: if it can't be started, the output stays here.
         let (give, given) = sync_channel::<Box<Output>>(1);
         let work = move || -> Option<Ended> {
             let mut output = given.recv().ok()?;
             let result = full.iter().try_for_each(|chunk| {
                 let written = output.write(&chunk);
-                // Nobody takes it back if the build has been given up.
+                // Nobody takes the buffer back if the build was dropped.
                 let _ = back.send(chunk);
                 written
             });
@@ -89,7 +89,7 @@ impl Worker {
                 }
                 self.thread = Some(Thread { chunks, empty: Mutex::new(empty), handle, out: 0 });
             }
-            // Without a thread to spare, the work is done here.
+            // No thread can be started: the caller's thread writes.
             Err(_) => {
                 self.threaded = false;
                 self.output = Some(output);
@@ -97,7 +97,7 @@ impl Worker {
         }
     }
 
-    /// Waits until all is written and gives the output.
+    /// Waits until all chunks are written and returns the output.
     pub(super) fn settle(&mut self) -> Result<&mut Output, BuildError> {
         if let Some(Thread { chunks, handle, .. }) = self.thread.take() {
             drop(chunks);
@@ -115,7 +115,7 @@ impl Worker {
 
 impl Drop for Worker {
     fn drop(&mut self) {
-        // What was given up is not to be written to any more.
+        // Nothing may be written to the file after the build was dropped.
         let _ = self.settle();
     }
 }

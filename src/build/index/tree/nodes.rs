@@ -1,5 +1,5 @@
-//! The ordered index: separators in, nodes out. All levels grow at once, so that of each only the
-//! node that is being filled is in memory; the finished ones wait in a spool.
+//! The nodes of the tree: separators in, nodes out. All levels grow at the same time. Only the open
+//! node of each level is in memory; finished nodes wait in a spool.
 
 use crate::build::sink::Sink;
 use crate::build::spool::Spool;
@@ -18,6 +18,7 @@ const HELD: usize = 4 << 20;
 
 /// The finished nodes of all levels.
 pub(crate) struct Nodes {
+    /// The nodes of each level, leaves first.
     spools: Vec<Spool>,
     node_log2: u8,
     pub(crate) levels: u8,
@@ -25,9 +26,9 @@ pub(crate) struct Nodes {
 }
 
 impl Nodes {
-    /// Writes them, leaves first, the root last.
+    /// Writes the nodes, leaves first, the root last.
     pub(crate) fn write(&self, sink: &mut Sink) -> Result<(), BuildError> {
-        // Number of the first node of the level below, and of this one.
+        // Number of the first node of the level below, and of this level.
         let (mut below, mut start) = (0, 0);
         for spool in &self.spools {
             spool.read(|nodes| {
@@ -50,23 +51,23 @@ impl Nodes {
     }
 }
 
-/// Collects the blocks of a table.
+/// Collects blocks into nodes.
 pub(super) struct NodesBuilder {
-    /// Leaves first.
+    /// The levels, leaves first.
     levels: Vec<Level>,
     node_log2: u8,
     directory: Arc<Path>,
 }
 
 impl NodesBuilder {
-    /// `variable`: leaves carry offsets, ranks and samples. `directory` is for what does not fit
-    /// in memory.
+    /// `variable`: leaves hold offsets, ranks and samples. `directory` is for nodes that do not fit in
+    /// memory.
     pub(super) fn new(node_log2: u8, variable: bool, directory: &Arc<Path>) -> Self {
         let leaves = Level::new(node_log2, variable, directory);
         Self { levels: vec![leaves], node_log2, directory: Arc::clone(directory) }
     }
 
-    /// Notes where the next record starts; its block is added at once or later.
+    /// Adds the offset of the next record. Its block is added at once or later.
     #[inline]
     pub(super) fn record(&mut self, offset: u64) {
         let leaves = &mut self.levels[0];
@@ -75,8 +76,8 @@ impl NodesBuilder {
         }
     }
 
-    /// Adds a block: the shortest string above everything before it and not above its first key,
-    /// its first rank and its first offset.
+    /// Adds a block by its separator, the shortest string above all keys before the block and not
+    /// above its first key, and by rank and offset of its first record.
     pub(super) fn add(
         &mut self,
         separator: &[u8],
@@ -89,7 +90,7 @@ impl NodesBuilder {
         }
     }
 
-    /// Gives a finished node of the level below to level `at`, which begins with the second one.
+    /// Adds a finished node to level `at`, the level above it. A level begins with its second node.
     fn promote(&mut self, mut at: usize, mut child: Child) -> Result<(), BuildError> {
         loop {
             if self.levels.len() == at {
@@ -109,7 +110,7 @@ impl NodesBuilder {
         }
     }
 
-    /// Ends all levels; `None` if there is a single block or none.
+    /// Ends all levels; `None` if there is at most one block.
     pub(super) fn finish(&mut self) -> Result<Option<Nodes>, BuildError> {
         if self.levels[0].children <= 1 {
             return Ok(None);
@@ -128,29 +129,35 @@ impl NodesBuilder {
     }
 }
 
-/// A child of a node that is being filled, or a finished node for the level above.
+/// A child of the open node: a block, or a finished node of the level below.
 struct Child {
     separator: Vec<u8>,
     rank: u64,
     offset: u64,
 }
 
-/// One level: finished nodes and the one that is being filled.
+/// One level: its finished nodes and its open node.
 struct Level {
     node_bytes: usize,
+    /// Whether nodes hold offsets, ranks and samples: leaves of tables of variable width do.
     with_places: bool,
     /// Number of the open node's first child.
     first_child: u64,
+    /// Children of all nodes so far.
     children: u64,
+    /// Children of the open node.
     open: Vec<Child>,
-    /// With places: where every record since the open node's first starts.
+    /// With places: the offset of each record of the open node.
     starts: Vec<u64>,
-    /// Stored prefix of the open node, and its bytes without samples.
+    /// Length of the stored prefix of the open node.
     prefix: usize,
+    /// Bytes of the open node without samples.
     used: usize,
+    /// Finished nodes.
     done: Spool,
+    /// Buffer for the bytes of a node.
     node: Vec<u8>,
-    /// The first node as a child, as long as it is the only one.
+    /// The first node as a child of the level above, as long as it is the only node.
     root: Option<Child>,
 }
 
@@ -171,7 +178,7 @@ impl Level {
         }
     }
 
-    /// Adds a child; gives the node that this completed.
+    /// Adds a child. Returns the node before if it was completed.
     fn add(&mut self, child: Child) -> Result<Option<Child>, BuildError> {
         let Child { ref separator, rank, offset } = child;
         let (prefix, used) = self.measure(separator);
@@ -191,12 +198,12 @@ impl Level {
         Ok(closed)
     }
 
-    /// Completes the last node.
+    /// Completes the last node and returns it.
     fn end(&mut self) -> Result<Option<Child>, BuildError> {
         self.close(self.starts.len())
     }
 
-    /// Bytes of the samples of `records` records and of one more block, however long.
+    /// Most bytes of the samples of `records` records and one more block.
     fn most_sample_bytes(&self, records: u64) -> usize {
         if !self.with_places {
             return 0;
@@ -204,8 +211,8 @@ impl Level {
         2 * (records as usize + usize::from(BLOCK_RECORDS)).div_ceil(usize::from(SAMPLE_STEP))
     }
 
-    /// Stored prefix and used bytes of the open node with one more child. The first child needs
-    /// no separator.
+    /// Length of the stored prefix and used bytes of the open node with one more child. The first
+    /// child needs no separator.
     fn measure(&self, separator: &[u8]) -> (usize, usize) {
         if self.open.is_empty() {
             return (0, NODE_HEADER);
@@ -214,7 +221,7 @@ impl Level {
             let prefix = separator.len().min(MAX_PREFIX);
             return (prefix, self.bytes_for(prefix, std::iter::once(separator)));
         };
-        // Separators ascend, so the first and the last share what all share.
+        // Separators ascend, so the common prefix of the first and the last is common to all.
         let prefix = common_prefix(&first.separator, separator).min(MAX_PREFIX);
         if prefix == self.prefix {
             let more = array_bytes(1, self.with_places) + tail_of(separator, prefix).0.len();
@@ -224,13 +231,14 @@ impl Level {
         (prefix, self.bytes_for(prefix, all.chain(std::iter::once(separator))))
     }
 
+    /// Bytes of a node with this prefix length and these separators, without samples.
     fn bytes_for<'s>(&self, prefix: usize, separators: impl Iterator<Item = &'s [u8]>) -> usize {
         separators.fold(NODE_HEADER + prefix, |sum, separator| {
             sum + array_bytes(1, self.with_places) + tail_of(separator, prefix).0.len()
         })
     }
 
-    /// The samples of the open node: of every sixth of its records, the place in its block.
+    /// The samples of the open node: the offset in its block of every sixth record.
     fn samples(&self, children: &[Child], records: usize) -> Vec<u16> {
         let Some(first) = children.first().filter(|_| self.with_places) else { return Vec::new() };
         let mut block = 0;
@@ -246,7 +254,7 @@ impl Level {
             .collect()
     }
 
-    /// Writes the open node, which has `records` records, and gives it as a child.
+    /// Completes the open node, which has `records` records, and returns it as a child.
     fn close(&mut self, records: usize) -> Result<Option<Child>, BuildError> {
         let children = std::mem::take(&mut self.open);
         let samples = self.samples(&children, records);
