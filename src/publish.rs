@@ -28,6 +28,7 @@ use std::path::{Path, PathBuf};
 #[derive(Clone, Debug)]
 pub struct PublishOptions {
     how: Publishing,
+    directory_mode: Option<u32>,
 }
 
 /// A table that was copied.
@@ -43,7 +44,7 @@ pub struct Published {
 impl Default for PublishOptions {
     fn default() -> Self {
         let how = Publishing { mode: 0o444, durable: true, replace: true, read_back: false };
-        Self { how }
+        Self { how, directory_mode: None }
     }
 }
 
@@ -56,6 +57,16 @@ impl PublishOptions {
     /// Permission bits of the published file, whatever the umask. Default: 0o444.
     pub fn permissions(mut self, mode: u32) -> Self {
         self.how.mode = mode;
+        self
+    }
+
+    /// Permission bits of the directories that [`Versions::publish`] makes, whatever the umask;
+    /// those that exist keep theirs. Default: who may read the table may enter them, and only
+    /// their owner may change them, 0o755 for a table of mode 0o444. With 0o2775 everyone in the
+    /// group of the first directory may publish, roll back and prune. The owner's bits must be
+    /// among them.
+    pub fn directory_mode(mut self, mode: u32) -> Self {
+        self.directory_mode = Some(mode);
         self
     }
 
@@ -81,13 +92,15 @@ impl PublishOptions {
     }
 
     fn check(&self) -> Result<(), BuildError> {
-        match self.how.mode {
-            0..=0o777 => Ok(()),
-            mode => Err(BuildError::InvalidOption {
-                option: "permissions",
-                got: format!("{mode:o}"),
-                expected: "0 to 0777 (octal)",
-            }),
+        let refused = |option, mode: u32, expected| {
+            Err(BuildError::InvalidOption { option, got: format!("{mode:o}"), expected })
+        };
+        match (self.how.mode, self.directory_mode) {
+            (0o1000.., _) => refused("permissions", self.how.mode, "0 to 0777 (octal)"),
+            (_, Some(mode)) if mode > 0o7777 || mode & 0o700 != 0o700 => {
+                refused("directory_mode", mode, "0700 to 07777 (octal), all of 0700 among it")
+            }
+            _ => Ok(()),
         }
     }
 }

@@ -16,6 +16,8 @@
 mod disks;
 #[path = "faults/full_disk.rs"]
 mod full_disk;
+#[path = "faults/ground.rs"]
+mod ground;
 #[path = "faults/inject.rs"]
 mod inject;
 #[path = "faults/kill.rs"]

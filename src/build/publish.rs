@@ -5,14 +5,15 @@
 //! Order: write, permissions, fsync of the file, lock, sweep, rename, fsync of the directory. The
 //! permissions come before the fsync so that one sync makes both durable.
 //!
-//! The lock is that of a side file, `.NAME.lock`, which stays for ever: a lock on the table itself
-//! would hinder readers on some network file systems and would be renamed away. It is held while
-//! temporary files of dead builders are swept and while the table gets its name, not during the
+//! The lock ([`lock`]) is held while temporary files of dead builders are swept, while it is looked
+//! once more at what stands under the name, and while the table gets the name; not during the
 //! build: of two builders of one table the later one's stays. Readers know nothing of it.
 //!
-//! What a killed builder leaves behind, if anything, is `.NAME.graven-…`. While it is written its
-//! builder holds a lock on it, and it has a name without that lock only while the builder holds
-//! the side file's; so whoever holds that one can tell the dead from the living.
+//! What a killed builder leaves behind, if anything, is `.NAME.lock` and one of the sixteen
+//! temporary names ([`named`]). A named temporary file is locked by its builder while it is
+//! written; the builder gives that lock back only while it holds `.NAME.lock`. So whoever holds
+//! `.NAME.lock` may remove every temporary file that is unlocked. No step lists the directory:
+//! what a build costs does not depend on the tables beside it.
 
 #[cfg(not(unix))]
 compile_error!("graven publishes tables by what only Unix systems have: build it on one");
@@ -20,22 +21,27 @@ compile_error!("graven publishes tables by what only Unix systems have: build it
 #[cfg(test)]
 mod crash_tests;
 mod directory;
+mod lock;
 #[cfg(test)]
 mod model;
 mod named;
+mod pointer;
+mod standing;
 mod target;
 
 use super::check;
 use crate::error::BuildError;
 use directory::{Directory, SystemDirectory};
+use lock::{Lock, PATIENCE};
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 pub use named::remove_unpublished;
+pub(crate) use pointer::Pointer;
 pub(super) use target::directory_of as directory;
 
 /// How a file is published.
@@ -54,41 +60,61 @@ pub(crate) struct Publishing {
 /// A file that is written but has no name yet that a reader would look for. Dropping it removes
 /// it.
 pub(crate) struct Unpublished {
-    file: File,
-    /// Where the file system needs one to keep the file.
+    /// Where the file system needs one to keep the file. Dropped before the file, whose lock
+    /// guards the name.
     name: Option<named::Name>,
+    file: File,
     directory: Arc<dyn Directory>,
     target: PathBuf,
 }
-
-/// Longest wait for a lock that is held for as long as a rename and a sync take.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 impl Unpublished {
     /// Creates the file in the directory of `target`. Finds now what would prevent a table from
     /// getting this name, as far as it can be known.
     pub(crate) fn create(target: &Path, replace: bool) -> Result<Self, BuildError> {
-        target::check(target, replace)?;
+        target::check_name(target)?;
         let directory = SystemDirectory::open(directory(target))
             .map_err(|e| BuildError::io("open the directory of the table", target, 0, e))?;
-        Self::create_in(Arc::new(directory), target)
+        Self::create_in(Arc::new(directory), target, replace)
     }
 
-    fn create_in(directory: Arc<dyn Directory>, target: &Path) -> Result<Self, BuildError> {
-        let swept = sweep_early(&*directory, target);
-        swept.map_err(|e| BuildError::io("sweep temporary files", target, 0, e))?;
+    fn create_in(
+        directory: Arc<dyn Directory>,
+        target: &Path,
+        replace: bool,
+    ) -> Result<Self, BuildError> {
+        target::check(&*directory, target, replace)?;
+        let side = target::lock_name(target);
+        Lock::check(&*directory, &side)
+            .map_err(|source| locked(target::directory_of(target), &side, source))?;
         Self::temporary(directory, target)
     }
 
     fn temporary(directory: Arc<dyn Directory>, target: &Path) -> Result<Self, BuildError> {
         let (file, name) = match directory.create_unnamed() {
-            Ok(file) => (file, None),
+            Ok(file) => {
+                // A dead builder's file may be as large as the room that this one needs. If the
+                // lock is held, the sweep before the rename must do.
+                if named::any(&*directory, target)
+                    && let Ok(Some(_lock)) =
+                        Lock::take(&directory, &target::lock_name(target), Duration::ZERO)
+                {
+                    named::sweep(&*directory, target);
+                }
+                (file, None)
+            }
             // Whatever the reason: a file with a name is the older way, and its error counts.
-            Err(_) => named::create(&directory, target)
-                .map(|(file, name)| (file, Some(name)))
-                .map_err(|e| BuildError::io("create the unpublished table", target, 0, e))?,
+            Err(_) => {
+                let lock = take_lock(&directory, target)?;
+                if lock.is_some() {
+                    named::sweep(&*directory, target);
+                }
+                named::create(&directory, target)
+                    .map(|(file, name)| (file, Some(name)))
+                    .map_err(|e| BuildError::io("create the unpublished table", target, 0, e))?
+            }
         };
-        Ok(Self { file, name, directory, target: target.to_owned() })
+        Ok(Self { name, file, directory, target: target.to_owned() })
     }
 
     /// A second file for the same target; this one is removed.
@@ -149,13 +175,21 @@ impl Unpublished {
     /// loss. Waits for others that publish under the same name.
     pub(crate) fn publish(self, how: Publishing) -> Result<(), BuildError> {
         self.seal(how)?;
-        let side = target::lock_name(&self.target);
-        let lock = lock(&*self.directory, &side)
-            .map_err(|source| locked(directory(&self.target), &side, source))?;
+        let (directory, path) = (Arc::clone(&self.directory), self.target.clone());
+        let lock = take_lock(&directory, &path)?;
         if lock.is_some() {
-            sweep(&*self.directory, &self.target);
+            named::sweep(&*directory, &path);
         }
-        self.place(how)
+        self.place(how.replace)?;
+        // Given back before the sync, so that nobody waits for a disk, and so that the sync makes
+        // it durable that the side file is gone.
+        drop(lock);
+        if how.durable {
+            directory
+                .sync()
+                .map_err(|source| BuildError::PublishedButNotDurable { path, source })?;
+        }
+        Ok(())
     }
 
     /// Everything that comes before the name: afterwards the content stands.
@@ -175,28 +209,23 @@ impl Unpublished {
         Ok(())
     }
 
-    /// The name, for a sealed file. Nobody else may sweep meanwhile.
-    pub(crate) fn place(self, how: Publishing) -> Result<(), BuildError> {
-        let Self { file, name, directory, target } = self;
-        let placed = match name {
-            Some(name) => name.rename(&file, target::name(&target), how.replace),
-            // The name is given at once where it has to be new anyway.
-            None if !how.replace => directory.link(&file, target::name(&target)),
-            None => named::link(&directory, &file, &target)
-                .and_then(|name| name.rename(&file, target::name(&target), true)),
-        };
-        placed.map_err(|source| match source.kind() {
-            io::ErrorKind::AlreadyExists if !how.replace => {
-                BuildError::AlreadyExists { path: target.clone() }
+    /// The name, for a sealed file. Nobody else may sweep meanwhile. On an error, what stood there
+    /// stays.
+    pub(crate) fn place(self, replace: bool) -> Result<(), BuildError> {
+        let Self { mut name, file, directory, target } = self;
+        let to = target::name(&target);
+        let look = || target::check(&*directory, &target, replace);
+        target::take("publish the table", &target, replace, look, |new| match &mut name {
+            Some(name) => name.rename(&file, to, new),
+            // The name is given at once where it is a new one.
+            None if new => directory
+                .link(&file, to)
+                .or_else(|error| named::happened(&*directory, to, &file, error)),
+            None => {
+                let linked = named::link(&directory, &file, &target)?;
+                name.insert(linked).rename(&file, to, new)
             }
-            _ => BuildError::io("publish the table", &target, 0, source),
-        })?;
-        if how.durable {
-            directory
-                .sync()
-                .map_err(|source| BuildError::PublishedButNotDurable { path: target, source })?;
-        }
-        Ok(())
+        })
     }
 }
 
@@ -207,45 +236,14 @@ pub(super) fn check_temporary(path: &Path) -> Result<(), BuildError> {
         .map_err(|e| BuildError::io("create temporary files", path, 0, e))
 }
 
-/// A lock that is given back when this is dropped, also where a fork has the file open still.
-pub(crate) struct Lock {
-    file: File,
-}
-
-impl Drop for Lock {
-    fn drop(&mut self) {
-        // Closing gives it back otherwise.
-        let _ = fs2::FileExt::unlock(&self.file);
-    }
-}
-
-/// Locks the side file. None where the file system has no locks: then nothing is swept, and a
-/// rename is atomic without.
-fn lock(directory: &dyn Directory, side: &OsStr) -> io::Result<Option<Lock>> {
-    let file = directory.open_lock(side)?;
-    let begun = Instant::now();
-    loop {
-        match directory.try_lock(&file) {
-            Ok(true) => return Ok(Some(Lock { file })),
-            Ok(false) if begun.elapsed() < PATIENCE => {
-                std::thread::sleep(Duration::from_millis(2));
-            }
-            Ok(false) => return Err(io::ErrorKind::WouldBlock.into()),
-            Err(error) if no_locks(&error) => return Ok(None),
-            Err(error) => return Err(error),
-        }
-    }
+fn take_lock(directory: &Arc<dyn Directory>, target: &Path) -> Result<Option<Lock>, BuildError> {
+    let side = target::lock_name(target);
+    Lock::take(directory, &side, PATIENCE)
+        .map_err(|source| locked(target::directory_of(target), &side, source))
 }
 
 fn locked(directory: &Path, side: &OsStr, source: io::Error) -> BuildError {
     BuildError::Locked { path: directory.join(side), source }
-}
-
-/// Likewise, in a directory that is not open.
-pub(crate) fn lock_side_file(path: &Path, side: &OsStr) -> Result<Option<Lock>, BuildError> {
-    SystemDirectory::open(path)
-        .and_then(|directory| lock(&directory, side))
-        .map_err(|source| locked(path, side, source))
 }
 
 /// All names in a directory. The standard library's way panics where closing it fails.
@@ -265,38 +263,4 @@ pub(crate) fn remove_directory(path: &Path) -> io::Result<()> {
 /// Makes the names in a directory durable.
 pub(crate) fn sync_directory(path: &Path) -> io::Result<()> {
     SystemDirectory::open(path)?.sync()
-}
-
-fn no_locks(error: &io::Error) -> bool {
-    use rustix::io::Errno;
-    let known = [Errno::NOLCK, Errno::NOSYS, Errno::OPNOTSUPP, Errno::INVAL];
-    Errno::from_io_error(error).is_some_and(|errno| known.contains(&errno))
-}
-
-/// Before a build: its dead predecessor's file may be as large as the room that it needs.
-fn sweep_early(directory: &dyn Directory, target: &Path) -> io::Result<()> {
-    let prefix = target::temporary_prefix(target);
-    let names = directory.names()?;
-    if names.iter().any(|name| named::is_temporary(name, &prefix)) {
-        // Held until the sweep is over: in a condition it would be given back before.
-        let lock = lock(directory, &target::lock_name(target))?;
-        if lock.is_some() {
-            sweep(directory, target);
-        }
-    }
-    Ok(())
-}
-
-/// Removes temporary files of this target that no builder holds. The caller holds the side file's
-/// lock. What can't be removed stays for the next sweep.
-fn sweep(directory: &dyn Directory, target: &Path) {
-    let prefix = target::temporary_prefix(target);
-    for name in directory.names().unwrap_or_default() {
-        if named::is_temporary(&name, &prefix)
-            && let Ok(file) = directory.open(&name)
-            && let Ok(true) = directory.try_lock(&file)
-        {
-            let _ = directory.remove(&name);
-        }
-    }
 }

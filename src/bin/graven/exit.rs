@@ -90,6 +90,7 @@ impl Failure {
             "threads" => "--threads",
             "metadata" => "--meta",
             "permissions" => "--mode",
+            "directory_mode" => "--dir-mode",
             other => other,
         };
         // Only build and publish set options, and those of publish are build's.
@@ -131,6 +132,7 @@ impl Failure {
                  first argument? If so, remove the file or choose another path"
                     .into(),
             ),
+            BuildError::NotReplaceable { path, reason } => (path.as_path(), (*reason).into()),
             BuildError::ReadBack { source, .. } => (
                 out,
                 format!(

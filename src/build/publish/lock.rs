@@ -1,0 +1,126 @@
+//! The lock that is held while a name changes its file.
+//!
+//! It is the lock of a side file, `.NAME.lock`: a lock on the table itself would hinder readers on
+//! some network file systems and would be renamed away. The side file is made by whoever finds
+//! none. Its holder unlinks it before unlocking it, so that it stands only while a name changes.
+//! Therefore whoever gets the lock of a file looks whether the name still leads to that file, and
+//! starts anew if not: another holder may have unlinked it meanwhile, and a third one may hold the
+//! lock of the next. What a killed holder leaves is locked and unlinked by the next one.
+
+use super::directory::Directory;
+use std::ffi::{OsStr, OsString};
+use std::fs::File;
+use std::io;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// Longest wait for a lock that is held for as long as a rename takes.
+pub(super) const PATIENCE: Duration = Duration::from_secs(60);
+/// Longest wait for a side file that can't be opened because its maker, another user, has not yet
+/// given it its permissions.
+const GRACE: Duration = Duration::from_secs(1);
+/// Between two looks.
+const PAUSE: Duration = Duration::from_millis(2);
+
+/// A lock that is held.
+pub(crate) struct Lock {
+    directory: Arc<dyn Directory>,
+    name: OsString,
+    file: File,
+}
+
+impl Lock {
+    /// Takes the lock of a side file, and waits for it as long as `patience`. None where the file
+    /// system has no locks.
+    pub(super) fn take(
+        directory: &Arc<dyn Directory>,
+        name: &OsStr,
+        patience: Duration,
+    ) -> io::Result<Option<Self>> {
+        let begun = Instant::now();
+        loop {
+            let Some(file) = open(&**directory, name, begun)? else { continue };
+            loop {
+                match directory.try_lock(&file) {
+                    Ok(true) => break,
+                    Ok(false) if begun.elapsed() < patience => std::thread::sleep(PAUSE),
+                    Ok(false) => return Err(io::ErrorKind::WouldBlock.into()),
+                    Err(error) if no_locks(&error) => {
+                        if is_ours(&file) {
+                            let _ = directory.remove(name);
+                        }
+                        return Ok(None);
+                    }
+                    Err(error) => return Err(error),
+                }
+            }
+            if directory.leads_to(name, &file)? {
+                let directory = Arc::clone(directory);
+                return Ok(Some(Self { directory, name: name.to_owned(), file }));
+            }
+            if begun.elapsed() >= PATIENCE {
+                return Err(io::ErrorKind::WouldBlock.into());
+            }
+        }
+    }
+
+    /// Finds what stands at the side file's name and could never be locked. Makes no file.
+    pub(super) fn check(directory: &dyn Directory, name: &OsStr) -> io::Result<()> {
+        let begun = Instant::now();
+        loop {
+            match directory.open_lock(name) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+                Err(error) if may_pass(&error, begun) => std::thread::sleep(PAUSE),
+                other => return other.map(drop),
+            }
+        }
+    }
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // A file with content is somebody else's. Where the name can't be unlinked, as another
+        // user's in a sticky directory, it stays and is locked again.
+        if is_ours(&self.file) {
+            let _ = self.directory.remove(&self.name);
+        }
+        // Also where a fork has the file open still; else closing would do.
+        let _ = self.directory.unlock(&self.file);
+    }
+}
+
+/// Opens the side file, made if need be. None: try again.
+fn open(directory: &dyn Directory, name: &OsStr, begun: Instant) -> io::Result<Option<File>> {
+    match directory.create_lock(name) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+        made => return made.map(Some),
+    }
+    match directory.open_lock(name) {
+        // Its holder has unlinked it.
+        Err(error) if error.kind() == io::ErrorKind::NotFound && begun.elapsed() < PATIENCE => {
+            Ok(None)
+        }
+        Err(error) if may_pass(&error, begun) => {
+            std::thread::sleep(PAUSE);
+            Ok(None)
+        }
+        other => other.map(Some),
+    }
+}
+
+/// Whether a side file that can't be opened is just being made.
+fn may_pass(error: &io::Error, begun: Instant) -> bool {
+    error.kind() == io::ErrorKind::PermissionDenied && begun.elapsed() < GRACE
+}
+
+/// Whether a file is a side file that graven made, which is empty.
+fn is_ours(file: &File) -> bool {
+    file.metadata().is_ok_and(|found| found.len() == 0)
+}
+
+/// Whether a file system refuses every lock.
+pub(super) fn no_locks(error: &io::Error) -> bool {
+    use rustix::io::Errno;
+    let known = [Errno::NOLCK, Errno::NOSYS, Errno::OPNOTSUPP, Errno::INVAL];
+    Errno::from_io_error(error).is_some_and(|errno| known.contains(&errno))
+}
