@@ -5,11 +5,11 @@ mod versions;
 
 pub use versions::{Version, Versions};
 
-use crate::build::check::{self, Check};
-use crate::build::publish::{Publishing, Unpublished};
 use crate::error::{BuildError, OpenError, PublishError};
+use crate::file::check::{self, Check};
+use crate::file::io::{open_regular, read_exact_at, write_all_at};
+use crate::file::{Publishing, Unpublished};
 use std::fs::File;
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 /// How a table is copied to where it is published.
@@ -138,16 +138,11 @@ impl Source {
     /// Opens a table and checks its two ends.
     fn open(path: &Path) -> Result<Self, PublishError> {
         let opened = || {
-            let io = |action, source| OpenError::Io { action, path: None, source };
-            // A FIFO does not hang the open.
-            let flags = rustix::fs::OFlags::NONBLOCK | rustix::fs::OFlags::NOCTTY;
-            let file = File::options().read(true).custom_flags(flags.bits() as i32).open(path);
-            let file = file.map_err(|error| io("open the table", error))?;
-            let metadata = file.metadata().map_err(|error| io("open the table", error))?;
-            if !metadata.is_file() {
-                let kind = if metadata.is_dir() { "directory" } else { "device, FIFO or socket" };
-                return Err(OpenError::NotARegularFile { kind });
-            }
+            let (file, metadata) = open_regular(path, |source| OpenError::Io {
+                action: "open the table",
+                path: None,
+                source,
+            })?;
             let layout = check::layout(&file, metadata.len())?;
             let build_id = layout.build_id;
             let published = Published { file_bytes: metadata.len(), build_id };
@@ -164,11 +159,11 @@ impl Source {
         let mut buffer = Vec::new();
         for (at, len) in check::chunks(self.published.file_bytes) {
             buffer.resize(len, 0);
-            self.file.read_exact_at(&mut buffer, at).map_err(|source| {
+            read_exact_at(&self.file, &mut buffer, at).map_err(|source| {
                 failed(OpenError::Io { action: "read the table", path: None, source })
             })?;
             check.take(&buffer);
-            copy.file().write_all_at(&buffer, at).map_err(|source| {
+            write_all_at(copy.file(), &buffer, at).map_err(|source| {
                 BuildError::io("write the unpublished table", copy.path(), at, source)
             })?;
         }

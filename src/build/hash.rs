@@ -263,7 +263,7 @@ mod tests {
             hashes.write(&mut sink, &Pool::new(0), keys.len() as u64, &|_, _| ()).unwrap()?;
         let end = sink.written_out().unwrap();
         let mut bytes = vec![0; end as usize - 64];
-        super::super::sink::read_exact_at(&file, &mut bytes, 64).unwrap();
+        crate::file::io::read_exact_at(&file, &mut bytes, 64).unwrap();
         Ok(Index { bytes, built, references: keys.len() as u64 })
     }
 

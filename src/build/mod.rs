@@ -1,7 +1,6 @@
 //! Entries in, a published table out: sort → encode → index → sink → publish.
 
 mod blocks;
-pub(crate) mod check;
 mod collect;
 mod hash;
 mod index;
@@ -10,7 +9,6 @@ mod options;
 mod pass;
 mod pool;
 mod progress;
-pub(crate) mod publish;
 mod records;
 mod resolve;
 mod scratch;
@@ -25,15 +23,14 @@ mod typed;
 
 pub use options::{BuildOptions, Duplicates, HashIndex};
 pub use progress::{Phase, Progress};
-pub use publish::remove_unpublished;
 pub use summary::{HashIndexOutcome, Summary};
 pub use typed::TypedBuilder;
 
 use crate::error::BuildError;
+use crate::file::{Unpublished, target};
 use crate::format::{MAX_KEY, MAX_VALUE};
 use collect::Collector;
 use pool::Pool;
-use publish::Unpublished;
 use resolve::Resolver;
 use std::path::Path;
 use std::sync::Arc;
@@ -83,7 +80,7 @@ impl Builder {
         if !options.duplicates.drops() {
             output.check_space(options.expected_bytes)?;
         }
-        let beside = publish::directory(path);
+        let beside = target::directory_of(path);
         let directory: Arc<Path> = options.temp_dir.as_deref().unwrap_or(beside).into();
         let input = if options.sorted {
             let memory = options.memory();
@@ -96,7 +93,7 @@ impl Builder {
                 0,
             )))
         } else {
-            publish::check_temporary(&directory)?;
+            scratch::check(&directory)?;
             let collector = Collector::new(&options, output, &directory);
             Input::Any(Box::new(collector))
         };

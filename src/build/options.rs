@@ -2,8 +2,8 @@
 
 use super::Builder;
 use super::progress::{Progress, Reporter};
-use super::publish::Publishing;
 use crate::error::BuildError;
+use crate::file::Publishing;
 use std::path::{Path, PathBuf};
 
 /// What happens when a key occurs more than once.

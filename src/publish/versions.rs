@@ -12,17 +12,17 @@
 //! without a table is being filled, and locked by whoever does, or was left by one who died.
 
 use super::{PublishOptions, Publishing, Source};
-use crate::build::check;
-use crate::build::publish::{Pointer, Unpublished, names_in, remove_directory, sync_directory};
 use crate::error::{BuildError, OpenError, PublishError};
+use crate::file::check;
+use crate::file::directory::{names_in, remove_directory, sync_directory};
+use crate::file::target::CURRENT;
+use crate::file::{Pointer, Unpublished};
 use std::fs::{self, DirBuilder, File};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-/// The pointer to the current version.
-const CURRENT: &str = "CURRENT";
 /// Where the versions are.
 const VERSIONS: &str = "versions";
 /// The table in a version's directory.

@@ -1,6 +1,7 @@
 //! What stands under a name before a table or a pointer takes it: whether it may be replaced, and
 //! whether the system would let a rename do so.
 
+use super::io::{CAREFUL, special_kind};
 use crate::format::MAGIC;
 use rustix::fs::{self as sys, AtFlags, FileType, Mode, OFlags, Stat};
 use rustix::io::{Errno, retry_on_intr};
@@ -42,10 +43,8 @@ pub(super) fn look(directory: &OwnedFd, name: &OsStr, follow: bool) -> io::Resul
         (true, false) => None,
     };
     if let Some(found) = found {
-        match FileType::from_raw_mode(found.st_mode) {
-            FileType::RegularFile => {}
-            FileType::Directory => return Ok(Standing::Other("directory")),
-            _ => return Ok(Standing::Other("device, FIFO or socket")),
+        if let Some(kind) = special_kind(FileType::from_raw_mode(found.st_mode)) {
+            return Ok(Standing::Other(kind));
         }
         if found.st_size > 0 && !is_table(directory, name)? {
             return Ok(Standing::NotATable);
@@ -65,8 +64,7 @@ fn stat(directory: &OwnedFd, name: &OsStr, flags: AtFlags) -> io::Result<Option<
 
 /// Whether a file begins as a table does, be it whole or not.
 fn is_table(directory: &OwnedFd, name: &OsStr) -> io::Result<bool> {
-    // A FIFO that has come meanwhile does not hang the open.
-    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC | CAREFUL;
     let file = retry_on_intr(|| sys::openat(directory, name, flags, Mode::empty()))?;
     let mut start = [0; MAGIC.len()];
     match File::from(file).read_exact(&mut start) {

@@ -8,9 +8,12 @@
 //! lock of the next. What a killed holder leaves is locked and unlinked by the next one.
 
 use super::directory::Directory;
+use super::target;
+use crate::error::BuildError;
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -21,6 +24,25 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(60);
 const GRACE: Duration = Duration::from_secs(1);
 /// Between two looks.
 const PAUSE: Duration = Duration::from_millis(2);
+
+/// Takes the lock of a table or a pointer. None where the file system has no locks.
+pub(super) fn of(
+    directory: &Arc<dyn Directory>,
+    target: &Path,
+) -> Result<Option<Lock>, BuildError> {
+    let side = target::lock_name(target);
+    Lock::take(directory, &side, PATIENCE).map_err(|source| failed(target, &side, source))
+}
+
+/// Finds what could never be locked, before hours of work.
+pub(super) fn check(directory: &dyn Directory, target: &Path) -> Result<(), BuildError> {
+    let side = target::lock_name(target);
+    Lock::check(directory, &side).map_err(|source| failed(target, &side, source))
+}
+
+fn failed(target: &Path, side: &OsStr, source: io::Error) -> BuildError {
+    BuildError::Locked { path: target::directory_of(target).join(side), source }
+}
 
 /// A lock that is held.
 pub(crate) struct Lock {
@@ -65,7 +87,7 @@ impl Lock {
     }
 
     /// Finds what stands at the side file's name and could never be locked. Makes no file.
-    pub(super) fn check(directory: &dyn Directory, name: &OsStr) -> io::Result<()> {
+    fn check(directory: &dyn Directory, name: &OsStr) -> io::Result<()> {
         let begun = Instant::now();
         loop {
             match directory.open_lock(name) {

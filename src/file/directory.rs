@@ -1,6 +1,7 @@
 //! The file system, as far as publishing needs it: few steps, each of which a test can record,
 //! fail, or cut the power after.
 
+use super::io::CAREFUL;
 use super::standing::{self, Standing};
 use rustix::fs::{self as sys, AtFlags, CWD, Mode, OFlags};
 use rustix::io::Errno;
@@ -66,7 +67,7 @@ impl SystemDirectory {
     }
 
     fn open_at(&self, name: &OsStr, flags: OFlags, mode: Mode) -> io::Result<File> {
-        let flags = flags | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY;
+        let flags = flags | OFlags::CLOEXEC | OFlags::NOFOLLOW | CAREFUL;
         let opened = rustix::io::retry_on_intr(|| sys::openat(&self.directory, name, flags, mode))?;
         let file = File::from(opened);
         if file.metadata()?.is_file() {
@@ -77,7 +78,7 @@ impl SystemDirectory {
     }
 
     /// All names, but for those of the directory itself and the one above.
-    pub(super) fn names(&self) -> io::Result<Vec<OsString>> {
+    fn names(&self) -> io::Result<Vec<OsString>> {
         let mut names = Vec::new();
         for entry in sys::Dir::read_from(&self.directory)? {
             let name = entry?.file_name().to_bytes().to_vec();
@@ -247,4 +248,23 @@ fn sync(file: impl AsFd) -> io::Result<()> {
         Err(Errno::NOTSUP | Errno::INVAL) => Ok(sys::fsync(file)?),
         other => Ok(other?),
     }
+}
+
+/// All names in a directory. The standard library's way panics where closing it fails.
+pub(crate) fn names_in(path: &Path) -> io::Result<Vec<OsString>> {
+    SystemDirectory::open(path)?.names()
+}
+
+/// Removes a directory of files.
+pub(crate) fn remove_directory(path: &Path) -> io::Result<()> {
+    let directory = SystemDirectory::open(path)?;
+    for name in directory.names()? {
+        directory.remove(&name)?;
+    }
+    std::fs::remove_dir(path)
+}
+
+/// Makes the names in a directory durable.
+pub(crate) fn sync_directory(path: &Path) -> io::Result<()> {
+    SystemDirectory::open(path)?.sync()
 }

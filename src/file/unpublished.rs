@@ -1,48 +1,16 @@
 //! From an unpublished temporary file to a table under its name.
-//!
-//! The temporary file lies in the table's own directory, so that the rename stays inside one file
-//! system. Where the system can, it has no name until the very end and vanishes with its process.
-//! Order: write, permissions, fsync of the file, lock, sweep, rename, fsync of the directory. The
-//! permissions come before the fsync so that one sync makes both durable.
-//!
-//! The lock ([`lock`]) is held while temporary files of dead builders are swept, while it is looked
-//! once more at what stands under the name, and while the table gets the name; not during the
-//! build: of two builders of one table the later one's stays. Readers know nothing of it.
-//!
-//! What a killed builder leaves behind, if anything, is `.NAME.lock` and one of the sixteen
-//! temporary names ([`named`]). A named temporary file is locked by its builder while it is
-//! written; the builder gives that lock back only while it holds `.NAME.lock`. So whoever holds
-//! `.NAME.lock` may remove every temporary file that is unlocked. No step lists the directory:
-//! what a build costs does not depend on the tables beside it.
-
-#[cfg(not(unix))]
-compile_error!("graven publishes tables by what only Unix systems have: build it on one");
-
-#[cfg(test)]
-mod crash_tests;
-mod directory;
-mod lock;
-#[cfg(test)]
-mod model;
-mod named;
-mod pointer;
-mod standing;
-mod target;
 
 use super::check;
+use super::directory::{Directory, SystemDirectory};
+use super::lock::{self, Lock};
+use super::target;
+use super::temporary;
 use crate::error::BuildError;
-use directory::{Directory, SystemDirectory};
-use lock::{Lock, PATIENCE};
-use std::ffi::OsStr;
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
-
-pub use named::remove_unpublished;
-pub(crate) use pointer::Pointer;
-pub(super) use target::directory_of as directory;
 
 /// How a file is published.
 #[derive(Clone, Copy, Debug)]
@@ -62,7 +30,7 @@ pub(crate) struct Publishing {
 pub(crate) struct Unpublished {
     /// Where the file system needs one to keep the file. Dropped before the file, whose lock
     /// guards the name.
-    name: Option<named::Name>,
+    name: Option<temporary::Name>,
     file: File,
     directory: Arc<dyn Directory>,
     target: PathBuf,
@@ -73,20 +41,18 @@ impl Unpublished {
     /// getting this name, as far as it can be known.
     pub(crate) fn create(target: &Path, replace: bool) -> Result<Self, BuildError> {
         target::check_name(target)?;
-        let directory = SystemDirectory::open(directory(target))
+        let directory = SystemDirectory::open(target::directory_of(target))
             .map_err(|e| BuildError::io("open the directory of the table", target, 0, e))?;
         Self::create_in(Arc::new(directory), target, replace)
     }
 
-    fn create_in(
+    pub(super) fn create_in(
         directory: Arc<dyn Directory>,
         target: &Path,
         replace: bool,
     ) -> Result<Self, BuildError> {
         target::check(&*directory, target, replace)?;
-        let side = target::lock_name(target);
-        Lock::check(&*directory, &side)
-            .map_err(|source| locked(target::directory_of(target), &side, source))?;
+        lock::check(&*directory, target)?;
         Self::temporary(directory, target)
     }
 
@@ -95,21 +61,21 @@ impl Unpublished {
             Ok(file) => {
                 // A dead builder's file may be as large as the room that this one needs. If the
                 // lock is held, the sweep before the rename must do.
-                if named::any(&*directory, target)
+                if temporary::any(&*directory, target)
                     && let Ok(Some(_lock)) =
                         Lock::take(&directory, &target::lock_name(target), Duration::ZERO)
                 {
-                    named::sweep(&*directory, target);
+                    temporary::sweep(&*directory, target);
                 }
                 (file, None)
             }
             // Whatever the reason: a file with a name is the older way, and its error counts.
             Err(_) => {
-                let lock = take_lock(&directory, target)?;
+                let lock = lock::of(&directory, target)?;
                 if lock.is_some() {
-                    named::sweep(&*directory, target);
+                    temporary::sweep(&*directory, target);
                 }
-                named::create(&directory, target)
+                temporary::create(&directory, target)
                     .map(|(file, name)| (file, Some(name)))
                     .map_err(|e| BuildError::io("create the unpublished table", target, 0, e))?
             }
@@ -127,7 +93,7 @@ impl Unpublished {
     pub(crate) fn check_space(&self, bytes: u64) -> Result<(), BuildError> {
         // Some file systems give the room of removed files back a little later.
         const TRIES: u32 = 10;
-        let free = || match fs2::statvfs(directory(&self.target)) {
+        let free = || match fs2::statvfs(target::directory_of(&self.target)) {
             // A file system that does not know its size says that it has none.
             Ok(space) if space.total_space() > 0 => space.available_space(),
             _ => u64::MAX,
@@ -176,9 +142,9 @@ impl Unpublished {
     pub(crate) fn publish(self, how: Publishing) -> Result<(), BuildError> {
         self.seal(how)?;
         let (directory, path) = (Arc::clone(&self.directory), self.target.clone());
-        let lock = take_lock(&directory, &path)?;
+        let lock = lock::of(&directory, &path)?;
         if lock.is_some() {
-            named::sweep(&*directory, &path);
+            temporary::sweep(&*directory, &path);
         }
         self.place(how.replace)?;
         // Given back before the sync, so that nobody waits for a disk, and so that the sync makes
@@ -220,47 +186,11 @@ impl Unpublished {
             // The name is given at once where it is a new one.
             None if new => directory
                 .link(&file, to)
-                .or_else(|error| named::happened(&*directory, to, &file, error)),
+                .or_else(|error| temporary::happened(&*directory, to, &file, error)),
             None => {
-                let linked = named::link(&directory, &file, &target)?;
+                let linked = temporary::link(&directory, &file, &target)?;
                 name.insert(linked).rename(&file, to, new)
             }
         })
     }
-}
-
-/// Finds before hours of work whether files for sorting can be made.
-pub(super) fn check_temporary(path: &Path) -> Result<(), BuildError> {
-    tempfile::tempfile_in(path)
-        .map(drop)
-        .map_err(|e| BuildError::io("create temporary files", path, 0, e))
-}
-
-fn take_lock(directory: &Arc<dyn Directory>, target: &Path) -> Result<Option<Lock>, BuildError> {
-    let side = target::lock_name(target);
-    Lock::take(directory, &side, PATIENCE)
-        .map_err(|source| locked(target::directory_of(target), &side, source))
-}
-
-fn locked(directory: &Path, side: &OsStr, source: io::Error) -> BuildError {
-    BuildError::Locked { path: directory.join(side), source }
-}
-
-/// All names in a directory. The standard library's way panics where closing it fails.
-pub(crate) fn names_in(path: &Path) -> io::Result<Vec<std::ffi::OsString>> {
-    SystemDirectory::open(path)?.names()
-}
-
-/// Removes a directory of files.
-pub(crate) fn remove_directory(path: &Path) -> io::Result<()> {
-    let directory = SystemDirectory::open(path)?;
-    for name in directory.names()? {
-        directory.remove(&name)?;
-    }
-    std::fs::remove_dir(path)
-}
-
-/// Makes the names in a directory durable.
-pub(crate) fn sync_directory(path: &Path) -> io::Result<()> {
-    SystemDirectory::open(path)?.sync()
 }

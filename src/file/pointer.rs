@@ -2,9 +2,9 @@
 //! versions.
 
 use super::directory::{Directory, SystemDirectory};
-use super::lock::{Lock, PATIENCE};
+use super::lock::{self, Lock};
 use super::standing::Standing;
-use super::{locked, target};
+use super::target;
 use crate::error::BuildError;
 use std::ffi::{OsStr, OsString};
 use std::io;
@@ -31,9 +31,7 @@ impl Pointer {
 
     /// Takes the lock.
     pub(crate) fn lock(&self) -> Result<Option<Lock>, BuildError> {
-        let side = target::lock_name(&self.path);
-        Lock::take(&self.directory, &side, PATIENCE)
-            .map_err(|source| locked(target::directory_of(&self.path), &side, source))
+        lock::of(&self.directory, &self.path)
     }
 
     /// Refuses what stands at the link's place and must not, or cannot, be replaced. The caller

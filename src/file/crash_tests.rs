@@ -7,10 +7,16 @@
 //!
 //! `GRAVEN_FULL=1` tries more than a million states instead of more than twenty thousand.
 
+use super::directory::{Directory, SystemDirectory};
+use super::lock::{Lock, PATIENCE};
 use super::model::{Content, FOREIGN, Failing, Left, Model, Names, Step};
-use super::*;
-use std::ffi::OsString;
+use super::{Pointer, Publishing, Unpublished, target};
+use crate::error::BuildError;
+use std::ffi::{OsStr, OsString};
+use std::fs::File;
 use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 pub(super) const TARGET: &str = "t";
 const LOCK: &str = ".t.lock";

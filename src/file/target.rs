@@ -8,8 +8,11 @@ use std::io;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
 
+/// The link in a directory of versions that leads to the current table.
+pub(crate) const CURRENT: &str = "CURRENT";
+
 /// The directory that holds `path`.
-pub(in crate::build) fn directory_of(path: &Path) -> &Path {
+pub(crate) fn directory_of(path: &Path) -> &Path {
     match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
