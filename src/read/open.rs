@@ -6,6 +6,7 @@ use super::pages::Pages;
 use super::table::Table;
 use super::warm::{Warm, Warmed};
 use crate::error::{OpenError, ReadError};
+use crate::file::io::{open_regular, read_exact_at};
 use crate::format::header::{FOOTER, MAX_HEADER};
 use crate::format::layout::{Layout, SMALLEST};
 use std::borrow::Cow;
@@ -113,9 +114,10 @@ impl OpenOptions {
         let mut start = [0; MAX_HEADER as usize];
         let start = &mut start[..len.min(MAX_HEADER as usize)];
         let failed = io_error("read the file", path);
-        read_at(&file, offset, start).map_err(&failed)?;
+        read_exact_at(&file, start, offset).map_err(&failed)?;
         Layout::check_start(start, len as u64)?;
-        let bytes = Bytes::private(len, |memory| read_at(&file, offset, memory).map_err(&failed))?;
+        let bytes =
+            Bytes::private(len, |memory| read_exact_at(&file, memory, offset).map_err(&failed))?;
         let table = self.finish(bytes)?;
         self.prepare(&table, |_| ControlFlow::Continue(()))?;
         Ok(table)
@@ -141,28 +143,7 @@ impl OpenOptions {
 
     /// Opens a regular file and says which part of it is the table.
     pub(crate) fn locate(&self, path: &Path) -> Result<Located, OpenError> {
-        let failed = io_error("open the file", path);
-        let mut options = File::options();
-        options.read(true);
-        #[cfg(unix)]
-        {
-            use std::os::unix::fs::OpenOptionsExt;
-            // A FIFO does not hang the open, and a terminal does not become this process's own.
-            let flags = rustix::fs::OFlags::NONBLOCK | rustix::fs::OFlags::NOCTTY;
-            options.custom_flags(flags.bits() as i32);
-        }
-        let file = match options.open(path) {
-            Ok(file) => file,
-            Err(error) => {
-                // A socket, or a device without a driver, can't be opened: say so.
-                if let Ok(metadata) = std::fs::metadata(path) {
-                    check_kind(&metadata)?;
-                }
-                return Err(failed(error));
-            }
-        };
-        let metadata = file.metadata().map_err(&failed)?;
-        check_kind(&metadata)?;
+        let (file, metadata) = open_regular(path, io_error("open the file", path))?;
         let (offset, len) = self.part(metadata.len())?;
         Ok(Located { file, offset, len, metadata })
     }
@@ -174,11 +155,11 @@ impl OpenOptions {
         let failed = |source| OpenError::Io { action: "read the file", path: None, source };
         let (mut start, mut end) = ([0; MAX_HEADER as usize], [0; FOOTER]);
         let start = &mut start[..file.len.min(MAX_HEADER as usize)];
-        read_at(&file.file, file.offset, start).map_err(failed)?;
+        read_exact_at(&file.file, start, file.offset).map_err(failed)?;
         let got = file.len as u64;
         // What is too short for a footer is refused before one is looked for.
         if let Some(from) = got.checked_sub(FOOTER as u64) {
-            read_at(&file.file, file.offset + from, &mut end).map_err(failed)?;
+            read_exact_at(&file.file, &mut end, file.offset + from).map_err(failed)?;
         }
         Layout::parse_ends(start, &end, got)
     }
@@ -238,46 +219,8 @@ impl OpenOptions {
     }
 }
 
-fn check_kind(metadata: &Metadata) -> Result<(), OpenError> {
-    if metadata.is_file() {
-        return Ok(());
-    }
-    let kind = if metadata.is_dir() { "directory" } else { special_kind(metadata) };
-    Err(OpenError::NotARegularFile { kind })
-}
-
-#[cfg(unix)]
-fn special_kind(metadata: &Metadata) -> &'static str {
-    use std::os::unix::fs::FileTypeExt;
-    let kind = metadata.file_type();
-    if kind.is_fifo() {
-        "FIFO"
-    } else if kind.is_socket() {
-        "socket"
-    } else {
-        "device or terminal"
-    }
-}
-
-#[cfg(not(unix))]
-fn special_kind(_: &Metadata) -> &'static str {
-    "special file"
-}
-
 fn io_error<'p>(action: &'static str, path: &'p Path) -> impl Fn(std::io::Error) -> OpenError + 'p {
     move |source| OpenError::Io { action, path: Some(path.to_owned()), source }
-}
-
-#[cfg(unix)]
-fn read_at(file: &File, offset: u64, memory: &mut [u8]) -> std::io::Result<()> {
-    std::os::unix::fs::FileExt::read_exact_at(file, memory, offset)
-}
-
-#[cfg(not(unix))]
-fn read_at(mut file: &File, offset: u64, memory: &mut [u8]) -> std::io::Result<()> {
-    use std::io::{Seek, SeekFrom};
-    file.seek(SeekFrom::Start(offset))?;
-    file.read_exact(memory)
 }
 
 impl Table {
