@@ -60,8 +60,9 @@ impl Lock {
         patience: Duration,
     ) -> io::Result<Option<Self>> {
         let begun = Instant::now();
+        let mut refusal = Refusal::default();
         loop {
-            let Some(file) = open(&**directory, name, begun)? else { continue };
+            let Some(file) = open(&**directory, name, begun, &mut refusal)? else { continue };
             loop {
                 match directory.try_lock(&file) {
                     Ok(true) => break,
@@ -88,11 +89,13 @@ impl Lock {
 
     /// Finds what stands at the side file's name and could never be locked. Makes no file.
     fn check(directory: &dyn Directory, name: &OsStr) -> io::Result<()> {
-        let begun = Instant::now();
+        let mut refusal = Refusal::default();
         loop {
             match directory.open_lock(name) {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-                Err(error) if may_pass(&error, begun) => std::thread::sleep(PAUSE),
+                Err(error) if refusal.may_pass(&error, Instant::now()) => {
+                    std::thread::sleep(PAUSE);
+                }
                 other => return other.map(drop),
             }
         }
@@ -112,7 +115,12 @@ impl Drop for Lock {
 }
 
 /// Opens the side file, made if need be. None: try again.
-fn open(directory: &dyn Directory, name: &OsStr, begun: Instant) -> io::Result<Option<File>> {
+fn open(
+    directory: &dyn Directory,
+    name: &OsStr,
+    begun: Instant,
+    refusal: &mut Refusal,
+) -> io::Result<Option<File>> {
     match directory.create_lock(name) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
         made => return made.map(Some),
@@ -120,19 +128,37 @@ fn open(directory: &dyn Directory, name: &OsStr, begun: Instant) -> io::Result<O
     match directory.open_lock(name) {
         // Its holder has unlinked it.
         Err(error) if error.kind() == io::ErrorKind::NotFound && begun.elapsed() < PATIENCE => {
+            refusal.end();
             Ok(None)
         }
-        Err(error) if may_pass(&error, begun) => {
+        Err(error) if refusal.may_pass(&error, Instant::now()) => {
             std::thread::sleep(PAUSE);
             Ok(None)
         }
-        other => other.map(Some),
+        other => {
+            refusal.end();
+            other.map(Some)
+        }
     }
 }
 
-/// Whether a side file that can't be opened is just being made.
-fn may_pass(error: &io::Error, begun: Instant) -> bool {
-    error.kind() == io::ErrorKind::PermissionDenied && begun.elapsed() < GRACE
+/// Since when a side file can't be opened. It may be just being made; the wait for that begins
+/// anew with each file.
+#[derive(Default)]
+struct Refusal {
+    since: Option<Instant>,
+}
+
+impl Refusal {
+    fn may_pass(&mut self, error: &io::Error, now: Instant) -> bool {
+        let refused = error.kind() == io::ErrorKind::PermissionDenied;
+        refused && now.duration_since(*self.since.get_or_insert(now)) < GRACE
+    }
+
+    /// The file could be opened, or is gone.
+    fn end(&mut self) {
+        self.since = None;
+    }
 }
 
 /// Whether a file is a side file that graven made, which is empty.
@@ -145,4 +171,24 @@ pub(super) fn no_locks(error: &io::Error) -> bool {
     use rustix::io::Errno;
     let known = [Errno::NOLCK, Errno::NOSYS, Errno::OPNOTSUPP, Errno::INVAL];
     Errno::from_io_error(error).is_some_and(|errno| known.contains(&errno))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A builder that has waited long for a lock is not refused by the next file's first moment.
+    #[test]
+    fn each_refusal_has_its_own_wait() {
+        let (mut refusal, begun) = (Refusal::default(), Instant::now());
+        let denied = io::Error::from(io::ErrorKind::PermissionDenied);
+        assert!(refusal.may_pass(&denied, begun));
+        assert!(refusal.may_pass(&denied, begun + GRACE / 2));
+        assert!(!refusal.may_pass(&denied, begun + GRACE));
+        refusal.end();
+        let late = begun + 10 * GRACE;
+        assert!(refusal.may_pass(&denied, late));
+        assert!(!refusal.may_pass(&denied, late + GRACE));
+        assert!(!refusal.may_pass(&io::ErrorKind::InvalidInput.into(), late));
+    }
 }
