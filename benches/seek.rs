@@ -1,9 +1,11 @@
-//! Seeking to a stored key and reading ten entries from there, by range and by cursor.
+//! Seeking to a stored key and reading ten entries from there, by range and by cursor; the longest
+//! prefix where it is hardest to find, beside a `get` of a key as long.
 
 mod common;
 
 use common::{Fixture, WORKLOADS, touch};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use graven::{BuildOptions, HashIndex, Table};
 use std::hint::black_box;
 
 const SEEKS: usize = 64;
@@ -52,5 +54,39 @@ fn seek(c: &mut Criterion) {
     }
 }
 
-criterion_group!(benches, seek);
+/// A table of `a`, `aa`, `aaa` … up to `len` bytes, each with `end` behind it.
+fn runs(len: usize, end: &[u8], hash_index: HashIndex) -> Table {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("table");
+    let options = BuildOptions::new().durable(false).hash_index(hash_index);
+    let mut builder = options.create(&path).expect("a new table");
+    for n in 1..=len {
+        builder.insert(&[&vec![b'a'; n], end].concat(), b"value").expect("an entry");
+    }
+    builder.finish().expect("a table");
+    Table::load(&path).expect("a good table")
+}
+
+fn longest_prefix(c: &mut Criterion) {
+    let mut group = c.benchmark_group("longest_prefix");
+    for (set, end, rest) in [("fall", "!", ""), ("chain", "", "b")] {
+        for hash_index in [HashIndex::Always, HashIndex::Never] {
+            for len in [10, 100, 1_000, 10_000] {
+                let table = runs(len, end.as_bytes(), hash_index);
+                let key = [&vec![b'a'; len], rest.as_bytes()].concat();
+                let stored = [&vec![b'a'; len], end.as_bytes()].concat();
+                let name = format!("{set}/{hash_index:?}/{len}");
+                group.bench_function(format!("{name}/get"), |b| {
+                    b.iter(|| table.get(black_box(&stored)).expect("a good table"));
+                });
+                group.bench_function(format!("{name}/longest_prefix"), |b| {
+                    b.iter(|| table.longest_prefix(black_box(&key)).expect("a good table"));
+                });
+            }
+        }
+    }
+    group.finish();
+}
+
+criterion_group!(benches, seek, longest_prefix);
 criterion_main!(benches);

@@ -51,10 +51,18 @@ pub enum BuildError {
     },
     /// A value is longer than 4 GiB − 1.
     ValueTooLong {
-        /// The value's length in bytes.
+        /// The value's length in bytes; what has been read of it, where it comes from a reader.
         len: usize,
         /// The entry's number in insertion order, from 0.
         entry: u64,
+    },
+    /// The reader of a value failed: see
+    /// [`insert_from`](crate::Builder::insert_from).
+    ValueReader {
+        /// The entry's number in insertion order, from 0.
+        entry: u64,
+        /// The reader's error, as the reader gave it.
+        source: io::Error,
     },
     /// With `sorted(true)`: a key is smaller than the one before it.
     OutOfOrder {
@@ -246,12 +254,21 @@ pub enum OpenError {
         /// Its value.
         got: u64,
     },
-    /// There is not enough address space for the mapping (`ulimit -v`, or a 32-bit process).
+    /// There is not enough address space for the table, mapped or copied (`ulimit -v`, or a 32-bit
+    /// process).
     AddressSpaceExhausted {
         /// Bytes of address space that the table needs.
         needed: u64,
-        /// Bytes of address space that the process may use in all (`ulimit -v`), if limited.
+        /// Bytes of address space that the process may use in all (`ulimit -v`), if that limit
+        /// stands in the way.
         limit: Option<u64>,
+    },
+    /// The process has as many mappings as Linux allows one to have. Each open table needs one.
+    TooManyMappings {
+        /// Mappings that the process has.
+        mappings: u64,
+        /// Mappings that it may have (`vm.max_map_count`).
+        limit: u64,
     },
     /// The table could not be locked into memory.
     LockRefused {
@@ -262,7 +279,7 @@ pub enum OpenError {
         /// The operating system's answer.
         source: io::Error,
     },
-    /// There is not enough memory for a private copy.
+    /// There is not enough memory for a private copy, or `ulimit -d` allows less.
     OutOfMemory {
         /// Bytes that the copy needs.
         needed: u64,
@@ -350,6 +367,7 @@ impl BuildError {
         match self {
             Self::Io { .. }
             | Self::OutOfSpace { .. }
+            | Self::ValueReader { .. }
             | Self::AlreadyExists { .. }
             | Self::NotARegularFile { .. }
             | Self::NotATable { .. }
@@ -404,6 +422,7 @@ impl OpenError {
             Self::Io { .. }
             | Self::NotARegularFile { .. }
             | Self::AddressSpaceExhausted { .. }
+            | Self::TooManyMappings { .. }
             | Self::LockRefused { .. }
             | Self::OutOfMemory { .. } => ErrorKind::Io,
             Self::RangeOutOfBounds { .. } => ErrorKind::Usage,
@@ -424,6 +443,7 @@ impl std::error::Error for BuildError {
         match self {
             Self::Io { source, .. }
             | Self::OutOfSpace { source, .. }
+            | Self::ValueReader { source, .. }
             | Self::Locked { source, .. }
             | Self::PublishedButNotDurable { source, .. } => Some(source),
             Self::ReadBack { source, .. } => Some(source),

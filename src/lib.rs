@@ -28,6 +28,7 @@ mod build;
 mod error;
 mod file;
 mod format;
+mod limits;
 mod live;
 mod publish;
 mod read;

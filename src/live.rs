@@ -11,11 +11,11 @@ mod place;
 mod retire;
 
 use crate::error::OpenError;
-use crate::read::open::Located;
+use crate::read::map::Located;
 use crate::read::{OpenOptions, Table, Warmed};
 use arc_swap::{ArcSwap, ArcSwapOption, Guard};
 use helper::Helper;
-use place::{FileId, Place};
+use place::{Look, Place};
 use std::fs::File;
 use std::io;
 use std::ops::{ControlFlow, Deref};
@@ -75,11 +75,13 @@ struct Shared {
 #[derive(Debug)]
 struct Version {
     table: Table,
-    /// The file that was found at the path, and that keeps its inode number from being given to
-    /// another one: the mapped one, or `_held`.
-    id: FileId,
-    /// A later file with the same content, which was not worth mapping.
-    _held: Option<File>,
+    /// The file that was found at the path, as the opened file itself says.
+    look: Look,
+    /// When the file has to be read once more, although it looks the same; see [`COARSEST`].
+    again: Option<Instant>,
+    /// A later file with the same content, which was not worth mapping. A file that is mapped or
+    /// held keeps its inode number from being given to another one.
+    held: Option<Arc<File>>,
     name: Option<String>,
     generation: u64,
     since: Instant,
@@ -94,10 +96,9 @@ pub struct Pinned(Guard<Arc<Version>>);
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refreshed {
-    /// The file at the path is still the same one.
+    /// The file at the path has the content that is served, be it the same file, another mode or
+    /// name of it, or a copy: readers stay on the table that they have.
     Unchanged,
-    /// Another file, with the same content: readers stay on the table that they have.
-    SameContent,
     /// A new table is served.
     Swapped,
 }
@@ -124,7 +125,9 @@ impl Live {
     ///
     /// # Safety
     /// As for [`Table::open`], for every file that stands at the path during a refresh: as long
-    /// as it is in use, nobody modifies or truncates it. Tables are replaced by rename.
+    /// as it is in use, nobody modifies or truncates it. Tables are replaced by rename. On a file
+    /// system whose inode numbers stand for paths (FUSE without `use_ino`), a replacement by
+    /// another machine changes the pages of tables that are still mapped: it modifies the file.
     ///
     /// # Errors
     /// See [`OpenError`].
@@ -151,10 +154,12 @@ impl Live {
         // SAFETY: the caller's promise.
         let table = unsafe { options.map(&file) }?;
         options.prepare(&table, |_| ControlFlow::Continue(()))?;
+        let look = Look::at(&file.metadata);
         let version = Version {
             table,
-            id: FileId::of(&file.metadata),
-            _held: None,
+            look,
+            again: once_more(&look),
+            held: None,
             name,
             generation: 1,
             since: Instant::now(),
@@ -180,7 +185,10 @@ impl Live {
 
     /// Looks whether another table stands at the path, and if so opens it, checks its header and
     /// footer, prepares it as the options say, and swaps it in. When nothing has changed, this is
-    /// one `stat`, without a lock or an allocation; call it as often as that is worth. The old
+    /// one `stat`, without a lock or an allocation; call it as often as that is worth. When size,
+    /// times, inode or device differ (also after `chmod`, a hard link or a copy), header and footer
+    /// are read once, and the table stays if build id and length are the same. Where a file's times
+    /// are whole seconds, they are also read once two seconds after the table came. The old
     /// table, unless it is small, is unmapped by a thread of its own once nobody has it pinned:
     /// that can take a third of a second per GiB.
     ///
@@ -261,8 +269,8 @@ impl Shared {
     }
 
     fn look(&self) -> Result<Refreshed, OpenError> {
-        let id = self.place.stat()?;
-        if self.current.load().serves(id) {
+        let look = self.place.stat()?;
+        if self.current.load().serves(&look) {
             return Ok(Refreshed::Unchanged);
         }
         self.change()
@@ -272,26 +280,36 @@ impl Shared {
     fn change(&self) -> Result<Refreshed, OpenError> {
         let _one_at_a_time = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
         let (file, name) = self.place.find(&self.options)?;
-        let id = FileId::of(&file.metadata);
+        // Of the opened file: another one may stand at the path by now.
+        let look = Look::at(&file.metadata);
         let old = self.current.load_full();
-        if old.serves(id) {
+        if old.serves(&look) {
             // Another thread was faster.
             return Ok(Refreshed::Unchanged);
         }
-        let table = self.map(&file)?;
-        if table.build_id() == old.table.build_id() && !old.table.faulted() {
-            // The table stays, with its warm pages; the new file is held, so that a change from it
-            // can be seen.
+        // Header and footer suffice to tell whether there is anything new to map and to check.
+        let layout = file.layout()?;
+        let serves = old.table.view().layout();
+        let same = (layout.build_id, layout.file_len) == (serves.build_id, serves.file_len);
+        if same && !old.table.faulted() {
+            // The table stays, with its warm pages; what is seen from now on is told from this.
+            let held = match look.same_number(&old.look) {
+                true => old.held.clone(),
+                false => Some(Arc::new(file.file)),
+            };
+            let again = if look == old.look { None } else { once_more(&look) };
             self.current.store(Arc::new(Version {
                 table: old.table.clone(),
-                id,
-                _held: Some(file.file),
+                look,
+                again,
+                held,
                 name,
                 generation: old.generation,
                 since: old.since,
             }));
-            return Ok(Refreshed::SameContent);
+            return Ok(Refreshed::Unchanged);
         }
+        let table = self.map(&file)?;
         let go_on = |_: Warmed| match self.stopping.load(Relaxed) {
             true => ControlFlow::Break(()),
             false => ControlFlow::Continue(()),
@@ -299,9 +317,10 @@ impl Shared {
         self.options.prepare(&table, go_on)?;
         let generation = old.generation + 1;
         let since = Instant::now();
-        let new = Version { table, id, _held: None, name, generation, since };
+        let again = once_more(&look);
+        let new = Version { table, look, again, held: None, name, generation, since };
         drop(self.current.swap(Arc::new(new)));
-        if old.table.layout().file_len > retire::SMALL {
+        if old.table.view().layout().file_len > retire::SMALL {
             retire::retire(old);
         }
         Ok(Refreshed::Swapped)
@@ -313,11 +332,24 @@ impl Shared {
     }
 }
 
+/// The coarsest steps in which file systems count time: two seconds on FAT and SMB, one on sshfs.
+/// Two files that came in one step, of one length and with numbers that stand for the path, look
+/// the same. A file that is read after the step was the last of its step.
+const COARSEST: Duration = Duration::from_secs(2);
+
+/// When a file that was opened just now has to be read once more.
+fn once_more(look: &Look) -> Option<Instant> {
+    look.is_coarse().then(|| Instant::now() + COARSEST)
+}
+
 impl Version {
-    /// Whether this is the table in the file with this identity. The file is held, so no other
-    /// has its identity. A table that has lost pages serves nothing any more: neither are its
+    /// Whether this is the table in the file that looks like that. Device and number alone do not
+    /// tell: on some file systems the number stands for the path (FUSE without `use_ino`, as sshfs
+    /// and cloud mounts). A table that has lost pages serves nothing any more: neither are its
     /// pages the file's, nor does it hold the file.
-    fn serves(&self, id: FileId) -> bool {
-        self.id == id && !self.table.faulted()
+    fn serves(&self, look: &Look) -> bool {
+        self.look == *look
+            && !self.table.faulted()
+            && self.again.is_none_or(|again| Instant::now() < again)
     }
 }

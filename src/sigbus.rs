@@ -13,7 +13,7 @@
 //!
 //! ```
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! graven::sigbus::install()?; // once, early in main
+//! graven::sigbus::install()?; // once, after crash handlers were installed
 //! # Ok(())
 //! # }
 //! ```
@@ -23,7 +23,8 @@
 //! interrupted read goes on with zeros; the lookup finds the flag at its end. There are no locks
 //! and no allocations in the handler, so any number of threads may fault at once. A fault
 //! elsewhere is handed on to the handler that was there before, among them Rust's own, which
-//! reports stack overflows.
+//! reports stack overflows. That handler runs as it would without the guard: with its signal mask,
+//! on its stack, and only once if it asked for that.
 
 #![expect(unsafe_code, reason = "installs a signal handler, which replaces lost pages")]
 
@@ -33,8 +34,13 @@ pub(crate) use registry::{Lost, Watch};
 use std::io;
 
 /// Installs the guard for the whole process and for all tables, also those that are open already.
-/// Further calls do nothing. Install it before other code installs handlers of its own for SIGBUS
-/// that do not hand on; install it after them if they do not expect to be handed to.
+/// Further calls do nothing.
+///
+/// Call this after all code that installs a handler for SIGBUS of its own, such as crash reporters.
+/// A handler that was there before gets every SIGBUS that is not a table's, with the flags and the
+/// mask that it was installed with (`SA_NODEFER`, `SA_ONSTACK`, `SA_RESETHAND`, `SA_RESTART`). A
+/// handler that is installed later and does not call its predecessor replaces the guard: from then
+/// on a lost page ends in that handler.
 ///
 /// 4,096 mapped tables at a time are guarded; [`Table::guarded`](crate::Table::guarded) says
 /// whether one of them is. Child processes made by `fork` inherit the guard; `exec` ends it.
@@ -46,7 +52,8 @@ pub fn install() -> io::Result<()> {
     handler::install()
 }
 
-/// Whether [`install`] was called and succeeded.
+/// Whether [`install`] was called and succeeded. A handler that has replaced the guard since is not
+/// seen.
 pub fn installed() -> bool {
     handler::installed()
 }
@@ -66,13 +73,15 @@ mod handler {
 
 #[cfg(target_os = "linux")]
 mod handler {
-    use crate::sigbus::registry::{self, Hole};
-    use libc::{BUS_ADRALN, SA_ONSTACK, SA_SIGINFO, SIG_DFL, SIG_IGN, SIGBUS};
+    use crate::sigbus::registry;
+    use libc::{BUS_ADRALN, SIG_DFL, SIG_IGN, SIGBUS};
+    use libc::{SA_NODEFER, SA_ONSTACK, SA_RESETHAND, SA_RESTART, SA_SIGINFO};
     use libc::{c_int, c_void, sigaction, siginfo_t};
     use rustix::mm::{MapFlags, ProtFlags, mmap_anonymous};
     use std::io;
     use std::mem::{transmute, zeroed};
     use std::ptr::{null, null_mut};
+    use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
     use std::sync::{Mutex, OnceLock, PoisonError};
 
     /// What the handler needs to know; set before it is installed.
@@ -83,6 +92,8 @@ mod handler {
     }
 
     static INSTALLED: OnceLock<Installed> = OnceLock::new();
+    /// Whether a handler that was to run once (`SA_RESETHAND`) has run.
+    static SPENT: AtomicBool = AtomicBool::new(false);
     /// One installation at a time.
     static INSTALLING: Mutex<bool> = Mutex::new(false);
 
@@ -106,8 +117,16 @@ mod handler {
         // SAFETY: as above.
         let mut guard: sigaction = unsafe { zeroed() };
         guard.sa_sigaction = on_sigbus as *const () as usize;
-        // On a stack of its own where the thread has one: the handler before may need it.
-        guard.sa_flags = SA_SIGINFO | SA_ONSTACK;
+        // The kernel calls the guard as it would call the handler before. The guard itself needs
+        // neither a stack of its own nor signals that are held back.
+        let inherited = match previous.sa_sigaction {
+            SIG_DFL => SA_ONSTACK,
+            // An ignored signal interrupts no system call.
+            SIG_IGN => SA_ONSTACK | SA_RESTART,
+            _ => previous.sa_flags & (SA_ONSTACK | SA_RESTART | SA_NODEFER),
+        };
+        guard.sa_flags = SA_SIGINFO | inherited;
+        guard.sa_mask = previous.sa_mask;
         // SAFETY: `on_sigbus` has the signature that SA_SIGINFO asks for, and does only what a
         // signal handler may.
         checked(unsafe { libc::sigaction(SIGBUS, &raw const guard, null_mut()) })?;
@@ -131,20 +150,14 @@ mod handler {
             // SAFETY: a SIGBUS from the kernel carries an address.
             let address = unsafe { info_ref.si_addr() }.addr();
             let hole = registry::note(address, installed.page_size);
-            if hole.is_some_and(|hole| replace(&hole, installed.page_size)) {
+            if hole.is_some_and(|hole| hole.fill(installed.page_size, zeros)) {
                 return;
             }
         }
         hand_on(&installed.previous, signal, code, info, context);
     }
 
-    /// Puts zeros in the place of what is lost; false if the kernel refuses.
-    fn replace(hole: &Hole, page_size: usize) -> bool {
-        let single = !hole.many && zeros(hole.page, page_size);
-        // Refused where the process has too many mappings: the whole one adds none.
-        single || zeros(hole.start, hole.end - hole.start)
-    }
-
+    /// Puts zeros in the place of lost bytes; false if the kernel refuses.
     fn zeros(start: usize, len: usize) -> bool {
         let flags = MapFlags::PRIVATE | MapFlags::FIXED | MapFlags::NORESERVE;
         let start = std::ptr::with_exposed_provenance_mut(start);
@@ -163,6 +176,12 @@ mod handler {
         context: *mut c_void,
     ) {
         let sent = code <= 0;
+        let handled = ![SIG_DFL, SIG_IGN].contains(&previous.sa_sigaction);
+        // The guard stays for the tables, so the kernel can't go back to the default by itself.
+        let once = handled && previous.sa_flags & SA_RESETHAND != 0;
+        if once && SPENT.swap(true, SeqCst) {
+            return end(signal);
+        }
         match previous.sa_sigaction {
             SIG_DFL => end(signal),
             SIG_IGN if sent => {}

@@ -11,7 +11,7 @@ mod common;
 
 use bad_files::{Attack, Expect, attacks};
 use common::{blessing, data};
-use graven::{OpenError, OpenOptions, ReadError, Table, Verify};
+use graven::{Cursor, Iter, OpenError, OpenOptions, ReadError, Table, Verify};
 use std::fmt::Write;
 use std::fs;
 use std::sync::mpsc;
@@ -54,20 +54,26 @@ fn exercise(table: &Table) {
     for key in &keys {
         let _ = table.get(key);
         let _ = table.contains_key(key);
-        table.get_all(key).take(1 << 16).for_each(drop);
+        bounded("get_all", n, &mut table.get_all(key), |values| values.next().map(|v| v.is_ok()));
         let _ = (table.floor(key), table.ceil(key), table.rank(key), table.longest_prefix(key));
-        table.prefix(key).take(5).for_each(drop);
-        table.prefix(key).rev().take(5).for_each(drop);
         let _ = table.count(key.as_slice()..);
-        table.range(..=key.as_slice()).rev().take(5).for_each(drop);
-        let mut cursor = table.cursor();
-        let _ = (cursor.seek(key), cursor.prev(), cursor.next(), cursor.next());
-        let _ = (cursor.seek_for_prev(key), cursor.next(), cursor.prev(), cursor.prev());
+        walks(n, &table.prefix(key));
+        walks(n, &table.range(key.as_slice()..));
+        walks(n, &table.range(..=key.as_slice()));
+        cursor_walks(table, key);
+    }
+    // Ends at every key of a small table: the place of each is what the index says.
+    let every = if n <= 200 { 1 } else { 7 };
+    for key in table.keys().take(2_000).step_by(every).map_while(Result::ok) {
+        walks(n, &table.range(..key));
     }
     let mut out = Vec::new();
     let _ = table.get_many(&keys, &mut out);
-    table.iter().take(1 << 16).for_each(drop);
-    table.iter().rev().take(1 << 16).for_each(drop);
+    walks(n, &table.iter());
+    bounded("keys", n, &mut table.keys(), |keys| keys.nth(1).map(|key| key.is_ok()));
+    bounded("keys back", n, &mut table.keys(), |keys| keys.nth_back(1).map(|key| key.is_ok()));
+    bounded("values", n, &mut table.values(), |values| values.nth(1).map(|v| v.is_ok()));
+    bounded("values back", n, &mut table.values(), |v| v.nth_back(1).map(|v| v.is_ok()));
     for rank in (0..40).chain([n / 2, n.wrapping_sub(1), n, u64::MAX]) {
         let _ = table.nth(rank);
         table.iter().nth(rank as usize).into_iter().for_each(drop);
@@ -77,6 +83,89 @@ fn exercise(table: &Table) {
     if let Ok(metadata) = table.metadata() {
         metadata.iter().take(1 << 16).for_each(drop);
         metadata.get(b"absent");
+    }
+}
+
+/// The ways to step through entries; each gives an item, says whether it is an entry, or is over.
+/// The number is that of the step.
+type Step = fn(&mut Iter<'_>, usize) -> Option<bool>;
+const STEPS: [(&str, Step); 9] = [
+    ("next", |iter, _| Some(iter.next()?.is_ok())),
+    ("next_back", |iter, _| Some(iter.next_back()?.is_ok())),
+    ("both ends", |iter, i| match i % 2 {
+        0 => Some(iter.next()?.is_ok()),
+        _ => Some(iter.next_back()?.is_ok()),
+    }),
+    ("step_by 2", |iter, _| Some(iter.nth(1)?.is_ok())),
+    ("step_by 2, back", |iter, _| Some(iter.nth_back(1)?.is_ok())),
+    ("step_by 31", |iter, _| Some(iter.nth(30)?.is_ok())),
+    ("step_by 31, back", |iter, _| Some(iter.nth_back(30)?.is_ok())),
+    ("step_by 2, both ends", |iter, i| match i % 2 {
+        0 => Some(iter.nth(1)?.is_ok()),
+        _ => Some(iter.nth_back(1)?.is_ok()),
+    }),
+    ("all ways", |iter, i| match i % 5 {
+        0 => Some(iter.nth_back(2)?.is_ok()),
+        1 => Some(iter.next()?.is_ok()),
+        2 => Some(iter.nth(1)?.is_ok()),
+        3 => Some(iter.next_back()?.is_ok()),
+        _ => Some(iter.nth(i % 3)?.is_ok()),
+    }),
+];
+
+/// Goes through the entries in every way: none gives more than the table has, nothing follows an
+/// error, and what is left to come is never said to be more than the table has.
+fn walks(most: u64, entries: &Iter<'_>) {
+    for (way, step) in STEPS {
+        let mut number = 0;
+        bounded(way, most, &mut entries.clone(), |iter| {
+            assert!(iter.len() as u64 <= most.max(1), "{way}: {} of {most} are left", iter.len());
+            number += 1;
+            step(iter, number)
+        });
+    }
+    let folded = entries.clone().fold(0, |sum, entry| sum + u64::from(entry.is_ok()));
+    assert!(folded <= most, "fold: {folded} of {most} entries");
+    let folded = entries.clone().rfold(0, |sum, entry| sum + u64::from(entry.is_ok()));
+    assert!(folded <= most, "rfold: {folded} of {most} entries");
+}
+
+/// Steps until the end or the first error, after which there is nothing.
+fn bounded<I>(way: &str, most: u64, iter: &mut I, mut step: impl FnMut(&mut I) -> Option<bool>) {
+    let mut entries = 0;
+    while let Some(is_entry) = step(iter) {
+        if !is_entry {
+            assert_eq!(step(iter), None, "{way}: goes on after an error");
+            break;
+        }
+        entries += 1;
+        assert!(entries <= most, "{way}: more than the table's {most} entries");
+    }
+    assert_eq!(step(iter), None, "{way}: goes on after its end");
+}
+
+/// From a key to both ends of the table, and from both ends through all of it.
+fn cursor_walks(table: &Table, key: &[u8]) {
+    type Seek = fn(&mut Cursor<'_>, &[u8]) -> Result<bool, ReadError>;
+    let seeks: [(&str, Seek); 4] = [
+        ("seek", |cursor, key| cursor.seek(key)),
+        ("seek_for_prev", |cursor, key| cursor.seek_for_prev(key)),
+        ("seek_to_first", |cursor, _| cursor.seek_to_first()),
+        ("seek_to_last", |cursor, _| cursor.seek_to_last()),
+    ];
+    for (way, seek) in seeks {
+        for turn in [Cursor::next, Cursor::prev] {
+            let mut cursor = table.cursor();
+            let (mut on_entry, mut entries) = (seek(&mut cursor, key), 0);
+            while matches!(on_entry, Ok(true)) {
+                entries += 1;
+                assert!(entries <= table.len(), "{way}: more than the table's entries");
+                on_entry = turn(&mut cursor);
+            }
+        }
+        let mut cursor = table.cursor();
+        let _ = (seek(&mut cursor, key), cursor.prev(), cursor.next(), cursor.next());
+        let _ = (cursor.prev(), cursor.prev(), cursor.next());
     }
 }
 

@@ -11,6 +11,7 @@ mod support;
 use graven::{BuildOptions, Duplicates, HashIndex, Phase, Progress, Table};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
+use std::io::{self, Read};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use support::{Random, answer, directory, this_binary};
@@ -31,12 +32,17 @@ fn status(name: &str) -> u64 {
 #[test]
 fn measured_process() {
     let Ok(what) = std::env::var(BUILD) else { return };
-    let (name, path) = what.split_once(' ').expect("a name and a path");
+    let (name, path) = what.split_once(" /").expect("a name and a path");
+    let path = format!("/{path}");
+    if name == "default" {
+        return build_by_default(path.as_ref());
+    }
     let before = status("VmRSS");
     let options = BuildOptions::new().memory_budget(BUDGET).durable(false).threads(2);
     let mut builder = match name {
         "always" => options.hash_index(HashIndex::Always).create(path),
         "ascending" => options.sorted(true).hash_index(HashIndex::Always).create(path),
+        "streamed in order" => options.sorted(true).create(path),
         _ => options.create(path),
     }
     .expect("a builder");
@@ -52,6 +58,13 @@ fn measured_process() {
             let summary = builder.finish().expect("a table");
             assert!(summary.value_bytes > 8 * BUDGET);
             return answer(&status("VmHWM").saturating_sub(before).to_string());
+        }
+        // Values that come from a reader, each several times the budget and its allowance.
+        "streamed" | "streamed in order" => {
+            for i in 0..2u64 {
+                let value = io::repeat(7).take((2 * (BUDGET + MORE)) + i);
+                builder.insert_from(&i.to_be_bytes(), value).expect("room");
+            }
         }
         "ascending" => {
             for i in 0..3_000_000u64 {
@@ -74,7 +87,7 @@ fn measured_process() {
 #[test]
 fn a_build_keeps_to_its_budget() {
     let directory = directory();
-    for name in ["line", "always", "ascending", "values"] {
+    for name in ["line", "always", "ascending", "values", "streamed", "streamed in order"] {
         let path = directory.path().join(name);
         let what = format!("{name} {}", path.display());
         let ran = this_binary("measured_process").env(BUILD, what).output().expect("a child");
@@ -84,6 +97,69 @@ fn a_build_keeps_to_its_budget() {
         println!("{name}: {} MiB", peak >> 10);
         assert!(peak << 10 <= BUDGET + MORE, "{name}: {} MiB", peak >> 10);
     }
+}
+
+/// More than the control group has, without a word about memory.
+fn build_by_default(path: &Path) {
+    let mut builder = BuildOptions::new().durable(false).create(path).expect("a builder");
+    let mut random = Random(1);
+    for _ in 0..ENTRIES {
+        let key = random.next().to_be_bytes();
+        builder.insert(&key, &[key[0]; VALUE]).expect("room");
+    }
+    builder.finish().expect("a table");
+    answer("built");
+}
+
+const ENTRIES: u64 = 1_000_000;
+const VALUE: usize = 300;
+
+/// Guards against a default that only large machines have: in a container of 160 MiB a build that
+/// takes 1 GiB is killed. Control groups limit this process and all above them, whichever has less,
+/// so that the limit is set on a parent of the process's own group.
+#[test]
+fn the_default_budget_heeds_the_control_group() {
+    const ROOTS: [(&str, &str); 2] =
+        [("/sys/fs/cgroup/memory", "memory.limit_in_bytes"), ("/sys/fs/cgroup", "memory.max")];
+    let limit = 160 * MIB;
+    let name = format!("graven-test-{}", std::process::id());
+    let made = ROOTS.iter().find_map(|(root, file)| {
+        let parent = Path::new(root).join(&name);
+        let made = std::fs::create_dir(&parent).is_ok()
+            && std::fs::write(parent.join(file), limit.to_string()).is_ok()
+            && std::fs::create_dir(parent.join("own")).is_ok();
+        if !made {
+            let _ = std::fs::remove_dir(&parent);
+        }
+        made.then_some(parent)
+    });
+    let Some(parent) = made else {
+        println!("skipped: no control group can be made here");
+        return;
+    };
+    let directory = directory();
+    let what = format!("default {}", directory.path().join("t").display());
+    let command = this_binary("measured_process");
+    let mut shell = std::process::Command::new("sh");
+    let join = "echo $$ >\"$0\" && exec \"$@\"";
+    shell.args(["-c", join]).arg(parent.join("own/cgroup.procs"));
+    shell.arg(command.get_program()).args(command.get_args()).env(BUILD, what);
+    let ran = shell.output();
+    for group in [parent.join("own"), parent] {
+        // A group ends a moment after its last process.
+        for _ in 0..100 {
+            match std::fs::remove_dir(&group) {
+                Ok(()) => break,
+                Err(_) => std::thread::sleep(std::time::Duration::from_millis(20)),
+            }
+        }
+    }
+    let ran = ran.expect("a shell");
+    let said = String::from_utf8_lossy(&ran.stdout);
+    assert!(ran.status.success() && said.contains("@answer built"), "{ran:?}");
+    let table = Table::load(directory.path().join("t")).expect("a table");
+    assert_eq!(table.len(), ENTRIES);
+    assert!(ENTRIES * VALUE as u64 > 3 * limit / 2, "an input that fits proves nothing");
 }
 
 type Entries = Vec<(Vec<u8>, Vec<u8>)>;
@@ -201,6 +277,42 @@ fn large_values_come_back() {
             let found: Vec<&[u8]> =
                 table.get_all(key).map(|value| value.expect("a value")).collect();
             assert!(found == kept, "{duplicates:?}, key {key:?}");
+        }
+    }
+}
+
+/// A value may come from a reader instead of memory: the table has the same bytes, whether it comes
+/// in order or not, and whatever the policy does with it.
+#[test]
+fn values_from_readers_give_the_same_bytes() {
+    let directory = directory();
+    let mut random = Random(11);
+    let entries: Entries = (0..40u8)
+        .map(|i| {
+            let len = [3, 70_000, 2 << 20, 2_500_000, 4_300_000][i as usize % 5];
+            (vec![random.below(25) as u8], vec![i; len + i as usize / 10])
+        })
+        .collect();
+    let mut ordered = entries.clone();
+    ordered.sort_by(|a, b| a.0.cmp(&b.0));
+    // In order for longer than it takes to be written on the way, then not.
+    let mut nearly: Entries = (0..30u8).map(|i| (vec![100, i], vec![i; 1_900_000])).collect();
+    nearly.extend((30..33u8).map(|i| (vec![100, i], vec![i; 3_000_000])));
+    nearly.extend(entries[..7].iter().cloned());
+    for duplicates in [Duplicates::Keep, Duplicates::First, Duplicates::Last] {
+        for (entries, sorted) in [(&entries, false), (&ordered, true), (&nearly, false)] {
+            let options = BuildOptions::new().duplicates(duplicates).sorted(sorted).durable(false);
+            let right = bytes(&options, entries, directory.path());
+            for budget in [MIB, 64 * MIB] {
+                let path = directory.path().join("t");
+                let mut builder = options.clone().memory_budget(budget).create(&path).unwrap();
+                for (key, value) in entries {
+                    builder.insert_from(key, &value[..]).expect("room");
+                }
+                builder.finish().expect("a table");
+                let built = std::fs::read(&path).expect("the table");
+                assert!(built == right, "{duplicates:?}, sorted: {sorted}, {budget} bytes");
+            }
         }
     }
 }

@@ -8,6 +8,10 @@
 mod build;
 #[path = "cli/exits.rs"]
 mod exits;
+#[path = "cli/fields.rs"]
+mod fields;
+#[path = "cli/long.rs"]
+mod long;
 #[path = "cli/lookup.rs"]
 mod lookup;
 #[path = "cli/malformed.rs"]
@@ -28,5 +32,7 @@ mod serve;
 mod stat;
 #[path = "cli/stumbles.rs"]
 mod stumbles;
+#[path = "cli/text.rs"]
+mod text;
 #[path = "cli/tool.rs"]
 mod tool;

@@ -271,11 +271,120 @@ fn address_space_exhausted_child() {
     let error = unsafe { Table::open(&path) }.unwrap_err();
     let OpenError::AddressSpaceExhausted { needed, limit } = error else { panic!("{error}") };
     assert_eq!((needed, limit), (64 << 30, Some(4_000_000 << 10)));
-    for words in ["68719476736", "ulimit -v allows 4096000000", "range()", "load()"] {
+    for words in ["68719476736", "ulimit -v allows the process 4096000000", "raise the limit"] {
         assert!(error.to_string().contains(words), "{words:?} is not in {error}");
     }
+    // A copy takes as much, and a part of a table is no table.
+    for words in ["range", "load", "open"] {
+        assert!(!error.to_string().contains(words), "{words:?} is in {error}");
+    }
+    let copied = Table::load(&path).unwrap_err();
+    let same = matches!(
+        copied,
+        OpenError::AddressSpaceExhausted { needed, limit: Some(4_096_000_000) } if needed == 64 << 30
+    );
+    assert!(same, "{copied:?}");
+    assert_eq!(copied.to_string(), error.to_string());
+    // What is no table is refused as that.
+    let foreign = Path::new(&path).with_extension("foreign");
+    fs::write(&foreign, "no table").unwrap();
+    fs::File::options().write(true).open(&foreign).unwrap().set_len(64 << 30).unwrap();
+    assert!(matches!(open_error(&foreign), OpenError::NotATable { .. }));
+}
+
+/// What the errors advise works: a table that had no room has it under a higher limit, or once
+/// other mappings are gone.
+#[test]
+#[cfg(target_os = "linux")]
+fn room_that_the_errors_advise_to_make() {
+    let directory = directory();
+    let path = directory.path().join("table");
+    let mut builder = Builder::create(&path).unwrap();
+    builder.insert(b"key", &vec![7; 16 << 20]).unwrap();
+    builder.finish().unwrap();
+    common::run_child("room_below_a_limit", LIMITED, &path);
+    common::run_child("room_among_many_mappings", LIMITED, &path);
+    common::run_child("room_for_no_copy", LIMITED, &path);
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn room_below_a_limit() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let Some(path) = std::env::var_os(LIMITED).map(PathBuf::from) else { return };
+    let statm = fs::read_to_string("/proc/self/statm").unwrap();
+    let pages: u64 = statm.split(' ').next().unwrap().parse().unwrap();
+    let before = getrlimit(Resource::As);
+    // Less than the table needs, and more than it needs alone.
+    let limit = pages * rustix::param::page_size() as u64 + (8 << 20);
+    setrlimit(Resource::As, Rlimit { current: Some(limit), ..before }).unwrap();
+    let error = open_error(&path);
+    let OpenError::AddressSpaceExhausted { needed, limit: Some(told) } = error else {
+        panic!("{error:?}")
+    };
+    assert!(told == limit && (16 << 20..17 << 20).contains(&needed), "{error}");
+    assert!(error.to_string().contains("raise the limit"), "{error}");
+    setrlimit(Resource::As, before).unwrap();
+    Table::load(&path).unwrap();
+    // SAFETY: nobody else knows the file.
+    unsafe { Table::open(&path) }.unwrap();
+}
+
+/// Where a copy is refused and a mapping is not, the mapping is advised.
+#[test]
+#[cfg(target_os = "linux")]
+fn room_for_no_copy() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let Some(path) = std::env::var_os(LIMITED).map(PathBuf::from) else { return };
+    let status = fs::read_to_string("/proc/self/status").unwrap();
+    let data = status.lines().find_map(|line| line.strip_prefix("VmData:")).unwrap();
+    let kib: u64 = data.split_whitespace().next().unwrap().parse().unwrap();
+    let limit = Rlimit { current: Some((kib << 10) + (8 << 20)), ..getrlimit(Resource::Data) };
+    setrlimit(Resource::Data, limit).unwrap();
     let error = Table::load(&path).unwrap_err();
-    assert!(matches!(error, OpenError::OutOfMemory { needed } if needed == 64 << 30), "{error:?}");
+    assert!(matches!(error, OpenError::OutOfMemory { .. }), "{error:?}");
+    let text = error.to_string();
+    assert!(text.contains("ulimit -d") && text.contains("open()"), "{text}");
+    // SAFETY: nobody else knows the file.
+    unsafe { Table::open(&path) }.unwrap();
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn room_among_many_mappings() {
+    let Some(path) = std::env::var_os(LIMITED).map(PathBuf::from) else { return };
+    let limit = fs::read_to_string("/proc/sys/vm/max_map_count").unwrap();
+    let limit: u64 = limit.trim().parse().unwrap();
+    if limit > 4 << 20 {
+        eprintln!("room_among_many_mappings: skipped: {limit} mappings take too long");
+        return;
+    }
+    // Neighbours of different rights, which the kernel does not join.
+    let mut mappings = Vec::with_capacity(limit as usize);
+    while let Ok(memory) = memmap2::MmapMut::map_anon(1) {
+        match mappings.len() % 2 {
+            0 => mappings.push(memory.make_read_only().unwrap()),
+            _ => mappings.push(memory.make_exec().unwrap()),
+        }
+    }
+    // SAFETY: nobody else knows the file.
+    let mapped = unsafe { Table::open(&path) };
+    let copied = Table::load(&path);
+    let most = mappings.len() as u64;
+    mappings.truncate(mappings.len() - 8);
+    assert!(most > limit / 2, "{most} of {limit} mappings");
+    for error in [mapped.unwrap_err(), copied.unwrap_err()] {
+        let OpenError::TooManyMappings { mappings, limit: told } = error else {
+            panic!("{error:?}")
+        };
+        assert!(told == limit && mappings >= most, "{error}");
+        let text = error.to_string();
+        assert!(text.contains("vm.max_map_count allows") && !text.contains("ulimit"), "{text}");
+        assert_eq!(error.kind(), ErrorKind::Io);
+    }
+    Table::load(&path).unwrap();
+    // SAFETY: nobody else knows the file.
+    unsafe { Table::open(&path) }.unwrap();
 }
 
 /// What a failed or abandoned build leaves in its directory.
@@ -294,9 +403,54 @@ fn key_too_long() {
     for sorted in [false, true] {
         let mut builder = BuildOptions::new().sorted(sorted).create(&path).unwrap();
         builder.insert(&vec![0xAA; generate::LONGEST_KEY], b"").unwrap();
-        let error = builder.insert(&vec![0xBB; generate::LONGEST_KEY + 1], b"").unwrap_err();
+        let key = vec![0xBB; generate::LONGEST_KEY + 1];
+        let error = builder.insert(&key, b"").unwrap_err();
         assert!(matches!(error, BuildError::KeyTooLong { len: 65_536, entry: 1 }), "{error:?}");
         assert_eq!(error.kind(), ErrorKind::Data);
+        let mut builder = BuildOptions::new().sorted(sorted).create(&path).unwrap();
+        let error = builder.insert_from(&key, &b""[..]).unwrap_err();
+        assert!(matches!(error, BuildError::KeyTooLong { len: 65_536, entry: 0 }), "{error:?}");
+    }
+    assert_only(directory.path(), &[]);
+}
+
+/// A reader that fails, or panics, at its first byte or after some MiB: nothing of its entry, and
+/// nothing without its entry, is ever published.
+#[test]
+fn value_reader() {
+    struct Broken(usize, bool);
+    impl std::io::Read for Broken {
+        fn read(&mut self, into: &mut [u8]) -> std::io::Result<usize> {
+            let len = into.len().min(self.0);
+            self.0 -= len;
+            match len {
+                0 if self.1 => panic!("the reader's own panic"),
+                0 => Err(std::io::Error::other("the reader's own error")),
+                len => Ok(len),
+            }
+        }
+    }
+    let directory = directory();
+    let path = directory.path().join("t");
+    for (sorted, len) in [(false, 0), (false, 5 << 20), (true, 0), (true, 5 << 20)] {
+        let mut builder = BuildOptions::new().sorted(sorted).create(&path).unwrap();
+        builder.insert_from(b"a", &b"whole"[..]).unwrap();
+        let error = builder.insert_from(b"b", Broken(len, false)).unwrap_err();
+        let BuildError::ValueReader { entry: 1, source } = &error else { panic!("{error:?}") };
+        assert_eq!(source.to_string(), "the reader's own error");
+        assert_eq!(error.kind(), ErrorKind::Io);
+        let text = "could not read the value of entry 1: the reader's own error";
+        assert_eq!(error.to_string(), text);
+        let error = builder.insert_from(b"c", &b""[..]).unwrap_err();
+        assert!(matches!(error, BuildError::Failed), "{error:?}");
+        let error = builder.finish().unwrap_err();
+        assert!(matches!(error, BuildError::Failed), "{error:?}");
+
+        let mut builder = BuildOptions::new().sorted(sorted).create(&path).unwrap();
+        let insert = || builder.insert_from(b"b", Broken(len, true));
+        std::panic::catch_unwind(std::panic::AssertUnwindSafe(insert)).unwrap_err();
+        let error = builder.finish().unwrap_err();
+        assert!(matches!(error, BuildError::Failed), "{error:?}");
     }
     assert_only(directory.path(), &[]);
 }

@@ -13,7 +13,7 @@ use graven::{
     Verify, Versions, Warm, sigbus,
 };
 use std::fs::{self, File};
-use std::os::unix::fs::{MetadataExt, symlink};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::thread;
@@ -53,6 +53,10 @@ fn replace(path: &Path, bytes: &[u8]) {
     let new = path.with_extension("new");
     fs::write(&new, bytes).expect("room");
     fs::rename(&new, path).expect("renamed");
+}
+
+fn set_mode(path: &Path, mode: u32) {
+    fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("the table's owner");
 }
 
 #[test]
@@ -179,6 +183,50 @@ fn damage_is_found_before_the_swap_if_asked_for() {
     assert_eq!(value(&live.load()), "one");
 }
 
+/// Whatever happens to a file but not to its content reloads nothing: readers keep their pages,
+/// and from then on the file as it is now is the one that is compared with.
+#[test]
+fn chmod_a_hard_link_a_new_time_and_a_copy_reload_nothing() {
+    let (directory, path) = table("one");
+    let options = OpenOptions::new().verify(Verify::AtOpen).warm(Warm::All);
+    // SAFETY: as above.
+    let live = unsafe { Live::open_with(&path, &options) }.expect("a table");
+    let other = directory.path().join("other");
+    let backup = path.with_extension("new");
+    let touches: [(&str, &dyn Fn()); 6] = [
+        ("chmod", &|| set_mode(&path, 0o600)),
+        ("hard link", &|| fs::hard_link(&path, &other).expect("a link")),
+        ("hard link gone", &|| fs::remove_file(&other).expect("a link")),
+        ("time", &|| {
+            let file = File::options().write(true).open(&path).expect("the table");
+            file.set_modified(std::time::UNIX_EPOCH).expect("another time");
+        }),
+        ("renamed away and back", &|| {
+            fs::rename(&path, &other).expect("renamed");
+            fs::rename(&other, &path).expect("renamed");
+        }),
+        ("copy", &|| {
+            fs::copy(&path, &backup).expect("a copy");
+            fs::rename(&backup, &path).expect("renamed");
+        }),
+    ];
+    let before = live.load();
+    let since = live.status().age;
+    for (name, touch) in touches {
+        touch();
+        for _ in 0..3 {
+            assert_eq!(live.refresh().expect(name), Refreshed::Unchanged, "{name}");
+            let after = live.load();
+            assert_eq!(value(&after).as_ptr(), value(&before).as_ptr(), "{name}");
+            assert_eq!((after.generation(), live.status().failure), (1, None), "{name}");
+        }
+    }
+    assert!(live.status().age >= since, "no other table has come");
+    publish(&path, "two");
+    assert_eq!(live.refresh().expect("a table"), Refreshed::Swapped);
+    assert_eq!(value(&live.load()), "two");
+}
+
 /// The same content in another file is not worth new pages. But the new file must be held: if it
 /// went and a third one got its number, that one would pass for it.
 #[test]
@@ -190,7 +238,7 @@ fn the_same_content_is_no_new_table_but_is_followed() {
         let same = fs::read(&path).expect("the table");
         let before = live.load();
         replace(&path, &same);
-        assert_eq!(live.refresh().expect("a table"), Refreshed::SameContent);
+        assert_eq!(live.refresh().expect("a table"), Refreshed::Unchanged);
         assert_eq!(live.refresh().expect("a table"), Refreshed::Unchanged);
         let after = live.load();
         assert_eq!(value(&after).as_ptr(), value(&before).as_ptr(), "readers keep their pages");
@@ -241,6 +289,25 @@ fn a_table_that_lost_pages_is_replaced_by_the_same_file_made_whole() {
     std::os::unix::fs::FileExt::write_all_at(&file, &whole, 0).expect("room");
     assert_eq!(live.refresh().expect("a table"), Refreshed::Swapped);
     assert_eq!(value(&live.load()), "one");
+}
+
+/// What `cp` over a table does, when nobody reads meanwhile: the same file, with a smaller table.
+/// It is opened anew, and not met as pages that are gone.
+#[test]
+fn a_smaller_table_written_over_the_file_is_opened_anew() {
+    let (directory, path) = table("small");
+    let small = fs::read(&path).expect("the table");
+    let large = directory.path().join("large");
+    numbered_table(&large, 20_000, 1);
+    replace(&path, &fs::read(&large).expect("the table"));
+    let live = open(&path);
+    assert_eq!(live.load().len(), 20_000);
+    let inode = fs::metadata(&path).expect("the table").ino();
+    fs::write(&path, &small).expect("room");
+    assert_eq!(fs::metadata(&path).expect("the table").ino(), inode);
+    assert_eq!(live.refresh().expect("a table"), Refreshed::Swapped);
+    assert_eq!((live.load().len(), value(&live.load())), (1, "small"));
+    live.load().verify().expect("a sound table");
 }
 
 #[test]

@@ -17,7 +17,7 @@ use std::hint::black_box;
 use std::io::BufRead;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
-use std::process::Output;
+use std::process::{Command, Output};
 use std::sync::Barrier;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::thread;
@@ -33,6 +33,8 @@ const ENTRIES: u64 = 3_000;
 const TABLES: &str = "GRAVEN_TEST_SIGBUS_TABLES";
 /// Set for a process that is to die: in which way.
 const DEATH: &str = "GRAVEN_TEST_SIGBUS_DEATH";
+/// Set for a process that dies without the guard.
+const NO_GUARD: &str = "GRAVEN_TEST_SIGBUS_NO_GUARD";
 
 fn open(path: &Path) -> Table {
     // SAFETY: not kept: the test truncates the file, which is what the guard is for.
@@ -444,7 +446,9 @@ fn handle(flags: libc::c_int, handler: usize) {
     // SAFETY: all zeros are a valid action.
     let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
     (action.sa_sigaction, action.sa_flags) = (handler, flags);
-    // SAFETY: the handlers below do nothing but end the process.
+    // SAFETY: a valid set of signals, and a signal.
+    unsafe { libc::sigaddset(&mut action.sa_mask, libc::SIGUSR1) };
+    // SAFETY: the handlers below do only what a signal handler may.
     let set = unsafe { libc::sigaction(libc::SIGBUS, &action, std::ptr::null_mut()) };
     assert_eq!(set, 0);
 }
@@ -461,11 +465,65 @@ extern "C" fn informed_handler(_: libc::c_int, info: *mut libc::siginfo_t, _: *m
     unsafe { libc::_exit(if code == libc::BUS_ADRERR { 42 } else { 1 }) }
 }
 
+/// Logs and returns, as crash handlers do that were installed to run once. Gives up when it is
+/// called for ever.
+extern "C" fn logging_handler(_: libc::c_int) {
+    static CALLS: AtomicU64 = AtomicU64::new(0);
+    const LOGGED: &[u8] = b"logged\n";
+    // SAFETY: the bytes are there, and the descriptor is standard output.
+    unsafe { libc::write(1, LOGGED.as_ptr().cast(), LOGGED.len()) };
+    if CALLS.fetch_add(1, Relaxed) == 5 {
+        // SAFETY: no precondition.
+        unsafe { libc::_exit(1) }
+    }
+}
+
+/// Ends with the sum of what holds while it runs: 1 = SIGBUS is blocked, 2 = SIGUSR1 is, 4 =
+/// SIGUSR2 is, 8 = it has a stack of its own; and 16.
+extern "C" fn telling_handler(_: libc::c_int) {
+    // SAFETY: all zeros are a valid set of signals.
+    let mut blocked: libc::sigset_t = unsafe { std::mem::zeroed() };
+    // SAFETY: a null pointer changes nothing; the other one is valid for the answer.
+    unsafe { libc::pthread_sigmask(libc::SIG_BLOCK, std::ptr::null(), &mut blocked) };
+    // SAFETY: a valid set of signals, and a signal.
+    let is_blocked = |signal| unsafe { libc::sigismember(&blocked, signal) };
+    // SAFETY: all zeros are a valid description of a stack.
+    let mut stack: libc::stack_t = unsafe { std::mem::zeroed() };
+    // SAFETY: a null pointer changes nothing; the other one is valid for the answer.
+    unsafe { libc::sigaltstack(std::ptr::null(), &mut stack) };
+    let signals = [libc::SIGBUS, libc::SIGUSR1, libc::SIGUSR2].map(is_blocked);
+    let own = libc::c_int::from(stack.ss_flags & libc::SS_ONSTACK != 0);
+    // SAFETY: no precondition.
+    unsafe { libc::_exit(16 + signals[0] + 2 * signals[1] + 4 * signals[2] + 8 * own) }
+}
+
+extern "C" fn idle_handler(_: libc::c_int) {}
+
+/// Whether a read of a pipe goes on after SIGBUS was sent to its thread.
+fn read_goes_on() -> bool {
+    let (mut from, mut to) = std::io::pipe().expect("a pipe");
+    let (tell, thread) = std::sync::mpsc::channel();
+    let reader = thread::spawn(move || {
+        // SAFETY: no precondition.
+        tell.send(unsafe { libc::pthread_self() }).expect("somebody listens");
+        std::io::Read::read(&mut from, &mut [0; 1]).is_ok_and(|read| read == 1)
+    });
+    let thread = thread.recv().expect("a thread");
+    // Long enough for the thread to wait in the read.
+    thread::sleep(std::time::Duration::from_millis(200));
+    // SAFETY: the thread is not joined yet.
+    unsafe { libc::pthread_kill(thread, libc::SIGBUS) };
+    thread::sleep(std::time::Duration::from_millis(200));
+    // Nobody reads any more where the read was interrupted.
+    let _ = std::io::Write::write_all(&mut to, &[1]);
+    reader.join().expect("no panic")
+}
+
 /// Not a test when run by itself: a process that ends as it is told to.
 #[test]
 fn dying_process() {
     let Ok(task) = std::env::var(DEATH) else { return };
-    let (how, directory) = task.split_once(' ').expect("how, and a directory");
+    let (how, directory) = task.split_once(':').expect("how, and a directory");
     let path = Path::new(directory).join("t");
     match how {
         "unguarded" => {
@@ -490,20 +548,38 @@ fn dying_process() {
         "plain" => handle(0, plain_handler as *const () as usize),
         "informed" => handle(libc::SA_SIGINFO, informed_handler as *const () as usize),
         "default" => handle(0, libc::SIG_DFL),
-        "ignored" => handle(0, libc::SIG_IGN),
+        "ignored" | "ignored, sent" => handle(0, libc::SIG_IGN),
+        "once" | "once, sent" => handle(libc::SA_RESETHAND, logging_handler as *const () as usize),
+        "once, informed" => {
+            handle(libc::SA_RESETHAND | libc::SA_SIGINFO, logging_handler as *const () as usize);
+        }
+        "masked" => handle(0, telling_handler as *const () as usize),
+        "undeferred" => handle(libc::SA_NODEFER, telling_handler as *const () as usize),
+        "own stack" => handle(libc::SA_ONSTACK, telling_handler as *const () as usize),
+        "restarted" => handle(libc::SA_RESTART, idle_handler as *const () as usize),
+        "interrupted" => handle(0, idle_handler as *const () as usize),
         _ => {}
     }
-    sigbus::install().expect("the guard");
-    sigbus::install().expect("the guard, once more");
-    assert!(sigbus::installed());
-    // The guard does its own work whoever else is there.
-    soft_table(&path, ENTRIES);
-    let table = open(&path);
-    truncate(&path, 0);
-    assert!(matches!(table.get(&numbered_key(7)), Err(ReadError::Faulted { .. })));
+    let guard = std::env::var_os(NO_GUARD).is_none();
+    if guard {
+        guarded(&path);
+    }
     match how {
         "overflow" => println!("{}", overflow(0)),
+        "restarted" | "interrupted" => std::process::exit(read_goes_on().into()),
+        "ignored, sent" => std::process::exit(if read_goes_on() { 0 } else { 1 }),
         "sent" => {
+            // SAFETY: no precondition.
+            unsafe { libc::raise(libc::SIGBUS) };
+        }
+        "once, sent" => {
+            // SAFETY: no precondition.
+            unsafe { libc::raise(libc::SIGBUS) };
+            println!("went on");
+            // The handler is spent; the guard is not.
+            if guard {
+                guarded(&path);
+            }
             // SAFETY: no precondition.
             unsafe { libc::raise(libc::SIGBUS) };
         }
@@ -512,10 +588,32 @@ fn dying_process() {
     println!("still here");
 }
 
+/// The guard does its own work whoever else is there.
+fn guarded(path: &Path) {
+    sigbus::install().expect("the guard");
+    sigbus::install().expect("the guard, once more");
+    assert!(sigbus::installed());
+    soft_table(path, ENTRIES);
+    let table = open(path);
+    truncate(path, 0);
+    assert!(matches!(table.get(&numbered_key(7)), Err(ReadError::Faulted { .. })));
+}
+
 fn death(how: &str) -> Output {
+    process(how).0.output().expect("a child process")
+}
+
+/// How it ends without the guard.
+fn unguarded_death(how: &str) -> Output {
+    process(how).0.env(NO_GUARD, "1").output().expect("a child process")
+}
+
+fn process(how: &str) -> (Command, tempfile::TempDir) {
     let directory = support::directory();
-    let task = format!("{how} {}", directory.path().display());
-    support::this_binary("dying_process").env(DEATH, task).output().expect("a child process")
+    let task = format!("{how}:{}", directory.path().display());
+    let mut process = support::this_binary("dying_process");
+    process.env(DEATH, task);
+    (process, directory)
 }
 
 #[test]
@@ -540,6 +638,39 @@ fn a_foreign_fault_still_ends_the_process() {
 fn a_foreign_handler_gets_its_faults() {
     assert_eq!(death("plain").status.code(), Some(41));
     assert_eq!(death("informed").status.code(), Some(42));
+}
+
+/// A handler with SA_RESETHAND that logs and returns is called once; then the default action ends
+/// the process. The guard stays for the tables until then.
+#[test]
+fn a_handler_that_is_to_run_once_runs_once() {
+    for how in ["once", "once, informed", "once, sent"] {
+        for output in [unguarded_death(how), death(how)] {
+            let told = String::from_utf8_lossy(&output.stdout);
+            assert_eq!(output.status.signal(), Some(libc::SIGBUS), "{how}: {output:?}");
+            assert_eq!(told.matches("logged").count(), 1, "{how}: {told}");
+            assert_eq!(told.contains("went on"), how == "once, sent", "{how}: {told}");
+        }
+    }
+}
+
+/// With the signals held back that it asked for, on the stack that it asked for, and with system
+/// calls that go on or do not.
+#[test]
+fn a_foreign_handler_runs_as_it_was_installed() {
+    let ways = [
+        ("masked", 16 + 1 + 2),
+        ("undeferred", 16 + 2),
+        ("own stack", 16 + 1 + 2 + 8),
+        ("restarted", 1),
+        ("interrupted", 0),
+        ("ignored, sent", 0),
+    ];
+    for (how, expected) in ways {
+        for output in [unguarded_death(how), death(how)] {
+            assert_eq!(output.status.code(), Some(expected), "{how}: {output:?}");
+        }
+    }
 }
 
 #[test]

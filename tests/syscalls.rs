@@ -109,6 +109,10 @@ fn traced_process() {
     let refresh = || assert_eq!(live.refresh().expect("still there"), Refreshed::Unchanged);
     refresh();
     marked("refresh", refresh);
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o400);
+    std::fs::set_permissions(&large, mode).expect("the table's owner");
+    marked("refresh after chmod", refresh);
+    marked("second refresh after chmod", refresh);
     marked("pin", || assert!(!live.load().is_empty()));
     marked("control", || assert!(std::fs::metadata("/").is_ok()));
     answer("done");
@@ -176,6 +180,11 @@ fn lookups_in_a_warm_table_make_no_system_call() {
     }
 
     let refresh = between(&trace, "refresh");
+    assert!(refresh.len() == 1 && refresh[0].contains("stat"), "{refresh:?}");
+    let looked = between(&trace, "refresh after chmod");
+    let maps = looked.iter().any(|call| call.contains("mmap"));
+    assert!(!maps && looked.len() <= 8, "header and footer are read: {looked:?}");
+    let refresh = between(&trace, "second refresh after chmod");
     assert!(refresh.len() == 1 && refresh[0].contains("stat"), "{refresh:?}");
     assert_eq!(between(&trace, "pin"), [""; 0]);
 

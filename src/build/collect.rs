@@ -8,6 +8,7 @@ use super::options::BuildOptions;
 use super::pool::Pool;
 use super::progress::{Phase, Reporter};
 use super::resolve::Resolver;
+use super::scratch::{Scratch, Stored};
 use super::sort::{Run, Sorter};
 use super::table::Written;
 use crate::error::BuildError;
@@ -94,6 +95,12 @@ impl Collector {
         {
             return stream.push(key, value);
         }
+        self.end_stream()?;
+        self.push(options, key, value)
+    }
+
+    /// Turns what came in order into a run: what follows is collected and sorted.
+    fn end_stream(&mut self) -> Result<(), BuildError> {
         let Some(stream) = self.stream.take() else { return Err(BuildError::Failed) };
         let (output, run) = stream.into_run()?;
         self.output = Some(output);
@@ -101,7 +108,36 @@ impl Collector {
             let entries = extent.entries;
             self.sorter.add_run(Run::Written(extent), &first, &last, entries);
         }
-        self.push(options, key, value)
+        Ok(())
+    }
+
+    /// A file for the value of the next entry, which has this key, and where in it the value goes;
+    /// [`push_stored`](Self::push_stored) then adds the entry.
+    pub(super) fn room(&mut self, key: &[u8]) -> Result<(Arc<Scratch>, u64), BuildError> {
+        if let Some(stream) = &mut self.stream {
+            if stream.follows(key) {
+                return Ok((stream.room()?, 0));
+            }
+            self.end_stream()?;
+        }
+        self.sorter.room()
+    }
+
+    /// Adds an entry whose value was written where [`room`](Self::room) said.
+    pub(super) fn push_stored(
+        &mut self,
+        options: &BuildOptions,
+        key: &[u8],
+        value: &Stored,
+    ) -> Result<(), BuildError> {
+        if let Some(stream) = &mut self.stream {
+            return stream.push_stored(key, value);
+        }
+        self.sorter.push_stored(key, value.len)?;
+        if self.sorter.used() >= self.patience {
+            self.look(options)?;
+        }
+        Ok(())
     }
 
     /// Sorts, merges and writes.

@@ -11,8 +11,8 @@ use super::pool::Pool;
 use super::scratch::Scratch;
 use super::sink::Sink;
 use crate::error::BuildError;
-use crate::format::bucket::{BUCKET, GROUP_BUCKETS, Shape, Slots, Tails};
-use crate::format::hash::{Hasher, MAX_ATTEMPTS};
+use crate::format::hasher::{Hasher, MAX_ATTEMPTS};
+use crate::format::index::hash::{BUCKET, GROUP_BUCKETS, Shape, Slots, Tails};
 use group::Group;
 use parts::Parts;
 use rayon::prelude::*;
@@ -238,7 +238,7 @@ fn group_up(
 mod tests {
     use super::super::sink::Terms;
     use super::*;
-    use crate::format::bucket::MAX_EQUAL_TAGS;
+    use crate::format::index::hash::MAX_EQUAL_TAGS;
 
     fn keys(hashes: impl Iterator<Item = u64>) -> Vec<Hashed> {
         hashes.zip(0..).map(|(hash, reference)| Hashed { hash, reference }).collect()

@@ -4,7 +4,7 @@
 use super::sink::Sink;
 use super::spool::Spool;
 use crate::error::BuildError;
-use crate::format::node::{
+use crate::format::index::tree::{
     MAX_PREFIX, NO_SAMPLE, NODE_HEADER, NodeHeader, TAIL_CUT, array_bytes, tail_of,
 };
 use crate::format::order::{common_prefix, head};

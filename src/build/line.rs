@@ -3,7 +3,9 @@
 use super::sink::Sink;
 use super::spool::Spool;
 use crate::error::BuildError;
-use crate::format::line::{LINE, LINE_TAGS, LineScale, MAX_LINE_EQUAL, MAX_LINE_KEYS, NO_TAG};
+use crate::format::index::line::{
+    LINE, LINE_TAGS, LineScale, MAX_LINE_EQUAL, MAX_LINE_KEYS, NO_TAG,
+};
 
 /// The heads of distinct keys in ascending order, as a table is written.
 pub(super) struct Heads {

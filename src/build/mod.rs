@@ -1,6 +1,7 @@
 //! Entries in, a published table out: sort → encode → index → sink → publish.
 
 mod blocks;
+mod budget;
 mod collect;
 mod hash;
 mod index;
@@ -16,6 +17,7 @@ mod sections;
 mod sink;
 mod sort;
 mod spool;
+mod stream;
 mod summary;
 mod table;
 mod tally;
@@ -32,8 +34,11 @@ use crate::format::{MAX_KEY, MAX_VALUE};
 use collect::Collector;
 use pool::Pool;
 use resolve::Resolver;
+use scratch::Stored;
+use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
+use stream::Stream;
 
 /// Builds a table. Entries may come in any order; [`finish`](Builder::finish) publishes the table
 /// under its name, and a builder that is dropped before leaves nothing behind.
@@ -55,6 +60,7 @@ pub struct Builder {
     input: Input,
     options: BuildOptions,
     entries: u64,
+    stream: Stream,
     /// An insert failed: what was collected may lack entries, so it must not be published.
     failed: bool,
 }
@@ -97,7 +103,7 @@ impl Builder {
             let collector = Collector::new(&options, output, &directory);
             Input::Any(Box::new(collector))
         };
-        Ok(Self { input, options, entries: 0, failed: false })
+        Ok(Self { input, options, entries: 0, stream: Stream::default(), failed: false })
     }
 
     /// Adds an entry: a key of 0 to 65,535 bytes, a value of 0 to 4 GiB − 1. Both are copied.
@@ -115,6 +121,73 @@ impl Builder {
         let inserted = self.try_insert(key, value);
         self.failed = inserted.is_err();
         inserted
+    }
+
+    /// Adds an entry whose value is read from `value` to its end, so that a value of any length
+    /// takes little memory: 2 MiB of it are held at a time, and a longer value waits in a file
+    /// without a name in [`temp_dir`](BuildOptions::temp_dir) until it is written to the table.
+    /// The key is copied.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("files.grv");
+    /// # let source = dir.path().join("disk.img");
+    /// # std::fs::write(&source, b"image")?;
+    /// let mut builder = graven::Builder::create(&path)?;
+    /// builder.insert_from(b"disk.img", std::fs::File::open(&source)?)?;
+    /// builder.finish()?;
+    /// assert_eq!(graven::Table::load(&path)?.get(b"disk.img")?, Some(&b"image"[..]));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`insert`](Self::insert), with the same consequence: the builder is of no use afterwards
+    /// and nothing is published. [`BuildError::ValueReader`] where `value` fails;
+    /// [`BuildError::ValueTooLong`] once more than 4 GiB − 1 have been read. After an error, and
+    /// only then, some of `value` may be left unread.
+    pub fn insert_from(&mut self, key: &[u8], mut value: impl Read) -> Result<(), BuildError> {
+        if self.failed {
+            return Err(BuildError::Failed);
+        }
+        // Before the reader is called: if it panics, the entry is missing as well.
+        self.failed = true;
+        self.try_insert_from(key, &mut value)?;
+        self.failed = false;
+        Ok(())
+    }
+
+    fn try_insert_from(&mut self, key: &[u8], value: &mut dyn Read) -> Result<(), BuildError> {
+        let entry = self.entries;
+        if key.len() > MAX_KEY {
+            return Err(BuildError::KeyTooLong { len: key.len(), entry });
+        }
+        // Taken out, so that a value in it and the rest of the builder can be used together.
+        let mut stream = std::mem::take(&mut self.stream);
+        let begun = stream.begin(value);
+        match begun.map_err(|source| BuildError::ValueReader { entry, source })? {
+            Some(whole) => self.try_insert(key, whole)?,
+            None => {
+                let (file, at) = match &mut self.input {
+                    Input::Any(collector) => collector.room(key)?,
+                    Input::Ascending(resolver) => (resolver.room()?, 0),
+                };
+                let stored = stream.store(value, file, at, MAX_VALUE, entry)?;
+                self.insert_stored(key, &stored)?;
+            }
+        }
+        self.stream = stream;
+        Ok(())
+    }
+
+    /// Adds an entry whose value stands where `room` said for its key.
+    fn insert_stored(&mut self, key: &[u8], value: &Stored) -> Result<(), BuildError> {
+        self.entries += 1;
+        match &mut self.input {
+            Input::Any(collector) => collector.push_stored(&self.options, key, value),
+            Input::Ascending(resolver) => resolver.push_stored(key, value),
+        }
     }
 
     #[inline]

@@ -1,7 +1,7 @@
 //! The options of a build.
 
-use super::Builder;
 use super::progress::{Progress, Reporter};
+use super::{Builder, budget};
 use crate::error::BuildError;
 use crate::file::Publishing;
 use std::path::{Path, PathBuf};
@@ -62,7 +62,8 @@ pub enum HashIndex {
 pub struct BuildOptions {
     pub(super) sorted: bool,
     pub(super) duplicates: Duplicates,
-    pub(super) memory_budget: u64,
+    /// None until `create` finds out what is safe.
+    pub(super) memory_budget: Option<u64>,
     pub(super) threads: usize,
     pub(super) temp_dir: Option<PathBuf>,
     pub(super) hash_index: HashIndex,
@@ -77,19 +78,15 @@ pub struct BuildOptions {
     pub(super) expected_bytes: u64,
 }
 
-/// Memory for sorting unless said otherwise: 1 GiB.
-const DEFAULT_BUDGET: u64 = 1 << 30;
 /// Most threads: more would only wait for each other.
 const MOST_THREADS: usize = 1024;
-/// Smallest memory for sorting: 1 MiB.
-pub(super) const SMALLEST_BUDGET: u64 = 1 << 20;
 
 impl Default for BuildOptions {
     fn default() -> Self {
         Self {
             sorted: false,
             duplicates: Duplicates::Error,
-            memory_budget: DEFAULT_BUDGET,
+            memory_budget: None,
             threads: 0,
             temp_dir: None,
             hash_index: HashIndex::Auto,
@@ -125,12 +122,16 @@ impl BuildOptions {
         self
     }
 
-    /// Memory in bytes for entries and indexes while they are made: 1 GiB by default, 1 MiB at
-    /// least. What does not fit is sorted, and kept until it is written, in files in
-    /// [`temp_dir`](Self::temp_dir). A build takes at most 64 MiB more than this, however large
-    /// the table and its values.
+    /// Memory in bytes for entries and indexes while they are made, 1 MiB at least. What does not
+    /// fit is sorted, and kept until it is written, in files in [`temp_dir`](Self::temp_dir). A
+    /// build takes at most 64 MiB more than this, however large the table and its values.
+    ///
+    /// Default: 1 GiB, or less where the process may have less than 2 GiB when
+    /// [`create`](Self::create) is called, by the limits of its control groups (cgroup v1 and v2),
+    /// by its own (`ulimit -v` and `-d`), or because the machine has no more available: then half
+    /// of what is available beyond 64 MiB, and an eighth of it at least.
     pub fn memory_budget(mut self, bytes: u64) -> Self {
-        self.memory_budget = bytes;
+        self.memory_budget = Some(bytes);
         self
     }
 
@@ -226,7 +227,7 @@ impl BuildOptions {
 
     /// Bytes of memory, as a length in memory.
     pub(super) fn memory(&self) -> usize {
-        usize::try_from(self.memory_budget).unwrap_or(usize::MAX)
+        usize::try_from(self.memory_budget.unwrap_or(budget::LEAST)).unwrap_or(usize::MAX)
     }
 
     /// Number of threads.
@@ -257,7 +258,9 @@ impl BuildOptions {
     /// directory, or that for temporary files, can't be written.
     pub fn create(&self, path: impl AsRef<Path>) -> Result<Builder, BuildError> {
         self.check()?;
-        Builder::start(self.clone(), path.as_ref())
+        let mut options = self.clone();
+        options.memory_budget.get_or_insert_with(budget::by_default);
+        Builder::start(options, path.as_ref())
     }
 
     fn check(&self) -> Result<(), BuildError> {
@@ -268,8 +271,8 @@ impl BuildOptions {
             let got = self.value_align.to_string();
             return invalid("value_align", got, "1, 2, 4, 8, 16, 32 or 64");
         }
-        if self.memory_budget < SMALLEST_BUDGET {
-            let got = self.memory_budget.to_string();
+        if let Some(budget) = self.memory_budget.filter(|&budget| budget < budget::LEAST) {
+            let got = budget.to_string();
             return invalid("memory_budget", got, "at least 1 MiB (1048576)");
         }
         if self.threads > MOST_THREADS {

@@ -17,12 +17,12 @@ use super::tally::Tally;
 use crate::error::BuildError;
 use crate::file::Unpublished;
 use crate::file::io::CHUNK;
-use crate::format::hash::{self, Hasher};
+use crate::format::hasher::{self, Hasher};
 use crate::format::header::{
     FLAG_FIXED_KEY, FLAG_FIXED_VALUE, FLAG_REPEATED_KEYS, FOOTER, Footer, HEADER, Header,
     header_checksum, kind,
 };
-use crate::format::line::LineScale;
+use crate::format::index::line::LineScale;
 use crate::format::order::head;
 use crate::format::record::RecordLayout;
 use crate::format::sums::{SUM_BYTES, units};
@@ -187,7 +187,7 @@ impl Pass {
         }
         if let Some(nodes) = &nodes {
             self.sink.pad_to(1 << NODE_LOG2)?;
-            sections.add(kind::INDEX, true, self.sink.position(), nodes.len());
+            sections.add(kind::TREE, true, self.sink.position(), nodes.len());
             nodes.write(&mut self.sink)?;
         }
         let (built, outcome) =
@@ -353,7 +353,7 @@ impl Pass {
             header.index_leaves = nodes.leaves.into();
         }
         if let Some(built) = built {
-            header.hash_function = hash::FUNCTION;
+            header.hash_function = hasher::FUNCTION;
             header.slot_width = built.slots.width() as u8;
             header.hash_attempt = built.attempt.into();
             header.hash_per_group = built.shape.per_group.into();

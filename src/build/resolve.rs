@@ -24,6 +24,8 @@ pub(super) struct Resolver {
     /// key.
     value: Kept,
     entries: u64,
+    /// For a value that comes from a reader, until it is in the table.
+    room: Option<Arc<Scratch>>,
 }
 
 /// A value that waits.
@@ -65,7 +67,28 @@ impl Resolver {
             key: Vec::new(),
             value: Kept::Bytes(Vec::new()),
             entries: 0,
+            room: None,
         }
+    }
+
+    /// A file for the value of the next entry, to be written from its start;
+    /// [`push_stored`](Self::push_stored) then adds the entry.
+    pub(super) fn room(&mut self) -> Result<Arc<Scratch>, BuildError> {
+        // Whoever else has it holds a value that waits.
+        let file = match self.room.take().filter(|file| Arc::strong_count(file) == 1) {
+            Some(file) => file,
+            None => Arc::new(Scratch::create(&self.directory)?),
+        };
+        Ok(Arc::clone(self.room.insert(file)))
+    }
+
+    /// Adds an entry whose value was written into the file that [`room`](Self::room) gave.
+    pub(super) fn push_stored(&mut self, key: &[u8], value: &Stored) -> Result<(), BuildError> {
+        self.push_value(key, Value::Stored(value))?;
+        if self.duplicates != Duplicates::Last {
+            value.file.free(0..u64::from(value.len));
+        }
+        Ok(())
     }
 
     /// Whether a key is in order here.

@@ -94,17 +94,34 @@ impl Sorter {
     /// A value that would displace too many others is not held in memory at all.
     #[cold]
     fn push_large(&mut self, key: &[u8], value: &[u8]) -> Result<(), BuildError> {
+        let (file, at) = self.room()?;
+        file.write(value, at)?;
+        self.push_reference(key, value.len() as u32)
+    }
+
+    /// The file for large values, and where the next one goes.
+    pub(super) fn room(&mut self) -> Result<(Arc<Scratch>, u64), BuildError> {
         let file = match &self.large {
             Some(file) => file,
             None => self.large.insert(Arc::new(Scratch::create(&self.directory)?)),
         };
-        file.write(value, self.large_end)?;
+        Ok((Arc::clone(file), self.large_end))
+    }
+
+    /// Adds an entry whose value, of `len` bytes, was written where [`room`](Self::room) said.
+    pub(super) fn push_stored(&mut self, key: &[u8], len: u32) -> Result<(), BuildError> {
+        self.bytes += key.len() as u64 + u64::from(len);
+        self.entries += 1;
+        self.push_reference(key, len)
+    }
+
+    fn push_reference(&mut self, key: &[u8], len: u32) -> Result<(), BuildError> {
         let at = self.large_end;
-        self.large_end += value.len() as u64;
+        self.large_end += u64::from(len);
         if !self.arena.has_room(key.len() + arena::REFERENCE) {
             self.spill()?;
         }
-        self.arena.push_reference(key, at, value.len() as u32);
+        self.arena.push_reference(key, at, len);
         Ok(())
     }
 

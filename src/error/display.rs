@@ -36,6 +36,9 @@ impl fmt::Display for BuildError {
             Self::ValueTooLong { len, entry } => {
                 write!(f, "value of entry {entry} has {len} bytes, at most 4294967295 are allowed")
             }
+            Self::ValueReader { entry, source } => {
+                write!(f, "could not read the value of entry {entry}: {source}")
+            }
             Self::OutOfOrder { previous, key, entry } => write!(
                 f,
                 "key {} of entry {entry} comes after {} but is smaller: sort the input bytewise or \
@@ -172,13 +175,25 @@ impl fmt::Display for OpenError {
                 write!(f, "header field {field} at offset {offset} is {got}, which cannot be")
             }
             Self::AddressSpaceExhausted { needed, limit } => {
-                write!(f, "needs {needed} bytes of address space and there is less (")?;
+                write!(f, "needs {needed} bytes of address space, mapped or copied, and ")?;
                 match limit {
-                    Some(limit) => write!(f, "ulimit -v allows {limit} in all")?,
-                    None => write!(f, "ulimit -v, or a 32-bit process")?,
+                    Some(limit) => write!(
+                        f,
+                        "ulimit -v allows the process {limit} in all: raise the limit, close other \
+                         tables, or split this one"
+                    ),
+                    None => write!(
+                        f,
+                        "the process has less: use a 64-bit one, close other tables, or split this \
+                         one"
+                    ),
                 }
-                write!(f, "): raise the limit, or open a part with range() or a copy with load()")
             }
+            Self::TooManyMappings { mappings, limit } => write!(
+                f,
+                "cannot be mapped or copied: the process has {mappings} mappings, and \
+                 vm.max_map_count allows {limit}: close other tables, or raise the limit with sysctl"
+            ),
             Self::LockRefused { needed, limit, source } => {
                 write!(f, "could not lock {needed} bytes into memory ({source}")?;
                 if let Some(limit) = limit {
@@ -188,8 +203,8 @@ impl fmt::Display for OpenError {
             }
             Self::OutOfMemory { needed } => write!(
                 f,
-                "a private copy needs {needed} bytes of memory and there is less: map the file with \
-                 open()"
+                "a private copy needs {needed} bytes of memory and there is less, or ulimit -d \
+                 allows less: map the file with open()"
             ),
             Self::RangeOutOfBounds { offset, len, file_len } => write!(
                 f,

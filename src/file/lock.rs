@@ -35,7 +35,7 @@ pub(super) fn of(
 }
 
 /// Finds what could never be locked, before hours of work.
-pub(super) fn check(directory: &dyn Directory, target: &Path) -> Result<(), BuildError> {
+pub(super) fn check(target: &Path, directory: &dyn Directory) -> Result<(), BuildError> {
     let side = target::lock_name(target);
     Lock::check(directory, &side).map_err(|source| failed(target, &side, source))
 }
@@ -62,7 +62,7 @@ impl Lock {
         let begun = Instant::now();
         let mut refusal = Refusal::default();
         loop {
-            let Some(file) = open(&**directory, name, begun, &mut refusal)? else { continue };
+            let Some(file) = open(name, &**directory, begun, &mut refusal)? else { continue };
             loop {
                 match directory.try_lock(&file) {
                     Ok(true) => break,
@@ -116,8 +116,8 @@ impl Drop for Lock {
 
 /// Opens the side file, made if need be. None: try again.
 fn open(
-    directory: &dyn Directory,
     name: &OsStr,
+    directory: &dyn Directory,
     begun: Instant,
     refusal: &mut Refusal,
 ) -> io::Result<Option<File>> {

@@ -39,7 +39,7 @@ impl Pointer {
     pub(crate) fn check(&self, replace: bool) -> Result<Standing, BuildError> {
         let standing = self.directory.standing(self.name(), false);
         let standing = standing.map_err(|e| self.failed("look at the pointer", e))?;
-        target::permit(standing, &self.path, replace)?;
+        target::permit(&self.path, standing, replace)?;
         Ok(standing)
     }
 

@@ -41,20 +41,20 @@ const LOOK: &str = "look at the path of the table";
 /// Refuses a target that a table can't be published at, or that it would be a loss to publish
 /// over. Says what stands there.
 pub(super) fn check(
-    directory: &dyn Directory,
     target: &Path,
+    directory: &dyn Directory,
     replace: bool,
 ) -> Result<Standing, BuildError> {
     // The table takes a link's own place, so that what it leads to is safe; but a link to a device
     // or to another file is as likely a mistake as that itself. One that leads nowhere may go.
     let standing = directory.standing(name(target), true);
     let standing = standing.map_err(|source| BuildError::io(LOOK, target, 0, source))?;
-    permit(standing, target, replace)?;
+    permit(target, standing, replace)?;
     Ok(standing)
 }
 
 /// Whether something may stand where a table or a pointer is to be.
-pub(super) fn permit(standing: Standing, target: &Path, replace: bool) -> Result<(), BuildError> {
+pub(super) fn permit(target: &Path, standing: Standing, replace: bool) -> Result<(), BuildError> {
     let path = || target.to_owned();
     match standing {
         Standing::Nothing => Ok(()),
@@ -158,7 +158,7 @@ mod tests {
         for (len, right) in [(1, true), (255, true), (256, false)] {
             let path = directory.path().join("t".repeat(len));
             assert!(check_name(&path).is_ok());
-            assert_eq!(check(&open, &path, true).is_ok(), right, "{len}");
+            assert_eq!(check(&path, &open, true).is_ok(), right, "{len}");
         }
     }
 }

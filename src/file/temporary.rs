@@ -67,7 +67,7 @@ impl Name {
         let mut names = names();
         directory
             .rename(name, to, !new)
-            .or_else(|error| happened(&**directory, to, file, error))?;
+            .or_else(|error| happened(to, file, &**directory, error))?;
         names.retain(|other| other.number != *number);
         self.entry = None;
         Ok(())
@@ -91,9 +91,9 @@ impl Drop for Name {
 /// A link or rename that reported an error may have happened: a network file system sends it
 /// again when the answer is lost, and then the name is taken, or the old one gone.
 pub(super) fn happened(
-    directory: &dyn Directory,
     name: &OsStr,
     file: &File,
+    directory: &dyn Directory,
     error: io::Error,
 ) -> io::Result<()> {
     match directory.leads_to(name, file) {
@@ -127,7 +127,7 @@ pub(super) fn create(directory: &Arc<dyn Directory>, target: &Path) -> io::Resul
 pub(super) fn link(directory: &Arc<dyn Directory>, file: &File, target: &Path) -> io::Result<Name> {
     for name in target::temporary_names(target) {
         let linked = directory.link(file, &name);
-        match linked.or_else(|error| happened(&**directory, &name, file, error)) {
+        match linked.or_else(|error| happened(&name, file, &**directory, error)) {
             Ok(()) => return Ok(Name::new(directory, name)),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
             Err(error) => return Err(error),
@@ -148,13 +148,13 @@ fn all_taken(target: &Path) -> io::Error {
 }
 
 /// Whether there is a temporary file of this target.
-pub(super) fn any(directory: &dyn Directory, target: &Path) -> bool {
+pub(super) fn any(target: &Path, directory: &dyn Directory) -> bool {
     target::temporary_names(target).any(|name| directory.open(&name).is_ok())
 }
 
 /// Removes temporary files of this target that no builder holds. The caller holds the side file's
 /// lock. What can't be removed stays for the next sweep.
-pub(super) fn sweep(directory: &dyn Directory, target: &Path) {
+pub(super) fn sweep(target: &Path, directory: &dyn Directory) {
     for name in target::temporary_names(target) {
         if let Ok(file) = directory.open(&name)
             && let Ok(true) = directory.try_lock(&file)

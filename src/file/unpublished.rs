@@ -51,8 +51,8 @@ impl Unpublished {
         target: &Path,
         replace: bool,
     ) -> Result<Self, BuildError> {
-        target::check(&*directory, target, replace)?;
-        lock::check(&*directory, target)?;
+        target::check(target, &*directory, replace)?;
+        lock::check(target, &*directory)?;
         Self::temporary(directory, target)
     }
 
@@ -61,11 +61,11 @@ impl Unpublished {
             Ok(file) => {
                 // A dead builder's file may be as large as the room that this one needs. If the
                 // lock is held, the sweep before the rename must do.
-                if temporary::any(&*directory, target)
+                if temporary::any(target, &*directory)
                     && let Ok(Some(_lock)) =
                         Lock::take(&directory, &target::lock_name(target), Duration::ZERO)
                 {
-                    temporary::sweep(&*directory, target);
+                    temporary::sweep(target, &*directory);
                 }
                 (file, None)
             }
@@ -73,7 +73,7 @@ impl Unpublished {
             Err(_) => {
                 let lock = lock::of(&directory, target)?;
                 if lock.is_some() {
-                    temporary::sweep(&*directory, target);
+                    temporary::sweep(target, &*directory);
                 }
                 temporary::create(&directory, target)
                     .map(|(file, name)| (file, Some(name)))
@@ -144,7 +144,7 @@ impl Unpublished {
         let (directory, path) = (Arc::clone(&self.directory), self.target.clone());
         let lock = lock::of(&directory, &path)?;
         if lock.is_some() {
-            temporary::sweep(&*directory, &path);
+            temporary::sweep(&path, &*directory);
         }
         self.place(how.replace)?;
         // Given back before the sync, so that nobody waits for a disk, and so that the sync makes
@@ -180,13 +180,13 @@ impl Unpublished {
     pub(crate) fn place(self, replace: bool) -> Result<(), BuildError> {
         let Self { mut name, file, directory, target } = self;
         let to = target::name(&target);
-        let look = || target::check(&*directory, &target, replace);
+        let look = || target::check(&target, &*directory, replace);
         target::take("publish the table", &target, replace, look, |new| match &mut name {
             Some(name) => name.rename(&file, to, new),
             // The name is given at once where it is a new one.
             None if new => directory
                 .link(&file, to)
-                .or_else(|error| temporary::happened(&*directory, to, &file, error)),
+                .or_else(|error| temporary::happened(to, &file, &*directory, error)),
             None => {
                 let linked = temporary::link(&directory, &file, &target)?;
                 name.insert(linked).rename(&file, to, new)

@@ -1,12 +1,12 @@
 //! Guards against a specification that drifts from the code: the tables of format.md are read and
 //! compared with sizes, offsets and constants as the compiler knows them.
 
-use super::bucket::{BUCKET, GROUP_BUCKETS, MAX_EQUAL_TAGS, Slots};
-use super::hash::MAX_ATTEMPTS;
+use super::hasher::MAX_ATTEMPTS;
 use super::header::{FOOTER, Footer, HEADER, Header, MAX_HEADER, SECTIONS, Section};
-use super::line::{LINE, LINE_KEYS, LINE_TAGS, MAX_LINE_EQUAL, MAX_LINE_KEYS, NO_TAG};
+use super::index::hash::{BUCKET, GROUP_BUCKETS, MAX_EQUAL_TAGS, Slots};
+use super::index::line::{LINE, LINE_KEYS, LINE_TAGS, MAX_LINE_EQUAL, MAX_LINE_KEYS, NO_TAG};
+use super::index::tree::{MAX_PREFIX, MAX_TAIL, NO_SAMPLE, NODE_HEADER, NodeHeader};
 use super::meta::StatsBlock;
-use super::node::{MAX_PREFIX, MAX_TAIL, NO_SAMPLE, NODE_HEADER, NodeHeader};
 use super::record::ESCAPE_BYTES;
 use super::sums::UNIT;
 use super::{

@@ -151,7 +151,7 @@ pub(crate) mod kind {
     /// The records.
     pub(crate) const RECORDS: u32 = 1;
     /// The nodes of the ordered index.
-    pub(crate) const INDEX: u32 = 2;
+    pub(crate) const TREE: u32 = 2;
     /// The buckets of the hash index.
     pub(crate) const HASH: u32 = 3;
     /// Statistics.

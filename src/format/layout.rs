@@ -1,12 +1,12 @@
 //! A header becomes a layout of proven spans. Later code cannot see an unproven offset.
 
-use super::bucket::{self, Shape, Slots, Tails, first_bucket};
-use super::hash::{self, Hasher};
+use super::hasher::{self, Hasher};
 use super::header::{
     FLAG_FIXED_KEY, FLAG_FIXED_VALUE, FLAG_REPEATED_KEYS, FOOTER, Footer, HEADER, Header,
     KNOWN_FLAGS, MAX_HEADER, SECTIONS, header_checksum, kind,
 };
-use super::line::{LINE, LineScale};
+use super::index::hash::{self, Shape, Slots, Tails, first_bucket};
+use super::index::line::{LINE, LineScale};
 use super::record::{Decoder, Fixed, RecordLayout};
 use super::sums::{SUM_BYTES, UNIT_LOG2, units};
 use super::{MAGIC, MAJOR, MAX_BLOCK, MAX_FILE, MAX_KEY, MAX_LEVELS, SECTION_ALIGN};
@@ -30,7 +30,7 @@ impl Span {
 
 /// The ordered index of a table with more than one block.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct IndexLayout {
+pub(crate) struct TreeLayout {
     pub(crate) span: Span,
     pub(crate) node_log2: u8,
     pub(crate) levels: u8,
@@ -69,19 +69,7 @@ impl HashLayout {
     /// Where a bucket starts.
     #[inline]
     pub(crate) fn bucket_start(&self, number: u64) -> usize {
-        self.span.start + number as usize * bucket::BUCKET
-    }
-
-    /// The reference that a slot holds. `slots`: this index's, which the caller may know for a
-    /// constant.
-    #[inline(always)]
-    pub(crate) fn reference(
-        &self,
-        slots: Slots,
-        bucket: &[u8; bucket::BUCKET],
-        slot: usize,
-    ) -> usize {
-        self.tails.reference(slots.get(bucket, slot)) as usize
+        self.span.start + number as usize * hash::BUCKET
     }
 }
 
@@ -108,7 +96,7 @@ pub(crate) struct Layout {
     pub(crate) fixed: Option<Fixed>,
     pub(crate) block_records: u8,
     pub(crate) records: Span,
-    pub(crate) index: Option<IndexLayout>,
+    pub(crate) tree: Option<TreeLayout>,
     pub(crate) hash: Option<HashLayout>,
     pub(crate) lines: Option<LineLayout>,
     pub(crate) stats: Span,
@@ -145,8 +133,8 @@ impl Layout {
         Self::parse_ends(table, table, table.len() as u64)
     }
 
-    /// Likewise for a table of `got` bytes of which only the ends are there: `start` holds at
-    /// least the first 4,096 bytes, or all, and `end` ends with the footer.
+    /// Parses and proves a table of `got` bytes from its two ends: `start` holds at least the first
+    /// 4,096 bytes, or all, and `end` ends with the footer.
     pub(crate) fn parse_ends(start: &[u8], end: &[u8], got: u64) -> Result<Self, OpenError> {
         let header = Self::check_start(start, got)?;
         let offset = got - FOOTER as u64;
@@ -238,7 +226,7 @@ impl Layout {
             fixed: None,
             block_records: header.block_records,
             records: Span::default(),
-            index: None,
+            tree: None,
             hash: None,
             lines: None,
             stats: Span::default(),
@@ -254,7 +242,7 @@ impl Layout {
         layout.prove_sections(header)?;
         layout.prove_records(header)?;
         layout.prove_lines(header)?;
-        layout.prove_index(header)?;
+        layout.prove_tree(header)?;
         layout.prove_hash(header)?;
         Ok(layout)
     }
@@ -306,7 +294,7 @@ impl Layout {
             self.sections[i] = (id, span);
             match id {
                 kind::RECORDS => self.records = span,
-                kind::INDEX | kind::HASH | kind::LINES => {}
+                kind::TREE | kind::HASH | kind::LINES => {}
                 kind::STATS => self.stats = span,
                 kind::METADATA => self.metadata = Some(span),
                 kind::SUMS => self.sums = span,
@@ -373,8 +361,8 @@ impl Layout {
         Ok(())
     }
 
-    fn prove_index(&mut self, header: &Header) -> Result<(), OpenError> {
-        let span = self.section(kind::INDEX);
+    fn prove_tree(&mut self, header: &Header) -> Result<(), OpenError> {
+        let span = self.section(kind::TREE);
         let levels = header.index_levels;
         let leaves = header.index_leaves.get();
         ensure!(levels <= MAX_LEVELS && (levels > 0) == span.is_some(), index_levels, levels);
@@ -397,7 +385,7 @@ impl Layout {
         ensure!(plausible && leaves <= nodes, index_leaves, leaves);
         let sample_step = header.sample_step;
         ensure!((sample_step == 0) == self.fixed.is_some(), sample_step, sample_step);
-        self.index = Some(IndexLayout { span, node_log2, levels, nodes, leaves, sample_step });
+        self.tree = Some(TreeLayout { span, node_log2, levels, nodes, leaves, sample_step });
         Ok(())
     }
 
@@ -412,7 +400,7 @@ impl Layout {
             ensure!(header.hash_attempt.get() == 0, hash_attempt, header.hash_attempt.get());
             return Ok(());
         };
-        if function != hash::FUNCTION {
+        if function != hasher::FUNCTION {
             return Err(OpenError::UnsupportedFeature {
                 feature: "hash function",
                 id: u64::from(function),
@@ -421,11 +409,11 @@ impl Layout {
         let slots = Slots::from_width(header.slot_width);
         ensure!(slots.is_some(), slot_width, header.slot_width);
         let shape = Shape { groups, per_group };
-        let bounded = (1..=bucket::GROUP_BUCKETS as u32).contains(&per_group) && groups >= 1;
+        let bounded = (1..=hash::GROUP_BUCKETS as u32).contains(&per_group) && groups >= 1;
         ensure!(bounded, hash_per_group, per_group);
         let length = groups
             .checked_mul(u64::from(per_group))
-            .and_then(|buckets| buckets.checked_mul(bucket::BUCKET as u64));
+            .and_then(|buckets| buckets.checked_mul(hash::BUCKET as u64));
         ensure!(length == Some(span.len() as u64), hash_groups, groups);
         let attempt = header.hash_attempt.get();
         let hasher = Hasher::new(attempt);

@@ -2,13 +2,11 @@
 //! system, no I/O, no allocation. `format.md` is its specification; both sides of the library
 //! import it, so what they must agree on exists once.
 
-pub(crate) mod bucket;
-pub(crate) mod hash;
+pub(crate) mod hasher;
 pub(crate) mod header;
+pub(crate) mod index;
 pub(crate) mod layout;
-pub(crate) mod line;
 pub(crate) mod meta;
-pub(crate) mod node;
 pub(crate) mod order;
 pub(crate) mod record;
 pub(crate) mod sums;
@@ -43,7 +41,7 @@ pub(crate) const BLOCK_RECORDS: u8 = 32;
 pub(crate) const BLOCK_RECORDS_LEAST: u8 = 12;
 /// Most records in a block of a fixed-width table.
 pub(crate) const BLOCK_RECORDS_FIXED: u8 = 16;
-/// Of how many records of variable width a leaf notes the place of one, as the writer does.
+/// Records of variable width between two samples of a leaf, as the writer makes them.
 pub(crate) const SAMPLE_STEP: u8 = 6;
 /// A block of variable records ends once it has this many bytes.
 pub(crate) const BLOCK_BYTES: u64 = 8192;

@@ -168,10 +168,10 @@ impl RecordLayout {
     }
 }
 
-/// Bytes of a key that surely is no escape in a plain table.
+/// A key of at most so many bytes is no escape in a plain table.
 const CERTAIN: usize = 64;
 
-/// A plain record as it is if its key has a certain length.
+/// A plain record, decoded on the assumption that its key has a certain length.
 pub(crate) struct Plain<'t> {
     pub(crate) key: &'t [u8],
     /// Where the value starts in the record.
@@ -215,9 +215,9 @@ impl Decoder {
         Some(Parts { key, key_len, value, value_len })
     }
 
-    /// The parts of the record at `at` as they are if its key has `key_len` bytes, and whether it
-    /// has, by a length word that is no escape. Of the parts, only the value's length waits for
-    /// the record's bytes.
+    /// Decodes the record at `at` on the assumption that its key has `key_len` bytes. The flag tells
+    /// whether the assumption holds and the length word is no escape. Only the value's length
+    /// depends on the record's bytes, so nothing else waits for memory.
     #[inline(always)]
     pub(crate) fn parts_of_key(
         &self,
@@ -244,16 +244,18 @@ impl Decoder {
         lengths && align_log2 == 0 && self.key_mask as usize > CERTAIN
     }
 
-    /// The plain record at the start of `bytes` as it is if its key has `key_len` bytes, and
-    /// whether it has. `None` for what could be an escape, in which the key's length would be all
-    /// ones, and where the key would lie beyond the end. `MOST`: most bytes of the key.
+    /// Decodes the plain record at the start of `bytes` on the assumption that its key has `key_len`
+    /// bytes. The flag tells whether the assumption holds. `None` where the record could be an
+    /// escape, whose key length would be all ones, and where the key would lie beyond the end.
+    /// `most`: what the caller knows as a constant, the most bytes that its key may have.
     #[inline(always)]
-    pub(crate) fn plain<'t, const MOST: usize>(
+    pub(crate) fn plain<'t>(
         &self,
         bytes: &'t [u8],
         key_len: usize,
+        most: usize,
     ) -> Option<(Plain<'t>, bool)> {
-        if MOST > CERTAIN && key_len >= self.key_mask as usize {
+        if most > CERTAIN && key_len >= self.key_mask as usize {
             return None;
         }
         let width = usize::from(self.width);

@@ -3,7 +3,7 @@
 use crate::error::OpenError;
 use crate::file::target::CURRENT;
 use crate::read::OpenOptions;
-use crate::read::open::Located;
+use crate::read::map::Located;
 use std::fs::{self, Metadata};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -31,10 +31,10 @@ impl Place {
         &self.path
     }
 
-    /// The identity of the file that stands there now. One system call.
-    pub(super) fn stat(&self) -> Result<FileId, OpenError> {
+    /// Looks at the file that stands there now. One system call.
+    pub(super) fn stat(&self) -> Result<Look, OpenError> {
         let metadata = fs::metadata(&self.path);
-        metadata.map(|metadata| FileId::of(&metadata)).map_err(|source| OpenError::Io {
+        metadata.map(|metadata| Look::at(&metadata)).map_err(|source| OpenError::Io {
             action: "look for a new table",
             path: Some(self.path.clone()),
             source,
@@ -74,29 +74,65 @@ fn version_name(link: &Path) -> Option<String> {
     Some(parts.next()?.to_string_lossy().into_owned())
 }
 
-/// Tells files apart, as long as they exist.
+/// What `stat` says of a file. Two equal looks are at one file that has not changed, as long as the
+/// file of the earlier look is held.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct FileId {
+pub(super) struct Look {
     #[cfg(unix)]
     device: u64,
     #[cfg(unix)]
     inode: u64,
+    /// Seconds and nanoseconds.
+    #[cfg(unix)]
+    modified: (i64, i64),
+    /// Seconds and nanoseconds.
+    #[cfg(unix)]
+    changed: (i64, i64),
     #[cfg(not(unix))]
     modified: Option<std::time::SystemTime>,
-    #[cfg(not(unix))]
     len: u64,
 }
 
-impl FileId {
+impl Look {
     #[cfg(unix)]
-    pub(super) fn of(metadata: &Metadata) -> Self {
+    pub(super) fn at(metadata: &Metadata) -> Self {
         use std::os::unix::fs::MetadataExt;
-        Self { device: metadata.dev(), inode: metadata.ino() }
+        Self {
+            device: metadata.dev(),
+            inode: metadata.ino(),
+            modified: (metadata.mtime(), metadata.mtime_nsec()),
+            changed: (metadata.ctime(), metadata.ctime_nsec()),
+            len: metadata.len(),
+        }
     }
 
     #[cfg(not(unix))]
-    pub(super) fn of(metadata: &Metadata) -> Self {
+    pub(super) fn at(metadata: &Metadata) -> Self {
         Self { modified: metadata.modified().ok(), len: metadata.len() }
+    }
+
+    /// Whether both looks were at a file of the same number. The number may stand for the path,
+    /// and so for different files in turn.
+    #[cfg(unix)]
+    pub(super) fn same_number(&self, other: &Self) -> bool {
+        (self.device, self.inode) == (other.device, other.inode)
+    }
+
+    #[cfg(not(unix))]
+    pub(super) fn same_number(&self, _: &Self) -> bool {
+        false
+    }
+
+    /// Whether the file system seems to count whole seconds. A file that is replaced twice in one
+    /// second can then look the same.
+    #[cfg(unix)]
+    pub(super) fn is_coarse(&self) -> bool {
+        self.modified.1 == 0 && self.changed.1 == 0
+    }
+
+    #[cfg(not(unix))]
+    pub(super) fn is_coarse(&self) -> bool {
+        false
     }
 }
 

@@ -37,12 +37,12 @@ impl Table {
     /// # Errors
     /// [`ReadError`] if the metadata is damaged.
     pub fn metadata(&self) -> Result<Metadata<'_>, ReadError> {
-        let inner = &self.inner;
-        let Some(span) = inner.layout.metadata else {
+        let view = self.view();
+        let Some(span) = view.layout().metadata else {
             return Ok(Metadata { pairs: &[], count: 0 });
         };
-        inner.ensure(span.start..span.end)?;
-        let section = inner.slice(span.start..span.end)?;
+        view.ensure(span.start..span.end)?;
+        let section = view.slice(span.start..span.end)?;
         let bad = || ReadError::corrupt("metadata makes no sense", span.start as u64);
         let count = u32_at(section, 0).ok_or_else(bad)?;
         let metadata = Metadata { pairs: &section[4..], count };
@@ -50,12 +50,12 @@ impl Table {
         let mut used = 4;
         for (key, value) in metadata.iter() {
             if last.is_some_and(|last| last >= key) {
-                return inner.sound(Err(bad()));
+                return view.sound(Err(bad()));
             }
             last = Some(key);
             used += crate::format::meta::PAIR_HEADER + key.len() + value.len();
         }
         let whole = metadata.iter().count() == count as usize && used == section.len();
-        inner.sound(if whole { Ok(metadata) } else { Err(bad()) })
+        view.sound(if whole { Ok(metadata) } else { Err(bad()) })
     }
 }

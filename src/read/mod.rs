@@ -1,39 +1,33 @@
-//! A file in, lookups out: map → parse → index → lookup → iterate. What comes out are slices of
-//! the mapping.
+//! A file in, lookups out: map → parse → index → lookup → iterate. Lookups return slices of the
+//! mapping.
 
-mod back;
-mod candidate;
-mod careful;
-mod cursor;
-mod get_all;
-mod iter;
-mod line;
-mod lookup;
-mod many;
-mod map;
-mod mapping;
+mod get;
+mod guess;
+pub(crate) mod index;
+pub(crate) mod map;
 mod metadata;
-pub(crate) mod open;
-pub(crate) mod pages;
+mod open;
+mod pages;
 pub(crate) mod parallel;
-#[cfg(any(test, not(target_arch = "x86_64")))]
-mod portable;
+pub(crate) mod place;
 mod residency;
 pub(crate) mod search;
 mod simd;
 mod stats;
 mod table;
-mod tree;
 mod typed;
+pub(crate) mod view;
+mod walk;
 mod warm;
 
-pub use cursor::Cursor;
-pub use get_all::GetAll;
-pub use iter::{Iter, Keys, Values};
+pub(crate) use get::Checked;
+pub use map::Access;
 pub use metadata::Metadata;
-pub use open::{Access, OpenOptions, Verify};
+pub use open::{OpenOptions, Verify};
 pub use residency::{Residency, SectionResidency};
+pub(crate) use stats::StatsSection;
 pub use stats::{HashStats, LengthBin, LineStats, SectionStats, Stats};
 pub use table::Table;
 pub use typed::TypedTable;
+pub use walk::{Cursor, GetAll, Iter, Keys, Values};
 pub use warm::{Warm, Warmed};

@@ -1,16 +1,15 @@
 //! How a table is opened.
 
-use super::map::Bytes;
-use super::mapping::address_space_exhausted;
+#![expect(unsafe_code, reason = "mapping a path is unsafe, and the promise is the caller's")]
+
+use super::map::{Access, Bytes, Located, io_error};
 use super::pages::Pages;
 use super::table::Table;
 use super::warm::{Warm, Warmed};
 use crate::error::{OpenError, ReadError};
 use crate::file::io::{open_regular, read_exact_at};
-use crate::format::header::{FOOTER, MAX_HEADER};
 use crate::format::layout::{Layout, SMALLEST};
 use std::borrow::Cow;
-use std::fs::{File, Metadata};
 use std::io::Read;
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -30,35 +29,14 @@ pub enum Verify {
     Never,
 }
 
-/// How the table will be accessed, for the kernel's read-ahead.
-#[non_exhaustive]
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Access {
-    /// The kernel's default.
-    #[default]
-    Normal,
-    /// Point reads in a table that does not fit memory: no read-ahead.
-    Random,
-    /// Scans: aggressive read-ahead.
-    Sequential,
-}
-
 /// Options of opening a table.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct OpenOptions {
     verify: Verify,
-    pub(super) access: Access,
-    pub(super) warm: Warm,
+    access: Access,
+    warm: Warm,
     lock_memory: bool,
     range: Option<(u64, u64)>,
-}
-
-/// A regular file, open, and the part of it that is the table.
-pub(crate) struct Located {
-    pub(crate) file: File,
-    pub(crate) offset: u64,
-    pub(crate) len: usize,
-    pub(crate) metadata: Metadata,
 }
 
 impl OpenOptions {
@@ -103,22 +81,20 @@ impl OpenOptions {
     }
 
     /// Reads the table at `path` into private memory, in huge pages where the kernel has them.
-    /// Safe, since nobody else can change the copy.
+    /// Safe, because nobody else can change the copy.
     ///
     /// # Errors
     /// See [`OpenError`]; each cause has its own.
     pub fn load(&self, path: impl AsRef<Path>) -> Result<Table, OpenError> {
         let path = path.as_ref();
-        let Located { file, offset, len, .. } = self.locate(path)?;
+        let located = self.locate(path)?;
         // A foreign file is refused before all of it is read.
-        let mut start = [0; MAX_HEADER as usize];
-        let start = &mut start[..len.min(MAX_HEADER as usize)];
         let failed = io_error("read the file", path);
-        read_exact_at(&file, start, offset).map_err(&failed)?;
-        Layout::check_start(start, len as u64)?;
+        located.check_start(&failed)?;
+        let Located { file, offset, len, .. } = located;
         let bytes =
             Bytes::private(len, |memory| read_exact_at(&file, memory, offset).map_err(&failed))?;
-        let table = self.finish(bytes)?;
+        let table = self.parse(bytes)?;
         self.prepare(&table, |_| ControlFlow::Continue(()))?;
         Ok(table)
     }
@@ -138,30 +114,49 @@ impl OpenOptions {
                 Cow::Owned(bytes)
             }
         };
-        self.finish(Bytes::from_cow(part))
+        self.parse(Bytes::from_cow(part))
     }
 
-    /// Opens a regular file and says which part of it is the table.
+    /// Maps the table at `path` with these options.
+    ///
+    /// # Safety
+    /// As for [`Table::open`].
+    ///
+    /// # Errors
+    /// See [`OpenError`]; each cause has its own.
+    pub unsafe fn open(&self, path: impl AsRef<Path>) -> Result<Table, OpenError> {
+        let file = self.locate(path.as_ref())?;
+        // SAFETY: the caller's promise is the same.
+        let table = unsafe { self.map(&file) }?;
+        self.prepare(&table, |_| ControlFlow::Continue(()))?;
+        Ok(table)
+    }
+
+    /// Maps a file that is open already.
+    ///
+    /// # Safety
+    /// As for [`Table::open`].
+    pub(crate) unsafe fn map(&self, file: &Located) -> Result<Table, OpenError> {
+        // SAFETY: the caller promises that the file stays as it is while the table lives.
+        let bytes = unsafe { Bytes::map(file, self.access) };
+        // A file that is no table is refused as that, and not for the room that it would take.
+        let bytes = bytes.or_else(|error| {
+            let failed = |source| OpenError::Io { action: "read the file", path: None, source };
+            file.check_start(failed).and(Err(error))
+        })?;
+        if self.warm == Warm::All {
+            // Reading the ends would bring them into memory in small pages.
+            bytes.ask_for_huge_pages(0, file.len);
+            return self.parse(bytes);
+        }
+        self.with_layout(bytes, file.layout()?)
+    }
+
+    /// Opens a regular file and finds the part of it that is the table.
     pub(crate) fn locate(&self, path: &Path) -> Result<Located, OpenError> {
         let (file, metadata) = open_regular(path, io_error("open the file", path))?;
         let (offset, len) = self.part(metadata.len())?;
         Ok(Located { file, offset, len, metadata })
-    }
-
-    /// The layout of a table that is a file, from header and footer. Both are read and not touched
-    /// in a mapping: a fault takes several times as long as such a read, and that of the last page
-    /// has a page table made, and taken down again, for the sake of one page.
-    pub(super) fn layout(file: &Located) -> Result<Layout, OpenError> {
-        let failed = |source| OpenError::Io { action: "read the file", path: None, source };
-        let (mut start, mut end) = ([0; MAX_HEADER as usize], [0; FOOTER]);
-        let start = &mut start[..file.len.min(MAX_HEADER as usize)];
-        read_exact_at(&file.file, start, file.offset).map_err(failed)?;
-        let got = file.len as u64;
-        // What is too short for a footer is refused before one is looked for.
-        if let Some(from) = got.checked_sub(FOOTER as u64) {
-            read_exact_at(&file.file, &mut end, file.offset + from).map_err(failed)?;
-        }
-        Layout::parse_ends(start, &end, got)
     }
 
     /// Offset and length of the table in `file_len` bytes.
@@ -182,48 +177,60 @@ impl OpenOptions {
         // A mapping, like any object, takes at most half of the address space.
         match isize::try_from(len) {
             Ok(len) => Ok((offset, len as usize)),
-            Err(_) => Err(address_space_exhausted(len)),
+            Err(_) => Err(OpenError::AddressSpaceExhausted { needed: len, limit: None }),
         }
     }
 
-    /// Brings a table into memory as far as was asked for, and keeps it there.
+    /// Brings the part of a table into memory that was asked for, and keeps it there.
     pub(crate) fn prepare(
         &self,
         table: &Table,
         progress: impl FnMut(Warmed) -> ControlFlow<()>,
     ) -> Result<(), OpenError> {
         table.warm_with(self.warm, progress)?;
-        if self.lock_memory { table.inner.bytes.lock() } else { Ok(()) }
+        if self.lock_memory { table.view().memory().lock() } else { Ok(()) }
     }
 
-    /// Parses the bytes and sets up page checks.
-    pub(super) fn finish(&self, bytes: Bytes) -> Result<Table, OpenError> {
+    /// Parses header and footer, and sets up the page checks.
+    fn parse(&self, bytes: Bytes) -> Result<Table, OpenError> {
         let layout = Layout::parse(bytes.get());
         if let Some(offset) = bytes.lost_at() {
             return Err(OpenError::Damaged(ReadError::Faulted { offset }));
         }
-        self.finish_with(bytes, layout?)
+        self.with_layout(bytes, layout?)
     }
 
-    /// Sets up page checks.
-    pub(super) fn finish_with(&self, bytes: Bytes, layout: Layout) -> Result<Table, OpenError> {
+    /// Sets up the page checks of a table with a known layout.
+    fn with_layout(&self, bytes: Bytes, layout: Layout) -> Result<Table, OpenError> {
         let pages = match self.verify {
             Verify::Never => Pages::unchecked(),
             _ => Pages::new(&layout),
         };
         let table = Table::new(bytes, layout, pages);
         if self.verify == Verify::AtOpen {
-            table.check_all_pages()?;
+            table.view().check_all_pages()?;
         }
         Ok(table)
     }
 }
 
-fn io_error<'p>(action: &'static str, path: &'p Path) -> impl Fn(std::io::Error) -> OpenError + 'p {
-    move |source| OpenError::Io { action, path: Some(path.to_owned()), source }
-}
-
 impl Table {
+    /// Maps the table at `path`, shared and read-only: its pages are those of the page cache, in
+    /// memory once however many processes map it. Costs a handful of system calls, two of
+    /// which read header and footer, whatever the size; no other byte is touched.
+    ///
+    /// # Safety
+    /// As long as the table or a clone of it lives, nobody modifies or truncates the file. Files
+    /// published by graven are replaced by rename and never modified, so this holds unless
+    /// something else writes into them: never `cp` over a table, never edit one in place.
+    ///
+    /// # Errors
+    /// See [`OpenError`]; each cause has its own.
+    pub unsafe fn open(path: impl AsRef<Path>) -> Result<Self, OpenError> {
+        // SAFETY: the caller's promise is the same.
+        unsafe { OpenOptions::new().open(path) }
+    }
+
     /// Reads the table at `path` into private memory, in huge pages where the kernel has them.
     /// Safe, since nobody else can change the copy; costs memory and time for the whole file.
     ///
@@ -257,6 +264,6 @@ impl Table {
             memory.copy_from_slice(&stream);
             Ok(())
         })?;
-        OpenOptions::new().finish(bytes)
+        OpenOptions::new().parse(bytes)
     }
 }

@@ -1,9 +1,9 @@
-//! Page checks on first touch: one bit per unit, set once its checksum was found right.
+//! Page checks on first touch: one bit per unit, set once its checksum was found right. A unit is a
+//! page of the file, 4 KiB, with a checksum of its own.
 
-use super::simd::prefetch;
+use super::simd::{CACHE_LINE, prefetch};
 use crate::error::{ReadError, ReadResult};
 use crate::format::layout::{Layout, Span};
-use crate::format::line::LINE;
 use crate::format::sums::{self, SUM_BYTES, UNIT, UNIT_LOG2};
 use crate::format::u32_at;
 use std::ops::Range;
@@ -14,27 +14,28 @@ use zerocopy::FromZeros;
 /// thread that sees the bit has nothing else to wait for.
 #[derive(Debug)]
 pub(crate) struct Pages {
-    /// Of all pages.
-    all: Left,
-    /// Of the pages of the records and of the index that answers gets.
-    gets: Left,
-    /// Those pages, as two ranges that do not overlap.
-    of_gets: [Range<usize>; 2],
+    /// All pages.
+    all: Unchecked,
+    /// Lookup pages: those of the records and of the index that answers point lookups.
+    lookup: Unchecked,
+    /// The units of the lookup pages, as two ranges that do not overlap.
+    lookup_units: [Range<usize>; 2],
+    /// A bit per unit, set once it was checked.
     bits: Box<[AtomicU64]>,
-    /// How many were left at first.
+    /// How many pages were unchecked at first.
     total: u64,
 }
 
-/// How many pages of some kind are left to check.
+/// How many pages of some kind are unchecked.
 #[derive(Debug)]
-struct Left {
-    /// 1 while some are, then 0: on its own, since each lookup asks, and a number, since they take
-    /// their function by it.
+struct Unchecked {
+    /// 1 while some page is, then 0. Each lookup reads this field and nothing else of the struct,
+    /// and selects its function by it, hence a number.
     some: AtomicUsize,
     count: AtomicU64,
 }
 
-impl Left {
+impl Unchecked {
     fn new(count: u64) -> Self {
         Self { some: AtomicUsize::new((count > 0).into()), count: AtomicU64::new(count) }
     }
@@ -50,51 +51,58 @@ impl Pages {
     /// Nothing is ever checked.
     pub(crate) fn unchecked() -> Self {
         Self {
-            all: Left::new(0),
-            gets: Left::new(0),
-            of_gets: Default::default(),
+            all: Unchecked::new(0),
+            lookup: Unchecked::new(0),
+            lookup_units: Default::default(),
             bits: Box::default(),
             total: u64::MAX,
         }
     }
 
-    /// Nothing is checked yet. The bits take a 32,768th of the file; the memory comes zeroed from
-    /// the system, so its untouched part costs nothing.
+    /// Nothing is checked yet. The bits take a 32,768th of the file's size; the system hands out
+    /// zeroed memory, so the untouched part costs nothing.
     pub(crate) fn new(layout: &Layout) -> Self {
         let units = sums::units(layout.sums.start as u64);
-        let of_gets = units_of_gets(layout);
-        let gets = of_gets.iter().map(|range| range.len() as u64).sum();
+        let lookup_units = Self::lookup_units(layout);
+        let lookup = lookup_units.iter().map(|range| range.len() as u64).sum();
         let words = units.div_ceil(64) as usize;
-        // Without memory for the bits every touch is checked anew.
-        let (bits, all, gets) = match <[AtomicU64]>::new_box_zeroed_with_elems(words) {
-            Ok(bits) => (bits, units, gets),
+        // Without memory for the bits every touch is checked again.
+        let (bits, all, lookup) = match <[AtomicU64]>::new_box_zeroed_with_elems(words) {
+            Ok(bits) => (bits, units, lookup),
             Err(_) => (Box::default(), u64::MAX, u64::MAX),
         };
-        Self { all: Left::new(all), gets: Left::new(gets), of_gets, bits, total: all }
+        let (total, all, lookup) = (all, Unchecked::new(all), Unchecked::new(lookup));
+        Self { all, lookup, lookup_units, bits, total }
     }
 
-    /// Whether no page is left to check.
+    /// The units of the records and those of the index that answers point lookups.
+    fn lookup_units(layout: &Layout) -> [Range<usize>; 2] {
+        let lines = layout.lines.as_ref().map(|lines| lines.span);
+        let index = lines.or(layout.hash.as_ref().map(|hash| hash.span));
+        units_of([layout.records, index.unwrap_or(layout.records)])
+    }
+
+    /// Whether every page was checked.
     #[inline]
     fn all_checked(&self) -> bool {
         self.all.some.load(Relaxed) == 0
     }
 
-    /// Whether no page is left to check of the records and of the index that answers gets: what
-    /// gets and walks read once they know where to start. Pages of the ordered index, which gets
-    /// by another one never touch, do not keep a process from coming here.
+    /// Whether every lookup page was checked: the pages of the records and of the index that
+    /// answers point lookups. Other pages, which these lookups never touch, may be unchecked.
     #[inline]
-    pub(crate) fn gets_checked(&self) -> bool {
-        self.gets_left() == 0
+    pub(crate) fn lookups_checked(&self) -> bool {
+        self.lookups_unchecked() == 0
     }
 
-    /// 1 while such a page is left to check, then 0.
+    /// 1 while some lookup page is unchecked, then 0.
     #[inline]
-    pub(crate) fn gets_left(&self) -> usize {
-        self.gets.some.load(Relaxed)
+    pub(crate) fn lookups_unchecked(&self) -> usize {
+        self.lookup.some.load(Relaxed)
     }
 
-    /// Whether all pages are left to check.
-    pub(super) fn nothing_checked(&self) -> bool {
+    /// Whether no page was checked yet.
+    pub(crate) fn nothing_checked(&self) -> bool {
         self.all.count.load(Relaxed) == self.total
     }
 
@@ -110,8 +118,8 @@ impl Pages {
         self.bit(offset >> UNIT_LOG2)
     }
 
-    /// Whether all pages under `range` were checked, by their bits: for a caller that has seen
-    /// that some page is left to check.
+    /// Whether all pages under `range` were checked, by their bits. The caller has found that some
+    /// page is unchecked.
     #[inline(always)]
     pub(crate) fn covered(&self, range: &Range<usize>) -> bool {
         let first = range.start >> UNIT_LOG2;
@@ -119,10 +127,10 @@ impl Pages {
         if first == last { self.bit(first) } else { self.all_covered(first, last) }
     }
 
-    /// Where the checked pages from that of byte `start` on end, at or before `start` if that one was
-    /// not checked, and in any case where the word of its bit ends: each 256 KiB. For lookups on
-    /// trust: it is known before the record comes from memory, and then takes the place of another
-    /// bound, where a question by the record's length would add instructions that wait for memory.
+    /// End of the run of checked pages that begins at the page of byte `start`; at most 256 KiB
+    /// ahead, where the word of its bit ends. Not above `start` if that page is unchecked.
+    /// Optimistic lookups compute it before the record arrives from memory, and use it instead of
+    /// another bound; a check by the record's length would add instructions that wait for memory.
     #[inline(always)]
     pub(crate) fn checked_end(&self, start: usize) -> usize {
         let first = start >> UNIT_LOG2;
@@ -159,8 +167,8 @@ impl Pages {
         // Beyond the last unit stand the sums and the footer, which check others.
         for unit in first..(last + 1).min(units) {
             if !self.bit(unit) {
-                // The first sum takes a page fault, in which time the page comes from memory. For
-                // later ones the processor's own prefetching is faster than this.
+                // The first checksum takes a page fault on the sums; meanwhile the page can come
+                // from memory. Later pages arrive faster by the processor's own prefetching.
                 if self.nothing_checked() {
                     prefetch_page(table, unit << UNIT_LOG2);
                 }
@@ -172,28 +180,21 @@ impl Pages {
     }
 
     /// Notes that a unit's checksum was found right.
-    pub(super) fn mark(&self, unit: usize) {
+    pub(crate) fn mark(&self, unit: usize) {
         let Some(word) = self.bits.get(unit / 64) else { return };
         let bit = 1 << (unit % 64);
         let before = word.fetch_or(bit, Relaxed);
         if before & bit == 0 {
             self.all.take_one();
-            if self.of_gets.iter().any(|range| range.contains(&unit)) {
-                self.gets.take_one();
+            if self.lookup_units.iter().any(|range| range.contains(&unit)) {
+                self.lookup.take_one();
             }
         }
     }
 }
 
-/// The units of the records and those of the index that answers gets.
-fn units_of_gets(layout: &Layout) -> [Range<usize>; 2] {
-    let lines = layout.lines.as_ref().map(|lines| lines.span);
-    let index = lines.or(layout.hash.as_ref().map(|hash| hash.span));
-    units_of([layout.records, index.unwrap_or(layout.records)])
-}
-
-/// The units of two sections, none of them twice: sections may share a unit, as the end of the one
-/// and the start of the other.
+/// The units of two sections, each unit once: the end of one section and the start of the other may
+/// share a unit.
 fn units_of(sections: [Span; 2]) -> [Range<usize>; 2] {
     let mut units = sections.map(|span| span.start >> UNIT_LOG2..span.end.div_ceil(UNIT));
     units.sort_unstable_by_key(|range| range.start);
@@ -203,22 +204,22 @@ fn units_of(sections: [Span; 2]) -> [Range<usize>; 2] {
     units
 }
 
-/// Asks for all lines of the page of a byte.
-pub(super) fn prefetch_page(table: &[u8], offset: usize) {
-    for line in 0..UNIT / LINE {
-        prefetch(table, page_start(offset) + line * LINE);
+/// Prefetches all cache lines of the page of a byte.
+pub(crate) fn prefetch_page(table: &[u8], offset: usize) {
+    for line in 0..UNIT / CACHE_LINE {
+        prefetch(table, page_start(offset) + line * CACHE_LINE);
     }
 }
 
 /// Where the page of a byte starts.
 #[inline]
-pub(super) fn page_start(offset: usize) -> usize {
+pub(crate) fn page_start(offset: usize) -> usize {
     offset & !(UNIT - 1)
 }
 
 /// Where the page of a byte ends.
 #[inline]
-pub(super) fn page_end(offset: usize) -> usize {
+pub(crate) fn page_end(offset: usize) -> usize {
     page_start(offset) + UNIT
 }
 
@@ -255,24 +256,24 @@ mod tests {
         assert_eq!(units_of([records, inside]), [0..3, 3..3]);
     }
 
-    /// Pages that gets never read do not keep them from the end of their checks, and are still
-    /// to be checked then.
+    /// Lookups find all their pages checked while pages that they never read are unchecked, and
+    /// these are still checked when somebody reads them.
     #[test]
-    fn gets_have_an_end_of_their_own() {
+    fn lookup_pages_are_counted_on_their_own() {
         let pages = Pages {
-            all: Left::new(5),
-            gets: Left::new(3),
-            of_gets: [0..2, 4..5],
+            all: Unchecked::new(5),
+            lookup: Unchecked::new(3),
+            lookup_units: [0..2, 4..5],
             bits: Box::new([AtomicU64::new(0)]),
             total: 5,
         };
         assert!(pages.nothing_checked() && !Pages::unchecked().nothing_checked());
         for unit in [4, 3, 0, 4] {
             pages.mark(unit);
-            assert!(!pages.gets_checked() && !pages.nothing_checked(), "after page {unit}");
+            assert!(!pages.lookups_checked() && !pages.nothing_checked(), "after page {unit}");
         }
         pages.mark(1);
-        assert!(pages.gets_checked() && !pages.all_checked());
+        assert!(pages.lookups_checked() && !pages.all_checked());
         assert!(!pages.covered(&(2 * UNIT..2 * UNIT + 1)), "page 2 was not checked");
         pages.mark(2);
         assert!(pages.all_checked());
@@ -286,9 +287,9 @@ mod tests {
         let left: [&[usize]; 4] = [&[], &[0], &[70, 72, 127], &[63, 64, 191]];
         for left in left {
             let mut pages = Pages {
-                all: Left::new(UNITS as u64),
-                gets: Left::new(0),
-                of_gets: Default::default(),
+                all: Unchecked::new(UNITS as u64),
+                lookup: Unchecked::new(0),
+                lookup_units: Default::default(),
                 bits: (0..UNITS / 64).map(|_| AtomicU64::new(0)).collect(),
                 total: UNITS as u64,
             };

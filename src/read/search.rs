@@ -1,271 +1,106 @@
-//! Searches by order: inside a block of records, found through one of the indexes.
+//! Searches: the place of a key or of a rank, through whichever index the table has.
 
-use super::pages::{page_end, page_start};
-use super::simd::prefetch;
-use super::table::Inner;
-use super::tree::LINE;
+use super::index::hash::Hash;
+use super::index::line::Lines;
+use super::index::tree::{Block, Tree};
+use super::place::{Entry, Found, Place, Side, Start};
+use super::view::View;
 use crate::error::{ReadError, ReadResult};
-use crate::format::node::BAD_NODE;
-use crate::format::record::{Fixed, Parts};
-use std::ops::Range;
 
-/// Key and value.
-pub(crate) type Entry<'t> = (&'t [u8], &'t [u8]);
+/// The error for a record that ends elsewhere than the index says.
+const MISPLACED: &str = "index names another place";
 
-/// A place between entries: `rank` entries are before it, and the next record starts at `offset`
-/// (for a table of fixed width, its key does).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Place {
-    pub(crate) rank: u64,
-    pub(crate) offset: usize,
+/// Searches in a table.
+#[derive(Clone, Copy)]
+pub(crate) struct Search<'t> {
+    view: &'t View,
 }
 
-/// The place of a record where an iteration starts; its rank need not be known.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Start {
-    pub(crate) rank: Option<u64>,
-    pub(crate) offset: usize,
-}
-
-impl From<Place> for Start {
-    #[inline]
-    fn from(place: Place) -> Self {
-        Self { rank: Some(place.rank), offset: place.offset }
-    }
-}
-
-impl Start {
-    /// Moves on to the next record, which starts at `offset`.
-    #[inline(always)]
-    pub(super) fn advance(&mut self, offset: usize) {
-        *self = Self { rank: self.rank.map(|rank| rank + 1), offset };
-    }
-}
-
-/// Which place a search for a key looks for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Bound {
-    /// Before the first entry that is not below the key.
-    NotBelow,
-    /// Before the first entry that is above the key.
-    Above,
-}
-
-const BAD_RECORD: &str = "record makes no sense";
-
-impl Inner {
-    /// The place before the first entry.
-    pub(super) fn start(&self) -> Place {
-        let first = self.layout.fixed.map_or(self.layout.records.start, |fixed| fixed.first);
-        Place { rank: 0, offset: first }
-    }
-
-    /// The place after the last entry.
-    pub(super) fn end(&self) -> Place {
-        Place { rank: self.layout.entries, offset: self.layout.records.end }
-    }
-
-    /// The parts of the record at `offset`, with the pages of its key checked; the record ends
-    /// inside the records.
-    #[inline(always)]
-    pub(super) fn parts_at(&self, offset: usize) -> ReadResult<Parts> {
-        if self.pages.gets_checked() {
-            let parts = match &self.layout.fixed {
-                Some(fixed) => Some(fixed.parts(offset)),
-                None => self.layout.decoder.parts(self.bytes(), offset),
-            };
-            if let Some(parts) = parts.filter(|parts| parts.end() <= self.layout.records.end) {
-                return Ok(parts);
-            }
-        }
-        self.unchecked_parts_at(offset)
-    }
-
-    #[inline(never)]
-    fn unchecked_parts_at(&self, offset: usize) -> ReadResult<Parts> {
-        let parts = match &self.layout.fixed {
-            Some(fixed) => Some(fixed.parts(offset)),
-            // Read before it is checked; the check that follows covers what was read.
-            None => self.layout.decoder.parts(self.bytes(), offset),
-        };
-        match parts {
-            Some(parts) if parts.end() <= self.layout.records.end => {
-                self.ensure(offset..parts.key + parts.key_len)?;
-                Ok(parts)
-            }
-            _ => Err(self.bad_record(offset)),
-        }
-    }
-
-    /// The lengths of a record make no sense: because its page is damaged, or by its writer.
-    #[cold]
-    fn bad_record(&self, offset: usize) -> ReadError {
-        const LENGTHS: usize = 10;
-        match self.ensure(offset..offset.saturating_add(LENGTHS)) {
-            Err(error) => error,
-            Ok(()) => ReadError::corrupt(BAD_RECORD, offset as u64),
-        }
-    }
-
-    #[inline(always)]
-    pub(super) fn key_at(&self, offset: usize) -> ReadResult<(&[u8], Parts)> {
-        let parts = self.parts_at(offset)?;
-        Ok((self.slice(parts.key())?, parts))
-    }
-
-    /// Where the record after `parts` starts.
-    #[inline]
-    pub(super) fn after(&self, offset: usize, parts: &Parts) -> usize {
-        match &self.layout.fixed {
-            Some(fixed) => offset + fixed.stride,
-            None => parts.end(),
-        }
-    }
-
-    /// Up to where the pages that follow `offset` within the records are known to be checked;
-    /// 0 if the first of them is not.
-    #[inline]
-    pub(super) fn checked_from(&self, offset: usize) -> usize {
-        let end = self.layout.records.end;
-        if self.pages.gets_checked() {
-            return end;
-        }
-        if self.pages.is_checked(offset) { page_end(offset).min(end) } else { 0 }
-    }
-
-    /// What is known to be checked around a record that is.
-    #[inline]
-    pub(super) fn checked_before(&self, record: Range<usize>) -> Range<usize> {
-        if self.pages.gets_checked() {
-            return 0..self.layout.records.end;
-        }
-        page_start(record.start)..record.end
-    }
-
-    /// The entry whose record starts at `offset`, the place of one or the end.
-    pub(super) fn entry_from(&self, offset: usize) -> ReadResult<Option<Entry<'_>>> {
-        if offset >= self.end().offset {
-            return Ok(None);
-        }
-        let entry = self.parts_at(offset).and_then(|parts| self.entry(&parts));
-        self.sound(entry).map(Some)
+impl<'t> Search<'t> {
+    pub(crate) fn of(view: &'t View) -> Self {
+        Self { view }
     }
 
     /// Finds a place by key.
-    pub(super) fn seek(&self, key: &[u8], bound: Bound) -> ReadResult<Place> {
-        self.sound(self.seek_place(key, bound, 0))
+    pub(crate) fn seek(self, key: &[u8], side: Side) -> ReadResult<Place> {
+        self.view.sound(self.by_order(key, side, 0))
     }
 
-    /// Finds where to start an iteration at `key`: through the hash index, if there is one and it
-    /// has the key, in two cache lines instead of one per level of the tree. Its slots know
-    /// offsets and not ranks; with repeated keys a rank would be lost for good, so there the tree
-    /// is asked. `walk`: bytes of records that will be walked from there.
-    pub(super) fn seek_start(&self, key: &[u8], bound: Bound, walk: usize) -> ReadResult<Start> {
-        if let Some(index) = &self.layout.hash
-            && self.layout.fixed.is_none()
-            && !self.layout.repeated_keys
+    /// Finds where to start an iteration at `key`. Where the hash index has the key, it finds the
+    /// place through two cache lines instead of one line for each level of the tree. Slots know
+    /// offsets and no ranks; with repeated keys no search finds the rank afterwards, so there the
+    /// tree is asked. `walk`: bytes of records that will be walked from there.
+    pub(crate) fn seek_start(self, key: &[u8], side: Side, walk: usize) -> ReadResult<Start> {
+        if let Some(hash) = Hash::of(self.view)
+            && self.view.layout().fixed.is_none()
+            && !self.view.layout().repeated_keys
         {
             // A damaged hash index is no reason to fail: the tree answers as well.
-            if let Ok(Some(found)) = self.locate_hashed(index, key, walk) {
-                let offset = match bound {
-                    Bound::NotBelow => found.offset,
-                    Bound::Above => found.parts.end(),
+            if let Ok(Some(found)) = hash.locate(key, walk) {
+                let offset = match side {
+                    Side::NotBelow => found.offset,
+                    Side::Above => found.parts.end(),
                 };
-                return self.sound(Ok(Start { rank: None, offset }));
+                return self.view.sound(Ok(Start { rank: None, offset }));
             }
         }
-        self.seek_ordered(key, bound, walk)
+        self.seek_ordered(key, side, walk)
     }
 
-    /// The same through the ordered index alone.
-    pub(super) fn seek_ordered(&self, key: &[u8], bound: Bound, walk: usize) -> ReadResult<Start> {
-        self.sound(self.seek_place(key, bound, walk)).map(Start::from)
-    }
-
-    /// Asks for the first records of a walk, as soon as it is likely where it starts: what waits
-    /// for the key's comparison waits for memory once more.
-    #[inline]
-    pub(super) fn prefetch_walk(&self, offset: usize, bytes: usize) {
-        for line in (0..bytes).step_by(LINE) {
-            prefetch(self.bytes(), offset.saturating_add(line));
-        }
+    /// Finds where to start an iteration at `key`, by order alone. `walk`: bytes of records that
+    /// will be walked from there.
+    pub(crate) fn seek_ordered(self, key: &[u8], side: Side, walk: usize) -> ReadResult<Start> {
+        self.view.sound(self.by_order(key, side, walk)).map(Start::from)
     }
 
     /// The rank of the record at `offset`, in a table without repeated keys.
     #[cold]
-    pub(super) fn rank_at(&self, offset: usize) -> ReadResult<u64> {
-        let place = self.seek(self.key_at(offset)?.0, Bound::NotBelow)?;
+    pub(crate) fn rank_at(self, offset: usize) -> ReadResult<u64> {
+        let place = self.seek(self.view.key_at(offset)?.0, Side::NotBelow)?;
         let misplaced = || ReadError::corrupt("ordered index misses a record", offset as u64);
         if place.offset == offset { Ok(place.rank) } else { Err(misplaced()) }
     }
 
-    /// `walk`: bytes of records that will be walked from there.
-    fn seek_place(&self, key: &[u8], bound: Bound, walk: usize) -> ReadResult<Place> {
-        if self.layout.entries == 0 {
-            return Ok(self.end());
+    fn by_order(self, key: &[u8], side: Side, walk: usize) -> ReadResult<Place> {
+        let view = self.view;
+        let layout = view.layout();
+        if layout.entries == 0 {
+            return Ok(view.end());
         }
-        // With repeated keys a block may start in the middle of the equals.
-        let strict = bound == Bound::NotBelow && self.layout.repeated_keys;
-        if let (Some(index), Some(fixed)) = (&self.layout.lines, &self.layout.fixed) {
-            return self.seek_lines(index, fixed, key, bound, walk);
+        if let Some(lines) = Lines::of(view) {
+            return lines.seek(key, side, walk);
         }
-        let Some(index) = &self.layout.index else {
-            return match &self.layout.fixed {
-                Some(fixed) => self.bisect(fixed, 0..self.layout.entries, key, bound),
-                None => self.seek_walk(self.start(), self.start().rank, key, bound),
+        let Some(tree) = Tree::of(view) else {
+            return match &layout.fixed {
+                Some(fixed) => view.bisect(fixed, 0..layout.entries, key, side),
+                None => self.walk_block(view.start(), view.start().rank, key, side),
             };
         };
-        let (leaf, child) = self.descend(index, key, strict)?;
-        let bad = || ReadError::corrupt(BAD_NODE, index.span.start as u64);
-        let start = self.block_place(&leaf, child).ok_or_else(bad)?;
-        match &self.layout.fixed {
+        // With repeated keys a block may start in the middle of equal keys.
+        let strict = side == Side::NotBelow && layout.repeated_keys;
+        let (leaf, child) = tree.descend(key, strict)?;
+        let start = tree.block_start(&leaf, child)?;
+        match &layout.fixed {
             Some(fixed) => {
-                let end = start.rank + u64::from(self.layout.block_records);
-                self.bisect(fixed, start.rank..end, key, bound)
+                let end = start.rank + u64::from(layout.block_records);
+                view.bisect(fixed, start.rank..end, key, side)
             }
             None => {
-                let near = self.bisect_samples(index, &leaf, child, start, key, bound)?;
-                self.prefetch_walk(near.offset, walk);
-                self.seek_walk(near, start.rank, key, bound)
+                let near = tree.bisect_samples(&leaf, child, start, key, side)?;
+                view.prefetch_walk(near.offset, walk);
+                self.walk_block(near, start.rank, key, side)
             }
         }
     }
 
-    /// Binary search among records of fixed width; a range that reaches beyond the last entry is
-    /// cut.
-    pub(super) fn bisect(
-        &self,
-        fixed: &Fixed,
-        ranks: Range<u64>,
-        key: &[u8],
-        bound: Bound,
-    ) -> ReadResult<Place> {
-        let mut low = ranks.start.min(self.layout.entries);
-        let mut high = ranks.end.min(self.layout.entries);
-        while low < high {
-            let middle = low + (high - low) / 2;
-            let (found, _) = self.key_at(fixed.offset(middle))?;
-            if below(found, key, bound) {
-                low = middle + 1;
-            } else {
-                high = middle;
-            }
-        }
-        Ok(Place { rank: low, offset: fixed.offset(low) })
-    }
-
-    /// Walk through a block of records of variable width that starts at rank `first`.
-    fn seek_walk(
-        &self,
-        mut place: Place,
-        first: u64,
-        key: &[u8],
-        bound: Bound,
-    ) -> ReadResult<Place> {
-        let most = first.saturating_add(u64::from(self.layout.block_records));
-        while place.rank < self.layout.entries {
-            let (found, parts) = self.key_at(place.offset)?;
-            if !below(found, key, bound) {
+    /// Walks through a block of records of variable width, from `place` on. `first`: the block's
+    /// first rank.
+    fn walk_block(self, mut place: Place, first: u64, key: &[u8], side: Side) -> ReadResult<Place> {
+        let layout = self.view.layout();
+        let most = first.saturating_add(u64::from(layout.block_records));
+        while place.rank < layout.entries {
+            let (found, parts) = self.view.key_at(place.offset)?;
+            if !side.is_behind(found, key) {
                 return Ok(place);
             }
             if place.rank > most {
@@ -274,17 +109,67 @@ impl Inner {
             }
             place = Place { rank: place.rank + 1, offset: parts.end() };
         }
-        if place.offset != self.layout.records.end {
+        if place.offset != layout.records.end {
             return Err(ReadError::corrupt("records after the last entry", place.offset as u64));
         }
-        Ok(self.end())
+        Ok(self.view.end())
     }
-}
 
-#[inline]
-pub(super) fn below(found: &[u8], key: &[u8], bound: Bound) -> bool {
-    match bound {
-        Bound::NotBelow => found < key,
-        Bound::Above => found <= key,
+    /// The place of an entry by its rank, which is below the number of entries.
+    pub(crate) fn place_of(self, rank: u64) -> ReadResult<Place> {
+        match &self.view.layout().fixed {
+            Some(fixed) => Ok(Place { rank, offset: fixed.offset(rank) }),
+            None => self.view.sound(self.place_in_blocks(rank)),
+        }
+    }
+
+    fn place_in_blocks(self, rank: u64) -> ReadResult<Place> {
+        let block = self.block_of(rank)?;
+        let mut place = match Tree::of(self.view) {
+            Some(tree) => tree.sample_before(&block, rank)?,
+            None => block.start,
+        };
+        while place.rank < rank {
+            let parts = self.view.parts_at(place.offset)?;
+            place = Place { rank: place.rank + 1, offset: parts.end() };
+        }
+        if place.offset >= self.view.layout().records.end {
+            return Err(ReadError::corrupt(MISPLACED, place.offset as u64));
+        }
+        Ok(place)
+    }
+
+    /// The record before a place; none before the first. A record that is found by its rank ends
+    /// where the one behind it starts.
+    pub(crate) fn record_before(self, place: Place) -> ReadResult<Option<Found>> {
+        let Some(rank) = place.rank.checked_sub(1) else { return Ok(None) };
+        let offset = self.place_of(rank)?.offset;
+        let parts = self.view.parts_at(offset)?;
+        if self.view.after(offset, &parts) != place.offset {
+            return self.view.sound(Err(ReadError::corrupt(MISPLACED, offset as u64)));
+        }
+        Ok(Some(Found { offset, parts }))
+    }
+
+    /// The entry before a place; none before the first.
+    pub(crate) fn entry_before(self, place: Place) -> ReadResult<Option<Entry<'t>>> {
+        let found = self.record_before(place)?;
+        found.map(|found| self.view.entry(&found.parts)).transpose()
+    }
+
+    /// The block that holds a rank, in a table of variable width.
+    pub(crate) fn block_of(self, rank: u64) -> ReadResult<Block> {
+        match Tree::of(self.view) {
+            Some(tree) => tree.block_of(rank),
+            None => Block::only(self.view).proven(rank),
+        }
+    }
+
+    /// The block before `block`, which is not the first.
+    pub(crate) fn block_before(self, block: &Block) -> ReadResult<Block> {
+        match Tree::of(self.view) {
+            Some(tree) => tree.block_before(block),
+            None => self.block_of(0),
+        }
     }
 }

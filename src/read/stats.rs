@@ -1,13 +1,15 @@
 //! Statistics of a table.
 
 use super::table::Table;
-use crate::error::ReadError;
+use super::view::View;
+use crate::error::{ReadError, ReadResult};
 use crate::format::header::{FOOTER, kind};
+use crate::format::layout::Layout;
 use crate::format::meta::{StatsBlock, bin_range};
 use zerocopy::FromBytes;
 use zerocopy::byteorder::little_endian::U64;
 
-/// A table in numbers. From its header and its statistics section: no record is read.
+/// A table in numbers, from its header and its statistics section; no record is read.
 #[non_exhaustive]
 #[derive(Clone, Debug)]
 pub struct Stats {
@@ -137,9 +139,8 @@ impl Table {
     /// # Errors
     /// [`ReadError`] if the statistics are damaged.
     pub fn stats(&self) -> Result<Stats, ReadError> {
-        let inner = &self.inner;
-        let layout = &inner.layout;
-        let (block, _) = self.stats_block()?;
+        let layout = self.view().layout();
+        let StatsSection { block, .. } = StatsSection::read(self.view())?;
         let hash = layout.hash.map(|hash| HashStats {
             attempts: hash.attempt,
             buckets: hash.shape.buckets(),
@@ -164,43 +165,55 @@ impl Table {
             fixed_key_len: layout.record.fixed_key,
             fixed_value_len: layout.record.fixed_value,
             value_align: layout.record.align() as u32,
-            sections: self.section_stats(),
+            sections: SectionStats::of(layout),
             hash,
             line_index: layout
                 .lines
                 .map(|index| LineStats { lines: index.lines, keys: layout.keys }),
-            index_levels: layout.index.map_or(0, |index| u32::from(index.levels)),
-            index_nodes: layout.index.map_or(0, |index| index.nodes),
+            index_levels: layout.tree.map_or(0, |index| u32::from(index.levels)),
+            index_nodes: layout.tree.map_or(0, |index| index.nodes),
         })
     }
+}
 
-    /// The fixed part of the statistics and the rest: smallest key, then largest.
-    pub(crate) fn stats_block(&self) -> Result<(StatsBlock, &[u8]), ReadError> {
-        let span = self.inner.layout.stats;
-        self.inner.ensure(span.start..span.end)?;
-        let section = self.inner.slice(span.start..span.end)?;
+/// The statistics section.
+pub(crate) struct StatsSection<'t> {
+    /// Its fixed part.
+    pub(crate) block: StatsBlock,
+    /// The smallest key, then the largest.
+    pub(crate) keys: &'t [u8],
+}
+
+impl<'t> StatsSection<'t> {
+    /// Reads the section, its pages checked.
+    pub(crate) fn read(view: &'t View) -> ReadResult<Self> {
+        let span = view.layout().stats;
+        view.ensure(span.start..span.end)?;
+        let section = view.slice(span.start..span.end)?;
         let bad = || ReadError::corrupt("statistics make no sense", span.start as u64);
         let (block, keys) = StatsBlock::read_from_prefix(section).map_err(|_| bad())?;
         let len = u64::from(block.first_key_len.get()) + u64::from(block.last_key_len.get());
         let second = block.second_bucket_keys.get();
-        let plausible = second <= self.keys_len() && len == keys.len() as u64;
-        self.inner.sound(if plausible { Ok((block, keys)) } else { Err(bad()) })
+        let plausible = second <= view.layout().keys && len == keys.len() as u64;
+        view.sound(if plausible { Ok(Self { block, keys }) } else { Err(bad()) })
     }
+}
 
-    pub(super) fn section_stats(&self) -> Vec<SectionStats> {
-        let layout = &self.inner.layout;
-        let header = SectionStats { name: "header", offset: 0, bytes: layout.header_size as u64 };
+impl SectionStats {
+    /// All sections of a table, in file order.
+    pub(super) fn of(layout: &Layout) -> Vec<Self> {
+        let header = Self { name: "header", offset: 0, bytes: layout.header_size as u64 };
         let mut out = vec![header];
         let mut end = header.bytes;
         for &(id, span) in &layout.sections[..layout.section_count] {
             let offset = span.start as u64;
             if offset > end {
-                out.push(SectionStats { name: "padding", offset: end, bytes: offset - end });
+                out.push(Self { name: "padding", offset: end, bytes: offset - end });
             }
-            out.push(SectionStats { name: section_name(id), offset, bytes: span.len() as u64 });
+            out.push(Self { name: section_name(id), offset, bytes: span.len() as u64 });
             end = span.end as u64;
         }
-        out.push(SectionStats { name: "footer", offset: end, bytes: FOOTER as u64 });
+        out.push(Self { name: "footer", offset: end, bytes: FOOTER as u64 });
         out
     }
 }
@@ -208,7 +221,7 @@ impl Table {
 fn section_name(id: u32) -> &'static str {
     match id {
         kind::RECORDS => "records",
-        kind::INDEX => "ordered index",
+        kind::TREE => "ordered index",
         kind::HASH => "hash index",
         kind::STATS => "statistics",
         kind::LINES => "line index",

@@ -1,29 +1,22 @@
-//! The table: bytes, layout, page checks, and the queries that need no state.
+//! The table: a face of public methods. The bytes, the page checks and the searches stand below.
 
-use super::careful::Found;
-use super::cursor::Cursor;
-use super::get_all::GetAll;
-use super::iter::{Iter, Keys, Values, first_walk};
-use super::lookup::Guesses;
+use super::get::{Batch, Lookups};
 use super::map::Bytes;
-use super::pages::{Pages, check_unit};
-use super::parallel::check_pieces;
-use super::search::{Bound as Edge, Entry, Place};
+use super::pages::Pages;
+use super::place::{Place, Side, Start};
+use super::search::Search;
+use super::view::View;
+use super::walk::{Cursor, GetAll, Iter, Keys, LongestPrefix, Values};
 use crate::error::{ReadError, ReadResult};
-use crate::format::bucket::Tails;
-use crate::format::layout::{IndexLayout, Layout};
-use crate::format::line::LineScale;
-use crate::format::node::Node;
-use crate::format::order::{common_prefix, successor_len};
-use crate::format::record::Parts;
-use crate::format::sums;
+use crate::format::layout::Layout;
+use crate::format::order::successor_len;
 use std::fmt;
-use std::ops::{Bound, Range, RangeBounds};
+use std::ops::{Bound, RangeBounds};
 use std::sync::Arc;
 
-/// An open table. Cloning it is cheap and shares everything; it is `Send + Sync` and takes no
-/// lock, makes no system call and allocates nothing in a lookup. What lookups return are slices
-/// of the table's bytes, which live as long as the table or the borrow of it.
+/// An open table. Cloning it is cheap and shares everything. It is `Send + Sync`; a lookup takes no
+/// lock, makes no system call and allocates nothing. Lookups return slices of the table's bytes,
+/// which live as long as the table or the borrow of it.
 ///
 /// Keys are in unsigned bytewise order. Ranks, [`len`](Self::len), [`nth`](Self::nth) and
 /// [`count`](Self::count) count entries; where keys are repeated, [`get`](Self::get) and
@@ -33,119 +26,72 @@ use std::sync::Arc;
 /// Every query that touches records can fail with a [`ReadError`] if the table is damaged.
 #[derive(Clone)]
 pub struct Table {
-    pub(super) inner: Arc<Inner>,
+    shared: Arc<Shared>,
 }
 
-pub(crate) struct Inner {
-    pub(super) bytes: Bytes,
-    /// That of the line index, where there is one.
-    pub(super) scale: LineScale,
-    /// Those of the hash index, where there is one.
-    pub(super) tails: Tails,
-    pub(super) layout: Layout,
-    pub(super) pages: Pages,
-    pub(super) guesses: Guesses,
+/// What all clones of a table share.
+struct Shared {
+    view: View,
+    lookups: Lookups,
     /// Bytes of records that are prefetched at the start of a walk.
-    pub(super) first_walk: usize,
+    first_walk: usize,
 }
 
 impl fmt::Debug for Table {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Table")
             .field("entries", &self.len())
-            .field("bytes", &self.inner.layout.file_len)
+            .field("bytes", &self.view().layout().file_len)
             .finish_non_exhaustive()
     }
 }
 
-impl Inner {
-    #[inline]
-    pub(super) fn bytes(&self) -> &[u8] {
-        self.bytes.get()
-    }
-
-    /// Checks the pages under `range` on their first touch.
-    #[inline]
-    pub(super) fn ensure(&self, range: Range<usize>) -> ReadResult<()> {
-        match self.pages.ensure(self.bytes(), &self.layout, range) {
-            Ok(()) => Ok(()),
-            // A lost page fails its checksum.
-            Err(error) => self.sound(Err(error)),
-        }
-    }
-
-    /// What a query has found, if all that it has read was the file's: the last step of each. See
-    /// [`crate::sigbus`].
-    #[inline(always)]
-    pub(super) fn sound<T>(&self, result: ReadResult<T>) -> ReadResult<T> {
-        if self.bytes.unharmed() { result } else { self.faulted() }
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn faulted<T>(&self) -> ReadResult<T> {
-        Err(ReadError::Faulted { offset: self.bytes.lost_at().unwrap_or(0) })
-    }
-
-    /// The bytes of a proven and checked range.
-    #[inline]
-    pub(super) fn slice(&self, range: Range<usize>) -> ReadResult<&[u8]> {
-        let offset = range.start as u64;
-        self.bytes().get(range).ok_or_else(|| ReadError::corrupt("record beyond the end", offset))
-    }
-
-    /// Key and value of a record, checked.
-    #[inline]
-    pub(super) fn entry(&self, parts: &Parts) -> ReadResult<Entry<'_>> {
-        self.sound(self.checked_entry(parts))
-    }
-
-    #[inline(always)]
-    fn checked_entry(&self, parts: &Parts) -> ReadResult<Entry<'_>> {
-        self.ensure(parts.key..parts.end())?;
-        Ok((self.slice(parts.key())?, self.slice(parts.value())?))
-    }
-}
-
 impl Table {
-    pub(super) fn new(mut bytes: Bytes, layout: Layout, pages: Pages) -> Self {
-        bytes.prove(&layout);
-        let guesses = Guesses::of(&layout);
-        let first_walk = first_walk(&layout);
-        let scale =
-            layout.lines.map_or(LineScale { base: u64::MAX, scale: 0 }, |lines| lines.scale);
-        let tails = layout.hash.as_ref().map_or(Tails::NONE, |hash| hash.tails);
-        Self { inner: Arc::new(Inner { bytes, scale, tails, layout, pages, guesses, first_walk }) }
+    pub(super) fn new(bytes: Bytes, layout: Layout, pages: Pages) -> Self {
+        let lookups = Lookups::of(&layout);
+        let first_walk = Iter::first_walk(&layout);
+        let view = View::new(bytes, layout, pages);
+        Self { shared: Arc::new(Shared { view, lookups, first_walk }) }
+    }
+
+    #[inline(always)]
+    pub(crate) fn view(&self) -> &View {
+        &self.shared.view
+    }
+
+    #[inline(always)]
+    fn search(&self) -> Search<'_> {
+        Search::of(self.view())
     }
 
     /// Number of entries. Costs nothing.
     pub fn len(&self) -> u64 {
-        self.inner.layout.entries
+        self.view().layout().entries
     }
 
     /// Identifies the content: a hash of entries and layout. Costs nothing.
     pub fn build_id(&self) -> [u8; 16] {
-        self.inner.layout.build_id
+        self.view().layout().build_id
     }
 
     /// Whether a page under this table was lost since it was opened: the file was truncated, or
-    /// its device failed. Known only with the guard of [`sigbus`](crate::sigbus). Lookups then
-    /// fail by themselves; this is for a caller that has used a slice after its lookup returned,
-    /// and must know whether its bytes were the file's. Costs two loads.
+    /// its device failed. Only the guard of [`sigbus`](crate::sigbus) finds out. Lookups then fail
+    /// by themselves; a caller that has used a slice after its lookup returned asks here whether
+    /// the slice's bytes were the file's. Costs two loads.
     #[inline]
     pub fn faulted(&self) -> bool {
-        !self.inner.bytes.unharmed()
+        !self.view().memory().nothing_lost()
     }
 
     /// Whether [`sigbus::install`](crate::sigbus::install) protects this table: false only for a
-    /// mapped table that was opened while 4,096 others were.
+    /// mapped table that was opened while 4,096 others were open.
     pub fn guarded(&self) -> bool {
-        self.inner.bytes.watched()
+        self.view().memory().is_guarded()
     }
 
     /// Number of distinct keys. Costs nothing.
     pub fn keys_len(&self) -> u64 {
-        self.inner.layout.keys
+        self.view().layout().keys
     }
 
     /// Whether there is no entry.
@@ -160,7 +106,7 @@ impl Table {
     /// [`ReadError`] if a page that was touched is damaged.
     #[inline]
     pub fn get(&self, key: &[u8]) -> Result<Option<&[u8]>, ReadError> {
-        self.inner.get(key)
+        self.shared.lookups.get(self.view(), key)
     }
 
     /// Whether `key` is in the table. Costs what [`get`](Self::get) costs.
@@ -169,17 +115,39 @@ impl Table {
     /// [`ReadError`] if a page that was touched is damaged.
     #[inline]
     pub fn contains_key(&self, key: &[u8]) -> Result<bool, ReadError> {
-        Ok(self.inner.get(key)?.is_some())
+        Ok(self.get(key)?.is_some())
+    }
+
+    /// Looks up many keys at once. `out` is cleared, then gets one answer per key, in order; after
+    /// an error it is empty. Faster than one [`get`](Self::get) after the other when the table is
+    /// larger than the processor's caches: index and records are prefetched before they are needed.
+    /// A table with the ordered index alone does one get after the other.
+    ///
+    /// # Errors
+    /// [`ReadError`] if a page that was touched is damaged.
+    pub fn get_many<'t, K: AsRef<[u8]>>(
+        &'t self,
+        keys: &[K],
+        out: &mut Vec<Option<&'t [u8]>>,
+    ) -> Result<(), ReadError> {
+        out.clear();
+        out.reserve(keys.len());
+        let batch = Batch { view: self.view(), lookups: &self.shared.lookups, keys, out };
+        let answered = batch.answer();
+        if answered.is_err() {
+            out.clear();
+        }
+        answered
     }
 
     /// All values of `key`, in the order of their insertion.
     pub fn get_all(&self, key: &[u8]) -> GetAll<'_> {
-        GetAll::new(&self.inner, key)
+        GetAll::new(self.view(), key)
     }
 
     /// All entries, ascending; can be walked from both ends.
     pub fn iter(&self) -> Iter<'_> {
-        Iter::between(&self.inner, Ok(self.inner.start().into()), Ok(self.inner.end()))
+        self.between(Ok(self.view().start().into()), Ok(self.view().end()))
     }
 
     /// The entries whose keys lie within `bounds`. A start beyond the end yields nothing. Costs
@@ -202,22 +170,23 @@ impl Table {
     /// # }
     /// ```
     pub fn range<'k>(&self, bounds: impl RangeBounds<&'k [u8]>) -> Iter<'_> {
-        let inner = &self.inner;
+        let (search, walk) = (self.search(), self.shared.first_walk);
         let from = match bounds.start_bound() {
-            Bound::Unbounded => Ok(inner.start().into()),
-            Bound::Included(key) => inner.seek_start(key, Edge::NotBelow, inner.first_walk),
-            Bound::Excluded(key) => inner.seek_start(key, Edge::Above, inner.first_walk),
+            Bound::Unbounded => Ok(self.view().start().into()),
+            Bound::Included(key) => search.seek_start(key, Side::NotBelow, walk),
+            Bound::Excluded(key) => search.seek_start(key, Side::Above, walk),
         };
-        Iter::between(inner, from, self.upper_edge(bounds.end_bound()))
+        self.between(from, self.upper_end(bounds.end_bound()))
     }
 
     /// The entries whose keys start with `prefix`.
     pub fn prefix(&self, prefix: &[u8]) -> Iter<'_> {
-        let from = self.inner.seek_ordered(prefix, Edge::NotBelow, self.inner.first_walk);
+        let walk = self.shared.first_walk;
+        let from = self.search().seek_ordered(prefix, Side::NotBelow, walk);
         let to = match successor_len(prefix) {
-            None => Ok(self.inner.end()),
+            None => Ok(self.view().end()),
             Some(len) => {
-                // On the stack but for very long prefixes, so that nothing is allocated.
+                // On the stack, unless the prefix is very long, so that nothing is allocated.
                 let (mut short, mut long) = ([0; 512], Vec::new());
                 let above = match short.get_mut(..len) {
                     Some(above) => above,
@@ -228,10 +197,14 @@ impl Table {
                 };
                 above.copy_from_slice(&prefix[..len]);
                 above[len - 1] += 1;
-                self.inner.seek(above, Edge::NotBelow)
+                self.search().seek(above, Side::NotBelow)
             }
         };
-        Iter::between(&self.inner, from, to)
+        self.between(from, to)
+    }
+
+    fn between(&self, from: ReadResult<Start>, to: ReadResult<Place>) -> Iter<'_> {
+        Iter::between(self.view(), from, to, self.shared.first_walk)
     }
 
     /// All keys, ascending.
@@ -246,7 +219,7 @@ impl Table {
 
     /// A cursor before the first entry.
     pub fn cursor(&self) -> Cursor<'_> {
-        Cursor::new(&self.inner)
+        Cursor::new(self.view(), self.shared.first_walk)
     }
 
     /// The first entry.
@@ -254,7 +227,7 @@ impl Table {
     /// # Errors
     /// [`ReadError`] if a page that was touched is damaged.
     pub fn first(&self) -> Result<Option<(&[u8], &[u8])>, ReadError> {
-        self.inner.entry_from(self.inner.start().offset)
+        self.view().entry_from(self.view().start().offset)
     }
 
     /// The last entry.
@@ -262,7 +235,7 @@ impl Table {
     /// # Errors
     /// [`ReadError`] if a page that was touched is damaged.
     pub fn last(&self) -> Result<Option<(&[u8], &[u8])>, ReadError> {
-        self.nth_back(self.len())
+        self.search().entry_before(self.view().end())
     }
 
     /// The last entry whose key is not greater than `key`.
@@ -270,7 +243,7 @@ impl Table {
     /// # Errors
     /// [`ReadError`] if a page that was touched is damaged.
     pub fn floor(&self, key: &[u8]) -> Result<Option<(&[u8], &[u8])>, ReadError> {
-        self.nth_back(self.inner.seek(key, Edge::Above)?.rank)
+        self.search().entry_before(self.search().seek(key, Side::Above)?)
     }
 
     /// The first entry whose key is not smaller than `key`.
@@ -278,8 +251,8 @@ impl Table {
     /// # Errors
     /// [`ReadError`] if a page that was touched is damaged.
     pub fn ceil(&self, key: &[u8]) -> Result<Option<(&[u8], &[u8])>, ReadError> {
-        let start = self.inner.seek_start(key, Edge::NotBelow, 0)?;
-        self.inner.entry_from(start.offset)
+        let start = self.search().seek_start(key, Side::NotBelow, 0)?;
+        self.view().entry_from(start.offset)
     }
 
     /// The entry with `rank` entries before it.
@@ -290,42 +263,19 @@ impl Table {
         if rank >= self.len() {
             return Ok(None);
         }
-        self.inner.entry_from(self.inner.place_of(rank)?.offset)
-    }
-
-    fn nth_back(&self, end: u64) -> Result<Option<(&[u8], &[u8])>, ReadError> {
-        match end.checked_sub(1) {
-            Some(rank) => self.nth(rank),
-            None => Ok(None),
-        }
+        self.view().entry_from(self.search().place_of(rank)?.offset)
     }
 
     /// The entry with the longest key that is a prefix of `key` (or `key` itself): routing tables,
-    /// tokenizers. Costs one search per candidate length, usually one to three.
+    /// tokenizers. Costs one to three searches for most keys. Where many stored keys start as `key`
+    /// does and none of the longer ones is a prefix, what is left after these is walked by halves:
+    /// at most one record on each level of the index for each byte of `key`, whose bytes are
+    /// compared once on each level.
     ///
     /// # Errors
     /// [`ReadError`] if a page that was touched is damaged.
     pub fn longest_prefix(&self, key: &[u8]) -> Result<Option<(&[u8], &[u8])>, ReadError> {
-        let mut candidate = key;
-        loop {
-            let Some((found, value)) = self.floor(candidate)? else { return Ok(None) };
-            let shared = common_prefix(found, key);
-            if shared == found.len() {
-                // Where the key is repeated, the first of the equals, as `get` gives it.
-                let value = if self.inner.layout.repeated_keys { self.get(found)? } else { None }
-                    .unwrap_or(value);
-                return Ok(Some((found, value)));
-            }
-            // Nothing but the empty key is not above it: the index lies, and the next turn would
-            // be this one again.
-            if candidate.is_empty() {
-                let start = self.inner.layout.records.start as u64;
-                return Err(ReadError::corrupt("ordered index misses a block", start));
-            }
-            // A stored prefix of `key` below `found` shares no more than this with it. It gets
-            // shorter each time, so there are at most as many turns as bytes.
-            candidate = &key[..shared.min(candidate.len().saturating_sub(1))];
-        }
+        LongestPrefix::of(self.view()).find(key)
     }
 
     /// Number of entries with keys below `key`.
@@ -333,7 +283,7 @@ impl Table {
     /// # Errors
     /// [`ReadError`] if a page that was touched is damaged.
     pub fn rank(&self, key: &[u8]) -> Result<u64, ReadError> {
-        Ok(self.inner.seek(key, Edge::NotBelow)?.rank)
+        Ok(self.search().seek(key, Side::NotBelow)?.rank)
     }
 
     /// Number of entries with keys within `bounds`: two searches, no walk.
@@ -341,143 +291,22 @@ impl Table {
     /// # Errors
     /// [`ReadError`] if a page that was touched is damaged.
     pub fn count<'k>(&self, bounds: impl RangeBounds<&'k [u8]>) -> Result<u64, ReadError> {
-        let inner = &self.inner;
+        let search = self.search();
         let from = match bounds.start_bound() {
-            Bound::Unbounded => Ok(inner.start()),
-            Bound::Included(key) => inner.seek(key, Edge::NotBelow),
-            Bound::Excluded(key) => inner.seek(key, Edge::Above),
+            Bound::Unbounded => Ok(self.view().start()),
+            Bound::Included(key) => search.seek(key, Side::NotBelow),
+            Bound::Excluded(key) => search.seek(key, Side::Above),
         };
-        let to = self.upper_edge(bounds.end_bound());
+        let to = self.upper_end(bounds.end_bound());
         Ok(to?.rank.saturating_sub(from?.rank))
     }
 
     /// The place after the last entry of a range.
-    fn upper_edge(&self, bound: Bound<&&[u8]>) -> ReadResult<Place> {
+    fn upper_end(&self, bound: Bound<&&[u8]>) -> ReadResult<Place> {
         match bound {
-            Bound::Unbounded => Ok(self.inner.end()),
-            Bound::Included(key) => self.inner.seek(key, Edge::Above),
-            Bound::Excluded(key) => self.inner.seek(key, Edge::NotBelow),
+            Bound::Unbounded => Ok(self.view().end()),
+            Bound::Included(key) => self.search().seek(key, Side::Above),
+            Bound::Excluded(key) => self.search().seek(key, Side::NotBelow),
         }
-    }
-
-    /// Checks all pages that were not checked, on all threads, without raising SIGBUS.
-    pub(crate) fn check_all_pages(&self) -> ReadResult<()> {
-        let inner = &self.inner;
-        let units = sums::units(inner.layout.sums.start as u64) as usize;
-        self.populate(inner.layout.sums.start..inner.layout.file_len)?;
-        // Chunks of 2 MiB: the largest page that the kernel maps at once.
-        const CHUNK: usize = 512;
-        check_pieces(units.div_ceil(CHUNK), |chunk| {
-            self.check_units(chunk * CHUNK..((chunk + 1) * CHUNK).min(units))
-        })
-    }
-
-    /// Maps pages, so that one that can't be read is an error here and no SIGBUS later.
-    pub(crate) fn populate(&self, range: Range<usize>) -> ReadResult<()> {
-        let (start, len) = (range.start, range.len());
-        let failed = |_| ReadError::Faulted { offset: start as u64 };
-        // Where the guard has replaced pages, zeros can be mapped that are not the file's.
-        self.inner.sound(self.inner.bytes.populate(start, len).map_err(failed))
-    }
-
-    /// Checks every unit of `units` anew.
-    pub(crate) fn check_units(&self, units: Range<usize>) -> ReadResult<()> {
-        let inner = &self.inner;
-        let start = units.start * sums::UNIT;
-        let end = (units.end * sums::UNIT).min(inner.layout.file_len);
-        self.populate(start..end)?;
-        for unit in units {
-            inner.sound(check_unit(inner.bytes(), &inner.layout, unit))?;
-            inner.pages.mark(unit);
-        }
-        Ok(())
-    }
-}
-
-/// What the audit needs beside the public queries.
-impl Table {
-    pub(crate) fn layout(&self) -> &Layout {
-        &self.inner.layout
-    }
-
-    pub(crate) fn bytes(&self) -> &[u8] {
-        self.inner.bytes()
-    }
-
-    /// `result`, if all that it rests on was the file's.
-    pub(crate) fn sound<T>(&self, result: ReadResult<T>) -> ReadResult<T> {
-        self.inner.sound(result)
-    }
-
-    /// All records in order, by their place.
-    pub(crate) fn records(&self) -> impl Iterator<Item = ReadResult<Found>> {
-        let inner = &*self.inner;
-        let mut place = inner.start();
-        std::iter::from_fn(move || {
-            if place.rank >= inner.layout.entries {
-                return None;
-            }
-            let offset = place.offset;
-            let found = inner.parts_at(offset).map(|parts| Found { offset, parts });
-            place = match &found {
-                Ok(found) => {
-                    Place { rank: place.rank + 1, offset: inner.after(offset, &found.parts) }
-                }
-                Err(_) => inner.end(),
-            };
-            Some(found)
-        })
-    }
-
-    /// Where the record with this rank starts, by the ordered index; the end for the number of
-    /// entries.
-    pub(crate) fn offset_of(&self, rank: u64) -> ReadResult<usize> {
-        match rank < self.len() {
-            true => Ok(self.inner.place_of(rank)?.offset),
-            false => Ok(self.inner.end().offset),
-        }
-    }
-
-    /// Where the record after the one at `offset` starts.
-    pub(crate) fn offset_after(&self, offset: usize) -> ReadResult<usize> {
-        Ok(self.inner.after(offset, &self.inner.parts_at(offset)?))
-    }
-
-    /// A node of the ordered index.
-    pub(crate) fn index_node(&self, index: &IndexLayout, number: u64) -> ReadResult<Node<'_>> {
-        self.inner.node(index, number, number < index.leaves)
-    }
-
-    /// The child of an index node to which a search for the place after `key` goes on.
-    pub(crate) fn child_for(
-        &self,
-        index: &IndexLayout,
-        number: u64,
-        key: &[u8],
-    ) -> ReadResult<usize> {
-        Ok(self.inner.search_node(index, number, number < index.leaves, key, false)?.1)
-    }
-
-    /// The key of the record that a slot of the hash index refers to.
-    pub(crate) fn referred_key(&self, reference: u64) -> ReadResult<&[u8]> {
-        let place = self.inner.referred_place(reference)?;
-        Ok(self.inner.key_at(place)?.0)
-    }
-
-    /// Where the first record of `key` starts, by the index that `get` uses.
-    pub(crate) fn first_record(&self, key: &[u8]) -> ReadResult<Option<usize>> {
-        Ok(self.inner.locate(key)?.map(|found| found.offset))
-    }
-
-    /// First rank and end rank of the block that holds `rank`.
-    pub(crate) fn block_bounds(&self, rank: u64) -> ReadResult<(u64, u64)> {
-        let layout = &self.inner.layout;
-        if layout.fixed.is_some() {
-            let records = u64::from(layout.block_records);
-            let start = rank / records * records;
-            return Ok((start, (start + records).min(layout.entries)));
-        }
-        let block = self.inner.block_of(rank)?;
-        Ok((block.start.rank, block.end_rank))
     }
 }

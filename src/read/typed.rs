@@ -1,17 +1,20 @@
 //! A typed view of a table: keys as numbers, values in place.
 
+#![expect(unsafe_code, reason = "mapping a path is unsafe, and the promise is the caller's")]
+
 use super::table::Table;
 use crate::error::{OpenError, ReadError};
 use crate::format::types::{self, TypedKey, value_order, value_tag};
 use std::marker::PhantomData;
+use std::path::Path;
 use zerocopy::{FromBytes, Immutable, KnownLayout};
 
 /// A table whose keys and values have types. Opening it checks once that types, sizes and
 /// alignment fit; a lookup returns a reference into the table's bytes, without a copy.
 ///
 /// Keys are integers or byte arrays and keep their numeric order; values are zerocopy types. The
-/// types stand in the file: a table of `u64` can't be opened as one of `i64`. Structs are told
-/// apart by their size only, and an empty table by its type tags only.
+/// types stand in the file: a table of `u64` can't be opened as one of `i64`. Of structs only the
+/// size is compared, and of an empty table only the type tags.
 ///
 /// ```
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -44,13 +47,26 @@ where
     K: TypedKey,
     V: FromBytes + Immutable + KnownLayout + 'static,
 {
+    /// Maps the typed table at `path`.
+    ///
+    /// # Safety
+    /// As for [`Table::open`].
+    ///
+    /// # Errors
+    /// As [`Table::open`], and as [`TypedTable::new`].
+    pub unsafe fn open(path: impl AsRef<Path>) -> Result<Self, OpenError> {
+        // SAFETY: the caller's promise is the same.
+        let table = unsafe { Table::open(path) }?;
+        Self::new(table)
+    }
+
     /// A typed view of an open table.
     ///
     /// # Errors
     /// [`OpenError::TypeMismatch`] for a table of other types, [`OpenError::Misaligned`] where
     /// values do not lie in memory as `V` needs.
     pub fn new(table: Table) -> Result<Self, OpenError> {
-        let layout = &table.inner.layout;
+        let layout = table.view().layout();
         let mismatch = |part, expected: String, got: String| {
             Err(OpenError::TypeMismatch { part, expected, got })
         };
@@ -84,7 +100,7 @@ where
         if in_file < needed {
             return Err(OpenError::Misaligned { needed, got: in_file });
         }
-        let off = table.inner.bytes().as_ptr().addr() % needed;
+        let off = table.view().bytes().as_ptr().addr() % needed;
         if off != 0 {
             return Err(OpenError::Misaligned { needed, got: off });
         }

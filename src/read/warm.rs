@@ -1,7 +1,8 @@
-//! Reading a table into memory before it is asked for.
+//! Reading a table into memory before the first lookup.
 
 use super::table::Table;
 use crate::error::ReadError;
+use crate::format::layout::Layout;
 use std::ops::{ControlFlow, Range};
 
 /// Which part of a table is read into memory.
@@ -18,7 +19,19 @@ pub enum Warm {
     All,
 }
 
-/// How far a warm-up has come, in bytes.
+impl Warm {
+    /// The parts of a table that a warm-up reads, in the order of the file.
+    fn parts(self, layout: &Layout) -> Vec<Range<usize>> {
+        match self {
+            Self::None => Vec::new(),
+            // The indexes, statistics, metadata and sums all stand behind the records.
+            Self::Index => vec![0..layout.header_size, layout.records.end..layout.file_len],
+            Self::All => std::iter::once(0..layout.file_len).collect(),
+        }
+    }
+}
+
+/// The progress of a warm-up, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Warmed {
     /// Bytes that are in memory and mapped.
@@ -27,14 +40,14 @@ pub struct Warmed {
     pub total: u64,
 }
 
-/// What is read by one system call: the largest page that the kernel maps at once.
+/// Bytes read by one system call: the largest page that the kernel maps at once.
 const CHUNK: usize = 2 << 20;
 
 impl Table {
     /// Reads a part of the table into memory and maps it, so that the first lookups wait neither
-    /// for the disk nor for page faults. Costs the time of reading what is not in memory yet, and
-    /// for the rest about 0.1 ms per 2 MiB, much less where the kernel maps 2 MiB pages; it asks
-    /// for these first. On Linux a page that can't be read is an error here, never a SIGBUS. Other
+    /// for the disk nor for page faults. Costs the time of reading the bytes that are not in memory,
+    /// and for the others about 0.1 ms per 2 MiB, much less where the kernel maps 2 MiB pages, for
+    /// which it asks first. On Linux a page that can't be read is an error here, never a SIGBUS. Other
     /// systems, and Linux before 5.14, are only advised to read, and the call does not wait.
     ///
     /// Nothing keeps the kernel from dropping pages again when memory is short:
@@ -46,8 +59,8 @@ impl Table {
         self.warm_with(warm, |_| ControlFlow::Continue(())).map(drop)
     }
 
-    /// As [`warm`](Self::warm); tells `progress` after every 2 MiB how far it has come, and stops
-    /// when that says so. Returns how far it came.
+    /// As [`warm`](Self::warm), but calls `progress` after every 2 MiB, and stops when `progress`
+    /// returns `Break`. Returns how far it came.
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -73,20 +86,21 @@ impl Table {
         warm: Warm,
         mut progress: impl FnMut(Warmed) -> ControlFlow<()>,
     ) -> Result<Warmed, ReadError> {
-        let parts = self.parts(warm);
+        let view = self.view();
+        let parts = warm.parts(view.layout());
         let total = parts.iter().map(Range::len).sum::<usize>() as u64;
         let mut warmed = Warmed { done: 0, total };
-        let bytes = &self.inner.bytes;
-        bytes.reading_ahead(|| {
+        let memory = view.memory();
+        memory.reading_ahead(|| {
             for part in &parts {
                 if !part.is_empty() {
-                    bytes.ask_for_huge_pages(part.start, part.len());
+                    memory.ask_for_huge_pages(part.start, part.len());
                 }
                 let mut start = part.start;
                 while start < part.end {
                     // Chunks end at multiples of their size, as the large pages do.
                     let end = (start + 1).next_multiple_of(CHUNK).min(part.end);
-                    self.populate(start..end)?;
+                    view.populate(start..end)?;
                     warmed.done += (end - start) as u64;
                     start = end;
                     if progress(warmed).is_break() {
@@ -96,16 +110,5 @@ impl Table {
             }
             Ok(warmed)
         })
-    }
-
-    /// The parts of the table that a warm-up reads, in the order of the file.
-    fn parts(&self, warm: Warm) -> Vec<Range<usize>> {
-        let layout = self.layout();
-        match warm {
-            Warm::None => Vec::new(),
-            // The indexes, statistics, metadata and sums all stand behind the records.
-            Warm::Index => vec![0..layout.header_size, layout.records.end..layout.file_len],
-            Warm::All => std::iter::once(0..layout.file_len).collect(),
-        }
     }
 }

@@ -122,6 +122,16 @@ pub(super) struct Hole {
     pub(super) many: bool,
 }
 
+impl Hole {
+    /// Fills the lost page by `zeros`, or the whole mapping; false if both were refused.
+    pub(super) fn fill(&self, page_size: usize, zeros: impl Fn(usize, usize) -> bool) -> bool {
+        let single = !self.many && zeros(self.page, page_size);
+        // The kernel refuses one page where the process has too many mappings; the whole mapping
+        // adds none.
+        single || zeros(self.start, self.end - self.start)
+    }
+}
+
 /// Notes that the page at `address` is lost, if it lies in a watched mapping. Called by the signal
 /// handler: no lock, no allocation.
 pub(super) fn note(address: usize, page_size: usize) -> Option<Hole> {

@@ -1,27 +1,39 @@
 //! The audit of the indexes: each says what the records say, and nothing else.
 
+use super::records::EveryRecord;
+use super::zeros::check_zeros;
 use crate::error::{ReadError, ReadResult};
-use crate::format::bucket::{BUCKET, GROUP_BUCKETS};
-use crate::format::layout::{HashLayout, IndexLayout};
-use crate::format::line::{LINE, LINE_TAGS, MAX_LINE_KEYS, NO_TAG, base_rank, tag};
-use crate::format::node::{BAD_NODE, Node, NodeHeader};
+use crate::format::index::hash::{BUCKET, GROUP_BUCKETS};
+use crate::format::index::line::{LINE, LINE_TAGS, MAX_LINE_KEYS, NO_TAG, base_rank, tag};
+use crate::format::index::tree::{BAD_NODE, Node, NodeHeader};
 use crate::read::Table;
+use crate::read::index::hash::Hash;
+use crate::read::index::tree::Tree;
 use crate::read::parallel::check_pieces;
+use crate::read::search::Search;
+use crate::read::view::View;
 use std::mem::offset_of;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-impl Table {
+/// The audit of a table's indexes.
+pub(super) struct Indexes<'t> {
+    pub(super) table: &'t Table,
+    pub(super) view: &'t View,
+}
+
+impl<'t> Indexes<'t> {
     /// Nodes stand level by level, each the child of one; their separators separate; what they do
     /// not use is zero.
     pub(super) fn check_nodes(&self) -> ReadResult<()> {
-        let Some(index) = self.layout().index else { return Ok(()) };
+        let Some(tree) = Tree::of(self.view) else { return Ok(()) };
+        let index = tree.layout();
         let (mut next_block, mut next_node) = (0, 0);
         for number in 0..index.nodes {
-            let node = self.index_node(&index, number)?;
+            let node = tree.node(number, number < index.leaves)?;
             let start = index.span.start + ((number as usize) << index.node_log2);
             let bad = || ReadError::corrupt(BAD_NODE, start as u64);
             let next = if number < index.leaves { &mut next_block } else { &mut next_node };
-            let samples = self.samples_of(&index, number, &node)?;
+            let samples = self.samples_of(tree, number, &node)?;
             if !node.is_well_formed()
                 || node.first_child() != *next
                 || node.samples() as u64 != samples
@@ -30,21 +42,20 @@ impl Table {
             }
             *next += node.separators() as u64 + 1;
             let reserved = offset_of!(NodeHeader, reserved);
-            self.zeros(start + reserved, start + reserved + 2)?;
-            self.zeros(start + node.used(), start + (1 << index.node_log2))?;
-            if self.first_place(&index, number, &node, 0)? != (node.base_rank(), node.base_offset())
-            {
+            check_zeros(self.view.bytes(), start + reserved, start + reserved + 2)?;
+            check_zeros(self.view.bytes(), start + node.used(), start + (1 << index.node_log2))?;
+            if self.first_place(tree, number, &node, 0)? != (node.base_rank(), node.base_offset()) {
                 return Err(bad());
             }
             for child in 1..=node.separators() {
-                if !self.separates(&index, number, &node, child)? {
+                if !self.separates(tree, number, &node, child)? {
                     return Err(bad());
                 }
             }
         }
         // All nodes but the root, and all blocks.
-        let blocks = match self.layout().fixed {
-            Some(_) => self.len().div_ceil(u64::from(self.layout().block_records)),
+        let blocks = match self.view.layout().fixed {
+            Some(_) => self.table.len().div_ceil(u64::from(self.view.layout().block_records)),
             None => next_block,
         };
         if next_node == index.nodes - 1 && next_block == blocks {
@@ -56,13 +67,14 @@ impl Table {
 
     /// The number of samples that a node must have: one for every `sample_step` records of a leaf
     /// of a table of variable width.
-    fn samples_of(&self, index: &IndexLayout, number: u64, node: &Node<'_>) -> ReadResult<u64> {
-        if number >= index.leaves || self.layout().fixed.is_some() {
+    fn samples_of(&self, tree: Tree<'t>, number: u64, node: &Node<'_>) -> ReadResult<u64> {
+        let index = tree.layout();
+        if number >= index.leaves || self.view.layout().fixed.is_some() {
             return Ok(0);
         }
         let end = match number + 1 < index.leaves {
-            true => self.index_node(index, number + 1)?.base_rank(),
-            false => self.len(),
+            true => tree.node(number + 1, number + 1 < index.leaves)?.base_rank(),
+            false => self.table.len(),
         };
         Ok(end.saturating_sub(node.base_rank()).div_ceil(u64::from(index.sample_step.max(1))))
     }
@@ -70,21 +82,23 @@ impl Table {
     /// Rank and offset (from the start of the records) of the first record under a child.
     fn first_place(
         &self,
-        index: &IndexLayout,
+        tree: Tree<'t>,
         number: u64,
         node: &Node<'_>,
         child: usize,
     ) -> ReadResult<(u64, u64)> {
-        if number >= index.leaves {
-            let child = self.index_node(index, node.first_child() + child as u64)?;
+        let leaves = tree.layout().leaves;
+        if number >= leaves {
+            let child = node.first_child() + child as u64;
+            let child = tree.node(child, child < leaves)?;
             return Ok((child.base_rank(), child.base_offset()));
         }
-        let records = self.layout().records.start;
-        Ok(match &self.layout().fixed {
+        let records = self.view.layout().records.start;
+        Ok(match &self.view.layout().fixed {
             Some(fixed) => {
                 let block = node.first_child() + child as u64;
-                let rank = block.saturating_mul(u64::from(self.layout().block_records));
-                (rank, (fixed.offset(rank.min(self.len())) - records) as u64)
+                let rank = block.saturating_mul(u64::from(self.view.layout().block_records));
+                (rank, (fixed.offset(rank.min(self.table.len())) - records) as u64)
             }
             None => {
                 let rank = node.base_rank().saturating_add(node.rank_of(child));
@@ -97,31 +111,34 @@ impl Table {
     /// does not.
     fn separates(
         &self,
-        index: &IndexLayout,
+        tree: Tree<'t>,
         number: u64,
         node: &Node<'_>,
         child: usize,
     ) -> ReadResult<bool> {
-        let (rank, _) = self.first_place(index, number, node, child)?;
+        let (rank, _) = self.first_place(tree, number, node, child)?;
         let Some(before) = rank.checked_sub(1) else { return Ok(false) };
-        let (Some((before, _)), Some((first, _))) = (self.nth(before)?, self.nth(rank)?) else {
+        let (Some((before, _)), Some((first, _))) =
+            (self.table.nth(before)?, self.table.nth(rank)?)
+        else {
             return Ok(false);
         };
-        // Equals may go on over the edge; then their last block is found.
-        Ok(self.child_for(index, number, first)? >= child
-            && (before == first || self.child_for(index, number, before)? < child))
+        let leaf = number < tree.layout().leaves;
+        let child_for = |key| Ok::<_, ReadError>(tree.search_node(number, leaf, key, false)?.1);
+        // Equal keys may go on beyond the edge; then the search finds their last block.
+        Ok(child_for(first)? >= child && (before == first || child_for(before)? < child))
     }
 
     /// The ordered index leads to every record by its rank, samples included. Pieces of the table
     /// are walked on all threads; each ends where the next begins.
     pub(super) fn check_places(&self) -> ReadResult<()> {
         const PIECE: u64 = 1 << 16;
-        if self.layout().index.is_none() || self.layout().fixed.is_some() {
+        if self.view.layout().tree.is_none() || self.view.layout().fixed.is_some() {
             return Ok(());
         }
-        check_pieces(self.len().div_ceil(PIECE) as usize, |piece| {
+        check_pieces(self.table.len().div_ceil(PIECE) as usize, |piece| {
             let piece = piece as u64;
-            let ranks = piece * PIECE..((piece + 1) * PIECE).min(self.len());
+            let ranks = piece * PIECE..((piece + 1) * PIECE).min(self.table.len());
             let mut offset = self.offset_of(ranks.start)?;
             for rank in ranks {
                 if self.offset_of(rank)? != offset {
@@ -129,7 +146,7 @@ impl Table {
                 }
                 offset = self.offset_after(offset)?;
             }
-            let end = self.offset_of(((piece + 1) * PIECE).min(self.len()))?;
+            let end = self.offset_of(((piece + 1) * PIECE).min(self.table.len()))?;
             let joined = end == offset;
             if joined { Ok(()) } else { Err(ReadError::corrupt("index skips records", end as u64)) }
         })
@@ -137,20 +154,20 @@ impl Table {
 
     /// Every line has the rank and the tags of its keys.
     pub(super) fn check_lines(&self) -> ReadResult<()> {
-        let Some(index) = self.layout().lines else { return Ok(()) };
-        let bytes = &self.bytes()[index.span.start..index.span.end];
+        let Some(index) = self.view.layout().lines else { return Ok(()) };
+        let bytes = &self.view.bytes()[index.span.start..index.span.end];
         let (lines, _) = bytes.as_chunks::<LINE>();
         let bad = |line: usize| {
             ReadError::corrupt("line has wrong tags", (index.span.start + line * LINE) as u64)
         };
         let mut expected = [NO_TAG; LINE_TAGS];
-        let mut records = self.records().peekable();
+        let mut records = EveryRecord::of(self.view).peekable();
         let mut rank = 0;
         for (number, line) in lines.iter().enumerate() {
             let first = rank;
             expected.fill(NO_TAG);
             while let Some(Ok(found)) = records.peek() {
-                let place = index.scale.place(&self.bytes()[found.parts.key()]);
+                let place = index.scale.place(&self.view.bytes()[found.parts.key()]);
                 let place = place.ok_or_else(|| bad(number))?;
                 if place.line != number as u64 {
                     break;
@@ -166,12 +183,38 @@ impl Table {
                 return Err(bad(number));
             }
         }
-        if rank == self.len() { Ok(()) } else { Err(bad(lines.len())) }
+        if rank == self.table.len() { Ok(()) } else { Err(bad(lines.len())) }
+    }
+
+    /// Where the record with this rank starts, by the ordered index; the end for the number of
+    /// entries.
+    fn offset_of(&self, rank: u64) -> ReadResult<usize> {
+        match rank < self.table.len() {
+            true => Ok(Search::of(self.view).place_of(rank)?.offset),
+            false => Ok(self.view.end().offset),
+        }
+    }
+
+    /// Where the record after the one at `offset` starts.
+    fn offset_after(&self, offset: usize) -> ReadResult<usize> {
+        Ok(self.view.after(offset, &self.view.parts_at(offset)?))
+    }
+
+    /// First rank and end rank of the block that holds `rank`.
+    fn block_bounds(&self, rank: u64) -> ReadResult<(u64, u64)> {
+        let layout = self.view.layout();
+        if layout.fixed.is_some() {
+            let records = u64::from(layout.block_records);
+            let start = rank / records * records;
+            return Ok((start, (start + records).min(layout.entries)));
+        }
+        let block = Search::of(self.view).block_of(rank)?;
+        Ok((block.start.rank, block.end_rank))
     }
 
     /// The ordered index leads to both ends of every block.
     pub(super) fn check_blocks(&self) -> ReadResult<()> {
-        let layout = self.layout();
+        let layout = self.view.layout();
         let mut rank = 0;
         while rank < layout.entries {
             let (first, end) = self.block_bounds(rank)?;
@@ -181,15 +224,17 @@ impl Table {
                 return Err(bad());
             }
             for (edge, above) in [(first, false), (end - 1, true)] {
-                let Some((key, _)) = self.nth(edge)? else { return Err(bad()) };
-                let found = if above { self.count(..=key)? } else { self.rank(key)? };
+                let Some((key, _)) = self.table.nth(edge)? else { return Err(bad()) };
+                let found = if above { self.table.count(..=key)? } else { self.table.rank(key)? };
                 let right = match (above, layout.repeated_keys) {
                     (false, false) => found == edge,
                     (true, false) => found == edge + 1,
                     // Equals may go on over the block's edges.
-                    (false, true) => found <= edge && self.nth(found)?.is_some_and(|e| e.0 == key),
+                    (false, true) => {
+                        found <= edge && self.table.nth(found)?.is_some_and(|e| e.0 == key)
+                    }
                     (true, true) => {
-                        found > edge && self.nth(found - 1)?.is_some_and(|e| e.0 == key)
+                        found > edge && self.table.nth(found - 1)?.is_some_and(|e| e.0 == key)
                     }
                 };
                 if !right {
@@ -205,20 +250,21 @@ impl Table {
     /// of the keys in their second bucket, unused slots are zero. Returns how many keys stand in
     /// their second bucket. That every key is found was checked while the records were read.
     pub(super) fn check_hash_index(&self) -> ReadResult<u64> {
-        let Some(hash) = self.layout().hash else { return Ok(0) };
-        let bytes = &self.bytes()[hash.span.start..hash.span.end];
+        let Some(index) = Hash::of(self.view) else { return Ok(0) };
+        let hash = index.layout();
+        let bytes = &self.view.bytes()[hash.span.start..hash.span.end];
         let (buckets, _) = bytes.as_chunks::<BUCKET>();
         let per_group = hash.shape.per_group as usize;
         let (taken, second) = (AtomicU64::new(0), AtomicU64::new(0));
         check_pieces(buckets.len().div_ceil(per_group), |group| {
             let buckets = &buckets[group * per_group..];
             let buckets = &buckets[..per_group.min(buckets.len())];
-            let (in_group, in_second) = self.check_group(&hash, group, buckets)?;
+            let (in_group, in_second) = self.check_group(index, group, buckets)?;
             taken.fetch_add(in_group, Relaxed);
             second.fetch_add(in_second, Relaxed);
             Ok(())
         })?;
-        if taken.into_inner() == self.layout().keys {
+        if taken.into_inner() == self.view.layout().keys {
             Ok(second.into_inner())
         } else {
             Err(ReadError::corrupt("hash index has other keys", hash.span.start as u64))
@@ -228,10 +274,11 @@ impl Table {
     /// Taken slots of a group, and how many of them in second buckets.
     fn check_group(
         &self,
-        hash: &HashLayout,
+        index: Hash<'t>,
         group: usize,
         buckets: &[[u8; BUCKET]],
     ) -> ReadResult<(u64, u64)> {
+        let hash = index.layout();
         let start = (group * hash.shape.per_group as usize) as u64;
         let mut overflow = [0; GROUP_BUCKETS as usize];
         let (mut taken, mut second) = (0, 0);
@@ -249,7 +296,8 @@ impl Table {
                     }
                     continue;
                 }
-                let key = self.referred_key(hash.tails.reference(held))?;
+                let place = index.referred(hash.tails.reference(held))?;
+                let (key, _) = self.view.key_at(place)?;
                 let hash_of_key = hash.hasher.hash(key);
                 let place = hash.shape.place(hash_of_key);
                 taken += 1;

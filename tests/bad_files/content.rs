@@ -1,7 +1,10 @@
 //! Lies in records, statistics and metadata.
 
 use super::Expect::Damaged;
-use super::{Expect, Row, add32, add64, aligned, fixed, padded, small, swap, varied};
+use super::{
+    Expect, Row, add32, add64, aligned, divide, escape, fixed, long_key, long_value, padded, small,
+    swap, varied,
+};
 use crate::common::craft::{METADATA, RECORDS, STATS};
 
 /// Records.
@@ -50,6 +53,34 @@ pub(super) fn records() -> Vec<Row> {
             let at = i.find(b"key-005", i.records());
             i.put8(at - 1, 0xFF);
         }),
+        ("escape-key-shorter", "an escaped key of 3 of 4 bytes", NONSENSE, long_value, |i| {
+            let at = escape(i, 4, 300);
+            divide(i, at, 3, 301);
+        }),
+        (
+            "escape-key-longer",
+            "an escaped key of 5 bytes instead of 4",
+            NONSENSE,
+            long_value,
+            |i| {
+                let at = escape(i, 4, 300);
+                divide(i, at, 5, 299);
+            },
+        ),
+        ("escape-value-shorter", "an escaped value of 3 of 4 bytes", NONSENSE, long_key, |i| {
+            let at = escape(i, 301, 4);
+            divide(i, at, 302, 3);
+        }),
+        (
+            "escape-value-longer",
+            "an escaped value of 5 bytes instead of 4",
+            NONSENSE,
+            long_key,
+            |i| {
+                let at = escape(i, 301, 4);
+                divide(i, at, 300, 5);
+            },
+        ),
         (
             "record-value-longer",
             "a value that reaches into the next record",

@@ -1,7 +1,7 @@
 //! Lies about counts, widths and shapes.
 
 use super::Expect::{Damaged, Refused};
-use super::{Row, add32, add64, deep, empty, fixed, repeated, small, varied};
+use super::{Row, add32, add64, deep, empty, equals, fixed, repeated, small, varied};
 use crate::common::craft::at;
 
 /// Counts, widths and shapes in the header.
@@ -74,6 +74,13 @@ pub(super) fn geometry() -> Vec<Row> {
                 add64(i, at::ENTRIES, 1);
                 add64(i, at::KEYS, 1);
             },
+        ),
+        (
+            "entries-fewer-than-values",
+            "a key with more values than the table has entries",
+            Damaged("Corrupt(padding is not zero)"),
+            equals,
+            |i| add64(i, at::ENTRIES, u64::MAX),
         ),
         (
             "entries-one-less",
@@ -287,6 +294,19 @@ pub(super) fn geometry() -> Vec<Row> {
         ("leaves-huge", "2^64 − 1 leaves", Refused("InvalidHeader(index_leaves)"), deep, |i| {
             i.put64(at::LEAVES, u64::MAX);
         }),
+        ("leaves-all", "no node above leaves", Refused("InvalidHeader(index_leaves)"), deep, |i| {
+            i.put64(at::LEAVES, i.root() as u64 + 1);
+        }),
+        (
+            "leaves-two-in-one",
+            "two leaves in one node",
+            Refused("InvalidHeader(index_leaves)"),
+            varied,
+            |i| {
+                assert_eq!(i.root(), 0, "the base has one node");
+                i.put64(at::LEAVES, 2);
+            },
+        ),
         (
             "leaves-one-less",
             "a leaf counted as an inner node",

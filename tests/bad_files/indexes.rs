@@ -2,8 +2,8 @@
 
 use super::Expect::{Accepted, Damaged, Refused};
 use super::{
-    Expect, Row, SLOTS, TAGS, add32, add64, deep, fixed, lined, repeated, small, swap, taken_slot,
-    varied,
+    Expect, Row, SLOTS, TAGS, add32, add64, deep, even, fixed, lined, repeated, small, swap,
+    taken_slot, varied,
 };
 use crate::common::craft::{HASH, INDEX, LINES, RECORDS, at};
 
@@ -86,6 +86,18 @@ pub(super) fn nodes() -> Vec<Row> {
             let ranks = i.ranks(i.node(0));
             swap(i, ranks, ranks + 2, 2);
         }),
+        (
+            "leaf-rank-before",
+            "a last block whose rank is below that of the block before: skips by rank lead back",
+            Damaged("Corrupt(block is longer than allowed)"),
+            even,
+            |i| {
+                let node = i.node(0);
+                let last = i.ranks(node) + 2 * (i.separators(node) - 1);
+                let before = i.u16(last - 2);
+                i.put16(last, before - 1);
+            },
+        ),
         ("leaf-rank-65535", "a block beyond the last entry", RANKS, varied, |i| {
             i.put16(i.ranks(i.node(0)) + 2, u16::MAX);
         }),
@@ -336,6 +348,19 @@ pub(super) fn buckets() -> Vec<Row> {
                         i.bytes[slot] = tag;
                     }
                 }
+            },
+        ),
+        (
+            "bucket-overflow-more",
+            "an overflow bit that no key has set",
+            Damaged("Corrupt(bucket does not fit its keys)"),
+            varied,
+            |i| {
+                let (start, len) = i.section(HASH);
+                let mut buckets = (start..start + len).step_by(64);
+                let bucket = buckets.find(|&bucket| i.u32(bucket) != u32::MAX).unwrap();
+                let bits = i.u32(bucket);
+                i.put32(bucket, bits | (bits + 1));
             },
         ),
         ("slot-beyond", "a slot beyond the records", REFERENCE, varied, |i| {

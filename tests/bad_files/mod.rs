@@ -57,6 +57,15 @@ fn varied() -> Image {
     })
 }
 
+/// Four blocks of 30 records, an ordered index of one leaf.
+fn even() -> Image {
+    let entries = (0..120).map(|i| {
+        let value = if i < 119 { "vvvv" } else { "vvvvv" };
+        (format!("key{i:03}").into_bytes(), value.as_bytes().to_vec())
+    });
+    Image::of(&Case { hash_index: HashIndex::Never, ..Case::of(entries.collect()) })
+}
+
 /// An ordered index of two levels, nothing else.
 fn deep() -> Image {
     let entries = (0..1_100).map(|i| (format!("{i:x}").into_bytes(), Vec::new()));
@@ -101,12 +110,52 @@ fn repeated() -> Image {
     Image::of(&Case { hash_index: HashIndex::Always, ..Case::of(entries.collect()) })
 }
 
+/// One key with five values.
+fn equals() -> Image {
+    Image::of(&Case::of((0..5).map(|i| (b"k".to_vec(), vec![b'v'; i])).collect()))
+}
+
 fn empty() -> Image {
     Image::of(&Case::default())
 }
 
-pub(crate) const BASES: [fn() -> Image; 9] =
-    [varied, deep, fixed, lined, padded, aligned, small, repeated, empty];
+/// Keys of four bytes, and one value too long for the length word.
+fn long_value() -> Image {
+    let entries = (0..40u32).map(|i| {
+        let len = if i == 20 { 300 } else { i as usize % 7 };
+        ((i * i).to_be_bytes().to_vec(), vec![b'v'; len])
+    });
+    Image::of(&Case::of(entries.collect()))
+}
+
+/// Values of four bytes, and one key too long for the length word.
+fn long_key() -> Image {
+    let entries = (0..40u32).map(|i| {
+        let len = if i == 20 { 300 } else { i as usize % 7 };
+        ([vec![i as u8], vec![b'k'; len]].concat(), i.to_le_bytes().to_vec())
+    });
+    Image::of(&Case::of(entries.collect()))
+}
+
+pub(crate) const BASES: [fn() -> Image; 13] = [
+    varied, even, deep, fixed, lined, padded, aligned, small, repeated, equals, empty, long_value,
+    long_key,
+];
+
+/// The lengths behind the escape of the record that has one: where they stand.
+fn escape(image: &Image, key_len: u16, value_len: u32) -> usize {
+    let lengths = [&key_len.to_le_bytes()[..], &value_len.to_le_bytes()].concat();
+    let at = image.find(&lengths, image.records());
+    let width = usize::from(image.bytes[at::LENGTH_WIDTH]);
+    assert!(image.bytes[at - width..at].iter().all(|&byte| byte == 0xFF), "no escape");
+    at
+}
+
+/// Moves the border between key and value of an escaped record.
+fn divide(image: &mut Image, at: usize, key_len: u16, value_len: u32) {
+    image.put16(at, key_len);
+    image.put32(at + 2, value_len);
+}
 
 /// A key of 65,536 bytes in a record that is consistent in itself: the last key takes its value's
 /// first byte, and the value the first byte of the padding behind it.

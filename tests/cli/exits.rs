@@ -240,3 +240,42 @@ fn a_message_is_one_line_whatever_the_file_is_called() {
     dir.write("in\n", "broken");
     dir.run(&["build", "t", "in\n"]).failed(3, "in\\n: ", &["line 1"]);
 }
+
+#[test]
+fn a_closed_standard_output_is_no_success() {
+    let dir = Sandbox::new();
+    dir.table("t", "a\t1\nk\t2\n");
+    for line in [
+        "get t a",
+        "get t absent",
+        "mget t",
+        "scan t",
+        "scan --count t",
+        "stat t",
+        "stat --json t",
+        "dump t",
+        "dump -o raw t",
+        "bench t --procs 1 --seconds 0.01",
+        "--help",
+        "--version",
+        "help scan",
+        "get --help",
+        "publish --dir d --list",
+    ] {
+        dir.run(&["publish", "--quiet", "--dir", "d", "t"]).printed("");
+        dir.shell(&format!("graven {line} >&-")).failed(4, "standard output: ", &["closed"]);
+        let ran = dir.shell(&format!("graven {line} 1</dev/null"));
+        ran.failed(4, "standard output: ", &["reading only"]);
+        // Some programs open /dev/null for reading and writing.
+        for null in [">/dev/null", "1<>/dev/null"] {
+            let ran = dir.shell(&format!("graven {line} {null}"));
+            let code = if line == "get t absent" { 1 } else { 0 };
+            assert_eq!(ran.code, code, "{line} {null}: {}", ran.err);
+        }
+    }
+    // These write nothing there.
+    for line in ["verify t", "warm --quiet t", "build --quiet u </dev/null", "publish --quiet t v"]
+    {
+        dir.shell(&format!("graven {line} >&-")).printed("");
+    }
+}

@@ -25,7 +25,7 @@ fn get_writes_values_and_nothing_else() {
 fn get_takes_its_keys_as_they_are() {
     let dir = sandbox();
     // An argument is not tsv: a backslash is a backslash.
-    dir.run(&["get", "t", "\\xfe"]).ended(1, "");
+    dir.run(&["get", "--quiet", "t", "\\xfe"]).ended(1, "");
     let dir = Sandbox::new();
     dir.table("t", "\\\\n\tbackslash\n\\n\tnewline\n");
     dir.run(&["get", "t", "\\n"]).printed("backslash");
@@ -35,11 +35,12 @@ fn get_takes_its_keys_as_they_are() {
 #[test]
 fn get_ends_with_1_if_any_key_is_missing() {
     let dir = sandbox();
-    dir.run(&["get", "t", "x"]).ended(1, "");
-    dir.run(&["get", "t", "a", "x", "b"]).ended(1, "onetwo");
-    dir.run(&["get", "t", "x", "a"]).ended(1, "one");
-    dir.run(&[os(b"get"), os(b"t"), os(b"\xff")]).ended(1, "");
-    dir.run(&["get", "--all", "t", "a", "x"]).ended(1, "one");
+    dir.run(&["get", "t", "x"]).lacked("t", &["x"], "");
+    dir.run(&["get", "t", "a", "x", "b"]).lacked("t", &["x"], "onetwo");
+    dir.run(&["get", "t", "x", "a", "", "y z"]).lacked("t", &["x", "y z"], "oneempty key");
+    dir.run(&[os(b"get"), os(b"t"), os(b"\xff\x1b\n")]).lacked("t", &["\\xff\\x1b\\n"], "");
+    dir.run(&["get", "--all", "t", "a", "x"]).lacked("t", &["x"], "one");
+    dir.run(&["get", "--quiet", "t", "x", "a"]).ended(1, "one");
 }
 
 #[test]
@@ -75,7 +76,7 @@ fn mget_reads_and_writes_escapes() {
     let dir = sandbox();
     let ran = dir.pipe(&["mget", "t"], b"\\xff\\0\n\\xfe\n\xfe\n\\x61\n");
     ran.printed(b"\xff\\0\tzero\n\xfe\t\\n\n\xfe\t\\n\na\tone\n");
-    dir.pipe(&["mget", "t"], b"a\r\n").ended(1, "");
+    dir.pipe(&["mget", "t"], b"a\\r\n").ended(1, "");
 }
 
 #[test]

@@ -3,37 +3,10 @@
 
 use crate::tool::{Ran, Sandbox};
 use std::fs::{self, File};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 fn ran(mut command: Command) -> Ran {
-    let output = command.output().unwrap();
-    Ran {
-        code: output.status.code().unwrap(),
-        out: output.stdout,
-        err: String::from_utf8(output.stderr).unwrap(),
-    }
-}
-
-#[test]
-fn what_is_no_tsv_is_told_by_its_start() {
-    let dir = Sandbox::new();
-    dir.table("table", "a\t1\n");
-    let raw = dir.run(&["dump", "-o", "raw", "table"]).out;
-    let cases: [(&[u8], &str); 6] = [
-        (b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03", "zcat"),
-        (b"\x28\xb5\x2f\xfd\x24", "zstdcat"),
-        (b"\xfd7zXZ\x00\x00", "xzcat"),
-        (&dir.read("table"), "graven dump"),
-        (&raw, "-i raw"),
-        (b"plain text", "between key and value, line 1"),
-    ];
-    for (input, hint) in cases {
-        dir.pipe(&["build", "t"], input).failed(3, "standard input: ", &["no TAB", hint, "line 1"]);
-    }
-    // Further down it is a line like any other.
-    let ran = dir.pipe(&["build", "t"], b"a\t1\n\x1f\x8b\x08\n");
-    ran.failed(3, "standard input: ", &["key and value, line 2"]);
-    assert_eq!(dir.names(), ["table"]);
+    command.output().unwrap().into()
 }
 
 #[test]
@@ -76,14 +49,35 @@ fn options_are_named_as_they_are_written() {
 }
 
 #[test]
-fn a_directory_of_versions_is_no_table_but_has_one() {
+fn a_directory_of_versions_stands_for_the_current_one() {
     let dir = Sandbox::new();
     dir.table("t", "a\t1\n");
-    dir.run(&["publish", "--dir", "d", "t"]);
-    for args in [&["get", "d", "a"][..], &["warm", "d"], &["bench", "d"], &["publish", "d", "u"]] {
-        dir.run(args).failed(4, "d: ", &["directory of versions", "d/CURRENT"]);
+    dir.run(&["publish", "--quiet", "--dir", "d", "t"]).printed("");
+    dir.table("t", "a\t2\nb\t3\n");
+    dir.run(&["publish", "--quiet", "--dir", "d", "t"]).printed("");
+    dir.run(&["get", "d", "a"]).printed("2");
+    dir.run(&["get", "d/", "a"]).printed("2");
+    dir.pipe(&["mget", "d"], b"a\n").printed("a\t2\n");
+    dir.run(&["scan", "d"]).printed("a\t2\nb\t3\n");
+    dir.run(&["dump", "d"]).printed("a\t2\nb\t3\n");
+    for args in [
+        &["stat", "d"][..],
+        &["verify", "d"],
+        &["warm", "--quiet", "d"],
+        &["bench", "d", "--procs", "1", "--seconds", "0.1"],
+        &["bench", "t", "--procs", "1", "--seconds", "0.1", "--replace", "d"],
+    ] {
+        let ran = dir.run(args);
+        assert_eq!((ran.code, &ran.err[..]), (0, ""), "{args:?}");
     }
-    dir.run(&["get", "d/CURRENT", "a"]).printed("1");
+    dir.run(&["publish", "--quiet", "d", "u"]).printed("");
+    assert!(dir.read("u") == dir.read("t"));
+    dir.run(&["publish", "--quiet", "--dir", "d", "--rollback"]).printed("");
+    dir.run(&["get", "d", "a"]).printed("1");
+    // What is said names the file that was read.
+    dir.run(&["get", "d", "x"]).lacked("d/CURRENT", &["x"], "");
+    fs::remove_dir_all(dir.path("d/versions")).unwrap();
+    dir.run(&["get", "d", "a"]).failed(4, "d/CURRENT: ", &["No such file"]);
     fs::create_dir(dir.path("plain")).unwrap();
     let ran = dir.run(&["get", "plain", "a"]);
     ran.failed(4, "plain: ", &["is a directory", "regular file"]);
@@ -120,19 +114,119 @@ fn a_repeated_key_in_a_file_behind_standard_input_is_placed() {
 #[test]
 fn a_closed_standard_input_is_no_empty_table() {
     let dir = Sandbox::new();
-    let graven = env!("CARGO_BIN_EXE_graven");
-    let shell = |redirect: &str| {
-        let mut command = dir.command(&[""; 0]);
-        let script = format!("exec {graven} build --quiet t {redirect}");
-        let mut shell = Command::new("sh");
-        shell.args(["-c", &script]).current_dir(command.get_current_dir().unwrap());
-        command.stdin(Stdio::null());
-        ran(shell)
-    };
-    shell("<&-").failed(4, "standard input: ", &["closed", "</dev/null"]);
+    let ran = dir.shell("graven build --quiet t <&-");
+    ran.failed(4, "standard input: ", &["closed", "</dev/null"]);
     assert_eq!(dir.names(), [""; 0]);
-    assert_eq!(shell("</dev/null").code, 0);
-    dir.run(&["scan", "--count", "t"]).printed("0\n");
+    // Many programs open /dev/null for reading and writing where a shell opens it for reading.
+    for redirect in ["</dev/null", "<>/dev/null"] {
+        dir.shell(&format!("graven build --quiet t {redirect}")).printed("");
+        dir.run(&["scan", "--count", "t"]).printed("0\n");
+    }
+}
+
+#[test]
+fn paths_in_the_wrong_order_are_seen() {
+    let dir = Sandbox::new();
+    dir.write("in.tsv", "a\t1\n");
+    let ran = dir.run(&["build", "in.tsv", "x.grv"]);
+    ran.failed(4, "x.grv: ", &["no such file", "OUT is the first", "graven build x.grv in.tsv"]);
+    assert_eq!(dir.names(), ["in.tsv"]);
+    // A table that is to be replaced, and one that is not there yet, stand in the right place.
+    dir.table("t", "a\t1\n");
+    for out in ["t", "new"] {
+        let ran = dir.run(&["build", out, "none"]);
+        ran.failed(4, "none: ", &["No such file"]);
+        assert!(!ran.err.contains("OUT"), "{}", ran.err);
+    }
+}
+
+#[test]
+fn the_table_may_be_named_by_an_option() {
+    let dir = Sandbox::new();
+    dir.write("in1", "a\t1\n");
+    dir.write("in2", "b\t2\n");
+    dir.run(&["build", "--quiet", "in1", "in2", "-o", "t"]).printed("");
+    dir.run(&["dump", "t"]).printed("a\t1\nb\t2\n");
+    dir.pipe(&["build", "--quiet", "-o", "u"], b"c\t3\n").printed("");
+    dir.run(&["dump", "u"]).printed("c\t3\n");
+    dir.run(&["build"]).failed(2, "", &["<OUT>", "graven build --help"]);
+    // Where it is the format, that is said.
+    dir.run(&["dump", "-o", "x.tsv", "t"]).failed(2, "", &["'x.tsv'", "tsv, raw", "> FILE"]);
+}
+
+#[test]
+fn a_dash_in_front_is_explained() {
+    let dir = Sandbox::new();
+    dir.table("t", "-foo\t1\n");
+    for (args, words) in [
+        (&["get", "t", "-foo"][..], &["'-foo'", "KEY", "-- -foo", "graven get --help"][..]),
+        (&["get", "t", "--foo"], &["'--foo'", "-- --foo"]),
+        (&["get", "t", "-1"], &["'-1'", "-- -1"]),
+        (&["stat", "-table"], &["TABLE", "-- -table"]),
+        (&["build", "--tmp-dir", "-x", "t"], &["'-x'", "--tmp-dir=-x"]),
+        (&["scan", "t", "--limit", "-x"], &["--limit=-x"]),
+    ] {
+        dir.run(args).failed(2, "", words);
+    }
+    dir.run(&["get", "t", "--", "-foo"]).printed("1");
+    // Numbers are values: what is wrong is that they are negative.
+    for (args, option) in [
+        (&["scan", "t", "--limit", "-1"][..], "--limit <N>"),
+        (&["build", "t", "--threads", "-1"], "--threads <N>"),
+        (&["build", "t", "--value-align", "-1"], "--value-align <N>"),
+        (&["build", "t", "--memory", "-1"], "--memory <SIZE>"),
+        (&["publish", "t", "u", "--min-age", "-1"], "--min-age <SECONDS>"),
+        (&["publish", "t", "u", "--keep", "-1"], "--keep <N>"),
+        (&["bench", "t", "--seconds", "-0.5"], "--seconds <S>"),
+        (&["bench", "t", "--every", "-1", "--replace", "t"], "--every <MS>"),
+    ] {
+        let ran = dir.run(args);
+        ran.failed(2, "invalid value '-", &[option, "expected"]);
+        assert!(!ran.err.contains("-- -"), "{}", ran.err);
+    }
+    // A misspelt option is one.
+    let ran = dir.run(&["scan", "t", "--limt", "1"]);
+    ran.failed(2, "", &["'--limt'", "'--limit'"]);
+}
+
+#[test]
+fn commands_that_are_none_are_explained() {
+    let dir = Sandbox::new();
+    for args in [&[""; 0][..], &["bench-reade"], &["frobnicate"]] {
+        let ran = dir.run(args);
+        ran.failed(2, "", &["subcommand", "graven --help"]);
+        assert!(!ran.err.contains("bench-reader"), "{}", ran.err);
+    }
+    dir.run(&[""; 0]).failed(2, "", &["build, get, mget, scan, stat, verify"]);
+    dir.run(&["biuld"]).failed(2, "", &["'biuld'", "build"]);
+    for change in ["put", "set", "del", "delete", "insert", "update", "remove", "PUT"] {
+        let ran = dir.run(&[change, "t", "a", "1"]);
+        ran.failed(2, &format!("there is no {change}: "), &["never changes", "build a new one"]);
+    }
+}
+
+/// The error names the limit, and no way out that needs as much room.
+#[test]
+fn a_table_beyond_the_address_space_names_the_limit() {
+    let dir = Sandbox::new();
+    dir.table("t", "a\t1\n");
+    // A right header that speaks of 64 GiB.
+    let mut header = dir.read("t")[..448].to_vec();
+    header[16..24].copy_from_slice(&(64u64 << 30).to_le_bytes());
+    header[112..116].fill(0);
+    let checksum = crc32fast::hash(&header);
+    header[112..116].copy_from_slice(&checksum.to_le_bytes());
+    dir.write("large", header);
+    let file = std::fs::File::options().write(true).open(dir.path("large")).unwrap();
+    file.set_len(64 << 30).unwrap();
+    let graven = env!("CARGO_BIN_EXE_graven");
+    let mut shell = Command::new("sh");
+    let script = format!("ulimit -v 4000000; exec {graven} get large a");
+    shell.args(["-c", &script]).current_dir(dir.path(""));
+    let ran = ran(shell);
+    let told = ["68719476736", "ulimit -v allows 4096000000 in all", "raise the limit"];
+    ran.failed(4, "large: ", &told);
+    assert!(!ran.err.contains("range") && !ran.err.contains("load"), "{}", ran.err);
 }
 
 #[test]

@@ -1,11 +1,13 @@
 //! Runs the binary in a directory of its own, so that messages show short names.
 
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+use rustix::termios::{OptionalActions, tcgetattr, tcsetattr};
 use std::ffi::OsStr;
-use std::fs;
-use std::io::Write;
+use std::fs::{self, File};
+use std::io::{Read, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
 use std::thread;
 
 /// A directory that vanishes with the test.
@@ -74,6 +76,42 @@ impl Sandbox {
         }
     }
 
+    /// Runs the binary with a terminal as standard output, and gives the bytes that it got.
+    pub(crate) fn on_terminal(&self, args: &[impl AsRef<OsStr>]) -> Ran {
+        let terminal = Terminal::new();
+        let mut command = self.command(args);
+        let mut child = command.stdout(terminal.program_side()).spawn().unwrap();
+        // The command holds the program's side of the terminal, which has to be closed everywhere.
+        drop(command);
+        let out = terminal.shown();
+        let mut err = String::new();
+        child.stderr.take().unwrap().read_to_string(&mut err).unwrap();
+        Ran { code: child.wait().unwrap().code().expect("no signal"), out, err }
+    }
+
+    /// Runs the binary with a terminal as standard input and standard error, and types. What the
+    /// terminal shows is the typed text as well.
+    pub(crate) fn typed(&self, args: &[impl AsRef<OsStr>], keys: &[u8]) -> Ran {
+        let mut terminal = Terminal::new();
+        terminal.user_side.write_all(keys).unwrap();
+        let mut command = self.command(args);
+        command.stdin(terminal.program_side()).stderr(terminal.program_side());
+        let mut child = command.spawn().unwrap();
+        drop(command);
+        let err = String::from_utf8(terminal.shown()).unwrap();
+        let mut out = Vec::new();
+        child.stdout.take().unwrap().read_to_end(&mut out).unwrap();
+        Ran { code: child.wait().unwrap().code().expect("no signal"), out, err }
+    }
+
+    /// Runs a line of the shell, in which `graven` is the binary.
+    pub(crate) fn shell(&self, line: &str) -> Ran {
+        let script = format!("graven() {{ '{}' \"$@\"; }}; {line}", env!("CARGO_BIN_EXE_graven"));
+        let mut shell = Command::new("sh");
+        shell.args(["-c", &script]).current_dir(self.path("")).stdin(Stdio::null());
+        shell.output().unwrap().into()
+    }
+
     /// Builds a table from tsv and expects success.
     pub(crate) fn table(&self, name: &str, tsv: impl AsRef<[u8]>) {
         self.pipe(&["build", "--quiet", "--dup", "keep", name], tsv.as_ref()).printed(b"");
@@ -87,6 +125,51 @@ impl Sandbox {
             eprintln!("skipped: no mkfifo on this system");
         }
         made
+    }
+}
+
+/// A terminal of its own for a run.
+struct Terminal {
+    user_side: File,
+    program_side: File,
+}
+
+impl Terminal {
+    fn new() -> Self {
+        let user_side = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+        grantpt(&user_side).unwrap();
+        unlockpt(&user_side).unwrap();
+        let name = ptsname(&user_side, Vec::new()).unwrap().into_string().unwrap();
+        let program_side = File::options().read(true).write(true).open(name).unwrap();
+        // What is written arrives as it is: an LF does not become CR LF.
+        let mut modes = tcgetattr(&program_side).unwrap();
+        modes.output_modes.remove(rustix::termios::OutputModes::OPOST);
+        tcsetattr(&program_side, OptionalActions::Now, &modes).unwrap();
+        Self { user_side: user_side.into(), program_side }
+    }
+
+    fn program_side(&self) -> File {
+        self.program_side.try_clone().unwrap()
+    }
+
+    /// Everything that is written to it until the program ends.
+    fn shown(self) -> Vec<u8> {
+        let Self { mut user_side, program_side } = self;
+        drop(program_side);
+        let mut shown = Vec::new();
+        // When nobody has the other side any more, Linux says EIO.
+        let _ = user_side.read_to_end(&mut shown);
+        shown
+    }
+}
+
+impl From<Output> for Ran {
+    fn from(output: Output) -> Self {
+        Self {
+            code: output.status.code().expect("no signal"),
+            out: output.stdout,
+            err: String::from_utf8(output.stderr).unwrap(),
+        }
     }
 }
 
@@ -104,6 +187,17 @@ impl Ran {
         let (out, expected) = (self.out.escape_ascii(), expected.as_ref().escape_ascii());
         assert_eq!(out.to_string(), expected.to_string());
         assert_eq!(self.code, code);
+    }
+
+    /// The exit code, exactly this on standard output, and on standard error that these keys are
+    /// missing in the table.
+    #[track_caller]
+    pub(crate) fn lacked(&self, table: &str, keys: &[&str], expected: impl AsRef<[u8]>) {
+        let line = |key: &&str| format!("graven: {table}: no key \"{key}\"\n");
+        assert_eq!(self.err, keys.iter().map(line).collect::<String>());
+        let (out, expected) = (self.out.escape_ascii(), expected.as_ref().escape_ascii());
+        assert_eq!(out.to_string(), expected.to_string());
+        assert_eq!(self.code, 1);
     }
 
     /// The exit code, and one line on standard error that starts with the program's name and

@@ -20,7 +20,8 @@ graven-peers: graven beside its rivals
   --lap-ms N            how long one lap of one contestant may take
   --scratch DIR         where the stores are built (default: target/scratch; removed afterwards)
   --out DIR             where the report goes (default: target/report; --record: ../results)
-  --record              write the report into benches/results, named after the CPU
+  --record              write a page and a chart per scale into benches/results, named after the
+                        scale and the CPU; the JSON with every round stays in target/report
   --list                names of the contestants and what they got
 ";
 
@@ -39,7 +40,10 @@ pub struct Args {
     pub rounds: usize,
     pub lap_ms: u64,
     pub scratch: PathBuf,
+    /// Where pages and charts go.
     pub out: PathBuf,
+    /// Where the JSON goes: `out` unless a record is written.
+    pub reports: PathBuf,
 }
 
 /// What a quick run races: the bars are held against these.
@@ -70,6 +74,7 @@ impl Args {
             lap_ms: 0,
             scratch: base.join("target/scratch"),
             out: PathBuf::new(),
+            reports: base.join("target/report"),
         };
         let mut args = args;
         while let Some(arg) = args.next() {
@@ -92,6 +97,9 @@ impl Args {
         if parsed.out.as_os_str().is_empty() {
             let out = if parsed.record { "../results" } else { "target/report" };
             parsed.out = base.join(out);
+        }
+        if !parsed.record {
+            parsed.reports = parsed.out.clone();
         }
         if parsed.quick && parsed.contestants.is_empty() {
             parsed.contestants = QUICK.iter().map(|name| (*name).to_owned()).collect();

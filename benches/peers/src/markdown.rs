@@ -75,7 +75,7 @@ const COMPARED: [&str; 15] = [
     "cold",
 ];
 
-pub fn page(args: &Args, runs: &[Run]) -> String {
+pub fn page(args: &Args, runs: &[&Run]) -> String {
     let mut out = String::from("# graven and its rivals\n\n");
     let host = host::describe();
     let text = |name: &str| host[name].as_str().unwrap_or("?").to_owned();

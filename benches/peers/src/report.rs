@@ -1,23 +1,60 @@
-//! Writes what was measured: JSON for machines, Markdown for readers, SVG for the README.
+//! Writes what was measured: Markdown for readers, SVG for the README, JSON with every round for
+//! machines.
 
 use std::fs;
 
 use serde_json::{Value, json};
 
-use crate::{Result, args::Args, host, markdown, results::Run, svg};
+use crate::{Result, args::Args, host, markdown, results::Run, svg, workload::Workload};
 
+/// Writes the report of `runs`: all of it into the folder of reports or, with `--record`, a page
+/// and a chart per scale beside the other records. A record holds no JSON, since medians and
+/// ratios are what readers compare; the rounds stay in the folder of reports.
 pub fn write(args: &Args, runs: &[Run]) -> Result<()> {
-    fs::create_dir_all(&args.out)?;
-    let stem = if args.record { format!("peers-{}", slug(&host::cpu())) } else { "peers".into() };
-    let path = |ending: &str| args.out.join(format!("{stem}.{ending}"));
+    fs::create_dir_all(&args.reports)?;
     let mut json = serde_json::to_string_pretty(&json(args, runs))?;
     json.push('\n');
-    fs::write(path("json"), json)?;
-    fs::write(path("md"), markdown::page(args, runs))?;
-    if let Some(chart) = svg::chart(runs) {
-        fs::write(path("svg"), chart)?;
+    fs::write(args.reports.join("peers.json"), json)?;
+    if !args.record {
+        return write_page(args, &args.reports.join("peers"), &runs.iter().collect::<Vec<_>>());
+    }
+    fs::create_dir_all(&args.out)?;
+    for scale in scales(runs) {
+        let of_scale: Vec<&Run> = runs.iter().filter(|run| scale_of(run, runs) == scale).collect();
+        let stem = format!("{}-{}", scale.to_lowercase(), slug(&host::cpu()));
+        write_page(args, &args.out.join(stem), &of_scale)?;
     }
     Ok(())
+}
+
+fn write_page(args: &Args, stem: &std::path::Path, runs: &[&Run]) -> Result<()> {
+    fs::write(stem.with_extension("md"), markdown::page(args, runs))?;
+    if let Some(chart) = svg::chart(runs) {
+        fs::write(stem.with_extension("svg"), chart)?;
+    }
+    Ok(())
+}
+
+/// Each scale once, in the order in which they ran.
+fn scales(runs: &[Run]) -> Vec<String> {
+    let mut scales = Vec::new();
+    for run in runs {
+        let scale = scale_of(run, runs);
+        if !scales.contains(&scale) {
+            scales.push(scale);
+        }
+    }
+    scales
+}
+
+/// The number of entries, `1M`. The locale data, which have a size of their own, go with the first
+/// scale of the others.
+fn scale_of(run: &Run, runs: &[Run]) -> String {
+    let same = runs.iter().find(|other| other.workload != Workload::Cldr);
+    match run.workload {
+        Workload::Cldr => same.unwrap_or(run).scale(),
+        _ => run.scale(),
+    }
 }
 
 pub fn print(runs: &[Run]) {

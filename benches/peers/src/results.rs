@@ -99,12 +99,15 @@ impl Run {
 
     /// `id at 1M`.
     pub fn title(&self) -> String {
-        let entries = self.shape.entries;
-        let count = match entries {
+        format!("{} at {}", self.workload.name(), self.scale())
+    }
+
+    /// The number of entries in short: `1M`.
+    pub fn scale(&self) -> String {
+        match self.shape.entries {
             n if n >= 1_000_000 && n % 1_000_000 == 0 => format!("{}M", n / 1_000_000),
             n if n >= 1000 && n % 1000 == 0 => format!("{}k", n / 1000),
             n => n.to_string(),
-        };
-        format!("{} at {count}", self.workload.name())
+        }
     }
 }

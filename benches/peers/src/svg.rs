@@ -22,10 +22,11 @@ text{font:12px system-ui,sans-serif;fill:#24292f}.t{font-weight:600;font-size:14
 .rival{fill:#6e7681}.heap{fill:#484f58}}";
 
 /// Nothing to show without hits.
-pub fn chart(runs: &[Run]) -> Option<String> {
+pub fn chart(runs: &[&Run]) -> Option<String> {
     let smallest = runs.iter().map(|run| run.shape.entries).min()?;
     let panels: Vec<(&Run, Vec<(&Row, f64)>)> = runs
         .iter()
+        .copied()
         // One size per chart; cldr has a size of its own.
         .filter(|run| run.shape.entries == smallest || run.workload.name() == "cldr")
         .map(|run| (run, hits(run)))

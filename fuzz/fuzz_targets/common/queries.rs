@@ -1,7 +1,7 @@
 //! Every query of the public API, for tables of which nothing is known. The answers do
-//! not matter; that there is one does.
+//! not matter; that there is one does, and that no walk gives more entries than the table has.
 
-use graven::{Table, TypedKey, TypedTable};
+use graven::{Cursor, Iter, Table, TypedKey, TypedTable};
 use std::hint::black_box;
 use zerocopy::{FromBytes, Immutable, KnownLayout};
 
@@ -21,9 +21,10 @@ pub(crate) fn ask_everything(table: &Table, keys: &[&[u8]]) {
     }
     let _ = black_box(table.verify());
 
+    let most = table.len();
     walk(table.iter());
     walk(table.iter().rev());
-    meet_in_the_middle(table.iter());
+    walk_all_ways(most, &table.iter());
     for bytes in table.keys().take(WALK).chain(table.values().take(WALK)).flatten() {
         touch(bytes);
     }
@@ -41,9 +42,8 @@ pub(crate) fn ask_everything(table: &Table, keys: &[&[u8]]) {
             touch(value);
         }
         let _ = black_box(table.contains_key(key));
-        for value in table.get_all(key).take(WALK).flatten() {
-            touch(value);
-        }
+        let values = table.get_all(key).take(WALK).flatten().inspect(|value| touch(value));
+        assert!(values.count() as u64 <= most, "more values than entries");
         pair(table.floor(key));
         pair(table.ceil(key));
         pair(table.longest_prefix(key));
@@ -53,10 +53,9 @@ pub(crate) fn ask_everything(table: &Table, keys: &[&[u8]]) {
         let _ = black_box(table.count(..=key));
         walk(table.range(key..other).take(20));
         walk(table.range(other..=key).rev().take(20));
-        walk(table.range(key..).take(20));
-        walk(table.range(..key).rev().take(20));
-        walk(table.prefix(key).take(20));
-        walk(table.prefix(key).rev().take(20));
+        walk_all_ways(most, &table.range(key..));
+        walk_all_ways(most, &table.range(..key));
+        walk_all_ways(most, &table.prefix(key));
 
         let mut cursor = table.cursor();
         let _ = black_box(cursor.seek(key));
@@ -74,6 +73,14 @@ pub(crate) fn ask_everything(table: &Table, keys: &[&[u8]]) {
         let _ = black_box(cursor.next());
         let _ = black_box(cursor.seek_to_first());
         let _ = black_box(cursor.prev());
+        for turn in [Cursor::next, Cursor::prev] {
+            let (mut on_entry, mut entries) = (cursor.seek(key), 0);
+            while matches!(on_entry, Ok(true)) && entries <= WALK as u64 {
+                entries += 1;
+                assert!(entries <= most, "a cursor meets more than the table's entries");
+                on_entry = turn(&mut cursor);
+            }
+        }
     }
 
     ask_typed::<u32, u64>(table);
@@ -113,15 +120,31 @@ fn walk<'t, E>(entries: impl Iterator<Item = Result<(&'t [u8], &'t [u8]), E>>) {
     }
 }
 
-fn meet_in_the_middle<'t, E>(
-    mut entries: impl DoubleEndedIterator<Item = Result<(&'t [u8], &'t [u8]), E>>,
-) {
-    for _ in 0..WALK {
-        let (front, back) = (entries.next(), entries.next_back());
-        if front.is_none() && back.is_none() {
-            break;
+/// Steps from both ends, one by one and by rank, each way until its end: there are no more entries
+/// than the table has, and none after an error.
+fn walk_all_ways(most: u64, entries: &Iter<'_>) {
+    type Step = fn(&mut Iter<'_>, usize) -> Option<bool>;
+    let ways: [Step; 6] = [
+        |iter, _| Some(iter.next()?.is_ok()),
+        |iter, _| Some(iter.next_back()?.is_ok()),
+        |iter, i| Some(if i % 2 == 0 { iter.next()? } else { iter.next_back()? }.is_ok()),
+        |iter, _| Some(iter.nth(1)?.is_ok()),
+        |iter, _| Some(iter.nth_back(1)?.is_ok()),
+        |iter, i| Some(if i % 2 == 0 { iter.nth(i % 7)? } else { iter.nth_back(i % 5)? }.is_ok()),
+    ];
+    for step in ways {
+        let mut iter = entries.clone();
+        black_box(iter.len());
+        for i in 0..WALK {
+            match step(&mut iter, i) {
+                Some(true) => assert!((i as u64) < most, "more than the table's {most} entries"),
+                Some(false) => {
+                    assert_eq!(step(&mut iter, i), None, "an iterator goes on after its error");
+                    break;
+                }
+                None => break,
+            }
         }
-        black_box((front, back).0.is_some());
     }
 }
 

@@ -1,20 +1,28 @@
 //! The command line: what may be said, and in which words. Nothing here does any work.
 
+mod advice;
+mod fields;
 mod serve;
+mod text;
 mod values;
 
 use crate::exit::Failure;
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+pub(crate) use fields::{Bare, KeyForm, Separator, unescape};
 use graven::{Duplicates, ErrorKind, HashIndex};
 pub(crate) use serve::{Bench, BenchReader, Warm};
 use std::ffi::OsString;
 use std::path::PathBuf;
-use values::{Pair, directory_mode, octal, pair, size, threads};
+pub(crate) use text::{Text, Unusual};
+use values::{Pair, directory_mode, number, octal, pair, size, threads};
 
 /// Build immutable sorted tables and read them.
 ///
-/// A table is built once, published atomically and read through a shared mapping. KEY arguments
-/// are raw bytes; whatever starts with a dash goes behind `--`.
+/// A table is built once, published atomically and read through a shared mapping. TABLE is a
+/// table's path, or a directory of versions, of which the current one is read. KEY arguments are
+/// raw bytes unless -e, --hex or --b64 is given; one that starts with a dash goes behind `--`.
+///
+/// On a terminal, control characters of keys and values are shown as \xHH.
 ///
 /// Exit codes: 0 found, fine; 1 not found; 2 usage; 3 damaged or unsupported table, or malformed,
 /// repeated or out-of-order input (nothing is published); 4 input or output failed.
@@ -51,20 +59,32 @@ pub(crate) enum Verb {
 ///
 /// A line of tsv is key, TAB, value, LF; the last LF may be missing. The first TAB divides, the
 /// rest of the line is the value. \\ \t \n \r \0 and \xHH stand for backslash, TAB, LF, CR, NUL and
-/// the byte HH; another backslash, or a line without TAB, is an error. All other bytes stand for
-/// themselves, also those that are no UTF-8: a CR before the LF belongs to the value, a byte order
-/// mark at the start to the first key.
+/// the byte HH; another backslash, or a line without TAB, is an error; --no-escape has every
+/// backslash stand for itself. All other bytes stand for themselves, also those that are no UTF-8.
+/// What files from Windows have is an error unless an option says what becomes of it: a CR before
+/// the LF, a byte order mark at the start of an input. UTF-16 is an error: convert it first.
 #[derive(Args)]
+#[command(
+    override_usage = "graven build [OPTIONS] <OUT> [IN]...\n       graven build [OPTIONS] -o <OUT> [IN]..."
+)]
 pub(crate) struct Build {
-    /// The table's path
-    #[arg(value_name = "OUT")]
+    /// The table's path: [`Build::settle`] finds it
+    #[arg(skip)]
     pub(crate) out: PathBuf,
+    /// The table's path
+    #[arg(value_name = "OUT", required_unless_present = "output")]
+    first: Option<PathBuf>,
     /// Files with entries; none or `-` is standard input
     #[arg(value_name = "IN")]
     pub(crate) inputs: Vec<PathBuf>,
+    /// The table's path; then all other paths are IN
+    #[arg(short = 'o', value_name = "OUT")]
+    output: Option<PathBuf>,
     /// Format of the input
     #[arg(short = 'i', value_name = "FMT", value_enum, default_value_t = Format::Tsv)]
     pub(crate) format: Format,
+    #[command(flatten)]
+    pub(crate) text: Text,
     /// The input ascends: write as it is read; a key out of order is an error
     #[arg(long)]
     pub(crate) sorted: bool,
@@ -75,7 +95,7 @@ pub(crate) struct Build {
     #[arg(long, value_name = "WHEN", value_enum, default_value_t = Hash::Auto)]
     pub(crate) hash_index: Hash,
     /// Start every value at a multiple of N: 1, 2, 4 ... 64
-    #[arg(long, value_name = "N", default_value_t = 1)]
+    #[arg(long, value_name = "N", value_parser = number::<u32>, default_value_t = 1)]
     pub(crate) value_align: u32,
     /// Keep this pair in the table's metadata; may be repeated
     #[arg(long, value_name = "K=V", value_parser = pair(), allow_hyphen_values = true)]
@@ -83,9 +103,10 @@ pub(crate) struct Build {
     /// Permissions of the table, octal
     #[arg(long, value_name = "MODE", value_parser = octal, default_value = "0444")]
     pub(crate) mode: u32,
-    /// Memory for sorting; K, M and G are powers of 1024
-    #[arg(long, value_name = "SIZE", value_parser = size, default_value = "1G")]
-    pub(crate) memory: u64,
+    /// Memory for sorting, for example 512M or 512MB (K, M, G or KiB, MiB, GiB: powers of 1024; KB,
+    /// MB, GB: of 1000); 1G unless said, or less where this process may have less than 2G
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    pub(crate) memory: Option<u64>,
     /// Threads for sorting and indexing; as many as there are processors unless said
     #[arg(long, value_name = "N", value_parser = threads)]
     pub(crate) threads: Option<usize>,
@@ -107,30 +128,54 @@ pub(crate) struct Build {
 }
 
 /// Write the values of keys, with nothing added, in the order asked
+///
+/// A key that is not there is named on standard error, and the exit code is 1. On a terminal each
+/// value is one line, with the escapes of tsv. Elsewhere values are written as they are, one after
+/// the other, unless --sep or -0 tells them apart.
 #[derive(Args)]
 pub(crate) struct Get {
     #[arg(value_name = "TABLE")]
     pub(crate) table: PathBuf,
-    /// The keys, raw bytes
+    /// The keys, raw bytes unless -e, --hex or --b64 is given
     #[arg(value_name = "KEY", required = true)]
     pub(crate) keys: Vec<OsString>,
+    #[command(flatten)]
+    pub(crate) form: KeyForm,
     /// Write all values of a repeated key, not only the first
     #[arg(long)]
     pub(crate) all: bool,
+    #[command(flatten)]
+    pub(crate) bare: Bare,
+    /// Do not name keys that are missing
+    #[arg(long)]
+    pub(crate) quiet: bool,
 }
 
 /// Look up keys from standard input, one tsv-escaped key per line
 ///
-/// Prints key TAB value for each key found, in input order. Exit code 1 if any is missing.
+/// Prints key TAB value for each key found, in input order. Exit code 1 if any is missing. With
+/// --values a missing key leaves no trace in the output, so it is named on standard error.
 #[derive(Args)]
 pub(crate) struct Mget {
     #[arg(value_name = "TABLE")]
     pub(crate) table: PathBuf,
+    #[command(flatten)]
+    pub(crate) text: Text,
+    /// Print only the values
+    #[arg(long)]
+    pub(crate) values: bool,
+    #[command(flatten)]
+    pub(crate) bare: Bare,
+    /// Do not name keys that are missing
+    #[arg(long)]
+    pub(crate) quiet: bool,
 }
 
 /// Print the entries of an interval as tsv lines, in key order
 ///
 /// The intervals of --from, --to and --prefix are intersected; none of them means the whole table.
+/// Where no key can be in all of them, standard error says so. Keys and values are escaped as tsv;
+/// with --values or --keys, --sep or -0 writes them as they are.
 #[derive(Args)]
 #[command(group(clap::ArgGroup::new("show").args(["keys", "values", "count"])))]
 pub(crate) struct Scan {
@@ -145,11 +190,13 @@ pub(crate) struct Scan {
     /// Only keys that start with this
     #[arg(long, value_name = "P", allow_hyphen_values = true)]
     pub(crate) prefix: Option<OsString>,
+    #[command(flatten)]
+    pub(crate) form: KeyForm,
     /// Walk the same interval from its end
     #[arg(long)]
     pub(crate) reverse: bool,
     /// Stop after this many entries
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = number::<u64>)]
     pub(crate) limit: Option<u64>,
     /// Print only the keys
     #[arg(long)]
@@ -157,9 +204,14 @@ pub(crate) struct Scan {
     /// Print only the values
     #[arg(long)]
     pub(crate) values: bool,
+    #[command(flatten)]
+    pub(crate) bare: Bare,
     /// Print only the number of entries
     #[arg(long)]
     pub(crate) count: bool,
+    /// Escape nothing; a key with TAB or LF, or a value with LF, is an error
+    #[arg(long)]
+    pub(crate) no_escape: bool,
 }
 
 /// Print sizes, lengths and index figures of a table
@@ -187,6 +239,9 @@ pub(crate) struct Dump {
     /// Format of the output
     #[arg(short = 'o', value_name = "FMT", value_enum, default_value_t = Format::Tsv)]
     pub(crate) format: Format,
+    /// Escape nothing in tsv; a key with TAB or LF, or a value with LF, is an error
+    #[arg(long)]
+    pub(crate) no_escape: bool,
     #[arg(value_name = "TABLE")]
     pub(crate) table: PathBuf,
 }
@@ -211,7 +266,7 @@ pub(crate) struct Publish {
     #[arg(long, value_name = "N", value_parser = threads, default_value = "3")]
     pub(crate) keep: usize,
     /// Keep versions that were current less than so many seconds ago
-    #[arg(long, value_name = "SECONDS", default_value_t = 60)]
+    #[arg(long, value_name = "SECONDS", value_parser = number::<u64>, default_value_t = 60)]
     pub(crate) min_age: u64,
     /// Make the version before the current one, or that with this id, current again
     #[arg(long, value_name = "ID", num_args = 0..=1, require_equals = true, requires = "dir")]
@@ -296,29 +351,43 @@ impl From<Hash> for HashIndex {
 
 /// Reads the process's arguments. `--help` and `--version` come back as failures with exit code 0.
 pub(crate) fn parse() -> Result<Verb, Failure> {
-    CommandLine::try_parse().map(|line| line.verb).map_err(|error| match error.exit_code() {
-        0 => Failure::Help(Box::new(error)),
-        _ => Failure::new(ErrorKind::Usage, one_line(&error.render().to_string())),
-    })
-}
-
-/// clap's text without its label and its usage block.
-fn one_line(text: &str) -> String {
-    let text = text.strip_prefix("error: ").unwrap_or(text);
-    let said = text.lines().map(str::trim).take_while(|line| !line.starts_with("Usage:"));
-    let said = said.filter(|line| !line.is_empty() && !line.starts_with("For more"));
-    let said = said.collect::<Vec<_>>().join(" ").replace(" tip: ", "; ");
-    match verb() {
-        Some(verb) => format!("{said}; see graven {verb} --help"),
-        None => format!("{said}; see graven --help"),
+    let raw: Vec<OsString> = std::env::args_os().skip(1).collect();
+    let mut command = command();
+    let read = command.try_get_matches_from_mut(std::env::args_os());
+    let line = read.and_then(|matches| CommandLine::from_arg_matches(&matches));
+    match line {
+        Ok(CommandLine { verb: Verb::Build(mut build) }) => {
+            build.settle();
+            Ok(Verb::Build(build))
+        }
+        Ok(CommandLine { verb }) => Ok(verb),
+        Err(error) if error.exit_code() == 0 => Err(Failure::Help(Box::new(error))),
+        Err(error) => Err(Failure::new(ErrorKind::Usage, advice::message(&error, &command, &raw))),
     }
 }
 
-/// The verb of this run, if its arguments begin with one.
-fn verb() -> Option<String> {
-    let first = std::env::args_os().nth(1)?.into_string().ok()?;
-    <CommandLine as clap::CommandFactory>::command().find_subcommand(&first)?;
-    Some(first)
+/// A number below zero is the value of an option, not an option of its own: `--limit -1` is told
+/// that N is not negative, and not that there is no option -1.
+fn command() -> clap::Command {
+    CommandLine::command().mut_subcommands(|verb| {
+        verb.mut_args(|arg| {
+            let negative = !arg.is_positional() && arg.get_action().takes_values();
+            arg.allow_negative_numbers(negative)
+        })
+    })
+}
+
+impl Build {
+    /// With -o the first path is an input like the others.
+    fn settle(&mut self) {
+        let first = self.first.take();
+        if let Some(out) = self.output.take() {
+            self.out = out;
+            self.inputs.splice(0..0, first);
+        } else {
+            self.out = first.unwrap_or_default();
+        }
+    }
 }
 
 #[cfg(test)]
@@ -327,6 +396,6 @@ mod tests {
 
     #[test]
     fn the_command_line_is_consistent() {
-        <CommandLine as clap::CommandFactory>::command().debug_assert();
+        command().debug_assert();
     }
 }

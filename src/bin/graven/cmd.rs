@@ -13,9 +13,12 @@ mod warm;
 
 use crate::args::Verb;
 use crate::exit::{Failure, Outcome};
+use crate::open;
+use std::path::PathBuf;
 
 /// Does what the command line says.
-pub(crate) fn run(verb: Verb) -> Result<Outcome, Failure> {
+pub(crate) fn run(mut verb: Verb) -> Result<Outcome, Failure> {
+    tables(&mut verb).into_iter().for_each(open::meant);
     match verb {
         Verb::Build(args) => build::run(&args),
         Verb::Get(args) => get::run(&args),
@@ -28,5 +31,22 @@ pub(crate) fn run(verb: Verb) -> Result<Outcome, Failure> {
         Verb::Warm(args) => warm::run(&args),
         Verb::Bench(args) => bench::run(&args),
         Verb::BenchReader(args) => bench::reader::run(&args),
+    }
+}
+
+/// The tables that a command reads.
+fn tables(verb: &mut Verb) -> Vec<&mut PathBuf> {
+    match verb {
+        Verb::Get(args) => vec![&mut args.table],
+        Verb::Mget(args) => vec![&mut args.table],
+        Verb::Scan(args) => vec![&mut args.table],
+        Verb::Stat(args) => vec![&mut args.table],
+        Verb::Verify(args) => vec![&mut args.table],
+        Verb::Dump(args) => vec![&mut args.table],
+        Verb::Publish(args) => args.source.iter_mut().collect(),
+        Verb::Warm(args) => vec![&mut args.table],
+        Verb::Bench(args) => [&mut args.table].into_iter().chain(&mut args.replace).collect(),
+        // What build reads is no table, and a reader is told the path that bench follows.
+        Verb::Build(_) | Verb::BenchReader(_) => Vec::new(),
     }
 }

@@ -1,9 +1,10 @@
 //! How a run ends: the exit code, and the one line that says why.
 
+use crate::{output, terminal};
 use graven::{BuildError, ErrorKind, OpenError, PublishError, ReadError};
 use std::fmt::Display;
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 
 /// A run that did its work.
@@ -45,14 +46,6 @@ impl Failure {
     pub(crate) fn open(path: &Path, error: &OpenError) -> Self {
         let table = path.display();
         match error {
-            OpenError::NotARegularFile { .. } if path_of_current(path).is_symlink() => Self::at(
-                error.kind(),
-                table,
-                format_args!(
-                    "is a directory of versions: name the current one, {}",
-                    path_of_current(path).display()
-                ),
-            ),
             OpenError::NotARegularFile { kind } => Self::at(
                 error.kind(),
                 table,
@@ -68,14 +61,13 @@ impl Failure {
                 ),
             ),
             OpenError::AddressSpaceExhausted { needed, limit } => {
-                let limit = match limit {
-                    Some(limit) => format!("the process may use {limit} in all"),
-                    None => "there is less".into(),
+                let why = match limit {
+                    Some(limit) => {
+                        format!("ulimit -v allows {limit} in all: raise the limit, or split it")
+                    }
+                    None => "there is less: use a 64-bit machine, or split it".into(),
                 };
-                let what = format_args!(
-                    "needs {needed} bytes of address space and {limit}: raise the limit \
-                     (ulimit -v), or use a 64-bit machine"
-                );
+                let what = format_args!("needs {needed} bytes of address space and {why}");
                 Self::at(error.kind(), table, what)
             }
             error => Self::at(error.kind(), table, error),
@@ -168,11 +160,6 @@ impl Failure {
     }
 }
 
-/// The pointer to the current version, in a directory of versions.
-fn path_of_current(directory: &Path) -> PathBuf {
-    directory.join("CURRENT")
-}
-
 /// Names the table in whatever a lookup of it reports.
 pub(crate) fn reading(table: &Path) -> impl Fn(ReadError) -> Failure + Copy + '_ {
     |error| Failure::at(error.kind(), table.display(), error)
@@ -183,15 +170,14 @@ pub(crate) fn code(result: Result<Outcome, Failure>) -> ExitCode {
     let failure = match result {
         Ok(Outcome::Fine) => return ExitCode::SUCCESS,
         Ok(Outcome::Missing) => return ExitCode::from(1),
-        Err(Failure::Help(text)) => match text.print().and_then(|()| io::stdout().flush()) {
+        Err(Failure::Help(text)) => match help(&text) {
             Ok(()) => return ExitCode::SUCCESS,
-            Err(error) => crate::output::failure(&error),
+            Err(failure) => failure,
         },
         Err(failure) => failure,
     };
     let Failure::Failed { kind, line } = failure else { return ExitCode::SUCCESS };
-    // Nobody is left to hear of a standard error that fails.
-    let _ = writeln!(io::stderr(), "graven: {}", single(&line));
+    note(line);
     ExitCode::from(match kind {
         ErrorKind::Usage => 2,
         ErrorKind::Data => 3,
@@ -199,12 +185,28 @@ pub(crate) fn code(result: Result<Outcome, Failure>) -> ExitCode {
     })
 }
 
-/// The text on one line: paths may hold any byte, a line break too.
+fn help(text: &clap::Error) -> Result<(), Failure> {
+    output::usable()?;
+    text.print().and_then(|()| io::stdout().flush()).map_err(|error| output::failure(&error))
+}
+
+/// A line on standard error that begins with the program's name.
+pub(crate) fn note(what: impl Display) {
+    say(format_args!("graven: {what}"));
+}
+
+/// A line on standard error.
+pub(crate) fn say(what: impl Display) {
+    // Nobody is left to hear of a standard error that fails.
+    let _ = writeln!(io::stderr(), "{}", single(&what.to_string()));
+}
+
+/// The text on one line, and nothing that drives a terminal: paths may hold any byte.
 fn single(text: &str) -> String {
     let mut line = String::with_capacity(text.len());
     for char in text.chars() {
         match char {
-            char if char.is_control() => line.extend(char.escape_default()),
+            char if terminal::harmful(char) => line.extend(char.escape_default()),
             char => line.push(char),
         }
     }
@@ -218,5 +220,6 @@ mod tests {
     #[test]
     fn a_message_stays_on_its_line() {
         assert_eq!(single("a\nb\u{1b}[31m: größer"), "a\\nb\\u{1b}[31m: größer");
+        assert_eq!(single("\u{9b}1m\u{7f}\u{202e}"), "\\u{9b}1m\\u{7f}\\u{202e}");
     }
 }

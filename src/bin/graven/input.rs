@@ -1,12 +1,13 @@
 //! Input files, read in large pieces.
 
+use crate::closed;
 use crate::exit::Failure;
+use crate::foreign::Foreign;
 use graven::ErrorKind;
-use rustix::fs::OFlags;
+use std::fmt;
 use std::fs::{self, File, Metadata};
 use std::io::{self, Read};
 use std::os::fd::AsFd;
-use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::Path;
 
 /// Bytes asked for in one read.
@@ -38,26 +39,11 @@ impl Input {
             Ok(file) => Self { name, file: file.into() },
             Err(error) => return Err(Failure::io(name, &error)),
         };
-        if input.was_closed() {
-            let what = "is closed (or /dev/null, open for writing too): name an input, or say \
-                        </dev/null for a table without entries";
+        if closed::input() {
+            let what = "is closed: name an input, or say </dev/null for a table without entries";
             return Err(Failure::at(ErrorKind::Io, input.name, what));
         }
         Ok(input)
-    }
-
-    /// Whether standard input was closed when the program began. The standard library opens
-    /// /dev/null in its place, for reading and writing, and a shell's `</dev/null` is for reading
-    /// only. Some programs start others with the former, but hardly a build that nothing is to
-    /// come of.
-    fn was_closed(&self) -> bool {
-        let null = fs::metadata("/dev/null");
-        let same = match (null, self.file.metadata()) {
-            (Ok(null), Ok(own)) => own.file_type().is_char_device() && own.rdev() == null.rdev(),
-            _ => false,
-        };
-        same && rustix::fs::fcntl_getfl(&self.file)
-            .is_ok_and(|flags| flags & OFlags::RWMODE == OFlags::RDWR)
     }
 
     /// What messages call the input at a path.
@@ -87,8 +73,27 @@ fn regular(metadata: &Metadata) -> Option<u64> {
     metadata.is_file().then_some(metadata.len())
 }
 
-/// A key and its value, in the reader's memory.
-pub(crate) type Entry<'a> = (&'a [u8], &'a [u8]);
+/// Bytes of a line, or of a raw entry's value, above which it is handed on in pieces.
+pub(crate) const LONG: usize = 1 << 20;
+/// Longest key of a table.
+pub(crate) const MAX_KEY: usize = 65_535;
+
+/// An entry of an input.
+pub(crate) enum Entry<'a> {
+    /// Key and value, in the reader's memory.
+    Whole(&'a [u8], &'a [u8]),
+    /// A value too long to be held in memory. What is malformed in it is an [`InputError`] within
+    /// an [`io::Error`].
+    Long(&'a [u8], &'a mut (dyn Read + 'a)),
+}
+
+impl Entry<'_> {
+    pub(crate) fn key(&self) -> &[u8] {
+        match self {
+            Self::Whole(key, _) | Self::Long(key, _) => key,
+        }
+    }
+}
 
 /// Why an input gives no further entry.
 #[derive(Debug)]
@@ -97,6 +102,27 @@ pub(crate) enum InputError {
     Read(io::Error),
     /// The bytes are not of the format.
     Malformed(String),
+    /// The input is something else altogether.
+    Foreign(Foreign),
+}
+
+impl fmt::Display for InputError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Read(error) => error.fmt(f),
+            Self::Malformed(what) => what.fmt(f),
+            Self::Foreign(foreign) => foreign.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for InputError {}
+
+impl InputError {
+    /// The error that a reader of a value gave.
+    pub(crate) fn within(error: io::Error) -> Self {
+        error.downcast().unwrap_or_else(Self::Read)
+    }
 }
 
 impl From<io::Error> for InputError {
@@ -139,6 +165,12 @@ impl<R: Read> Window<R> {
         self.before
     }
 
+    /// Bytes of memory.
+    #[cfg(test)]
+    pub(crate) fn capacity(&self) -> usize {
+        self.buffer.capacity()
+    }
+
     /// Reads once and adds what came. False at the end of the input.
     #[cold]
     pub(crate) fn more(&mut self) -> io::Result<bool> {
@@ -162,133 +194,5 @@ impl<R: Read> Window<R> {
                 Err(error) => return Err(error),
             }
         }
-    }
-}
-
-/// Lines of an input, without their LF; the last one may lack it.
-pub(crate) struct Lines<R> {
-    window: Window<R>,
-    number: u64,
-    /// Length of the current line with its LF, taken off when the next is asked for.
-    current: usize,
-    /// Bytes at the window's start that are known to hold no LF.
-    searched: usize,
-}
-
-impl<R: Read> Lines<R> {
-    pub(crate) fn new(source: R) -> Self {
-        Self { window: Window::new(source), number: 0, current: 0, searched: 0 }
-    }
-
-    /// The next line, read if need be.
-    #[inline]
-    pub(crate) fn next(&mut self) -> io::Result<Option<&[u8]>> {
-        let mut len = self.find();
-        while len.is_none() {
-            if !self.window.more()? {
-                let rest = self.window.bytes().len();
-                self.searched = 0;
-                self.current = rest;
-                self.number += u64::from(rest > 0);
-                return Ok((rest > 0).then(|| self.window.bytes()));
-            }
-            len = self.find();
-        }
-        Ok(len.map(|len| self.yielded(len)))
-    }
-
-    /// The next line if all of it is in memory.
-    pub(crate) fn buffered(&mut self) -> Option<&[u8]> {
-        let len = self.find()?;
-        Some(self.yielded(len))
-    }
-
-    /// The number of the current line, from 1.
-    pub(crate) fn number(&self) -> u64 {
-        self.number
-    }
-
-    /// Bytes read as lines before the current one.
-    pub(crate) fn taken(&self) -> u64 {
-        self.window.taken()
-    }
-
-    /// Leaves the current line behind and looks for the end of the next.
-    #[inline]
-    fn find(&mut self) -> Option<usize> {
-        self.window.take(std::mem::take(&mut self.current));
-        let bytes = self.window.bytes();
-        let found = memchr::memchr(b'\n', &bytes[self.searched..]);
-        let searched = std::mem::replace(&mut self.searched, bytes.len());
-        found.map(|at| searched + at)
-    }
-
-    #[inline]
-    fn yielded(&mut self, len: usize) -> &[u8] {
-        self.searched = 0;
-        self.current = len + 1;
-        self.number += 1;
-        &self.window.bytes()[..len]
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Gives a few bytes per read, as a pipe may.
-    struct Drip<'a>(&'a [u8], usize);
-
-    impl Read for Drip<'_> {
-        fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-            let len = self.1.min(self.0.len()).min(into.len());
-            let (now, later) = self.0.split_at(len);
-            into[..len].copy_from_slice(now);
-            self.0 = later;
-            Ok(len)
-        }
-    }
-
-    fn lines(text: &[u8], drip: usize) -> Vec<Vec<u8>> {
-        let mut lines = Lines::new(Drip(text, drip));
-        let mut all = Vec::new();
-        while let Some(line) = lines.next().unwrap() {
-            all.push(line.to_vec());
-        }
-        assert!(lines.next().unwrap().is_none(), "the end stays the end");
-        assert_eq!(lines.number(), all.len() as u64);
-        assert_eq!(lines.taken(), text.len() as u64);
-        all
-    }
-
-    #[test]
-    fn lines_are_the_same_however_they_arrive() {
-        for text in [&b""[..], b"\n", b"a", b"a\n", b"\n\na", b"one\ntwo\r\n\nfour and more\nlast"]
-        {
-            let mut expected: Vec<_> = text.split(|&byte| byte == b'\n').collect();
-            expected.pop_if(|last| last.is_empty());
-            for drip in 1..=text.len() + 1 {
-                assert_eq!(lines(text, drip), expected, "{text:?} in pieces of {drip}");
-            }
-        }
-    }
-
-    #[test]
-    fn a_line_may_be_longer_than_a_piece() {
-        let long = vec![b'x'; 2 * PIECE + 17];
-        let text = [&b"short\n"[..], &long, b"\nend"].concat();
-        let found = lines(&text, PIECE / 3);
-        assert!(found == [&b"short"[..], &long, b"end"], "{} lines", found.len());
-    }
-
-    #[test]
-    fn only_whole_lines_are_buffered() {
-        let mut lines = Lines::new(Drip(b"a\nb\ncd\n", 5));
-        assert!(lines.buffered().is_none(), "nothing is read yet");
-        assert_eq!(lines.next().unwrap(), Some(&b"a"[..]));
-        assert_eq!(lines.buffered(), Some(&b"b"[..]));
-        assert!(lines.buffered().is_none(), "c has no end yet");
-        assert_eq!(lines.next().unwrap(), Some(&b"cd"[..]));
-        assert_eq!(lines.number(), 3);
     }
 }

@@ -1,15 +1,19 @@
 //! `graven`: builds immutable sorted tables and reads them, on the command line.
 
 mod args;
+mod closed;
 mod cmd;
 mod exit;
+mod foreign;
 mod input;
+mod lines;
 mod open;
 mod output;
 mod proc;
 mod progress;
 mod raw;
 mod signals;
+mod terminal;
 mod tsv;
 
 fn main() -> std::process::ExitCode {

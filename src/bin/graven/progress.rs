@@ -1,6 +1,7 @@
 //! A progress bar for work that lasts, seen only on a terminal.
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{HumanCount, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
+use std::fmt::Write;
 use std::io::{self, IsTerminal};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
@@ -18,6 +19,8 @@ const FRAME: Duration = Duration::from_millis(100);
 pub(crate) enum Unit {
     Bytes,
     Entries,
+    /// Bytes that one call of the system brings to the disk. It does not tell how far it is.
+    AtOnce,
 }
 
 /// What is being done, and how much of it there is, if that is known.
@@ -117,14 +120,99 @@ fn bar(stage: Stage) -> ProgressBar {
             "{msg} {bar:30} {bytes} of {total_bytes}, {bytes_per_sec}, {eta} left"
         }
         (Unit::Entries, Some(_)) => {
-            "{msg} {bar:30} {human_pos} of {human_len} entries, {per_sec}, {eta} left"
+            "{msg} {bar:30} {human_pos} of {human_len} entries, {rate}, {eta} left"
         }
         (Unit::Bytes, None) => "{msg} {spinner} {bytes}, {bytes_per_sec}, {elapsed}",
-        (Unit::Entries, None) => "{msg} {spinner} {elapsed}",
+        (Unit::Entries, None) | (Unit::AtOnce, None) => "{msg} {spinner} {elapsed}",
+        (Unit::AtOnce, Some(_)) => "{msg} {total_bytes} to the disk {spinner} {elapsed}",
     };
     let bar = ProgressBar::with_draw_target(stage.total, ProgressDrawTarget::stderr());
     if let Ok(style) = ProgressStyle::with_template(template) {
-        bar.set_style(style);
+        bar.set_style(style.with_key("rate", rate));
     }
     bar.with_message(stage.what)
+}
+
+/// Entries per second. indicatif's own shows a fraction of them too.
+fn rate(state: &ProgressState, out: &mut dyn Write) {
+    let per_second = HumanCount(state.per_sec().round() as u64);
+    // A bar that lacks a number is a bar all the same.
+    let _ = write!(out, "{per_second}/s");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use indicatif::TermLike;
+
+    /// A terminal that keeps all it is shown.
+    #[derive(Clone, Debug, Default)]
+    struct Kept(Arc<Mutex<String>>);
+
+    impl TermLike for Kept {
+        fn width(&self) -> u16 {
+            120
+        }
+
+        fn move_cursor_up(&self, _: usize) -> io::Result<()> {
+            Ok(())
+        }
+
+        fn move_cursor_down(&self, _: usize) -> io::Result<()> {
+            Ok(())
+        }
+
+        fn move_cursor_right(&self, _: usize) -> io::Result<()> {
+            Ok(())
+        }
+
+        fn move_cursor_left(&self, _: usize) -> io::Result<()> {
+            Ok(())
+        }
+
+        fn write_line(&self, line: &str) -> io::Result<()> {
+            self.write_str(line)
+        }
+
+        fn write_str(&self, text: &str) -> io::Result<()> {
+            self.0.lock().unwrap().push_str(text);
+            Ok(())
+        }
+
+        fn clear_line(&self) -> io::Result<()> {
+            Ok(())
+        }
+
+        fn flush(&self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// What a bar shows at last.
+    fn drawn(unit: Unit, done: u64, total: Option<u64>) -> String {
+        let kept = Kept::default();
+        let bar = bar(Stage { what: "working", unit, total });
+        bar.set_draw_target(ProgressDrawTarget::term_like(Box::new(kept.clone())));
+        thread::sleep(FRAME);
+        bar.set_position(done);
+        bar.tick();
+        let shown = kept.0.lock().unwrap().clone();
+        shown[shown.rfind("working").expect("a bar")..].to_owned()
+    }
+
+    #[test]
+    fn a_rate_is_a_whole_number() {
+        let shown = drawn(Unit::Entries, 1_234_567, Some(2_000_000));
+        let rate = shown.split(", ").find(|part| part.ends_with("/s")).expect("a rate");
+        let digits = rate.trim_end_matches("/s").replace(',', "");
+        assert!(!digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()), "{shown}");
+        assert!(shown.contains("1,234,567 of 2,000,000 entries"), "{shown}");
+    }
+
+    #[test]
+    fn what_tells_nothing_on_its_way_has_no_bar() {
+        let shown = drawn(Unit::AtOnce, 0, Some(3 << 20));
+        assert!(shown.contains("working 3.00 MiB to the disk"), "{shown}");
+        assert!(!shown.contains('░') && !shown.contains("left"), "{shown}");
+    }
 }

@@ -1,54 +1,103 @@
 //! Entries with their lengths in front: u32 key length, u32 value length (both little-endian),
 //! key, value. Nothing is escaped, so nothing is searched for.
 
-use crate::input::{Entry, InputError, Window};
+use crate::foreign::Foreign;
+use crate::input::{Entry, InputError, LONG, MAX_KEY, Window};
 use std::io::{self, Read, Write};
 
 /// The two lengths.
 const LENGTHS: usize = 8;
-/// Longest key of a table: a larger number means that the input is something else.
-const MAX_KEY: u32 = 65_535;
 
 /// Entries of a raw input.
 pub(crate) struct Reader<R> {
-    window: Window<R>,
+    source: Source<R>,
     number: u64,
-    /// Bytes of the current entry, taken off when the next is asked for.
+    /// Where the current entry starts.
+    start: u64,
+    /// Bytes of the current entry in the window, taken off when the next is asked for.
     current: usize,
+    /// The key before a long value.
+    key: Vec<u8>,
 }
 
 impl<R: Read> Reader<R> {
     pub(crate) fn new(source: R) -> Self {
-        Self { window: Window::new(source), number: 0, current: 0 }
+        let source = Source { window: Window::new(source), left: 0, whole: 0 };
+        Self { source, number: 0, start: 0, current: 0, key: Vec::new() }
     }
 
     /// The next entry, or none at the end.
     #[inline]
     pub(crate) fn next(&mut self) -> Result<Option<Entry<'_>>, InputError> {
-        self.window.take(std::mem::take(&mut self.current));
+        self.source.window.take(std::mem::take(&mut self.current));
+        if self.source.left > 0 {
+            self.skip()?;
+        }
         self.number += 1;
+        self.start = self.source.window.taken();
         if !self.holds(LENGTHS as u64)? {
-            return match self.window.bytes().len() {
+            return match self.source.window.bytes().len() {
                 0 => Ok(None),
-                _ => Err(InputError::Malformed("cut short inside the lengths".into())),
+                _ => Err(self.malformed("cut short inside the lengths".into())),
             };
         }
-        let [k0, k1, k2, k3, v0, v1, v2, v3, ..] = *self.window.bytes() else { unreachable!() };
+        let [k0, k1, k2, k3, v0, v1, v2, v3, ..] = *self.source.window.bytes() else {
+            unreachable!()
+        };
         let key_len = u32::from_le_bytes([k0, k1, k2, k3]);
         let value_len = u32::from_le_bytes([v0, v1, v2, v3]);
-        if key_len > MAX_KEY {
+        if key_len as usize > MAX_KEY {
             let what = format!("key length {key_len}, at most {MAX_KEY} is allowed");
-            return Err(InputError::Malformed(what));
+            return Err(self.malformed(what));
         }
         let whole = LENGTHS as u64 + u64::from(key_len) + u64::from(value_len);
+        if value_len as usize > LONG {
+            return self.long(key_len as usize, value_len, whole).map(Some);
+        }
         if !self.holds(whole)? {
-            let got = self.window.bytes().len();
-            let what = format!("cut short: the lengths say {whole} bytes, {got} are there");
-            return Err(InputError::Malformed(what));
+            let got = self.source.window.bytes().len() as u64;
+            return Err(self.malformed(cut_short(whole, got)));
         }
         self.current = whole as usize;
-        let entry = &self.window.bytes()[LENGTHS..self.current];
-        Ok(Some(entry.split_at(key_len as usize)))
+        let entry = &self.source.window.bytes()[LENGTHS..self.current];
+        let (key, value) = entry.split_at(key_len as usize);
+        Ok(Some(Entry::Whole(key, value)))
+    }
+
+    /// What is wrong with the current entry; with the first one, that it may be no raw at all.
+    #[cold]
+    fn malformed(&self, what: String) -> InputError {
+        match Foreign::of(self.source.window.bytes()) {
+            Some(foreign) if self.number == 1 && foreign != Foreign::Raw => {
+                InputError::Foreign(foreign)
+            }
+            _ => InputError::Malformed(what),
+        }
+    }
+
+    /// An entry whose value is handed on as a stream.
+    #[cold]
+    fn long(
+        &mut self,
+        key_len: usize,
+        value_len: u32,
+        whole: u64,
+    ) -> Result<Entry<'_>, InputError> {
+        if !self.holds((LENGTHS + key_len) as u64)? {
+            let got = self.source.window.bytes().len() as u64;
+            return Err(self.malformed(cut_short(whole, got)));
+        }
+        self.key.clear();
+        self.key.extend_from_slice(&self.source.window.bytes()[LENGTHS..LENGTHS + key_len]);
+        self.source.window.take(LENGTHS + key_len);
+        (self.source.left, self.source.whole) = (value_len.into(), whole);
+        Ok(Entry::Long(&self.key, &mut self.source))
+    }
+
+    /// Leaves the rest of a long value behind.
+    #[cold]
+    fn skip(&mut self) -> Result<(), InputError> {
+        io::copy(&mut self.source, &mut io::sink()).map(drop).map_err(InputError::within)
     }
 
     /// The number of the entry that [`next`](Self::next) was at, from 1.
@@ -57,19 +106,56 @@ impl<R: Read> Reader<R> {
     }
 
     /// Bytes before that entry.
+    pub(crate) fn start(&self) -> u64 {
+        self.start
+    }
+
+    /// Bytes behind us.
     pub(crate) fn taken(&self) -> u64 {
-        self.window.taken()
+        self.source.window.taken()
     }
 
     /// Reads until the window holds `len` bytes. False if the input ends before.
     #[inline]
     fn holds(&mut self, len: u64) -> io::Result<bool> {
-        while (self.window.bytes().len() as u64) < len {
-            if !self.window.more()? {
+        while (self.source.window.bytes().len() as u64) < len {
+            if !self.source.window.more()? {
                 return Ok(false);
             }
         }
         Ok(true)
+    }
+}
+
+fn cut_short(whole: u64, got: u64) -> String {
+    format!("cut short: the lengths say {whole} bytes, {got} are there")
+}
+
+/// A window, of which the rest of a long value can be read.
+struct Source<R> {
+    window: Window<R>,
+    /// Bytes of the value that were not taken.
+    left: u64,
+    /// Bytes of its entry.
+    whole: u64,
+}
+
+impl<R: Read> Read for Source<R> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let most = usize::try_from(self.left).unwrap_or(usize::MAX).min(into.len());
+        if most == 0 {
+            return Ok(0);
+        }
+        if self.window.bytes().is_empty() && !self.window.more()? {
+            let what = cut_short(self.whole, self.whole - self.left);
+            return Err(io::Error::other(InputError::Malformed(what)));
+        }
+        let bytes = self.window.bytes();
+        let len = bytes.len().min(most);
+        into[..len].copy_from_slice(&bytes[..len]);
+        self.window.take(len);
+        self.left -= len as u64;
+        Ok(len)
     }
 }
 
@@ -93,12 +179,20 @@ mod tests {
         let mut all = Vec::new();
         loop {
             match reader.next() {
-                Ok(Some((key, value))) => all.push((key.to_vec(), value.to_vec())),
+                Ok(Some(Entry::Whole(key, value))) => all.push((key.to_vec(), value.to_vec())),
+                Ok(Some(Entry::Long(key, value))) => {
+                    let (key, mut bytes) = (key.to_vec(), Vec::new());
+                    if let Err(error) = value.read_to_end(&mut bytes) {
+                        let what = InputError::within(error).to_string();
+                        return Err((what, reader.entry(), reader.start()));
+                    }
+                    all.push((key, bytes));
+                }
                 Ok(None) => return Ok(all),
                 Err(InputError::Malformed(what)) => {
-                    return Err((what, reader.entry(), reader.taken()));
+                    return Err((what, reader.entry(), reader.start()));
                 }
-                Err(InputError::Read(error)) => panic!("a slice cannot fail: {error}"),
+                Err(error) => panic!("a slice cannot fail: {error}"),
             }
         }
     }

@@ -1,68 +1,185 @@
 //! Lines of key, TAB, value. The first raw TAB divides; a backslash escapes.
 //!
-//! Written are `\\ \t \n \r \0` and every other byte as it is; read are also `\xHH`.
+//! Written are `\\ \t \n \r \0` and every other byte as it is; read are also `\xHH`. Without
+//! escapes a backslash is a byte like any other.
 
-use crate::input::{Entry, InputError, Lines};
-use std::io::{self, Read, Write};
+mod value;
+mod write;
+
+use crate::args::{Text, Unusual};
+use crate::foreign::{self, Foreign};
+use crate::input::{Entry, InputError, MAX_KEY};
+use crate::lines::{Line, Lines};
+use std::io::Read;
+use value::Source;
+pub(crate) use write::{Form, Unwritable, shown, write_field};
+
+const MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// Entries of a tsv input.
 pub(crate) struct Reader<R> {
-    lines: Lines<R>,
+    source: Source<R>,
+    /// What the input looks like, should it be malformed.
+    foreign: Option<Foreign>,
     key: Vec<u8>,
     value: Vec<u8>,
 }
 
 impl<R: Read> Reader<R> {
-    pub(crate) fn new(source: R) -> Self {
-        Self { lines: Lines::new(source), key: Vec::new(), value: Vec::new() }
+    pub(crate) fn new(source: R, text: Text) -> Self {
+        let source = Source { lines: Lines::new(source), text };
+        Self { source, foreign: None, key: Vec::new(), value: Vec::new() }
     }
 
     /// The next entry, or none at the end.
     #[inline]
     pub(crate) fn next(&mut self) -> Result<Option<Entry<'_>>, InputError> {
-        let first = self.lines.number() == 0;
-        let Some(line) = self.lines.next()? else { return Ok(None) };
-        let Some(tab) = memchr::memchr(b'\t', line) else {
-            return Err(InputError::Malformed(without_tab(line, first)));
+        let first = self.source.lines.number() == 0;
+        let line = match self.source.lines.next()? {
+            None => return Ok(None),
+            // Looked at again below: a second borrow of the lines.
+            Some(Line::Start(_)) => return self.long(first).map(Some),
+            Some(Line::Whole(line)) => line.len(),
         };
-        let key = unescape(&line[..tab], &mut self.key)?;
-        let value = unescape(&line[tab + 1..], &mut self.value)?;
-        Ok(Some((key, value)))
+        if first && self.begin()? {
+            return Ok(None);
+        }
+        let Self { source: Source { lines, text }, foreign, key, value } = self;
+        let instead = |error| instead(error, *foreign);
+        let line = text.line(&lines.in_memory()[..line], first).map_err(instead)?;
+        let Some(tab) = memchr::memchr(b'\t', line) else {
+            let what = "no TAB between key and value".to_owned();
+            return Err(instead(InputError::Malformed(what)));
+        };
+        let key = text.field(&line[..tab], key).map_err(instead)?;
+        let value = text.field(&line[tab + 1..], value).map_err(instead)?;
+        Ok(Some(Entry::Whole(key, value)))
+    }
+
+    /// Looks at the start of the input. True if there is a mark and nothing else.
+    #[cold]
+    fn begin(&mut self) -> Result<bool, InputError> {
+        let start = self.source.lines.in_memory();
+        self.foreign = Foreign::of(start);
+        self.source.text.check_start(start)?;
+        Ok(self.source.text.is_mark(start))
+    }
+
+    /// An entry whose line is too long to be held in memory: its value is handed on as a stream.
+    #[cold]
+    fn long(&mut self, first: bool) -> Result<Entry<'_>, InputError> {
+        if first {
+            self.begin()?;
+            if self.source.text.bom == Unusual::Strip
+                && self.source.lines.in_memory().starts_with(MARK)
+            {
+                self.source.lines.take(MARK.len());
+            }
+        }
+        let most = self.source.text.longest_key();
+        let start = self.source.lines.in_memory();
+        let Some(tab) = memchr::memchr(b'\t', &start[..=most]) else {
+            let what = format!("no TAB in the first {most} bytes of a line, and no key is longer");
+            return Err(instead(InputError::Malformed(what), self.foreign));
+        };
+        let key = self.source.text.field(&start[..tab], &mut self.value);
+        self.key = key.map_err(|error| instead(error, self.foreign))?.to_vec();
+        self.source.lines.take(tab + 1);
+        Ok(Entry::Long(&self.key, &mut self.source))
     }
 
     /// The number of the line that [`next`](Self::next) was at, from 1.
     pub(crate) fn line(&self) -> u64 {
-        self.lines.number()
+        self.source.lines.number()
     }
 
     /// Bytes behind us.
     pub(crate) fn taken(&self) -> u64 {
-        self.lines.taken()
+        self.source.lines.taken()
     }
 }
 
-/// Why a line without TAB may have none.
+/// What is wrong with an input: that it is malformed here, or that it is something else.
 #[cold]
-fn without_tab(line: &[u8], first: bool) -> String {
-    // What is no text at all shows at its start.
-    let hint = match line {
-        _ if !first => "",
-        [0x1f, 0x8b, ..] => ": it is compressed by gzip, use zcat IN | graven build OUT",
-        [0x28, 0xb5, 0x2f, 0xfd, ..] => {
-            ": it is compressed by zstd, use zstdcat IN | graven build OUT"
-        }
-        [0xfd, b'7', b'z', b'X', b'Z', ..] => {
-            ": it is compressed by xz, use xzcat IN | graven build OUT"
-        }
-        [0x89, b'G', b'R', b'V', ..] => ": it is a graven table, graven dump writes its entries",
-        // Two lengths, the first of which is below 65,536.
-        [_, _, 0, 0, _, _, _, _, ..] => ": it looks like raw, which -i raw reads",
-        _ => "",
-    };
-    format!("no TAB between key and value{hint}")
+fn instead(error: InputError, foreign: Option<Foreign>) -> InputError {
+    match (error, foreign) {
+        (InputError::Malformed(_), Some(foreign)) => InputError::Foreign(foreign),
+        (error, _) => error,
+    }
 }
 
-/// The bytes that a field stands for: the field itself unless it holds a backslash.
+impl Text {
+    /// The longest field that may stand for a key.
+    pub(crate) fn longest_key(self) -> usize {
+        if self.no_escape { MAX_KEY } else { MAX_KEY * b"\\xHH".len() }
+    }
+
+    /// Refuses an input by its first bytes, a line at least if it has one that is not long.
+    #[cold]
+    pub(crate) fn check_start(self, start: &[u8]) -> Result<(), InputError> {
+        if self.bom == Unusual::Keep {
+            return Ok(());
+        }
+        if let Some(order) = foreign::utf16(start) {
+            return Err(InputError::Foreign(Foreign::Utf16(order)));
+        }
+        if self.bom == Unusual::Error && start.starts_with(MARK) {
+            let what = "a byte order mark before the first key: --bom strip takes it off, --bom \
+                        keep leaves it in the key";
+            return Err(InputError::Malformed(what.into()));
+        }
+        Ok(())
+    }
+
+    /// Whether an input that begins so has a byte order mark, to be left out, and nothing else.
+    #[cold]
+    pub(crate) fn is_mark(self, start: &[u8]) -> bool {
+        self.bom == Unusual::Strip && start == MARK
+    }
+
+    /// A line without what a Windows program puts around it; `first`: the first of its input.
+    #[inline]
+    pub(crate) fn line(self, mut line: &[u8], first: bool) -> Result<&[u8], InputError> {
+        if first && self.bom == Unusual::Strip {
+            line = line.strip_prefix(MARK).unwrap_or(line);
+        }
+        match line {
+            [before @ .., b'\r'] => {
+                self.carriage_return().map(|kept| if kept { line } else { before })
+            }
+            line => Ok(line),
+        }
+    }
+
+    /// Whether a CR before the LF is part of the line.
+    #[cold]
+    fn carriage_return(self) -> Result<bool, InputError> {
+        match self.crlf {
+            Unusual::Strip => Ok(false),
+            Unusual::Keep => Ok(true),
+            Unusual::Error => {
+                let what = "a CR before the LF: --crlf strip takes it off, --crlf keep makes it a \
+                            byte of the entry";
+                Err(InputError::Malformed(what.into()))
+            }
+        }
+    }
+
+    /// The bytes that a field stands for.
+    #[inline]
+    pub(crate) fn field<'a>(
+        self,
+        field: &'a [u8],
+        scratch: &'a mut Vec<u8>,
+    ) -> Result<&'a [u8], InputError> {
+        if self.no_escape {
+            return Ok(field);
+        }
+        unescape(field, scratch)
+    }
+}
+
+/// The bytes that a field with escapes stands for: the field itself unless it holds a backslash.
 #[inline]
 pub(crate) fn unescape<'a>(
     field: &'a [u8],
@@ -82,22 +199,10 @@ pub(crate) fn unescape<'a>(
 fn decode(field: &[u8], at: usize, out: &mut Vec<u8>) -> Result<(), String> {
     let (plain, mut rest) = field.split_at(at);
     out.extend_from_slice(plain);
-    while let [b'\\', escaped @ ..] = rest {
-        let (byte, after) = match escaped {
-            [b'\\', after @ ..] => (b'\\', after),
-            [b't', after @ ..] => (b'\t', after),
-            [b'n', after @ ..] => (b'\n', after),
-            [b'r', after @ ..] => (b'\r', after),
-            [b'0', after @ ..] => (0, after),
-            [b'x', high, low, after @ ..] => match (digit(*high), digit(*low)) {
-                (Some(high), Some(low)) => (high << 4 | low, after),
-                _ => return Err("\\x without two hexadecimal digits".into()),
-            },
-            [b'x', ..] => return Err("\\x without two hexadecimal digits".into()),
-            [other, ..] => return Err(format!("unknown escape \\{}", other.escape_ascii())),
-            [] => return Err("a backslash at the end of a field".into()),
-        };
+    while let [b'\\', ..] = rest {
+        let Some((byte, len)) = escaped(rest)? else { return Err(unfinished(rest)) };
         out.push(byte);
+        let after = &rest[len..];
         let plain = memchr::memchr(b'\\', after).unwrap_or(after.len());
         out.extend_from_slice(&after[..plain]);
         rest = &after[plain..];
@@ -105,60 +210,36 @@ fn decode(field: &[u8], at: usize, out: &mut Vec<u8>) -> Result<(), String> {
     Ok(())
 }
 
+/// The byte that the escape at the start of `text` stands for, and the length of the escape; none
+/// if more bytes are needed to tell.
+fn escaped(text: &[u8]) -> Result<Option<(u8, usize)>, String> {
+    let byte = match text {
+        [_, b'\\', ..] => b'\\',
+        [_, b't', ..] => b'\t',
+        [_, b'n', ..] => b'\n',
+        [_, b'r', ..] => b'\r',
+        [_, b'0', ..] => 0,
+        [_, b'x', high, low, ..] => match (digit(*high), digit(*low)) {
+            (Some(high), Some(low)) => return Ok(Some((high << 4 | low, 4))),
+            _ => return Err(unfinished(text)),
+        },
+        [_, b'x', ..] => return Ok(None),
+        [_, other, ..] => return Err(format!("unknown escape \\{}", other.escape_ascii())),
+        _ => return Ok(None),
+    };
+    Ok(Some((byte, 2)))
+}
+
+/// What is wrong with an escape that its field ends in.
+fn unfinished(text: &[u8]) -> String {
+    match text {
+        [_] => "a backslash at the end of a field".into(),
+        _ => "\\x without two hexadecimal digits".into(),
+    }
+}
+
 fn digit(hex: u8) -> Option<u8> {
     char::from(hex).to_digit(16).map(|digit| digit as u8)
-}
-
-/// Writes an entry as a line.
-#[inline]
-pub(crate) fn write_entry(out: &mut impl Write, key: &[u8], value: &[u8]) -> io::Result<()> {
-    write_field(out, key)?;
-    out.write_all(b"\t")?;
-    write_line(out, value)
-}
-
-/// Writes one field as a line.
-#[inline]
-pub(crate) fn write_line(out: &mut impl Write, field: &[u8]) -> io::Result<()> {
-    write_field(out, field)?;
-    out.write_all(b"\n")
-}
-
-/// Writes a field, escaped where it must be.
-#[inline]
-pub(crate) fn write_field(out: &mut impl Write, field: &[u8]) -> io::Result<()> {
-    // A superset of what is escaped, in a form that compiles to vector instructions.
-    let suspicious = |&byte: &u8| (byte < 14) | (byte == b'\\');
-    if !field.iter().fold(false, |any, byte| any | suspicious(byte)) {
-        return out.write_all(field);
-    }
-    write_escaped(out, field)
-}
-
-#[cold]
-fn write_escaped(out: &mut impl Write, field: &[u8]) -> io::Result<()> {
-    let mut rest = field;
-    while let Some((at, escape)) = rest.iter().enumerate().find_map(|(at, &byte)| {
-        let escape = escape(byte)?;
-        Some((at, escape))
-    }) {
-        out.write_all(&rest[..at])?;
-        out.write_all(escape)?;
-        rest = &rest[at + 1..];
-    }
-    out.write_all(rest)
-}
-
-#[inline]
-fn escape(byte: u8) -> Option<&'static [u8]> {
-    match byte {
-        b'\\' => Some(b"\\\\"),
-        b'\t' => Some(b"\\t"),
-        b'\n' => Some(b"\\n"),
-        b'\r' => Some(b"\\r"),
-        0 => Some(b"\\0"),
-        _ => None,
-    }
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! One group of buckets: keys in, 64-byte lines out.
 
 use super::{Form, Hashed};
-use crate::format::bucket::{BUCKET, MAX_EQUAL_TAGS, Place, Slots, Tails};
+use crate::format::index::hash::{BUCKET, HashPlace, MAX_EQUAL_TAGS, Slots, Tails};
 
 const EMPTY: u32 = u32::MAX;
 /// Buckets visited at most to make room for one key.
@@ -10,7 +10,7 @@ const SEARCH: usize = 2048;
 /// One group while it is filled. Keys are numbered within the group.
 pub(super) struct Group<'k> {
     keys: &'k [Hashed],
-    places: Vec<Place>,
+    places: Vec<HashPlace>,
     slots: Slots,
     tails: Tails,
     per_group: usize,
@@ -32,7 +32,7 @@ impl<'k> Group<'k> {
     pub(super) fn new(form: Form, keys: &'k [Hashed]) -> Option<Self> {
         let Form { shape, slots, tails } = form;
         let per_group = shape.per_group as usize;
-        let places: Vec<Place> = keys.iter().map(|key| shape.place(key.hash)).collect();
+        let places: Vec<HashPlace> = keys.iter().map(|key| shape.place(key.hash)).collect();
         let start = places.first().map_or(0, |place| place.group * u64::from(shape.per_group));
         let taken = vec![EMPTY; per_group * slots.count()];
         (keys.len() <= taken.len()).then_some(Self {

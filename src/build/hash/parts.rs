@@ -3,8 +3,8 @@
 use super::Hashed;
 use crate::build::scratch::Scratch;
 use crate::error::BuildError;
-use crate::format::bucket::Shape;
-use crate::format::hash::Hasher;
+use crate::format::hasher::Hasher;
+use crate::format::index::hash::Shape;
 use std::ops::Range;
 use zerocopy::IntoBytes;
 

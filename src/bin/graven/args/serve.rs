@@ -1,6 +1,6 @@
 //! What may be said to the commands around serving.
 
-use super::values::{count, share, skew};
+use super::values::{count, number, share, skew};
 use clap::Args;
 use std::path::PathBuf;
 
@@ -51,7 +51,8 @@ pub(crate) struct Bench {
     #[arg(long, value_name = "OTHER")]
     pub(crate) replace: Option<PathBuf>,
     /// Time from one replacement to the next, in milliseconds
-    #[arg(long, value_name = "MS", default_value_t = 1000, requires = "replace")]
+    #[arg(long, value_name = "MS", value_parser = number::<u64>, default_value_t = 1000)]
+    #[arg(requires = "replace")]
     pub(crate) every: u64,
     /// Print one JSON object
     #[arg(long)]

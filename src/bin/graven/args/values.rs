@@ -3,6 +3,7 @@
 use clap::builder::{OsStringValueParser, TypedValueParser};
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
+use std::str::FromStr;
 
 /// A metadata pair.
 #[derive(Clone)]
@@ -32,6 +33,10 @@ pub(super) fn directory_mode(text: &str) -> Result<u32, String> {
     mode.ok_or_else(|| "expected an octal number from 0700 to 07777 with the owner's 0700".into())
 }
 
+pub(super) fn number<N: FromStr>(text: &str) -> Result<N, String> {
+    text.parse().map_err(|_| "expected a whole number from 0 on".into())
+}
+
 pub(super) fn threads(text: &str) -> Result<usize, String> {
     text.parse().ok().filter(|&n| n > 0).ok_or_else(|| "expected a number from 1 on".into())
 }
@@ -57,17 +62,21 @@ pub(super) fn skew(text: &str) -> Result<f64, String> {
 }
 
 pub(super) fn size(text: &str) -> Result<u64, String> {
-    let shift = match text.bytes().last().map(|unit| unit.to_ascii_uppercase()) {
-        Some(b'K') => 10,
-        Some(b'M') => 20,
-        Some(b'G') => 30,
-        _ => 0,
+    let digits = text.trim_end_matches(|letter: char| letter.is_ascii_alphabetic());
+    let factor: Option<u64> = match &text[digits.len()..].to_ascii_uppercase()[..] {
+        "" | "B" => Some(1),
+        "K" | "KIB" => Some(1 << 10),
+        "M" | "MIB" => Some(1 << 20),
+        "G" | "GIB" => Some(1 << 30),
+        "KB" => Some(1_000),
+        "MB" => Some(1_000_000),
+        "GB" => Some(1_000_000_000),
+        _ => None,
     };
-    let digits = if shift == 0 { text } else { &text[..text.len() - 1] };
     let number = digits.parse::<u64>().ok().filter(|_| !digits.starts_with('+'));
-    number
-        .and_then(|number| number.checked_mul(1 << shift))
-        .ok_or_else(|| "expected a number of bytes, or one with K, M or G".into())
+    number.zip(factor).and_then(|(number, factor)| number.checked_mul(factor)).ok_or_else(|| {
+        "expected a number of bytes, or one with K, M, G (or KiB, MiB, GiB) or KB, MB, GB".into()
+    })
 }
 
 #[cfg(test)]
@@ -81,7 +90,26 @@ mod tests {
         assert_eq!(size("3K"), Ok(3 << 10));
         assert_eq!(size("3m"), Ok(3 << 20));
         assert_eq!(size("1G"), Ok(1 << 30));
-        for bad in ["", "K", "-1", "+1", "1T", "1.5G", "1KK", "99999999999G", "é"] {
+        assert_eq!(size("512MiB"), Ok(512 << 20));
+        assert_eq!(size("512mib"), Ok(512 << 20));
+        assert_eq!(size("512MB"), Ok(512_000_000));
+        assert_eq!((size("7B"), size("7KB"), size("7KiB")), (Ok(7), Ok(7_000), Ok(7 << 10)));
+        assert_eq!((size("2GB"), size("2GiB")), (Ok(2_000_000_000), Ok(2 << 30)));
+        for bad in [
+            "",
+            "K",
+            "-1",
+            "+1",
+            "1T",
+            "1.5G",
+            "1KK",
+            "1Mi",
+            "1BK",
+            "99999999999G",
+            "é",
+            "1é",
+            "1 M",
+        ] {
             assert!(size(bad).is_err(), "{bad}");
         }
     }

@@ -22,6 +22,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 pub(crate) fn run(args: &Bench) -> Result<Outcome, Failure> {
+    let mut out = Output::new()?;
     signals::clean_up_and_exit()?;
     let scratch = tempfile::tempdir().map_err(|error| Failure::io("temporary files", &error))?;
     let scratch = signals::Directory::new(scratch);
@@ -56,7 +57,6 @@ pub(crate) fn run(args: &Bench) -> Result<Outcome, Failure> {
 
     let pss_peak = watch.pss_peak.max(memory.mapped.proportional);
     let report = Report { args, file_bytes, counted, memory, pss_peak, replacements };
-    let mut out = Output::new()?;
     out.write(if args.json { report.json() } else { report.text() }.as_bytes())?;
     out.flush()?;
     verdict(&args.table, &report.counted)

@@ -4,20 +4,24 @@ mod entries;
 mod repeated;
 
 use crate::args::Build;
-use crate::exit::{Failure, Outcome};
-use crate::input::{Input, InputError};
+use crate::exit::{Failure, Outcome, say};
+use crate::input::{Entry, Input, InputError};
 use crate::progress::{Progress, Unit};
-use crate::signals;
+use crate::tsv::shown;
+use crate::{signals, terminal};
 use entries::Entries;
 use graven::{BuildError, BuildOptions, Builder, ErrorKind, HashIndexOutcome, Phase, Summary};
 use std::fmt::Display;
-use std::io::{self, Write};
+use std::fs::File;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Entries between two looks at the progress bar.
 const STEP: u64 = 1024;
+/// How a table begins.
+const TABLE: &[u8] = b"\x89GRV";
 
 pub(crate) fn run(args: &Build) -> Result<Outcome, Failure> {
     if args.out.as_os_str() == "-" {
@@ -28,9 +32,12 @@ pub(crate) fn run(args: &Build) -> Result<Outcome, Failure> {
     let standard = [PathBuf::from("-")];
     let paths = if args.inputs.is_empty() { &standard } else { &args.inputs[..] };
     // A missing input is reported before an hour is spent on those in front of it.
-    let sizes = paths.iter().map(|path| Input::size(path));
+    let size = |path| Input::size(path).map_err(|error| swapped(&args.out, path).unwrap_or(error));
+    let sizes = paths.iter().map(|path| size(path));
     let total = sizes.sum::<Result<Option<u64>, Failure>>()?;
-    let progress = Progress::new("reading", Unit::Bytes, total, args.quiet);
+    let typed = paths.iter().any(|path| path.as_os_str() == "-")
+        && terminal::reads_what_is_typed("entries, key TAB value,", args.quiet);
+    let progress = Progress::new("reading", Unit::Bytes, total, args.quiet || typed);
     let all_read = Arc::new(AtomicBool::new(false));
     let (state, reported) = (Arc::clone(progress.state()), Arc::clone(&all_read));
     let tell = move |progress: graven::Progress| {
@@ -44,17 +51,33 @@ pub(crate) fn run(args: &Build) -> Result<Outcome, Failure> {
         start(args, total, tell).map_err(|error| Failure::build(&args.out, &error))?;
     let mut before = 0;
     for path in paths {
-        before += load(&mut builder, args, paths, Input::open(path)?, &progress, before)?;
+        before += load(&mut builder, args, paths, path, &progress, before)?;
     }
     all_read.store(true, Ordering::Relaxed);
     progress.state().stage("writing", Unit::Entries, 0, None);
     let summary = builder.finish().map_err(|error| unpublished(args, paths, &error))?;
     drop(progress);
     if !args.quiet {
-        // The table stands: whoever closed standard error misses nothing else.
-        let _ = writeln!(io::stderr(), "{}", report(&args.out, &summary));
+        say(report(&args.out, &summary));
     }
     Ok(Outcome::Fine)
+}
+
+/// The failure where an input is missing because it was meant as OUT: a file with something else
+/// than a table stands in its place.
+fn swapped(out: &Path, input: &Path) -> Option<Failure> {
+    let mut start = Vec::new();
+    let file = out.is_file().then(|| File::open(out).ok()).flatten()?;
+    let _ = file.take(TABLE.len() as u64).read_to_end(&mut start);
+    if input.as_os_str() == "-" || input.exists() || start.is_empty() || start == TABLE {
+        return None;
+    }
+    let (out, input) = (out.display(), input.display());
+    let what = format_args!(
+        "no such file, and OUT, {out}, is a file but no table: OUT is the first argument, as in \
+         graven build {input} {out}"
+    );
+    Some(Failure::at(ErrorKind::Io, &input, what))
 }
 
 /// What the bar says of a phase, and what its numbers count.
@@ -63,7 +86,7 @@ fn stage(phase: Phase) -> (&'static str, Unit) {
         Phase::Sort => ("sorting", Unit::Entries),
         Phase::Merge => ("merging", Unit::Entries),
         Phase::Index => ("indexing", Unit::Entries),
-        Phase::Sync => ("syncing", Unit::Bytes),
+        Phase::Sync => ("syncing", Unit::AtOnce),
         _ => ("writing", Unit::Entries),
     }
 }
@@ -78,7 +101,6 @@ fn start(
     let mut options = BuildOptions::new()
         .sorted(args.sorted)
         .duplicates(args.dup.into())
-        .memory_budget(args.memory)
         .expected_bytes(at_least)
         .hash_index(args.hash_index.into())
         .value_align(args.value_align)
@@ -87,6 +109,9 @@ fn start(
         .replace(!args.no_replace)
         .verify_after_write(args.verify)
         .progress(tell);
+    if let Some(memory) = args.memory {
+        options = options.memory_budget(memory);
+    }
     if let Some(threads) = args.threads {
         options = options.threads(threads);
     }
@@ -104,28 +129,41 @@ fn load(
     builder: &mut Builder,
     args: &Build,
     paths: &[PathBuf],
-    input: Input,
+    path: &Path,
     progress: &Progress,
     before: u64,
 ) -> Result<u64, Failure> {
-    let mut entries = Entries::new(args.format, input.file);
+    let input = Input::open(path)?;
+    let name = input.name;
+    let mut entries = Entries::new(args.format, args.text, input.file);
+    let unread = |error, place| match error {
+        InputError::Read(error) => Failure::io(&name, &error),
+        InputError::Malformed(what) => misplaced(&name, what, place),
+        InputError::Foreign(foreign) => {
+            Failure::at(ErrorKind::Data, &name, foreign.advice(path, paths, &args.out))
+        }
+    };
     let mut number = 0u64;
     loop {
+        let start = before + entries.taken();
         let inserted = match entries.next() {
-            Ok(Some((key, value))) => builder.insert(key, value),
-            Ok(None) => return Ok(entries.taken()),
-            Err(InputError::Read(error)) => return Err(Failure::io(input.name, &error)),
-            Err(InputError::Malformed(what)) => {
-                return Err(misplaced(&input.name, what, entries.place()));
+            Ok(Some(Entry::Whole(key, value))) => builder.insert(key, value),
+            Ok(Some(Entry::Long(key, value))) => {
+                builder.insert_from(key, Watched { value, at: start, progress })
             }
+            Ok(None) => return Ok(entries.taken()),
+            Err(error) => return Err(unread(error, entries.place())),
         };
         if let Err(error) = inserted {
+            if let BuildError::ValueReader { source, .. } = error {
+                return Err(unread(InputError::within(source), entries.place()));
+            }
             // Where input comes in order without a promise, entries are checked a little later.
             if matches!(error, BuildError::DuplicateKey { .. }) && !args.sorted {
                 return Err(unpublished(args, paths, &error));
             }
             return Err(match refused(&error) {
-                Some(what) => misplaced(&input.name, what, entries.place()),
+                Some(what) => misplaced(&name, what, entries.place()),
                 None => Failure::build(&args.out, &error),
             });
         }
@@ -133,6 +171,23 @@ fn load(
         if number.is_multiple_of(STEP) {
             progress.set(before + entries.taken());
         }
+    }
+}
+
+/// A long value that shows how far it has been read: the bar would stand still for its length.
+struct Watched<'a> {
+    value: &'a mut dyn Read,
+    /// Bytes of the input so far, without what escapes add.
+    at: u64,
+    progress: &'a Progress,
+}
+
+impl Read for Watched<'_> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let read = self.value.read(into)?;
+        self.at += read as u64;
+        self.progress.set(self.at);
+        Ok(read)
     }
 }
 
@@ -146,12 +201,16 @@ fn refused(error: &BuildError) -> Option<String> {
     Some(match error {
         BuildError::OutOfOrder { previous, key, .. } => {
             let (key, previous) = (shown(key), shown(previous));
-            format!("key {key} is smaller than {previous} before it, and --sorted was given")
+            format!(
+                "key {key} is smaller than {previous} before it, and --sorted was given: sort the \
+                 input bytewise (LC_ALL=C sort), or leave --sorted out"
+            )
         }
         BuildError::DuplicateKey { key } => repetition(key),
         BuildError::KeyTooLong { len, .. } => format!("key of {len} bytes, 65535 are allowed"),
-        BuildError::ValueTooLong { len, .. } => {
-            format!("value of {len} bytes, 4294967295 are allowed")
+        // It is given up before all of it has been read.
+        BuildError::ValueTooLong { .. } => {
+            "value longer than the 4294967295 bytes that are allowed".into()
         }
         _ => return None,
     })
@@ -166,7 +225,7 @@ fn repetition(key: &[u8]) -> String {
 fn unpublished(args: &Build, paths: &[PathBuf], error: &BuildError) -> Failure {
     let BuildError::DuplicateKey { key } = error else { return Failure::build(&args.out, error) };
     let what = repetition(key);
-    match (&repeated::places(args.format, paths, key)[..], paths) {
+    match (&repeated::places(args, paths, key)[..], paths) {
         ([(first, at), (file, place)], _) if first == file => {
             misplaced(file, what, format_args!("{at} and {place}"))
         }
@@ -178,15 +237,6 @@ fn unpublished(args: &Build, paths: &[PathBuf], error: &BuildError) -> Failure {
             Failure::at(ErrorKind::Data, Input::name(path), format_args!("{what} ({why})"))
         }
         _ => Failure::at(ErrorKind::Data, args.out.display(), what),
-    }
-}
-
-/// A key in a message: escaped, and cut where it is long.
-fn shown(key: &[u8]) -> String {
-    const MOST: usize = 64;
-    match key.get(..MOST) {
-        Some(start) => format!("\"{}\"... ({} bytes)", start.escape_ascii(), key.len()),
-        None => format!("\"{}\"", key.escape_ascii()),
     }
 }
 

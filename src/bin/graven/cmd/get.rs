@@ -1,34 +1,56 @@
 //! `graven get`: the values of keys named as arguments.
 
-use crate::args::Get;
-use crate::exit::{Failure, Outcome, reading};
-use crate::open;
+use crate::args::{Get, KeyForm, Separator, unescape};
+use crate::exit::{Failure, Outcome, note, reading};
 use crate::output::Output;
+use crate::{open, terminal};
 use graven::Access;
-use std::os::unix::ffi::OsStrExt;
+use std::fmt::Display;
 
 pub(crate) fn run(args: &Get) -> Result<Outcome, Failure> {
+    let keys = args.keys.iter().map(|key| args.form.read("KEY", key));
+    let keys = keys.collect::<Result<Vec<_>, Failure>>()?;
     let table = open::table(&args.table, Access::Normal)?;
     let reading = reading(&args.table);
     let mut out = Output::new()?;
-    let mut outcome = Outcome::Fine;
-    for key in &args.keys {
-        let key = key.as_bytes();
+    let separator = out.separator(args.bare, true, "")?.unwrap_or(if out.is_terminal() {
+        Separator::Newline
+    } else {
+        // A value in a pipe has nothing added.
+        Separator::None
+    });
+    let mut missing = Vec::new();
+    for key in &keys {
         let mut found = false;
         if args.all {
             for value in table.get_all(key) {
-                out.write(value.map_err(reading)?)?;
+                out.bare(value.map_err(reading)?, separator)?;
                 found = true;
             }
         } else if let Some(value) = table.get(key).map_err(reading)? {
-            out.write(value)?;
+            out.bare(value, separator)?;
             found = true;
         }
         if !found {
-            outcome = Outcome::Missing;
+            missing.push(key);
         }
     }
     out.flush()?;
     open::intact(&table, &args.table)?;
-    Ok(outcome)
+    if missing.is_empty() {
+        return Ok(Outcome::Fine);
+    }
+    if !args.quiet {
+        missing.iter().for_each(|key| name_missing(args.table.display(), key, args.form));
+    }
+    Ok(Outcome::Missing)
+}
+
+/// Says that a key is not there, in the escapes that `-e` reads.
+fn name_missing(table: impl Display, key: &[u8], form: KeyForm) {
+    // Whoever copies a key from the output of scan or dump copies escapes.
+    let escaped = unescape(key).is_ok_and(|read| read != key);
+    let hint =
+        if form.is_raw() && escaped { "; -e reads the escapes of scan and dump" } else { "" };
+    note(format_args!("{table}: no key \"{}\"{hint}", terminal::shown(key)));
 }

@@ -4,31 +4,39 @@
 //! input that has arrived ends, and its answers are written before more is waited for: whoever
 //! writes a line into a pipe and waits for the answer gets it.
 
-use crate::args::Mget;
-use crate::exit::{Failure, Outcome, reading};
-use crate::input::{Input, InputError, Lines};
+use crate::args::{Mget, Separator, Text};
+use crate::exit::{Failure, Outcome, note, reading};
+use crate::input::{Input, InputError, LONG};
+use crate::lines::{Line, Lines};
 use crate::output::Output;
 use crate::progress::{Progress, Unit};
-use crate::{open, tsv};
-use graven::{Access, ErrorKind, ReadError, Table};
+use crate::{open, terminal, tsv};
+use graven::{Access, ErrorKind};
 use std::fs::File;
 
 /// Most keys in a batch: enough to hide latency, few enough that their lines stay in the cache.
 const BATCH: usize = 1024;
+/// Bytes of keys that end a batch: longer keys are more memory, not more speed.
+const BATCH_BYTES: usize = LONG;
 
 pub(crate) fn run(args: &Mget) -> Result<Outcome, Failure> {
     let table = open::table(&args.table, Access::Normal)?;
     let reading = reading(&args.table);
     let input = Input::standard()?;
     let mut out = Output::new()?;
-    let progress = Progress::new("looking up", Unit::Bytes, input.len(), !out.is_file());
+    out.set_form(tsv::Form::new(args.text.no_escape));
+    let separator = out.separator(args.bare, args.values, "--values")?;
+    let typed = terminal::reads_what_is_typed("keys, one per line,", args.quiet);
+    let progress = Progress::new("looking up", Unit::Bytes, input.len(), typed || !out.is_file());
     let mut lines = Lines::new(input.file);
     let mut batch = Batch::default();
     let mut found = Vec::new();
     let mut outcome = Outcome::Fine;
     loop {
-        let filled = batch.fill(&mut lines);
-        if answer(&table, &batch.keys(), &mut found, &mut out, reading)? == Outcome::Missing {
+        let filled = batch.fill(&mut lines, args.text);
+        let keys = batch.keys();
+        table.get_many(&keys, &mut found).map_err(reading)?;
+        if answer(args, separator, &keys, &found, &mut out)? == Outcome::Missing {
             outcome = Outcome::Missing;
         }
         progress.set(lines.taken());
@@ -40,10 +48,14 @@ pub(crate) fn run(args: &Mget) -> Result<Outcome, Failure> {
                 out.flush()?;
                 return Err(match error {
                     InputError::Read(error) => Failure::io(input.name, &error),
-                    InputError::Malformed(what) => Failure::at(
+                    InputError::Foreign(foreign) => {
+                        let what = format_args!("{foreign}: {}", foreign.way_out());
+                        Failure::at(ErrorKind::Data, input.name, what)
+                    }
+                    error => Failure::at(
                         ErrorKind::Data,
                         input.name,
-                        format_args!("{what}, line {}", lines.number()),
+                        format_args!("{error}, line {}", lines.number()),
                     ),
                 });
             }
@@ -54,23 +66,36 @@ pub(crate) fn run(args: &Mget) -> Result<Outcome, Failure> {
     Ok(outcome)
 }
 
-/// Looks the keys up and prints those that are there.
-fn answer<'t>(
-    table: &'t Table,
+/// Prints the entries, or the values, of keys that are there.
+fn answer(
+    args: &Mget,
+    separator: Option<Separator>,
     keys: &[&[u8]],
-    found: &mut Vec<Option<&'t [u8]>>,
+    found: &[Option<&[u8]>],
     out: &mut Output,
-    reading: impl Fn(ReadError) -> Failure,
 ) -> Result<Outcome, Failure> {
-    table.get_many(keys, found).map_err(reading)?;
     let mut outcome = Outcome::Fine;
     for (key, value) in keys.iter().zip(found) {
-        match value {
-            Some(value) => out.with(|out| tsv::write_entry(out, key, value))?,
-            None => outcome = Outcome::Missing,
+        match (value, separator) {
+            (Some(value), Some(separator)) => out.bare(value, separator)?,
+            (Some(value), None) if args.values => out.value(value)?,
+            (Some(value), None) => out.entry(key, value)?,
+            (None, _) => {
+                outcome = Outcome::Missing;
+                if args.values && !args.quiet {
+                    let (table, key) = (args.table.display(), terminal::shown(key));
+                    note(format_args!("{table}: no key \"{key}\""));
+                }
+            }
         }
     }
     Ok(outcome)
+}
+
+/// A line is given up once it can be no key, so that a file of another kind takes no memory.
+fn too_long(text: Text) -> InputError {
+    let most = text.longest_key();
+    InputError::Malformed(format!("more than {most} bytes in a line, and no key is longer"))
 }
 
 /// Where a batch stopped.
@@ -93,28 +118,48 @@ struct Batch {
 
 impl Batch {
     /// Starts anew and takes lines as long as they need not be waited for, but one at least.
-    fn fill(&mut self, lines: &mut Lines<File>) -> Result<Filled, InputError> {
+    fn fill(&mut self, lines: &mut Lines<File>, text: Text) -> Result<Filled, InputError> {
         self.bytes.clear();
         self.ends.clear();
+        let first = lines.number() == 0;
         match lines.next()? {
-            Some(line) => self.push(line)?,
+            Some(Line::Whole(line)) => {
+                if first {
+                    let line = line.len();
+                    text.check_start(lines.in_memory())?;
+                    if text.is_mark(lines.in_memory()) {
+                        return Ok(Filled::End);
+                    }
+                    self.push(&lines.in_memory()[..line], true, text)?;
+                } else {
+                    self.push(line, false, text)?;
+                }
+            }
+            Some(Line::Start(_)) => return Err(too_long(text)),
             None => return Ok(Filled::End),
         }
-        while self.ends.len() < BATCH {
+        while self.ends.len() < BATCH && self.bytes.len() < BATCH_BYTES {
             match lines.buffered() {
-                Some(line) => self.push(line)?,
+                Some(line) => self.push(line, false, text)?,
                 None => return Ok(Filled::Waiting),
             }
         }
         Ok(Filled::Full)
     }
 
-    fn push(&mut self, line: &[u8]) -> Result<(), InputError> {
-        if memchr::memchr(b'\t', line).is_some() {
-            let what = "a raw TAB in a key, which is written \\t".to_owned();
-            return Err(InputError::Malformed(what));
+    fn push(&mut self, line: &[u8], first: bool, text: Text) -> Result<(), InputError> {
+        let line = text.line(line, first)?;
+        if line.len() > text.longest_key() {
+            return Err(too_long(text));
         }
-        self.bytes.extend_from_slice(tsv::unescape(line, &mut self.scratch)?);
+        if memchr::memchr(b'\t', line).is_some() {
+            let what = match text.no_escape {
+                true => "a TAB in a key, which an entry without escapes cannot have",
+                false => "a raw TAB in a key, which is written \\t",
+            };
+            return Err(InputError::Malformed(what.into()));
+        }
+        self.bytes.extend_from_slice(text.field(line, &mut self.scratch)?);
         self.ends.push(self.bytes.len());
         Ok(())
     }

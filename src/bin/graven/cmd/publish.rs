@@ -1,12 +1,11 @@
 //! `graven publish`: a finished table to where it is read, and the versions kept there.
 
 use crate::args::Publish;
-use crate::exit::{Failure, Outcome};
+use crate::exit::{self, Failure, Outcome};
 use crate::output::Output;
 use crate::progress::{Progress, Unit};
 use crate::signals;
 use graven::{PublishOptions, Version, Versions};
-use std::io::{self, Write};
 use std::path::Path;
 use std::time::Duration;
 
@@ -74,7 +73,8 @@ fn list(dir: &Path) -> Result<Outcome, Failure> {
     let mut out = Output::new()?;
     for Version { id, file_bytes, current, .. } in versions {
         let state = if current { "current" } else { "kept" };
-        out.write(format!("{id}\t{file_bytes}\t{state}\n").as_bytes())?;
+        out.text(&id)?;
+        out.write(format!("\t{file_bytes}\t{state}\n").as_bytes())?;
     }
     out.flush()?;
     Ok(Outcome::Fine)
@@ -85,9 +85,9 @@ fn say_current(args: &Publish, dir: &Path, version: &Version) {
     say(args, format_args!("{}: version {id} is current, {file_bytes} bytes", dir.display()));
 }
 
-/// The table stands: whoever closed standard error misses nothing else.
+/// Says what was done, unless nobody wants to know.
 fn say(args: &Publish, what: std::fmt::Arguments<'_>) {
     if !args.quiet {
-        let _ = writeln!(io::stderr(), "{what}");
+        exit::say(what);
     }
 }

@@ -1,33 +1,40 @@
 //! `graven scan`: the entries of an interval, or their number.
 
-use crate::args::Scan;
-use crate::exit::{Failure, Outcome, reading};
+use crate::args::{Scan, Separator};
+use crate::exit::{Failure, Outcome, note, reading};
 use crate::output::Output;
 use crate::progress::{Progress, Unit};
-use crate::{open, tsv};
+use crate::{open, terminal, tsv};
 use graven::{Access, ReadError};
+use std::borrow::Cow;
 use std::ffi::OsString;
 use std::ops::Bound;
-use std::os::unix::ffi::OsStrExt;
 
 /// Entries between two looks at the progress bar.
 const STEP: u64 = 1024;
 
 pub(crate) fn run(args: &Scan) -> Result<Outcome, Failure> {
+    let bounds = Bounds::new(args)?;
     let table = open::table(&args.table, Access::Normal)?;
     let reading = reading(&args.table);
-    let interval = Interval::new(args);
     let limit = args.limit.unwrap_or(u64::MAX);
     let mut out = Output::new()?;
+    out.set_form(tsv::Form::new(args.no_escape));
+    let alone = args.values || args.keys;
+    let separator = out.separator(args.bare, alone, "--values or --keys")?;
+    if let Some(why) = bounds.contradiction() {
+        note(format_args!("{}: {why}", args.table.display()));
+    }
+    let interval = bounds.interval();
     if args.count {
         let count = table.count(interval.bounds()).map_err(reading)?;
         out.write(format!("{}\n", count.min(limit)).as_bytes())?;
     } else {
         let entries = table.range(interval.bounds());
         if args.reverse {
-            print(args, entries.rev(), limit, &mut out, reading)?;
+            print(args, separator, entries.rev().zip(0..limit), &mut out, reading)?;
         } else {
-            print(args, entries, limit, &mut out, reading)?;
+            print(args, separator, entries.zip(0..limit), &mut out, reading)?;
         }
     }
     out.flush()?;
@@ -37,24 +44,72 @@ pub(crate) fn run(args: &Scan) -> Result<Outcome, Failure> {
 
 fn print<'t>(
     args: &Scan,
-    entries: impl Iterator<Item = Result<(&'t [u8], &'t [u8]), ReadError>>,
-    limit: u64,
+    separator: Option<Separator>,
+    entries: impl Iterator<Item = (Result<(&'t [u8], &'t [u8]), ReadError>, u64)>,
     out: &mut Output,
     reading: impl Fn(ReadError) -> Failure,
 ) -> Result<(), Failure> {
     let progress = Progress::new("scanning", Unit::Entries, None, !out.is_file());
-    for (entry, number) in entries.zip(0..limit) {
+    for (entry, number) in entries {
         let (key, value) = entry.map_err(&reading)?;
-        match args {
-            Scan { keys: true, .. } => out.with(|out| tsv::write_line(out, key))?,
-            Scan { values: true, .. } => out.with(|out| tsv::write_line(out, value))?,
-            _ => out.with(|out| tsv::write_entry(out, key, value))?,
+        match (args.keys, args.values, separator) {
+            (true, _, Some(separator)) => out.bare(key, separator)?,
+            (true, _, None) => out.key(key)?,
+            (_, true, Some(separator)) => out.bare(value, separator)?,
+            (_, true, None) => out.value(value)?,
+            _ => out.entry(key, value)?,
         }
         if number % STEP == 0 {
             progress.set(number);
         }
     }
     Ok(())
+}
+
+/// What was said of the keys asked for.
+struct Bounds {
+    from: Option<Vec<u8>>,
+    to: Option<Vec<u8>>,
+    prefix: Option<Vec<u8>>,
+}
+
+impl Bounds {
+    fn new(args: &Scan) -> Result<Self, Failure> {
+        let read = |name, key: &Option<OsString>| {
+            let key = key.as_ref().map(|key| args.form.read(name, key)).transpose()?;
+            Ok(key.map(Cow::into_owned))
+        };
+        Ok(Self {
+            from: read("--from", &args.from)?,
+            to: read("--to", &args.to)?,
+            prefix: read("--prefix", &args.prefix)?,
+        })
+    }
+
+    fn interval(&self) -> Interval {
+        let Self { from, to, prefix } = self;
+        Interval::intersection(from.clone(), to.clone(), prefix.clone())
+    }
+
+    /// Why no table has a key in the interval, if that is so.
+    fn contradiction(&self) -> Option<String> {
+        let Interval { from, to } = self.interval();
+        to.filter(|to| *to <= from)?;
+        let shown = |key: &Option<Vec<u8>>| key.as_deref().map(terminal::shown);
+        Some(match (shown(&self.from), shown(&self.to), shown(&self.prefix)) {
+            (Some(from), Some(to), _) if self.from >= self.to => format!(
+                "--from \"{from}\" is not below --to \"{to}\", so there is no key between \
+                 (--reverse takes the same interval)"
+            ),
+            (_, Some(to), None) => format!("no key is below --to \"{to}\""),
+            (from, to, prefix) => {
+                let bounds = [("--from", from), ("--to", to), ("--prefix", prefix)];
+                let given = bounds.into_iter().filter_map(|(name, key)| Some((name, key?)));
+                let given: Vec<_> = given.map(|(name, key)| format!("{name} \"{key}\"")).collect();
+                format!("no key can have all of {}", given.join(", "))
+            }
+        })
+    }
 }
 
 /// The keys asked for: `from` and what follows, below `to`.
@@ -65,11 +120,6 @@ struct Interval {
 }
 
 impl Interval {
-    fn new(args: &Scan) -> Self {
-        let bytes = |key: &Option<OsString>| key.as_ref().map(|key| key.as_bytes().to_vec());
-        Self::intersection(bytes(&args.from), bytes(&args.to), bytes(&args.prefix))
-    }
-
     fn intersection(from: Option<Vec<u8>>, to: Option<Vec<u8>>, prefix: Option<Vec<u8>>) -> Self {
         let prefix = prefix.unwrap_or_default();
         let beyond = successor(&prefix);

@@ -23,11 +23,11 @@ pub(crate) fn run(args: &Stat) -> Result<Outcome, Failure> {
     let metadata = table.metadata().map_err(reading)?;
     let pairs: Vec<Pair<'_>> = metadata.iter().collect();
     let memory = Memory { huge_pages: huge_pages(&table, &residency, &args.table), residency };
+    let mut out = Output::new()?;
     let text = match args.json {
         true => json::render(&stats, &pairs, &memory),
-        false => text::render(&stats, &pairs, &memory),
+        false => text::render(&stats, &pairs, &memory, out.is_terminal()),
     };
-    let mut out = Output::new()?;
     out.write(text.as_bytes())?;
     out.flush()?;
     Ok(Outcome::Fine)

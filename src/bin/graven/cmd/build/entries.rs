@@ -1,6 +1,6 @@
 //! Entries of an input in whichever format it has.
 
-use crate::args::Format;
+use crate::args::{Format, Text};
 use crate::input::{Entry, InputError};
 use crate::{raw, tsv};
 use std::fs::File;
@@ -12,9 +12,9 @@ pub(super) enum Entries {
 }
 
 impl Entries {
-    pub(super) fn new(format: Format, file: File) -> Self {
+    pub(super) fn new(format: Format, text: Text, file: File) -> Self {
         match format {
-            Format::Tsv => Self::Tsv(tsv::Reader::new(file)),
+            Format::Tsv => Self::Tsv(tsv::Reader::new(file, text)),
             Format::Raw => Self::Raw(raw::Reader::new(file)),
         }
     }
@@ -32,7 +32,7 @@ impl Entries {
     pub(super) fn place(&self) -> String {
         match self {
             Self::Tsv(reader) => format!("line {}", reader.line()),
-            Self::Raw(reader) => format!("entry {} at byte {}", reader.entry(), reader.taken()),
+            Self::Raw(reader) => format!("entry {} at byte {}", reader.entry(), reader.start()),
         }
     }
 

@@ -2,14 +2,14 @@
 //! build memory for the sake of those that fail, so a failed build reads its input again.
 
 use super::entries::Entries;
-use crate::args::Format;
+use crate::args::Build;
 use crate::input::Input;
 use std::io::Seek;
 use std::path::PathBuf;
 
 /// The first two places of a key, each a file and where in it; fewer where an input cannot be
 /// read twice.
-pub(super) fn places(format: Format, paths: &[PathBuf], key: &[u8]) -> Vec<(String, String)> {
+pub(super) fn places(args: &Build, paths: &[PathBuf], key: &[u8]) -> Vec<(String, String)> {
     let mut places = Vec::new();
     for path in paths {
         let Ok(mut input) = Input::open(path) else { continue };
@@ -17,9 +17,9 @@ pub(super) fn places(format: Format, paths: &[PathBuf], key: &[u8]) -> Vec<(Stri
         if input.len().is_none() || input.file.rewind().is_err() {
             continue;
         }
-        let mut entries = Entries::new(format, input.file);
-        while let Ok(Some((found, _))) = entries.next() {
-            if found == key {
+        let mut entries = Entries::new(args.format, args.text, input.file);
+        while let Ok(Some(entry)) = entries.next() {
+            if entry.key() == key {
                 places.push((input.name.clone(), entries.place()));
                 if places.len() == 2 {
                     return places;

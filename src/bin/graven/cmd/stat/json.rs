@@ -1,6 +1,7 @@
 //! The figures as one JSON object. Its names are stable: programs read them.
 
 use super::{Memory, Pair, build_id, probes, ratio};
+use crate::terminal;
 use graven::{HashStats, LengthBin, Residency, Stats};
 use serde_json::{Map, Value, json};
 use std::fmt::Write;
@@ -39,7 +40,25 @@ pub(super) fn render(stats: &Stats, metadata: &[Pair<'_>], memory: &Memory) -> S
         "huge_page_share": memory.huge_pages,
         "metadata": metadata.collect::<Map<_, _>>(),
     });
-    format!("{object:#}\n")
+    escape_controls(format!("{object:#}\n"))
+}
+
+/// JSON leaves some characters unescaped that drive a terminal; they occur in strings alone. Escaped
+/// they mean the same.
+fn escape_controls(json: String) -> String {
+    let rare = |char: char| char != '\n' && terminal::harmful(char);
+    if !json.contains(rare) {
+        return json;
+    }
+    let mut escaped = String::with_capacity(json.len());
+    for char in json.chars() {
+        match char {
+            // All of them are below 0x10000.
+            char if rare(char) => escaped.push_str(&format!("\\u{:04x}", u32::from(char))),
+            char => escaped.push(char),
+        }
+    }
+    escaped
 }
 
 /// The extremes, null in an empty table, and how many entries have which length.

@@ -1,21 +1,28 @@
 //! The figures for people.
 
 use super::{Memory, Pair, build_id, probes, ratio};
-use crate::tsv;
+use crate::{terminal, tsv};
 use graven::{HashStats, LengthBin, Residency, Stats};
 use std::fmt::{self, Write};
 
 /// Widest bar of a histogram, in characters.
 const WIDEST: f64 = 40.0;
 
-pub(super) fn render(stats: &Stats, metadata: &[Pair<'_>], memory: &Memory) -> String {
+pub(super) fn render(
+    stats: &Stats,
+    metadata: &[Pair<'_>],
+    memory: &Memory,
+    terminal: bool,
+) -> String {
     let mut text = String::new();
+    let line = if terminal { terminal::shown } else { line };
     // A String takes whatever is written.
-    let _ = write(&mut text, stats, metadata, memory);
+    let _ = write(&mut text, stats, memory);
+    let _ = write_metadata(&mut text, metadata, line);
     text
 }
 
-fn write(text: &mut String, stats: &Stats, metadata: &[Pair<'_>], memory: &Memory) -> fmt::Result {
+fn write(text: &mut String, stats: &Stats, memory: &Memory) -> fmt::Result {
     let Stats { entries, keys, file_bytes, .. } = *stats;
     let (major, minor) = stats.format;
     let overhead = if entries == 0 { 0.0 } else { stats.overhead_per_entry() };
@@ -57,7 +64,14 @@ fn write(text: &mut String, stats: &Stats, metadata: &[Pair<'_>], memory: &Memor
         None => writeln!(text, "hash index     none")?,
     }
     histogram(text, "key length", entries, &stats.key_len_histogram)?;
-    histogram(text, "value length", entries, &stats.value_len_histogram)?;
+    histogram(text, "value length", entries, &stats.value_len_histogram)
+}
+
+fn write_metadata(
+    text: &mut String,
+    metadata: &[Pair<'_>],
+    line: impl Fn(&[u8]) -> String,
+) -> fmt::Result {
     if !metadata.is_empty() {
         writeln!(text, "\nmetadata")?;
     }

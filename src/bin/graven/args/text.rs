@@ -1,0 +1,28 @@
+//! How lines of text are read and written.
+
+use clap::{Args, ValueEnum};
+
+/// How lines of tsv are read.
+#[derive(Args, Clone, Copy)]
+pub(crate) struct Text {
+    /// What becomes of a CR before the LF: it ends a line of a file from Windows
+    #[arg(long, value_name = "WHAT", value_enum, default_value_t = Unusual::Error)]
+    pub(crate) crlf: Unusual,
+    /// What becomes of a byte order mark at the start of an input; keep takes UTF-16 as it is, too
+    #[arg(long, value_name = "WHAT", value_enum, default_value_t = Unusual::Error)]
+    pub(crate) bom: Unusual,
+    /// A backslash is a byte like any other
+    #[arg(long)]
+    pub(crate) no_escape: bool,
+}
+
+/// What becomes of a byte that is hardly meant to be there.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Unusual {
+    /// The run fails
+    Error,
+    /// It is left out
+    Strip,
+    /// It is a byte like any other
+    Keep,
+}

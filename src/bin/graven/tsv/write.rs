@@ -1,0 +1,196 @@
+//! Lines of tsv on their way out.
+
+use super::MARK;
+use std::fmt;
+use std::io::{self, Write};
+
+/// How fields are written.
+#[derive(Clone, Copy)]
+pub(crate) enum Form {
+    /// As they are read: backslash, TAB, LF, CR and NUL are escaped.
+    Escaped,
+    /// As they are; what a line cannot hold so is an error.
+    Plain,
+}
+
+impl Form {
+    pub(crate) fn new(no_escape: bool) -> Self {
+        if no_escape { Self::Plain } else { Self::Escaped }
+    }
+
+    /// Writes an entry as a line.
+    #[inline]
+    pub(crate) fn write_entry(
+        self,
+        out: &mut impl Write,
+        key: &[u8],
+        value: &[u8],
+    ) -> io::Result<()> {
+        match self {
+            Self::Escaped => write_entry(out, key, value),
+            Self::Plain => {
+                plain_key(key)?;
+                plain_value(value, Some(key))?;
+                out.write_all(key)?;
+                out.write_all(b"\t")?;
+                out.write_all(value)?;
+                out.write_all(b"\n")
+            }
+        }
+    }
+
+    /// Writes a key as a line.
+    #[inline]
+    pub(crate) fn write_key(self, out: &mut impl Write, key: &[u8]) -> io::Result<()> {
+        match self {
+            Self::Escaped => write_key_line(out, key),
+            Self::Plain => {
+                plain_key(key)?;
+                out.write_all(key)?;
+                out.write_all(b"\n")
+            }
+        }
+    }
+
+    /// Writes a value as a line.
+    #[inline]
+    pub(crate) fn write_value(self, out: &mut impl Write, value: &[u8]) -> io::Result<()> {
+        match self {
+            Self::Escaped => write_line(out, value),
+            Self::Plain => {
+                plain_value(value, None)?;
+                out.write_all(value)?;
+                out.write_all(b"\n")
+            }
+        }
+    }
+}
+
+/// Refuses a key that would end before its end.
+#[inline]
+fn plain_key(key: &[u8]) -> io::Result<()> {
+    match memchr::memchr2(b'\t', b'\n', key) {
+        None => Ok(()),
+        Some(at) => Err(Unwritable::within(key[at], format!("key {}", shown(key)))),
+    }
+}
+
+/// Refuses a value that would end before its end.
+#[inline]
+fn plain_value(value: &[u8], key: Option<&[u8]>) -> io::Result<()> {
+    if memchr::memchr(b'\n', value).is_none() {
+        return Ok(());
+    }
+    let place = match key {
+        Some(key) => format!("the value of key {}", shown(key)),
+        None => "a value".into(),
+    };
+    Err(Unwritable::within(b'\n', place))
+}
+
+/// A key in a message: escaped, and cut where it is long.
+pub(crate) fn shown(key: &[u8]) -> String {
+    const MOST: usize = 64;
+    match key.get(..MOST) {
+        Some(start) => format!("\"{}\"... ({} bytes)", start.escape_ascii(), key.len()),
+        None => format!("\"{}\"", key.escape_ascii()),
+    }
+}
+
+/// What a line without escapes cannot hold, within an [`io::Error`].
+#[derive(Debug)]
+pub(crate) struct Unwritable(String);
+
+impl Unwritable {
+    #[cold]
+    fn within(byte: u8, place: String) -> io::Error {
+        let name = if byte == b'\t' { "TAB" } else { "LF" };
+        io::Error::other(Self(format!(
+            "a line without escapes cannot hold the {name} in {place}: leave --no-escape out"
+        )))
+    }
+}
+
+impl fmt::Display for Unwritable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl std::error::Error for Unwritable {}
+
+/// Writes an entry as a line.
+#[inline]
+pub(crate) fn write_entry(out: &mut impl Write, key: &[u8], value: &[u8]) -> io::Result<()> {
+    write_key(out, key)?;
+    out.write_all(b"\t")?;
+    write_line(out, value)
+}
+
+/// Writes a key, which is what a line begins with.
+#[inline]
+pub(crate) fn write_key(out: &mut impl Write, key: &[u8]) -> io::Result<()> {
+    match key {
+        [first @ 0xef..=0xff, rest @ ..] if begins_with_mark(key) => {
+            write!(out, "\\x{first:02x}")?;
+            write_field(out, rest)
+        }
+        key => write_field(out, key),
+    }
+}
+
+/// Whether an input of this line alone would begin with a byte order mark.
+fn begins_with_mark(line: &[u8]) -> bool {
+    line.starts_with(MARK) || matches!(line, [0xff, 0xfe, ..] | [0xfe, 0xff, ..])
+}
+
+/// Writes a key as a line.
+#[inline]
+pub(crate) fn write_key_line(out: &mut impl Write, key: &[u8]) -> io::Result<()> {
+    write_key(out, key)?;
+    out.write_all(b"\n")
+}
+
+/// Writes one field as a line.
+#[inline]
+pub(crate) fn write_line(out: &mut impl Write, field: &[u8]) -> io::Result<()> {
+    write_field(out, field)?;
+    out.write_all(b"\n")
+}
+
+/// Writes a field, escaped where it must be.
+#[inline]
+pub(crate) fn write_field(out: &mut impl Write, field: &[u8]) -> io::Result<()> {
+    // A superset of what is escaped, in a form that compiles to vector instructions.
+    let suspicious = |&byte: &u8| (byte < 14) | (byte == b'\\');
+    if !field.iter().fold(false, |any, byte| any | suspicious(byte)) {
+        return out.write_all(field);
+    }
+    write_escaped(out, field)
+}
+
+#[cold]
+fn write_escaped(out: &mut impl Write, field: &[u8]) -> io::Result<()> {
+    let mut rest = field;
+    while let Some((at, escape)) = rest.iter().enumerate().find_map(|(at, &byte)| {
+        let escape = escape(byte)?;
+        Some((at, escape))
+    }) {
+        out.write_all(&rest[..at])?;
+        out.write_all(escape)?;
+        rest = &rest[at + 1..];
+    }
+    out.write_all(rest)
+}
+
+#[inline]
+fn escape(byte: u8) -> Option<&'static [u8]> {
+    match byte {
+        b'\\' => Some(b"\\\\"),
+        b'\t' => Some(b"\\t"),
+        b'\n' => Some(b"\\n"),
+        b'\r' => Some(b"\\r"),
+        0 => Some(b"\\0"),
+        _ => None,
+    }
+}

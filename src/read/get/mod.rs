@@ -1,0 +1,13 @@
+//! Point lookups. The optimistic path reads first and asks at the end whether the pages that it
+//! read were checked; where it comes to no answer, the checked path checks each page before it
+//! reads, and says what is wrong with the table.
+
+mod checked;
+mod kernels;
+mod many;
+mod optimistic;
+mod shape;
+
+pub(crate) use checked::Checked;
+pub(crate) use kernels::Lookups;
+pub(crate) use many::Batch;

@@ -1,0 +1,189 @@
+//! Types for what a lookup function knows about its table and its keys when it is compiled.
+
+use super::super::simd::Simd;
+use crate::format::hasher::Hasher;
+use crate::format::index::hash::Slots;
+use crate::format::order::equal_short;
+
+/// Whether a page may be left to check.
+pub(super) trait Checks: Copy {
+    /// Whether every lookup page was checked.
+    fn all(self) -> bool;
+}
+
+/// Every lookup page was checked.
+#[derive(Clone, Copy)]
+pub(super) struct AllChecked;
+
+/// Some lookup page may be unchecked.
+#[derive(Clone, Copy)]
+pub(super) struct SomeUnchecked;
+
+impl Checks for AllChecked {
+    #[inline(always)]
+    fn all(self) -> bool {
+        true
+    }
+}
+
+impl Checks for SomeUnchecked {
+    #[inline(always)]
+    fn all(self) -> bool {
+        false
+    }
+}
+
+/// Known at run time only.
+impl Checks for bool {
+    #[inline(always)]
+    fn all(self) -> bool {
+        self
+    }
+}
+
+/// How the records of a table with a hash index are laid out.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Records {
+    /// All keys have one length, and all values.
+    Fixed,
+    /// Keys and values have lengths of their own, and values are not aligned.
+    Plain,
+    /// Any other layout.
+    Variable,
+}
+
+/// The shape of a table with a hash index.
+pub(super) trait Shape {
+    /// The slots; `None` for slots that optimistic lookups by candidate leave undecided.
+    const SLOTS: Option<Slots>;
+    const RECORDS: Records;
+}
+
+/// Slots of four bytes, records of fixed width.
+pub(super) struct FixedRecords;
+/// Slots of four bytes, plain records.
+pub(super) struct PlainRecords;
+/// Slots of four bytes, records of variable width.
+pub(super) struct VariableRecords;
+/// Slots of five bytes, records of variable width: large tables.
+pub(super) struct LargeTable;
+/// Every other table.
+pub(super) struct AnyTable;
+
+impl Shape for FixedRecords {
+    const SLOTS: Option<Slots> = Some(Slots::Four);
+    const RECORDS: Records = Records::Fixed;
+}
+
+impl Shape for PlainRecords {
+    const SLOTS: Option<Slots> = Some(Slots::Four);
+    const RECORDS: Records = Records::Plain;
+}
+
+impl Shape for VariableRecords {
+    const SLOTS: Option<Slots> = Some(Slots::Four);
+    const RECORDS: Records = Records::Variable;
+}
+
+impl Shape for LargeTable {
+    const SLOTS: Option<Slots> = Some(Slots::Five);
+    const RECORDS: Records = Records::Variable;
+}
+
+impl Shape for AnyTable {
+    const SLOTS: Option<Slots> = None;
+    const RECORDS: Records = Records::Variable;
+}
+
+/// A class of key lengths: how such a key is hashed, and compared with a stored one.
+pub(super) trait KeyClass {
+    /// Most bytes of a key of the class.
+    const MOST: usize;
+
+    /// The hash of attempt 0.
+    fn hash<I: Simd>(simd: I, key: &[u8]) -> u64;
+
+    /// Whether a stored key is `key`.
+    fn equal<I: Simd>(simd: I, stored: &[u8], key: &[u8]) -> bool;
+}
+
+/// Keys of 0 to 16 bytes.
+pub(super) struct UpTo16;
+/// Keys of 17 to 32 bytes.
+pub(super) struct UpTo32;
+/// Keys of 33 to 64 bytes.
+pub(super) struct UpTo64;
+/// Keys of 65 to 128 bytes.
+pub(super) struct UpTo128;
+/// Keys of any length. A key of more than 128 bytes equals none, so its lookup stays undecided.
+pub(super) struct AnyKey;
+
+impl KeyClass for UpTo16 {
+    const MOST: usize = 16;
+
+    #[inline(always)]
+    fn hash<I: Simd>(_: I, key: &[u8]) -> u64 {
+        Hasher::short(key)
+    }
+
+    #[inline(always)]
+    fn equal<I: Simd>(_: I, stored: &[u8], key: &[u8]) -> bool {
+        equal_short(stored, key)
+    }
+}
+
+impl KeyClass for UpTo32 {
+    const MOST: usize = 32;
+
+    #[inline(always)]
+    fn hash<I: Simd>(simd: I, key: &[u8]) -> u64 {
+        Hasher::summed(simd.sums::<16>(key), key.len())
+    }
+
+    #[inline(always)]
+    fn equal<I: Simd>(simd: I, stored: &[u8], key: &[u8]) -> bool {
+        simd.equal_17_to_32(stored, key)
+    }
+}
+
+impl KeyClass for UpTo64 {
+    const MOST: usize = 64;
+
+    #[inline(always)]
+    fn hash<I: Simd>(simd: I, key: &[u8]) -> u64 {
+        Hasher::summed(simd.sums::<32>(key), key.len())
+    }
+
+    #[inline(always)]
+    fn equal<I: Simd>(simd: I, stored: &[u8], key: &[u8]) -> bool {
+        simd.equal_33_to_64(stored, key)
+    }
+}
+
+impl KeyClass for UpTo128 {
+    const MOST: usize = 128;
+
+    #[inline(always)]
+    fn hash<I: Simd>(simd: I, key: &[u8]) -> u64 {
+        Hasher::summed(simd.sums::<64>(key), key.len())
+    }
+
+    #[inline(always)]
+    fn equal<I: Simd>(simd: I, stored: &[u8], key: &[u8]) -> bool {
+        simd.equal_65_to_128(stored, key)
+    }
+}
+
+impl KeyClass for AnyKey {
+    const MOST: usize = usize::MAX;
+
+    #[inline(always)]
+    fn hash<I: Simd>(simd: I, key: &[u8]) -> u64 {
+        Hasher::base_by(simd, key)
+    }
+
+    #[inline(always)]
+    fn equal<I: Simd>(_: I, stored: &[u8], key: &[u8]) -> bool {
+        equal_short(stored, key)
+    }
+}

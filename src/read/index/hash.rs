@@ -1,0 +1,79 @@
+//! The hash index: from a key to its record through two buckets at most.
+
+use super::super::place::Found;
+use super::super::simd::{Baseline, Simd};
+use super::super::view::View;
+use crate::error::{ReadError, ReadResult};
+use crate::format::index::hash::{BUCKET, MAX_EQUAL_TAGS, overflow, tag};
+use crate::format::layout::HashLayout;
+use crate::format::order::equal;
+
+/// The hash index of a table.
+#[derive(Clone, Copy)]
+pub(crate) struct Hash<'t> {
+    view: &'t View,
+    index: &'t HashLayout,
+}
+
+impl<'t> Hash<'t> {
+    /// The hash index, if the table has one.
+    pub(crate) fn of(view: &'t View) -> Option<Self> {
+        view.layout().hash.as_ref().map(|index| Self { view, index })
+    }
+
+    pub(crate) fn layout(self) -> &'t HashLayout {
+        self.index
+    }
+
+    /// The first record of `key`. Touches at most two buckets and three records for each, whatever
+    /// the file says. `walk`: bytes of records that will be walked from there.
+    pub(crate) fn locate(self, key: &[u8], walk: usize) -> ReadResult<Option<Found>> {
+        let Self { view, index } = self;
+        let hash = index.hasher.hash(key);
+        let place = index.shape.place(hash);
+        for number in [place.first, place.second] {
+            let bucket = self.bucket(number)?;
+            let mask = Baseline.matches(bucket, tag(hash), index.slots);
+            if mask.count_ones() as usize > MAX_EQUAL_TAGS {
+                let start = index.bucket_start(number) as u64;
+                return Err(ReadError::corrupt("bucket has too many equal tags", start));
+            }
+            for slot in (0..index.slots.count()).filter(|slot| mask >> slot & 1 != 0) {
+                let held = index.slots.get(bucket, slot);
+                if !index.tails.fits(held, hash) {
+                    continue;
+                }
+                let offset = self.referred(index.tails.reference(held))?;
+                view.prefetch_walk(offset, walk);
+                let parts = view.parts_at(offset)?;
+                if equal(view.slice(parts.key())?, key) {
+                    view.ensure(parts.value..parts.end())?;
+                    return Ok(Some(Found { offset, parts }));
+                }
+            }
+            if !index.slots.overflows(bucket, overflow(hash)) {
+                break;
+            }
+        }
+        Ok(None)
+    }
+
+    /// Bucket `number`, its page checked.
+    #[inline(always)]
+    fn bucket(self, number: u64) -> ReadResult<&'t [u8; BUCKET]> {
+        let start = self.index.bucket_start(number);
+        self.view.ensure(start..start + BUCKET)?;
+        let bucket = self.view.bytes().get(start..).and_then(|bytes| bytes.first_chunk());
+        bucket.ok_or_else(|| ReadError::corrupt("bucket beyond the end", start as u64))
+    }
+
+    /// Where the record starts to which a slot of the hash index refers.
+    pub(crate) fn referred(self, reference: u64) -> ReadResult<usize> {
+        let records = self.view.layout().records;
+        match &self.view.layout().fixed {
+            Some(fixed) if reference < self.view.layout().entries => Ok(fixed.offset(reference)),
+            None if reference < records.len() as u64 => Ok(records.start + reference as usize),
+            _ => Err(ReadError::corrupt("slot refers to no record", records.start as u64)),
+        }
+    }
+}

@@ -1,0 +1,274 @@
+//! The bytes of a table, whoever owns them.
+
+#![expect(unsafe_code, reason = "gives out mapped bytes as a slice, asks which are in memory")]
+
+#[cfg(target_os = "linux")]
+use super::file::may_ask;
+use super::file::{Access, Located};
+use super::mapping::{Mapping, pages_around};
+use super::proven::Proven;
+use super::room::no_room;
+use crate::error::OpenError;
+use crate::format::layout::Layout;
+use crate::sigbus::{Lost, Watch};
+#[cfg(target_os = "linux")]
+use memmap2::Advice;
+use memmap2::{Mmap, MmapMut};
+use std::borrow::Cow;
+use std::ptr::NonNull;
+
+/// The bytes of a table, whoever owns them. They do not move and do not change.
+#[derive(Debug)]
+pub(crate) struct Bytes {
+    /// Invariant: valid for reads of `len` bytes, unchanged, as long as `owner` lives. The type is
+    /// never null, so no lookup asks whether a result is.
+    start: NonNull<u8>,
+    len: usize,
+    /// Invariant: proven for these bytes, or [`Proven::NOTHING`].
+    proven: Proven,
+    /// Whether a page of the mapping was lost, as far as the guard against SIGBUS knows.
+    lost: Lost,
+    /// Stands before the owner, so that it is dropped before the mapping.
+    watch: Option<Watch>,
+    owner: Owner,
+}
+
+#[derive(Debug)]
+enum Owner {
+    Mapped(Mapping),
+    Private(Mmap),
+    Heap(#[expect(dead_code, reason = "held for its memory")] Vec<u8>),
+    Static,
+}
+
+// SAFETY: `Bytes` only ever gives out shared slices of memory that nobody writes (invariant of
+// `start`), so it may be used from any thread.
+unsafe impl Send for Bytes {}
+// SAFETY: `Bytes` only ever gives out shared slices of memory that nobody writes (invariant of
+// `start`), so it may be used from any thread.
+unsafe impl Sync for Bytes {}
+
+impl Bytes {
+    /// All bytes of the table.
+    #[inline]
+    pub(crate) fn get(&self) -> &[u8] {
+        // SAFETY: invariant of `start`; the slice can't outlive `self`, which holds the owner.
+        unsafe { NonNull::slice_from_raw_parts(self.start, self.len).as_ref() }
+    }
+
+    /// Proves once the parts that [`proven`](Self::proven) then finds.
+    pub(crate) fn prove(&mut self, layout: &Layout) {
+        // SAFETY: the result lies beside the owner of the memory and is dropped with it.
+        self.proven = unsafe { Proven::new(self.get(), layout) };
+    }
+
+    /// The proven parts of the table.
+    #[inline(always)]
+    pub(crate) fn proven(&self) -> &Proven {
+        &self.proven
+    }
+
+    /// Where a part of the table starts.
+    #[inline(always)]
+    pub(crate) fn offset_of(&self, part: &[u8]) -> usize {
+        part.as_ptr().addr().wrapping_sub(self.start.addr().get())
+    }
+
+    /// Whether no page was lost before this call: all that was read until now was the file's. See
+    /// [`Lost::nothing`].
+    #[inline(always)]
+    pub(crate) fn nothing_lost(&self) -> bool {
+        self.lost.nothing()
+    }
+
+    /// Where the first lost page was touched, counted from the table's first byte.
+    #[cold]
+    pub(crate) fn lost_at(&self) -> Option<u64> {
+        self.lost.address().map(|address| address.saturating_sub(self.start.addr().get()) as u64)
+    }
+
+    /// Whether the guard against SIGBUS watches these bytes, or they need no guard.
+    pub(crate) fn is_guarded(&self) -> bool {
+        self.watch.is_some() || !matches!(self.owner, Owner::Mapped(_))
+    }
+
+    /// Bytes borrowed for ever, or owned.
+    pub(crate) fn from_cow(bytes: Cow<'static, [u8]>) -> Self {
+        let (start, len) = (NonNull::from(&bytes[..]).cast(), bytes.len());
+        let owner = match bytes {
+            Cow::Borrowed(_) => Owner::Static,
+            // A `Vec` that is never touched again keeps its buffer where it is.
+            Cow::Owned(bytes) => Owner::Heap(bytes),
+        };
+        Self { start, len, proven: Proven::NOTHING, lost: Lost::NEVER, watch: None, owner }
+    }
+
+    /// A private copy that `fill` writes into zeroed, page-aligned memory, in huge pages where
+    /// the kernel has them.
+    pub(crate) fn private(
+        len: usize,
+        fill: impl FnOnce(&mut [u8]) -> Result<(), OpenError>,
+    ) -> Result<Self, OpenError> {
+        let out_of_memory = |_| no_room(len as u64, true);
+        let mut memory = MmapMut::map_anon(len.max(1)).map_err(out_of_memory)?;
+        #[cfg(target_os = "linux")]
+        // Advice: without huge pages it is slower, not wrong.
+        let _ = memory.advise(Advice::HugePage);
+        fill(&mut memory[..len])?;
+        let memory = memory.make_read_only().map_err(out_of_memory)?;
+        let start = NonNull::from(&memory[..]).cast();
+        Ok(Self {
+            start,
+            len,
+            proven: Proven::NOTHING,
+            lost: Lost::NEVER,
+            watch: None,
+            owner: Owner::Private(memory),
+        })
+    }
+
+    /// Maps a part of a file, whose offset need not be a multiple of the page size.
+    ///
+    /// # Safety
+    /// Until the result is dropped, nobody modifies or truncates the file.
+    pub(crate) unsafe fn map(file: &Located, access: Access) -> Result<Self, OpenError> {
+        // SAFETY: the caller's promise is the same.
+        let mapping = unsafe { Mapping::new(file, access) }?;
+        let (start, len) = (NonNull::from(&mapping.map[..]).cast(), file.len);
+        let (first, end) = pages_around(start.addr().get(), len);
+        let watch = Watch::new(first, end);
+        let lost = watch.as_ref().map_or(Lost::NEVER, Watch::lost);
+        Ok(Self { start, len, proven: Proven::NOTHING, lost, watch, owner: Owner::Mapped(mapping) })
+    }
+
+    fn mapping(&self) -> Option<&Mapping> {
+        match &self.owner {
+            Owner::Mapped(mapping) => Some(mapping),
+            Owner::Private(_) | Owner::Heap(_) | Owner::Static => None,
+        }
+    }
+
+    /// Makes the kernel map these bytes; see [`Mapping::populate`]. Bytes that are no mapping are
+    /// in memory anyway.
+    pub(crate) fn populate(&self, start: usize, len: usize) -> std::io::Result<()> {
+        self.mapping().map_or(Ok(()), |mapping| mapping.populate(self.start, start, len))
+    }
+
+    /// Asks for 2 MiB pages under bytes of a mapping that were not touched yet.
+    pub(crate) fn ask_for_huge_pages(&self, start: usize, len: usize) {
+        if let Some(mapping) = self.mapping() {
+            mapping.ask_for_huge_pages(self.start, start, len);
+        }
+    }
+
+    /// Does `work` while the kernel reads ahead by its default, whatever access was asked for.
+    pub(crate) fn reading_ahead<T>(&self, work: impl FnOnce() -> T) -> T {
+        match self.mapping() {
+            Some(mapping) => mapping.reading_ahead(work),
+            None => work(),
+        }
+    }
+
+    /// Keeps the bytes in memory until they are dropped.
+    pub(crate) fn lock(&self) -> Result<(), OpenError> {
+        #[cfg(unix)]
+        {
+            let memory = match &self.owner {
+                Owner::Mapped(mapping) => &mapping.map,
+                Owner::Private(memory) => memory,
+                Owner::Heap(_) | Owner::Static => return Ok(()),
+            };
+            let limit = rustix::process::getrlimit(rustix::process::Resource::Memlock).current;
+            let needed = self.len as u64;
+            memory.lock().map_err(|source| OpenError::LockRefused { needed, limit, source })
+        }
+        #[cfg(not(unix))]
+        Ok(())
+    }
+
+    /// How many bytes of a part are in memory; `None` where the kernel does not say, or does not
+    /// say the truth. Linux calls all pages of a file resident unless the asking user owns the
+    /// file, or may act as its owner.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn resident(&self, part: std::ops::Range<usize>) -> Option<u64> {
+        match &self.owner {
+            // A user who may write the file gets the truth as well, but tables are read-only.
+            Owner::Mapped(mapping) if !may_ask(mapping.owner?) => return None,
+            Owner::Static => return None,
+            Owner::Mapped(_) | Owner::Private(_) | Owner::Heap(_) => {}
+        }
+        /// Pages that are asked for at once.
+        const PAGES: usize = 4096;
+        let page = rustix::param::page_size();
+        let bytes = self.get().get(part)?.as_ptr_range();
+        let (start, end) = (bytes.start.addr(), bytes.end.addr());
+        let (first, last) = pages_around(start, end - start);
+        let mut answers = [0u8; PAGES];
+        let mut resident = 0;
+        for chunk in (first..last).step_by(PAGES * page) {
+            let len = (last - chunk).min(PAGES * page);
+            let memory = self.start.as_ptr().with_addr(chunk).cast();
+            // SAFETY: the pages hold bytes of `self`, so they are mapped; `answers` has room for
+            // one byte for each of them.
+            let asked = unsafe { libc::mincore(memory, len, answers.as_mut_ptr()) };
+            if asked != 0 {
+                return None;
+            }
+            for (number, answer) in answers[..len.div_ceil(page)].iter().enumerate() {
+                if answer & 1 == 1 {
+                    let from = chunk + number * page;
+                    resident += (from + page).min(end) - from.max(start);
+                }
+            }
+        }
+        Some(resident as u64)
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    pub(crate) fn resident(&self, _: std::ops::Range<usize>) -> Option<u64> {
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::proven::AnyLen;
+    use super::*;
+    use crate::format::index::line::LINE;
+    use crate::{BuildOptions, HashIndex};
+
+    /// A layout proves nothing about the bytes of another table: lookups find only parts that lie
+    /// inside the bytes, wherever these end.
+    #[test]
+    fn nothing_is_found_beyond_the_end() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("table");
+        for hash_index in [HashIndex::Auto, HashIndex::Always] {
+            let mut builder = BuildOptions::new().hash_index(hash_index).create(&path).unwrap();
+            for key in 0..500u64 {
+                let key = key.wrapping_mul(0x9E37_79B9_7F4A_7C15).to_be_bytes();
+                builder.insert(&key, &[7; 5]).unwrap();
+            }
+            builder.finish().unwrap();
+            let whole = std::fs::read(&path).unwrap();
+            let layout = Layout::parse(&whole).unwrap();
+            let cells = (whole.len() / LINE) as u64;
+            let mut found = [false; 3];
+            for len in (0..=whole.len()).step_by(13).chain([whole.len()]) {
+                let mut bytes = Bytes::from_cow(whole[..len].to_vec().into());
+                bytes.prove(&layout);
+                let end_of = |part: &[u8]| bytes.offset_of(part) + part.len();
+                let last_cell = (0..cells).rev().find_map(|number| bytes.proven().cell(number));
+                let last_key = (0..501).rev().find_map(|rank| bytes.proven().fixed::<AnyLen>(rank));
+                assert!(last_cell.is_none_or(|cell| end_of(cell) <= len), "{len} bytes");
+                assert!(last_key.is_none_or(|(_, value)| end_of(value) <= len), "{len} bytes");
+                assert!(
+                    bytes.proven().records().is_empty() || end_of(bytes.proven().records()) <= len
+                );
+                found =
+                    [last_cell.is_some(), last_key.is_some(), !bytes.proven().records().is_empty()];
+            }
+            assert_eq!(found, [true; 3], "all is there in the whole table");
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! The file of a table: its ends and its owner.
+
+use crate::error::OpenError;
+use crate::file::io::read_exact_at;
+use crate::format::header::{FOOTER, MAX_HEADER};
+use crate::format::layout::Layout;
+use std::fs::{File, Metadata};
+use std::path::Path;
+
+/// How the table will be accessed, for the kernel's read-ahead.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Access {
+    /// The kernel's default.
+    #[default]
+    Normal,
+    /// Point reads in a table that does not fit memory: no read-ahead.
+    Random,
+    /// Scans: aggressive read-ahead.
+    Sequential,
+}
+
+/// A regular file, open, and the part of it that is the table.
+pub(crate) struct Located {
+    pub(crate) file: File,
+    pub(crate) offset: u64,
+    pub(crate) len: usize,
+    pub(crate) metadata: Metadata,
+}
+
+impl Located {
+    /// Refuses a file that does not begin as a table does.
+    pub(crate) fn check_start(
+        &self,
+        failed: impl Fn(std::io::Error) -> OpenError,
+    ) -> Result<(), OpenError> {
+        let mut start = [0; MAX_HEADER as usize];
+        let start = &mut start[..self.len.min(MAX_HEADER as usize)];
+        read_exact_at(&self.file, start, self.offset).map_err(failed)?;
+        Layout::check_start(start, self.len as u64).map(drop)
+    }
+
+    /// The layout of the table, from its header and footer. Both are read, not touched in a
+    /// mapping: a page fault takes several times as long as a read, and the fault of the last page
+    /// would also build a page table for that one page.
+    pub(crate) fn layout(&self) -> Result<Layout, OpenError> {
+        let failed = |source| OpenError::Io { action: "read the file", path: None, source };
+        let (mut start, mut end) = ([0; MAX_HEADER as usize], [0; FOOTER]);
+        let start = &mut start[..self.len.min(MAX_HEADER as usize)];
+        read_exact_at(&self.file, start, self.offset).map_err(failed)?;
+        let got = self.len as u64;
+        // A file that is too short for a footer is refused by its start.
+        if let Some(from) = got.checked_sub(FOOTER as u64) {
+            read_exact_at(&self.file, &mut end, self.offset + from).map_err(failed)?;
+        }
+        Layout::parse_ends(start, &end, got)
+    }
+
+    /// The file's owner, where users have numbers.
+    #[cfg(unix)]
+    pub(super) fn owner(&self) -> Option<u32> {
+        Some(std::os::unix::fs::MetadataExt::uid(&self.metadata))
+    }
+
+    /// The file's owner, where users have numbers.
+    #[cfg(not(unix))]
+    pub(super) fn owner(&self) -> Option<u32> {
+        None
+    }
+}
+
+pub(crate) fn io_error<'p>(
+    action: &'static str,
+    path: &'p Path,
+) -> impl Fn(std::io::Error) -> OpenError + 'p {
+    move |source| OpenError::Io { action, path: Some(path.to_owned()), source }
+}
+
+/// Whether the kernel tells this process which pages of a file of the user `owner` are in memory:
+/// the process owns the file, or has the capability to act as an owner.
+#[cfg(target_os = "linux")]
+pub(super) fn may_ask(owner: u32) -> bool {
+    const CAP_FOWNER: u64 = 1 << 3;
+    let status = || std::fs::read_to_string("/proc/self/status").ok();
+    let capable = |status: String| {
+        let line = status.lines().find_map(|line| line.strip_prefix("CapEff:"))?;
+        u64::from_str_radix(line.trim(), 16).ok()
+    };
+    rustix::process::geteuid().as_raw() == owner
+        || status().and_then(capable).is_some_and(|capable| capable & CAP_FOWNER != 0)
+}

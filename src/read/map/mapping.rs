@@ -1,0 +1,132 @@
+//! A mapped part of a file: how it is made, the advice that it gets, and the pages around it.
+
+#![expect(unsafe_code, reason = "maps files")]
+
+use super::file::{Access, Located};
+use super::room::no_room;
+use crate::error::OpenError;
+use memmap2::{Advice, Mmap, MmapOptions};
+use std::ptr::NonNull;
+
+/// A mapped part of a file.
+#[derive(Debug)]
+pub(super) struct Mapping {
+    pub(super) map: Mmap,
+    access: Access,
+    /// The file's owner, where users have numbers.
+    pub(super) owner: Option<u32>,
+}
+
+impl Mapping {
+    /// Maps a part of a file, whose offset need not be a multiple of the page size.
+    ///
+    /// # Safety
+    /// Until the result is dropped, nobody modifies or truncates the file.
+    pub(super) unsafe fn new(file: &Located, access: Access) -> Result<Self, OpenError> {
+        let len = file.len;
+        let mut options = MmapOptions::new();
+        options.offset(file.offset).len(len);
+        // SAFETY: the caller promises that the file stays as it is.
+        let shared = unsafe { options.map(&file.file) };
+        let mapped = match shared {
+            // Some file systems refuse shared mappings; a private read-only one uses the same
+            // page-cache pages.
+            Err(error) if !out_of_address_space(&error) => {
+                // SAFETY: the caller promises that the file stays as it is.
+                unsafe { options.map_copy_read_only(&file.file) }.map_err(|_| error)
+            }
+            other => other,
+        };
+        let map = mapped.map_err(|source| {
+            if out_of_address_space(&source) {
+                no_room(len as u64, false)
+            } else {
+                OpenError::Io { action: "map the file", path: None, source }
+            }
+        })?;
+        let mapping = Self { map, access, owner: file.owner() };
+        if access != Access::Normal {
+            mapping.advise(access);
+        }
+        Ok(mapping)
+    }
+
+    /// Where a byte of the table lies in the mapping, which may begin before the table.
+    fn place(&self, table: NonNull<u8>, offset: usize) -> usize {
+        table.addr().get() - self.map.as_ptr().addr() + offset
+    }
+
+    /// Advises the kernel how to read ahead. A kernel that refuses the advice reads ahead as it
+    /// likes.
+    fn advise(&self, access: Access) {
+        #[cfg(unix)]
+        let _ = self.map.advise(match access {
+            Access::Normal => Advice::Normal,
+            Access::Random => Advice::Random,
+            Access::Sequential => Advice::Sequential,
+        });
+        #[cfg(not(unix))]
+        let _ = access;
+    }
+
+    /// Makes the kernel map `len` bytes of the table from `start` on. On Linux ≥ 5.14 a page that
+    /// can't be read is an error here and not a SIGBUS at its first touch; elsewhere the kernel is
+    /// only advised to read the bytes.
+    pub(super) fn populate(
+        &self,
+        table: NonNull<u8>,
+        start: usize,
+        len: usize,
+    ) -> std::io::Result<()> {
+        let start = self.place(table, start);
+        #[cfg(target_os = "linux")]
+        match self.map.advise_range(Advice::PopulateRead, start, len) {
+            // An older kernel does not know the advice.
+            Err(error) if error.kind() == std::io::ErrorKind::InvalidInput => {}
+            other => return other,
+        }
+        #[cfg(unix)]
+        let _ = self.map.advise_range(Advice::WillNeed, start, len);
+        Ok(())
+    }
+
+    /// Asks for 2 MiB pages under bytes that were not touched yet. The kernel then reads a cold
+    /// file in pieces of that size.
+    pub(super) fn ask_for_huge_pages(&self, table: NonNull<u8>, start: usize, len: usize) {
+        let start = self.place(table, start);
+        #[cfg(target_os = "linux")]
+        // Without huge pages the kernel or file system maps small ones.
+        let _ = self.map.advise_range(Advice::HugePage, start, len);
+        let _ = (start, len);
+    }
+
+    /// Does `work` while the kernel reads ahead by its default, whatever access was asked for.
+    pub(super) fn reading_ahead<T>(&self, work: impl FnOnce() -> T) -> T {
+        if self.access == Access::Normal {
+            return work();
+        }
+        self.advise(Access::Normal);
+        let result = work();
+        self.advise(self.access);
+        result
+    }
+}
+
+/// The whole pages that hold `len` bytes from `start` on.
+pub(super) fn pages_around(start: usize, len: usize) -> (usize, usize) {
+    #[cfg(unix)]
+    let page = rustix::param::page_size();
+    #[cfg(not(unix))]
+    let page = 4096;
+    (start & !(page - 1), (start + len).next_multiple_of(page))
+}
+
+#[cfg(unix)]
+fn out_of_address_space(error: &std::io::Error) -> bool {
+    error.raw_os_error() == Some(rustix::io::Errno::NOMEM.raw_os_error())
+}
+
+#[cfg(not(unix))]
+fn out_of_address_space(error: &std::io::Error) -> bool {
+    error.kind() == std::io::ErrorKind::OutOfMemory
+}

@@ -1,0 +1,13 @@
+//! Where a table's bytes come from: a mapped file, a private copy, or memory of the caller. From
+//! here on the reader works on one `&[u8]`, and on places in it that were proven once.
+
+mod bytes;
+mod file;
+mod mapping;
+mod proven;
+mod room;
+
+pub(crate) use bytes::Bytes;
+pub use file::Access;
+pub(crate) use file::{Located, io_error};
+pub(crate) use proven::{AnyLen, KeyLen, Len8, Len16, Len32, Proven};

@@ -1,0 +1,204 @@
+//! Parts of a table whose bounds were proven once, for lookups: one comparison finds a bucket, a
+//! line or a record. Each instruction less between an index and a record lets more lookups overlap.
+
+#![expect(unsafe_code, reason = "turns proven places into slices without a further check")]
+
+use crate::format::index::hash::{BUCKET, Tails, first_bucket};
+use crate::format::index::line::{LINE, LineScale};
+use crate::format::layout::Layout;
+use std::ptr::NonNull;
+
+/// Proven parts of a table. Every pointer is valid as long as this value lives.
+#[derive(Debug)]
+pub(crate) struct Proven {
+    /// Invariant: `cells` cells from here on lie inside the table.
+    first_cell: NonNull<[u8; CELL]>,
+    cells: u64,
+    /// Invariant: `buckets` buckets from here on, 1 or more, lie inside the table; or this is
+    /// [`NO_BUCKET`], and `buckets` is 1.
+    first_bucket: NonNull<[u8; CELL]>,
+    buckets: u64,
+    /// Invariant: `records_len` bytes from here on lie inside the table.
+    records: NonNull<u8>,
+    records_len: usize,
+    /// Invariant: for each `rank` below `fixed`, the `key_len + value_len` bytes from `rank *
+    /// stride` bytes behind this on lie inside the table.
+    first_key: NonNull<u8>,
+    fixed: u64,
+    /// Invariant: `fixed` where `key_len` is 8, 16 or 32 respectively, else 0. One comparison with
+    /// such a field asks for the rank and for the length of keys.
+    fixed_8: u64,
+    fixed_16: u64,
+    fixed_32: u64,
+    stride: usize,
+    key_len: usize,
+    value_len: usize,
+    /// Scale of the line index. Without one, `base` is `u64::MAX`, so no key has a line.
+    pub(crate) scale: LineScale,
+    /// Tails of the hash index; without one, no tails.
+    pub(crate) tails: Tails,
+}
+
+/// Bytes of a cell: a line of the line index, or a bucket of the hash index.
+const CELL: usize = LINE;
+const _: () = assert!(CELL == BUCKET);
+
+/// Stands for the buckets of a table without any. Its overflow bits are all set, so it leaves every
+/// key undecided.
+static NO_BUCKET: [u8; CELL] = [u8::MAX; CELL];
+
+/// A length of keys that a lookup function knows when it is compiled.
+pub(crate) trait KeyLen {
+    /// 8, 16 or 32; `None` for every other length.
+    const LEN: Option<usize>;
+}
+
+/// Keys of 8 bytes.
+pub(crate) struct Len8;
+/// Keys of 16 bytes.
+pub(crate) struct Len16;
+/// Keys of 32 bytes.
+pub(crate) struct Len32;
+/// Keys of a length that is known only at run time.
+pub(crate) struct AnyLen;
+
+impl KeyLen for Len8 {
+    const LEN: Option<usize> = Some(8);
+}
+
+impl KeyLen for Len16 {
+    const LEN: Option<usize> = Some(16);
+}
+
+impl KeyLen for Len32 {
+    const LEN: Option<usize> = Some(32);
+}
+
+impl KeyLen for AnyLen {
+    const LEN: Option<usize> = None;
+}
+
+impl Proven {
+    /// Nothing is proven: no part is found.
+    pub(super) const NOTHING: Self = Self {
+        first_cell: NonNull::dangling(),
+        cells: 0,
+        first_bucket: NonNull::from_ref(&NO_BUCKET),
+        buckets: 1,
+        records: NonNull::dangling(),
+        records_len: 0,
+        first_key: NonNull::dangling(),
+        fixed: 0,
+        fixed_8: 0,
+        fixed_16: 0,
+        fixed_32: 0,
+        stride: 0,
+        key_len: 0,
+        value_len: 0,
+        scale: LineScale { base: u64::MAX, scale: 0 },
+        tails: Tails::NONE,
+    };
+
+    /// Proves the parts that a layout names. A part that does not lie inside the table is left out.
+    ///
+    /// # Safety
+    /// The result must not outlive the memory of `table`, which nobody may change meanwhile.
+    pub(super) unsafe fn new(table: &[u8], layout: &Layout) -> Self {
+        let mut proven = Self::NOTHING;
+        if let Some(lines) = &layout.lines {
+            proven.scale = lines.scale;
+        }
+        if let Some(hash) = &layout.hash {
+            proven.tails = hash.tails;
+        }
+        let lines = layout.lines.as_ref().map(|lines| lines.span);
+        let index = lines.or(layout.hash.as_ref().map(|hash| hash.span)).unwrap_or_default();
+        if let Some(index) = table.get(index.start..index.end) {
+            let cells = index.as_chunks::<CELL>().0;
+            proven.first_cell = NonNull::from(cells).cast();
+            proven.cells = cells.len() as u64;
+        }
+        if let Some(hash) = &layout.hash
+            && lines.is_none()
+            && (1..=proven.cells).contains(&hash.buckets)
+        {
+            (proven.first_bucket, proven.buckets) = (proven.first_cell, hash.buckets);
+        }
+        if let Some(records) = table.get(layout.records.start..layout.records.end) {
+            proven.records = NonNull::from(records).cast();
+            proven.records_len = records.len();
+        }
+        if let Some(fixed) = &layout.fixed
+            && let Some(keys) = table.get(fixed.first..)
+            && fixed.end_of(layout.entries).is_some_and(|end| end <= keys.len())
+        {
+            proven.first_key = NonNull::from(keys).cast();
+            let if_of = |len| if fixed.key_len == len { layout.entries } else { 0 };
+            proven.fixed = layout.entries;
+            (proven.fixed_8, proven.fixed_16, proven.fixed_32) = (if_of(8), if_of(16), if_of(32));
+            proven.stride = fixed.stride;
+            proven.key_len = fixed.key_len;
+            proven.value_len = fixed.value_len;
+        }
+        proven
+    }
+
+    /// Cell `number` of the index that answers point lookups.
+    #[inline(always)]
+    pub(crate) fn cell(&self, number: u64) -> Option<&[u8; CELL]> {
+        if number >= self.cells {
+            return None;
+        }
+        // SAFETY: invariant of `first_cell`.
+        let cell = unsafe { self.first_cell.add(number as usize) };
+        // SAFETY: invariant of `first_cell`; the cell can't outlive `self`.
+        Some(unsafe { cell.as_ref() })
+    }
+
+    /// The first bucket of a hash, which holds most keys. A bucket that leaves every key undecided
+    /// where the hash index does not answer point lookups.
+    #[inline(always)]
+    pub(crate) fn bucket(&self, hash: u64) -> &[u8; CELL] {
+        let Self { first_bucket: start, buckets, .. } = *self;
+        // The number is below `buckets`: it is a 2^64th of less than 2^64 times as much.
+        let number = first_bucket(hash, buckets);
+        // SAFETY: invariant of `first_bucket`.
+        let bucket = unsafe { start.add(number as usize) };
+        // SAFETY: invariant of `first_bucket`; the bucket can't outlive `self`.
+        unsafe { bucket.as_ref() }
+    }
+
+    /// The bytes of all records.
+    #[inline(always)]
+    pub(crate) fn records(&self) -> &[u8] {
+        let Self { records, records_len, .. } = *self;
+        // SAFETY: invariant of `records`; the slice can't outlive `self`.
+        unsafe { NonNull::slice_from_raw_parts(records, records_len).as_ref() }
+    }
+
+    /// Key and value of the record of fixed width with this rank, in a table with keys of the
+    /// length `L`.
+    #[inline(always)]
+    pub(crate) fn fixed<L: KeyLen>(&self, rank: u64) -> Option<(&[u8], &[u8])> {
+        let Self { first_key, stride, value_len, .. } = *self;
+        let (ranks, key_len) = match L::LEN {
+            Some(8) => (self.fixed_8, 8),
+            Some(16) => (self.fixed_16, 16),
+            Some(32) => (self.fixed_32, 32),
+            _ => (self.fixed, self.key_len),
+        };
+        if rank >= ranks {
+            return None;
+        }
+        // SAFETY: invariant of `first_key`.
+        let key = unsafe { first_key.add(rank as usize * stride) };
+        // SAFETY: invariant of `first_key`.
+        let value = unsafe { key.add(key_len) };
+        let (key, value) = (
+            NonNull::slice_from_raw_parts(key, key_len),
+            NonNull::slice_from_raw_parts(value, value_len),
+        );
+        // SAFETY: invariant of `first_key`; the slices can't outlive `self`.
+        Some((unsafe { key.as_ref() }, unsafe { value.as_ref() }))
+    }
+}

@@ -1,0 +1,269 @@
+//! The view: the bytes of a table, its layout, and the checks of its pages. Records are read here;
+//! the indexes and the lookups stand above.
+
+use super::map::{Bytes, Proven};
+use super::pages::{Pages, check_unit, page_end, page_start};
+use super::parallel::check_pieces;
+use super::place::{Entry, Place, Side};
+use super::simd::{CACHE_LINE, prefetch};
+use crate::error::{ReadError, ReadResult};
+use crate::format::layout::Layout;
+use crate::format::record::{Fixed, Parts};
+use crate::format::sums;
+use std::ops::Range;
+
+/// The bytes of a table, its layout, and the checks of its pages.
+pub(crate) struct View {
+    bytes: Bytes,
+    layout: Layout,
+    pages: Pages,
+}
+
+const BAD_RECORD: &str = "record makes no sense";
+
+impl View {
+    pub(crate) fn new(mut bytes: Bytes, layout: Layout, pages: Pages) -> Self {
+        bytes.prove(&layout);
+        Self { bytes, layout, pages }
+    }
+
+    // Bytes and layout
+
+    /// All bytes of the table.
+    #[inline]
+    pub(crate) fn bytes(&self) -> &[u8] {
+        self.bytes.get()
+    }
+
+    /// The memory that holds the bytes.
+    #[inline(always)]
+    pub(crate) fn memory(&self) -> &Bytes {
+        &self.bytes
+    }
+
+    /// The parts of the table that lookups find with one comparison.
+    #[inline(always)]
+    pub(crate) fn proven(&self) -> &Proven {
+        self.bytes.proven()
+    }
+
+    #[inline(always)]
+    pub(crate) fn layout(&self) -> &Layout {
+        &self.layout
+    }
+
+    /// Which pages were checked.
+    #[inline(always)]
+    pub(crate) fn pages(&self) -> &Pages {
+        &self.pages
+    }
+
+    /// The bytes of a proven and checked range.
+    #[inline]
+    pub(crate) fn slice(&self, range: Range<usize>) -> ReadResult<&[u8]> {
+        let offset = range.start as u64;
+        self.bytes().get(range).ok_or_else(|| ReadError::corrupt("record beyond the end", offset))
+    }
+
+    /// The place before the first entry.
+    pub(crate) fn start(&self) -> Place {
+        let first = self.layout.fixed.map_or(self.layout.records.start, |fixed| fixed.first);
+        Place { rank: 0, offset: first }
+    }
+
+    /// The place after the last entry.
+    pub(crate) fn end(&self) -> Place {
+        Place { rank: self.layout.entries, offset: self.layout.records.end }
+    }
+
+    // Page checks
+
+    /// Checks the pages under `range` on their first touch.
+    #[inline]
+    pub(crate) fn ensure(&self, range: Range<usize>) -> ReadResult<()> {
+        match self.pages.ensure(self.bytes(), &self.layout, range) {
+            Ok(()) => Ok(()),
+            // A lost page fails its checksum.
+            Err(error) => self.sound(Err(error)),
+        }
+    }
+
+    /// `result`, unless a page was lost before: then part of what the query has read was not the
+    /// file's. The last step of every query. See [`crate::sigbus`].
+    #[inline(always)]
+    pub(crate) fn sound<T>(&self, result: ReadResult<T>) -> ReadResult<T> {
+        if self.bytes.nothing_lost() { result } else { self.faulted() }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn faulted<T>(&self) -> ReadResult<T> {
+        Err(ReadError::Faulted { offset: self.bytes.lost_at().unwrap_or(0) })
+    }
+
+    /// Maps pages. One that can't be read is an error here and no SIGBUS later.
+    pub(crate) fn populate(&self, range: Range<usize>) -> ReadResult<()> {
+        let (start, len) = (range.start, range.len());
+        let failed = |_| ReadError::Faulted { offset: start as u64 };
+        // Where the guard has replaced pages, the call maps zeros that are not the file's.
+        self.sound(self.bytes.populate(start, len).map_err(failed))
+    }
+
+    /// Checks all pages that were not checked, on all threads, without raising SIGBUS.
+    pub(crate) fn check_all_pages(&self) -> ReadResult<()> {
+        let units = sums::units(self.layout.sums.start as u64) as usize;
+        self.populate(self.layout.sums.start..self.layout.file_len)?;
+        // Chunks of 2 MiB: the largest page that the kernel maps at once.
+        const CHUNK: usize = 512;
+        check_pieces(units.div_ceil(CHUNK), |chunk| {
+            self.check_units(chunk * CHUNK..((chunk + 1) * CHUNK).min(units))
+        })
+    }
+
+    /// Checks every unit of `units`, whether or not it was checked before.
+    fn check_units(&self, units: Range<usize>) -> ReadResult<()> {
+        let start = units.start * sums::UNIT;
+        let end = (units.end * sums::UNIT).min(self.layout.file_len);
+        self.populate(start..end)?;
+        for unit in units {
+            self.sound(check_unit(self.bytes(), &self.layout, unit))?;
+            self.pages.mark(unit);
+        }
+        Ok(())
+    }
+
+    /// Where the pages that are known to be checked end, from `offset` on and within the records;
+    /// 0 if the page of `offset` is not checked.
+    #[inline]
+    pub(crate) fn checked_from(&self, offset: usize) -> usize {
+        let end = self.layout.records.end;
+        if self.pages.lookups_checked() {
+            return end;
+        }
+        if self.pages.is_checked(offset) { page_end(offset).min(end) } else { 0 }
+    }
+
+    /// The bytes around a checked record that are known to be checked.
+    #[inline]
+    pub(crate) fn checked_around(&self, record: Range<usize>) -> Range<usize> {
+        if self.pages.lookups_checked() {
+            return 0..self.layout.records.end;
+        }
+        page_start(record.start)..record.end
+    }
+
+    // Records
+
+    /// The parts of the record at `offset`, with the pages of its key checked; the record ends
+    /// inside the records.
+    #[inline(always)]
+    pub(crate) fn parts_at(&self, offset: usize) -> ReadResult<Parts> {
+        if self.pages.lookups_checked() {
+            let parts = match &self.layout.fixed {
+                Some(fixed) => Some(fixed.parts(offset)),
+                None => self.layout.decoder.parts(self.bytes(), offset),
+            };
+            if let Some(parts) = parts.filter(|parts| parts.end() <= self.layout.records.end) {
+                return Ok(parts);
+            }
+        }
+        self.checked_parts_at(offset)
+    }
+
+    /// [`parts_at`](Self::parts_at) where some page may be left to check.
+    #[inline(never)]
+    fn checked_parts_at(&self, offset: usize) -> ReadResult<Parts> {
+        let parts = match &self.layout.fixed {
+            Some(fixed) => Some(fixed.parts(offset)),
+            // Read before it is checked; the check that follows covers what was read.
+            None => self.layout.decoder.parts(self.bytes(), offset),
+        };
+        match parts {
+            Some(parts) if parts.end() <= self.layout.records.end => {
+                self.ensure(offset..parts.key + parts.key_len)?;
+                Ok(parts)
+            }
+            _ => Err(self.bad_record(offset)),
+        }
+    }
+
+    /// The error for a record whose lengths make no sense: its page is damaged, or its writer has
+    /// written it so.
+    #[cold]
+    fn bad_record(&self, offset: usize) -> ReadError {
+        const LENGTHS: usize = 10;
+        match self.ensure(offset..offset.saturating_add(LENGTHS)) {
+            Err(error) => error,
+            Ok(()) => ReadError::corrupt(BAD_RECORD, offset as u64),
+        }
+    }
+
+    /// The key of the record at `offset`, and the record's parts.
+    #[inline(always)]
+    pub(crate) fn key_at(&self, offset: usize) -> ReadResult<(&[u8], Parts)> {
+        let parts = self.parts_at(offset)?;
+        Ok((self.slice(parts.key())?, parts))
+    }
+
+    /// Key and value of a record, checked.
+    #[inline]
+    pub(crate) fn entry(&self, parts: &Parts) -> ReadResult<Entry<'_>> {
+        self.sound(self.checked_entry(parts))
+    }
+
+    #[inline(always)]
+    fn checked_entry(&self, parts: &Parts) -> ReadResult<Entry<'_>> {
+        self.ensure(parts.key..parts.end())?;
+        Ok((self.slice(parts.key())?, self.slice(parts.value())?))
+    }
+
+    /// The entry whose record starts at `offset`; none at the end of the records.
+    pub(crate) fn entry_from(&self, offset: usize) -> ReadResult<Option<Entry<'_>>> {
+        if offset >= self.end().offset {
+            return Ok(None);
+        }
+        let entry = self.parts_at(offset).and_then(|parts| self.entry(&parts));
+        self.sound(entry).map(Some)
+    }
+
+    /// Where the record after `parts` starts.
+    #[inline]
+    pub(crate) fn after(&self, offset: usize, parts: &Parts) -> usize {
+        match &self.layout.fixed {
+            Some(fixed) => offset + fixed.stride,
+            None => parts.end(),
+        }
+    }
+
+    /// Prefetches the first records of a walk as soon as its start is likely. A request that waits
+    /// for the comparison of the keys would wait for memory a second time.
+    #[inline]
+    pub(crate) fn prefetch_walk(&self, offset: usize, bytes: usize) {
+        for line in (0..bytes).step_by(CACHE_LINE) {
+            prefetch(self.bytes(), offset.saturating_add(line));
+        }
+    }
+
+    /// Binary search among records of fixed width. A range that reaches beyond the last entry is
+    /// cut.
+    pub(crate) fn bisect(
+        &self,
+        fixed: &Fixed,
+        ranks: Range<u64>,
+        key: &[u8],
+        side: Side,
+    ) -> ReadResult<Place> {
+        let mut low = ranks.start.min(self.layout.entries);
+        let mut high = ranks.end.min(self.layout.entries);
+        while low < high {
+            let middle = low + (high - low) / 2;
+            let (found, _) = self.key_at(fixed.offset(middle))?;
+            if side.is_behind(found, key) {
+                low = middle + 1;
+            } else {
+                high = middle;
+            }
+        }
+        Ok(Place { rank: low, offset: fixed.offset(low) })
+    }
+}

@@ -1,0 +1,80 @@
+//! Walking backward: where the records of a block start, and prefetching against the direction of
+//! the file.
+
+use super::super::index::tree::Block;
+use super::super::search::Search;
+use super::super::simd::{CACHE_LINE, prefetch};
+use super::super::view::View;
+use crate::error::{ReadError, ReadResult};
+use crate::format::{BLOCK_BYTES, MAX_BLOCK};
+use std::ops::Range;
+
+/// Distance from a record that is read backward to the bytes that are prefetched for it: about a
+/// block, so that the records of the block before can be found without waiting for memory.
+const LEAD: usize = BLOCK_BYTES as usize;
+/// Cache lines that are prefetched for one record at most.
+const MOST_PREFETCHED: usize = 16;
+
+/// Where the records of one block start. A walk backward needs them all, as a record's end is only
+/// found from its start.
+#[derive(Clone)]
+pub(super) struct BackwardBlock {
+    block: Option<Block>,
+    starts: [u32; MAX_BLOCK as usize],
+}
+
+impl BackwardBlock {
+    pub(super) const fn new() -> Self {
+        Self { block: None, starts: [0; MAX_BLOCK as usize] }
+    }
+
+    /// Offset of the record with this rank.
+    #[inline]
+    pub(super) fn offset(&mut self, view: &View, rank: u64) -> ReadResult<usize> {
+        if let Some(fixed) = &view.layout().fixed {
+            return Ok(fixed.offset(rank));
+        }
+        match self.known_offset(rank) {
+            Some(offset) => Ok(offset),
+            None => self.fill(view, rank),
+        }
+    }
+
+    /// Offset of the record with this rank, if it is in the block that was read last.
+    #[inline(always)]
+    pub(super) fn known_offset(&self, rank: u64) -> Option<usize> {
+        let block = self.block.as_ref()?;
+        let i = rank.checked_sub(block.start.rank).filter(|_| rank < block.end_rank)?;
+        Some(block.start.offset + *self.starts.get(i as usize)? as usize)
+    }
+
+    /// Reads the block with this rank, and returns the offset of its record.
+    #[inline(never)]
+    fn fill(&mut self, view: &View, rank: u64) -> ReadResult<usize> {
+        let block = match self.block.take() {
+            Some(block) if block.start.rank == rank + 1 => Search::of(view).block_before(&block)?,
+            _ => Search::of(view).block_of(rank)?,
+        };
+        let base = block.start.offset;
+        let mut offset = base;
+        let records = (block.end_rank - block.start.rank) as usize;
+        for start in &mut self.starts[..records] {
+            let far = |_| ReadError::corrupt("block is too long", base as u64);
+            *start = u32::try_from(offset - base).map_err(far)?;
+            offset = view.parts_at(offset)?.end();
+        }
+        let i = (rank - block.start.rank) as usize;
+        self.block = Some(block);
+        Ok(base + self.starts[i] as usize)
+    }
+}
+
+/// Prefetches the bytes a block before a record that is read backward. Processors foresee walks
+/// backward badly, and the records of the block before are found by a walk forward.
+#[inline]
+pub(super) fn prefetch_before(table: &[u8], record: Range<usize>) {
+    let lines = (record.len() / CACHE_LINE + 1).min(MOST_PREFETCHED);
+    for line in 0..lines {
+        prefetch(table, record.start.saturating_sub(LEAD) + line * CACHE_LINE);
+    }
+}

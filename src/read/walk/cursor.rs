@@ -1,0 +1,210 @@
+//! A cursor: seek, then step either way.
+
+use super::super::place::{Entry, Side, Start};
+use super::super::search::Search;
+use super::super::view::View;
+use super::backward::BackwardBlock;
+use crate::error::{ReadError, ReadResult};
+
+/// A position in a table: on an entry, before the first or after the last. It may change its
+/// direction at any time.
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let dir = tempfile::tempdir()?;
+/// # let path = dir.path().join("t");
+/// # let mut builder = graven::Builder::create(&path)?;
+/// # for key in ["a", "c", "e"] { builder.insert(key.as_bytes(), b"")?; }
+/// # builder.finish()?;
+/// # let table = graven::Table::load(&path)?;
+/// let mut cursor = table.cursor();
+/// assert!(cursor.seek(b"b")?);
+/// assert_eq!(cursor.key(), Some(&b"c"[..]));
+/// assert!(cursor.prev()?);
+/// assert_eq!(cursor.key(), Some(&b"a"[..]));
+/// assert!(!cursor.prev()?);
+/// assert!(cursor.next()?);
+/// assert_eq!(cursor.key(), Some(&b"a"[..]));
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Cursor<'t> {
+    view: &'t View,
+    /// Bytes of records that are prefetched after a seek.
+    first_walk: usize,
+    /// Rank of the current entry + 1; 0 before the first, entries + 1 after the last. While
+    /// `unranked` is set, the number of entries since the seek.
+    position: u64,
+    /// Offset of the current entry while its rank is unknown: a search through the hash index has
+    /// found it, or the entry some steps before it. Going back needs the rank and costs one search.
+    unranked: Option<usize>,
+    /// Where the current entry starts; after the last, where the records end.
+    at: usize,
+    /// Where the entry after the current one starts, if known.
+    next_offset: Option<usize>,
+    current: Option<Entry<'t>>,
+    back: BackwardBlock,
+}
+
+impl<'t> Cursor<'t> {
+    pub(crate) fn new(view: &'t View, first_walk: usize) -> Self {
+        let at = view.start().offset;
+        Self {
+            view,
+            first_walk,
+            position: 0,
+            unranked: None,
+            at,
+            next_offset: Some(at),
+            current: None,
+            back: BackwardBlock::new(),
+        }
+    }
+
+    fn search(&self) -> Search<'t> {
+        Search::of(self.view)
+    }
+
+    /// The current key, if the cursor is on an entry.
+    pub fn key(&self) -> Option<&'t [u8]> {
+        self.current.map(|entry| entry.0)
+    }
+
+    /// The current value, if the cursor is on an entry.
+    pub fn value(&self) -> Option<&'t [u8]> {
+        self.current.map(|entry| entry.1)
+    }
+
+    /// Moves to the first entry whose key is not smaller than `key`; false, and after the last,
+    /// if there is none.
+    ///
+    /// # Errors
+    /// [`ReadError`] if a page that was touched is damaged; the cursor is then before the first.
+    pub fn seek(&mut self, key: &[u8]) -> Result<bool, ReadError> {
+        let start = self.search().seek_start(key, Side::NotBelow, self.first_walk);
+        self.position = 0;
+        self.go(start)
+    }
+
+    /// Moves to the last entry whose key is not greater than `key`; false, and before the first,
+    /// if there is none.
+    ///
+    /// # Errors
+    /// [`ReadError`] if a page that was touched is damaged; the cursor is then before the first.
+    pub fn seek_for_prev(&mut self, key: &[u8]) -> Result<bool, ReadError> {
+        match self.search().seek(key, Side::Above) {
+            Ok(place) => {
+                (self.position, self.at) = (place.rank + 1, place.offset);
+                self.unranked = None;
+                self.prev()
+            }
+            Err(error) => self.go(Err(error)),
+        }
+    }
+
+    /// Moves to the first entry; false if the table is empty.
+    ///
+    /// # Errors
+    /// [`ReadError`] if a page that was touched is damaged.
+    pub fn seek_to_first(&mut self) -> Result<bool, ReadError> {
+        self.go(Ok(self.view.start().into()))
+    }
+
+    /// Moves to the last entry; false if the table is empty.
+    ///
+    /// # Errors
+    /// [`ReadError`] if a page that was touched is damaged.
+    pub fn seek_to_last(&mut self) -> Result<bool, ReadError> {
+        let end = self.view.end();
+        (self.position, self.at) = (end.rank + 1, end.offset);
+        self.unranked = None;
+        self.prev()
+    }
+
+    /// Moves to the next entry; false, and after the last, if there is none.
+    ///
+    /// # Errors
+    /// [`ReadError`] if a page that was touched is damaged; the cursor is then before the first.
+    #[expect(clippy::should_implement_trait, reason = "a cursor is no iterator: it can go back")]
+    pub fn next(&mut self) -> Result<bool, ReadError> {
+        let entries = self.view.layout().entries;
+        let rank = self.unranked.is_none().then_some(self.position.min(entries));
+        let offset = match (self.next_offset, rank) {
+            (Some(offset), _) => Ok(offset),
+            (None, Some(rank)) if rank < entries => self.back.offset(self.view, rank),
+            (None, _) => Ok(self.view.end().offset),
+        };
+        self.go(offset.map(|offset| Start { rank, offset }))
+    }
+
+    /// Moves to the entry before; false, and before the first, if there is none.
+    ///
+    /// # Errors
+    /// [`ReadError`] if a page that was touched is damaged; the cursor is then before the first.
+    pub fn prev(&mut self) -> Result<bool, ReadError> {
+        if let Some(offset) = self.unranked.take() {
+            match self.search().rank_at(offset) {
+                Ok(rank) => self.position = rank + 1,
+                Err(error) => return self.go(Err(error)),
+            }
+        }
+        if self.position <= 1 {
+            self.reset();
+            return Ok(false);
+        }
+        let (rank, end) = (self.position - 2, self.at);
+        let offset = self.back.offset(self.view, rank);
+        let on_entry = self.go(offset.map(|offset| Start { rank: Some(rank), offset }))?;
+        // A record that is found by its rank ends where the one behind it starts.
+        match self.next_offset {
+            Some(offset) if offset != end => {
+                self.go(Err(ReadError::corrupt("index names another place", self.at as u64)))
+            }
+            _ => Ok(on_entry),
+        }
+    }
+
+    fn reset(&mut self) {
+        self.position = 0;
+        self.unranked = None;
+        self.current = None;
+        self.next_offset = Some(self.view.start().offset);
+    }
+
+    /// Moves to a place; before the first entry, if there was an error.
+    fn go(&mut self, place: ReadResult<Start>) -> Result<bool, ReadError> {
+        match place.and_then(|place| self.stand_on(place)) {
+            Ok(on_entry) => Ok(on_entry),
+            Err(error) => {
+                self.reset();
+                self.view.sound(Err(error))
+            }
+        }
+    }
+
+    #[inline]
+    fn stand_on(&mut self, place: Start) -> ReadResult<bool> {
+        let end = self.view.end();
+        let (over, position) =
+            (place.offset >= end.offset, place.rank.unwrap_or(self.position) + 1);
+        if (position > end.rank) != over && (!over || place.rank.is_some()) {
+            let at = place.offset as u64;
+            return Err(ReadError::corrupt("number of records is not that of entries", at));
+        }
+        self.at = place.offset;
+        if over {
+            self.position = end.rank + 1;
+            self.unranked = None;
+            self.current = None;
+            self.next_offset = None;
+            return Ok(false);
+        }
+        let parts = self.view.parts_at(place.offset)?;
+        self.current = Some(self.view.entry(&parts)?);
+        self.next_offset = Some(self.view.after(place.offset, &parts));
+        self.position = position;
+        self.unranked = place.rank.is_none().then_some(place.offset);
+        Ok(true)
+    }
+}

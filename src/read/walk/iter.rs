@@ -1,0 +1,450 @@
+//! Iteration from both ends.
+
+use super::super::place::{Entry, Place, Start};
+use super::super::search::Search;
+use super::super::view::View;
+use super::backward::{BackwardBlock, prefetch_before};
+use crate::error::{ReadError, ReadResult};
+use crate::format::layout::Layout;
+use crate::format::record::Fixed;
+use std::iter::FusedIterator;
+use std::ops::Range;
+
+/// Records that are prefetched at the start of a walk. A processor foresees a walk only once it has
+/// seen some of it.
+const FETCH: usize = 10;
+/// Fewest and most bytes that are prefetched for these records. Lines that nobody reads delay the
+/// next walk.
+const FETCH_LEAST: usize = 256;
+const FETCH_MOST: usize = 2 << 10;
+
+/// Most bytes of a run: of records that are handed on between two questions whether a page was
+/// lost.
+const RUN: usize = 64 << 10;
+
+/// Index and records disagree about what lies between the two ends.
+const MISPLACED: &str = "index names another place";
+const TOO_MANY: &str = "more records than ranks";
+
+/// Entries between two places, ascending. After an error the iteration is over.
+///
+/// Each step brings the ends closer, in bytes and in ranks, whatever the index of a damaged table
+/// says: an iterator gives at most as many entries as the table has, and a place that an index
+/// names outside of the two ends is an error.
+///
+/// Where the start was found through the hash index its rank is unknown. Then
+/// [`len`](ExactSizeIterator::len), [`nth`](Iterator::nth) and a skip from the back cost one
+/// search.
+#[derive(Clone)]
+pub struct Iter<'t> {
+    view: &'t View,
+    /// Where the next entry starts.
+    front: usize,
+    end: Place,
+    /// How many entries are left: exactly if `ranked`, else at most.
+    left: u64,
+    /// Whether the rank of the front is known.
+    ranked: bool,
+    /// The table up to the end of the pages ahead of the front that are known to be checked.
+    /// Records that end in it need no check.
+    ahead: &'t [u8],
+    /// The bytes before the end whose pages are known to be checked.
+    behind: Range<usize>,
+    back: BackwardBlock,
+    error: Option<ReadError>,
+}
+
+impl<'t> Iter<'t> {
+    /// Bytes of records that are prefetched at the start of a walk over a table.
+    pub(crate) fn first_walk(layout: &Layout) -> usize {
+        let average = layout.records.len() as u64 / layout.entries.max(1);
+        (average.saturating_mul(FETCH as u64) as usize).clamp(FETCH_LEAST, FETCH_MOST)
+    }
+
+    /// The entries between two places. `walk`: bytes of records to prefetch.
+    pub(crate) fn between(
+        view: &'t View,
+        from: ReadResult<Start>,
+        to: ReadResult<Place>,
+        walk: usize,
+    ) -> Self {
+        let (from, end, error) = match (from, to) {
+            (Ok(from), Ok(to)) if to.offset >= from.offset => (from, to, None),
+            (Ok(_), Ok(to)) => (to.into(), to, None),
+            // The error is the one item.
+            (Err(error), _) | (_, Err(error)) => {
+                (view.start().into(), Place { rank: 1, offset: usize::MAX }, Some(error))
+            }
+        };
+        let mut iter = Self {
+            view,
+            front: from.offset,
+            end,
+            left: end.rank.saturating_sub(from.rank.unwrap_or(0)),
+            ranked: from.rank.is_some(),
+            ahead: &[],
+            behind: 0..0,
+            back: BackwardBlock::new(),
+            error,
+        };
+        // A search has prefetched them already, but not every walk begins with a search.
+        view.prefetch_walk(from.offset, walk.min(end.offset - from.offset));
+        iter.look_ahead();
+        iter
+    }
+
+    #[inline(always)]
+    fn is_over(&self) -> bool {
+        self.front >= self.end.offset
+    }
+
+    /// The ends have met; in a damaged table, not as their ranks say.
+    #[inline(never)]
+    fn over(&mut self) -> Option<ReadResult<Entry<'t>>> {
+        if self.front == self.end.offset && (self.left == 0 || !self.ranked) {
+            return None;
+        }
+        self.fail(self.misplaced(MISPLACED))
+    }
+
+    #[cold]
+    fn misplaced(&self, what: &'static str) -> ReadError {
+        ReadError::corrupt(what, self.front as u64)
+    }
+
+    /// Entries from the front to the end.
+    fn left(&self) -> ReadResult<u64> {
+        if self.is_over() {
+            return Ok(0);
+        }
+        if self.ranked {
+            return Ok(self.left);
+        }
+        Ok(self.end.rank.saturating_sub(Search::of(self.view).rank_at(self.front)?))
+    }
+
+    /// Notes how far the pages from the front on are checked. While an error waits to be returned,
+    /// nothing is ready.
+    #[inline]
+    fn look_ahead(&mut self) {
+        let ahead = match self.error {
+            None => self.view.checked_from(self.front),
+            Some(_) => 0,
+        };
+        self.ahead = self.view.bytes().get(..ahead).unwrap_or_default();
+    }
+
+    /// The next entry, if it lies on pages that are known to be checked.
+    #[inline(always)]
+    fn ready(&mut self) -> Option<Entry<'t>> {
+        let (offset, left) = (self.front, self.left.checked_sub(1)?);
+        let (key, value, after) = match &self.view.layout().fixed {
+            Some(fixed) => {
+                let (key, value) = fixed.split(self.ahead.get(offset..)?)?;
+                (key, value, offset + fixed.stride)
+            }
+            None => {
+                let parts = self.view.layout().decoder.parts(self.ahead, offset)?;
+                let value = self.ahead.get(parts.value())?;
+                (self.ahead.get(parts.key())?, value, parts.end())
+            }
+        };
+        (self.front, self.left) = (after, left);
+        Some((key, value))
+    }
+
+    #[cold]
+    fn fail(&mut self, error: ReadError) -> Option<ReadResult<Entry<'t>>> {
+        self.end.offset = self.front;
+        self.left = 0;
+        Some(self.view.sound(Err(error)))
+    }
+
+    /// The next entry, its pages checked first.
+    #[inline(never)]
+    fn checked_next(&mut self) -> Option<ReadResult<Entry<'t>>> {
+        if let Some(error) = self.error.take() {
+            return self.fail(error);
+        }
+        match self.step() {
+            Ok(entry) => Some(Ok(entry)),
+            Err(error) => self.fail(error),
+        }
+    }
+
+    fn step(&mut self) -> ReadResult<Entry<'t>> {
+        let left = self.left.checked_sub(1).ok_or_else(|| self.misplaced(TOO_MANY))?;
+        let parts = self.view.parts_at(self.front)?;
+        let entry = self.view.entry(&parts)?;
+        (self.front, self.left) = (self.view.after(self.front, &parts), left);
+        self.look_ahead();
+        Ok(entry)
+    }
+
+    /// Takes a run of records of fixed width from the front: their pages are known to be checked.
+    fn take_run(&mut self, fixed: &Fixed) -> &'t [u8] {
+        let end = self.ahead.len().min(self.end.offset);
+        let records = self.run_len(end.saturating_sub(self.front), fixed);
+        let run = self.front..self.front + records * fixed.stride;
+        self.front = run.end;
+        self.left -= records as u64;
+        self.ahead.get(run).unwrap_or_default()
+    }
+
+    /// Number of records in a run, of which at most `checked` bytes are checked. None once a page
+    /// was lost: the step that follows returns the error. At most [`RUN`] bytes, because a page
+    /// that is lost within a run reads as zeros.
+    fn run_len(&self, checked: usize, fixed: &Fixed) -> usize {
+        let bytes = if self.view.memory().nothing_lost() { checked.min(RUN) } else { 0 };
+        (bytes / fixed.stride).min(usize::try_from(self.left).unwrap_or(usize::MAX))
+    }
+
+    /// Takes a run of records of fixed width from the back.
+    fn take_run_back(&mut self, fixed: &Fixed) -> &'t [u8] {
+        let end = self.end.offset;
+        let start = self.behind.start.max(self.front);
+        let checked = if end <= self.behind.end { end.saturating_sub(start) } else { 0 };
+        let records = self.run_len(checked, fixed);
+        self.end.rank -= records as u64;
+        self.end.offset -= records * fixed.stride;
+        self.left -= records as u64;
+        self.view.bytes().get(self.end.offset..end).unwrap_or_default()
+    }
+
+    /// The last entry, if it lies on pages that are known to be checked.
+    #[inline(always)]
+    fn ready_back(&mut self) -> Option<Entry<'t>> {
+        let (rank, left) = (self.end.rank.checked_sub(1)?, self.left.checked_sub(1)?);
+        let bytes = self.view.bytes();
+        let (offset, parts) = match &self.view.layout().fixed {
+            Some(fixed) => (fixed.offset(rank), fixed.parts(fixed.offset(rank))),
+            None => {
+                let offset = self.back.known_offset(rank)?;
+                let parts = self.view.layout().decoder.parts(bytes, offset)?;
+                prefetch_before(bytes, offset..parts.end());
+                (offset, parts)
+            }
+        };
+        if offset < self.behind.start.max(self.front) || parts.end() > self.behind.end {
+            return None;
+        }
+        let entry = (bytes.get(parts.key())?, bytes.get(parts.value())?);
+        (self.end, self.left) = (Place { rank, offset }, left);
+        Some(entry)
+    }
+
+    /// The last entry, its pages checked first.
+    #[inline(never)]
+    fn checked_next_back(&mut self) -> Option<ReadResult<Entry<'t>>> {
+        if let Some(error) = self.error.take() {
+            return self.fail(error);
+        }
+        match self.step_back() {
+            Ok(entry) => Some(Ok(entry)),
+            Err(error) => self.fail(error),
+        }
+    }
+
+    fn step_back(&mut self) -> ReadResult<Entry<'t>> {
+        let ranks = self.end.rank.checked_sub(1).zip(self.left.checked_sub(1));
+        let (rank, left) = ranks.ok_or_else(|| self.misplaced(TOO_MANY))?;
+        let offset = self.back.offset(self.view, rank)?;
+        let parts = self.view.parts_at(offset)?;
+        // A record that is found by its rank ends where the one behind it starts.
+        if offset < self.front || self.view.after(offset, &parts) != self.end.offset {
+            return Err(ReadError::corrupt(MISPLACED, offset as u64));
+        }
+        let entry = self.view.entry(&parts)?;
+        (self.end, self.left) = (Place { rank, offset }, left);
+        self.behind = self.view.checked_around(offset..parts.end());
+        Ok(entry)
+    }
+
+    /// Moves the front by rank, without a walk. The ends have not met.
+    fn skip(&mut self, n: usize) -> ReadResult<()> {
+        let left = self.left()?;
+        let place = match left.checked_sub(n as u64) {
+            _ if left == 0 => return Err(self.misplaced(TOO_MANY)),
+            None | Some(0) => self.end,
+            Some(rest) => Search::of(self.view).place_of(self.end.rank - rest)?,
+        };
+        if place.offset <= self.front || place.offset > self.end.offset {
+            return Err(ReadError::corrupt(MISPLACED, place.offset as u64));
+        }
+        (self.front, self.left) = (place.offset, self.end.rank - place.rank);
+        self.ranked = true;
+        self.look_ahead();
+        Ok(())
+    }
+
+    /// Moves the end by rank, without a walk. The ends have not met.
+    fn skip_back(&mut self, n: usize) -> ReadResult<()> {
+        let left = self.left()?;
+        let rest = left.saturating_sub(n as u64);
+        let rank = self.end.rank - (left - rest);
+        let offset = match rest {
+            _ if left == 0 => return Err(self.misplaced(TOO_MANY)),
+            0 => self.front,
+            // The places of the block, since the entry before is asked for next.
+            _ => self.back.offset(self.view, rank)?,
+        };
+        if offset < self.front || offset >= self.end.offset {
+            return Err(ReadError::corrupt(MISPLACED, offset as u64));
+        }
+        (self.end, self.left) = (Place { rank, offset }, rest);
+        self.ranked = true;
+        self.behind = 0..0;
+        Ok(())
+    }
+}
+
+impl<'t> Iterator for Iter<'t> {
+    type Item = Result<(&'t [u8], &'t [u8]), ReadError>;
+
+    #[inline]
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.is_over() {
+            return self.over();
+        }
+        match self.ready() {
+            Some(entry) if self.view.memory().nothing_lost() => Some(Ok(entry)),
+            _ => self.checked_next(),
+        }
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        // An error is an item of its own.
+        let left = if self.error.is_some() { Ok(1) } else { self.left() };
+        match usize::try_from(left.unwrap_or(1)) {
+            Ok(left) => (left, Some(left)),
+            Err(_) => (usize::MAX, None),
+        }
+    }
+
+    fn count(self) -> usize {
+        self.len()
+    }
+
+    fn last(mut self) -> Option<Self::Item> {
+        self.next_back()
+    }
+
+    /// `for_each` and most adapters use this. Records of fixed width are taken in runs.
+    #[inline]
+    fn fold<A, F: FnMut(A, Self::Item) -> A>(mut self, mut all: A, mut f: F) -> A {
+        loop {
+            if let Some(fixed) = self.view.layout().fixed {
+                let records = self.take_run(&fixed).chunks_exact(fixed.stride);
+                all = records.filter_map(|record| fixed.split(record)).map(Ok).fold(all, &mut f);
+            }
+            match self.next() {
+                Some(entry) => all = f(all, entry),
+                None => return all,
+            }
+        }
+    }
+
+    /// Skips by rank, without walking.
+    fn nth(&mut self, n: usize) -> Option<Self::Item> {
+        if n > 0
+            && self.error.is_none()
+            && !self.is_over()
+            && let Err(error) = self.skip(n)
+        {
+            return self.fail(error);
+        }
+        self.next()
+    }
+}
+
+impl DoubleEndedIterator for Iter<'_> {
+    #[inline]
+    fn next_back(&mut self) -> Option<Self::Item> {
+        if self.is_over() {
+            return self.over();
+        }
+        match self.ready_back() {
+            Some(entry) if self.view.memory().nothing_lost() => Some(Ok(entry)),
+            _ => self.checked_next_back(),
+        }
+    }
+
+    /// Records of fixed width are taken in runs.
+    #[inline]
+    fn rfold<A, F: FnMut(A, Self::Item) -> A>(mut self, mut all: A, mut f: F) -> A {
+        loop {
+            if let Some(fixed) = self.view.layout().fixed {
+                let records = self.take_run_back(&fixed).chunks_exact(fixed.stride).rev();
+                all = records.filter_map(|record| fixed.split(record)).map(Ok).fold(all, &mut f);
+            }
+            match self.next_back() {
+                Some(entry) => all = f(all, entry),
+                None => return all,
+            }
+        }
+    }
+
+    /// Skips by rank, without walking.
+    fn nth_back(&mut self, n: usize) -> Option<Self::Item> {
+        if n > 0
+            && self.error.is_none()
+            && !self.is_over()
+            && let Err(error) = self.skip_back(n)
+        {
+            return self.fail(error);
+        }
+        self.next_back()
+    }
+}
+
+impl ExactSizeIterator for Iter<'_> {}
+impl FusedIterator for Iter<'_> {}
+
+macro_rules! projection {
+    ($name:ident, $part:tt, $doc:expr) => {
+        #[doc = $doc]
+        #[derive(Clone)]
+        pub struct $name<'t>(pub(crate) Iter<'t>);
+
+        impl<'t> Iterator for $name<'t> {
+            type Item = Result<&'t [u8], ReadError>;
+
+            #[inline]
+            fn next(&mut self) -> Option<Self::Item> {
+                Some(self.0.next()?.map(|entry| entry.$part))
+            }
+
+            fn size_hint(&self) -> (usize, Option<usize>) {
+                self.0.size_hint()
+            }
+
+            fn count(self) -> usize {
+                self.0.count()
+            }
+
+            fn last(self) -> Option<Self::Item> {
+                Some(self.0.last()?.map(|entry| entry.$part))
+            }
+
+            fn nth(&mut self, n: usize) -> Option<Self::Item> {
+                Some(self.0.nth(n)?.map(|entry| entry.$part))
+            }
+        }
+
+        impl DoubleEndedIterator for $name<'_> {
+            fn next_back(&mut self) -> Option<Self::Item> {
+                Some(self.0.next_back()?.map(|entry| entry.$part))
+            }
+
+            fn nth_back(&mut self, n: usize) -> Option<Self::Item> {
+                Some(self.0.nth_back(n)?.map(|entry| entry.$part))
+            }
+        }
+
+        impl ExactSizeIterator for $name<'_> {}
+        impl FusedIterator for $name<'_> {}
+    };
+}
+
+projection!(Keys, 0, "Keys, ascending.");
+projection!(Values, 1, "Values, in the order of their keys.");

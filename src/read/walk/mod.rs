@@ -1,0 +1,13 @@
+//! Walks in the order of keys: iteration from both ends, the cursor, all values of a key, and the longest
+//! stored prefix of a key.
+
+mod backward;
+mod cursor;
+mod iter;
+mod prefix;
+mod values;
+
+pub use cursor::Cursor;
+pub use iter::{Iter, Keys, Values};
+pub(crate) use prefix::LongestPrefix;
+pub use values::GetAll;

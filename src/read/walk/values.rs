@@ -1,0 +1,75 @@
+//! All values of one key.
+
+use super::super::get::Checked;
+use super::super::place::Found;
+use super::super::view::View;
+use crate::error::{ReadError, ReadResult};
+use crate::format::order::equal;
+use std::iter::FusedIterator;
+
+/// All values of one key, in the order of their insertion. After an error the iteration is over.
+pub struct GetAll<'t> {
+    view: &'t View,
+    state: State<'t>,
+    /// How many values may come: a table has no more than its entries.
+    left: u64,
+}
+
+enum State<'t> {
+    /// This record holds the key; its value comes next.
+    At(&'t [u8], Found),
+    Failed(ReadError),
+    Over,
+}
+
+impl<'t> GetAll<'t> {
+    pub(crate) fn new(view: &'t View, key: &[u8]) -> Self {
+        let first = Checked::of(view).locate(key).and_then(|found| match found {
+            Some(found) => Ok(Some((view.slice(found.parts.key())?, found))),
+            None => Ok(None),
+        });
+        let state = match first {
+            Ok(Some((key, found))) => State::At(key, found),
+            Ok(None) => State::Over,
+            Err(error) => State::Failed(error),
+        };
+        Self { view, state, left: view.layout().entries }
+    }
+
+    /// The value of `found`, and the record after it if it holds the same key.
+    fn step(&mut self, key: &'t [u8], found: Found) -> ReadResult<(&'t [u8], State<'t>)> {
+        let too_many = || ReadError::corrupt("more records than ranks", found.offset as u64);
+        self.left = self.left.checked_sub(1).ok_or_else(too_many)?;
+        let (_, value) = self.view.entry(&found.parts)?;
+        if !self.view.layout().repeated_keys {
+            return Ok((value, State::Over));
+        }
+        let offset = self.view.after(found.offset, &found.parts);
+        if offset >= self.view.layout().records.end {
+            return Ok((value, State::Over));
+        }
+        let parts = self.view.parts_at(offset)?;
+        let same = equal(self.view.slice(parts.key())?, key);
+        Ok((value, if same { State::At(key, Found { offset, parts }) } else { State::Over }))
+    }
+}
+
+impl<'t> Iterator for GetAll<'t> {
+    type Item = Result<&'t [u8], ReadError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        match std::mem::replace(&mut self.state, State::Over) {
+            State::Over => None,
+            State::Failed(error) => Some(Err(error)),
+            State::At(key, found) => match self.step(key, found) {
+                Ok((value, state)) => {
+                    self.state = state;
+                    Some(Ok(value))
+                }
+                Err(error) => Some(self.view.sound(Err(error))),
+            },
+        }
+    }
+}
+
+impl FusedIterator for GetAll<'_> {}
