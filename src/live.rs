@@ -77,7 +77,7 @@ struct Version {
     table: Table,
     /// The file that was found at the path, as the opened file itself says.
     look: Look,
-    /// When the file has to be read once more, although it looks the same; see [`COARSEST`].
+    /// When the file has to be read once more, although it looks the same; see [`Look::once_more`].
     again: Option<Instant>,
     /// A later file with the same content, which was not worth mapping. A file that is mapped or
     /// held keeps its inode number from being given to another one.
@@ -158,7 +158,7 @@ impl Live {
         let version = Version {
             table,
             look,
-            again: once_more(&look),
+            again: look.once_more(),
             held: None,
             name,
             generation: 1,
@@ -297,7 +297,7 @@ impl Shared {
                 true => old.held.clone(),
                 false => Some(Arc::new(file.file)),
             };
-            let again = if look == old.look { None } else { once_more(&look) };
+            let again = if look == old.look { None } else { look.once_more() };
             self.current.store(Arc::new(Version {
                 table: old.table.clone(),
                 look,
@@ -317,7 +317,7 @@ impl Shared {
         self.options.prepare(&table, go_on)?;
         let generation = old.generation + 1;
         let since = Instant::now();
-        let again = once_more(&look);
+        let again = look.once_more();
         let new = Version { table, look, again, held: None, name, generation, since };
         drop(self.current.swap(Arc::new(new)));
         if old.table.view().layout().file_len > retire::SMALL {
@@ -330,16 +330,6 @@ impl Shared {
         // SAFETY: the promise that `Live::open_with` asks for covers every file at the path.
         unsafe { self.options.map(file) }
     }
-}
-
-/// The coarsest steps in which file systems count time: two seconds on FAT and SMB, one on sshfs.
-/// Two files that came in one step, of one length and with numbers that stand for the path, look
-/// the same. A file that is read after the step was the last of its step.
-const COARSEST: Duration = Duration::from_secs(2);
-
-/// When a file that was opened just now has to be read once more.
-fn once_more(look: &Look) -> Option<Instant> {
-    look.is_coarse().then(|| Instant::now() + COARSEST)
 }
 
 impl Version {

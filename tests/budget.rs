@@ -6,8 +6,11 @@
 
 #![cfg(target_os = "linux")]
 
+#[path = "../benches/common/chosen.rs"]
+mod chosen;
 mod support;
 
+use chosen::{Places, mix, of_one_hash};
 use graven::{BuildOptions, Duplicates, HashIndex, Phase, Progress, Table};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
@@ -40,7 +43,7 @@ fn measured_process() {
     let before = status("VmRSS");
     let options = BuildOptions::new().memory_budget(BUDGET).durable(false).threads(2);
     let mut builder = match name {
-        "always" => options.hash_index(HashIndex::Always).create(path),
+        "always" | "equal" | "crowd" => options.hash_index(HashIndex::Always).create(path),
         "ascending" => options.sorted(true).hash_index(HashIndex::Always).create(path),
         "streamed in order" => options.sorted(true).create(path),
         _ => options.create(path),
@@ -71,6 +74,23 @@ fn measured_process() {
                 builder.insert(format!("{i:012}").as_bytes(), b"").expect("room");
             }
         }
+        // Half of the keys have one hash: they belong to one group, which holds 12,288.
+        "equal" => {
+            for i in 0..1_500_000u64 {
+                builder.insert(&of_one_hash(mix(i)), b"v").expect("room");
+                builder.insert(&random.next().to_be_bytes(), b"v").expect("room");
+            }
+        }
+        // A third of the keys belong to one group until there is a seed, and a third have one hash.
+        "crowd" => {
+            let places = Places::of(3_000_000);
+            let crowd = places.choose(|_, [.., group]| group == 0).take(1_000_000);
+            for (i, key) in crowd.enumerate() {
+                builder.insert(&key, b"v").expect("room");
+                builder.insert(&random.next().to_be_bytes(), b"v").expect("room");
+                builder.insert(&of_one_hash(mix(i as u64)), b"v").expect("room");
+            }
+        }
         // Short entries, so that the indexes are large beside them.
         _ => {
             for _ in 0..3_000_000 {
@@ -80,14 +100,30 @@ fn measured_process() {
             }
         }
     }
-    builder.finish().expect("a table");
+    let summary = builder.finish().expect("a table");
+    let set_aside = match name {
+        "equal" => 1_499_999,
+        "crowd" => 999_999,
+        _ => 0,
+    };
+    assert_eq!(summary.set_aside, set_aside);
     answer(&status("VmHWM").saturating_sub(before).to_string());
 }
 
 #[test]
 fn a_build_keeps_to_its_budget() {
     let directory = directory();
-    for name in ["line", "always", "ascending", "values", "streamed", "streamed in order"] {
+    let names = [
+        "line",
+        "always",
+        "ascending",
+        "values",
+        "equal",
+        "crowd",
+        "streamed",
+        "streamed in order",
+    ];
+    for name in names {
         let path = directory.path().join(name);
         let what = format!("{name} {}", path.display());
         let ran = this_binary("measured_process").env(BUILD, what).output().expect("a child");

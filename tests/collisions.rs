@@ -1,70 +1,214 @@
-//! Keys whose 64-bit hashes are equal, through whole builds: whoever knows the hash function can
-//! make as many as they like. Guards against an index that drops one of them, and against a build
-//! that fails, or takes for ever, because it can't place them.
+//! Keys that were chosen for their hashes, through whole builds: whoever knows the hash function can
+//! make as many as they like. Guards against an index that drops one of them, against one that
+//! slows the others down, and against a build that fails, or takes for ever, because it can't place
+//! them.
 
+#[path = "../benches/common/chosen.rs"]
+mod chosen;
 mod support;
 
+use chosen::{Places, of_hash, of_one_hash, ordinary};
 use graven::{BuildOptions, Duplicates, HashIndex, HashIndexOutcome, OpenOptions, Table, Verify};
+use proptest::prelude::*;
+use std::collections::BTreeMap;
+use std::path::Path;
 use support::directory;
 
-/// The first constant of the hash function (format.md). A key of 16 bytes that begins with it has
-/// a factor of zero in its product: the hash is the same whatever follows.
-const FACTOR: u64 = 0xA076_1D64_78BD_642F;
+type Model = BTreeMap<Vec<u8>, Vec<u8>>;
 
-fn colliding(i: u64) -> Vec<u8> {
-    [FACTOR.to_le_bytes(), i.to_be_bytes()].concat()
+fn always() -> BuildOptions {
+    BuildOptions::new().durable(false).hash_index(HashIndex::Always)
 }
 
-fn ordinary(i: u64) -> Vec<u8> {
-    format!("key number {i}").into_bytes()
+/// Each key is found by every kind of query, `absent` keys are not, with pages left to check, without,
+/// and without any checks.
+fn check(path: &Path, model: &Model, step: usize, absent: &[Vec<u8>], case: &str) {
+    for verify in [Verify::FirstTouch, Verify::AtOpen, Verify::Never] {
+        let table = OpenOptions::new().verify(verify).load(path).expect("a table");
+        let keys: Vec<&[u8]> = model.keys().step_by(step).map(Vec::as_slice).collect();
+        let keys = [&keys[..], &absent.iter().map(Vec::as_slice).collect::<Vec<_>>()].concat();
+        let mut found = Vec::new();
+        table.get_many(&keys, &mut found).expect("a sound table");
+        for (key, in_batch) in keys.iter().zip(found) {
+            let right = model.get(*key).map(Vec::as_slice);
+            let case = format!("{case}, {verify:?}, key {key:x?}");
+            assert_eq!(in_batch, right, "{case}");
+            assert_eq!(table.get(key).expect("a sound table"), right, "{case}");
+            assert_eq!(table.contains_key(key).expect("a sound table"), right.is_some(), "{case}");
+            let all: Result<Vec<_>, _> = table.get_all(key).collect();
+            assert_eq!(all.expect("a sound table"), Vec::from_iter(right), "{case}");
+            let next = model.range(key.to_vec()..).next();
+            let next = next.map(|(key, value)| (&key[..], &value[..]));
+            let first = table.range(*key..).next().transpose().expect("a sound table");
+            assert_eq!(first, next, "{case}");
+            let mut cursor = table.cursor();
+            cursor.seek(key).expect("a sound table");
+            assert_eq!(cursor.key(), next.map(|next| next.0), "{case}");
+        }
+    }
 }
 
+/// Few and many, alone and among others, with ranks for references and with places.
 #[test]
 fn keys_of_one_hash_are_all_found() {
     const ORDINARY: u64 = 30_000;
     let directory = directory();
     let path = directory.path().join("t");
-    // Three fit a bucket, six a bucket and the next; more are left to the ordered index.
-    for (equal, budget, built) in
-        [(2, 1 << 30, true), (3, 1 << 20, true), (6, 1 << 20, true), (7, 1 << 20, false)]
-            .into_iter()
-            .chain([(7, 1 << 30, false), (50_000, 1 << 20, false), (50_000, 1 << 30, false)])
+    for (equal, budget) in
+        [(2, 30), (7, 20), (7, 30), (100, 20), (100, 30), (50_000, 20), (50_000, 30)]
     {
-        for fixed in [false, true] {
+        for (others, fixed) in [(0, false), (ORDINARY, false), (ORDINARY, true)] {
             let value = |i: u64| vec![i as u8; if fixed { 9 } else { i as usize % 20 }];
-            let options = BuildOptions::new().memory_budget(budget).durable(false);
-            let mut builder =
-                options.hash_index(HashIndex::Always).create(&path).expect("a builder");
-            let other = |i: u64| -> Vec<u8> {
-                if fixed { colliding(!i).into_iter().rev().collect() } else { ordinary(i) }
-            };
-            for i in (0..ORDINARY).rev() {
-                builder.insert(&other(i), &value(i)).expect("room");
-            }
-            for i in (0..equal).rev() {
-                builder.insert(&colliding(i), &value(i)).expect("room");
+            let case = format!("{equal} keys of one hash, budget 2^{budget}, {others}, {fixed}");
+            let mut model = Model::new();
+            model.extend((0..others).map(|i| (ordinary(i, 16), value(i))));
+            model.extend((0..equal).map(|i| (of_one_hash(i), value(i))));
+            let mut builder = always().memory_budget(1 << budget).create(&path).expect("a builder");
+            for (key, value) in model.iter().rev() {
+                builder.insert(key, value).expect("room");
             }
             let summary = builder.finish().expect("a table");
-            let case = format!("{equal} keys of one hash, budget {budget}, fixed {fixed}");
-            match summary.hash_index {
-                HashIndexOutcome::Built => assert!(built, "{case}"),
-                HashIndexOutcome::Abandoned { attempts: 8 } => assert!(!built, "{case}"),
-                other => panic!("{case}: {other:?}"),
-            }
+            assert_eq!(summary.hash_index, HashIndexOutcome::Built, "{case}");
+            assert_eq!(summary.set_aside, equal - 1, "{case}");
             let table = Table::load(&path).expect("a table");
             table.verify().expect("a sound table");
-            for i in 0..equal {
-                let found = table.get(&colliding(i)).expect("a sound table");
-                assert_eq!(found, Some(&value(i)[..]), "{case}: {i}");
-            }
-            for i in (0..ORDINARY).step_by(7) {
-                let found = table.get(&other(i)).expect("a sound table");
-                assert_eq!(found, Some(&value(i)[..]), "{case}: {i}");
-            }
+            let hash = table.stats().expect("statistics").hash.expect("a hash index");
+            assert_eq!((hash.keys, hash.set_aside, hash.attempts), (others + 1, equal - 1, 0));
             // Absent, with the hash of those that are there.
-            for i in [equal, equal + 1, u64::MAX] {
-                assert_eq!(table.get(&colliding(i)).expect("a sound table"), None, "{case}");
+            let absent = [equal, equal + 1, u64::MAX].map(of_one_hash);
+            check(&path, &model, 7, &absent, &case);
+        }
+    }
+}
+
+/// Every set of chosen keys, half of a table: all are found, none but those of equal hashes is set
+/// aside, and the bytes depend on neither order, threads nor memory.
+#[test]
+fn chosen_keys_are_placed_or_set_aside() {
+    const ENTRIES: u64 = 60_000;
+    let directory = directory();
+    let paths = ["a", "b"].map(|name| directory.path().join(name));
+    for (name, keys) in Places::of(ENTRIES).sets(ENTRIES / 2) {
+        let mut model = Model::new();
+        let others = ENTRIES - keys.len() as u64;
+        model.extend((0..others).map(|i| (ordinary(i, keys[0].len()), vec![1; i as usize % 9])));
+        model.extend(keys.iter().map(|key| (key.clone(), vec![2; key[15] as usize % 9])));
+        let mut hashes: Vec<u64> = model.keys().map(|key| chosen::hash(key)).collect();
+        hashes.sort_unstable();
+        hashes.dedup();
+        for (path, (budget, threads)) in paths.iter().zip([(1 << 30, 1), (1 << 20, 3)]) {
+            let options = always().memory_budget(budget).threads(threads);
+            let mut builder = options.create(path).expect("a builder");
+            let mut entries: Vec<_> = model.iter().collect();
+            if threads == 3 {
+                entries.reverse();
             }
+            for (key, value) in entries {
+                builder.insert(key, value).expect("room");
+            }
+            let summary = builder.finish().expect("a table");
+            assert_eq!(summary.hash_index, HashIndexOutcome::Built, "{name}");
+            assert_eq!(summary.set_aside, ENTRIES - hashes.len() as u64, "{name}");
+        }
+        let bytes = paths.each_ref().map(|path| std::fs::read(path).expect("a table"));
+        assert!(bytes[0] == bytes[1], "{name}: other bytes with little memory");
+        let table = Table::load(&paths[0]).expect("a table");
+        table.verify().expect("a sound table");
+        let hash = table.stats().expect("statistics").hash.expect("a hash index");
+        // Those with other hashes than the known function gives are spread as random keys are.
+        let share = hash.second_bucket_keys as f64 / hash.keys as f64;
+        assert!(share < 0.115, "{name}: {share} of the keys are in their second bucket");
+        println!("{name}: attempts {}, set aside {}", hash.attempts, hash.set_aside);
+        let absent: Vec<_> = (0..500).map(|i| ordinary(i + (1 << 40), keys[0].len())).collect();
+        check(&paths[0], &model, 13, &absent, name);
+    }
+}
+
+/// The program says how many keys were set aside; if they are many, also where it was told to be
+/// quiet.
+#[test]
+#[cfg(feature = "cli")]
+fn the_program_warns_of_slow_keys() {
+    let directory = directory();
+    let (input, out) = (directory.path().join("in"), directory.path().join("t"));
+    for (equal, others, warns) in [(3, 40_000, false), (40, 2_000, true)] {
+        let keys = (0..equal).map(of_one_hash).chain((0..others).map(|i| ordinary(i, 20)));
+        let entries = keys.flat_map(|key| {
+            let lengths = [key.len() as u32, 1].map(u32::to_le_bytes);
+            [lengths.as_flattened(), &key, b"v"].concat()
+        });
+        std::fs::write(&input, entries.collect::<Vec<_>>()).expect("the input");
+        for quiet in [false, true] {
+            let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_graven"));
+            command.args(["build", "-i", "raw", "--no-sync"]).args(quiet.then_some("--quiet"));
+            let ran = command.arg(&out).arg(&input).output().expect("the program runs");
+            let said = String::from_utf8_lossy(&ran.stderr);
+            assert!(ran.status.success(), "{said}");
+            let lines = usize::from(warns) + usize::from(!quiet);
+            assert_eq!(said.lines().count(), lines, "{equal} of {others}: {said}");
+            let warning = format!("warning: {} of {} keys have", equal - 1, equal + others);
+            assert_eq!(said.contains(&warning), warns, "{said}");
+            let report = format!("with a hash index of all but {} keys", equal - 1);
+            assert_eq!(said.contains(&report), !quiet, "{said}");
+        }
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_graven"));
+        let stat = command.arg("stat").arg(&out).output().expect("the program runs");
+        let line = format!("set aside      {} keys", equal - 1);
+        assert!(String::from_utf8_lossy(&stat.stdout).contains(&line), "{stat:?}");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 60, ..ProptestConfig::default() })]
+
+    /// Any number of keys of any number of hashes, and repeated keys among them, against a model.
+    #[test]
+    fn chosen_keys_against_a_model(
+        sets in prop::collection::vec((0u64..40, 0u32..12), 0..150),
+        ones in prop::collection::vec(0u64..30, 0..60),
+        others in prop::collection::vec(0u64..2_000, 0..400),
+        keep: bool,
+        fixed: bool,
+    ) {
+        let directory = directory();
+        let path = directory.path().join("t");
+        let keys = sets.iter().map(|&(set, i)| of_hash(set, i));
+        let ones = ones.iter().map(|&i| of_one_hash(i));
+        let others = others.iter().map(|&i| ordinary(i, 32));
+        let keys: Vec<_> = if fixed {
+            keys.chain(others).collect()
+        } else {
+            keys.chain(ones).chain(others).collect()
+        };
+        let duplicates = if keep { Duplicates::Keep } else { Duplicates::First };
+        let mut builder = always().duplicates(duplicates).create(&path).expect("a builder");
+        let mut model: BTreeMap<Vec<u8>, Vec<Vec<u8>>> = BTreeMap::new();
+        for (i, key) in (0u32..).zip(&keys) {
+            let value = [&i.to_be_bytes()[..], &vec![7; if fixed { 4 } else { i as usize % 5 }]].concat();
+            builder.insert(key, &value).expect("room");
+            let values = model.entry(key.clone()).or_default();
+            if keep || values.is_empty() {
+                values.push(value);
+            }
+        }
+        let summary = builder.finish().expect("a table");
+        let mut hashes: Vec<u64> = model.keys().map(|key| chosen::hash(key)).collect();
+        hashes.sort_unstable();
+        hashes.dedup();
+        prop_assert_eq!(summary.set_aside, (model.len() - hashes.len()) as u64);
+        let table = Table::load(&path).expect("a table");
+        table.verify().expect("a sound table");
+        for (set, i) in (0..40).flat_map(|set| (0..12).map(move |i| (set, i))) {
+            let key = of_hash(set, i);
+            let values: Result<Vec<_>, _> = table.get_all(&key).collect();
+            let right = model.get(&key).cloned().unwrap_or_default();
+            prop_assert_eq!(values.expect("a sound table"), right.clone());
+            let first = table.get(&key).expect("a sound table");
+            prop_assert_eq!(first, right.first().map(Vec::as_slice));
+        }
+        let firsts = model.into_iter().map(|(key, mut values)| (key, values.swap_remove(0)));
+        if !keep {
+            check(&path, &firsts.collect(), 3, &[], "model");
         }
     }
 }
@@ -77,20 +221,20 @@ fn a_repeated_key_is_no_collision() {
     let options = BuildOptions::new().duplicates(Duplicates::Keep).hash_index(HashIndex::Always);
     let mut builder = options.memory_budget(1 << 20).create(&path).expect("a builder");
     for i in 0..60_000u64 {
-        builder.insert(&colliding(i % 3), &i.to_be_bytes()).expect("room");
+        builder.insert(&of_one_hash(i % 3), &i.to_be_bytes()).expect("room");
     }
     let summary = builder.finish().expect("a table");
     assert_eq!((summary.entries, summary.keys), (60_000, 3));
     assert_eq!(summary.hash_index, HashIndexOutcome::Built);
     let table = OpenOptions::new().load(&path).expect("a table");
     for key in 0..3u64 {
-        let values: Result<Vec<_>, _> = table.get_all(&colliding(key)).collect();
+        let values: Result<Vec<_>, _> = table.get_all(&of_one_hash(key)).collect();
         let values = values.expect("a sound table");
         assert_eq!(values.len(), 20_000);
         let expected = (0..60_000).filter(|i| i % 3 == key);
         assert!(values.iter().zip(expected).all(|(found, i)| *found == i.to_be_bytes()));
     }
-    assert_eq!(table.get(&colliding(3)).expect("a sound table"), None);
+    assert_eq!(table.get(&of_one_hash(3)).expect("a sound table"), None);
 }
 
 /// Keys of one tag in a line of the line index, whose first eight bytes are equal: in lines with

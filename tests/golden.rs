@@ -7,6 +7,8 @@
 
 #![expect(unsafe_code, reason = "maps the golden files")]
 
+#[path = "../benches/common/chosen.rs"]
+mod chosen;
 mod common;
 
 use common::{Case, blessing, compare, data, each_form, generate};
@@ -32,6 +34,13 @@ fn tables() -> Vec<(&'static str, Case)> {
         (vec![0, 0xFF], vec![0xFF, 0]),
     ];
     let always = HashIndex::Always;
+    let of_one_hash = (0..60).map(|i| (chosen::of_one_hash(i), vec![7; i as usize % 3]));
+    let others = (0..100).map(|i| (chosen::ordinary(i, 16), vec![8; i as usize % 3]));
+    // More than the half of the buckets that they may stand in has room for.
+    let places = chosen::Places::of(300);
+    let crowd =
+        places.choose(|_, [first, second, _]| first.is_multiple_of(2) && second.is_multiple_of(2));
+    let crowd = crowd.take(300).map(|key| (key.clone(), vec![key[0]; key[1] as usize % 3]));
     vec![
         ("empty", Case::default()),
         ("one", Case::of(one.clone())),
@@ -40,6 +49,8 @@ fn tables() -> Vec<(&'static str, Case)> {
         ("fixed-tree", Case { hash_index: always, ..Case::of(uneven.collect()) }),
         ("variable", Case { hash_index: always, ..Case::of(generate::varied(400)) }),
         ("long-keys", Case { hash_index: HashIndex::Never, ..Case::of(long.collect()) }),
+        ("set-aside", Case { hash_index: always, ..Case::of(of_one_hash.chain(others).collect()) }),
+        ("seeded", Case { hash_index: always, ..Case::of(crowd.collect()) }),
         ("repeated", Case { hash_index: always, ..Case::of(repeated.collect()) }),
         ("aligned", Case { value_align: 16, ..Case::of(aligned.collect()) }),
         ("metadata", Case { metadata, ..Case::of(one) }),

@@ -3,6 +3,8 @@
 //! built and it has to answer as a sorted list of the entries does. Where it cannot, either the
 //! format changed without its specification or one of the two readers is wrong.
 
+#[path = "../benches/common/chosen.rs"]
+mod chosen;
 mod support;
 
 use graven::{BuildOptions, Duplicates, HashIndex};
@@ -192,6 +194,22 @@ fn shapes() -> Vec<Shape> {
         Shape("zeros", plain(), zeros_once.clone()),
         Shape("zeros, tree", plain().hash_index(HashIndex::Never), zeros_once),
         Shape("wide values", plain(), wide),
+        Shape("half of one hash", plain(), {
+            let one = (0..600u32).map(|i| chosen::of_one_hash(u64::from(i)));
+            let all = one.chain((0..600).map(|i| chosen::ordinary(i, 16)));
+            all.zip(0u32..).map(|(key, i)| (key, vec![i as u8; i as usize % 5])).collect()
+        }),
+        Shape("seeded", plain(), {
+            let places = chosen::Places::of(1000);
+            let crowd = places.choose(|_, [first, second, _]| {
+                first.is_multiple_of(2) && second.is_multiple_of(2)
+            });
+            crowd
+                .take(1000)
+                .zip(0u32..)
+                .map(|(key, i)| (key, vec![i as u8; i as usize % 5]))
+                .collect()
+        }),
         Shape("escapes", plain(), escapes),
         Shape("repeated", keep(), repeated(5000, |i| format!("{}", i % 7), |i| format!("{i}"))),
         Shape(
@@ -287,9 +305,9 @@ fn python_agrees_with_the_hash_vectors() {
     let mut expected = Vec::new();
     for line in spec.lines() {
         let cells: Vec<&str> = line.split('|').map(|cell| cell.trim().trim_matches('`')).collect();
-        let &["", key, attempt, hash, ""] = cells.as_slice() else { continue };
+        let &["", key, seed, hash, ""] = cells.as_slice() else { continue };
         let hash_like = hash.len() == 16 && hash.bytes().all(|byte| byte.is_ascii_hexdigit());
-        if !hash_like || attempt.parse::<u32>().is_err() {
+        if !hash_like || u64::from_str_radix(seed, 16).is_err() {
             continue;
         }
         let key = match key.strip_prefix('"').and_then(|key| key.strip_suffix('"')) {
@@ -300,10 +318,10 @@ fn python_agrees_with_the_hash_vectors() {
                 hex(&(0..=last).collect::<Vec<u8>>())
             }
         };
-        queries += &format!("hash {key} {attempt}\n");
+        queries += &format!("hash {key} {seed}\n");
         expected.push(hash.to_owned());
     }
-    assert!(expected.len() >= 13, "{} vectors in format.md", expected.len());
+    assert!(expected.len() >= 14, "{} vectors in format.md", expected.len());
     let directory = support::directory();
     let path = directory.path().join("any.grv");
     graven::Builder::create(&path).and_then(graven::Builder::finish).expect("a table");

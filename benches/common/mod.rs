@@ -6,6 +6,8 @@
 // Each bench uses a part of this module, and every bench a different one.
 #![allow(dead_code, reason = "shared by benches that each use a part")]
 
+pub(crate) mod chosen;
+
 use graven::{BuildOptions, Table};
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;

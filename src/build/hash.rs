@@ -3,6 +3,11 @@
 //! The hashes of a large table do not fit in memory. They are spilled in parts: each part is
 //! divided by the upper bits of the hash, which decide the group, so that the keys of some
 //! groups are a short stretch of each part.
+//!
+//! Of keys with one hash, the first stands in the index. The others are set aside: no seed would
+//! part them, so they cost nothing but a comparison. Keys that were chosen to crowd few buckets
+//! make an attempt fail, within a bounded number of steps. The next one has a seed that is made of
+//! the table's content.
 
 mod group;
 mod parts;
@@ -13,14 +18,14 @@ use super::sink::Sink;
 use crate::error::BuildError;
 use crate::format::hasher::{Hasher, MAX_ATTEMPTS};
 use crate::format::index::hash::{BUCKET, GROUP_BUCKETS, Shape, Slots, Tails};
-use group::Group;
+use group::{Filled, Group, one_of_each_hash};
 use parts::Parts;
 use rayon::prelude::*;
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
-/// A key's hash (of attempt 0) and its reference: rank or record offset.
+/// A key's hash (of the first attempt) and its reference: rank or record offset.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Hashed {
     pub(super) hash: u64,
@@ -28,13 +33,16 @@ pub(super) struct Hashed {
 }
 
 /// How the index came about.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub(super) struct Built {
     pub(super) shape: Shape,
     pub(super) slots: Slots,
     pub(super) attempt: u32,
+    pub(super) seed: u64,
     /// Keys that stand in their second bucket.
     pub(super) second: u64,
+    /// Keys that are not in the index.
+    pub(super) set_aside: u64,
 }
 
 /// What the index looks like.
@@ -58,7 +66,8 @@ pub(super) struct Hashes {
     memory: usize,
 }
 
-/// Bytes per key while groups are built: its hash twice, its places, its slot.
+/// Bytes per key while groups are built: its hash three times (groups may be read with twice as many
+/// keys as they hold), its places, its slot.
 const BYTES_PER_KEY: usize = 96;
 /// Fewest hashes in memory, fewest bytes for building.
 const LEAST_HELD: usize = 1 << 16;
@@ -99,7 +108,7 @@ impl Hashes {
     fn spill(&mut self) -> Result<(), BuildError> {
         let mut parts = match self.parts.take() {
             Some(parts) => parts,
-            None => Parts::new(Scratch::create(&self.directory)?, self.most, 0),
+            None => Parts::new(Scratch::create(&self.directory)?, self.most, Hasher::new(0)),
         };
         parts.append(&self.held)?;
         self.held.clear();
@@ -111,9 +120,8 @@ impl Hashes {
         self.count == 0
     }
 
-    /// Writes the index. `Err` holds the number of attempts after which it was given up: too many
-    /// keys share one 64-bit hash. All references are below `references`. `done` is told of groups
-    /// written, and how many there are.
+    /// Writes the index. `Err` holds the number of attempts after which it was given up. All
+    /// references are below `references`. `done` is told of groups written, and how many there are.
     pub(super) fn write(
         mut self,
         sink: &mut Sink,
@@ -130,36 +138,42 @@ impl Hashes {
         let shape = Shape::for_keys(self.count, slots);
         let form = Form { shape, slots, tails };
         let mark = sink.mark()?;
+        let mut seed = 0;
         for attempt in 0..MAX_ATTEMPTS {
             if attempt > 0 {
                 sink.go_back(&mark)?;
+                seed = Hasher::seed(sink.digest()?, attempt);
                 if let Some(parts) = &mut self.parts {
-                    *parts = parts.divided_anew(Scratch::create(&self.directory)?, attempt)?;
+                    let file = Scratch::create(&self.directory)?;
+                    *parts = parts.divided_anew(file, Hasher::new(seed))?;
                 }
             }
-            if let Some(second) = self.attempt(form, attempt, sink, pool, done)? {
-                return Ok(Ok(Built { shape, slots, attempt, second }));
+            let filled = self.attempt(form, Hasher::new(seed), sink, pool, done)?;
+            if let Some(Filled { placed, second }) = filled {
+                let set_aside = self.count - placed;
+                return Ok(Ok(Built { shape, slots, attempt, seed, second, set_aside }));
             }
         }
         sink.go_back(&mark)?;
         Ok(Err(MAX_ATTEMPTS))
     }
 
-    /// Builds all groups, or `None` if one of them can't be filled.
+    /// Builds all groups, or `None` if one of them can't be filled, or if too many keys stand in
+    /// their second bucket: keys can be chosen so that they drive others there.
     fn attempt(
         &self,
         form: Form,
-        attempt: u32,
+        hasher: Hasher,
         sink: &mut Sink,
         pool: &Pool,
         done: &dyn Fn(u64, u64),
-    ) -> Result<Option<u64>, BuildError> {
+    ) -> Result<Option<Filled>, BuildError> {
         let Form { shape, slots, .. } = form;
-        let (all, mut second) = (0..shape.groups, 0);
+        let (all, mut filled) = (0..shape.groups, Filled::default());
         let mut starts = Vec::new();
         let mut grouped = Vec::new();
         if self.parts.is_none() {
-            group_up(self.held.iter().copied(), shape, attempt, &all, &mut starts, &mut grouped);
+            group_up(self.held.iter().copied(), shape, hasher, &all, &mut starts, &mut grouped);
         }
         let keys_per_group = (GROUP_BUCKETS as usize * slots.count()).min(self.count as usize);
         let at_once = (self.memory / BYTES_PER_KEY / keys_per_group.max(1)).max(1) as u64;
@@ -168,29 +182,41 @@ impl Hashes {
         for first in (0..shape.groups).step_by(at_once as usize) {
             let groups = first..(first + at_once).min(shape.groups);
             let mut base = first as usize;
+            let count = (groups.end - groups.start) as usize;
             if let Some(parts) = &self.parts {
-                let keys = parts.of_groups(shape, attempt, &groups)?;
-                group_up(keys.into_iter(), shape, attempt, &groups, &mut starts, &mut grouped);
+                let room = count * shape.per_group as usize * slots.count();
+                let keys = parts.of_groups(shape, hasher, &groups, room)?;
+                let Some(keys) = keys else { return Ok(None) };
+                group_up(keys.into_iter(), shape, hasher, &groups, &mut starts, &mut grouped);
                 base = 0;
             }
             bytes.clear();
-            bytes.resize(group_bytes * (groups.end - groups.start) as usize, 0);
+            bytes.resize(group_bytes * count, 0);
             let fill = |(group, out): (usize, &mut [u8])| {
                 let keys = starts[base + group]..starts[base + group + 1];
                 Group::new(form, &grouped[keys])?.fill(out)
             };
-            let moved = if groups.end - groups.start == 1 {
+            let more: Option<Filled> = if count == 1 {
                 fill((0, &mut bytes))
             } else {
                 pool.run(|| bytes.par_chunks_mut(group_bytes).enumerate().map(fill).sum())
             };
-            let Some(moved) = moved else { return Ok(None) };
-            second += moved;
+            let Some(more) = more else { return Ok(None) };
+            filled = [filled, more].into_iter().sum();
+            if filled.second > most_second(self.count, slots) {
+                return Ok(None);
+            }
             sink.write(&bytes)?;
             done(groups.end, shape.groups);
         }
-        Ok(Some(second))
+        Ok(Some(filled))
     }
+}
+
+/// Most keys in their second bucket. With 12 slots, 9.1 % of ordinary
+/// keys stand there and 10.4 % may; the root is for the chance in small tables.
+fn most_second(keys: u64, slots: Slots) -> u64 {
+    keys * 5 / (4 * slots.count() as u64) + 2 * keys.isqrt() + 16
 }
 
 /// Sorts keys by group; within a group they stand in ascending order of the keys, which is that
@@ -198,12 +224,11 @@ impl Hashes {
 fn group_up(
     keys: impl Iterator<Item = Hashed> + Clone,
     shape: Shape,
-    attempt: u32,
+    hasher: Hasher,
     groups: &Range<u64>,
     starts: &mut Vec<usize>,
     grouped: &mut Vec<Hashed>,
 ) {
-    let hasher = Hasher::new(attempt);
     let group_of =
         |key: &Hashed| (shape.place(hasher.remix(key.hash)).group - groups.start) as usize;
     // A counting sort keeps the keys' order.
@@ -275,8 +300,7 @@ mod tests {
             match (&in_memory, &spilled) {
                 (Ok(one), Ok(other)) => {
                     assert!(one.bytes == other.bytes, "{} keys, {most} in memory", keys.len());
-                    assert_eq!(one.built.attempt, other.built.attempt);
-                    assert_eq!(one.built.second, other.built.second);
+                    assert_eq!(one.built, other.built);
                 }
                 (one, other) => assert_eq!(one.is_ok(), other.is_ok()),
             }
@@ -286,8 +310,8 @@ mod tests {
 
     /// Looks a hash up as a reader does and returns the references its tags lead to.
     fn candidates(index: &Index, hash: u64) -> Vec<u64> {
-        let Built { shape, slots, attempt, .. } = index.built;
-        let hash = Hasher::new(attempt).remix(hash);
+        let Built { shape, slots, seed, .. } = index.built;
+        let hash = Hasher::new(seed).remix(hash);
         let (place, tails) = (shape.place(hash), Tails::new(slots, index.references));
         let (buckets, _) = index.bytes.as_chunks::<BUCKET>();
         let mut found = Vec::new();
@@ -305,45 +329,74 @@ mod tests {
         found
     }
 
+    /// Each hash leads to the first key that has it.
     fn check(keys: &[Hashed], index: &Index) {
-        for key in keys {
+        let mut firsts = keys.to_vec();
+        one_of_each_hash(&mut firsts);
+        for key in &firsts {
             assert!(candidates(index, key.hash).contains(&key.reference), "{} keys", keys.len());
         }
+        assert_eq!(index.built.set_aside, (keys.len() - firsts.len()) as u64);
     }
 
     #[test]
     fn every_key_is_found_at_every_size() {
         for n in [0u64, 1, 2, 11, 12, 13, 100, 1000, 9_000, 12_000, 400_000] {
             let keys = keys((0..n).map(|i| Hasher::base(&i.to_le_bytes())));
-            check(&keys, &build(&keys).unwrap());
+            let index = build(&keys).unwrap();
+            check(&keys, &index);
+            assert_eq!(index.built.attempt, 0, "{n} keys");
         }
     }
 
-    /// Three keys of one hash still fit a bucket, six fit two; more is given up, not lost.
+    /// The first key of a hash stands in the index, whatever their number; the others are counted.
+    /// No seed parts them, so the first attempt is the last.
     #[test]
-    fn equal_hashes_are_bounded() {
-        for equal in [1usize, 3, 6] {
-            let base = (0..2_000u64).map(|i| Hasher::base(&i.to_le_bytes()));
-            let keys = keys(base.chain(std::iter::repeat_n(7, equal)));
-            check(&keys, &build(&keys).unwrap());
+    fn keys_of_one_hash_are_set_aside() {
+        let base = |n: u64| (0..n).map(|i| Hasher::base(&i.to_le_bytes()));
+        for (others, equal) in [(0, 2), (0, 7), (2_000, 3), (2_000, 40_000), (100_000, 7)] {
+            for hash in [7, u64::MAX] {
+                let equals = || std::iter::repeat_n(hash, equal);
+                let last = keys(base(others).chain(equals()));
+                let first = keys(equals().chain(base(others)));
+                for keys in [last, first] {
+                    let index = build(&keys).unwrap();
+                    check(&keys, &index);
+                    let built = &index.built;
+                    assert_eq!((built.attempt, built.set_aside), (0, equal as u64 - 1));
+                }
+            }
         }
-        let few = keys(std::iter::repeat_n(7, 7));
-        assert!(matches!(build(&few), Err(MAX_ATTEMPTS)));
-        let base = (0..100_000u64).map(|i| Hasher::base(&i.to_le_bytes()));
-        let many = keys(base.chain(std::iter::repeat_n(u64::MAX, 7)));
-        assert!(matches!(build(&many), Err(MAX_ATTEMPTS)));
+        // Many hashes, with two to five keys each.
+        let keys =
+            keys((0..60_000u64).flat_map(|i| {
+                std::iter::repeat_n(Hasher::base(&i.to_le_bytes()), i as usize % 4 + 2)
+            }));
+        check(&keys, &build(&keys).unwrap());
     }
 
-    /// More keys than a group has room for: the next attempt spreads them, and nothing of the one
-    /// before stays in the file.
+    /// Hashes that were chosen to crowd few buckets, groups, or halves of buckets: an attempt with a seed
+    /// spreads them, and nothing of the one before stays in the file.
     #[test]
-    fn a_crowded_group_takes_another_attempt() {
-        let base = (0..150_000u64).map(|i| Hasher::base(&i.to_le_bytes()));
-        let crowd = (0..9_000u64).map(|i| (1 << 63) + i * 0x1234_5671);
-        let keys = keys(base.chain(crowd));
-        let index = build(&keys).unwrap();
-        assert!(index.built.attempt > 0);
-        check(&keys, &index);
+    fn a_crowd_takes_a_seed() {
+        let base = || (0..150_000u64).map(|i| Hasher::base(&i.to_le_bytes()));
+        let crowd = |n: u64, step: u64| (0..n).map(move |i| (1 << 63) + i * step);
+        let shape = Shape::for_keys(300_000, Slots::Four);
+        let halves = (0..).map(|i: u64| Hasher::base(&i.to_be_bytes()));
+        let halves = halves.filter(|&hash| shape.place(hash).first.is_multiple_of(2)).take(150_000);
+        // The first keys of a table take the first buckets: those that were chosen drive out the others.
+        let sets = [
+            keys(base().chain(crowd(9_000, 0x1234_5671))),
+            keys(crowd(150_000, 3).chain(base())),
+            keys(crowd(100_000, 1 << 40)),
+            keys(halves.chain(base())),
+        ];
+        for (number, keys) in sets.iter().enumerate() {
+            let index = build(keys).unwrap();
+            assert_eq!(index.built.attempt, 1, "set {number}");
+            assert_ne!(index.built.seed, 0, "set {number}");
+            check(keys, &index);
+        }
     }
 
     /// References beyond 4 GiB take wider slots.

@@ -231,6 +231,7 @@ impl Builder {
             value_bytes: written.value_bytes,
             build_id: written.build_id,
             hash_index: written.hash_index,
+            set_aside: written.set_aside,
         })
     }
 }

@@ -221,6 +221,7 @@ impl Pass {
         seal(&mut header, &body);
         let footer = Footer::of(&header);
         let build_id = header.build_id;
+        let set_aside = built.as_ref().map_or(0, |built| built.set_aside);
         self.sink.finish(&body, header.as_bytes(), footer.as_bytes(), &build_id)?;
         plan.progress.tell(Phase::Index, entries, entries);
         Ok(Written {
@@ -231,6 +232,7 @@ impl Pass {
             file_bytes,
             build_id,
             hash_index: outcome,
+            set_aside,
         })
     }
 
@@ -356,6 +358,8 @@ impl Pass {
             header.hash_function = hasher::FUNCTION;
             header.slot_width = built.slots.width() as u8;
             header.hash_attempt = built.attempt.into();
+            header.hash_seed = built.seed.into();
+            header.hash_set_aside = built.set_aside.into();
             header.hash_per_group = built.shape.per_group.into();
             header.hash_groups = built.shape.groups.into();
         }

@@ -118,6 +118,11 @@ impl Sink {
         Ok(self.position())
     }
 
+    /// XXH3-128 of all bytes so far but the header's.
+    pub(super) fn digest(&mut self) -> Result<u128, BuildError> {
+        Ok(self.worker.settle()?.digest(&self.buffer))
+    }
+
     /// Undoes everything that was appended since.
     pub(super) fn go_back(&mut self, mark: &Mark) -> Result<(), BuildError> {
         self.worker.settle()?.go_back(&mark.output);

@@ -18,6 +18,10 @@ pub struct Summary {
     pub build_id: [u8; 16],
     /// Whether the table has a hash index, and if not why.
     pub hash_index: HashIndexOutcome,
+    /// Keys that the hash index does not hold, because a smaller key has the same 64-bit hash. The
+    /// ordered index finds them. Chance brings one about in a table of billions of keys; more than
+    /// that were chosen by someone.
+    pub set_aside: u64,
 }
 
 /// What became of the hash index.
@@ -30,8 +34,9 @@ pub enum HashIndexOutcome {
     NotNeeded,
     /// `HashIndex::Never` was asked for.
     Refused,
-    /// Too many keys share one 64-bit hash: it was left out after this many attempts, and the
-    /// ordered index answers instead.
+    /// No attempt found room for all keys: it was left out after this many, and the ordered index
+    /// answers instead. Keys that someone has chosen make one attempt fail, not the others, which
+    /// depend on the table's content.
     Abandoned {
         /// Attempts made.
         attempts: u32,

@@ -49,6 +49,7 @@ pub(super) struct Written {
     pub(super) file_bytes: u64,
     pub(super) build_id: [u8; 16],
     pub(super) hash_index: HashIndexOutcome,
+    pub(super) set_aside: u64,
 }
 
 /// Entries whose lengths decide the length word.

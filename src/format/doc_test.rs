@@ -58,7 +58,8 @@ fn structs() -> Vec<Struct> {
             fixed_value_len, flags, order, value_align_log2, length_width, key_bits,
             sum_unit_log2, block_records, node_log2, index_levels, hash_function, slot_width,
             key_type, value_type, byte_order, sample_step, reserved_1, hash_attempt, hash_per_group,
-            hash_groups, index_leaves, checksum, section_count, line_base, line_scale, reserved_2,
+            hash_groups, index_leaves, checksum, section_count, line_base, line_scale, hash_seed,
+            hash_set_aside, reserved_2,
             sections,
         }
         Section { kind, flags, offset, length, reserved }

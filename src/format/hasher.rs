@@ -5,16 +5,18 @@ use super::bytes_at;
 /// Id of the function below in the header. Ids 1 and 2 meant other functions and other orders of a
 /// bucket's bytes.
 pub(crate) const FUNCTION: u8 = 3;
-/// Attempts of a build, each with another hash, before the index is left out.
+/// How often a build is tried with another seed before the index is left out.
 pub(crate) const MAX_ATTEMPTS: u32 = 8;
 
 const S0: u64 = 0xA076_1D64_78BD_642F;
 const S1: u64 = 0xE703_7ED1_A0B4_28DB;
 
-/// The hash function of one attempt.
+/// The hash function of one attempt. The first attempt has no seed. A later one has a seed that
+/// is made of the table's content, so that nobody can choose keys for it beforehand.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Hasher {
-    attempt: u64,
+    seed: u64,
+    multiplier: u64,
 }
 
 #[inline]
@@ -30,8 +32,16 @@ const fn fold(a: u64, b: u64) -> u64 {
 }
 
 impl Hasher {
-    pub(crate) const fn new(attempt: u32) -> Self {
-        Self { attempt: attempt as u64 }
+    /// `seed`: 0 for the hash of the first attempt.
+    pub(crate) const fn new(seed: u64) -> Self {
+        Self { seed, multiplier: seed.wrapping_mul(S0) | 1 }
+    }
+
+    /// The seed of an attempt after the first, from a digest of what the table holds.
+    pub(crate) const fn seed(digest: u128, attempt: u32) -> u64 {
+        let (low, high) = (digest as u64, (digest >> 64) as u64);
+        let seed = fold(low ^ S0.wrapping_mul(attempt as u64), high ^ S1);
+        if seed == 0 { 1 } else { seed }
     }
 
     /// The hash of a key.
@@ -40,11 +50,19 @@ impl Hasher {
         self.remix(Self::base(key))
     }
 
-    /// The hash of this attempt from the hash of attempt 0: a build that fails needs no key
-    /// twice.
+    /// The hash of this attempt from that of the first: a build that fails needs no key twice.
+    /// Equal hashes stay equal. Others are spread by a multiplier that nobody knew when the keys
+    /// were chosen.
     #[inline]
     pub(crate) fn remix(self, base: u64) -> u64 {
-        if self.attempt == 0 { base } else { fold(base ^ S0.wrapping_mul(self.attempt), S1) }
+        if self.seed == 0 { base } else { self.reseed(base) }
+    }
+
+    /// The same, for a seed that is known to be there. The first product alone would leave hashes that
+    /// count in steps, as they can be chosen, a little uneven.
+    #[inline(always)]
+    pub(crate) fn reseed(self, base: u64) -> u64 {
+        fold(fold(base ^ self.seed, self.multiplier), S1)
     }
 
     /// The hash of attempt 0. A key of up to 16 bytes is two numbers; a key of 17 to 128 bytes is
@@ -214,7 +232,7 @@ mod tests {
     #[test]
     fn test_vectors() {
         let numbers: Vec<u8> = (0..200).collect();
-        let keys: [(&[u8], u32); 13] = [
+        let keys: [(&[u8], u64); 14] = [
             (b"", 0),
             (b"a", 0),
             (b"abcd", 0),
@@ -228,16 +246,44 @@ mod tests {
             (&numbers[..129], 0),
             (&numbers, 0),
             (b"abcdefgh", 1),
+            (b"abcdefgh", 0x0123_4567_89AB_CDEF),
         ];
         let spec = include_str!("../../format.md");
-        for (key, attempt) in keys {
-            let hash = Hasher::new(attempt).hash(key);
+        for (key, seed) in keys {
+            let hash = Hasher::new(seed).hash(key);
             let name = match key {
                 [0, 1, .., last] => format!("00 01 … {last:02x}"),
                 _ => format!("\"{}\"", key.escape_ascii()),
             };
-            let row = format!("| `{name}` | {attempt} | `{hash:016x}` |");
+            let row = format!("| `{name}` | `{seed:x}` | `{hash:016x}` |");
             assert!(spec.contains(&row), "format.md lacks the vector {row}");
+        }
+    }
+
+    /// The seeds of format.md.
+    #[test]
+    fn seed_vectors() {
+        let spec = include_str!("../../format.md");
+        for attempt in [1, 2, 7] {
+            let seed = Hasher::seed(0x0F0E_0D0C_0B0A_0908_0706_0504_0302_0100, attempt);
+            let row = format!("| {attempt} | `{seed:016x}` |");
+            assert!(spec.contains(&row), "format.md lacks the vector {row}");
+        }
+    }
+
+    /// Guards against keys that were chosen for the known function: hashes that fill few places
+    /// before, and count in any bits, are spread evenly by each seed.
+    #[test]
+    fn seeds_spread_chosen_hashes() {
+        for attempt in 1..9 {
+            let hasher = Hasher::new(Hasher::seed(7, attempt));
+            for shift in (0..50).step_by(7) {
+                let hashes: Vec<u64> = (0..1u64 << 14).map(|i| hasher.remix(i << shift)).collect();
+                for (from, bits) in [(52, 12), (0, 8), (8, 5), (13, 12)] {
+                    let found = unevenness(&hashes, from, bits);
+                    assert!(found < 6.0, "attempt {attempt}, shift {shift}: {found} at bit {from}");
+                }
+            }
         }
     }
 

@@ -79,7 +79,7 @@ pub(crate) struct Header {
     pub(crate) sample_step: u8,
     /// Zero.
     pub(crate) reserved_1: [u8; 6],
-    /// The attempt number mixed into the hash.
+    /// Attempts at the hash index that failed.
     pub(crate) hash_attempt: U32,
     /// Buckets in a group of the hash index.
     pub(crate) hash_per_group: U32,
@@ -95,8 +95,12 @@ pub(crate) struct Header {
     pub(crate) line_base: U64,
     /// Line index: lines per unit of head, times 2^64.
     pub(crate) line_scale: U64,
+    /// Hash index: mixed into the hash unless zero.
+    pub(crate) hash_seed: U64,
+    /// Hash index: distinct keys that it does not hold.
+    pub(crate) hash_set_aside: U64,
     /// Zero.
-    pub(crate) reserved_2: [u8; 56],
+    pub(crate) reserved_2: [u8; 40],
     /// The section table, in file order.
     pub(crate) sections: [Section; SECTIONS],
 }
@@ -140,6 +144,7 @@ const _: () = assert!(offset_of!(Header, file_len) == 16);
 const _: () = assert!(offset_of!(Header, order) == 68);
 const _: () = assert!(offset_of!(Header, hash_groups) == 96);
 const _: () = assert!(offset_of!(Header, checksum) == 112);
+const _: () = assert!(offset_of!(Header, hash_seed) == 136);
 const _: () = assert!(offset_of!(Header, sections) == 192);
 const _: () = assert!(offset_of!(Footer, checksum) == 28);
 

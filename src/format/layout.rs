@@ -50,7 +50,11 @@ pub(crate) struct HashLayout {
     pub(crate) slots: Slots,
     pub(crate) tails: Tails,
     pub(crate) hasher: Hasher,
+    /// Whether hashes are mixed with a seed.
+    pub(crate) seeded: bool,
     pub(crate) attempt: u32,
+    /// Distinct keys that are not in the index.
+    pub(crate) set_aside: u64,
 }
 
 impl HashLayout {
@@ -206,7 +210,7 @@ impl Layout {
         let block_records = header.block_records;
         ensure!((1..=MAX_BLOCK).contains(&block_records), block_records, block_records);
         ensure!(header.reserved_1 == [0; 6], reserved_1, header.reserved_1[0]);
-        ensure!(header.reserved_2 == [0; 56], reserved_2, header.reserved_2[0]);
+        ensure!(header.reserved_2 == [0; 40], reserved_2, header.reserved_2[0]);
 
         let record = Self::record_layout(header)?;
         let (entries, keys) = (header.entries.get(), header.keys.get());
@@ -398,6 +402,8 @@ impl Layout {
             ensure!(header.slot_width == 0, slot_width, header.slot_width);
             ensure!(groups == 0 && per_group == 0, hash_groups, groups);
             ensure!(header.hash_attempt.get() == 0, hash_attempt, header.hash_attempt.get());
+            ensure!(header.hash_seed.get() == 0, hash_seed, header.hash_seed.get());
+            ensure!(header.hash_set_aside.get() == 0, hash_set_aside, header.hash_set_aside.get());
             return Ok(());
         };
         if function != hasher::FUNCTION {
@@ -415,13 +421,17 @@ impl Layout {
             .checked_mul(u64::from(per_group))
             .and_then(|buckets| buckets.checked_mul(hash::BUCKET as u64));
         ensure!(length == Some(span.len() as u64), hash_groups, groups);
-        let attempt = header.hash_attempt.get();
-        let hasher = Hasher::new(attempt);
+        let (attempt, seed) = (header.hash_attempt.get(), header.hash_seed.get());
+        ensure!((attempt == 0) == (seed == 0), hash_seed, seed);
+        let (hasher, seeded) = (Hasher::new(seed), seed != 0);
+        // The first key of each hash is in the index.
+        let set_aside = header.hash_set_aside.get();
+        ensure!(set_aside == 0 || set_aside < self.keys, hash_set_aside, set_aside);
         let references =
             if self.fixed.is_some() { self.entries } else { self.records.len() as u64 };
         self.hash = slots.map(|slots| {
             let (buckets, tails) = (shape.buckets(), Tails::new(slots, references));
-            HashLayout { span, shape, buckets, slots, tails, hasher, attempt }
+            HashLayout { span, shape, buckets, slots, tails, hasher, seeded, attempt, set_aside }
         });
         Ok(())
     }

@@ -7,6 +7,7 @@ use crate::read::map::Located;
 use std::fs::{self, Metadata};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 /// How often the current version may vanish between finding its name and opening it.
 const ATTEMPTS: usize = 10;
@@ -74,6 +75,11 @@ fn version_name(link: &Path) -> Option<String> {
     Some(parts.next()?.to_string_lossy().into_owned())
 }
 
+/// The coarsest steps in which file systems count time: two seconds on FAT and SMB, one on sshfs.
+/// Two files that came in one step, of one length and with numbers that stand for the path, look
+/// the same. A file that is read after the step was the last of its step.
+const COARSEST: Duration = Duration::from_secs(2);
+
 /// What `stat` says of a file. Two equal looks are at one file that has not changed, as long as the
 /// file of the earlier look is held.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -123,15 +129,20 @@ impl Look {
         false
     }
 
+    /// When a file that was opened just now has to be read once more.
+    pub(super) fn once_more(&self) -> Option<Instant> {
+        self.is_coarse().then(|| Instant::now() + COARSEST)
+    }
+
     /// Whether the file system seems to count whole seconds. A file that is replaced twice in one
     /// second can then look the same.
     #[cfg(unix)]
-    pub(super) fn is_coarse(&self) -> bool {
+    fn is_coarse(&self) -> bool {
         self.modified.1 == 0 && self.changed.1 == 0
     }
 
     #[cfg(not(unix))]
-    pub(super) fn is_coarse(&self) -> bool {
+    fn is_coarse(&self) -> bool {
         false
     }
 }

@@ -1,6 +1,6 @@
 //! Searches: the place of a key or of a rank, through whichever index the table has.
 
-use super::index::hash::Hash;
+use super::index::hash::{Buckets, Hash};
 use super::index::line::Lines;
 use super::index::tree::{Block, Tree};
 use super::place::{Entry, Found, Place, Side, Start};
@@ -36,7 +36,8 @@ impl<'t> Search<'t> {
             && !self.view.layout().repeated_keys
         {
             // A damaged hash index is no reason to fail: the tree answers as well.
-            if let Ok(Some(found)) = hash.locate(key, walk) {
+            // So it does for a key that is set aside.
+            if let Ok(Buckets::Record(found)) = hash.ask(key, walk) {
                 let offset = match side {
                     Side::NotBelow => found.offset,
                     Side::Above => found.parts.end(),

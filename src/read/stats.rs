@@ -101,7 +101,7 @@ impl LineStats {
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HashStats {
-    /// Attempts that failed before the index could be built.
+    /// Attempts that failed before the index could be built. If there are any, hashes have a seed.
     pub attempts: u32,
     /// Buckets of 64 bytes.
     pub buckets: u64,
@@ -111,6 +111,9 @@ pub struct HashStats {
     pub keys: u64,
     /// Keys that stand in their second bucket.
     pub second_bucket_keys: u64,
+    /// Keys that are not in the index, because a smaller key has the same hash. The ordered index
+    /// finds them.
+    pub set_aside: u64,
 }
 
 impl Stats {
@@ -145,8 +148,9 @@ impl Table {
             attempts: hash.attempt,
             buckets: hash.shape.buckets(),
             slots_per_bucket: hash.slots.count() as u32,
-            keys: layout.keys,
+            keys: layout.keys - hash.set_aside,
             second_bucket_keys: block.second_bucket_keys.get(),
+            set_aside: hash.set_aside,
         });
         Ok(Stats {
             format: layout.version,
@@ -194,7 +198,8 @@ impl<'t> StatsSection<'t> {
         let (block, keys) = StatsBlock::read_from_prefix(section).map_err(|_| bad())?;
         let len = u64::from(block.first_key_len.get()) + u64::from(block.last_key_len.get());
         let second = block.second_bucket_keys.get();
-        let plausible = second <= view.layout().keys && len == keys.len() as u64;
+        let set_aside = view.layout().hash.map_or(0, |hash| hash.set_aside);
+        let plausible = second <= view.layout().keys - set_aside && len == keys.len() as u64;
         view.sound(if plausible { Ok(Self { block, keys }) } else { Err(bad()) })
     }
 }

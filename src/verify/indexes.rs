@@ -264,7 +264,7 @@ impl<'t> Indexes<'t> {
             second.fetch_add(in_second, Relaxed);
             Ok(())
         })?;
-        if taken.into_inner() == self.view.layout().keys {
+        if taken.into_inner() + hash.set_aside == self.view.layout().keys {
             Ok(second.into_inner())
         } else {
             Err(ReadError::corrupt("hash index has other keys", hash.span.start as u64))

@@ -88,7 +88,7 @@ pub(super) fn header() -> Vec<Row> {
             i.put8(at::RESERVED_1 + 5, 1);
         }),
         ("reserved-2", "a reserved byte set", Refused("InvalidHeader(reserved_2)"), small, |i| {
-            i.put8(at::RESERVED_2 + 55, 1);
+            i.put8(at::RESERVED_2 + 39, 1);
         }),
     ]
 }

@@ -1,8 +1,10 @@
 //! Lies about counts, widths and shapes.
 
 use super::Expect::{Damaged, Refused};
-use super::{Row, add32, add64, deep, empty, equals, fixed, repeated, small, varied};
-use crate::common::craft::at;
+use super::{
+    Row, SLOTS, TAGS, add32, add64, crowded, deep, empty, equals, fixed, repeated, small, varied,
+};
+use crate::common::craft::{HASH, at};
 
 /// Counts, widths and shapes in the header.
 pub(super) fn geometry() -> Vec<Row> {
@@ -380,10 +382,76 @@ pub(super) fn geometry() -> Vec<Row> {
         ),
         (
             "hash-attempt",
-            "another attempt number",
-            Damaged("Corrupt(index does not find the record)"),
+            "an attempt number without a seed",
+            Refused("InvalidHeader(hash_seed)"),
             varied,
             |i| i.put32(at::HASH_ATTEMPT, 1),
+        ),
+        (
+            "hash-seed",
+            "another seed",
+            Damaged("Corrupt(index does not find the record)"),
+            varied,
+            |i| {
+                i.put32(at::HASH_ATTEMPT, 1);
+                i.put64(at::HASH_SEED, 1);
+            },
+        ),
+        (
+            "hash-seed-alone",
+            "a seed without buckets",
+            Refused("InvalidHeader(hash_seed)"),
+            small,
+            |i| i.put64(at::HASH_SEED, 1),
+        ),
+        (
+            "set-aside-alone",
+            "keys set aside without buckets",
+            Refused("InvalidHeader(hash_set_aside)"),
+            small,
+            |i| i.put64(at::HASH_SET_ASIDE, 1),
+        ),
+        (
+            "set-aside-all",
+            "all keys are set aside",
+            Refused("InvalidHeader(hash_set_aside)"),
+            varied,
+            |i| i.put64(at::HASH_SET_ASIDE, i.u64(at::KEYS)),
+        ),
+        (
+            "set-aside-one",
+            "a key is set aside that stands in its bucket",
+            Damaged("Corrupt(hash index has other keys)"),
+            varied,
+            |i| i.put64(at::HASH_SET_ASIDE, 1),
+        ),
+        (
+            "set-aside-less",
+            "one key set aside is not counted",
+            Damaged("Corrupt(hash index has other keys)"),
+            crowded,
+            |i| i.put64(at::HASH_SET_ASIDE, i.u64(at::HASH_SET_ASIDE) - 1),
+        ),
+        (
+            "set-aside-none",
+            "no key set aside is counted",
+            Damaged("Corrupt(index does not find the record)"),
+            crowded,
+            |i| i.put64(at::HASH_SET_ASIDE, 0),
+        ),
+        (
+            "set-aside-unseen",
+            "the key for which others were set aside left its bucket",
+            Damaged("Corrupt(index does not find the record)"),
+            crowded,
+            |i| {
+                // Its hash is 0, which leads to the first bucket and stands for tag 1.
+                let bucket = i.section(HASH).0;
+                let slot = (0..12).find(|slot| i.bytes[bucket + TAGS + slot] == 1).unwrap();
+                i.put8(bucket + TAGS + slot, 0);
+                i.put32(bucket + SLOTS + 4 * slot, 0);
+                add64(i, at::HASH_SET_ASIDE, 1);
+            },
         ),
         (
             "hash-attempt-alone",

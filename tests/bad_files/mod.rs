@@ -66,6 +66,19 @@ fn even() -> Image {
     Image::of(&Case { hash_index: HashIndex::Never, ..Case::of(entries.collect()) })
 }
 
+/// Keys of one hash, which begin with a constant of the hash function, so that a factor is zero;
+/// before and behind others.
+fn crowded() -> Image {
+    let equal =
+        (0..20u64).map(|i| [0xA076_1D64_78BD_642F_u64.to_le_bytes(), i.to_be_bytes()].concat());
+    let others = (0..100).map(|i| format!("{}key-{i:03}", if i < 50 { "A" } else { "" }));
+    let keys = equal.chain(others.map(String::into_bytes));
+    Image::of(&Case {
+        hash_index: HashIndex::Always,
+        ..Case::of(keys.map(|key| (key, b"v".to_vec())).collect())
+    })
+}
+
 /// An ordered index of two levels, nothing else.
 fn deep() -> Image {
     let entries = (0..1_100).map(|i| (format!("{i:x}").into_bytes(), Vec::new()));
@@ -137,9 +150,9 @@ fn long_key() -> Image {
     Image::of(&Case::of(entries.collect()))
 }
 
-pub(crate) const BASES: [fn() -> Image; 13] = [
-    varied, even, deep, fixed, lined, padded, aligned, small, repeated, equals, empty, long_value,
-    long_key,
+pub(crate) const BASES: [fn() -> Image; 14] = [
+    varied, crowded, even, deep, fixed, lined, padded, aligned, small, repeated, equals, empty,
+    long_value, long_key,
 ];
 
 /// The lengths behind the escape of the record that has one: where they stand.

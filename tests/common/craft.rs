@@ -36,7 +36,9 @@ pub(crate) mod at {
     pub(crate) const SECTION_COUNT: usize = 116;
     pub(crate) const LINE_BASE: usize = 120;
     pub(crate) const LINE_SCALE: usize = 128;
-    pub(crate) const RESERVED_2: usize = 136;
+    pub(crate) const HASH_SEED: usize = 136;
+    pub(crate) const HASH_SET_ASIDE: usize = 144;
+    pub(crate) const RESERVED_2: usize = 152;
     pub(crate) const SECTIONS: usize = 192;
 }
 

@@ -9,7 +9,7 @@ Answers one line per query line; bytes are in hexadecimal, `-` stands for nothin
     nth RANK               key, value
     iter, meta             all entries, all metadata: key, value, a line each
     check                  checks every page sum; entries, distinct keys
-    hash KEY ATTEMPT
+    hash KEY SEED          the seed in hexadecimal
 """
 
 import struct, sys, zlib
@@ -38,13 +38,13 @@ def up(x, align):
 def fold(a, b):
     return (a * b & M64) ^ (a * b >> 64)
 
-def hash_of(key, attempt):
+def hash_of(key, seed):
     n, a, b = len(key), 0, 0
     if n > 128:
-        seed = S1
+        state = S1
         for p in range(0, n - 16, 16):
-            seed = fold(number(key[p : p + 8]) ^ S0, number(key[p + 8 : p + 16]) ^ seed)
-        a, b = S0 ^ number(key[-16:-8]), seed ^ number(key[-8:])
+            state = fold(number(key[p : p + 8]) ^ S0, number(key[p + 8 : p + 16]) ^ state)
+        a, b = S0 ^ number(key[-16:-8]), state ^ number(key[-8:])
     elif n > 16:
         half = 16 if n <= 32 else 32 if n <= 64 else 64
         for part, addends in (key[:half], ADDENDS[:16]), (key[-half:], ADDENDS[16:]):
@@ -62,7 +62,7 @@ def hash_of(key, attempt):
         a, b = a ^ S0, b ^ S1
     product = a * b
     h = fold((product & M64) ^ n, product >> 64)
-    return fold(h ^ (S0 * attempt & M64), S1) if attempt else h
+    return fold(fold(h ^ seed, seed * S0 & M64 | 1), S1) if seed else h
 
 class Table:
     def __init__(self, data):
@@ -85,8 +85,9 @@ class Table:
         self.attempt, self.per_group = struct.unpack_from("<II", data, 88)
         self.groups, self.leaves = struct.unpack_from("<QQ", data, 96)
         self.line_base, self.line_scale = struct.unpack_from("<QQ", data, 120)
+        self.seed, self.set_aside = struct.unpack_from("<QQ", data, 136)
         need(self.flags < 8 and order == 0 and align_log2 <= 6 and unit_log2 == 12, "parameters")
-        need(data[82:88] == bytes(6) and data[136:192] == bytes(56), "reserved")
+        need(data[82:88] == bytes(6) and data[152:192] == bytes(40), "reserved")
         need(1 <= self.block_records <= 32 and self.levels <= 48, "parameters")
         need((self.flags & 4 > 0) == (self.keys < self.entries), "repeated keys")
         need((self.keys > 0) == (self.entries > 0) and self.keys <= self.entries, "keys")
@@ -119,6 +120,10 @@ class Table:
         if function:
             need(self.slot_width in SLOTS and 1 <= self.per_group <= 1024, "hash index")
             need(self.sections[HASH][1] == self.groups * self.per_group * 64, "buckets")
+            need(self.set_aside < max(self.keys, 1), "hash_set_aside")
+        else:
+            need(self.attempt == 0 and self.set_aside == 0, "hash index")
+        need((self.seed == 0) == (self.attempt == 0), "hash_seed")
 
     def read_sections(self, count):
         need(count <= 8, "section_count")
@@ -185,7 +190,7 @@ class Table:
     def get(self, key):
         if HASH not in self.sections:
             return self.find(key)
-        h, n = hash_of(key, self.attempt), self.per_group
+        h, n = hash_of(key, self.seed), self.per_group
         first = h * self.groups * n >> 64
         group = first // n
         step = 1 + ((h >> 13 & 0x3FFF) * (n - 1) >> 14)
@@ -193,6 +198,7 @@ class Table:
         head, slots = SLOTS[self.slot_width]
         references = self.entries if self.fixed else self.sections[RECORDS][1]
         tail = -1 << (references - 1).bit_length() & 0xFFFFFFFF if self.slot_width == 4 else 0
+        set_aside = False
         for bucket in (first, group * n + (first + step) % n):
             at = self.sections[HASH][0] + bucket * 64
             line = self.data[at : at + 64]
@@ -207,9 +213,10 @@ class Table:
                 found, value, _ = self.record(self.place(reference * self.fixed, reference))
                 if found == key:
                     return value
+                set_aside |= self.set_aside > 0 and hash_of(found, self.seed) == h
             if not number(line[:head]) >> overflow % (8 * head) & 1:
                 break
-        return None
+        return self.find(key) if set_aside else None
 
     def node(self, i):
         """Header fields, separators (string, whether it was cut), offsets and ranks of node i."""
@@ -335,7 +342,7 @@ def shown(parts):
     text = (part.hex() or '""' if isinstance(part, bytes) else str(part) for part in parts)
     return " ".join(text).replace("None", "-")
 
-def answer(table, verb, word="", attempt="0"):
+def answer(table, verb, word="", seed="0"):
     if verb in ("iter", "meta"):
         return "\n".join(map(shown, getattr(table, verb)()))
     if verb in ("check", "nth"):
@@ -344,7 +351,7 @@ def answer(table, verb, word="", attempt="0"):
     if verb in ("seek", "above"):
         return shown(table.seek(key, verb == "above"))
     if verb == "hash":
-        return f"{hash_of(key, int(attempt)):016x}"
+        return f"{hash_of(key, int(seed, 16)):016x}"
     return shown([table.get(key) if verb == "get" else table.find(key)])
 
 if __name__ == "__main__":

@@ -2,14 +2,12 @@
 
 use super::{Form, Hashed};
 use crate::format::index::hash::{BUCKET, HashPlace, MAX_EQUAL_TAGS, Slots, Tails};
+use std::borrow::Cow;
 
 const EMPTY: u32 = u32::MAX;
-/// Buckets visited at most to make room for one key.
-const SEARCH: usize = 2048;
-
 /// One group while it is filled. Keys are numbered within the group.
 pub(super) struct Group<'k> {
-    keys: &'k [Hashed],
+    keys: Cow<'k, [Hashed]>,
     places: Vec<HashPlace>,
     slots: Slots,
     tails: Tails,
@@ -18,6 +16,13 @@ pub(super) struct Group<'k> {
     start: u64,
     /// Key in every slot, or `EMPTY`.
     taken: Vec<u32>,
+    /// Tag of every slot, 0 where it is empty.
+    tags: Vec<u8>,
+    /// Buckets that may still be visited.
+    visits: usize,
+    /// The buckets reached by the search for this key, and that by each search.
+    steps: Vec<Step>,
+    reached: Vec<u32>,
 }
 
 /// A bucket reached in search of room: `key` would move into it from `parent`.
@@ -27,39 +32,91 @@ struct Step {
     parent: usize,
 }
 
+/// What a group came to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Filled {
+    /// Keys in the group's buckets.
+    pub(super) placed: u64,
+    /// Those in their second bucket.
+    pub(super) second: u64,
+}
+
+impl std::iter::Sum for Filled {
+    fn sum<I: Iterator<Item = Self>>(all: I) -> Self {
+        all.fold(Self::default(), |a, b| Self {
+            placed: a.placed + b.placed,
+            second: a.second + b.second,
+        })
+    }
+}
+
+/// What became of a key at a bucket.
+#[derive(PartialEq, Eq)]
+enum Put {
+    Done,
+    /// A key with the same hash stands there.
+    SetAside,
+    Full,
+}
+
 impl<'k> Group<'k> {
-    /// For hashes of the attempt; `None` for more keys than slots.
+    /// For hashes of the attempt, in ascending order of the keys; `None` for more hashes than slots.
     pub(super) fn new(form: Form, keys: &'k [Hashed]) -> Option<Self> {
         let Form { shape, slots, tails } = form;
         let per_group = shape.per_group as usize;
+        let capacity = per_group * slots.count();
+        let mut keys = Cow::Borrowed(keys);
+        if keys.len() > capacity {
+            one_of_each_hash(keys.to_mut());
+            keys.to_mut().sort_unstable_by_key(|key| key.reference);
+        }
+        if keys.len() > capacity {
+            return None;
+        }
         let places: Vec<HashPlace> = keys.iter().map(|key| shape.place(key.hash)).collect();
         let start = places.first().map_or(0, |place| place.group * u64::from(shape.per_group));
-        let taken = vec![EMPTY; per_group * slots.count()];
-        (keys.len() <= taken.len()).then_some(Self {
+        Some(Self {
             keys,
             places,
             slots,
             tails,
             per_group,
             start,
-            taken,
+            taken: vec![EMPTY; capacity],
+            tags: vec![0; capacity],
+            // One for each slot, where ordinary keys take one for every tenth. Keys can be chosen so
+            // that each search goes through all buckets.
+            visits: capacity,
+            steps: Vec::new(),
+            reached: vec![EMPTY; per_group],
         })
     }
 
-    /// Places every key, then writes the buckets; returns the keys in second buckets.
-    pub(super) fn fill(mut self, out: &mut [u8]) -> Option<u64> {
+    /// Places the first key of each hash, then writes the buckets. `None` if a key finds no room,
+    /// or only by too long a search.
+    pub(super) fn fill(mut self, out: &mut [u8]) -> Option<Filled> {
+        self.place()?;
+        Some(self.write(out))
+    }
+
+    fn place(&mut self) -> Option<()> {
         let mut waiting = Vec::new();
         for key in 0..self.keys.len() as u32 {
-            if !self.put(key, self.first(key)) {
+            if self.put(key, self.first(key)) == Put::Full {
                 waiting.push(key);
             }
         }
+        // A key that waits is set aside here if one before it has the same hash: that one waits as
+        // well, or stands in the first bucket.
         for key in waiting {
-            if !self.put(key, self.second(key)) {
+            if self.holds_hash_of(key, self.first(key)) {
+                continue;
+            }
+            if self.put(key, self.second(key)) == Put::Full {
                 self.make_room(key)?;
             }
         }
-        Some(self.write(out))
+        Some(())
     }
 
     fn first(&self, key: u32) -> usize {
@@ -74,82 +131,106 @@ impl<'k> Group<'k> {
         if self.first(key) == bucket { self.second(key) } else { self.first(key) }
     }
 
-    fn bucket(&self, bucket: usize) -> &[u32] {
-        &self.taken[bucket * self.slots.count()..(bucket + 1) * self.slots.count()]
+    fn tag(&self, key: u32) -> u8 {
+        self.places[key as usize].tag
     }
 
-    /// Whether the bucket may hold one more key with this key's tag when `leaving` goes.
-    fn tag_fits(&self, key: u32, bucket: usize, leaving: u32) -> bool {
-        let tag = self.places[key as usize].tag;
-        let same = |&&other: &&u32| {
-            other != EMPTY && other != leaving && self.places[other as usize].tag == tag
-        };
-        self.bucket(bucket).iter().filter(same).count() < MAX_EQUAL_TAGS
+    /// Where the slots of a bucket start and end.
+    fn range(&self, bucket: usize) -> std::ops::Range<usize> {
+        bucket * self.slots.count()..(bucket + 1) * self.slots.count()
     }
 
-    fn put(&mut self, key: u32, bucket: usize) -> bool {
-        let free = self.bucket(bucket).iter().position(|&other| other == EMPTY);
+    /// Slots of a bucket with this tag; 0 counts those that are empty.
+    fn count_of(&self, tag: u8, bucket: usize) -> usize {
+        self.tags[self.range(bucket)].iter().filter(|&&other| other == tag).count()
+    }
+
+    /// Whether a key with this key's hash stands in the bucket.
+    fn holds_hash_of(&self, key: u32, bucket: usize) -> bool {
+        let hash_of = |key: u32| self.keys[key as usize].hash;
+        let (tag, hash) = (self.tag(key), hash_of(key));
+        self.range(bucket).any(|slot| self.tags[slot] == tag && hash_of(self.taken[slot]) == hash)
+    }
+
+    fn put(&mut self, key: u32, bucket: usize) -> Put {
+        let tag = self.tag(key);
+        let same = self.count_of(tag, bucket);
+        if same > 0 && self.holds_hash_of(key, bucket) {
+            return Put::SetAside;
+        }
+        let free = self.range(bucket).find(|&slot| self.tags[slot] == 0);
         match free {
-            Some(slot) if self.tag_fits(key, bucket, EMPTY) => {
-                self.taken[bucket * self.slots.count() + slot] = key;
-                true
+            Some(slot) if same < MAX_EQUAL_TAGS => {
+                (self.taken[slot], self.tags[slot]) = (key, tag);
+                Put::Done
             }
-            _ => false,
+            _ => Put::Full,
         }
     }
 
     /// Breadth-first search for the shortest chain of moves that frees a slot for `key`, as in
-    /// cuckoo hashing with buckets (Dietzfelbinger and Weidling 2007).
+    /// cuckoo hashing with buckets (Dietzfelbinger and Weidling 2007). Each bucket is visited
+    /// once at most.
     fn make_room(&mut self, key: u32) -> Option<()> {
-        let mut steps = vec![Step { bucket: self.first(key), key, parent: usize::MAX }];
-        if self.second(key) != self.first(key) {
-            steps.push(Step { bucket: self.second(key), key, parent: usize::MAX });
+        self.steps.clear();
+        for bucket in [self.first(key), self.second(key)] {
+            self.reach(bucket, key, key, usize::MAX);
         }
         let mut at = 0;
-        while at < steps.len() && at < SEARCH {
-            let Step { bucket, key, .. } = steps[at];
-            for slot in 0..self.slots.count() {
-                let resident = self.bucket(bucket)[slot];
-                if resident == EMPTY || !self.tag_fits(key, bucket, resident) {
+        while at < self.steps.len() {
+            self.visits = self.visits.checked_sub(1)?;
+            let Step { bucket, key: arriving, .. } = self.steps[at];
+            let same = self.count_of(self.tag(arriving), bucket);
+            for slot in self.range(bucket) {
+                let resident = self.taken[slot];
+                if resident == EMPTY {
+                    continue;
+                }
+                let makes_way = self.tags[slot] == self.tag(arriving);
+                if same - usize::from(makes_way) >= MAX_EQUAL_TAGS {
                     continue;
                 }
                 let to = self.other(resident, bucket);
-                if to == bucket || steps.iter().any(|step| step.bucket == to) {
+                if self.reached[to] == key {
                     continue;
                 }
-                if self.put(resident, to) {
-                    self.unwind(&steps, at, resident);
+                if self.put(resident, to) == Put::Done {
+                    self.unwind(at, resident);
                     return Some(());
                 }
-                if steps.len() < SEARCH {
-                    steps.push(Step { bucket: to, key: resident, parent: at });
-                }
+                self.reach(to, resident, key, at);
             }
             at += 1;
         }
         None
     }
 
-    /// `leaving` has moved out of `steps[at].bucket`: fill its slot, and the slots that this
-    /// empties in turn.
-    fn unwind(&mut self, steps: &[Step], mut at: usize, mut leaving: u32) {
-        while let Some(step) = steps.get(at) {
-            let count = self.slots.count();
-            let row = &mut self.taken[step.bucket * count..(step.bucket + 1) * count];
-            if let Some(slot) = row.iter().position(|&other| other == leaving) {
-                row[slot] = step.key;
-            }
-            leaving = step.key;
-            at = step.parent;
+    /// Notes a bucket, once in each search.
+    fn reach(&mut self, bucket: usize, key: u32, search: u32, parent: usize) {
+        if self.reached[bucket] != search {
+            self.reached[bucket] = search;
+            self.steps.push(Step { bucket, key, parent });
         }
     }
 
-    fn write(&self, out: &mut [u8]) -> u64 {
+    /// `leaving` has moved out of `steps[at].bucket`: fill its slot, and the slots that this
+    /// empties in turn.
+    fn unwind(&mut self, mut at: usize, mut leaving: u32) {
+        while let Some(&Step { bucket, key, parent }) = self.steps.get(at) {
+            if let Some(slot) = self.range(bucket).find(|&slot| self.taken[slot] == leaving) {
+                (self.taken[slot], self.tags[slot]) = (key, self.tag(key));
+            }
+            leaving = key;
+            at = parent;
+        }
+    }
+
+    fn write(&self, out: &mut [u8]) -> Filled {
         let (buckets, _) = out.as_chunks_mut::<BUCKET>();
-        let mut second = 0;
+        let mut filled = Filled::default();
         for bucket in 0..self.per_group {
-            for slot in 0..self.slots.count() {
-                let key = self.bucket(bucket)[slot];
+            for (slot, taken) in self.range(bucket).enumerate() {
+                let key = self.taken[taken];
                 if key == EMPTY {
                     continue;
                 }
@@ -157,12 +238,75 @@ impl<'k> Group<'k> {
                 let Hashed { hash, reference } = self.keys[key as usize];
                 let held = self.tails.with_tail(reference, hash);
                 self.slots.set(&mut buckets[bucket], slot, place.tag, held);
+                filled.placed += 1;
                 if self.first(key) != bucket {
                     self.slots.set_overflow(&mut buckets[self.first(key)], place.overflow);
-                    second += 1;
+                    filled.second += 1;
                 }
             }
         }
-        second
+        filled
+    }
+}
+
+/// Keeps the first key of each hash, in order of the hashes.
+pub(super) fn one_of_each_hash(keys: &mut Vec<Hashed>) {
+    keys.sort_unstable_by_key(|key| (key.hash, key.reference));
+    keys.dedup_by_key(|key| key.hash);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::format::hasher::Hasher;
+    use crate::format::index::hash::Shape;
+
+    const SHAPE: Shape = Shape { groups: 1, per_group: 1024 };
+
+    fn keys(hashes: impl Iterator<Item = u64>) -> Vec<Hashed> {
+        hashes.zip(0..).map(|(hash, reference)| Hashed { hash, reference }).collect()
+    }
+
+    fn group(keys: &[Hashed]) -> Group<'_> {
+        let form = Form { shape: SHAPE, slots: Slots::Four, tails: Tails::NONE };
+        Group::new(form, keys).unwrap()
+    }
+
+    /// Guards against searches without end: ordinary keys stay far below the bound, and no group goes
+    /// beyond it.
+    #[test]
+    fn searches_are_bounded() {
+        let ordinary = keys((0..15 * 12 * 64u64).map(|i| Hasher::base(&i.to_le_bytes())));
+        let mut bounded = group(&ordinary);
+        let limit = bounded.visits;
+        assert_eq!(bounded.place(), Some(()));
+        let visits = limit - bounded.visits;
+        assert!((1..limit / 8).contains(&visits), "{visits} visits of {limit}");
+
+        let mut bounded = group(&ordinary);
+        bounded.visits = visits;
+        assert_eq!(bounded.place(), Some(()));
+        let mut bounded = group(&ordinary);
+        bounded.visits = visits - 1;
+        assert_eq!(bounded.place(), None);
+    }
+
+    /// Guards against a search that visits a bucket twice, or compares each bucket with all others: keys
+    /// can only move on by one bucket, all are full but the last, and twelve more come to the first.
+    #[test]
+    fn a_search_goes_through_all_buckets_once() {
+        // First bucket, what tells keys apart, a step of one, tags that differ.
+        let hash = |bucket: u64, i: u64| bucket << 54 | i << 27 | (i % 251 + 1);
+        let counts = (0..1023u64).map(|bucket| (bucket, if bucket == 0 { 24 } else { 12 }));
+        let chain = counts.flat_map(|(bucket, count)| (0..count).map(move |i| (bucket, i)));
+        let chain = keys(chain.map(|(bucket, i)| hash(bucket, bucket * 24 + i)));
+        assert!(chain.iter().all(|key| {
+            let place = SHAPE.place(key.hash);
+            place.second == place.first + 1
+        }));
+        let mut group = group(&chain);
+        let limit = group.visits;
+        assert_eq!(group.place(), Some(()));
+        assert_eq!(limit - group.visits, 12 * 1023);
     }
 }

@@ -1,6 +1,6 @@
 //! Hashes that do not fit in memory: parts of one size in a file, each divided by hash.
 
-use super::Hashed;
+use super::{Hashed, one_of_each_hash};
 use crate::build::scratch::Scratch;
 use crate::error::BuildError;
 use crate::format::hasher::Hasher;
@@ -25,12 +25,12 @@ pub(super) struct Parts {
     size: usize,
     parts: u64,
     /// Whose hashes divide the parts.
-    attempt: u32,
+    hasher: Hasher,
 }
 
 impl Parts {
-    pub(super) fn new(file: Scratch, size: usize, attempt: u32) -> Self {
-        Self { file, size, parts: 0, attempt }
+    pub(super) fn new(file: Scratch, size: usize, hasher: Hasher) -> Self {
+        Self { file, size, parts: 0, hasher }
     }
 
     fn start(&self, part: u64) -> u64 {
@@ -39,9 +39,8 @@ impl Parts {
 
     /// Adds a part. All but the last have the full size.
     pub(super) fn append(&mut self, keys: &[Hashed]) -> Result<(), BuildError> {
-        let hasher = Hasher::new(self.attempt);
         let division =
-            |key: &Hashed| (hasher.remix(key.hash) >> (u64::BITS - DIVISIONS_LOG2)) as usize;
+            |key: &Hashed| (self.hasher.remix(key.hash) >> (u64::BITS - DIVISIONS_LOG2)) as usize;
         let mut starts = [0u64; DIVISIONS + 2];
         for key in keys {
             starts[division(key) + 2] += 1;
@@ -62,14 +61,16 @@ impl Parts {
         Ok(())
     }
 
-    /// The keys of some groups, part after part.
+    /// The keys of some groups, part after part, which have `room` for so many; `None` for more
+    /// hashes than that. Where keys of one hash are many, some of them are left out, but never the
+    /// first.
     pub(super) fn of_groups(
         &self,
         shape: Shape,
-        attempt: u32,
+        hasher: Hasher,
         groups: &Range<u64>,
-    ) -> Result<Vec<Hashed>, BuildError> {
-        let hasher = Hasher::new(attempt);
+        room: usize,
+    ) -> Result<Option<Vec<Hashed>>, BuildError> {
         // Groups divide the range of hashes evenly, as divisions do.
         let scaled = |group: u64| u128::from(group) << DIVISIONS_LOG2;
         let first = (scaled(groups.start) / u128::from(shape.groups)) as usize;
@@ -91,14 +92,21 @@ impl Parts {
                 let in_groups =
                     |key: &Hashed| groups.contains(&shape.place(hasher.remix(key.hash)).group);
                 found.extend(piece.iter().map(hashed).filter(in_groups));
+                // Twice the room, so that a sort takes place for as many new keys as it has.
+                if found.len() > 2 * room {
+                    one_of_each_hash(&mut found);
+                    if found.len() > room {
+                        return Ok(None);
+                    }
+                }
             }
         }
-        Ok(found)
+        Ok(Some(found))
     }
 
-    /// The same keys in another file, divided by their hashes in another attempt.
-    pub(super) fn divided_anew(&self, file: Scratch, attempt: u32) -> Result<Self, BuildError> {
-        let mut anew = Self::new(file, self.size, attempt);
+    /// The same keys in another file, divided by their hashes with another seed.
+    pub(super) fn divided_anew(&self, file: Scratch, hasher: Hasher) -> Result<Self, BuildError> {
+        let mut anew = Self::new(file, self.size, hasher);
         for part in 0..self.parts {
             let start = self.start(part);
             let mut count = 0u64;

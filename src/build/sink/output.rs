@@ -118,6 +118,13 @@ impl Output {
         self.content.clone()
     }
 
+    /// The hash of what was written and of bytes that will be.
+    pub(super) fn digest(&self, more: &[u8]) -> u128 {
+        let mut content = self.content.clone();
+        content.update(&more[self.unhashed.min(more.len())..]);
+        content.digest128()
+    }
+
     pub(super) fn mark(&self) -> Mark {
         let (content, unhashed) = (self.content.clone(), self.unhashed);
         Mark { at: self.at, content, unhashed, crcs: self.crcs.len() }

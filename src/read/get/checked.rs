@@ -1,7 +1,7 @@
 //! The checked path: each page is checked before it is read, and the error says what is wrong with
 //! the table.
 
-use super::super::index::hash::Hash;
+use super::super::index::hash::{Buckets, Hash};
 use super::super::pages::prefetch_page;
 use super::super::place::{Found, Side};
 use super::super::search::Search;
@@ -41,7 +41,12 @@ impl<'t> Checked<'t> {
     /// The first record of `key`.
     pub(crate) fn locate(self, key: &[u8]) -> ReadResult<Option<Found>> {
         self.view.sound(match Hash::of(self.view) {
-            Some(hash) => hash.locate(key, 0),
+            Some(hash) => match hash.ask(key, 0) {
+                Ok(Buckets::Record(found)) => Ok(Some(found)),
+                Ok(Buckets::Absent) => Ok(None),
+                Ok(Buckets::SetAside) => self.locate_by_order(key),
+                Err(error) => Err(error),
+            },
             None => self.locate_by_order(key),
         })
     }

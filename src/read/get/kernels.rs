@@ -2,17 +2,17 @@
 
 use super::super::guess::Guess;
 use super::super::map::{AnyLen, KeyLen, Len8, Len16, Len32};
-use super::super::simd::{Chosen, Family, Lookup, Simd};
+use super::super::simd::{Baseline, Chosen, Family, Lookup, Simd};
 use super::super::view::View;
 use super::checked::Checked;
 use super::optimistic::Optimistic;
 use super::shape::{
-    AllChecked, AnyTable, Checks, FixedRecords, KeyClass, LargeTable, PlainRecords, Shape,
-    SomeUnchecked, UpTo16, UpTo32, UpTo64, UpTo128, VariableRecords,
+    AllChecked, AnyTable, Checks, FixedRecords, KeyClass, LargeTable, PlainRecords, Seeded,
+    Seeding, Shape, SomeUnchecked, Unseeded, UpTo16, UpTo32, UpTo64, UpTo128, VariableRecords,
 };
 use crate::error::ReadResult;
 use crate::format::index::hash::Slots;
-use crate::format::layout::{HashLayout, Layout};
+use crate::format::layout::Layout;
 use std::marker::PhantomData;
 
 /// The lookup functions of a table's kind, chosen once at open. Each knows index, slots and common
@@ -22,9 +22,12 @@ pub(crate) struct Lookups {
     /// The first try. The first function serves while every lookup page was checked, the second
     /// while some is unchecked.
     first: Pair,
-    /// The second try, for keys that the first leaves undecided.
-    again: Pair,
+    /// The second try, for keys that the first leaves undecided. Compiled for the baseline only: it
+    /// is rare, and mostly waits for memory.
+    again: [Again; 2],
 }
+
+type Again = for<'t> fn(&'t View, &[u8]) -> Guess<'t>;
 
 type Pair = [Chosen<Get>; 2];
 
@@ -77,47 +80,27 @@ impl<L: KeyLen> Kernel for InLines<L> {
     }
 }
 
-/// Through the line index again, where one line and one record do not decide.
-struct InLinesAgain;
-
-impl Kernel for InLinesAgain {
-    #[inline(always)]
-    fn run<'t, I: Simd, C: Checks>(lookup: Optimistic<'t, I, C>, key: &[u8]) -> Guess<'t> {
-        lookup.baseline().in_lines_again(key)
-    }
-}
-
 /// Through the hash index, for keys of any length.
-struct InBuckets<T>(PhantomData<T>);
+struct InBuckets<T, S>(PhantomData<(T, S)>);
 
-impl<T: Shape> Kernel for InBuckets<T> {
+impl<T: Shape, S: Seeding> Kernel for InBuckets<T, S> {
     #[inline(always)]
     fn run<'t, I: Simd, C: Checks>(lookup: Optimistic<'t, I, C>, key: &[u8]) -> Guess<'t> {
-        lookup.in_buckets::<T>(key)
+        lookup.in_buckets::<T, S>(key)
     }
 }
 
 /// Through the hash index of a table of fixed width, whose keys all belong to the class `K`.
-struct InBucketsOfClass<K>(PhantomData<K>);
+struct InBucketsOfClass<K, S>(PhantomData<(K, S)>);
 
-impl<K: KeyClass> Kernel for InBucketsOfClass<K> {
+impl<K: KeyClass, S: Seeding> Kernel for InBucketsOfClass<K, S> {
     #[inline(always)]
     fn run<'t, I: Simd, C: Checks>(lookup: Optimistic<'t, I, C>, key: &[u8]) -> Guess<'t> {
-        lookup.in_buckets_of_class::<FixedRecords, K>(key)
+        lookup.in_buckets_of_class::<FixedRecords, S, K>(key)
     }
 }
 
-/// Through the hash index again, where one bucket and one record do not decide.
-struct InBucketsAgain<T>(PhantomData<T>);
-
-impl<T: Shape> Kernel for InBucketsAgain<T> {
-    #[inline(always)]
-    fn run<'t, I: Simd, C: Checks>(lookup: Optimistic<'t, I, C>, key: &[u8]) -> Guess<'t> {
-        lookup.baseline().in_buckets_again::<T>(key)
-    }
-}
-
-/// Leaves every key to the checked path.
+/// Leaves every key to the second try.
 struct Undecided;
 
 impl Kernel for Undecided {
@@ -127,9 +110,46 @@ impl Kernel for Undecided {
     }
 }
 
+/// A function of the second try for both states of the page checks.
+macro_rules! again {
+    ($($method:tt)*) => {
+        [
+            |view, key| Optimistic::new(view, Baseline, AllChecked).$($method)*(key),
+            |view, key| Optimistic::new(view, Baseline, SomeUnchecked).$($method)*(key),
+        ]
+    };
+}
+
+/// The functions of a table whose hash index answers point lookups.
+fn in_buckets<S: Seeding + 'static>(layout: &Layout, slots: Slots) -> (Pair, [Again; 2]) {
+    match (slots, &layout.fixed) {
+        (Slots::Four, Some(fixed)) => {
+            let first = match fixed.key_len {
+                ..=16 => pair::<InBucketsOfClass<UpTo16, S>>(),
+                17..=32 => pair::<InBucketsOfClass<UpTo32, S>>(),
+                33..=64 => pair::<InBucketsOfClass<UpTo64, S>>(),
+                65..=128 => pair::<InBucketsOfClass<UpTo128, S>>(),
+                _ => pair::<Undecided>(),
+            };
+            (first, again!(in_buckets_again::<FixedRecords>))
+        }
+        (Slots::Four, None) if layout.decoder.is_plain() => {
+            (pair::<InBuckets<PlainRecords, S>>(), again!(in_buckets_again::<PlainRecords>))
+        }
+        (Slots::Four, None) => {
+            (pair::<InBuckets<VariableRecords, S>>(), again!(in_buckets_again::<VariableRecords>))
+        }
+        (Slots::Five, None) => {
+            (pair::<InBuckets<LargeTable, S>>(), again!(in_buckets_again::<LargeTable>))
+        }
+        _ => (pair::<Undecided>(), again!(in_buckets_again::<AnyTable>)),
+    }
+}
+
 impl Lookups {
     pub(crate) fn of(layout: &Layout) -> Self {
-        let (first, again) = match (&layout.lines, &layout.hash, &layout.fixed) {
+        let (first, again): (Pair, [Again; 2]) = match (&layout.lines, &layout.hash, &layout.fixed)
+        {
             (Some(_), _, Some(fixed)) => {
                 let first = match fixed.key_len {
                     8 => pair::<InLines<Len8>>(),
@@ -137,34 +157,12 @@ impl Lookups {
                     32 => pair::<InLines<Len32>>(),
                     _ => pair::<InLines<AnyLen>>(),
                 };
-                (first, pair::<InLinesAgain>())
+                (first, again!(in_lines_again))
             }
-            (None, Some(HashLayout { slots, attempt: 0, .. }), fixed) => match (slots, fixed) {
-                (Slots::Four, Some(fixed)) => {
-                    let first = match fixed.key_len {
-                        ..=16 => pair::<InBucketsOfClass<UpTo16>>(),
-                        17..=32 => pair::<InBucketsOfClass<UpTo32>>(),
-                        33..=64 => pair::<InBucketsOfClass<UpTo64>>(),
-                        65..=128 => pair::<InBucketsOfClass<UpTo128>>(),
-                        _ => pair::<Undecided>(),
-                    };
-                    (first, pair::<InBucketsAgain<FixedRecords>>())
-                }
-                (Slots::Four, None) if layout.decoder.is_plain() => {
-                    (pair::<InBuckets<PlainRecords>>(), pair::<InBucketsAgain<PlainRecords>>())
-                }
-                (Slots::Four, None) => (
-                    pair::<InBuckets<VariableRecords>>(),
-                    pair::<InBucketsAgain<VariableRecords>>(),
-                ),
-                (Slots::Five, None) => {
-                    (pair::<InBuckets<LargeTable>>(), pair::<InBucketsAgain<LargeTable>>())
-                }
-                _ => (pair::<Undecided>(), pair::<InBucketsAgain<AnyTable>>()),
-            },
-            (None, Some(_), _) => (pair::<Undecided>(), pair::<InBucketsAgain<AnyTable>>()),
+            (None, Some(hash), _) if hash.seeded => in_buckets::<Seeded>(layout, hash.slots),
+            (None, Some(hash), _) => in_buckets::<Unseeded>(layout, hash.slots),
             // Only the ordered index is there.
-            _ => (pair::<Undecided>(), pair::<Undecided>()),
+            _ => (pair::<Undecided>(), [|_, _| Guess::UNDECIDED; 2]),
         };
         Self { first, again }
     }
@@ -185,7 +183,7 @@ impl Lookups {
     #[cold]
     #[inline(never)]
     pub(crate) fn get_again<'t>(&self, view: &'t View, key: &[u8]) -> ReadResult<Option<&'t [u8]>> {
-        let guess = self.again[view.pages().lookups_unchecked() & 1].call(view, key);
+        let guess = self.again[view.pages().lookups_unchecked() & 1](view, key);
         if guess.is_undecided() || !view.memory().nothing_lost() {
             return Checked::of(view).get(key);
         }

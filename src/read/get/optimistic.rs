@@ -9,7 +9,7 @@ use super::super::place::Found;
 use super::super::simd::{Baseline, Simd};
 use super::super::view::View;
 use super::shape::{
-    AllChecked, AnyKey, Checks, KeyClass, Records, Shape, UpTo16, UpTo32, UpTo64, UpTo128,
+    AllChecked, AnyKey, Checks, KeyClass, Records, Seeding, Shape, UpTo16, UpTo32, UpTo64, UpTo128,
 };
 use crate::format::index::hash::{BUCKET, MAX_EQUAL_TAGS, Slots, overflow, tag, word_of};
 use crate::format::index::line::{
@@ -149,13 +149,13 @@ impl<'t, I: Simd, C: Checks> Optimistic<'t, I, C> {
     /// Looks a key up in the hash index: its first bucket, and one record. The lookup stays
     /// undecided where they hold another key, and for keys of more than 128 bytes.
     #[inline(always)]
-    pub(super) fn in_buckets<T: Shape>(self, key: &[u8]) -> Guess<'t> {
+    pub(super) fn in_buckets<T: Shape, S: Seeding>(self, key: &[u8]) -> Guess<'t> {
         // One branch on the length, for the hash and for the comparison of the keys.
         match key.len() {
-            ..=16 => self.in_buckets_of_class::<T, UpTo16>(key),
-            17..=32 => self.in_buckets_of_class::<T, UpTo32>(key),
-            33..=64 => self.in_buckets_of_class::<T, UpTo64>(key),
-            65..=128 => self.in_buckets_of_class::<T, UpTo128>(key),
+            ..=16 => self.in_buckets_of_class::<T, S, UpTo16>(key),
+            17..=32 => self.in_buckets_of_class::<T, S, UpTo32>(key),
+            33..=64 => self.in_buckets_of_class::<T, S, UpTo64>(key),
+            65..=128 => self.in_buckets_of_class::<T, S, UpTo128>(key),
             _ => Guess::undecided(),
         }
     }
@@ -163,8 +163,11 @@ impl<'t, I: Simd, C: Checks> Optimistic<'t, I, C> {
     /// [`in_buckets`](Self::in_buckets) for a key of the class `K`. In a table of fixed width a key
     /// of another length is absent, whatever its hash.
     #[inline(always)]
-    pub(super) fn in_buckets_of_class<T: Shape, K: KeyClass>(self, key: &[u8]) -> Guess<'t> {
-        let hash = K::hash(self.simd, key);
+    pub(super) fn in_buckets_of_class<T: Shape, S: Seeding, K: KeyClass>(
+        self,
+        key: &[u8],
+    ) -> Guess<'t> {
+        let hash = S::hash(self.view.proven().hasher, K::hash(self.simd, key));
         let bucket = self.view.proven().bucket(hash);
         let (candidate, _) = self.candidates::<T>(bucket, hash);
         let checked = self.is_checked(bucket);
@@ -409,6 +412,10 @@ impl<'t> Optimistic<'t, Baseline, bool> {
                 let Some(found) = found else { return Guess::UNDECIDED };
                 let Some(stored) = bytes.get(found.parts.key()) else { return Guess::UNDECIDED };
                 let same = equal(stored, key);
+                // The key may be set aside because of this one: the ordered index decides.
+                if !same && index.set_aside > 0 && index.hasher.hash(stored) == hash {
+                    return Guess::UNDECIDED;
+                }
                 // A record that only shares the tag must be checked as well.
                 let end = if same { found.parts.end() } else { found.parts.value };
                 if !self.checks && !self.view.pages().covered(&(found.offset..end)) {

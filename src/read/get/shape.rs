@@ -95,12 +95,37 @@ impl Shape for AnyTable {
     const RECORDS: Records = Records::Variable;
 }
 
+/// Whether the hashes of a table have a seed.
+pub(super) trait Seeding {
+    /// The hash of this table from the hash without a seed.
+    fn hash(hasher: Hasher, base: u64) -> u64;
+}
+
+/// The first attempt at the hash index succeeded: no seed.
+pub(super) struct Unseeded;
+/// A later attempt succeeded.
+pub(super) struct Seeded;
+
+impl Seeding for Unseeded {
+    #[inline(always)]
+    fn hash(_: Hasher, base: u64) -> u64 {
+        base
+    }
+}
+
+impl Seeding for Seeded {
+    #[inline(always)]
+    fn hash(hasher: Hasher, base: u64) -> u64 {
+        hasher.reseed(base)
+    }
+}
+
 /// A class of key lengths: how such a key is hashed, and compared with a stored one.
 pub(super) trait KeyClass {
     /// Most bytes of a key of the class.
     const MOST: usize;
 
-    /// The hash of attempt 0.
+    /// The hash without a seed.
     fn hash<I: Simd>(simd: I, key: &[u8]) -> u64;
 
     /// Whether a stored key is `key`.

@@ -15,6 +15,17 @@ pub(crate) struct Hash<'t> {
     index: &'t HashLayout,
 }
 
+/// What the two buckets of a key say about it.
+pub(crate) enum Buckets {
+    /// They refer to the key's first record.
+    Record(Found),
+    /// The key is not in the table.
+    Absent,
+    /// They refer to another key with the same hash. Only the ordered index knows the key, if the
+    /// table has it.
+    SetAside,
+}
+
 impl<'t> Hash<'t> {
     /// The hash index, if the table has one.
     pub(crate) fn of(view: &'t View) -> Option<Self> {
@@ -25,10 +36,11 @@ impl<'t> Hash<'t> {
         self.index
     }
 
-    /// The first record of `key`. Touches at most two buckets and three records for each, whatever
-    /// the file says. `walk`: bytes of records that will be walked from there.
-    pub(crate) fn locate(self, key: &[u8], walk: usize) -> ReadResult<Option<Found>> {
+    /// Asks the buckets of `key` for its first record. Touches at most two buckets and three records
+    /// for each, whatever the file says. `walk`: bytes of records that will be walked from there.
+    pub(crate) fn ask(self, key: &[u8], walk: usize) -> ReadResult<Buckets> {
         let Self { view, index } = self;
+        let mut set_aside = false;
         let hash = index.hasher.hash(key);
         let place = index.shape.place(hash);
         for number in [place.first, place.second] {
@@ -46,16 +58,18 @@ impl<'t> Hash<'t> {
                 let offset = self.referred(index.tails.reference(held))?;
                 view.prefetch_walk(offset, walk);
                 let parts = view.parts_at(offset)?;
-                if equal(view.slice(parts.key())?, key) {
+                let stored = view.slice(parts.key())?;
+                if equal(stored, key) {
                     view.ensure(parts.value..parts.end())?;
-                    return Ok(Some(Found { offset, parts }));
+                    return Ok(Buckets::Record(Found { offset, parts }));
                 }
+                set_aside |= index.set_aside > 0 && index.hasher.hash(stored) == hash;
             }
             if !index.slots.overflows(bucket, overflow(hash)) {
                 break;
             }
         }
-        Ok(None)
+        Ok(if set_aside { Buckets::SetAside } else { Buckets::Absent })
     }
 
     /// Bucket `number`, its page checked.

@@ -3,6 +3,7 @@
 
 #![expect(unsafe_code, reason = "turns proven places into slices without a further check")]
 
+use crate::format::hasher::Hasher;
 use crate::format::index::hash::{BUCKET, Tails, first_bucket};
 use crate::format::index::line::{LINE, LineScale};
 use crate::format::layout::Layout;
@@ -37,6 +38,8 @@ pub(crate) struct Proven {
     pub(crate) scale: LineScale,
     /// Tails of the hash index; without one, no tails.
     pub(crate) tails: Tails,
+    /// Hash function of the hash index; without one, of no meaning.
+    pub(crate) hasher: Hasher,
 }
 
 /// Bytes of a cell: a line of the line index, or a bucket of the hash index.
@@ -97,6 +100,7 @@ impl Proven {
         value_len: 0,
         scale: LineScale { base: u64::MAX, scale: 0 },
         tails: Tails::NONE,
+        hasher: Hasher::new(0),
     };
 
     /// Proves the parts that a layout names. A part that does not lie inside the table is left out.
@@ -110,6 +114,7 @@ impl Proven {
         }
         if let Some(hash) = &layout.hash {
             proven.tails = hash.tails;
+            proven.hasher = hash.hasher;
         }
         let lines = layout.lines.as_ref().map(|lines| lines.span);
         let index = lines.or(layout.hash.as_ref().map(|hash| hash.span)).unwrap_or_default();

@@ -1,7 +1,10 @@
 //! Prefetching: a cache line is requested before it is read, so that several waits for memory
 //! overlap.
 
-#![expect(unsafe_code, reason = "the prefetch instruction takes a pointer")]
+#![cfg_attr(
+    target_arch = "x86_64",
+    expect(unsafe_code, reason = "the prefetch instruction takes a pointer")
+)]
 
 /// Bytes of a cache line.
 pub(crate) const CACHE_LINE: usize = 64;

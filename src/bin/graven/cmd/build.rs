@@ -4,7 +4,7 @@ mod entries;
 mod repeated;
 
 use crate::args::Build;
-use crate::exit::{Failure, Outcome, say};
+use crate::exit::{Failure, Outcome, note, say};
 use crate::input::{Entry, Input, InputError};
 use crate::progress::{Progress, Unit};
 use crate::tsv::shown;
@@ -57,6 +57,9 @@ pub(crate) fn run(args: &Build) -> Result<Outcome, Failure> {
     progress.state().stage("writing", Unit::Entries, 0, None);
     let summary = builder.finish().map_err(|error| unpublished(args, paths, &error))?;
     drop(progress);
+    if let Some(warning) = slower(&summary) {
+        note(format_args!("{}: warning: {warning}", args.out.display()));
+    }
     if !args.quiet {
         say(report(&args.out, &summary));
     }
@@ -240,10 +243,29 @@ fn unpublished(args: &Build, paths: &[PathBuf], error: &BuildError) -> Failure {
     }
 }
 
+/// What makes lookups slower than those of other tables. Said also where nothing else is.
+fn slower(summary: &Summary) -> Option<String> {
+    let Summary { keys, set_aside, .. } = *summary;
+    match summary.hash_index {
+        HashIndexOutcome::Abandoned { attempts } => Some(format!(
+            "no hash index could be built in {attempts} attempts: a get takes 5 to 12 times as long"
+        )),
+        // One in a thousand is not noticed, and no chance.
+        _ if set_aside > keys / 1000 => Some(format!(
+            "{set_aside} of {keys} keys have the hash of another key: a get of one of them takes 5 to \
+             12 times as long (were the keys chosen to slow the table down?)"
+        )),
+        _ => None,
+    }
+}
+
 /// What was built.
 fn report(out: &Path, summary: &Summary) -> String {
     let Summary { entries, keys, file_bytes, key_bytes, value_bytes, .. } = *summary;
     let hash = match summary.hash_index {
+        HashIndexOutcome::Built if summary.set_aside > 0 => {
+            format!("with a hash index of all but {} keys", summary.set_aside)
+        }
         HashIndexOutcome::Built => "with a hash index".into(),
         HashIndexOutcome::Abandoned { attempts } => {
             format!("hash index given up after {attempts} attempts")

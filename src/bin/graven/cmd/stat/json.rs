@@ -92,6 +92,7 @@ fn hash(hash: &HashStats) -> Value {
         "attempts": hash.attempts,
         "mean_probes": hash.mean_probes(),
         "probes": probes,
+        "set_aside": hash.set_aside,
     })
 }
 

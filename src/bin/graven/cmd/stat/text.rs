@@ -135,7 +135,15 @@ fn write_hash(text: &mut String, hash: &HashStats) -> fmt::Result {
         hash.mean_probes(),
         percent(first),
         percent(second)
-    )
+    )?;
+    if hash.set_aside > 0 {
+        writeln!(
+            text,
+            "set aside      {} keys with the hash of another, found by the ordered index",
+            hash.set_aside
+        )?;
+    }
+    Ok(())
 }
 
 /// One line per range of lengths that occurs.
