@@ -15,11 +15,11 @@ const MODULES: &[(&str, &[&str])] = &[
     ("limits", &["error"]),
     ("file", &["format", "error"]),
     ("build", &["file", "format", "limits", "error"]),
-    ("read", &["format", "limits", "sigbus", "error"]),
+    ("read", &["file", "format", "limits", "sigbus", "error"]),
     ("verify", &["read", "format", "limits", "error"]),
-    ("live", &["read", "error"]),
+    ("live", &["read", "file", "error"]),
     ("sigbus", &["error"]),
-    ("publish", &["build", "verify", "error"]),
+    ("publish", &["file", "format", "error"]),
 ];
 
 /// What some modules may import from elsewhere; the others are free.
@@ -61,9 +61,8 @@ const STOREYS: &[(&str, &[&[&str]])] = &[
             &["error"],
             &["format", "limits", "sigbus"],
             &["file"],
-            &["build", "read"],
+            &["build", "read", "publish"],
             &["live", "verify"],
-            &["publish"],
         ],
     ),
     ("src/error", &[&["."], &["display"]]),
@@ -104,13 +103,12 @@ const STOREYS: &[(&str, &[&[&str]])] = &[
     ("src/live", &[&["place", "retire", "helper"], &["."]]),
     ("src/verify", &[&["records", "zeros"], &["indexes"], &["."]]),
     ("src/publish", &[&["versions"], &["."]]),
-    ("src/file", &[&["io"], &["."]]),
     (
         "src/build",
         &[
-            &["budget", "check", "pool", "progress", "scratch", "summary"],
-            &["publish", "reread", "spool", "value_stream"],
-            &["settings", "sink"],
+            &["budget", "pool", "progress", "scratch", "summary"],
+            &["reread", "settings", "spool", "value_stream"],
+            &["sink"],
             &["index", "sections", "sort"],
             &["table"],
             &["relayout"],
@@ -122,26 +120,33 @@ const STOREYS: &[(&str, &[&[&str]])] = &[
             &["."],
         ],
     ),
-    ("src/build/check", &[&["disk"], &["."]]),
     ("src/build/index", &[&["hash", "line", "tree"], &["."]]),
     ("src/build/index/hash", &[&["form"], &["group", "parts"], &["."]]),
     ("src/build/index/tree", &[&["nodes"], &["."]]),
-    ("src/build/publish", &[&["directory"], &["named", "target"], &["."]]),
     ("src/build/sink", &[&["output"], &["thread"], &["."]]),
     (
         "src/build/sort",
         &[&["entry", "memory"], &["slot", "run"], &["order", "merge"], &["arena"], &["."]],
     ),
+    (
+        "src/file",
+        &[
+            &["io"],
+            &["standing", "check"],
+            &["directory"],
+            &["target"],
+            &["lock"],
+            &["temporary", "pointer"],
+            &["unpublished"],
+            &["."],
+        ],
+    ),
+    ("src/file/check", &[&["disk"], &["."]]),
 ];
 
 /// TEMPORARY, while publishing is rebuilt: imports that break the storeys or close
 /// a circle, by file and imported file. To be emptied; no line may be added.
-const CLIMBING: &[(&str, &str)] = &[
-    ("src/build/publish/named.rs", "src/build/publish.rs"),
-    ("src/build/publish/named.rs", "src/build/publish/target.rs"),
-    ("src/build/publish/target.rs", "src/build/mod.rs"),
-    ("src/publish/versions.rs", "src/publish.rs"),
-];
+const CLIMBING: &[(&str, &str)] = &[("src/publish/versions.rs", "src/publish.rs")];
 
 /// The face of the reader may have methods in these files as well, public ones only.
 const FACE: (&str, &[&str]) = (
@@ -158,7 +163,7 @@ const FACE: (&str, &[&str]) = (
 
 /// TEMPORARY, while publishing is rebuilt: types with methods outside their file,
 /// by file. To be emptied; no line may be added.
-const AWAY: &[(&str, &str)] = &[("src/build/publish.rs", "Directory")];
+const AWAY: &[(&str, &str)] = &[];
 
 /// The files with unsafe operations.
 const OPERATIONS: &[&str] = &[
@@ -1247,6 +1252,8 @@ fn the_rules_bite() {
         ("src/read/open.rs", "const A: char = '\"'; use crate::verify; const B: &str = \"\";"),
         ("src/read/open.rs", "const A: &str = r#\"\"\"#; use crate::verify; fn f<'a>() {}"),
         ("src/verify.rs", "use crate::build::Builder;"),
+        ("src/publish.rs", "use crate::build::Builder;"),
+        ("src/file/check.rs", "use crate::read::Table;"),
         ("src/attic.rs", "use std::fmt;"),
     ] {
         assert!(!imports(path, text).is_empty(), "{path} may say {text}");
@@ -1257,6 +1264,7 @@ fn the_rules_bite() {
         ("src/format/node.rs", "// use std::fs;\nconst A: &str = \"use std::fs\";"),
         ("src/format/node.rs", "#[cfg(test)]\nmod tests { use crate::build; fn f(_: Vec<u8>) {} }"),
         ("src/build/table.rs", "use super::index;\nuse crate::format::{hash, meta};"),
+        ("src/build/table.rs", "use crate::file::Unpublished;"),
         ("src/read/mod.rs", "mod open;\npub use open::OpenOptions;"),
         ("src/verify.rs", "use crate::{error, format, read::Table};"),
     ] {

@@ -5,12 +5,12 @@ use super::collect::Collector;
 use super::duplicates::Resolver;
 use super::pool::Pool;
 use super::progress::Phase;
-use super::publish::{self, Unpublished};
-use super::scratch::Stored;
+use super::scratch::{self, Stored};
 use super::settings::Settings;
 use super::summary::Summary;
 use super::value_stream::ValueStream;
 use crate::error::BuildError;
+use crate::file::{Unpublished, target};
 use crate::format::{MAX_KEY, MAX_VALUE};
 use std::io::Read;
 use std::path::Path;
@@ -65,7 +65,7 @@ impl Builder {
         if !settings.duplicates.drops() {
             output.check_space(settings.expected_bytes)?;
         }
-        let beside = publish::directory(path);
+        let beside = target::directory_of(path);
         let directory: Arc<Path> = settings.temp_dir.as_deref().unwrap_or(beside).into();
         let input = if settings.sorted {
             let memory = settings.memory();
@@ -78,7 +78,7 @@ impl Builder {
                 0,
             )))
         } else {
-            publish::check_temporary(&directory)?;
+            scratch::check(&directory)?;
             let collector = Collector::new(&settings, output, &directory);
             Input::Any(Box::new(collector))
         };

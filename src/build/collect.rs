@@ -8,12 +8,12 @@
 use super::duplicates::Resolver;
 use super::pool::Pool;
 use super::progress::{Phase, Reporter};
-use super::publish::Unpublished;
 use super::scratch::{Scratch, Stored};
 use super::settings::Settings;
 use super::sort::{Run, Sorter};
 use super::summary::Summary;
 use crate::error::BuildError;
+use crate::file::Unpublished;
 use std::path::Path;
 use std::sync::Arc;
 

@@ -1,7 +1,6 @@
 //! Checks that entries ascend, and applies the duplicates policy to repeated keys.
 
 use super::pool::Pool;
-use super::publish::Unpublished;
 use super::relayout::RelayoutWriter;
 use super::reread::Extent;
 use super::scratch::{Scratch, Stored, Value};
@@ -10,6 +9,7 @@ use super::sink::Terms;
 use super::summary::Summary;
 use super::table::Plan;
 use crate::error::BuildError;
+use crate::file::Unpublished;
 use std::cmp::Ordering;
 use std::path::Path;
 use std::sync::Arc;

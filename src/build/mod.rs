@@ -2,14 +2,12 @@
 
 mod budget;
 mod builder;
-pub(crate) mod check;
 mod collect;
 mod duplicates;
 mod index;
 mod options;
 mod pool;
 mod progress;
-pub(crate) mod publish;
 mod relayout;
 mod reread;
 mod scratch;
@@ -26,7 +24,6 @@ mod value_stream;
 pub use builder::Builder;
 pub use options::BuildOptions;
 pub use progress::{Phase, Progress};
-pub use publish::remove_unpublished;
 pub use settings::{Duplicates, HashIndex};
 pub use summary::{HashIndexOutcome, Summary};
 pub use typed::TypedBuilder;

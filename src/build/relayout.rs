@@ -5,12 +5,12 @@
 //! writer read the records back and encode them with a wider layout: at most once for keys and once
 //! for values.
 
-use super::publish::Unpublished;
 use super::reread::{Extent, RecordReader};
 use super::scratch::{Scratch, Value};
 use super::summary::Summary;
 use super::table::{Plan, TableWriter};
 use crate::error::BuildError;
+use crate::file::Unpublished;
 use crate::file::io::CHUNK;
 use crate::format::record::{RecordLayout, choose_word};
 use std::sync::Arc;

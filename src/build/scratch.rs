@@ -8,6 +8,13 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+/// Finds out before hours of work whether temporary files can be made in `directory`.
+pub(super) fn check(directory: &Path) -> Result<(), BuildError> {
+    tempfile::tempfile_in(directory)
+        .map(drop)
+        .map_err(|e| BuildError::io("create temporary files", directory, 0, e))
+}
+
 /// A file that is written and read in any place.
 #[derive(Debug)]
 pub(super) struct Scratch {

@@ -2,8 +2,8 @@
 
 use super::budget;
 use super::progress::Reporter;
-use super::publish::Publishing;
 use crate::error::BuildError;
+use crate::file::Publishing;
 use crate::format::MAX_KEY;
 use crate::format::types::Types;
 use std::path::PathBuf;

@@ -6,7 +6,6 @@ use super::index::line::Heads;
 use super::index::tree::{Nodes, TreeBuilder};
 use super::pool::Pool;
 use super::progress::{Phase, Reporter};
-use super::publish::Unpublished;
 use super::reread::{Extent, RecordReader};
 use super::scratch::{Scratch, Value};
 use super::sections::Sections;
@@ -15,6 +14,7 @@ use super::sink::{Sink, Terms};
 use super::spool::Spool;
 use super::summary::{HashIndexOutcome, Summary};
 use crate::error::BuildError;
+use crate::file::Unpublished;
 use crate::file::io::CHUNK;
 use crate::format::hasher::{self, Hasher};
 use crate::format::header::{

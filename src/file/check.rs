@@ -5,8 +5,8 @@ mod disk;
 #[cfg(test)]
 mod tests;
 
+use super::io::{CHUNK, read_exact_at};
 use crate::error::{BuildError, OpenError, ReadError};
-use crate::file::io::{CHUNK, read_exact_at};
 use crate::format::header::{FOOTER, MAX_HEADER, build_id};
 use crate::format::layout::{Layout, SMALLEST};
 use crate::format::sums::{self, SUM_BYTES, UNIT};
