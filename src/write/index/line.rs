@@ -1,11 +1,11 @@
 //! The line index: heads in, lines out. If the heads are not spread evenly, there is no line index.
 
-use crate::build::sink::Sink;
-use crate::build::spool::Spool;
 use crate::error::BuildError;
 use crate::format::index::line::{
     LINE, LINE_TAGS, LineScale, MAX_LINE_EQUAL, MAX_LINE_KEYS, NO_TAG,
 };
+use crate::write::sink::Sink;
+use crate::write::spool::Spool;
 
 /// The heads of distinct keys, collected in ascending order.
 pub(crate) struct Heads {
@@ -143,7 +143,7 @@ impl<'s> Lines<'s> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::build::sink::Terms;
+    use crate::write::sink::Terms;
 
     /// Bytes of the lines for some heads, if they can be made.
     fn lines(heads: &[u64]) -> Option<u64> {

@@ -1,14 +1,14 @@
 //! The nodes of the tree: separators in, nodes out. All levels grow at the same time. Only the open
 //! node of each level is in memory; finished nodes wait in a spool.
 
-use crate::build::sink::Sink;
-use crate::build::spool::Spool;
 use crate::error::BuildError;
 use crate::format::index::tree::{
     MAX_PREFIX, NO_SAMPLE, NODE_HEADER, NodeHeader, TAIL_CUT, array_bytes, tail_of,
 };
 use crate::format::order::{common_prefix, head};
 use crate::format::{BLOCK_RECORDS, SAMPLE_STEP};
+use crate::write::sink::Sink;
+use crate::write::spool::Spool;
 use std::path::Path;
 use std::sync::Arc;
 use zerocopy::{FromBytes, IntoBytes};

@@ -4,9 +4,9 @@
 //! A value length of all ones marks a value that stands in the file for large values. Then a
 //! reference stands in the place of the value: where it starts (u64) and its length (u32).
 
-use crate::build::scratch::{Scratch, Stored, Value};
 use crate::error::BuildError;
 use crate::format::{u16_at, u32_at, u64_at};
+use crate::write::scratch::{Scratch, Stored, Value};
 use std::ops::Range;
 use std::sync::Arc;
 

@@ -4,10 +4,10 @@
 
 use super::entry::Visit;
 use super::run::{LEAST, Reader, Run, Writer};
-use crate::build::progress::{Phase, Reporter};
-use crate::build::scratch::Scratch;
 use crate::error::BuildError;
 use crate::format::order::head;
+use crate::write::progress::{Phase, Reporter};
+use crate::write::scratch::Scratch;
 use std::path::Path;
 use std::sync::Arc;
 

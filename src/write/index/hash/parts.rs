@@ -1,10 +1,10 @@
 //! Hashes that do not fit in memory: parts of one size in a file, each divided by hash.
 
 use super::form::{Hashed, one_of_each_hash};
-use crate::build::scratch::Scratch;
 use crate::error::BuildError;
 use crate::format::hasher::Hasher;
 use crate::format::index::hash::Shape;
+use crate::write::scratch::Scratch;
 use std::ops::Range;
 use zerocopy::IntoBytes;
 

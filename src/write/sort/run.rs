@@ -2,10 +2,10 @@
 //! up.
 
 use super::entry::{ELSEWHERE, EntryParts, lengths, parts, reference, referred};
-use crate::build::reread::{Extent, RecordReader};
-use crate::build::scratch::{Scratch, Stored, Value};
 use crate::error::BuildError;
 use crate::format::MAX_KEY;
+use crate::write::reread::{Extent, RecordReader};
+use crate::write::scratch::{Scratch, Stored, Value};
 use std::ops::Range;
 use std::sync::Arc;
 

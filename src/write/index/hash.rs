@@ -13,12 +13,12 @@ mod form;
 mod group;
 mod parts;
 
-use crate::build::pool::Pool;
-use crate::build::scratch::Scratch;
-use crate::build::sink::Sink;
 use crate::error::BuildError;
 use crate::format::hasher::{Hasher, MAX_ATTEMPTS};
 use crate::format::index::hash::{BUCKET, GROUP_BUCKETS, Shape, Slots, Tails};
+use crate::write::pool::Pool;
+use crate::write::scratch::Scratch;
+use crate::write::sink::Sink;
 use form::{Form, Hashed};
 use group::{Filled, Group};
 use parts::Parts;
@@ -250,8 +250,8 @@ fn group_up(
 mod tests {
     use super::form::one_of_each_hash;
     use super::*;
-    use crate::build::sink::Terms;
     use crate::format::index::hash::MAX_EQUAL_TAGS;
+    use crate::write::sink::Terms;
 
     fn keys(hashes: impl Iterator<Item = u64>) -> Vec<Hashed> {
         hashes.zip(0..).map(|(hash, reference)| Hashed { hash, reference }).collect()

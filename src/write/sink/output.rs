@@ -1,9 +1,9 @@
 //! The file under a sink. It counts, sums and hashes the bytes that the file has accepted.
 
-use crate::build::spool::{PIECE, Spool};
 use crate::error::BuildError;
 use crate::file::io::{CHUNK, write_all_at};
 use crate::format::sums::{self, SUM_BYTES, UNIT};
+use crate::write::spool::{PIECE, Spool};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
