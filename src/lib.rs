@@ -27,6 +27,7 @@
 mod build;
 mod error;
 mod format;
+mod limits;
 mod live;
 mod publish;
 mod read;

@@ -11,9 +11,10 @@ use std::path::{Path, PathBuf};
 const MODULES: &[(&str, &[&str])] = &[
     ("error", &[]),
     ("format", &["error"]),
-    ("build", &["format", "error"]),
-    ("read", &["format", "sigbus", "error"]),
-    ("verify", &["read", "format", "error"]),
+    ("limits", &["error"]),
+    ("build", &["format", "limits", "error"]),
+    ("read", &["format", "limits", "sigbus", "error"]),
+    ("verify", &["read", "format", "limits", "error"]),
     ("live", &["read", "error"]),
     ("sigbus", &["error"]),
     ("publish", &["build", "verify", "error"]),
@@ -23,6 +24,7 @@ const MODULES: &[(&str, &[&str])] = &[
 const CRATES: &[(&str, &[&str])] = &[
     ("error", &["std"]),
     ("format", &["std", "zerocopy", "crc32fast", "xxhash_rust"]),
+    ("limits", &["std"]),
     ("sigbus", &["std", "libc", "rustix"]),
 ];
 
@@ -613,6 +615,7 @@ fn the_rules_bite() {
         ("src/error.rs", "use crate::format::MAX_KEY;"),
         ("src/error.rs", "use super::format;"),
         ("src/format/node.rs", "use std::fs::File;"),
+        ("src/limits.rs", "use rustix::fs;"),
         ("src/format/node.rs", "use std::{cmp, io::Read};"),
         ("src/format/node.rs", "fn f() -> Vec<u8> { todo!() }"),
         ("src/format/node.rs", "use rayon::prelude::*;"),
