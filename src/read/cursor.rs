@@ -1,5 +1,6 @@
 //! A cursor: seek, then step either way.
 
+use super::advice::Windows;
 use super::back::BackBlock;
 use super::search::{Bound, Entry, Start};
 use super::table::Inner;
@@ -40,6 +41,8 @@ pub struct Cursor<'t> {
     next_offset: Option<usize>,
     current: Option<Entry<'t>>,
     back: BackBlock,
+    /// What was asked for upwards and downwards, where the table exceeds the memory.
+    windows: [Windows; 2],
 }
 
 impl<'t> Cursor<'t> {
@@ -52,6 +55,7 @@ impl<'t> Cursor<'t> {
             next_offset,
             current: None,
             back: BackBlock::new(),
+            windows: [Windows::START; 2],
         }
     }
 
@@ -71,6 +75,7 @@ impl<'t> Cursor<'t> {
     /// # Errors
     /// [`ReadError`] if a page that was touched is damaged; the cursor is then before the first.
     pub fn seek(&mut self, key: &[u8]) -> Result<bool, ReadError> {
+        self.jump();
         let start = self.inner.seek_start(key, Bound::NotBelow, self.inner.first_walk);
         self.go(start)
     }
@@ -81,6 +86,7 @@ impl<'t> Cursor<'t> {
     /// # Errors
     /// [`ReadError`] if a page that was touched is damaged; the cursor is then before the first.
     pub fn seek_for_prev(&mut self, key: &[u8]) -> Result<bool, ReadError> {
+        self.jump();
         match self.inner.seek(key, Bound::Above) {
             Ok(place) => {
                 self.position = place.rank + 1;
@@ -96,6 +102,7 @@ impl<'t> Cursor<'t> {
     /// # Errors
     /// [`ReadError`] if a page that was touched is damaged.
     pub fn seek_to_first(&mut self) -> Result<bool, ReadError> {
+        self.jump();
         self.go(Ok(self.inner.start().into()))
     }
 
@@ -104,6 +111,7 @@ impl<'t> Cursor<'t> {
     /// # Errors
     /// [`ReadError`] if a page that was touched is damaged.
     pub fn seek_to_last(&mut self) -> Result<bool, ReadError> {
+        self.jump();
         self.position = self.inner.layout.entries + 1;
         self.adrift = None;
         self.prev()
@@ -122,6 +130,11 @@ impl<'t> Cursor<'t> {
             (None, Some(rank)) if rank < entries => self.back.offset(self.inner, rank),
             (None, _) => Ok(self.inner.end().offset),
         };
+        if self.inner.windows
+            && let Ok(offset) = offset
+        {
+            self.windows[0].forward(&self.inner.bytes, offset, self.inner.end().offset);
+        }
         self.go(offset.map(|offset| Start { rank, offset }))
     }
 
@@ -142,7 +155,19 @@ impl<'t> Cursor<'t> {
         }
         let rank = self.position - 2;
         let offset = self.back.offset(self.inner, rank);
+        if self.inner.windows
+            && let Ok(offset) = offset
+        {
+            self.windows[1].backward(&self.inner.bytes, offset, self.inner.start().offset);
+        }
         self.go(offset.map(|offset| Start { rank: Some(rank), offset }))
+    }
+
+    /// What follows is another walk.
+    fn jump(&mut self) {
+        if self.inner.windows {
+            self.windows = [Windows::START; 2];
+        }
     }
 
     fn reset(&mut self) {

@@ -1,5 +1,6 @@
 //! All values of one key.
 
+use super::advice::Windows;
 use super::careful::Found;
 use super::table::Inner;
 use crate::error::{ReadError, ReadResult};
@@ -10,6 +11,8 @@ use std::iter::FusedIterator;
 pub struct GetAll<'t> {
     inner: &'t Inner,
     state: State<'t>,
+    /// What was asked for, where the table exceeds the memory.
+    windows: Windows,
 }
 
 enum State<'t> {
@@ -30,11 +33,11 @@ impl<'t> GetAll<'t> {
             Ok(None) => State::Over,
             Err(error) => State::Failed(error),
         };
-        Self { inner, state }
+        Self { inner, state, windows: Windows::START }
     }
 
     /// The value of `found`, and the record after it if it holds the same key.
-    fn step(&self, key: &'t [u8], found: Found) -> ReadResult<(&'t [u8], State<'t>)> {
+    fn step(&mut self, key: &'t [u8], found: Found) -> ReadResult<(&'t [u8], State<'t>)> {
         let (_, value) = self.inner.entry(&found.parts)?;
         if !self.inner.layout.repeated_keys {
             return Ok((value, State::Over));
@@ -42,6 +45,9 @@ impl<'t> GetAll<'t> {
         let offset = self.inner.after(found.offset, &found.parts);
         if offset >= self.inner.layout.records.end {
             return Ok((value, State::Over));
+        }
+        if self.inner.windows {
+            self.windows.forward(&self.inner.bytes, offset, self.inner.layout.records.end);
         }
         let parts = self.inner.parts_at(offset)?;
         let same = equal(self.inner.slice(parts.key())?, key);

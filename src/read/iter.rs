@@ -1,5 +1,6 @@
 //! Iteration from both ends.
 
+use super::advice::Windows;
 use super::back::{BackBlock, prefetch_before};
 use super::search::{Entry, Place, Start};
 use super::table::Inner;
@@ -41,6 +42,8 @@ pub struct Iter<'t> {
     /// Bytes before the back whose pages are known to be checked.
     behind: Range<usize>,
     back: BackBlock,
+    /// What was asked for at the front and at the back, where the table exceeds the memory.
+    windows: [Windows; 2],
     error: Option<ReadError>,
 }
 
@@ -58,8 +61,9 @@ impl<'t> Iter<'t> {
                 (inner.start().into(), Place { rank: 1, offset: usize::MAX }, Some(error))
             }
         };
-        let mut iter =
-            Self { inner, front, end, ahead: &[], behind: 0..0, back: BackBlock::new(), error };
+        let windows = [Windows::START; 2];
+        let back = BackBlock::new();
+        let mut iter = Self { inner, front, end, ahead: &[], behind: 0..0, back, windows, error };
         // A seek has asked for them; not every walk begins with one.
         inner.prefetch_walk(front.offset, inner.first_walk.min(end.offset - front.offset));
         iter.look_ahead();
@@ -90,10 +94,14 @@ impl<'t> Iter<'t> {
     /// nothing is ready.
     #[inline]
     fn look_ahead(&mut self) {
-        let ahead = match self.error {
+        let mut ahead = match self.error {
             None => self.inner.checked_from(self.front.offset),
             Some(_) => 0,
         };
+        if self.inner.windows && ahead > 0 {
+            let (bytes, at) = (&self.inner.bytes, self.front.offset);
+            ahead = ahead.min(self.windows[0].forward(bytes, at, self.end.offset));
+        }
         self.ahead = self.inner.bytes().get(..ahead).unwrap_or_default();
     }
 
@@ -212,6 +220,10 @@ impl<'t> Iter<'t> {
         let entry = self.inner.entry(&parts)?;
         self.end = Place { rank, offset };
         self.behind = self.inner.checked_before(offset..parts.end());
+        if self.inner.windows {
+            let limit = self.windows[1].backward(&self.inner.bytes, offset, self.front.offset);
+            self.behind.start = self.behind.start.max(limit);
+        }
         Ok(entry)
     }
 
@@ -223,6 +235,7 @@ impl<'t> Iter<'t> {
             false => self.inner.end(),
         };
         self.front = place.into();
+        self.windows[0] = Windows::START;
         self.look_ahead();
         Ok(())
     }
@@ -234,6 +247,7 @@ impl<'t> Iter<'t> {
             self.end = self.inner.place_of(rank)?;
         }
         self.behind = 0..0;
+        self.windows[1] = Windows::START;
         Ok(())
     }
 }

@@ -3,6 +3,7 @@
 
 #![expect(unsafe_code, reason = "maps files, and gives out the mapped bytes as a slice")]
 
+use super::advice::Reading;
 use super::mapping::{Mapping, address_space_exhausted, out_of_address_space, pages_around};
 use super::open::{Access, Located, OpenOptions};
 #[cfg(target_os = "linux")]
@@ -299,9 +300,10 @@ impl Bytes {
         let (first, end) = pages_around(start.addr().get(), len);
         let watch = Watch::new(first, end);
         let lost = watch.as_ref().map_or(Lost::NEVER, Watch::lost);
-        let mapping = Mapping { map, access, user: user(&file.metadata) };
-        if access != Access::Normal {
-            mapping.advise(access);
+        let reading = Reading::new(access, len);
+        let mapping = Mapping { map, reading, user: user(&file.metadata) };
+        if reading != Reading::Ahead {
+            mapping.advise(reading);
         }
         Ok(Self { start, len, proven: Proven::NOTHING, lost, watch, owner: Owner::Mapped(mapping) })
     }
@@ -318,9 +320,27 @@ impl Bytes {
             Err(error) if error.kind() == std::io::ErrorKind::InvalidInput => {}
             other => return other,
         }
-        #[cfg(unix)]
-        let _ = mapping.map.advise_range(Advice::WillNeed, start, len);
+        mapping.ask(start, len);
         Ok(())
+    }
+
+    /// Asks the kernel to begin to read a part of the table, and does not wait.
+    pub(crate) fn ask(&self, part: std::ops::Range<usize>) {
+        if let Owner::Mapped(mapping) = &self.owner
+            && !part.is_empty()
+        {
+            mapping.ask(mapping.place(self.start, part.start), part.len());
+        }
+    }
+
+    /// Whether the kernel reads ahead of what is touched, little though it may be.
+    pub(crate) fn read_ahead(&self) -> bool {
+        !matches!(&self.owner, Owner::Mapped(mapping) if mapping.reading != Reading::Ahead)
+    }
+
+    /// Whether walks have to ask for windows.
+    pub(super) fn by_windows(&self) -> bool {
+        matches!(&self.owner, Owner::Mapped(mapping) if mapping.reading == Reading::Windows)
     }
 
     /// Asks for 2 MiB pages under bytes that were not touched yet. The kernel then reads a cold
@@ -338,10 +358,10 @@ impl Bytes {
     /// Does `work` while the kernel reads ahead as it usually does, whatever access was asked for.
     pub(crate) fn reading_ahead<T>(&self, work: impl FnOnce() -> T) -> T {
         match &self.owner {
-            Owner::Mapped(mapping) if mapping.access != Access::Normal => {
-                mapping.advise(Access::Normal);
+            Owner::Mapped(mapping) if mapping.reading != Reading::Ahead => {
+                mapping.advise(Reading::Ahead);
                 let result = work();
-                mapping.advise(mapping.access);
+                mapping.advise(mapping.reading);
                 result
             }
             _ => work(),

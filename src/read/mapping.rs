@@ -1,7 +1,7 @@
 //! A mapped part of a file: where the table lies in it, the advice that it gets, and what the
 //! kernel says when there is no room for one.
 
-use super::open::Access;
+use super::advice::Reading;
 use crate::error::OpenError;
 use memmap2::{Advice, Mmap};
 use std::ptr::NonNull;
@@ -10,7 +10,7 @@ use std::ptr::NonNull;
 #[derive(Debug)]
 pub(super) struct Mapping {
     pub(super) map: Mmap,
-    pub(super) access: Access,
+    pub(super) reading: Reading,
     /// Who owns the file, where users have numbers.
     pub(super) user: Option<u32>,
 }
@@ -22,15 +22,28 @@ impl Mapping {
     }
 
     /// Advice: a kernel that refuses it reads ahead as it likes.
-    pub(super) fn advise(&self, access: Access) {
+    pub(super) fn advise(&self, reading: Reading) {
         #[cfg(unix)]
-        let _ = self.map.advise(match access {
-            Access::Normal => Advice::Normal,
-            Access::Random => Advice::Random,
-            Access::Sequential => Advice::Sequential,
+        let _ = self.map.advise(match reading {
+            Reading::Ahead => Advice::Normal,
+            Reading::Sequential => Advice::Sequential,
+            Reading::Pages | Reading::Windows => Advice::Random,
         });
         #[cfg(not(unix))]
-        let _ = access;
+        let _ = reading;
+    }
+
+    /// Asks the kernel to begin to read a part, and does not wait. Advice, too.
+    pub(super) fn ask(&self, start: usize, len: usize) {
+        /// The kernel reads no more for one question than its read-ahead or the largest request of
+        /// the disk, of which the one is at least this unless somebody has lowered it.
+        const PIECE: usize = 128 << 10;
+        #[cfg(unix)]
+        for at in (start..start + len).step_by(PIECE) {
+            let _ = self.map.advise_range(Advice::WillNeed, at, PIECE.min(start + len - at));
+        }
+        #[cfg(not(unix))]
+        let _ = (start, len, PIECE);
     }
 }
 

@@ -1,6 +1,7 @@
 //! A file in, lookups out: map → parse → index → lookup → iterate. What comes out are slices of
 //! the mapping.
 
+mod advice;
 mod back;
 mod candidate;
 mod careful;

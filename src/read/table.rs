@@ -47,6 +47,8 @@ pub(crate) struct Inner {
     pub(super) guesses: Guesses,
     /// Bytes of records that are prefetched at the start of a walk.
     pub(super) first_walk: usize,
+    /// Whether the table exceeds the memory, so that walks ask ahead.
+    pub(super) windows: bool,
 }
 
 impl fmt::Debug for Table {
@@ -67,6 +69,9 @@ impl Inner {
     /// Checks the pages under `range` on their first touch.
     #[inline]
     pub(super) fn ensure(&self, range: Range<usize>) -> ReadResult<()> {
+        if self.windows && range.len() > sums::UNIT {
+            self.ask_for(range.clone());
+        }
         match self.pages.ensure(self.bytes(), &self.layout, range) {
             Ok(()) => Ok(()),
             // A lost page fails its checksum.
@@ -112,10 +117,12 @@ impl Table {
         bytes.prove(&layout);
         let guesses = Guesses::of(&layout);
         let first_walk = first_walk(&layout);
+        let windows = bytes.by_windows();
         let scale =
             layout.lines.map_or(LineScale { base: u64::MAX, scale: 0 }, |lines| lines.scale);
         let tails = layout.hash.as_ref().map_or(Tails::NONE, |hash| hash.tails);
-        Self { inner: Arc::new(Inner { bytes, scale, tails, layout, pages, guesses, first_walk }) }
+        let inner = Inner { bytes, scale, tails, layout, pages, guesses, first_walk, windows };
+        Self { inner: Arc::new(inner) }
     }
 
     /// Number of entries. Costs nothing.
@@ -368,16 +375,32 @@ impl Table {
         // Chunks of 2 MiB: the largest page that the kernel maps at once.
         const CHUNK: usize = 512;
         check_pieces(units.div_ceil(CHUNK), |chunk| {
+            self.ask((chunk + 2) * CHUNK * sums::UNIT..(chunk + 3) * CHUNK * sums::UNIT);
             self.check_units(chunk * CHUNK..((chunk + 1) * CHUNK).min(units))
         })
     }
 
-    /// Maps pages, so that one that can't be read is an error here and no SIGBUS later.
+    /// Reads and maps pages, so that one that can't be read is an error here and no SIGBUS later.
     pub(crate) fn populate(&self, range: Range<usize>) -> ReadResult<()> {
+        if !self.inner.bytes.read_ahead() {
+            // Else the kernel would read each page on its own.
+            self.inner.bytes.ask(range.clone());
+        }
+        self.map_in(range)
+    }
+
+    /// Likewise, as the kernel reads by itself.
+    pub(super) fn map_in(&self, range: Range<usize>) -> ReadResult<()> {
         let (start, len) = (range.start, range.len());
         let failed = |_| ReadError::Faulted { offset: start as u64 };
         // Where the guard has replaced pages, zeros can be mapped that are not the file's.
         self.inner.sound(self.inner.bytes.populate(start, len).map_err(failed))
+    }
+
+    /// Asks the kernel to begin to read a part, as far as there is one, and does not wait.
+    pub(crate) fn ask(&self, part: Range<usize>) {
+        let end = part.end.min(self.inner.layout.file_len);
+        self.inner.bytes.ask(part.start.min(end)..end);
     }
 
     /// Checks every unit of `units` anew.

@@ -86,7 +86,7 @@ impl Table {
                 while start < part.end {
                     // Chunks end at multiples of their size, as the large pages do.
                     let end = (start + 1).next_multiple_of(CHUNK).min(part.end);
-                    self.populate(start..end)?;
+                    self.map_in(start..end)?;
                     warmed.done += (end - start) as u64;
                     start = end;
                     if progress(warmed).is_break() {

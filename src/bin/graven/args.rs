@@ -1,9 +1,11 @@
 //! The command line: what may be said, and in which words. Nothing here does any work.
 
+mod access;
 mod serve;
 mod values;
 
 use crate::exit::Failure;
+pub(crate) use access::Reading;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use graven::{Duplicates, ErrorKind, HashIndex};
 pub(crate) use serve::{Bench, BenchReader, Warm};
@@ -110,6 +112,8 @@ pub(crate) struct Build {
 pub(crate) struct Get {
     #[arg(value_name = "TABLE")]
     pub(crate) table: PathBuf,
+    #[command(flatten)]
+    pub(crate) reading: Reading,
     /// The keys, raw bytes
     #[arg(value_name = "KEY", required = true)]
     pub(crate) keys: Vec<OsString>,
@@ -125,6 +129,8 @@ pub(crate) struct Get {
 pub(crate) struct Mget {
     #[arg(value_name = "TABLE")]
     pub(crate) table: PathBuf,
+    #[command(flatten)]
+    pub(crate) reading: Reading,
 }
 
 /// Print the entries of an interval as tsv lines, in key order
@@ -135,6 +141,8 @@ pub(crate) struct Mget {
 pub(crate) struct Scan {
     #[arg(value_name = "TABLE")]
     pub(crate) table: PathBuf,
+    #[command(flatten)]
+    pub(crate) reading: Reading,
     /// Start at this key
     #[arg(long, value_name = "K", allow_hyphen_values = true)]
     pub(crate) from: Option<OsString>,
@@ -176,6 +184,8 @@ pub(crate) struct Stat {
 pub(crate) struct Verify {
     #[arg(value_name = "TABLE")]
     pub(crate) table: PathBuf,
+    #[command(flatten)]
+    pub(crate) reading: Reading,
 }
 
 /// Write all entries, so that `graven build` makes the same entries of them, byte for byte
@@ -188,6 +198,8 @@ pub(crate) struct Dump {
     pub(crate) format: Format,
     #[arg(value_name = "TABLE")]
     pub(crate) table: PathBuf,
+    #[command(flatten)]
+    pub(crate) reading: Reading,
 }
 
 /// Copy a table to where it is read, checked on the way, in one step for its readers

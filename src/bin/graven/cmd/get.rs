@@ -4,11 +4,10 @@ use crate::args::Get;
 use crate::exit::{Failure, Outcome, reading};
 use crate::open;
 use crate::output::Output;
-use graven::Access;
 use std::os::unix::ffi::OsStrExt;
 
 pub(crate) fn run(args: &Get) -> Result<Outcome, Failure> {
-    let table = open::table(&args.table, Access::Normal)?;
+    let table = open::table(&args.table, args.reading.access())?;
     let reading = reading(&args.table);
     let mut out = Output::new()?;
     let mut outcome = Outcome::Fine;

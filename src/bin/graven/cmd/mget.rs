@@ -10,14 +10,14 @@ use crate::input::{Input, InputError, Lines};
 use crate::output::Output;
 use crate::progress::{Progress, Unit};
 use crate::{open, tsv};
-use graven::{Access, ErrorKind, ReadError, Table};
+use graven::{ErrorKind, ReadError, Table};
 use std::fs::File;
 
 /// Most keys in a batch: enough to hide latency, few enough that their lines stay in the cache.
 const BATCH: usize = 1024;
 
 pub(crate) fn run(args: &Mget) -> Result<Outcome, Failure> {
-    let table = open::table(&args.table, Access::Normal)?;
+    let table = open::table(&args.table, args.reading.access())?;
     let reading = reading(&args.table);
     let input = Input::standard()?;
     let mut out = Output::new()?;

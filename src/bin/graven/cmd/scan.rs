@@ -5,7 +5,7 @@ use crate::exit::{Failure, Outcome, reading};
 use crate::output::Output;
 use crate::progress::{Progress, Unit};
 use crate::{open, tsv};
-use graven::{Access, ReadError};
+use graven::ReadError;
 use std::ffi::OsString;
 use std::ops::Bound;
 use std::os::unix::ffi::OsStrExt;
@@ -14,7 +14,7 @@ use std::os::unix::ffi::OsStrExt;
 const STEP: u64 = 1024;
 
 pub(crate) fn run(args: &Scan) -> Result<Outcome, Failure> {
-    let table = open::table(&args.table, Access::Normal)?;
+    let table = open::table(&args.table, args.reading.access())?;
     let reading = reading(&args.table);
     let interval = Interval::new(args);
     let limit = args.limit.unwrap_or(u64::MAX);
