@@ -1,6 +1,5 @@
 //! The table: bytes, layout, page checks, and the queries that need no state.
 
-use super::careful::Found;
 use super::cursor::Cursor;
 use super::get_all::GetAll;
 use super::iter::{Iter, Keys, Values, first_walk};
@@ -432,38 +431,15 @@ impl Table {
         self.inner.sound(result)
     }
 
-    /// All records in order, by their place.
-    pub(crate) fn records(&self) -> impl Iterator<Item = ReadResult<Found>> {
-        let inner = &*self.inner;
-        let mut place = inner.start();
-        std::iter::from_fn(move || {
-            if place.rank >= inner.layout.entries {
-                return None;
-            }
-            let offset = place.offset;
-            let found = inner.parts_at(offset).map(|parts| Found { offset, parts });
-            place = match &found {
-                Ok(found) => {
-                    Place { rank: place.rank + 1, offset: inner.after(offset, &found.parts) }
-                }
-                Err(_) => inner.end(),
-            };
-            Some(found)
-        })
+    /// The places before the first record and after the last.
+    pub(crate) fn ends(&self) -> (Place, Place) {
+        (self.inner.start(), self.inner.end())
     }
 
-    /// Where the record with this rank starts, by the ordered index; the end for the number of
-    /// entries.
-    pub(crate) fn offset_of(&self, rank: u64) -> ReadResult<usize> {
-        match rank < self.len() {
-            true => Ok(self.inner.place_of(rank)?.offset),
-            false => Ok(self.inner.end().offset),
-        }
-    }
-
-    /// Where the record after the one at `offset` starts.
-    pub(crate) fn offset_after(&self, offset: usize) -> ReadResult<usize> {
-        Ok(self.inner.after(offset, &self.inner.parts_at(offset)?))
+    /// The parts of the record at `offset`, with the pages of its key checked.
+    #[inline]
+    pub(crate) fn record_at(&self, offset: usize) -> ReadResult<Parts> {
+        self.inner.parts_at(offset)
     }
 
     /// A node of the ordered index.
@@ -481,26 +457,14 @@ impl Table {
         Ok(self.inner.search_node(index, number, number < index.leaves, key, false)?.1)
     }
 
-    /// The key of the record that a slot of the hash index refers to.
-    pub(crate) fn referred_key(&self, reference: u64) -> ReadResult<&[u8]> {
+    /// Where the record that a slot of the hash index refers to starts, and its key.
+    pub(crate) fn referred(&self, reference: u64) -> ReadResult<(usize, &[u8])> {
         let place = self.inner.referred_place(reference)?;
-        Ok(self.inner.key_at(place)?.0)
+        Ok((place, self.inner.key_at(place)?.0))
     }
 
     /// Where the first record of `key` starts, by the index that `get` uses.
     pub(crate) fn first_record(&self, key: &[u8]) -> ReadResult<Option<usize>> {
         Ok(self.inner.locate(key)?.map(|found| found.offset))
-    }
-
-    /// First rank and end rank of the block that holds `rank`.
-    pub(crate) fn block_bounds(&self, rank: u64) -> ReadResult<(u64, u64)> {
-        let layout = &self.inner.layout;
-        if layout.fixed.is_some() {
-            let records = u64::from(layout.block_records);
-            let start = rank / records * records;
-            return Ok((start, (start + records).min(layout.entries)));
-        }
-        let block = self.inner.block_of(rank)?;
-        Ok((block.start.rank, block.end_rank))
     }
 }
