@@ -77,16 +77,23 @@ impl Table {
         let total = parts.iter().map(Range::len).sum::<usize>() as u64;
         let mut warmed = Warmed { done: 0, total };
         let bytes = &self.inner.bytes;
-        bytes.reading_ahead(|| {
+        let windows = self.inner.windows;
+        let mut work = || {
             for part in &parts {
-                if !part.is_empty() {
+                if !part.is_empty() && !windows {
                     bytes.ask_for_huge_pages(part.start, part.len());
                 }
                 let mut start = part.start;
                 while start < part.end {
                     // Chunks end at multiples of their size, as the large pages do.
                     let end = (start + 1).next_multiple_of(CHUNK).min(part.end);
-                    self.map_in(start..end)?;
+                    if windows {
+                        // The kernel would read ahead what it drops before it is its turn.
+                        self.ask(end..(end + CHUNK).min(part.end));
+                        self.populate(start..end)?;
+                    } else {
+                        self.map_in(start..end)?;
+                    }
                     warmed.done += (end - start) as u64;
                     start = end;
                     if progress(warmed).is_break() {
@@ -95,7 +102,8 @@ impl Table {
                 }
             }
             Ok(warmed)
-        })
+        };
+        if windows { work() } else { bytes.reading_ahead(work) }
     }
 
     /// The parts of the table that a warm-up reads, in the order of the file.

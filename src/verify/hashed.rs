@@ -89,8 +89,13 @@ pub(super) fn rounds(hash: HashLayout) -> impl Iterator<Item = Range<u64>> {
 }
 
 impl<'t> Buckets<'t> {
-    pub(super) fn new(table: &'t Table, hash: HashLayout, numbers: Range<u64>) -> Self {
-        let threads = std::thread::available_parallelism().map_or(1, |threads| threads.get());
+    /// `threads`: how many fill batches at once.
+    pub(super) fn new(
+        table: &'t Table,
+        hash: HashLayout,
+        numbers: Range<u64>,
+        threads: usize,
+    ) -> Self {
         let overflow = (numbers.start..numbers.end).map(|_| AtomicU32::new(0)).collect();
         let full = budget() as usize / threads / size_of::<(u64, u64)>();
         let (batches, counts) = (Mutex::default(), Counts::default());

@@ -10,7 +10,7 @@ use crate::format::node::BAD_NODE;
 use crate::format::sums::UNIT;
 use crate::limits;
 use crate::read::Table;
-use crate::read::parallel::check_pieces;
+use crate::read::parallel::{check_pieces, threads};
 use crate::read::search::Place;
 use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
@@ -27,7 +27,9 @@ impl Table {
         let rounds = layout.hash.map(|hash| rounds(hash).map(move |round| (hash, round)));
         let mut rounds = rounds.into_iter().flatten();
         let mut round = |first: bool| -> ReadResult<bool> {
-            let buckets = rounds.next().map(|(hash, round)| Buckets::new(self, hash, round));
+            let buckets = rounds
+                .next()
+                .map(|(hash, round)| Buckets::new(self, hash, round, threads(pieces.count)));
             if !first && buckets.is_none() {
                 return Ok(false);
             }
@@ -74,8 +76,7 @@ struct Pieces {
 impl Pieces {
     fn new(table: &Table) -> Self {
         let layout = table.layout();
-        let threads = std::thread::available_parallelism().map_or(1, |threads| threads.get());
-        let ahead = 2 * threads;
+        let ahead = 2 * threads(layout.records.len().div_ceil(PIECE));
         // All that is in hand or on its way takes a small part of the memory.
         let available = limits::recently_available_memory().unwrap_or(u64::MAX);
         let bytes = (available / (8 * 2 * ahead as u64)).clamp(PIECE as u64 / 8, PIECE as u64);
@@ -287,9 +288,9 @@ impl<'t, 'b> Piece<'t, 'b> {
                     let in_leaf = place.rank - leaf.base_rank();
                     if layout.fixed.is_none() && in_leaf.is_multiple_of(step) {
                         let far = place.offset - start.offset;
-                        // What is too far for a sample stands there as no sample.
-                        let expected = (far < usize::from(u16::MAX)).then_some(far);
-                        if leaf.sample((in_leaf / step) as usize) != expected {
+                        // Without a sample a search begins at the block's start.
+                        let sample = leaf.sample((in_leaf / step) as usize);
+                        if sample.is_some_and(|sample| sample != far) {
                             return Err(misplaced(place.offset));
                         }
                     }

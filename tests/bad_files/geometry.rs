@@ -68,7 +68,7 @@ pub(super) fn geometry() -> Vec<Row> {
         (
             "entries-one-more",
             "an entry more than there are records",
-            Damaged("Corrupt(record makes no sense)"),
+            Damaged("Corrupt(ordered-index node makes no sense)"),
             varied,
             |i| {
                 add64(i, at::ENTRIES, 1);
@@ -226,7 +226,7 @@ pub(super) fn geometry() -> Vec<Row> {
         (
             "key-bits-more",
             "lengths divided elsewhere",
-            Damaged("Corrupt(index does not find the record)"),
+            Damaged("Corrupt(keys are out of order)"),
             varied,
             |i| i.put8(at::KEY_BITS, 8),
         ),
@@ -347,7 +347,7 @@ pub(super) fn geometry() -> Vec<Row> {
         (
             "slot-width-5",
             "wider slots than there are",
-            Damaged("Corrupt(index does not find the record)"),
+            Damaged("Corrupt(slot refers to no record)"),
             varied,
             |i| i.put8(at::SLOT_WIDTH, 5),
         ),
