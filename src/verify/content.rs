@@ -43,11 +43,11 @@ struct State {
     content: Content,
     /// The piece whose bytes come next.
     piece: usize,
-    /// A piece has an error, and those behind it are not waited for.
-    failed: bool,
+    /// The first piece that has an error: those behind it wait no longer.
+    failed: usize,
 }
 
-/// A piece's turn. Dropped without [`end`](Self::end), it tells all others not to wait.
+/// A piece's turn. Dropped without [`end`](Self::end), it tells those behind it not to wait.
 pub(super) struct Turn<'o> {
     order: &'o InOrder,
     piece: usize,
@@ -56,7 +56,7 @@ pub(super) struct Turn<'o> {
 
 impl InOrder {
     pub(super) fn new(content: Content) -> Self {
-        let state = State { content, piece: 0, failed: false };
+        let state = State { content, piece: 0, failed: usize::MAX };
         Self { state: Mutex::new(state), next: Condvar::new() }
     }
 
@@ -75,13 +75,19 @@ impl InOrder {
 
 impl Turn<'_> {
     /// Takes the next bytes of the piece, once those of all pieces before it were taken.
-    pub(super) fn update(&mut self, bytes: &[u8]) {
-        let waits = |state: &mut State| state.piece != self.piece && !state.failed;
+    ///
+    /// # Errors
+    /// A piece before has an error, which stands for this one's.
+    pub(super) fn update(&mut self, bytes: &[u8]) -> ReadResult<()> {
+        let piece = self.piece;
+        let waits = |state: &mut State| state.piece != piece && state.failed > piece;
         let state = self.order.next.wait_while(self.order.lock(), waits);
         let mut state = state.unwrap_or_else(PoisonError::into_inner);
-        if !state.failed {
-            state.content.update(bytes);
+        if state.piece != piece {
+            return Err(ReadError::corrupt("records before are damaged", 0));
         }
+        state.content.update(bytes);
+        Ok(())
     }
 
     /// After the piece's last bytes.
@@ -95,7 +101,9 @@ impl Turn<'_> {
 impl Drop for Turn<'_> {
     fn drop(&mut self) {
         if !self.ended {
-            self.order.lock().failed = true;
+            let mut state = self.order.lock();
+            state.failed = state.failed.min(self.piece);
+            drop(state);
             self.order.next.notify_all();
         }
     }

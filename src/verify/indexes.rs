@@ -177,6 +177,10 @@ impl Table {
             let (start, mut expected) = (rank, [NO_TAG; LINE_TAGS]);
             let (mut equal, mut before) = (0, None);
             while rank < self.len() {
+                if rank >= ranks.end {
+                    // The next piece need not have been read.
+                    self.populate_record(rank)?;
+                }
                 let place = self.place_in_lines(index, rank)?;
                 if place.line != number {
                     break;
@@ -202,6 +206,11 @@ impl Table {
         }
         // Beyond the last line no key is found.
         if last && rank != self.len() { Err(bad(index.lines)) } else { Ok(()) }
+    }
+
+    fn populate_record(&self, rank: u64) -> ReadResult<()> {
+        let Some(fixed) = &self.layout().fixed else { return Ok(()) };
+        self.populate(fixed.parts(fixed.offset(rank)).key())
     }
 
     /// Where the key of a rank belongs.

@@ -191,7 +191,7 @@ impl<'t, 'b> Piece<'t, 'b> {
                 table.ask(end..(end + self.ahead * PIECE).min(bytes.end));
             }
             table.check_units(start / UNIT..end.div_ceil(UNIT))?;
-            turn.update(&table.bytes()[start..end]);
+            turn.update(&table.bytes()[start..end])?;
         }
         turn.end();
         if let Some(fixed) = &layout.fixed
@@ -225,7 +225,8 @@ impl<'t, 'b> Piece<'t, 'b> {
         Ok(Seen::NOTHING)
     }
 
-    /// The last key of the piece before, by the index: its place is checked with that piece.
+    /// The last key of the piece before, by the index: its place is checked with that piece, whose
+    /// pages were read before this one's turn.
     fn find_previous(&mut self) -> ReadResult<()> {
         let before = self.from.rank.checked_sub(1).map(|rank| self.table.nth(rank));
         self.previous = before.transpose()?.flatten().map(|(key, _)| key);
