@@ -379,7 +379,8 @@ impl Bytes {
             };
             let limit = rustix::process::getrlimit(rustix::process::Resource::Memlock).current;
             let needed = self.len as u64;
-            memory.lock().map_err(|source| OpenError::LockRefused { needed, limit, source })
+            let locked = self.reading_ahead(|| memory.lock());
+            locked.map_err(|source| OpenError::LockRefused { needed, limit, source })
         }
         #[cfg(not(unix))]
         Ok(())
