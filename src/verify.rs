@@ -64,8 +64,7 @@ impl Table {
         self.check_nodes()?;
         let mut content = Content::new();
         self.stream(layout.header_size..records.start, |bytes| content.update(bytes))?;
-        let (content, keys, second) = self.check_records(content)?;
-        let mut content = content;
+        let (mut content, keys, second) = self.check_records(content)?;
         self.stream(records.end..sums.start, |bytes| content.update(bytes))?;
         content.check(self)?;
         if self.stats_block()?.0.second_bucket_keys.get() != second {

@@ -187,8 +187,9 @@ impl<'t> Buckets<'t> {
     /// After all keys: looks up those that still wait. Then compares the overflow bits, counts
     /// what is taken, and sees to it that unused slots are zero and tags not too often equal.
     pub(super) fn finish(&self) -> ReadResult<()> {
-        let batches = self.batches.lock().unwrap_or_else(PoisonError::into_inner);
-        let batches: Vec<_> = { batches }.drain(..).map(Mutex::new).collect();
+        let mut waiting = self.batches.lock().unwrap_or_else(PoisonError::into_inner);
+        let batches: Vec<_> = waiting.drain(..).map(Mutex::new).collect();
+        drop(waiting);
         check_pieces(batches.len(), |piece| {
             self.look_up(&mut batches[piece].lock().unwrap_or_else(PoisonError::into_inner))
         })?;

@@ -143,7 +143,7 @@ impl Table {
                 true => (found.checked_sub(1), found > edge),
             };
             let Some(place) = place.filter(|_| fits) else { return Err(bad()) };
-            if !self.nth(place)?.is_some_and(|entry| entry.0 == key) {
+            if self.nth(place)?.is_none_or(|entry| entry.0 != key) {
                 return Err(bad());
             }
         }
