@@ -3,7 +3,8 @@
 
 use super::map::Bytes;
 use super::open::Access;
-use super::table::Inner;
+use super::table::{Inner, Table};
+use crate::error::{ReadError, ReadResult};
 use crate::format::sums::UNIT;
 use crate::limits;
 use std::ops::Range;
@@ -129,5 +130,30 @@ impl Inner {
     #[inline(never)]
     pub(super) fn ask_for(&self, part: Range<usize>) {
         self.bytes.ask(part.start..part.end.min(self.layout.file_len));
+    }
+}
+
+impl Table {
+    /// Reads and maps pages, so that one that can't be read is an error here and no SIGBUS later.
+    pub(crate) fn populate(&self, range: Range<usize>) -> ReadResult<()> {
+        if self.inner.bytes.reading() != Reading::Ahead {
+            // Else the kernel would read each page on its own.
+            self.inner.bytes.ask(range.clone());
+        }
+        self.map_in(range)
+    }
+
+    /// Likewise, as the kernel reads by itself.
+    pub(super) fn map_in(&self, range: Range<usize>) -> ReadResult<()> {
+        let (start, len) = (range.start, range.len());
+        let failed = |_| ReadError::Faulted { offset: start as u64 };
+        // Where the guard has replaced pages, zeros can be mapped that are not the file's.
+        self.inner.sound(self.inner.bytes.populate(start, len).map_err(failed))
+    }
+
+    /// Asks the kernel to begin to read a part, as far as there is one, and does not wait.
+    pub(crate) fn ask(&self, part: Range<usize>) {
+        let end = part.end.min(self.inner.layout.file_len);
+        self.inner.bytes.ask(part.start.min(end)..end);
     }
 }

@@ -333,14 +333,9 @@ impl Bytes {
         }
     }
 
-    /// Whether the kernel reads ahead of what is touched, little though it may be.
-    pub(crate) fn read_ahead(&self) -> bool {
-        !matches!(&self.owner, Owner::Mapped(mapping) if mapping.reading != Reading::Ahead)
-    }
-
-    /// Whether walks have to ask for windows.
-    pub(super) fn by_windows(&self) -> bool {
-        matches!(&self.owner, Owner::Mapped(mapping) if mapping.reading == Reading::Windows)
+    /// How pages come into memory.
+    pub(super) fn reading(&self) -> Reading {
+        if let Owner::Mapped(mapping) = &self.owner { mapping.reading } else { Reading::Ahead }
     }
 
     /// Asks for 2 MiB pages under bytes that were not touched yet. The kernel then reads a cold

@@ -1,5 +1,6 @@
 //! The table: bytes, layout, page checks, and the queries that need no state.
 
+use super::advice::Reading;
 use super::cursor::Cursor;
 use super::get_all::GetAll;
 use super::iter::{Iter, Keys, Values, first_walk};
@@ -116,7 +117,7 @@ impl Table {
         bytes.prove(&layout);
         let guesses = Guesses::of(&layout);
         let first_walk = first_walk(&layout);
-        let windows = bytes.by_windows();
+        let windows = bytes.reading() == Reading::Windows;
         let scale =
             layout.lines.map_or(LineScale { base: u64::MAX, scale: 0 }, |lines| lines.scale);
         let tails = layout.hash.as_ref().map_or(Tails::NONE, |hash| hash.tails);
@@ -377,29 +378,6 @@ impl Table {
             self.ask((chunk + 2) * CHUNK * sums::UNIT..(chunk + 3) * CHUNK * sums::UNIT);
             self.check_units(chunk * CHUNK..((chunk + 1) * CHUNK).min(units))
         })
-    }
-
-    /// Reads and maps pages, so that one that can't be read is an error here and no SIGBUS later.
-    pub(crate) fn populate(&self, range: Range<usize>) -> ReadResult<()> {
-        if !self.inner.bytes.read_ahead() {
-            // Else the kernel would read each page on its own.
-            self.inner.bytes.ask(range.clone());
-        }
-        self.map_in(range)
-    }
-
-    /// Likewise, as the kernel reads by itself.
-    pub(super) fn map_in(&self, range: Range<usize>) -> ReadResult<()> {
-        let (start, len) = (range.start, range.len());
-        let failed = |_| ReadError::Faulted { offset: start as u64 };
-        // Where the guard has replaced pages, zeros can be mapped that are not the file's.
-        self.inner.sound(self.inner.bytes.populate(start, len).map_err(failed))
-    }
-
-    /// Asks the kernel to begin to read a part, as far as there is one, and does not wait.
-    pub(crate) fn ask(&self, part: Range<usize>) {
-        let end = part.end.min(self.inner.layout.file_len);
-        self.inner.bytes.ask(part.start.min(end)..end);
     }
 
     /// Checks every unit of `units` anew.
