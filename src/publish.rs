@@ -154,6 +154,7 @@ impl Source {
             self.file.read_exact_at(&mut buffer, at).map_err(|source| {
                 failed(OpenError::Io { action: "read the table", path: None, source })
             })?;
+            check::ask_behind(&self.file, at);
             check.take(&buffer);
             copy.file().write_all_at(&buffer, at).map_err(|source| {
                 BuildError::io("write the unpublished table", copy.path(), at, source)
