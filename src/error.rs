@@ -96,6 +96,15 @@ pub enum BuildError {
         /// The path.
         path: PathBuf,
     },
+    /// What stands at the path may be replaced, but the system would not let a rename do so. Found
+    /// before the build, as far as it can be known then.
+    NotReplaceable {
+        /// The path.
+        path: PathBuf,
+        /// What it is, and the way out: a mount point, another user's file in a sticky directory,
+        /// an immutable file.
+        reason: &'static str,
+    },
     /// Another process holds the lock of the table's side file, for longer than publishing takes,
     /// or the side file can't be opened. Nothing is wrong with the table: try again.
     Locked {
@@ -362,6 +371,7 @@ impl BuildError {
             | Self::AlreadyExists { .. }
             | Self::NotARegularFile { .. }
             | Self::NotATable { .. }
+            | Self::NotReplaceable { .. }
             | Self::Locked { .. }
             | Self::ReadBack { .. }
             | Self::PublishedButNotDurable { .. } => ErrorKind::Io,

@@ -26,6 +26,7 @@
 
 mod build;
 mod error;
+mod file;
 mod format;
 mod limits;
 mod live;
@@ -36,9 +37,10 @@ mod verify;
 
 pub use build::{
     BuildOptions, Builder, Duplicates, HashIndex, HashIndexOutcome, Phase, Progress, Summary,
-    TypedBuilder, remove_unpublished,
+    TypedBuilder,
 };
 pub use error::{BuildError, ErrorKind, OpenError, PublishError, ReadError};
+pub use file::remove_unpublished;
 pub use format::types::TypedKey;
 pub use live::{Live, LiveStatus, Pinned, Refreshed};
 pub use publish::{PublishOptions, Published, Version, Versions, publish};

@@ -5,11 +5,11 @@ mod versions;
 
 pub use versions::{Version, Versions};
 
-use crate::build::check::{self, Check};
-use crate::build::publish::{Publishing, Unpublished};
 use crate::error::{BuildError, OpenError, PublishError};
+use crate::file::check::{self, Check};
+use crate::file::io::{open_regular, read_exact_at, write_all_at};
+use crate::file::{Publishing, Unpublished};
 use std::fs::File;
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 /// How a table is copied to where it is published.
@@ -28,6 +28,7 @@ use std::path::{Path, PathBuf};
 #[derive(Clone, Debug)]
 pub struct PublishOptions {
     how: Publishing,
+    directory_mode: Option<u32>,
 }
 
 /// A table that was copied.
@@ -43,7 +44,7 @@ pub struct Published {
 impl Default for PublishOptions {
     fn default() -> Self {
         let how = Publishing { mode: 0o444, durable: true, replace: true, read_back: false };
-        Self { how }
+        Self { how, directory_mode: None }
     }
 }
 
@@ -56,6 +57,16 @@ impl PublishOptions {
     /// Permission bits of the published file, whatever the umask. Default: 0o444.
     pub fn permissions(mut self, mode: u32) -> Self {
         self.how.mode = mode;
+        self
+    }
+
+    /// Permission bits of the directories that [`Versions::publish`] makes, whatever the umask;
+    /// those that exist keep theirs. Default: who may read the table may enter them, and only
+    /// their owner may change them, 0o755 for a table of mode 0o444. With 0o2775 everyone in the
+    /// group of the first directory may publish, roll back and prune. The owner's bits must be
+    /// among them.
+    pub fn directory_mode(mut self, mode: u32) -> Self {
+        self.directory_mode = Some(mode);
         self
     }
 
@@ -81,13 +92,15 @@ impl PublishOptions {
     }
 
     fn check(&self) -> Result<(), BuildError> {
-        match self.how.mode {
-            0..=0o777 => Ok(()),
-            mode => Err(BuildError::InvalidOption {
-                option: "permissions",
-                got: format!("{mode:o}"),
-                expected: "0 to 0777 (octal)",
-            }),
+        let refused = |option, mode: u32, expected| {
+            Err(BuildError::InvalidOption { option, got: format!("{mode:o}"), expected })
+        };
+        match (self.how.mode, self.directory_mode) {
+            (0o1000.., _) => refused("permissions", self.how.mode, "0 to 0777 (octal)"),
+            (_, Some(mode)) if mode > 0o7777 || mode & 0o700 != 0o700 => {
+                refused("directory_mode", mode, "0700 to 07777 (octal), all of 0700 among it")
+            }
+            _ => Ok(()),
         }
     }
 }
@@ -125,16 +138,11 @@ impl Source {
     /// Opens a table and checks its two ends.
     fn open(path: &Path) -> Result<Self, PublishError> {
         let opened = || {
-            let io = |action, source| OpenError::Io { action, path: None, source };
-            // A FIFO does not hang the open.
-            let flags = rustix::fs::OFlags::NONBLOCK | rustix::fs::OFlags::NOCTTY;
-            let file = File::options().read(true).custom_flags(flags.bits() as i32).open(path);
-            let file = file.map_err(|error| io("open the table", error))?;
-            let metadata = file.metadata().map_err(|error| io("open the table", error))?;
-            if !metadata.is_file() {
-                let kind = if metadata.is_dir() { "directory" } else { "device, FIFO or socket" };
-                return Err(OpenError::NotARegularFile { kind });
-            }
+            let (file, metadata) = open_regular(path, |source| OpenError::Io {
+                action: "open the table",
+                path: None,
+                source,
+            })?;
             let layout = check::layout(&file, metadata.len())?;
             let build_id = layout.build_id;
             let published = Published { file_bytes: metadata.len(), build_id };
@@ -151,12 +159,12 @@ impl Source {
         let mut buffer = Vec::new();
         for (at, len) in check::chunks(self.published.file_bytes) {
             buffer.resize(len, 0);
-            self.file.read_exact_at(&mut buffer, at).map_err(|source| {
+            read_exact_at(&self.file, &mut buffer, at).map_err(|source| {
                 failed(OpenError::Io { action: "read the table", path: None, source })
             })?;
             check::ask_behind(&self.file, at);
             check.take(&buffer);
-            copy.file().write_all_at(&buffer, at).map_err(|source| {
+            write_all_at(copy.file(), &buffer, at).map_err(|source| {
                 BuildError::io("write the unpublished table", copy.path(), at, source)
             })?;
         }

@@ -13,12 +13,13 @@ const MODULES: &[(&str, &[&str])] = &[
     ("error", &[]),
     ("format", &["error"]),
     ("limits", &["error"]),
-    ("build", &["format", "limits", "error"]),
-    ("read", &["format", "limits", "sigbus", "error"]),
+    ("file", &["format", "error"]),
+    ("build", &["file", "format", "limits", "error"]),
+    ("read", &["file", "format", "limits", "sigbus", "error"]),
     ("verify", &["read", "format", "limits", "error"]),
-    ("live", &["read", "error"]),
+    ("live", &["read", "file", "error"]),
     ("sigbus", &["error"]),
-    ("publish", &["build", "verify", "error"]),
+    ("publish", &["file", "format", "error"]),
 ];
 
 /// What some modules may import from elsewhere; the others are free.
@@ -59,9 +60,9 @@ const STOREYS: &[(&str, &[&[&str]])] = &[
         &[
             &["error"],
             &["format", "sigbus", "limits"],
-            &["build", "read"],
+            &["file"],
+            &["build", "read", "publish"],
             &["live", "verify"],
-            &["publish"],
         ],
     ),
     ("src/error", &[&["."], &["display"]]),
@@ -108,8 +109,9 @@ const STOREYS: &[(&str, &[&[&str]])] = &[
     (
         "src/build",
         &[
-            &["options", "pool", "progress", "scratch", "summary", "publish", "tally", "check"],
-            &["sink", "spool"],
+            &["budget"],
+            &["options", "pool", "progress", "scratch", "summary", "tally"],
+            &["sink", "spool", "stream"],
             &["hash", "index", "line", "sections", "sort"],
             &["blocks", "records"],
             &["pass"],
@@ -120,9 +122,21 @@ const STOREYS: &[(&str, &[&[&str]])] = &[
             &["."],
         ],
     ),
-    ("src/build/check", &[&["disk"], &["."]]),
     ("src/build/hash", &[&["group", "parts"], &["."]]),
-    ("src/build/publish", &[&["directory"], &["named", "target"], &["."]]),
+    (
+        "src/file",
+        &[
+            &["io"],
+            &["standing", "check"],
+            &["directory"],
+            &["target"],
+            &["lock"],
+            &["temporary", "pointer"],
+            &["unpublished"],
+            &["."],
+        ],
+    ),
+    ("src/file/check", &[&["disk"], &["."]]),
     ("src/build/sink", &[&["output", "thread"], &["."]]),
     ("src/build/sort", &[&["memory"], &["arena", "order"], &["run"], &["merge"], &["."]]),
 ];
@@ -130,20 +144,12 @@ const STOREYS: &[(&str, &[&[&str]])] = &[
 /// TEMPORARY, while the builder and publishing are rebuilt: imports that break the storeys or close
 /// a circle, by file and imported file. To be emptied; no line may be added.
 const CLIMBING: &[(&str, &str)] = &[
-    ("src/build/check.rs", "src/build/sink.rs"),
-    ("src/build/check/disk.rs", "src/build/sink.rs"),
     ("src/build/hash/group.rs", "src/build/hash.rs"),
     ("src/build/hash/parts.rs", "src/build/hash.rs"),
     ("src/build/options.rs", "src/build/mod.rs"),
     ("src/build/options.rs", "src/build/progress.rs"),
-    ("src/build/options.rs", "src/build/publish.rs"),
     ("src/build/options.rs", "src/build/table.rs"),
     ("src/build/pass.rs", "src/build/table.rs"),
-    ("src/build/publish.rs", "src/build/check.rs"),
-    ("src/build/publish/named.rs", "src/build/publish.rs"),
-    ("src/build/publish/named.rs", "src/build/publish/target.rs"),
-    ("src/build/publish/target.rs", "src/build/mod.rs"),
-    ("src/build/scratch.rs", "src/build/sink.rs"),
     ("src/build/sink/output.rs", "src/build/sink.rs"),
     ("src/build/sink/output.rs", "src/build/spool.rs"),
     ("src/build/sink/thread.rs", "src/build/sink/output.rs"),
@@ -174,11 +180,8 @@ const FACE: (&str, &[&str]) = (
 
 /// TEMPORARY, while the builder and publishing are rebuilt: types with methods outside their file,
 /// by file. To be emptied; no line may be added.
-const AWAY: &[(&str, &str)] = &[
-    ("src/build/pass.rs", "Header"),
-    ("src/build/publish.rs", "Directory"),
-    ("src/build/typed.rs", "BuildOptions"),
-];
+const AWAY: &[(&str, &str)] =
+    &[("src/build/pass.rs", "Header"), ("src/build/typed.rs", "BuildOptions")];
 
 /// The files with unsafe operations.
 const OPERATIONS: &[&str] = &[
@@ -1267,6 +1270,8 @@ fn the_rules_bite() {
         ("src/read/open.rs", "const A: char = '\"'; use crate::verify; const B: &str = \"\";"),
         ("src/read/open.rs", "const A: &str = r#\"\"\"#; use crate::verify; fn f<'a>() {}"),
         ("src/verify.rs", "use crate::build::Builder;"),
+        ("src/publish.rs", "use crate::build::Builder;"),
+        ("src/file/check.rs", "use crate::read::Table;"),
         ("src/attic.rs", "use std::fmt;"),
     ] {
         assert!(!imports(path, text).is_empty(), "{path} may say {text}");
@@ -1277,6 +1282,7 @@ fn the_rules_bite() {
         ("src/format/node.rs", "// use std::fs;\nconst A: &str = \"use std::fs\";"),
         ("src/format/node.rs", "#[cfg(test)]\nmod tests { use crate::build; fn f(_: Vec<u8>) {} }"),
         ("src/build/table.rs", "use super::index;\nuse crate::format::{hash, meta};"),
+        ("src/build/table.rs", "use crate::file::Unpublished;"),
         ("src/read/mod.rs", "mod open;\npub use open::OpenOptions;"),
         ("src/verify.rs", "use crate::{error, format, read::Table};"),
     ] {

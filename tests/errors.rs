@@ -387,19 +387,13 @@ fn room_among_many_mappings() {
     unsafe { Table::open(&path) }.unwrap();
 }
 
-/// What a failed or abandoned build leaves in its directory, but for the permanent locks.
+/// What a failed or abandoned build leaves in its directory.
 #[track_caller]
 fn assert_only(directory: &Path, expected: &[&str]) {
     let entries = fs::read_dir(directory).unwrap();
     let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name()).collect();
-    names.retain(|name| !is_lock(name));
     names.sort();
     assert_eq!(names, expected);
-}
-
-fn is_lock(name: &std::ffi::OsStr) -> bool {
-    let name = name.to_string_lossy();
-    name.starts_with('.') && name.ends_with(".lock")
 }
 
 #[test]
@@ -637,9 +631,7 @@ fn permissions_child() {
     let builder = Builder::create(directory.join("unpublished")).unwrap();
     let hidden = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap());
     for entry in hidden.filter(|e| e.file_name().to_string_lossy().starts_with('.')) {
-        // A lock holds nothing, and all who may publish here lock it.
-        let open = if is_lock(&entry.file_name()) { 0o644 } else { 0o600 };
-        assert_eq!(mode(&entry.path()), open, "{}", entry.path().display());
+        assert_eq!(mode(&entry.path()), 0o600, "{}", entry.path().display());
     }
     drop(builder);
 }

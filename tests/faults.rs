@@ -1,6 +1,6 @@
 //! Guards against a table that is lost, half-written or littered around when something fails: a
 //! system call, the process, the disk, another writer, the rights. Everything runs the binary from
-//! outside, with real processes, real signals and real file systems; `src/build/publish` has the
+//! outside, with real processes, real signals and real file systems; `src/file` has the
 //! power cuts. Each test prints one line: tried, detected, lost, crashed.
 //!
 //! ```sh
@@ -16,6 +16,8 @@
 mod disks;
 #[path = "faults/full_disk.rs"]
 mod full_disk;
+#[path = "faults/ground.rs"]
+mod ground;
 #[path = "faults/inject.rs"]
 mod inject;
 #[path = "faults/kill.rs"]

@@ -38,7 +38,8 @@ fn tables() -> Vec<(&'static str, Case)> {
     let others = (0..100).map(|i| (chosen::ordinary(i, 16), vec![8; i as usize % 3]));
     // More than the half of the buckets that they may stand in has room for.
     let places = chosen::Places::of(300);
-    let crowd = places.choose(|_, [first, second, _]| first % 2 == 0 && second % 2 == 0);
+    let crowd =
+        places.choose(|_, [first, second, _]| first.is_multiple_of(2) && second.is_multiple_of(2));
     let crowd = crowd.take(300).map(|key| (key.clone(), vec![key[0]; key[1] as usize % 3]));
     vec![
         ("empty", Case::default()),

@@ -71,7 +71,7 @@ fn a_copy_is_the_table_byte_for_byte() {
     let options = PublishOptions::new().permissions(0o640).durable(false).verify_after_write(true);
     graven::publish(&source, &target, &options).unwrap();
     assert_eq!(fs::metadata(&target).unwrap().mode() & 0o7777, 0o640);
-    assert_eq!(names(directory.path()), [".s.lock", ".t.lock", "s", "t"]);
+    assert_eq!(names(directory.path()), ["s", "t"]);
 }
 
 #[test]
@@ -121,7 +121,7 @@ fn damage_is_found_on_the_way() {
         assert_eq!(error.kind(), ErrorKind::Data, "{len}: {error:?}");
         assert_edition(&target, 1);
     }
-    assert_eq!(names(directory.path()), [".s.lock", ".t.lock", "s", "t"]);
+    assert_eq!(names(directory.path()), ["s", "t"]);
 }
 
 #[test]
@@ -182,7 +182,7 @@ fn the_current_version_is_the_last_one_published() {
     // The pointer holds wherever the directory is seen from.
     fs::rename(directory.path().join("d"), directory.path().join("e")).unwrap();
     assert_edition(&directory.path().join("e/CURRENT"), 2);
-    assert_eq!(names(&directory.path().join("e")), [".CURRENT.lock", "CURRENT", "versions"]);
+    assert_eq!(names(&directory.path().join("e")), ["CURRENT", "versions"]);
 }
 
 #[test]
@@ -312,6 +312,182 @@ fn many_may_publish_versions_at_once() {
     assert!(Table::load(directory.path().join("d/CURRENT")).is_ok());
 }
 
+/// However the pointer is written, the version that it leads to is the current one.
+#[test]
+fn a_pointer_made_by_hand_leads_to_the_current_version() {
+    let (directory, sources, _) = editions(3);
+    // As the program sees it that is started beside the directory.
+    let here = std::env::current_dir().unwrap();
+    let up = "../".repeat(here.components().count());
+    let relative = Path::new(&up).join(directory.path().strip_prefix("/").unwrap()).join("d");
+    let versions = Versions::new(&relative);
+    let published: Vec<_> =
+        sources.iter().map(|s| versions.publish(s, &PublishOptions::new()).unwrap()).collect();
+    let root = directory.path().join("d");
+    let version = |at: usize| root.join("versions").join(&published[at].id);
+    let point = |to: &Path| {
+        fs::remove_file(root.join("CURRENT")).unwrap();
+        symlink(to, root.join("CURRENT")).unwrap();
+    };
+    symlink(version(1), directory.path().join("aside")).unwrap();
+    symlink(version(1).join("table.grv"), root.join("latest")).unwrap();
+    let doubled = format!("./versions//{}/table.grv", published[1].id);
+    for to in [
+        version(1).join("table.grv"),
+        directory.path().join("aside/table.grv"),
+        PathBuf::from("latest"),
+        PathBuf::from(doubled),
+    ] {
+        point(&to);
+        let current: Vec<_> = versions.list().unwrap().iter().map(|v| v.current).collect();
+        assert_eq!(current, [false, true, false], "{to:?}");
+        let back = versions.roll_back(None).unwrap();
+        assert_eq!(back.id, published[0].id, "{to:?}");
+    }
+    point(&version(1).join("table.grv"));
+    let removed = versions.prune(1, AT_ONCE).unwrap();
+    assert_eq!(removed.iter().map(|v| &v.id).collect::<Vec<_>>(), [&published[0].id]);
+    assert_edition(&root.join("CURRENT"), 1);
+    // One that leads to no version has none before it: back is not forth.
+    point(&sources[0]);
+    let back = versions.roll_back(None);
+    assert!(matches!(back, Err(PublishError::NoVersion { id: None, .. })), "{back:?}");
+    assert_edition(&root.join("CURRENT"), 0);
+}
+
+#[test]
+fn one_of_many_is_the_first() {
+    for _ in 0..10 {
+        let (directory, sources, versions) = editions(8);
+        let options = PublishOptions::new().durable(false).replace(false);
+        let results = std::thread::scope(|scope| {
+            let publish = |source| versions.publish(source, &options);
+            let threads: Vec<_> = sources.iter().map(|s| scope.spawn(move || publish(s))).collect();
+            threads.into_iter().map(|thread| thread.join().unwrap()).collect::<Vec<_>>()
+        });
+        let (done, refused): (Vec<_>, Vec<_>) = results.into_iter().partition(Result::is_ok);
+        assert_eq!(done.len(), 1, "{done:?}");
+        for error in refused.into_iter().map(Result::unwrap_err) {
+            let exists = matches!(error, PublishError::Target(BuildError::AlreadyExists { .. }));
+            assert!(exists, "{error:?}");
+        }
+        assert_eq!(versions.list().unwrap().len(), 1);
+        assert_eq!(names(&directory.path().join("d")), ["CURRENT", "versions"]);
+        assert_eq!(names(&directory.path().join("d/versions")).len(), 1);
+    }
+}
+
+#[test]
+fn ids_end_before_they_wrap() {
+    let (directory, sources, versions) = editions(2);
+    let first = versions.publish(&sources[0], &PublishOptions::new()).unwrap();
+    let inside = directory.path().join("d/versions");
+    let make = |id: &str| {
+        fs::create_dir(inside.join(id)).unwrap();
+        fs::copy(&sources[1], inside.join(id).join("table.grv")).unwrap();
+    };
+    // No numbers of ours.
+    for id in ["+0000009-aaaaaaaa", "18446744073709551616-aaaaaaaa", "0000009-aaaaaaaa"] {
+        make(id);
+        assert_eq!(ids(&versions), std::slice::from_ref(&first.id), "{id}");
+    }
+    make("18446744073709551614-aaaaaaaa");
+    let last = versions.publish(&sources[1], &PublishOptions::new()).unwrap();
+    assert!(last.id.starts_with("18446744073709551615-"), "{}", last.id);
+    let before = names(&inside);
+    let error = versions.publish(&sources[0], &PublishOptions::new()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Io);
+    assert!(error.to_string().contains("18446744073709551615"), "{error}");
+    assert_eq!(versions.current().unwrap(), last.path);
+    assert_eq!(names(&inside), before);
+}
+
+/// Checking takes as long as reading: nobody waits for it, and nobody is waited for.
+#[test]
+fn a_version_is_checked_before_the_lock() {
+    let (directory, sources, versions) = editions(2);
+    let first = versions.publish(&sources[0], &PublishOptions::new()).unwrap();
+    versions.publish(&sources[1], &PublishOptions::new()).unwrap();
+    damage(&first.path, 1000);
+    let lock = fs::File::create(directory.path().join("d/.CURRENT.lock")).unwrap();
+    fs2::FileExt::try_lock_exclusive(&lock).unwrap();
+    // With the lock it would wait a minute and then say so.
+    let error = versions.roll_back(None).unwrap_err();
+    assert!(matches!(error, PublishError::Source { .. }), "{error:?}");
+    // A sound one waits for the lock, and looks again: the other one has gone back meanwhile.
+    damage(&first.path, 1000);
+    let waiting = std::thread::spawn({
+        let versions = versions.clone();
+        move || versions.roll_back(None)
+    });
+    std::thread::sleep(Duration::from_millis(200));
+    assert!(!waiting.is_finished());
+    let pointer = directory.path().join("d/CURRENT");
+    fs::remove_file(&pointer).unwrap();
+    symlink(format!("versions/{}/table.grv", first.id), &pointer).unwrap();
+    drop(lock);
+    let late = waiting.join().unwrap();
+    assert!(matches!(late, Err(PublishError::NoVersion { id: None, .. })), "{late:?}");
+    assert_edition(&pointer, 0);
+}
+
+/// A pointer that is none is not replaced, and that is found before the copy.
+#[test]
+fn what_is_no_pointer_stays() {
+    let (directory, sources, versions) = editions(1);
+    let root = directory.path().join("d");
+    let pointer = root.join("CURRENT");
+    fs::create_dir(&root).unwrap();
+    fs::write(&pointer, "precious").unwrap();
+    let refused = || match versions.publish(&sources[0], &PublishOptions::new()) {
+        Err(PublishError::Target(error)) => error,
+        other => panic!("{other:?}"),
+    };
+    assert!(matches!(refused(), BuildError::NotATable { .. }));
+    assert_eq!(fs::read(&pointer).unwrap(), b"precious");
+    let error = versions.list().unwrap_err().to_string();
+    assert!(error.contains("no symbolic link"), "{error}");
+    fs::remove_file(&pointer).unwrap();
+    fs::create_dir(&pointer).unwrap();
+    assert!(matches!(refused(), BuildError::NotARegularFile { kind: "directory", .. }));
+    fs::remove_dir(&pointer).unwrap();
+    assert!(!root.join("versions").exists(), "nothing was copied");
+    // A link that leads nowhere may go.
+    symlink("nowhere", &pointer).unwrap();
+    versions.publish(&sources[0], &PublishOptions::new()).unwrap();
+    assert_edition(&pointer, 0);
+}
+
+#[test]
+fn directories_get_the_mode_that_was_asked_for() {
+    let (directory, sources, versions) = editions(2);
+    for (edition, mode) in [(0, 0o2775), (1, 0o750)] {
+        let options = PublishOptions::new().directory_mode(mode);
+        let version = versions.publish(&sources[edition], &options).unwrap();
+        let found = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o7777;
+        assert_eq!(found(version.path.parent().unwrap()), mode);
+        // Those that exist keep theirs.
+        assert_eq!(found(&directory.path().join("d")), 0o2775);
+        assert_eq!(found(&directory.path().join("d/versions")), 0o2775);
+    }
+    for mode in [0o10_000, 0o577, 0] {
+        let options = PublishOptions::new().directory_mode(mode);
+        let error = versions.publish(&sources[0], &options).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Usage, "{error:?}");
+    }
+}
+
+/// Another program's file at the lock's name is locked and left as it is.
+#[test]
+fn a_lock_with_content_is_somebody_elses() {
+    let directory = directory();
+    let lock = directory.path().join(".t.lock");
+    fs::write(&lock, "1234").unwrap();
+    table(&directory.path().join("t"), 10, 1);
+    assert_eq!(fs::read(&lock).unwrap(), b"1234");
+    assert_edition(&directory.path().join("t"), 1);
+}
+
 /// The lock is for those who publish: a second builder of the same table waits for it at the end,
 /// and both tables were published.
 #[test]
@@ -333,7 +509,7 @@ fn a_builder_waits_for_the_lock() {
     let directory = directory();
     let path = directory.path().join("t");
     table(&path, 10, 1);
-    let lock = fs::File::open(directory.path().join(".t.lock")).unwrap();
+    let lock = fs::File::create(directory.path().join(".t.lock")).unwrap();
     fs2::FileExt::try_lock_exclusive(&lock).unwrap();
     let builder = std::thread::spawn({
         let path = path.clone();
@@ -346,4 +522,5 @@ fn a_builder_waits_for_the_lock() {
     drop(lock);
     builder.join().unwrap();
     assert_edition(&path, 2);
+    assert_eq!(names(directory.path()), ["t"]);
 }

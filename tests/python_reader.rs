@@ -201,7 +201,9 @@ fn shapes() -> Vec<Shape> {
         }),
         Shape("seeded", plain(), {
             let places = chosen::Places::of(1000);
-            let crowd = places.choose(|_, [first, second, _]| first % 2 == 0 && second % 2 == 0);
+            let crowd = places.choose(|_, [first, second, _]| {
+                first.is_multiple_of(2) && second.is_multiple_of(2)
+            });
             crowd
                 .take(1000)
                 .zip(0u32..)

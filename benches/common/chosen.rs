@@ -116,7 +116,7 @@ impl Places {
         let one = |n: u64| (0..n).map(of_one_hash).collect();
         let each = |n: u64| (0..count).map(|i| of_hash(i / n, (i % n) as u32)).collect();
         let groups = self.groups();
-        let even = |place: u64| place % 2 == 0;
+        let even = |place: u64| place.is_multiple_of(2);
         let choose = |wanted: &dyn Fn(u64, Place) -> bool| -> Vec<Vec<u8>> {
             self.choose(wanted).take(count as usize).collect()
         };

@@ -7,12 +7,12 @@
 use super::options::BuildOptions;
 use super::pool::Pool;
 use super::progress::{Phase, Reporter};
-use super::publish::Unpublished;
 use super::resolve::Resolver;
 use super::scratch::{Scratch, Stored};
 use super::sort::{Run, Sorter};
 use super::table::Written;
 use crate::error::BuildError;
+use crate::file::Unpublished;
 use std::path::Path;
 use std::sync::Arc;
 

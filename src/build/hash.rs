@@ -288,7 +288,7 @@ mod tests {
             hashes.write(&mut sink, &Pool::new(0), keys.len() as u64, &|_, _| ()).unwrap()?;
         let end = sink.written_out().unwrap();
         let mut bytes = vec![0; end as usize - 64];
-        super::super::sink::read_exact_at(&file, &mut bytes, 64).unwrap();
+        crate::file::io::read_exact_at(&file, &mut bytes, 64).unwrap();
         Ok(Index { bytes, built, references: keys.len() as u64 })
     }
 
@@ -383,7 +383,7 @@ mod tests {
         let crowd = |n: u64, step: u64| (0..n).map(move |i| (1 << 63) + i * step);
         let shape = Shape::for_keys(300_000, Slots::Four);
         let halves = (0..).map(|i: u64| Hasher::base(&i.to_be_bytes()));
-        let halves = halves.filter(|&hash| shape.place(hash).first % 2 == 0).take(150_000);
+        let halves = halves.filter(|&hash| shape.place(hash).first.is_multiple_of(2)).take(150_000);
         // The first keys of a table take the first buckets: those that were chosen drive out the others.
         let sets = [
             keys(base().chain(crowd(9_000, 0x1234_5671))),

@@ -2,7 +2,6 @@
 
 mod blocks;
 mod budget;
-pub(crate) mod check;
 mod collect;
 mod hash;
 mod index;
@@ -11,7 +10,6 @@ mod options;
 mod pass;
 mod pool;
 mod progress;
-pub(crate) mod publish;
 mod records;
 mod resolve;
 mod scratch;
@@ -27,15 +25,14 @@ mod typed;
 
 pub use options::{BuildOptions, Duplicates, HashIndex};
 pub use progress::{Phase, Progress};
-pub use publish::remove_unpublished;
 pub use summary::{HashIndexOutcome, Summary};
 pub use typed::TypedBuilder;
 
 use crate::error::BuildError;
+use crate::file::{Unpublished, target};
 use crate::format::{MAX_KEY, MAX_VALUE};
 use collect::Collector;
 use pool::Pool;
-use publish::Unpublished;
 use resolve::Resolver;
 use scratch::Stored;
 use std::io::Read;
@@ -89,7 +86,7 @@ impl Builder {
         if !options.duplicates.drops() {
             output.check_space(options.expected_bytes)?;
         }
-        let beside = publish::directory(path);
+        let beside = target::directory_of(path);
         let directory: Arc<Path> = options.temp_dir.as_deref().unwrap_or(beside).into();
         let input = if options.sorted {
             let memory = options.memory();
@@ -102,7 +99,7 @@ impl Builder {
                 0,
             )))
         } else {
-            publish::check_temporary(&directory)?;
+            scratch::check(&directory)?;
             let collector = Collector::new(&options, output, &directory);
             Input::Any(Box::new(collector))
         };

@@ -1,9 +1,9 @@
 //! The options of a build.
 
 use super::progress::{Progress, Reporter};
-use super::publish::Publishing;
 use super::{Builder, budget};
 use crate::error::BuildError;
+use crate::file::Publishing;
 use std::path::{Path, PathBuf};
 
 /// What happens when a key occurs more than once.

@@ -6,16 +6,17 @@ use super::index::{IndexBuilder, Nodes};
 use super::line::Heads;
 use super::options::HashIndex;
 use super::progress::Phase;
-use super::publish::Unpublished;
 use super::records::{Extent, Records};
 use super::scratch::{Scratch, Value};
 use super::sections::Sections;
-use super::sink::{Body, CHUNK, Sink};
+use super::sink::{Body, Sink};
 use super::spool::Spool;
 use super::summary::HashIndexOutcome;
 use super::table::{Plan, Written};
 use super::tally::Tally;
 use crate::error::BuildError;
+use crate::file::Unpublished;
+use crate::file::io::CHUNK;
 use crate::format::hasher::{self, Hasher};
 use crate::format::header::{
     FLAG_FIXED_KEY, FLAG_FIXED_VALUE, FLAG_REPEATED_KEYS, FOOTER, Footer, HEADER, Header,

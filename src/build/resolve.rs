@@ -2,12 +2,12 @@
 
 use super::options::{BuildOptions, Duplicates};
 use super::pool::Pool;
-use super::publish::Unpublished;
 use super::records::Extent;
 use super::scratch::{Scratch, Stored, Value};
 use super::sink::Terms;
 use super::table::{Plan, TableWriter, Written};
 use crate::error::BuildError;
+use crate::file::Unpublished;
 use std::cmp::Ordering;
 use std::path::Path;
 use std::sync::Arc;

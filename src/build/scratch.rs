@@ -1,12 +1,19 @@
 //! Files that a build writes on the way and reads back. They have no name, so nothing is left of
 //! them whatever happens, and they are read with `pread`: a mapping would count as memory.
 
-use super::sink::{read_exact_at, write_all_at};
 use crate::error::BuildError;
+use crate::file::io::{read_exact_at, write_all_at};
 use std::fs::File;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+/// Finds before hours of work whether files for sorting can be made.
+pub(super) fn check(directory: &Path) -> Result<(), BuildError> {
+    tempfile::tempfile_in(directory)
+        .map(drop)
+        .map_err(|e| BuildError::io("create temporary files", directory, 0, e))
+}
 
 /// A file that can be read in any place.
 #[derive(Debug)]

@@ -6,17 +6,14 @@ mod output;
 mod thread;
 
 use crate::error::BuildError;
+use crate::file::io::CHUNK;
 use crate::format::sums;
 use output::Output;
 use std::fs::File;
-use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use thread::Worker;
 use xxhash_rust::xxh3::Xxh3;
-
-/// Bytes of one write. Measured: smaller writes give no 2 MiB pages (format.md).
-pub(super) const CHUNK: usize = 2 << 20;
 
 /// How a sink works.
 #[derive(Clone)]
@@ -159,28 +156,4 @@ impl Sink {
 /// The sum of a unit as it is stored, from its CRC.
 fn masked(crc: u32, build_id: &[u8; 16], unit: u64) -> [u8; 4] {
     (crc ^ sums::mask(build_id, unit)).to_le_bytes()
-}
-
-#[cfg(unix)]
-pub(super) fn write_all_at(file: &File, bytes: &[u8], at: u64) -> io::Result<()> {
-    std::os::unix::fs::FileExt::write_all_at(file, bytes, at)
-}
-
-#[cfg(not(unix))]
-pub(super) fn write_all_at(mut file: &File, bytes: &[u8], at: u64) -> io::Result<()> {
-    use std::io::{Seek, SeekFrom, Write};
-    file.seek(SeekFrom::Start(at))?;
-    file.write_all(bytes)
-}
-
-#[cfg(unix)]
-pub(super) fn read_exact_at(file: &File, bytes: &mut [u8], at: u64) -> io::Result<()> {
-    std::os::unix::fs::FileExt::read_exact_at(file, bytes, at)
-}
-
-#[cfg(not(unix))]
-pub(super) fn read_exact_at(mut file: &File, bytes: &mut [u8], at: u64) -> io::Result<()> {
-    use std::io::{Read, Seek, SeekFrom};
-    file.seek(SeekFrom::Start(at))?;
-    file.read_exact(bytes)
 }

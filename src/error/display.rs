@@ -66,6 +66,7 @@ impl fmt::Display for BuildError {
                  choose another path",
                 path.display()
             ),
+            Self::NotReplaceable { path, reason } => write!(f, "{} {reason}", path.display()),
             Self::Locked { path, source } => {
                 write!(f, "could not lock {}", path.display())?;
                 match source.kind() {

@@ -1,15 +1,13 @@
 //! Where a live table stands, and which file that is at the moment.
 
 use crate::error::OpenError;
+use crate::file::target::CURRENT;
 use crate::read::OpenOptions;
 use crate::read::map::Located;
 use std::fs::{self, Metadata};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
-
-/// The link in a versioned directory that leads to the current table.
-const CURRENT: &str = "CURRENT";
 
 /// How often the current version may vanish between finding its name and opening it.
 const ATTEMPTS: usize = 10;

@@ -4,32 +4,25 @@
 //! DIR/CURRENT -> versions/00000002-5d41402a/table.grv      a symbolic link, replaced by rename
 //! DIR/versions/00000001-7b3f6c19/table.grv
 //! DIR/versions/00000002-5d41402a/table.grv
-//! DIR/.CURRENT.lock                                        held while versions come, go or change
+//! DIR/.CURRENT.lock                                        there while versions come, go or change
 //! ```
 //!
 //! A version is a directory that holds its table. Its name is a number that grows and the start of
 //! the table's build id. Its time of modification says when it was last current. A directory
 //! without a table is being filled, and locked by whoever does, or was left by one who died.
 
-use super::{PublishOptions, Source};
-use crate::build::check;
-use crate::build::publish::{
-    Lock, Publishing, Unpublished, lock_side_file, names_in, remove_directory, sync_directory,
-};
+use super::{PublishOptions, Publishing, Source};
 use crate::error::{BuildError, OpenError, PublishError};
-use std::ffi::OsStr;
+use crate::file::check;
+use crate::file::directory::{names_in, remove_directory, sync_directory};
+use crate::file::target::CURRENT;
+use crate::file::{Pointer, Unpublished};
 use std::fs::{self, DirBuilder, File};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt, symlink};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-/// The pointer to the current version.
-const CURRENT: &str = "CURRENT";
-/// The lock of a versioned directory.
-const LOCK: &str = ".CURRENT.lock";
-/// The next pointer, before it takes the place of the last. Only who holds the lock makes it.
-const NEXT: &str = ".CURRENT.next";
 /// Where the versions are.
 const VERSIONS: &str = "versions";
 /// The table in a version's directory.
@@ -90,7 +83,15 @@ impl Versions {
             // A link that somebody made by hand may lead anywhere.
             Ok(link) => Ok(self.directory.join(link)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Err(self.no_version(None)),
-            Err(error) => Err(self.failed("read the pointer to the current version")(error)),
+            Err(error) => {
+                let error = match error.kind() {
+                    io::ErrorKind::InvalidInput => {
+                        io::Error::new(error.kind(), "CURRENT is no symbolic link: move it away")
+                    }
+                    _ => error,
+                };
+                Err(self.failed("read the pointer to the current version")(error))
+            }
         }
     }
 
@@ -100,25 +101,22 @@ impl Versions {
     /// [`PublishError::Target`] if the directory can't be read. One in which nothing was published
     /// has no versions.
     pub fn list(&self) -> Result<Vec<Version>, PublishError> {
-        let current = match self.current() {
-            Ok(path) => Some(path),
-            Err(PublishError::NoVersion { .. }) => None,
-            Err(error) => return Err(error),
-        };
         let mut versions = Vec::new();
         for (id, directory) in self.directories()? {
             let path = directory.join(TABLE);
             match fs::metadata(&path) {
                 Ok(found) => {
-                    let current = current.as_deref() == Some(&path);
-                    versions.push(Version { id, path, file_bytes: found.len(), current });
+                    versions.push(Version { id, path, file_bytes: found.len(), current: false });
                 }
                 // Not yet filled, or about to go.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 Err(error) => return Err(self.failed("look at a version")(error)),
             }
         }
-        versions.sort_by_key(|version| number(&version.id));
+        versions.sort_by(|a, b| (number(&a.id), &a.id).cmp(&(number(&b.id), &b.id)));
+        if let Some(at) = self.find_current(&versions)? {
+            versions[at].current = true;
+        }
         Ok(versions)
     }
 
@@ -136,30 +134,27 @@ impl Versions {
     ) -> Result<Version, PublishError> {
         options.check()?;
         let source = Source::open(source.as_ref())?;
-        let pointer = self.directory.join(CURRENT);
-        if !options.how.replace && fs::symlink_metadata(&pointer).is_ok() {
-            return Err(BuildError::AlreadyExists { path: pointer }.into());
-        }
         let filling = self.begin(&source, options)?;
         let path = filling.path.join(TABLE);
         let copy = Unpublished::create(&path, false)?;
         source.copy(&copy)?;
         copy.seal(options.how)?;
-        // Nothing is published before the pointer moves, so the syncs are this function's.
-        copy.place(Publishing { durable: false, ..options.how })?;
+        // Nothing is published before the pointer moves.
+        copy.place(false)?;
         if options.how.durable {
             sync_directory(&filling.path).map_err(self.failed("sync the new version"))?;
-        }
-
-        let _lock = self.lock()?;
-        if options.how.durable {
             self.sync(VERSIONS)?;
         }
-        let moved = self.point_to(&filling.id, options.how.durable);
+
+        let pointer = self.pointer()?;
+        let _lock = pointer.lock()?;
+        let moved = self.point_to(&pointer, &filling.id, options.how);
         let id = match &moved {
-            Ok(()) | Err(PublishError::Target(BuildError::PublishedButNotDurable { .. })) => {
+            Err(PublishError::Target(BuildError::PublishedButNotDurable { .. })) | Ok(()) => {
                 filling.keep()
             }
+            // An error may have come after the move.
+            Err(_) if !pointer.leads_elsewhere(&link_to(&filling.id)) => filling.keep(),
             Err(_) => String::new(),
         };
         moved?;
@@ -167,28 +162,31 @@ impl Versions {
     }
 
     /// Makes an older version current again: the one with this id, or the last before the current
-    /// one. All of it is checked before the pointer moves. Nothing is removed.
+    /// one. All of it is checked before the pointer moves, and nobody waits for that; if versions
+    /// come or go meanwhile, it is chosen and checked anew. Nothing is removed.
     ///
     /// # Errors
     /// [`PublishError::NoVersion`] if there is none such; [`PublishError::Source`] if it is
     /// damaged.
     pub fn roll_back(&self, id: Option<&str>) -> Result<Version, PublishError> {
-        if self.list()?.is_empty() {
-            return Err(self.no_version(id));
+        /// Attempts at versions that others change.
+        const ATTEMPTS: u32 = 10;
+        for _ in 0..ATTEMPTS {
+            let chosen = self.choose(id)?;
+            let checked = self.check(&chosen)?;
+            let pointer = self.pointer()?;
+            let _lock = pointer.lock()?;
+            let mut again = self.choose(id)?;
+            let standing = identity(&again.path).map_err(self.failed("look at a version"))?;
+            if again.id == chosen.id && standing == Some(checked) {
+                let how = PublishOptions::default().how;
+                self.point_to(&pointer, &again.id, how)?;
+                again.current = true;
+                return Ok(again);
+            }
         }
-        let _lock = self.lock()?;
-        let versions = self.list()?;
-        let found = match id {
-            Some(id) => versions.into_iter().find(|version| version.id == id),
-            None => versions.into_iter().take_while(|version| !version.current).last(),
-        };
-        let Some(mut version) = found.filter(|_| id.is_some() || self.current().is_ok()) else {
-            return Err(self.no_version(id));
-        };
-        self.check(&version)?;
-        self.point_to(&version.id, true)?;
-        version.current = true;
-        Ok(version)
+        let error = io::Error::other("others keep changing the versions: try again");
+        Err(self.failed("choose a version")(error))
     }
 
     /// Removes old versions, but for the `keep` newest, the current one, and those that were
@@ -198,10 +196,11 @@ impl Versions {
     /// # Errors
     /// [`PublishError::Target`] if the directory can't be read or changed.
     pub fn prune(&self, keep: usize, min_age: Duration) -> Result<Vec<Version>, PublishError> {
-        if self.list()?.len() <= keep {
+        if self.directories()?.len() <= keep {
             return Ok(Vec::new());
         }
-        let _lock = self.lock()?;
+        let pointer = self.pointer()?;
+        let _lock = pointer.lock()?;
         let mut versions = self.list()?;
         versions.truncate(versions.len().saturating_sub(keep));
         let mut removed = Vec::new();
@@ -225,8 +224,13 @@ impl Versions {
         // Who may read the table may enter the directories above it.
         let mode = options.how.mode;
         let mode = 0o700 | mode & 0o044 | (mode & 0o044) >> 2;
+        let mode = options.directory_mode.unwrap_or(mode);
         make_if_missing(&self.directory, mode).map_err(&failed)?;
-        let lock = self.lock()?;
+        let pointer = self.pointer()?;
+        let lock = pointer.lock()?;
+        // What would prevent the move is found before the copy.
+        pointer.check(options.how.replace)?;
+        self.leave_current()?;
         if make_if_missing(&self.directory.join(VERSIONS), mode).map_err(&failed)? {
             self.sync("")?;
         }
@@ -235,9 +239,14 @@ impl Versions {
             directories.iter().for_each(|(_, directory)| remove_if_dead(directory));
         }
         let last = directories.iter().map(|(id, _)| number(id)).max().unwrap_or(0);
+        let Some(next) = last.checked_add(1) else {
+            let text =
+                format!("there is one of number {last}, the last that there can be: move it");
+            return Err(failed(io::Error::other(text)));
+        };
         let start = &source.published.build_id[..4];
         let start: String = start.iter().map(|byte| format!("{byte:02x}")).collect();
-        let id = format!("{:08}-{start}", last + 1);
+        let id = format!("{next:08}-{start}");
         let path = self.version(&id);
         make(&path, mode).map_err(&failed)?;
         let held = File::open(&path).map_err(&failed)?;
@@ -247,38 +256,80 @@ impl Versions {
     }
 
     /// Moves the pointer. The caller holds the lock.
-    fn point_to(&self, id: &str, durable: bool) -> Result<(), PublishError> {
-        let failed = self.failed("move the pointer to the current version");
-        if let Ok(old) = self.current()
-            && let Some(directory) = old.parent()
-            && let Ok(directory) = File::open(directory)
-        {
-            // From now on it is not current any more.
-            touch(&directory).map_err(&failed)?;
-        }
-        let (next, pointer) = (self.directory.join(NEXT), self.directory.join(CURRENT));
-        match fs::remove_file(&next) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
-            _ => {}
-        }
-        symlink(Path::new(VERSIONS).join(id).join(TABLE), &next).map_err(&failed)?;
-        fs::rename(&next, &pointer).map_err(&failed)?;
-        if durable {
-            sync_directory(&self.directory)
-                .map_err(|source| BuildError::PublishedButNotDurable { path: pointer, source })?;
+    fn point_to(&self, pointer: &Pointer, id: &str, how: Publishing) -> Result<(), PublishError> {
+        pointer.check(how.replace)?;
+        self.leave_current()?;
+        pointer.point_to(&link_to(id), how.replace)?;
+        if how.durable {
+            // Under the lock: whoever prunes next may remove what the pointer led to.
+            pointer.sync()?;
         }
         Ok(())
     }
 
-    fn check(&self, version: &Version) -> Result<(), PublishError> {
+    /// Notes the time until which the current version was current.
+    fn leave_current(&self) -> Result<(), PublishError> {
+        let Some(version) = self.list()?.into_iter().find(|version| version.current) else {
+            return Ok(());
+        };
+        let path = self.version(&version.id);
+        let action = "note when the version was current, for which its directory must be writable,";
+        File::open(&path)
+            .and_then(|directory| touch(&directory))
+            .map_err(|source| BuildError::Io { action, path, source }.into())
+    }
+
+    /// Checks a version and says which file that was.
+    fn check(&self, version: &Version) -> Result<Identity, PublishError> {
         let failed = |source| PublishError::Source { path: version.path.clone(), source };
-        let file = File::open(&version.path).map_err(|source| {
-            failed(OpenError::Io { action: "open the table", path: None, source })
-        })?;
+        let io = |source| failed(OpenError::Io { action: "open the table", path: None, source });
+        let file = File::open(&version.path).map_err(io)?;
+        let found = file.metadata().map_err(io)?;
         match check::read_back(&file, &version.path) {
             Err(BuildError::ReadBack { source, .. }) => Err(failed(source)),
-            other => Ok(other?),
+            other => Ok(other.map(|()| (found.dev(), found.ino()))?),
         }
+    }
+
+    /// The version with this id, or the last before the current one.
+    fn choose(&self, id: Option<&str>) -> Result<Version, PublishError> {
+        let versions = self.list()?;
+        let at = match id {
+            Some(id) => versions.iter().position(|version| version.id == id),
+            None => versions
+                .iter()
+                .position(|version| version.current)
+                .and_then(|current| current.checked_sub(1)),
+        };
+        let found = at.and_then(|at| versions.into_iter().nth(at));
+        found.ok_or_else(|| self.no_version(id))
+    }
+
+    /// Which of these the pointer leads to, however it is written: it may have been made by hand.
+    fn find_current(&self, versions: &[Version]) -> Result<Option<usize>, PublishError> {
+        let failed = self.failed("find the current version");
+        let link = match self.current() {
+            Err(PublishError::NoVersion { .. }) => return Ok(None),
+            other => other?,
+        };
+        if let Some(parent) = link.parent()
+            && let Some(wanted) = identity(parent).map_err(&failed)?
+        {
+            for (at, version) in versions.iter().enumerate() {
+                let found = identity(&self.version(&version.id)).map_err(&failed)?;
+                if found == Some(wanted) {
+                    return Ok(Some(at));
+                }
+            }
+        }
+        // A link to another link.
+        let Some(wanted) = identity(&link).map_err(&failed)? else { return Ok(None) };
+        for (at, version) in versions.iter().enumerate().rev() {
+            if identity(&version.path).map_err(&failed)? == Some(wanted) {
+                return Ok(Some(at));
+            }
+        }
+        Ok(None)
     }
 
     /// Ids and directories of versions, also of those without a table.
@@ -303,8 +354,9 @@ impl Versions {
         self.directory.join(VERSIONS).join(id)
     }
 
-    fn lock(&self) -> Result<Option<Lock>, PublishError> {
-        Ok(lock_side_file(&self.directory, OsStr::new(LOCK))?)
+    fn pointer(&self) -> Result<Pointer, PublishError> {
+        let pointer = Pointer::at(self.directory.join(CURRENT));
+        pointer.map_err(self.failed("open the directory"))
     }
 
     fn sync(&self, inside: &str) -> Result<(), PublishError> {
@@ -324,7 +376,29 @@ impl Versions {
 /// The number that an id begins with; 0 if it is none of ours.
 fn number(id: &str) -> u64 {
     let digits = id.split_once('-').map_or("", |(digits, _)| digits);
-    if digits.len() < 8 { 0 } else { digits.parse().unwrap_or(0) }
+    let ours = digits.len() >= 8 && digits.bytes().all(|digit| digit.is_ascii_digit());
+    if ours { digits.parse().unwrap_or(0) } else { 0 }
+}
+
+/// Where the pointer leads for a version.
+fn link_to(id: &str) -> PathBuf {
+    Path::new(VERSIONS).join(id).join(TABLE)
+}
+
+/// Device and inode.
+type Identity = (u64, u64);
+
+/// None if there is nothing.
+fn identity(path: &Path) -> io::Result<Option<Identity>> {
+    match fs::metadata(path) {
+        Ok(found) => Ok(Some((found.dev(), found.ino()))),
+        Err(error)
+            if [io::ErrorKind::NotFound, io::ErrorKind::NotADirectory].contains(&error.kind()) =>
+        {
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
 }
 
 /// A version's directory that is being filled; removed when dropped, unless kept.
@@ -365,7 +439,7 @@ fn remove_if_dead(directory: &Path) {
 
 /// Makes a directory with these permissions, whatever the umask.
 fn make(path: &Path, mode: u32) -> io::Result<()> {
-    DirBuilder::new().mode(0o700).create(path)?;
+    DirBuilder::new().mode(mode & 0o777).create(path)?;
     fs::set_permissions(path, fs::Permissions::from_mode(mode))
 }
 

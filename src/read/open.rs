@@ -2,11 +2,12 @@
 
 #![expect(unsafe_code, reason = "mapping a path is unsafe, and the promise is the caller's")]
 
-use super::map::{Access, Bytes, Located, io_error, open_regular, read_at};
+use super::map::{Access, Bytes, Located, io_error};
 use super::pages::Pages;
 use super::table::Table;
 use super::warm::{Warm, Warmed};
 use crate::error::{OpenError, ReadError};
+use crate::file::io::{open_regular, read_exact_at};
 use crate::format::layout::{Layout, SMALLEST};
 use std::borrow::Cow;
 use std::io::Read;
@@ -92,7 +93,8 @@ impl OpenOptions {
         let failed = io_error("read the file", path);
         located.check_start(&failed)?;
         let Located { file, offset, len, .. } = located;
-        let bytes = Bytes::private(len, |memory| read_at(&file, offset, memory).map_err(&failed))?;
+        let bytes =
+            Bytes::private(len, |memory| read_exact_at(&file, memory, offset).map_err(&failed))?;
         let table = self.parse(bytes)?;
         self.prepare(&table, |_| ControlFlow::Continue(()))?;
         Ok(table)
@@ -153,7 +155,7 @@ impl OpenOptions {
 
     /// Opens a regular file and finds the part of it that is the table.
     pub(crate) fn locate(&self, path: &Path) -> Result<Located, OpenError> {
-        let (file, metadata) = open_regular(path)?;
+        let (file, metadata) = open_regular(path, io_error("open the file", path))?;
         let (offset, len) = self.part(metadata.len())?;
         Ok(Located { file, offset, len, metadata })
     }

@@ -38,13 +38,11 @@ impl Sandbox {
         fs::read(self.path(name)).unwrap()
     }
 
-    /// Every name in the directory, hidden ones too, in order; but for the permanent locks of
-    /// tables that were published.
+    /// Every name in the directory, hidden ones too, in order.
     pub(crate) fn names(&self) -> Vec<String> {
         let entries = fs::read_dir(self.0.path()).unwrap();
         let mut names: Vec<_> =
             entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
-        names.retain(|name| !(name.starts_with('.') && name.ends_with(".lock")));
         names.sort();
         names
     }

@@ -91,7 +91,7 @@ fn t2_killed_at_random_times() {
 }
 
 /// The same with `graven build` alone: each time the old table or the new one, and after the next
-/// build nothing else but the permanent lock file.
+/// build nothing else.
 #[test]
 fn t2_a_build_killed_at_random_times() {
     let mut works: Vec<Work> = Work::all(true);

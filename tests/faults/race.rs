@@ -14,7 +14,7 @@ use std::time::Duration;
 
 const WRITERS: usize = 8;
 const LOCK: &str = ".fault-table.grv.lock";
-const DEAD: &str = ".fault-table.grv.graven-00000000000000dd";
+const DEAD: &str = ".fault-table.grv.graven-d";
 
 fn start(work: Work, directory: &Path) -> Child {
     let mut command = work.command(directory, &[]);
@@ -89,7 +89,7 @@ fn t16_eight_writers_race() {
         let last = works.iter().find(|work| (work.verb == Verb::Publish) == (round % 2 == 0));
         assert!(last.unwrap().run(&directory).status.success());
         let left = names(&directory);
-        let expected = [LOCK, "fault-in.tsv", "fault-source.grv", "fault-table.grv"];
+        let expected = ["fault-in.tsv", "fault-source.grv", "fault-table.grv"];
         assert_eq!(left, expected, "round {round}, after {input}");
         tally.tried += 1;
     }

@@ -16,7 +16,7 @@ pub(crate) use serve::{Bench, BenchReader, Warm};
 use std::ffi::OsString;
 use std::path::PathBuf;
 pub(crate) use text::{Text, Unusual};
-use values::{Pair, number, octal, pair, size, threads};
+use values::{Pair, directory_mode, number, octal, pair, size, threads};
 
 /// Build immutable sorted tables and read them.
 ///
@@ -56,7 +56,8 @@ pub(crate) enum Verb {
 ///
 /// OUT is replaced atomically; until then, and after any error, it stays as it is. A file that is
 /// no table is never replaced, unless it is empty; a symbolic link is replaced itself. Builds of
-/// the same OUT may run at once: the last to end stays. The empty file .OUT.lock is for them.
+/// the same OUT may run at once: the last to end stays. The empty file .OUT.lock, there while OUT is
+/// replaced, is for them.
 ///
 /// A line of tsv is key, TAB, value, LF; the last LF may be missing. The first TAB divides, the
 /// rest of the line is the value. \\ \t \n \r \0 and \xHH stand for backslash, TAB, LF, CR, NUL and
@@ -289,6 +290,11 @@ pub(crate) struct Publish {
     /// Permissions of the copy, octal
     #[arg(long, value_name = "MODE", value_parser = octal, default_value = "0444")]
     pub(crate) mode: u32,
+    /// Permissions of the directories that --dir makes, octal: 2775 for a team that shares D
+    ///
+    /// By default only their owner may publish in them.
+    #[arg(long, value_name = "MODE", value_parser = directory_mode, requires_all = ["dir", "source"])]
+    pub(crate) dir_mode: Option<u32>,
     /// Fail with exit code 4 where DST, or D/CURRENT, exists
     #[arg(long)]
     pub(crate) no_replace: bool,

@@ -82,6 +82,7 @@ impl Failure {
             "threads" => "--threads",
             "metadata" => "--meta",
             "permissions" => "--mode",
+            "directory_mode" => "--dir-mode",
             other => other,
         };
         // Only build and publish set options, and those of publish are build's.
@@ -123,6 +124,7 @@ impl Failure {
                  first argument? If so, remove the file or choose another path"
                     .into(),
             ),
+            BuildError::NotReplaceable { path, reason } => (path.as_path(), (*reason).into()),
             BuildError::ReadBack { source, .. } => (
                 out,
                 format!(

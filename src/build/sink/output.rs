@@ -1,8 +1,9 @@
 //! The file under a sink: what it accepted, with the sums and the hash of that.
 
-use super::{CHUNK, Terms, masked, write_all_at};
+use super::{Terms, masked};
 use crate::build::spool::{PIECE, Spool};
 use crate::error::BuildError;
+use crate::file::io::{CHUNK, write_all_at};
 use crate::format::sums::{self, SUM_BYTES, UNIT};
 use std::fs::File;
 use std::path::{Path, PathBuf};

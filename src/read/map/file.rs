@@ -1,6 +1,7 @@
-//! The file of a table: opening it without waiting for a writer, reading its ends, and its owner.
+//! The file of a table: its ends and its owner.
 
 use crate::error::OpenError;
+use crate::file::io::read_exact_at;
 use crate::format::header::{FOOTER, MAX_HEADER};
 use crate::format::layout::Layout;
 use std::fs::{File, Metadata};
@@ -41,7 +42,7 @@ impl Located {
     ) -> Result<(), OpenError> {
         let mut start = [0; MAX_HEADER as usize];
         let start = &mut start[..self.len.min(MAX_HEADER as usize)];
-        read_at(&self.file, self.offset, start).map_err(failed)?;
+        read_exact_at(&self.file, start, self.offset).map_err(failed)?;
         Layout::check_start(start, self.len as u64).map(drop)
     }
 
@@ -52,11 +53,11 @@ impl Located {
         let failed = |source| OpenError::Io { action: "read the file", path: None, source };
         let (mut start, mut end) = ([0; MAX_HEADER as usize], [0; FOOTER]);
         let start = &mut start[..self.len.min(MAX_HEADER as usize)];
-        read_at(&self.file, self.offset, start).map_err(failed)?;
+        read_exact_at(&self.file, start, self.offset).map_err(failed)?;
         let got = self.len as u64;
         // A file that is too short for a footer is refused by its start.
         if let Some(from) = got.checked_sub(FOOTER as u64) {
-            read_at(&self.file, self.offset + from, &mut end).map_err(failed)?;
+            read_exact_at(&self.file, &mut end, self.offset + from).map_err(failed)?;
         }
         Layout::parse_ends(start, &end, got)
     }
@@ -74,78 +75,11 @@ impl Located {
     }
 }
 
-/// Opens a regular file for reading. A FIFO, a device or a terminal is refused, without waiting
-/// for its other end and without becoming this process's terminal.
-pub(crate) fn open_regular(path: &Path) -> Result<(File, Metadata), OpenError> {
-    let failed = io_error("open the file", path);
-    let mut options = File::options();
-    options.read(true);
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::OpenOptionsExt;
-        let flags = rustix::fs::OFlags::NONBLOCK | rustix::fs::OFlags::NOCTTY;
-        options.custom_flags(flags.bits() as i32);
-    }
-    let file = match options.open(path) {
-        Ok(file) => file,
-        Err(error) => {
-            // A socket, or a device without a driver, can't be opened: the error says what it is.
-            if let Ok(metadata) = std::fs::metadata(path) {
-                check_kind(&metadata)?;
-            }
-            return Err(failed(error));
-        }
-    };
-    let metadata = file.metadata().map_err(&failed)?;
-    check_kind(&metadata)?;
-    Ok((file, metadata))
-}
-
-fn check_kind(metadata: &Metadata) -> Result<(), OpenError> {
-    if metadata.is_file() {
-        return Ok(());
-    }
-    let kind = if metadata.is_dir() { "directory" } else { special_kind(metadata) };
-    Err(OpenError::NotARegularFile { kind })
-}
-
-#[cfg(unix)]
-fn special_kind(metadata: &Metadata) -> &'static str {
-    use std::os::unix::fs::FileTypeExt;
-    let kind = metadata.file_type();
-    if kind.is_fifo() {
-        "FIFO"
-    } else if kind.is_socket() {
-        "socket"
-    } else {
-        "device or terminal"
-    }
-}
-
-#[cfg(not(unix))]
-fn special_kind(_: &Metadata) -> &'static str {
-    "special file"
-}
-
 pub(crate) fn io_error<'p>(
     action: &'static str,
     path: &'p Path,
 ) -> impl Fn(std::io::Error) -> OpenError + 'p {
     move |source| OpenError::Io { action, path: Some(path.to_owned()), source }
-}
-
-/// Fills `memory` from the bytes of the file at `offset`.
-#[cfg(unix)]
-pub(crate) fn read_at(file: &File, offset: u64, memory: &mut [u8]) -> std::io::Result<()> {
-    std::os::unix::fs::FileExt::read_exact_at(file, memory, offset)
-}
-
-/// Fills `memory` from the bytes of the file at `offset`.
-#[cfg(not(unix))]
-pub(crate) fn read_at(mut file: &File, offset: u64, memory: &mut [u8]) -> std::io::Result<()> {
-    use std::io::{Read, Seek, SeekFrom};
-    file.seek(SeekFrom::Start(offset))?;
-    file.read_exact(memory)
 }
 
 /// Whether the kernel tells this process which pages of a file of the user `owner` are in memory:

@@ -10,6 +10,6 @@ mod room;
 
 pub(crate) use bytes::Bytes;
 pub use file::Access;
-pub(crate) use file::{Located, io_error, open_regular, read_at};
+pub(crate) use file::{Located, io_error};
 pub(crate) use proven::{AnyLen, KeyLen, Len8, Len16, Len32, Proven};
 pub(crate) use reading::Reading;

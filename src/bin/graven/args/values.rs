@@ -26,6 +26,13 @@ pub(super) fn octal(text: &str) -> Result<u32, String> {
     u32::from_str_radix(text, 8).map_err(|_| "expected an octal number, for example 0444".into())
 }
 
+/// Whoever makes a directory must be able to fill it.
+pub(super) fn directory_mode(text: &str) -> Result<u32, String> {
+    let mode = u32::from_str_radix(text, 8).ok();
+    let mode = mode.filter(|mode| *mode <= 0o7777 && mode & 0o700 == 0o700);
+    mode.ok_or_else(|| "expected an octal number from 0700 to 07777 with the owner's 0700".into())
+}
+
 pub(super) fn number<N: FromStr>(text: &str) -> Result<N, String> {
     text.parse().map_err(|_| "expected a whole number from 0 on".into())
 }

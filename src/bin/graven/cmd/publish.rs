@@ -22,11 +22,15 @@ pub(crate) fn run(args: &Publish) -> Result<Outcome, Failure> {
 }
 
 fn options(args: &Publish) -> PublishOptions {
-    PublishOptions::new()
+    let options = PublishOptions::new()
         .permissions(args.mode)
         .durable(!args.no_sync)
         .replace(!args.no_replace)
-        .verify_after_write(args.verify)
+        .verify_after_write(args.verify);
+    match args.dir_mode {
+        Some(mode) => options.directory_mode(mode),
+        None => options,
+    }
 }
 
 fn copy(args: &Publish, source: &Path, target: &Path) -> Result<Outcome, Failure> {

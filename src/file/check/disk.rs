@@ -1,6 +1,6 @@
 //! Reads past the page cache.
 
-use super::CHUNK;
+use super::super::io::CHUNK;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;

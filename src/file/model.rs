@@ -3,16 +3,30 @@
 //! that content, locks and closing are the system's own.
 
 use super::directory::Directory;
+use super::standing::Standing;
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io;
 use std::os::fd::AsRawFd;
+use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::{FileExt, MetadataExt};
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard};
 
 /// A file's number in the model.
 pub(super) type Inode = usize;
+
+/// How a file begins that is no table, to the model.
+pub(super) const FOREIGN: &[u8] = b"precious";
+
+/// A call, by its number from 0, that fails.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Failing {
+    pub(super) call: usize,
+    /// It reports the error after it has done its work, as a network file system may.
+    pub(super) after: bool,
+}
 
 /// A step that changes something, as far as it succeeded.
 #[derive(Clone, Debug, PartialEq)]
@@ -24,7 +38,7 @@ pub(super) enum Step {
     Rename(OsString, OsString, Inode),
     Remove(OsString),
     Sync,
-    /// One that failed and did nothing.
+    /// A call that failed.
     Failed(&'static str),
 }
 
@@ -56,9 +70,15 @@ struct State {
     /// The names that were there, and durable, before the first step.
     before: BTreeMap<OsString, Inode>,
     steps: Vec<Step>,
+    /// Symbolic links among the files: their content is where they lead.
+    links: Vec<Inode>,
     /// Calls so far, and the one that fails.
     calls: usize,
-    failing: Option<usize>,
+    failing: Option<Failing>,
+    /// Whether the failing call came to its end.
+    failed_after: bool,
+    /// The call before which somebody puts a file of his own under the table's name.
+    intrusion: Option<usize>,
 }
 
 /// The directory.
@@ -66,12 +86,14 @@ pub(super) struct Model {
     state: Mutex<State>,
     /// Whether it has files without names.
     unnamed: bool,
+    /// Whether a rename can refuse to replace.
+    refuses: bool,
 }
 
 impl Model {
     /// A directory with these files.
     pub(super) fn new(unnamed: bool, files: &[(&str, &[u8])]) -> Self {
-        let model = Self { state: Mutex::default(), unnamed };
+        let model = Self { state: Mutex::default(), unnamed, refuses: true };
         for (name, bytes) in files {
             let file = tempfile::tempfile().expect("a file");
             file.write_all_at(bytes, 0).expect("room");
@@ -85,11 +107,23 @@ impl Model {
         model
     }
 
-    /// Counts calls from now on; that with number `failing`, from 0, will fail.
-    pub(super) fn fail_from_now(&self, failing: Option<usize>) {
+    /// One in which a rename can only replace.
+    pub(super) fn without_refusal(files: &[(&str, &[u8])]) -> Self {
+        Self { refuses: false, ..Self::new(false, files) }
+    }
+
+    /// Counts calls from now on, one of which may fail.
+    pub(super) fn fail_from_now(&self, failing: Option<Failing>) {
         let mut state = self.state();
         state.calls = 0;
         state.failing = failing;
+    }
+
+    /// Counts calls from now on; before that with this number, from 0, a foreign file appears.
+    pub(super) fn intrude_from_now(&self, before: usize) {
+        let mut state = self.state();
+        state.calls = 0;
+        state.intrusion = Some(before);
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -100,11 +134,19 @@ impl Model {
     fn call(&self, what: &'static str) -> io::Result<MutexGuard<'_, State>> {
         let mut state = self.state();
         state.calls += 1;
-        if state.failing == Some(state.calls - 1) {
-            state.steps.push(Step::Failed(what));
-            return Err(io::Error::other("told to fail"));
+        let call = state.calls - 1;
+        if state.intrusion == Some(call) {
+            let file = tempfile::tempfile()?;
+            file.write_all_at(FOREIGN, 0)?;
+            let inode = state.add(file);
+            state.names.insert(super::crash_tests::TARGET.into(), inode);
         }
-        Ok(state)
+        state.fail(what, false).map(|()| state)
+    }
+
+    /// Whether a call failed after its work; one that only looks has none.
+    pub(super) fn failed_after(&self) -> bool {
+        self.state().failed_after
     }
 
     pub(super) fn calls(&self) -> usize {
@@ -177,6 +219,20 @@ impl Model {
 }
 
 impl State {
+    /// Ends a call that has done its work, after which it may still fail.
+    fn done(&mut self, what: &'static str) -> io::Result<()> {
+        self.fail(what, true)
+    }
+
+    fn fail(&mut self, what: &'static str, after: bool) -> io::Result<()> {
+        if self.failing == Some(Failing { call: self.calls - 1, after }) {
+            self.failed_after |= after;
+            self.steps.push(Step::Failed(what));
+            return Err(io::Error::other("told to fail"));
+        }
+        Ok(())
+    }
+
     /// Whether somebody holds the lock of the side file.
     fn is_locked(&self) -> bool {
         let side = self.names.iter().find(|(name, _)| name.as_encoded_bytes().ends_with(b".lock"));
@@ -225,7 +281,7 @@ impl Directory for Model {
         let file = tempfile::tempfile()?;
         let inode = state.add(again(&file)?);
         state.steps.push(Step::Create(None, inode));
-        Ok(file)
+        state.done("create_unnamed").map(|()| file)
     }
 
     fn create_named(&self, name: &OsStr) -> io::Result<File> {
@@ -237,33 +293,36 @@ impl Directory for Model {
         let inode = state.add(again(&file)?);
         state.names.insert(name.to_owned(), inode);
         state.steps.push(Step::Create(Some(name.to_owned()), inode));
-        Ok(file)
+        state.done("create_named").map(|()| file)
     }
 
+    /// Not counted where there is nothing: whatever the error, there is nothing to sweep.
     fn open(&self, name: &OsStr) -> io::Result<File> {
+        if !self.state().names.contains_key(name) {
+            return Err(io::ErrorKind::NotFound.into());
+        }
         let state = self.call("open")?;
         let inode = state.names.get(name).ok_or(io::ErrorKind::NotFound)?;
         again(&state.files[*inode])
     }
 
+    fn create_lock(&self, name: &OsStr) -> io::Result<File> {
+        self.create_named(name)
+    }
+
     fn open_lock(&self, name: &OsStr) -> io::Result<File> {
-        let mut state = self.call("open_lock")?;
-        if let Some(inode) = state.names.get(name) {
-            return again(&state.files[*inode]);
-        }
-        let file = tempfile::tempfile()?;
-        let inode = state.add(again(&file)?);
-        state.names.insert(name.to_owned(), inode);
-        state.steps.push(Step::Create(Some(name.to_owned()), inode));
-        Ok(file)
+        let state = self.call("open_lock")?;
+        let inode = state.names.get(name).ok_or(io::ErrorKind::NotFound)?;
+        again(&state.files[*inode])
     }
 
     fn try_lock(&self, file: &File) -> io::Result<bool> {
-        drop(self.call("try_lock")?);
-        match fs2::FileExt::try_lock_exclusive(file) {
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(false),
-            other => other.map(|()| true),
-        }
+        let mut state = self.call("try_lock")?;
+        let locked = match fs2::FileExt::try_lock_exclusive(file) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => false,
+            other => other.map(|()| true)?,
+        };
+        state.done("try_lock").map(|()| locked)
     }
 
     fn unlock(&self, file: &File) -> io::Result<()> {
@@ -271,22 +330,32 @@ impl Directory for Model {
         fs2::FileExt::unlock(file)
     }
 
-    fn names(&self) -> io::Result<Vec<OsString>> {
-        Ok(self.call("names")?.names.keys().cloned().collect())
+    fn standing(&self, name: &OsStr, _follow: bool) -> io::Result<Standing> {
+        let state = self.call("standing")?;
+        let Some(&inode) = state.names.get(name) else { return Ok(Standing::Nothing) };
+        drop(state);
+        let foreign = self.content(inode).starts_with(FOREIGN);
+        Ok(if foreign { Standing::NotATable } else { Standing::Replaceable })
+    }
+
+    fn leads_to(&self, name: &OsStr, file: &File) -> io::Result<bool> {
+        let state = self.call("leads_to")?;
+        let inode = state.inode(file);
+        Ok(state.names.get(name) == Some(&inode))
     }
 
     fn set_mode(&self, file: &File, mode: u32) -> io::Result<()> {
         let mut state = self.call("set_mode")?;
         let inode = state.inode(file);
         state.steps.push(Step::SetMode(inode, mode));
-        Ok(())
+        state.done("set_mode")
     }
 
     fn sync_file(&self, file: &File) -> io::Result<()> {
         let mut state = self.call("sync_file")?;
         let inode = state.inode(file);
         state.steps.push(Step::SyncFile(inode));
-        Ok(())
+        state.done("sync_file")
     }
 
     fn link(&self, file: &File, name: &OsStr) -> io::Result<()> {
@@ -297,18 +366,45 @@ impl Directory for Model {
         let inode = state.inode(file);
         state.names.insert(name.to_owned(), inode);
         state.steps.push(Step::Link(name.to_owned(), inode));
-        Ok(())
+        state.done("link")
+    }
+
+    fn symlink(&self, to: &Path, name: &OsStr) -> io::Result<()> {
+        let mut state = self.call("symlink")?;
+        if state.names.contains_key(name) {
+            return Err(io::ErrorKind::AlreadyExists.into());
+        }
+        let file = tempfile::tempfile()?;
+        file.write_all_at(to.as_os_str().as_encoded_bytes(), 0)?;
+        let inode = state.add(file);
+        state.links.push(inode);
+        state.names.insert(name.to_owned(), inode);
+        state.steps.push(Step::Link(name.to_owned(), inode));
+        state.done("symlink")
+    }
+
+    fn read_link(&self, name: &OsStr) -> io::Result<PathBuf> {
+        let state = self.call("read_link")?;
+        let inode = *state.names.get(name).ok_or(io::ErrorKind::NotFound)?;
+        if !state.links.contains(&inode) {
+            return Err(io::ErrorKind::InvalidInput.into());
+        }
+        drop(state);
+        Ok(OsString::from_vec(self.content(inode)).into())
     }
 
     fn rename(&self, from: &OsStr, to: &OsStr, replace: bool) -> io::Result<()> {
         let mut state = self.call("rename")?;
+        if !replace && !self.refuses {
+            return Err(io::ErrorKind::Unsupported.into());
+        }
         if !replace && state.names.contains_key(to) {
             return Err(io::ErrorKind::AlreadyExists.into());
         }
         let inode = state.names.remove(from).ok_or(io::ErrorKind::NotFound)?;
         state.names.insert(to.to_owned(), inode);
         state.steps.push(Step::Rename(from.to_owned(), to.to_owned(), inode));
-        Ok(())
+        state.done("rename")
     }
 
     /// What another builder left is removed under the side file's lock alone: without it, the
@@ -319,11 +415,12 @@ impl Directory for Model {
         assert!(!another || state.is_locked(), "swept without the lock");
         state.names.remove(name).ok_or(io::ErrorKind::NotFound)?;
         state.steps.push(Step::Remove(name.to_owned()));
-        Ok(())
+        state.done("remove")
     }
 
     fn sync(&self) -> io::Result<()> {
-        self.call("sync")?.steps.push(Step::Sync);
-        Ok(())
+        let mut state = self.call("sync")?;
+        state.steps.push(Step::Sync);
+        state.done("sync")
     }
 }

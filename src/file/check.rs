@@ -5,7 +5,7 @@ mod disk;
 #[cfg(test)]
 mod tests;
 
-use super::sink::{CHUNK, read_exact_at};
+use super::io::{CHUNK, read_exact_at};
 use crate::error::{BuildError, OpenError, ReadError};
 use crate::format::header::{FOOTER, Header, MAX_HEADER};
 use crate::format::layout::{Layout, SMALLEST};

@@ -1,14 +1,17 @@
 //! The file system, as far as publishing needs it: few steps, each of which a test can record,
 //! fail, or cut the power after.
 
+use super::io::CAREFUL;
+use super::standing::{self, Standing};
 use rustix::fs::{self as sys, AtFlags, CWD, Mode, OFlags};
+use rustix::io::Errno;
 use std::ffi::{OsStr, OsString};
 use std::fs::{File, Permissions};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// The directory that a table is published in. Names are names in it, never paths.
 pub(super) trait Directory: Send + Sync {
@@ -18,14 +21,18 @@ pub(super) trait Directory: Send + Sync {
     fn create_named(&self, name: &OsStr) -> io::Result<File>;
     /// The regular file of this name, whatever a link of this name leads to.
     fn open(&self, name: &OsStr) -> io::Result<File>;
-    /// The permanent side file of this name, made if need be, to be locked.
+    /// A side file to be locked, under a name that nothing else has.
+    fn create_lock(&self, name: &OsStr) -> io::Result<File>;
+    /// The side file of this name, to be locked.
     fn open_lock(&self, name: &OsStr) -> io::Result<File>;
     /// Locks a file unless somebody holds a lock on it; says whether it did.
     fn try_lock(&self, file: &File) -> io::Result<bool>;
     /// Gives a lock back before the file is closed.
     fn unlock(&self, file: &File) -> io::Result<()>;
-    /// All names, but for those of the directory itself and the one above.
-    fn names(&self) -> io::Result<Vec<OsString>>;
+    /// What stands under a name. With `follow`, a link is as good as what it leads to.
+    fn standing(&self, name: &OsStr, follow: bool) -> io::Result<Standing>;
+    /// Whether the name is one of this file. A link of this name is not.
+    fn leads_to(&self, name: &OsStr, file: &File) -> io::Result<bool>;
     /// Gives a file its permissions.
     fn set_mode(&self, file: &File, mode: u32) -> io::Result<()>;
     /// Makes a file's content durable. Tried once: after an error the kernel may forget what it
@@ -33,7 +40,12 @@ pub(super) trait Directory: Send + Sync {
     fn sync_file(&self, file: &File) -> io::Result<()>;
     /// Gives a file without a name one that nothing else has.
     fn link(&self, file: &File, name: &OsStr) -> io::Result<()>;
-    /// Renames a file, over another one if `replace`.
+    /// Makes a symbolic link under a name that nothing else has.
+    fn symlink(&self, to: &Path, name: &OsStr) -> io::Result<()>;
+    /// Where the link of this name leads.
+    fn read_link(&self, name: &OsStr) -> io::Result<PathBuf>;
+    /// Renames a file, over another one if `replace`. [`io::ErrorKind::Unsupported`] where the
+    /// file system can only replace.
     fn rename(&self, from: &OsStr, to: &OsStr, replace: bool) -> io::Result<()>;
     /// Removes a name.
     fn remove(&self, name: &OsStr) -> io::Result<()>;
@@ -55,7 +67,7 @@ impl SystemDirectory {
     }
 
     fn open_at(&self, name: &OsStr, flags: OFlags, mode: Mode) -> io::Result<File> {
-        let flags = flags | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY;
+        let flags = flags | OFlags::CLOEXEC | OFlags::NOFOLLOW | CAREFUL;
         let opened = rustix::io::retry_on_intr(|| sys::openat(&self.directory, name, flags, mode))?;
         let file = File::from(opened);
         if file.metadata()?.is_file() {
@@ -63,6 +75,18 @@ impl SystemDirectory {
         } else {
             Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"))
         }
+    }
+
+    /// All names, but for those of the directory itself and the one above.
+    fn names(&self) -> io::Result<Vec<OsString>> {
+        let mut names = Vec::new();
+        for entry in sys::Dir::read_from(&self.directory)? {
+            let name = entry?.file_name().to_bytes().to_vec();
+            if name != b"." && name != b".." {
+                names.push(OsString::from_vec(name));
+            }
+        }
+        Ok(names)
     }
 }
 
@@ -101,18 +125,17 @@ impl Directory for SystemDirectory {
         self.open_at(name, OFlags::RDONLY, Mode::empty())
     }
 
-    fn open_lock(&self, name: &OsStr) -> io::Result<File> {
+    fn create_lock(&self, name: &OsStr) -> io::Result<File> {
         // With its permissions at once, as far as the umask lets it: another user may be waiting.
         let mode = PRIVATE | Mode::RGRP | Mode::ROTH;
-        match self.open_at(name, OFlags::RDWR | OFlags::CREATE | OFlags::EXCL, mode) {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-            made => {
-                let made = made?;
-                // Whatever the umask: who may publish here must be able to lock it.
-                self.set_mode(&made, LOCK_MODE)?;
-                return Ok(made);
-            }
-        }
+        let made = self.open_at(name, OFlags::RDWR | OFlags::CREATE | OFlags::EXCL, mode)?;
+        // Whatever the umask: who may publish here must be able to lock it. Where permissions
+        // can't be changed nobody needs them to be.
+        let _ = self.set_mode(&made, LOCK_MODE);
+        Ok(made)
+    }
+
+    fn open_lock(&self, name: &OsStr) -> io::Result<File> {
         match self.open_at(name, OFlags::RDWR, Mode::empty()) {
             // Another user's: that it can be read suffices, but for network file systems.
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => self.open(name),
@@ -132,15 +155,18 @@ impl Directory for SystemDirectory {
         fs2::FileExt::unlock(file)
     }
 
-    fn names(&self) -> io::Result<Vec<OsString>> {
-        let mut names = Vec::new();
-        for entry in sys::Dir::read_from(&self.directory)? {
-            let name = entry?.file_name().to_bytes().to_vec();
-            if name != b"." && name != b".." {
-                names.push(OsString::from_vec(name));
-            }
-        }
-        Ok(names)
+    fn standing(&self, name: &OsStr, follow: bool) -> io::Result<Standing> {
+        standing::look(&self.directory, name, follow)
+    }
+
+    fn leads_to(&self, name: &OsStr, file: &File) -> io::Result<bool> {
+        let own = sys::fstat(file)?;
+        let found = match sys::statat(&self.directory, name, AtFlags::SYMLINK_NOFOLLOW) {
+            Err(Errno::NOENT) => return Ok(false),
+            other => other?,
+        };
+        // A network file system may still show a name that another machine has unlinked.
+        Ok(own.st_nlink > 0 && (own.st_dev, own.st_ino) == (found.st_dev, found.st_ino))
     }
 
     fn set_mode(&self, file: &File, mode: u32) -> io::Result<()> {
@@ -156,6 +182,15 @@ impl Directory for SystemDirectory {
         Ok(sys::linkat(CWD, path_of(file), &self.directory, name, follow)?)
     }
 
+    fn symlink(&self, to: &Path, name: &OsStr) -> io::Result<()> {
+        Ok(sys::symlinkat(to, &self.directory, name)?)
+    }
+
+    fn read_link(&self, name: &OsStr) -> io::Result<PathBuf> {
+        let link = sys::readlinkat(&self.directory, name, Vec::new())?;
+        Ok(OsString::from_vec(link.into_bytes()).into())
+    }
+
     fn rename(&self, from: &OsStr, to: &OsStr, replace: bool) -> io::Result<()> {
         if replace {
             return Ok(sys::renameat(&self.directory, from, &self.directory, to)?);
@@ -169,12 +204,18 @@ impl Directory for SystemDirectory {
             sys::RenameFlags::NOREPLACE,
         ) {
             // This file system does not know how.
-            Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS) => {}
+            Err(Errno::INVAL | Errno::NOSYS) => {}
             other => return Ok(other?),
         }
         // A second name is refused where there is one, on every Unix. The first one stays for a
         // sweep if it can't be removed: the file is published.
-        sys::linkat(&self.directory, from, &self.directory, to, AtFlags::empty())?;
+        match sys::linkat(&self.directory, from, &self.directory, to, AtFlags::empty()) {
+            // Nor does it have second names.
+            Err(Errno::PERM | Errno::NOSYS | Errno::OPNOTSUPP | Errno::INVAL) => {
+                return Err(io::ErrorKind::Unsupported.into());
+            }
+            other => other?,
+        }
         let _ = self.remove(from);
         Ok(())
     }
@@ -204,7 +245,26 @@ fn sync(file: impl AsFd) -> io::Result<()> {
 fn sync(file: impl AsFd) -> io::Result<()> {
     match sys::fcntl_fullfsync(&file) {
         // Not every file system knows it.
-        Err(rustix::io::Errno::NOTSUP | rustix::io::Errno::INVAL) => Ok(sys::fsync(file)?),
+        Err(Errno::NOTSUP | Errno::INVAL) => Ok(sys::fsync(file)?),
         other => Ok(other?),
     }
+}
+
+/// All names in a directory. The standard library's way panics where closing it fails.
+pub(crate) fn names_in(path: &Path) -> io::Result<Vec<OsString>> {
+    SystemDirectory::open(path)?.names()
+}
+
+/// Removes a directory of files.
+pub(crate) fn remove_directory(path: &Path) -> io::Result<()> {
+    let directory = SystemDirectory::open(path)?;
+    for name in directory.names()? {
+        directory.remove(&name)?;
+    }
+    std::fs::remove_dir(path)
+}
+
+/// Makes the names in a directory durable.
+pub(crate) fn sync_directory(path: &Path) -> io::Result<()> {
+    SystemDirectory::open(path)?.sync()
 }

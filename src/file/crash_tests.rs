@@ -1,21 +1,28 @@
 //! Guards against a publish that is only atomic while the power is on: data that reaches the disk
 //! after the name does, a name that is reported durable and is not, a file that a crash leaves for
-//! ever, an error that has already replaced the old table. Publishing runs over a directory that
-//! records its steps (`model`); every state in which a power cut may leave the disk, after every
-//! step, with every single call failing or none, must hold the old table or the new one.
+//! ever, an error that has already replaced the old table, somebody else's file that is replaced
+//! because it came late. Publishing runs over a directory that records its steps (`model`); every
+//! state in which a power cut may leave the disk, after every step, with every single call failing
+//! before or after its work or none, must hold the old table or the new one.
 //!
 //! `GRAVEN_FULL=1` tries more than a million states instead of more than twenty thousand.
 
-use super::model::{Content, Left, Model, Names, Step};
-use super::*;
-use std::ffi::OsString;
+use super::directory::{Directory, SystemDirectory};
+use super::lock::{Lock, PATIENCE};
+use super::model::{Content, FOREIGN, Failing, Left, Model, Names, Step};
+use super::{Pointer, Publishing, Unpublished, target};
+use crate::error::BuildError;
+use std::ffi::{OsStr, OsString};
+use std::fs::File;
 use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 pub(super) const TARGET: &str = "t";
 const LOCK: &str = ".t.lock";
 /// A dead builder's file, and one of a builder that is alive.
-const DEAD: &str = ".t.graven-00000000000000dd";
-const LIVE: &str = ".t.graven-00000000000000aa";
+const DEAD: &str = ".t.graven-d";
+const LIVE: &str = ".t.graven-a";
 const OLD: &[u8] = b"the old table";
 /// Bytes that reach the disk together or not at all.
 const SECTOR: usize = 512;
@@ -25,11 +32,12 @@ const SECTOR: usize = 512;
 struct Scenario {
     unnamed: bool,
     old: bool,
+    /// A builder was killed while it held the lock.
     dead: bool,
     live: bool,
     replace: bool,
     /// The call that fails.
-    failing: Option<usize>,
+    failing: Option<Failing>,
 }
 
 fn scenarios() -> impl Iterator<Item = Scenario> {
@@ -53,7 +61,12 @@ const HOW: Publishing = Publishing { mode: 0o444, durable: true, replace: true, 
 impl Scenario {
     fn run(self, new: &[u8]) -> Run {
         let mut files = vec![];
-        let all = [(self.old, TARGET, OLD), (self.dead, DEAD, b"x"), (self.live, LIVE, b"y")];
+        let all: [(bool, &str, &[u8]); 4] = [
+            (self.old, TARGET, OLD),
+            (self.dead, DEAD, b"x"),
+            (self.dead, LOCK, b""),
+            (self.live, LIVE, b"y"),
+        ];
         files.extend(all.iter().filter(|f| f.0).map(|&(_, name, bytes)| (name, bytes)));
         let model = Arc::new(Model::new(self.unnamed, &files));
         let live = self.live.then(|| model.hold(LIVE));
@@ -65,9 +78,20 @@ impl Scenario {
 
 fn publish_into(model: &Arc<Model>, new: &[u8], replace: bool) -> Result<(), BuildError> {
     let directory: Arc<dyn Directory> = Arc::clone(model) as Arc<dyn Directory>;
-    let unpublished = Unpublished::create_in(directory, Path::new(TARGET))?;
+    let unpublished = Unpublished::create_in(directory, Path::new(TARGET), replace)?;
     unpublished.file().write_all_at(new, 0).expect("room");
     unpublished.publish(Publishing { replace, ..HOW })
+}
+
+/// Every call of a run, failing before and after its work.
+fn failures(scenario: Scenario, new: &[u8]) -> impl Iterator<Item = Failing> {
+    let calls = scenario.run(new).model.calls();
+    let all = (0..calls).flat_map(|call| [false, true].map(|after| Failing { call, after }));
+    // A call that only looks is the same without its error, or with one before.
+    all.filter(move |&failing| {
+        let run = || Scenario { failing: Some(failing), ..scenario }.run(new);
+        !failing.after || run().model.failed_after()
+    })
 }
 
 fn names(run: &Run) -> Vec<OsString> {
@@ -164,7 +188,7 @@ fn recovers(scenario: Scenario, run: &Run, names: &Names) {
     publish_into(&model, b"a newer table", true).expect("nothing fails now");
     let visible: Vec<_> = model.visible().into_keys().collect();
     // The live builder died of the cut as well.
-    assert_eq!(visible, [LOCK, TARGET], "{scenario:?}");
+    assert_eq!(visible, [TARGET], "{scenario:?}");
     assert_eq!(model.content(model.visible()[OsStr::new(TARGET)]), b"a newer table");
 }
 
@@ -181,6 +205,12 @@ fn cut_everywhere(scenario: Scenario, new: &[u8]) -> u64 {
         };
         let mut seen: Vec<Names> = Vec::new();
         for names in run.model.cut(done) {
+            if run.result.is_ok() && done == steps && scenario.failing.is_none() {
+                // Nothing is left that a later build would have to remove.
+                let left: Vec<_> = names.keys().collect();
+                let expected: &[&str] = if scenario.live { &[LIVE, TARGET] } else { &[TARGET] };
+                assert_eq!(left, expected, "{scenario:?}: {:?}", run.model.steps());
+            }
             let checked = checker.check(&names, allowed);
             assert_eq!(checked, Ok(()), "{scenario:?}, {done} of {:?}", run.model.steps());
             if !seen.contains(&names) {
@@ -199,8 +229,7 @@ fn a_power_cut_leaves_the_old_table_or_the_new_one() {
     let new = new_table(if full { 10 } else { 5 });
     let (mut states, mut runs) = (0, 0u32);
     for scenario in scenarios() {
-        let calls = scenario.run(&new).model.calls();
-        for failing in (0..calls).map(Some).chain([None]) {
+        for failing in failures(scenario, &new).map(Some).chain([None]) {
             states += cut_everywhere(Scenario { failing, ..scenario }, &new);
             runs += 1;
         }
@@ -214,8 +243,7 @@ fn a_power_cut_leaves_the_old_table_or_the_new_one() {
 fn a_failed_call_leaves_the_old_table_and_nothing_else() {
     let new = new_table(2);
     for scenario in scenarios() {
-        let calls = scenario.run(&new).model.calls();
-        for failing in 0..calls {
+        for failing in failures(scenario, &new) {
             let scenario = Scenario { failing: Some(failing), ..scenario };
             let run = scenario.run(&new);
             let visible = run.model.visible();
@@ -232,8 +260,8 @@ fn a_failed_call_leaves_the_old_table_and_nothing_else() {
             assert_eq!(visible.contains_key(OsStr::new(LIVE)), scenario.live, "{scenario:?}");
             publish_into(&run.model, b"newer", true).expect("nothing fails any more");
             let expected: Vec<OsString> = match scenario.live {
-                true => [LIVE, LOCK, TARGET].map(OsString::from).to_vec(),
-                false => [LOCK, TARGET].map(OsString::from).to_vec(),
+                true => [LIVE, TARGET].map(OsString::from).to_vec(),
+                false => [TARGET].map(OsString::from).to_vec(),
             };
             assert_eq!(names(&run), expected, "{scenario:?}: {:?}", run.model.steps());
         }
@@ -249,7 +277,8 @@ fn a_failed_fsync_is_final() {
         for what in ["sync_file", "sync"] {
             let calls = scenario.run(&new).model.calls();
             let failed = |failing| {
-                let run = Scenario { failing: Some(failing), ..scenario }.run(&new);
+                let failing = Some(Failing { call: failing, after: false });
+                let run = Scenario { failing, ..scenario }.run(&new);
                 run.model.steps().contains(&Step::Failed(what)).then_some(run)
             };
             let run = (0..calls).find_map(failed).expect("the call is made");
@@ -270,13 +299,155 @@ fn a_failed_fsync_is_final() {
                 }
             }
             let visible = names(&run);
-            let temporary = |name: &&OsString| named::is_temporary(name, OsStr::new(".t.graven-"));
+            let all: Vec<_> = target::temporary_names(Path::new(TARGET)).collect();
+            let temporary = |name: &&OsString| all.contains(name);
             let live = usize::from(scenario.live);
             assert_eq!(visible.iter().filter(temporary).count(), live, "{scenario:?}");
             tried += 1;
         }
     }
     println!("T6: tried {tried}, lost 0, crashed 0");
+}
+
+/// Somebody puts a file under the name while the table is built: at any call. It stays, except
+/// where it comes between the last look and a rename that replaces an old table.
+#[test]
+fn a_file_that_comes_late_stays() {
+    let new = new_table(2);
+    for scenario in scenarios().filter(|scenario| !scenario.dead && !scenario.live) {
+        let calls = scenario.run(&new).model.calls();
+        let mut lost = Vec::new();
+        for before in 0..calls {
+            let files: &[(&str, &[u8])] = if scenario.old { &[(TARGET, OLD)] } else { &[] };
+            let model = Arc::new(Model::new(scenario.unnamed, files));
+            model.intrude_from_now(before);
+            let result = publish_into(&model, &new, scenario.replace);
+            let found = model.visible().get(OsStr::new(TARGET)).map(|inode| model.content(*inode));
+            match result {
+                // It came after the table, and took its place.
+                _ if found.as_deref() == Some(FOREIGN) => {}
+                Ok(()) => lost.push(before),
+                Err(error) => panic!("{scenario:?}, {before}: {error}"),
+            }
+            let left: Vec<_> = model.visible().into_keys().collect();
+            assert_eq!(left, [TARGET], "{scenario:?}, {before}: {:?}", model.steps());
+        }
+        // The window: the calls from the look to the rename, whose answers it can't change.
+        let window = match (scenario.old && scenario.replace, scenario.unnamed) {
+            (false, _) => 0,
+            // Link, unlock, rename; or the latter two.
+            (true, unnamed) => {
+                if unnamed {
+                    3
+                } else {
+                    2
+                }
+            }
+        };
+        assert_eq!(lost.len(), window, "{scenario:?}: lost before {lost:?} of {calls}");
+    }
+}
+
+/// Where no rename can refuse to replace, a new name is taken all the same.
+#[test]
+fn a_new_name_needs_no_refusal() {
+    let new = new_table(2);
+    let model = Arc::new(Model::without_refusal(&[]));
+    publish_into(&model, &new, true).unwrap();
+    assert_eq!(model.content(model.visible()[OsStr::new(TARGET)]), new);
+    let model = Arc::new(Model::without_refusal(&[]));
+    assert!(publish_into(&model, &new, false).is_err());
+    assert_eq!(model.visible().len(), 0);
+}
+
+/// T3 for the pointer to the current version: it leads to the old one or to the new one, after
+/// every cut, and after an error to the old one.
+#[test]
+fn a_power_cut_leaves_the_old_pointer_or_the_new_one() {
+    let next = OsStr::new(".t.next");
+    let to = |text: &str| PathBuf::from(text);
+    let (mut states, mut failed) = (0, 0);
+    for old in [false, true] {
+        for left in [false, true] {
+            let run = |failing| {
+                let model = Arc::new(Model::new(true, &[]));
+                if old {
+                    model.symlink(&to("old"), OsStr::new(TARGET)).unwrap();
+                }
+                if left {
+                    model.symlink(&to("half"), next).unwrap();
+                }
+                model.sync().unwrap();
+                let before = model.steps().len();
+                model.fail_from_now(failing);
+                let pointer = Pointer::new(Arc::clone(&model) as Arc<dyn Directory>, to(TARGET));
+                let result = pointer.lock().and_then(|lock| {
+                    pointer.point_to(&to("new"), true)?;
+                    drop(lock);
+                    pointer.sync()
+                });
+                (model, result, before)
+            };
+            let calls = run(None).0.calls();
+            let failures = (0..calls)
+                .flat_map(|call| [false, true].map(|after| Some(Failing { call, after })));
+            for failing in failures.chain([None]) {
+                let (model, result, before) = run(failing);
+                let steps = model.steps().len();
+                failed += u32::from(result.is_err());
+                for done in before..=steps {
+                    for names in model.cut(done) {
+                        states += 1;
+                        let found = names.get(OsStr::new(TARGET));
+                        let found = found.map(|left| model.content(left.inode));
+                        let is_new = found.as_deref() == Some(b"new");
+                        let is_old = found.as_deref() == old.then_some(&b"old"[..]);
+                        let right = match &result {
+                            Ok(()) if done == steps => is_new,
+                            Ok(()) | Err(BuildError::PublishedButNotDurable { .. }) => {
+                                is_new || is_old
+                            }
+                            Err(_) => is_old,
+                        };
+                        assert!(right, "{failing:?}, {done} of {:?}", model.steps());
+                    }
+                }
+                if failing.is_none() {
+                    assert_eq!(model.visible().into_keys().collect::<Vec<_>>(), [TARGET]);
+                }
+            }
+        }
+    }
+    println!("T3, pointer: tried {states} states, {failed} errors, lost 0, crashed 0");
+    assert!(states > 300 && failed > 10);
+}
+
+/// Threads take and give back one lock, whose file comes and goes: never do two hold it.
+#[test]
+fn a_lock_has_one_holder() {
+    use std::sync::atomic::{AtomicU32, Ordering};
+    const THREADS: u32 = 8;
+    const TURNS: u32 = 200;
+    let place = tempfile::tempdir().unwrap();
+    let (inside, turns) = (AtomicU32::new(0), AtomicU32::new(0));
+    std::thread::scope(|scope| {
+        for _ in 0..THREADS {
+            scope.spawn(|| {
+                let directory: Arc<dyn Directory> =
+                    Arc::new(SystemDirectory::open(place.path()).unwrap());
+                for _ in 0..TURNS {
+                    let lock = Lock::take(&directory, OsStr::new(LOCK), PATIENCE).unwrap();
+                    assert_eq!(inside.fetch_add(1, Ordering::SeqCst), 0, "two hold it");
+                    std::thread::yield_now();
+                    inside.fetch_sub(1, Ordering::SeqCst);
+                    turns.fetch_add(1, Ordering::SeqCst);
+                    drop(lock.expect("locks work here"));
+                }
+            });
+        }
+    });
+    assert_eq!(turns.into_inner(), THREADS * TURNS);
+    assert_eq!(std::fs::read_dir(place.path()).unwrap().count(), 0, "and none is left");
 }
 
 /// T3 tells a right order from wrong ones.

@@ -1,0 +1,64 @@
+//! Opening a file without hanging, what kind of file that is, and reading and writing in any place
+//! of it.
+
+use crate::error::OpenError;
+use rustix::fs::{FileType, OFlags};
+use std::fs::{self, File, Metadata};
+use std::io;
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
+use std::path::Path;
+
+/// Bytes of one write. Measured: smaller writes give no 2 MiB pages (format.md).
+pub(crate) const CHUNK: usize = 2 << 20;
+
+/// A FIFO does not hang the open, and a terminal does not become this process's own.
+pub(super) const CAREFUL: OFlags = OFlags::NONBLOCK.union(OFlags::NOCTTY);
+
+/// Opens a regular file to read it. `failed` makes an error of the system's answer.
+pub(crate) fn open_regular(
+    path: &Path,
+    failed: impl Fn(io::Error) -> OpenError,
+) -> Result<(File, Metadata), OpenError> {
+    let opened = File::options().read(true).custom_flags(CAREFUL.bits() as i32).open(path);
+    let file = match opened {
+        Ok(file) => file,
+        Err(error) => {
+            // A socket, or a device without a driver, can't be opened: say so.
+            if let Ok(metadata) = fs::metadata(path) {
+                check_kind(&metadata)?;
+            }
+            return Err(failed(error));
+        }
+    };
+    let metadata = file.metadata().map_err(failed)?;
+    check_kind(&metadata)?;
+    Ok((file, metadata))
+}
+
+fn check_kind(metadata: &Metadata) -> Result<(), OpenError> {
+    match special_kind(FileType::from_raw_mode(metadata.mode() as _)) {
+        Some(kind) => Err(OpenError::NotARegularFile { kind }),
+        None => Ok(()),
+    }
+}
+
+/// What a file is that is no regular one.
+pub(super) fn special_kind(kind: FileType) -> Option<&'static str> {
+    match kind {
+        FileType::RegularFile => None,
+        FileType::Directory => Some("directory"),
+        FileType::Fifo => Some("FIFO"),
+        FileType::Socket => Some("socket"),
+        _ => Some("device or terminal"),
+    }
+}
+
+/// Reads so many bytes at this place.
+pub(crate) fn read_exact_at(file: &File, bytes: &mut [u8], at: u64) -> io::Result<()> {
+    file.read_exact_at(bytes, at)
+}
+
+/// Writes all of these bytes at this place.
+pub(crate) fn write_all_at(file: &File, bytes: &[u8], at: u64) -> io::Result<()> {
+    file.write_all_at(bytes, at)
+}

@@ -1,0 +1,165 @@
+//! Temporary names: of a file that has no other while it is written, on file systems that have no
+//! files without a name; and of one that is about to take another's place.
+//!
+//! A table has sixteen of them, so that nobody lists a directory to find what dead builders left.
+//! A name is taken by whoever holds the lock of the side file, and only if nothing stands there.
+//! It is removed by its owner while the owner holds the lock of the file itself, or by the holder
+//! of the side file's lock. So a name leads to its owner's file for as long as the owner has it.
+//! Where the file system has no locks nobody removes what others left.
+
+use super::directory::Directory;
+use super::lock::no_locks;
+use super::target;
+use std::ffi::{OsStr, OsString};
+use std::fs::File;
+use std::io;
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// A temporary name of a file; dropping it removes it.
+pub(super) struct Name {
+    entry: Option<Entry>,
+}
+
+#[derive(Clone)]
+struct Entry {
+    directory: Arc<dyn Directory>,
+    name: OsString,
+    /// Tells it from those of the same name in other directories.
+    number: u64,
+}
+
+/// The temporary names of this process, for [`remove_unpublished`]. Locked while one of them goes,
+/// so that none is removed after another process has taken it.
+static NAMES: Mutex<Vec<Entry>> = Mutex::new(Vec::new());
+
+fn names() -> MutexGuard<'static, Vec<Entry>> {
+    NAMES.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Removes the temporary files of all builds and copies that are under way in this process; these
+/// then fail. For a program that ends on a signal, in which destructors don't run: call it right
+/// before the exit, from a thread, not from a signal handler. Where the file system has files
+/// without names there is nothing to remove.
+pub fn remove_unpublished() {
+    let mut names = names();
+    for Entry { directory, name, .. } in names.drain(..) {
+        let _ = directory.remove(&name);
+    }
+}
+
+impl Name {
+    fn new(directory: &Arc<dyn Directory>, name: OsString) -> Self {
+        static COUNT: AtomicU64 = AtomicU64::new(0);
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let entry = Entry { directory: Arc::clone(directory), name, number };
+        names().push(entry.clone());
+        Self { entry: Some(entry) }
+    }
+
+    /// Gives the file its final name. With `new`, not over another file.
+    pub(super) fn rename(&mut self, file: &File, to: &OsStr, new: bool) -> io::Result<()> {
+        let Some(Entry { directory, name, number }) = &self.entry else { return Ok(()) };
+        // A published file is never locked; sweeps are kept off by the side file. Where there are
+        // no locks there is none to give back.
+        let _ = directory.unlock(file);
+        let mut names = names();
+        directory
+            .rename(name, to, !new)
+            .or_else(|error| happened(to, file, &**directory, error))?;
+        names.retain(|other| other.number != *number);
+        self.entry = None;
+        Ok(())
+    }
+}
+
+impl Drop for Name {
+    fn drop(&mut self) {
+        if let Some(Entry { directory, name, number }) = &self.entry {
+            let mut names = names();
+            // Not if `remove_unpublished` has.
+            if names.iter().any(|other| other.number == *number) {
+                // A sweep finds it otherwise.
+                let _ = directory.remove(name);
+                names.retain(|other| other.number != *number);
+            }
+        }
+    }
+}
+
+/// A link or rename that reported an error may have happened: a network file system sends it
+/// again when the answer is lost, and then the name is taken, or the old one gone.
+pub(super) fn happened(
+    name: &OsStr,
+    file: &File,
+    directory: &dyn Directory,
+    error: io::Error,
+) -> io::Result<()> {
+    match directory.leads_to(name, file) {
+        Ok(true) => Ok(()),
+        _ => Err(error),
+    }
+}
+
+/// Creates a temporary file that is locked as long as it is open, so that no sweep takes it. The
+/// caller holds the side file's lock.
+pub(super) fn create(directory: &Arc<dyn Directory>, target: &Path) -> io::Result<(File, Name)> {
+    for name in target::temporary_names(target) {
+        let file = match directory.create_named(&name) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
+            other => other?,
+        };
+        let name = Name::new(directory, name);
+        match directory.try_lock(&file) {
+            Ok(true) => return Ok((file, name)),
+            // Where there are no locks nobody sweeps.
+            Err(error) if no_locks(&error) => return Ok((file, name)),
+            // Somebody else looks at it.
+            Ok(false) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Err(all_taken(target))
+}
+
+/// Gives a file without a name a temporary one. The caller holds the side file's lock.
+pub(super) fn link(directory: &Arc<dyn Directory>, file: &File, target: &Path) -> io::Result<Name> {
+    for name in target::temporary_names(target) {
+        let linked = directory.link(file, &name);
+        match linked.or_else(|error| happened(&name, file, &**directory, error)) {
+            Ok(()) => return Ok(Name::new(directory, name)),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Err(all_taken(target))
+}
+
+fn all_taken(target: &Path) -> io::Error {
+    let first = target::temporary_names(target).next().unwrap_or_default();
+    let text = format!(
+        "all {} temporary names are taken, {} and the next: wait for other builders of this table, \
+         or remove the files if there are none",
+        target::TEMPORARY_NAMES,
+        first.display()
+    );
+    io::Error::new(io::ErrorKind::AlreadyExists, text)
+}
+
+/// Whether there is a temporary file of this target.
+pub(super) fn any(target: &Path, directory: &dyn Directory) -> bool {
+    target::temporary_names(target).any(|name| directory.open(&name).is_ok())
+}
+
+/// Removes temporary files of this target that no builder holds. The caller holds the side file's
+/// lock. What can't be removed stays for the next sweep.
+pub(super) fn sweep(target: &Path, directory: &dyn Directory) {
+    for name in target::temporary_names(target) {
+        if let Ok(file) = directory.open(&name)
+            && let Ok(true) = directory.try_lock(&file)
+        {
+            let _ = directory.remove(&name);
+        }
+    }
+}
