@@ -103,6 +103,23 @@ impl Counts {
         self.value_bins[bin(value_len)] += 1;
     }
 
+    /// Adds what was counted of other entries of the table.
+    pub(crate) fn add_all(&mut self, other: &Self) {
+        let both = |a: (u32, u32), b: (u32, u32)| (a.0.min(b.0), a.1.max(b.1));
+        self.entries += other.entries;
+        self.keys += other.keys;
+        self.key_bytes += other.key_bytes;
+        self.value_bytes += other.value_bytes;
+        self.key_len = both(self.key_len, other.key_len);
+        self.value_len = both(self.value_len, other.value_len);
+        for (sum, count) in self.key_bins.iter_mut().zip(other.key_bins) {
+            *sum += count;
+        }
+        for (sum, count) in self.value_bins.iter_mut().zip(other.value_bins) {
+            *sum += count;
+        }
+    }
+
     /// The statistics of a table with these entries. Its smallest and its largest key have these
     /// lengths; `second_bucket_keys` of its keys stand in their second bucket.
     pub(crate) fn stats(
