@@ -8,16 +8,16 @@
 
 #[path = "../benches/common/chosen.rs"]
 mod chosen;
-mod support;
+mod common;
 
 use chosen::{Places, mix, of_one_hash};
+use common::{Rng, answer, directory, this_binary};
 use graven::{BuildOptions, Duplicates, HashIndex, Phase, Progress, Table};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 use std::io::{self, Read};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
-use support::{Random, answer, directory, this_binary};
 
 /// Set for the process that is measured: where it builds, and what.
 const BUILD: &str = "GRAVEN_TEST_BUDGET";
@@ -28,7 +28,7 @@ const MORE: u64 = 64 * MIB;
 
 /// In KiB.
 fn status(name: &str) -> u64 {
-    support::field(&std::fs::read_to_string("/proc/self/status").expect("procfs"), name)
+    common::field(&std::fs::read_to_string("/proc/self/status").expect("procfs"), name)
 }
 
 /// Not a test when run by itself: the process that is measured.
@@ -49,7 +49,7 @@ fn measured_process() {
         _ => options.create(path),
     }
     .expect("a builder");
-    let mut random = Random(1);
+    let mut random = Rng::new(1);
     match name {
         // Values larger than the budget, the input's own one not counted.
         "values" => {
@@ -138,7 +138,7 @@ fn a_build_keeps_to_its_budget() {
 /// More than the control group has, without a word about memory.
 fn build_by_default(path: &Path) {
     let mut builder = BuildOptions::new().durable(false).create(path).expect("a builder");
-    let mut random = Random(1);
+    let mut random = Rng::new(1);
     for _ in 0..ENTRIES {
         let key = random.next().to_be_bytes();
         builder.insert(&key, &[key[0]; VALUE]).expect("room");
@@ -216,7 +216,7 @@ fn bytes(options: &BuildOptions, entries: &Entries, directory: &Path) -> Vec<u8>
 fn many_runs_give_the_bytes_of_one() {
     let directory = directory();
     let small = BuildOptions::new().memory_budget(MIB);
-    let mut random = Random(3);
+    let mut random = Rng::new(3);
     let mut entries: Entries = (0..200_000u32)
         .map(|i| {
             let key = format!("https://example.org/{}", random.below(150_000)).into_bytes();
@@ -283,7 +283,7 @@ fn a_value_that_waits_is_not_given_back() {
 #[test]
 fn large_values_come_back() {
     let directory = directory();
-    let mut random = Random(5);
+    let mut random = Rng::new(5);
     let entries: Entries = (0..60u8)
         .map(|i| {
             let len = [10, 70_000, 400_000, 1_500_000][i as usize % 4];
@@ -322,7 +322,7 @@ fn large_values_come_back() {
 #[test]
 fn values_from_readers_give_the_same_bytes() {
     let directory = directory();
-    let mut random = Random(11);
+    let mut random = Rng::new(11);
     let entries: Entries = (0..40u8)
         .map(|i| {
             let len = [3, 70_000, 2 << 20, 2_500_000, 4_300_000][i as usize % 5];
@@ -367,10 +367,10 @@ proptest! {
         ascending in 0usize..30_000,
     ) {
         let directory = directory();
-        let mut random = Random(seed);
+        let mut random = Rng::new(seed);
         let mut entries: Entries = (0..30_000u64)
             .map(|i| {
-                let key = support::numbered_key(random.next() >> 20 | i << 44).to_vec();
+                let key = common::numbered_key(random.next() >> 20 | i << 44).to_vec();
                 let len = width.unwrap_or(random.below(90) as usize);
                 (key, random.bytes(len))
             })
@@ -393,7 +393,7 @@ fn progress_is_told() {
     let options = BuildOptions::new()
         .memory_budget(MIB)
         .progress(move |progress| listener.lock().expect("no panic").push(progress));
-    let mut random = Random(9);
+    let mut random = Rng::new(9);
     let entries = (0..100_000).map(|_| (random.next().to_be_bytes().to_vec(), vec![1; 20]));
     bytes(&options, &entries.collect(), directory.path());
     let told = told.lock().expect("no panic");

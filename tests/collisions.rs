@@ -5,14 +5,14 @@
 
 #[path = "../benches/common/chosen.rs"]
 mod chosen;
-mod support;
+mod common;
 
 use chosen::{Places, of_hash, of_one_hash, ordinary};
+use common::directory;
 use graven::{BuildOptions, Duplicates, HashIndex, HashIndexOutcome, OpenOptions, Table, Verify};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 use std::path::Path;
-use support::directory;
 
 type Model = BTreeMap<Vec<u8>, Vec<u8>>;
 

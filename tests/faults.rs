@@ -12,6 +12,7 @@
 //! tests/results.md has the recorded full runs.
 #![cfg(all(feature = "cli", target_os = "linux"))]
 
+mod common;
 #[path = "faults/disks.rs"]
 mod disks;
 #[path = "faults/full_disk.rs"]
@@ -26,7 +27,6 @@ mod kill;
 mod race;
 #[path = "faults/rights.rs"]
 mod rights;
-mod support;
 #[path = "faults/work.rs"]
 mod work;
 

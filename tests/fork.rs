@@ -5,14 +5,14 @@
 #![cfg(target_os = "linux")]
 #![expect(unsafe_code, reason = "forks, and maps files of its own")]
 
-mod support;
+mod common;
 
+use common::{Index, VALUE};
+use common::{Mapped, numbered_key, numbered_table, numbered_value, value_len};
 use graven::{Live, OpenOptions, Refreshed, Table, Verify, sigbus};
 use std::fs::File;
 use std::path::Path;
 use std::time::Duration;
-use support::{Index, VALUE};
-use support::{Mapped, numbered_key, numbered_table, numbered_value, value_len};
 
 const ENTRIES: u64 = 20_000;
 const CHILDREN: usize = 8;
@@ -136,8 +136,8 @@ fn forking_process() {
 
 #[test]
 fn a_table_opened_before_fork_works_in_every_child() {
-    let directory = support::directory();
-    let mut process = support::this_binary("forking_process");
+    let directory = common::directory();
+    let mut process = common::this_binary("forking_process");
     let output = process.env(FORKS, directory.path()).output().expect("a process");
     let told = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success() && told.contains("as it should be"), "{output:?}");

@@ -6,11 +6,11 @@
 #![cfg(target_os = "linux")]
 #![expect(unsafe_code, reason = "mapping a path is unsafe; these tests map files of their own")]
 
-mod support;
+mod common;
 
+use common::{Mapped, numbered_table, skip};
 use graven::PublishOptions;
 use std::path::Path;
-use support::{Mapped, numbered_table, skip};
 
 const SIZE: usize = 64 << 20;
 const NAME: &str = "a_fresh_table_is_mapped_in_huge_pages";
@@ -46,7 +46,7 @@ fn a_fresh_table_is_mapped_in_huge_pages() {
         }
         Ok(_) => {}
     }
-    let directory = support::directory();
+    let directory = common::directory();
     let possible = control(directory.path());
     if possible < 99 {
         let why = "even a file that was written at once, on the file system of the build directory";
@@ -61,7 +61,7 @@ fn a_fresh_table_is_mapped_in_huge_pages() {
 /// Builds a table, copies it, and copies it and reads the copy back. The error says which of them
 /// stands in small pages.
 fn kept_in_huge_pages() -> Result<(), String> {
-    let directory = support::directory();
+    let directory = common::directory();
     let path = |name: &str| directory.path().join(name);
     let bytes = numbered_table(&path("fresh.grv"), ENTRIES, 1).file_bytes;
     assert!(bytes >= SIZE as u64, "{bytes} bytes");

@@ -6,8 +6,9 @@
 #![cfg(target_os = "linux")]
 #![expect(unsafe_code, reason = "mapping a path is unsafe; these tests map files of their own")]
 
-mod support;
+mod common;
 
+use common::{Mapped, field, numbered_table};
 use graven::{
     BuildOptions, ErrorKind, Live, OpenError, OpenOptions, PublishOptions, Refreshed, Table,
     Verify, Versions, Warm, sigbus,
@@ -18,7 +19,6 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::thread;
 use std::time::{Duration, Instant};
-use support::{Mapped, field, numbered_table};
 
 /// Set for a process that goes through many replacements: its directory.
 const REPLACED: &str = "GRAVEN_TEST_LIVE_REPLACED";
@@ -33,7 +33,7 @@ fn publish(path: &Path, value: &str) {
 
 /// A table, in a directory that vanishes with it.
 fn table(value: &str) -> (tempfile::TempDir, PathBuf) {
-    let directory = support::directory();
+    let directory = common::directory();
     let path = directory.path().join("t.grv");
     publish(&path, value);
     (directory, path)
@@ -312,7 +312,7 @@ fn a_smaller_table_written_over_the_file_is_opened_anew() {
 
 #[test]
 fn a_versioned_directory_is_followed_through_its_link() {
-    let directory = support::directory();
+    let directory = common::directory();
     let root = directory.path().join("prices");
     let version = |name: &str, text: &str| {
         let home = root.join("versions").join(name);
@@ -488,8 +488,8 @@ fn replacing_process() {
 
 #[test]
 fn a_thousand_replacements_leave_nothing_behind() {
-    let directory = support::directory();
-    let mut process = support::this_binary("replacing_process");
+    let directory = common::directory();
+    let mut process = common::this_binary("replacing_process");
     let output = process.env(REPLACED, directory.path()).output().expect("a child process");
     let told = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success() && told.contains("as it should be"), "{output:?}");

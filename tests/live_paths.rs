@@ -8,7 +8,7 @@
 #![cfg(target_os = "linux")]
 #![expect(unsafe_code, reason = "mapping a path is unsafe; these tests map files of their own")]
 
-mod support;
+mod common;
 
 use fuser::{
     BackgroundSession, Config, Errno, FileAttr, FileHandle, FileType, Filesystem, FopenFlags,
@@ -133,7 +133,7 @@ struct Mount {
 impl Mount {
     /// `None` where nothing can be mounted.
     fn with(bytes: Vec<u8>) -> Option<Self> {
-        let directory = support::directory();
+        let directory = common::directory();
         let at = directory.path().join("mount");
         fs::create_dir(&at).expect("a directory");
         let paths = Paths::default();
@@ -145,10 +145,7 @@ impl Mount {
                 Some(mount)
             }
             Err(error) => {
-                support::skip(
-                    "live_paths",
-                    &format!("no FUSE file system can be mounted: {error}"),
-                );
+                common::skip("live_paths", &format!("no FUSE file system can be mounted: {error}"));
                 None
             }
         }
@@ -176,7 +173,7 @@ impl Mount {
 
     /// The bytes of a table of `entries` keys, each with `value`.
     fn table(entries: u32, value: &str) -> Vec<u8> {
-        let directory = support::directory();
+        let directory = common::directory();
         let path = directory.path().join("t");
         let mut builder = BuildOptions::new().durable(false).create(&path).expect("a builder");
         for key in 0..entries {

@@ -7,14 +7,14 @@
 #![cfg(target_os = "linux")]
 #![expect(unsafe_code, reason = "mapping a path is unsafe; these tests map files of their own")]
 
-mod support;
+mod common;
 
+use common::{Rng, absent_key, directory, numbered_key, numbered_table, skip};
 use graven::{Access, OpenOptions, PublishOptions, Table, Verify, Warm};
 use std::fs::{self, File};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use support::{Random, absent_key, directory, numbered_key, numbered_table, skip};
 
 /// Entries of the table: some 100 MB.
 const ENTRIES: u64 = 800_000;
@@ -183,7 +183,7 @@ fn work(task: &str, path: &Path) -> u64 {
     };
     let options = OpenOptions::new().access(access);
     let table = || open(path, options);
-    let mut random = Random(7);
+    let mut random = Rng::new(7);
     let mut keys = (0..GETS).map(|_| random.below(ENTRIES));
     match task.split('-').next().expect("a word") {
         "plain" => {

@@ -7,15 +7,15 @@
 #![cfg(target_os = "linux")]
 #![expect(unsafe_code, reason = "mapping a path is unsafe; these tests map files of their own")]
 
-mod support;
+mod common;
 
-use graven::Table;
-use std::io::BufRead;
-use std::path::Path;
-use support::{
+use common::{
     Index, Mapped, Peer, VALUE, answer, field, numbered_key, numbered_table, numbered_value,
     value_len,
 };
+use graven::Table;
+use std::io::BufRead;
+use std::path::Path;
 
 const READERS: usize = 4;
 const ENTRIES: u64 = 1_000_000;
@@ -65,7 +65,7 @@ fn reader_process() {
 }
 
 fn reader(path: &Path) -> Peer {
-    let mut peer = Peer::start(support::this_binary("reader_process").env(TABLE, path));
+    let mut peer = Peer::start(common::this_binary("reader_process").env(TABLE, path));
     assert_eq!(peer.answer(), "up");
     peer
 }
@@ -81,7 +81,7 @@ fn private(rollup: &str) -> u64 {
 
 #[test]
 fn four_readers_share_one_table() {
-    let directory = support::directory();
+    let directory = common::directory();
     let path = directory.path().join("shared.grv");
     let summary = numbered_table(&path, ENTRIES, 1);
     assert!(summary.file_bytes >= 100_000_000, "{} bytes are too few", summary.file_bytes);
@@ -122,7 +122,7 @@ fn four_readers_share_one_table() {
 #[test]
 fn a_reader_keeps_the_table_that_it_opened() {
     const FEW: u64 = 20_000;
-    let directory = support::directory();
+    let directory = common::directory();
     let path = directory.path().join("replaced.grv");
     numbered_table(&path, FEW, 1);
     let mut early = reader(&path);

@@ -5,14 +5,14 @@
 
 #[path = "../benches/common/chosen.rs"]
 mod chosen;
-mod support;
+mod common;
 
+use common::{Rng, skip};
 use graven::{BuildOptions, Duplicates, HashIndex};
 use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
-use support::{Random, skip};
 
 type Entries = Vec<(Vec<u8>, Vec<u8>)>;
 
@@ -64,7 +64,7 @@ fn hex(bytes: &[u8]) -> String {
 
 /// Keys of the table and keys beside them.
 fn wanted(entries: &Entries) -> BTreeSet<Vec<u8>> {
-    let mut random = Random(9);
+    let mut random = Rng::new(9);
     let mut keys = BTreeSet::from([vec![], vec![0], vec![0xFF; 20], b"m".to_vec()]);
     let step = (entries.len() / LOOKUPS).max(1);
     for (key, _) in entries.iter().step_by(step).chain(entries.last()) {
@@ -110,8 +110,8 @@ fn questions(entries: &Entries, metadata: &Entries) -> Vec<(String, String)> {
     asked
 }
 
-fn numbered(n: u32, entry: impl Fn(u32, &mut Random) -> (Vec<u8>, Vec<u8>)) -> Entries {
-    let mut random = Random(u64::from(n));
+fn numbered(n: u32, entry: impl Fn(u32, &mut Rng) -> (Vec<u8>, Vec<u8>)) -> Entries {
+    let mut random = Rng::new(u64::from(n));
     (0..n).map(|i| entry(i, &mut random)).collect()
 }
 
@@ -230,7 +230,7 @@ fn python_reads_every_shape() {
     if let Some(why) = no_python() {
         return skip("python_reads_every_shape", &why);
     }
-    let directory = support::directory();
+    let directory = common::directory();
     for (number, Shape(name, options, mut entries)) in shapes().into_iter().enumerate() {
         let path = directory.path().join(format!("{number}.grv"));
         let mut builder = options.durable(false).create(&path).expect("a builder");
@@ -272,7 +272,7 @@ fn python_sees_a_flipped_bit() {
     if let Some(why) = no_python() {
         return skip("python_sees_a_flipped_bit", &why);
     }
-    let directory = support::directory();
+    let directory = common::directory();
     let path = directory.path().join("sound.grv");
     let mut builder = BuildOptions::new().durable(false).create(&path).expect("a builder");
     for (key, value) in words(500) {
@@ -322,7 +322,7 @@ fn python_agrees_with_the_hash_vectors() {
         expected.push(hash.to_owned());
     }
     assert!(expected.len() >= 14, "{} vectors in format.md", expected.len());
-    let directory = support::directory();
+    let directory = common::directory();
     let path = directory.path().join("any.grv");
     graven::Builder::create(&path).and_then(graven::Builder::finish).expect("a table");
     let output = ask(&path, &queries);

@@ -5,15 +5,15 @@
 
 #![expect(unsafe_code, reason = "mapping a path is unsafe; these tests map files of their own")]
 
-mod support;
+mod common;
 
+use common::{Rng, skip};
 use graven::{BuildOptions, HashIndex, Table};
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
 use std::time::Instant;
-use support::{Random, skip};
 
 /// One file after the other: both are large, and build times are taken.
 static ALONE: Mutex<()> = Mutex::new(());
@@ -64,7 +64,7 @@ fn entry(line: &[u8]) -> (&[u8], &[u8]) {
 /// Peak of this process's resident memory in MiB since [`reset_peak`], where the system says so.
 fn peak() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    status.contains("VmHWM").then(|| support::field(&status, "VmHWM") >> 10)
+    status.contains("VmHWM").then(|| common::field(&status, "VmHWM") >> 10)
 }
 
 fn reset_peak() {
@@ -118,7 +118,7 @@ fn open(built: &Built) -> Table {
 /// Keys that are not in the sorted lines, close to ones that are.
 fn absent(lines: &[&[u8]], wanted: usize) -> Vec<Vec<u8>> {
     let keys: Vec<&[u8]> = lines.iter().map(|line| entry(line).0).collect();
-    let mut random = Random(7);
+    let mut random = Rng::new(7);
     let mut absent = Vec::new();
     while absent.len() < wanted {
         let mut key = keys[random.below(keys.len() as u64) as usize].to_vec();
@@ -171,7 +171,7 @@ fn check_lookups(table: &Table, lines: &[&[u8]]) {
 
 /// `prefix` gives what a filter over the sorted lines gives.
 fn check_prefixes(table: &Table, lines: &[&[u8]]) {
-    let mut random = Random(11);
+    let mut random = Rng::new(11);
     let mut prefixes: Vec<Vec<u8>> = vec![b"no such prefix".to_vec(), vec![0xFF]];
     for len in [1, 2, 3, 5, 8, 13, 21, 34, 55] {
         let key = entry(lines[random.below(lines.len() as u64) as usize]).0;
@@ -193,7 +193,7 @@ fn check_file(test: &str, name: &str, entries: u64) {
     // Poisoned by the other file's failure, which is no business of this one.
     let _alone = ALONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     eprintln!("{name}:");
-    let directory = support::directory();
+    let directory = common::directory();
     let both = build(&packed, directory.path(), HashIndex::Always, entries);
     let ordered = build(&packed, directory.path(), HashIndex::Never, entries);
     let default = build(&packed, directory.path(), HashIndex::Auto, entries);

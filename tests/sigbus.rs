@@ -9,8 +9,12 @@
 #![cfg(target_os = "linux")]
 #![expect(unsafe_code, reason = "maps files that are truncated on purpose, installs handlers")]
 
-mod support;
+mod common;
 
+use common::{
+    Index, Peer, Rng, VALUE, answer, full, indexed_table, numbered_key, numbered_table,
+    numbered_value, value_len,
+};
 use graven::{OpenOptions, ReadError, Table, Verify, Warm, sigbus};
 use std::fs::{self, File};
 use std::hint::black_box;
@@ -21,10 +25,6 @@ use std::process::{Command, Output};
 use std::sync::Barrier;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::thread;
-use support::{
-    Index, Peer, Random, VALUE, answer, full, indexed_table, numbered_key, numbered_table,
-    numbered_value, value_len,
-};
 
 const READERS: usize = 8;
 const THREADS: u64 = 4;
@@ -132,17 +132,17 @@ fn reader_process() {
 
 #[test]
 fn truncation_is_an_error_and_no_death() {
-    let directory = support::directory();
+    let directory = common::directory();
     let (table, master) = (directory.path().join("table"), directory.path().join("master"));
     numbered_table(&directory.path().join("other"), ENTRIES, 1);
     let bytes = soft_table(&master, ENTRIES);
     let mut readers: Vec<Peer> = (0..READERS)
-        .map(|_| Peer::start(support::this_binary("reader_process").env(TABLES, directory.path())))
+        .map(|_| Peer::start(common::this_binary("reader_process").env(TABLES, directory.path())))
         .collect();
     for reader in &mut readers {
         assert_eq!(reader.answer(), "up");
     }
-    let mut random = Random(13);
+    let mut random = Rng::new(13);
     let rounds = if full() { 10_000 } else { 200 };
     let (mut detected, mut lost) = (0u64, 0u64);
     for _ in 0..rounds {
@@ -200,7 +200,7 @@ fn faulted_table(path: &Path, index: Index, options: OpenOptions) -> Table {
 
 #[test]
 fn every_query_says_faulted() {
-    let directory = support::directory();
+    let directory = common::directory();
     type Query = (&'static str, fn(&Table) -> Result<(), ReadError>);
     let queries: &[Query] = &[
         ("get", |t| t.get(&numbered_key(7)).map(drop)),
@@ -294,7 +294,7 @@ const WALKS: [Walk; 8] = [
 #[test]
 fn a_walk_says_soon_that_a_page_was_lost() {
     const BEFORE: u64 = 500;
-    let directory = support::directory();
+    let directory = common::directory();
     let path = directory.path().join("t");
     sigbus::install().expect("the guard");
     for index in [Index::Hash, Index::Ordered, Index::Line] {
@@ -334,7 +334,7 @@ fn a_walk_says_soon_that_a_page_was_lost() {
 
 #[test]
 fn a_slice_that_was_handed_out_turns_to_zeros_and_the_flag_tells() {
-    let directory = support::directory();
+    let directory = common::directory();
     let path = directory.path().join("t");
     sigbus::install().expect("the guard");
     soft_table(&path, ENTRIES);
@@ -355,7 +355,7 @@ fn a_slice_that_was_handed_out_turns_to_zeros_and_the_flag_tells() {
 #[test]
 fn threads_that_fault_together_all_go_on() {
     const TOGETHER: usize = 16;
-    let directory = support::directory();
+    let directory = common::directory();
     let path = directory.path().join("t");
     sigbus::install().expect("the guard");
     for round in 0..50 {
@@ -379,7 +379,7 @@ fn threads_that_fault_together_all_go_on() {
 fn the_loss_of_a_hundred_thousand_pages_is_survived() {
     const PIECE: usize = 4 << 20;
     const PIECES: u64 = 100;
-    let directory = support::directory();
+    let directory = common::directory();
     let path = directory.path().join("t");
     sigbus::install().expect("the guard");
     let options = graven::BuildOptions::new().sorted(true).durable(false).permissions(0o644);
@@ -410,7 +410,7 @@ fn the_loss_of_a_hundred_thousand_pages_is_survived() {
 
 #[test]
 fn tables_after_the_fault_are_whole() {
-    let directory = support::directory();
+    let directory = common::directory();
     let path = directory.path().join("t");
     // Slots are used again, and begin anew.
     for _ in 0..100 {
@@ -609,9 +609,9 @@ fn unguarded_death(how: &str) -> Output {
 }
 
 fn process(how: &str) -> (Command, tempfile::TempDir) {
-    let directory = support::directory();
+    let directory = common::directory();
     let task = format!("{how}:{}", directory.path().display());
-    let mut process = support::this_binary("dying_process");
+    let mut process = common::this_binary("dying_process");
     process.env(DEATH, task);
     (process, directory)
 }

@@ -8,8 +8,9 @@
 #![cfg(target_os = "linux")]
 #![expect(unsafe_code, reason = "mapping a path is unsafe; these tests map files of their own")]
 
-mod support;
+mod common;
 
+use common::{Mapped, Peer, Rng, answer, field, full, numbered_key};
 use graven::{BuildOptions, Live, Pinned, Refreshed};
 use std::fs;
 use std::io::BufRead;
@@ -17,7 +18,6 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread;
 use std::time::{Duration, Instant};
-use support::{Mapped, Peer, Random, answer, field, full, numbered_key};
 
 const READERS: usize = 16;
 const ENTRIES: u64 = 2_000;
@@ -60,7 +60,7 @@ struct Seen {
 }
 
 impl Seen {
-    fn read(&mut self, table: &Pinned, random: &mut Random) {
+    fn read(&mut self, table: &Pinned, random: &mut Rng) {
         let metadata = table.metadata().ok();
         let metadata = metadata.and_then(|metadata| metadata.get(b"generation"));
         let Some(generation) = metadata.and_then(|bytes| bytes.try_into().ok()) else {
@@ -100,7 +100,7 @@ fn reader_process() {
             }
             ended.store(true, Relaxed);
         });
-        let (mut seen, mut random) = (Seen::default(), Random(u64::from(std::process::id())));
+        let (mut seen, mut random) = (Seen::default(), Rng::new(u64::from(std::process::id())));
         while !ended.load(Relaxed) {
             match live.refresh() {
                 Ok(Refreshed::Unchanged) => {}
@@ -143,12 +143,12 @@ fn held(readers: &[Peer], path: &Path) -> Held {
 
 #[test]
 fn replacements_do_not_show() {
-    let directory = support::directory();
+    let directory = common::directory();
     let path = directory.path().join("live.grv");
     publish(&path, 1);
     let file = fs::metadata(&path).expect("the table").len().div_ceil(1024);
     let mut readers: Vec<Peer> = (0..READERS)
-        .map(|_| Peer::start(support::this_binary("reader_process").env(TABLE, &path)))
+        .map(|_| Peer::start(common::this_binary("reader_process").env(TABLE, &path)))
         .collect();
     for reader in &mut readers {
         assert_eq!(reader.answer(), "up");

@@ -8,14 +8,12 @@
 #![cfg(target_os = "linux")]
 #![expect(unsafe_code, reason = "mapping a path is unsafe; these tests map files of their own")]
 
-mod support;
+mod common;
 
+use common::{Index, Rng, absent_key, answer, indexed_table, numbered_key, numbered_table, skip};
 use graven::{Refreshed, Table};
 use std::path::Path;
 use std::process::Command;
-use support::{
-    Index, Random, absent_key, answer, indexed_table, numbered_key, numbered_table, skip,
-};
 
 const ENTRIES: u64 = 200_000;
 const GETS: usize = 100_000;
@@ -53,7 +51,7 @@ impl AsRef<[u8]> for Wanted {
 
 /// Half of them stored.
 fn wanted() -> Vec<Wanted> {
-    let mut random = Random(1);
+    let mut random = Rng::new(1);
     let mut wanted = |i| {
         let n = random.below(ENTRIES);
         if i % 2 == 0 { Wanted(numbered_key(n), true) } else { Wanted(absent_key(n), false) }
@@ -146,7 +144,7 @@ fn no_strace(directory: &Path) -> Option<String> {
 
 #[test]
 fn lookups_in_a_warm_table_make_no_system_call() {
-    let directory = support::directory();
+    let directory = common::directory();
     if let Some(why) = no_strace(directory.path()) {
         return skip("lookups_in_a_warm_table_make_no_system_call", &why);
     }
@@ -161,7 +159,7 @@ fn lookups_in_a_warm_table_make_no_system_call() {
         .args(["-f", "-o"])
         .arg(&trace)
         .arg(std::env::current_exe().expect("the test binary"))
-        .args(support::arguments("traced_process"))
+        .args(common::arguments("traced_process"))
         .env(TABLES, directory.path())
         .output()
         .expect("strace starts");
@@ -237,11 +235,11 @@ fn faulting_process() {
 /// Header and footer are read, so that no page of the mapping is touched.
 #[test]
 fn open_touches_as_many_pages_of_a_large_table() {
-    let directory = support::directory();
+    let directory = common::directory();
     numbered_table(&directory.path().join(INDEXES[0].1), ENTRIES * 3, 1);
     numbered_table(&directory.path().join(SMALL), 10, 1);
-    let mut command = support::this_binary("faulting_process");
-    let mut peer = support::Peer::start(command.env(TABLES, directory.path()));
+    let mut command = common::this_binary("faulting_process");
+    let mut peer = common::Peer::start(command.env(TABLES, directory.path()));
     let answer = peer.answer();
     let counts: Vec<u64> = answer.split(' ').map(|n| n.parse().expect("a count")).collect();
     let &[large, small, all] = counts.as_slice() else { panic!("three counts: {answer}") };

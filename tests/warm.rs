@@ -5,8 +5,9 @@
 #![cfg(target_os = "linux")]
 #![expect(unsafe_code, reason = "mapping a path is unsafe; these tests map files of their own")]
 
-mod support;
+mod common;
 
+use common::{Mapped, answer, numbered_key, numbered_table, skip};
 use graven::{
     Access, BuildOptions, ErrorKind, OpenError, OpenOptions, ReadError, Residency,
     SectionResidency, Table, Verify, Warm,
@@ -18,7 +19,6 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::thread;
-use support::{Mapped, answer, numbered_key, numbered_table, skip};
 
 const ENTRIES: u64 = 600_000;
 /// Set for a process with less rights: what it does, and with which table.
@@ -60,7 +60,7 @@ fn forgets(table: &Table) -> bool {
 
 #[test]
 fn the_index_is_warm_and_then_everything() {
-    let directory = support::directory();
+    let directory = common::directory();
     for access in [Access::Normal, Access::Random, Access::Sequential] {
         let path = directory.path().join("t");
         let bytes = cold_table(&path);
@@ -87,7 +87,7 @@ fn the_index_is_warm_and_then_everything() {
 
 #[test]
 fn options_warm_before_open_returns() {
-    let directory = support::directory();
+    let directory = common::directory();
     let path = directory.path().join("t");
     let bytes = cold_table(&path);
     let table = open(OpenOptions::new().warm(Warm::Index), &path);
@@ -100,7 +100,7 @@ fn options_warm_before_open_returns() {
 
 #[test]
 fn a_warm_up_is_cancelled_half_way() {
-    let directory = support::directory();
+    let directory = common::directory();
     let path = directory.path().join("t");
     let bytes = cold_table(&path);
     let table = open(OpenOptions::new(), &path);
@@ -130,7 +130,7 @@ fn a_warm_up_is_cancelled_half_way() {
 
 #[test]
 fn nothing_is_read_for_nothing() {
-    let directory = support::directory();
+    let directory = common::directory();
     let path = directory.path().join("t");
     numbered_table(&path, 1_000, 1);
     for table in [open(OpenOptions::new(), &path), Table::load(&path).expect("a table")] {
@@ -148,7 +148,7 @@ fn nothing_is_read_for_nothing() {
 /// A part of a larger file, at an offset that is no multiple of anything.
 #[test]
 fn an_embedded_table_is_warmed_and_counted_likewise() {
-    let directory = support::directory();
+    let directory = common::directory();
     let (alone, path) = (directory.path().join("alone"), directory.path().join("embedded"));
     numbered_table(&alone, 50_000, 1);
     let table = fs::read(&alone).expect("the table");
@@ -263,28 +263,28 @@ fn public_table(directory: &Path) -> PathBuf {
 
 #[test]
 fn a_lock_beyond_the_limit_is_an_error_with_numbers() {
-    let directory = support::directory();
+    let directory = common::directory();
     let path = public_table(directory.path());
     let mut command = Command::new("sh");
     // The limit first, then the program in the shell's place.
     command.args(["-c", "ulimit -l 64 && exec \"$0\" \"$@\""]);
     command.arg(std::env::current_exe().expect("the test binary"));
-    command.args(support::arguments("limited_process"));
+    command.args(common::arguments("limited_process"));
     as_nobody("a_lock_beyond_the_limit", &mut command, "locks", &path);
 }
 
 /// As in a container whose number of processes is limited.
 #[test]
 fn a_table_is_verified_where_no_thread_can_be_started() {
-    let directory = support::directory();
+    let directory = common::directory();
     let path = public_table(directory.path());
-    let mut command = support::this_binary("limited_process");
+    let mut command = common::this_binary("limited_process");
     as_nobody("a_table_is_verified", &mut command, "alone", &path);
 }
 
 #[test]
 fn a_locked_table_is_in_memory() {
-    let directory = support::directory();
+    let directory = common::directory();
     let path = directory.path().join("t");
     let bytes = cold_table(&path);
     // SAFETY: nobody else knows the file.
@@ -302,9 +302,9 @@ fn a_locked_table_is_in_memory() {
 
 #[test]
 fn residency_is_unknown_to_a_user_who_would_be_told_a_lie() {
-    let directory = support::directory();
+    let directory = common::directory();
     let path = public_table(directory.path());
-    let mut command = support::this_binary("limited_process");
+    let mut command = common::this_binary("limited_process");
     as_nobody("residency_is_unknown", &mut command, "asks", &path);
 }
 
@@ -334,7 +334,7 @@ impl Drop for ReadOnly {
 
 #[test]
 fn read_permission_on_a_read_only_mount_is_enough() {
-    let directory = support::directory();
+    let directory = common::directory();
     fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o755)).expect("the owner");
     let (real, seen) = (directory.path().join("real"), directory.path().join("seen"));
     fs::create_dir(&real).expect("a directory");
@@ -343,7 +343,7 @@ fn read_permission_on_a_read_only_mount_is_enough() {
     let Some(mounted) = ReadOnly::mount(&real, &seen) else {
         return skip("read_permission", "nothing can be mounted here");
     };
-    let mut command = support::this_binary("limited_process");
+    let mut command = common::this_binary("limited_process");
     as_nobody("read_permission", &mut command, "reads", &seen.join("t"));
     drop(mounted);
 }

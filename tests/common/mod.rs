@@ -1,5 +1,6 @@
-//! What the tests share: one generator, one model, the forms a table can take, and one function
-//! that compares every query of a table with the model.
+//! What the tests share: one generator, one model, the forms a table can take, one function that
+//! compares every query of a table with the model; tables of numbered keys, other processes, and
+//! what the system says about them.
 
 #![allow(dead_code, reason = "each test file uses its own part")]
 #![allow(unused_imports, reason = "each test file uses its own part")]
@@ -9,16 +10,27 @@ pub(crate) mod craft;
 mod forms;
 pub(crate) mod generate;
 mod model;
+mod numbered;
+mod process;
+mod smaps;
 
 pub(crate) use compare::compare;
 #[cfg(unix)]
 pub(crate) use forms::run_child_after;
 pub(crate) use forms::{Form, each_form, run_child};
 pub(crate) use model::{Case, Entry, Model};
+pub(crate) use numbered::{
+    Index, VALUE, absent_key, indexed_table, numbered_key, numbered_table, numbered_value,
+    value_len,
+};
+pub(crate) use process::{Peer, answer, arguments, this_binary};
+pub(crate) use smaps::{Mapped, field};
 
+use std::fmt::Debug;
 use std::path::PathBuf;
 
-/// A small random number generator with a seed (splitmix64), for what proptest need not shrink.
+/// A small random number generator with a seed, for what proptest need not shrink: SplitMix64
+/// (Steele, Lea and Flood 2014), the same numbers on every machine.
 #[derive(Clone, Debug)]
 pub(crate) struct Rng(u64);
 
@@ -35,9 +47,13 @@ impl Rng {
         z ^ (z >> 31)
     }
 
-    /// A number below `end`, which is not 0.
-    pub(crate) fn below(&mut self, end: usize) -> usize {
-        (self.next() % end as u64) as usize
+    /// A number below `end`, which is above 0.
+    pub(crate) fn below<N>(&mut self, end: N) -> N
+    where
+        N: TryFrom<u64, Error: Debug> + TryInto<u64, Error: Debug>,
+    {
+        let end: u64 = end.try_into().expect("a number above 0");
+        N::try_from(self.next() % end).expect("a number below the end")
     }
 
     pub(crate) fn bytes(&mut self, len: usize) -> Vec<u8> {
@@ -49,6 +65,22 @@ impl Rng {
             items.swap(i, self.below(i + 1));
         }
     }
+}
+
+/// Says on standard error why a test proves nothing here.
+pub(crate) fn skip(test: &str, why: &str) {
+    eprintln!("{test}: skipped: {why}");
+}
+
+/// Whether the long form of a test was asked for: `GRAVEN_FULL=1`.
+pub(crate) fn full() -> bool {
+    std::env::var_os("GRAVEN_FULL").is_some_and(|value| value == "1")
+}
+
+/// A temporary directory on the file system of the build directory, which unlike `/tmp` is
+/// seldom a tmpfs.
+pub(crate) fn directory() -> tempfile::TempDir {
+    tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a temporary directory")
 }
 
 /// How many cases a test runs: `cases` times `GRAVEN_TEST_SCALE` (1 unless set, 100 for the full

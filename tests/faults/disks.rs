@@ -1,6 +1,6 @@
 //! File systems to try on: that of the build directory, and mounted ones where the tests may.
 
-use crate::support::skip;
+use crate::common::skip;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use tempfile::TempDir;
@@ -20,7 +20,7 @@ fn run(program: &str, args: &[&str]) -> bool {
 impl Disk {
     /// A directory of the build directory's file system.
     pub(crate) fn plain() -> Self {
-        Self { name: "build directory", directory: crate::support::directory(), mounted: false }
+        Self { name: "build directory", directory: crate::common::directory(), mounted: false }
     }
 
     /// A tmpfs of so many KiB.
@@ -30,7 +30,7 @@ impl Disk {
 
     /// A file system of its own in a file, mounted by a loop device.
     pub(crate) fn image(name: &'static str, mib: u64) -> Option<Self> {
-        let directory = crate::support::directory();
+        let directory = crate::common::directory();
         let image = directory.path().join("image");
         let file = std::fs::File::create(&image).ok()?;
         file.set_len(mib << 20).ok()?;
@@ -50,7 +50,7 @@ impl Disk {
     }
 
     fn mount(name: &'static str, args: &[&str]) -> Option<Self> {
-        let directory = crate::support::directory();
+        let directory = crate::common::directory();
         let path = directory.path().to_str()?;
         if !run("mount", &[args, &[path]].concat()) {
             skip(name, "it cannot be mounted here");

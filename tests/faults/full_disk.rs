@@ -1,7 +1,7 @@
 //! T7: the disk is full, at every size; or a file may not grow beyond a limit.
 
+use crate::common::{Rng, skip};
 use crate::disks::Disk;
-use crate::support::{Random, skip};
 use crate::work::{Found, Tables, Work};
 use crate::{Tally, figure};
 use std::path::Path;
@@ -49,7 +49,7 @@ fn t7_the_disk_is_full_at_every_size() {
         return skip("T7", "no file system can be mounted here");
     }
     let mut tally = Tally::default();
-    let mut random = Random(7);
+    let mut random = Rng::new(7);
     let works: Vec<Work> = [Work::all(false), Work::all(true)].concat();
     let sizes = figure(20, 1000);
     let (mut fitted, mut large) = (0, 0);
@@ -87,7 +87,7 @@ fn t7_a_file_may_not_grow() {
     }
     let disk = Disk::plain();
     let mut tally = Tally::default();
-    let mut random = Random(77);
+    let mut random = Rng::new(77);
     let works: Vec<Work> = [Work::all(false), Work::all(true)].concat();
     let mut fitted = 0;
     for _ in 0..figure(20, 1000) {

@@ -2,10 +2,10 @@
 //! its name, found before the build; and what a build costs beside many others.
 
 use crate::Tally;
+use crate::common::skip;
 use crate::disks::Disk;
 use crate::inject::strace;
 use crate::rights::{ALICE, BOB, ground, run_as};
-use crate::support::skip;
 use crate::work::{Found, GRAVEN, TABLE, Verb, Work, names};
 use std::fs::{self, File, Permissions};
 use std::io::Write;

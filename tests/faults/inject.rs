@@ -1,7 +1,7 @@
 //! T1: every system call of a publish fails, one after the other, once or from then on.
 
+use crate::common::{Rng, skip};
 use crate::disks::Disk;
-use crate::support::{Random, skip};
 use crate::work::{Found, Work, traced};
 use crate::{Tally, figure, full};
 use std::collections::BTreeMap;
@@ -162,7 +162,7 @@ fn t1_every_system_call_fails_in_turn() {
         return skip("T1", "strace does not run here");
     }
     let mut tally = Tally::default();
-    let mut random = Random(1);
+    let mut random = Rng::new(1);
     let disks = Disk::all();
     let mut cases = Vec::new();
     for large in if full() { &[false, true][..] } else { &[false] } {

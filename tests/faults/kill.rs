@@ -1,8 +1,8 @@
 //! T2: the program is killed at each system call, and at any time.
 
+use crate::common::{Rng, skip};
 use crate::disks::Disk;
 use crate::inject::{injected, points, strace};
-use crate::support::{Random, skip};
 use crate::work::{Found, Verb, Work, traced};
 use crate::{Tally, figure, full};
 use std::os::unix::process::ExitStatusExt;
@@ -49,7 +49,7 @@ fn start(work: Work, directory: &std::path::Path) -> Child {
 
 /// Kills works, chosen at random, at random times until so many were killed or done.
 fn kill_at_random(works: &[Work], seed: u64, budget: u64) -> Tally {
-    let (mut tally, mut random) = (Tally::default(), Random(seed));
+    let (mut tally, mut random) = (Tally::default(), Rng::new(seed));
     let disks = Disk::all();
     while tally.tried < budget {
         let disk = &disks[random.below(disks.len() as u64) as usize];

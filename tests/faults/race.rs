@@ -1,8 +1,8 @@
 //! T16: eight writers publish the same table at once, some of them are killed, and so is whoever
 //! holds the lock.
 
+use crate::common::{Rng, skip};
 use crate::disks::Disk;
-use crate::support::{Random, skip};
 use crate::work::{Found, Tables, Verb, Work, names};
 use crate::{Tally, figure};
 use std::fs::{self, File};
@@ -50,7 +50,7 @@ fn kill_with_children(mut process: Child) {
 #[test]
 fn t16_eight_writers_race() {
     let mut tally = Tally::default();
-    let mut random = Random(16);
+    let mut random = Rng::new(16);
     let mut works = Work::all(false);
     works.retain(|work| work.verb != Verb::Versions && work.over);
     for round in 0..figure(100, 10_000) {

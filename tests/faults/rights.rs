@@ -2,8 +2,8 @@
 //! accident or planted.
 
 use crate::Tally;
+use crate::common::skip;
 use crate::disks::Disk;
-use crate::support::skip;
 use crate::work::{Found, GRAVEN, TABLE, Verb, Work, names};
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};

@@ -1,7 +1,7 @@
 //! The work that is disturbed: ways to publish a table, each in a directory of its own, and what
 //! must hold afterwards.
 
-use crate::support::skip;
+use crate::common::skip;
 use graven::{BuildOptions, PublishOptions, Table, Versions};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -54,7 +54,7 @@ impl Tables {
         static LARGE: OnceLock<Tables> = OnceLock::new();
         let cell = if large { &LARGE } else { &SMALL };
         cell.get_or_init(|| {
-            let directory = crate::support::directory();
+            let directory = crate::common::directory();
             let build = |name: &str, edition: &str| {
                 let path = directory.path().join(name);
                 let mut builder = BuildOptions::new().durable(false).create(&path).unwrap();
