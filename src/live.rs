@@ -7,7 +7,7 @@
 #![expect(unsafe_code, reason = "following a path is unsafe, as mapping it once is")]
 
 mod helper;
-mod place;
+mod location;
 mod retire;
 
 use crate::error::OpenError;
@@ -15,7 +15,7 @@ use crate::read::map::Located;
 use crate::read::{OpenOptions, Table, Warmed};
 use arc_swap::{ArcSwap, ArcSwapOption, Guard};
 use helper::Helper;
-use place::{Look, Place};
+use location::{Location, Look};
 use std::fs::File;
 use std::io;
 use std::ops::{ControlFlow, Deref};
@@ -58,10 +58,10 @@ pub struct Live {
 }
 
 /// What the helper thread works on as well. Only [`Live::open_with`] makes one, so its caller's
-/// promise holds for every file that is found at `place`.
+/// promise holds for every file that is found at `location`.
 #[derive(Debug)]
 struct Shared {
-    place: Place,
+    location: Location,
     options: OpenOptions,
     current: ArcSwap<Version>,
     failure: ArcSwapOption<String>,
@@ -149,8 +149,8 @@ impl Live {
         path: impl AsRef<Path>,
         options: &OpenOptions,
     ) -> Result<Self, OpenError> {
-        let place = Place::new(path.as_ref());
-        let (file, name) = place.find(options)?;
+        let location = Location::new(path.as_ref());
+        let (file, name) = location.find(options)?;
         // SAFETY: the caller's promise.
         let table = unsafe { options.map(&file) }?;
         options.prepare(&table, |_| ControlFlow::Continue(()))?;
@@ -165,7 +165,7 @@ impl Live {
             since: Instant::now(),
         };
         let shared = Shared {
-            place,
+            location,
             options: *options,
             current: ArcSwap::from_pointee(version),
             failure: ArcSwapOption::empty(),
@@ -231,7 +231,7 @@ impl Live {
 
     /// The path that is followed.
     pub fn path(&self) -> &Path {
-        self.shared.place.path()
+        self.shared.location.path()
     }
 }
 
@@ -269,7 +269,7 @@ impl Shared {
     }
 
     fn look(&self) -> Result<Refreshed, OpenError> {
-        let look = self.place.stat()?;
+        let look = self.location.stat()?;
         if self.current.load().serves(&look) {
             return Ok(Refreshed::Unchanged);
         }
@@ -279,7 +279,7 @@ impl Shared {
     #[cold]
     fn change(&self) -> Result<Refreshed, OpenError> {
         let _one_at_a_time = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
-        let (file, name) = self.place.find(&self.options)?;
+        let (file, name) = self.location.find(&self.options)?;
         // Of the opened file: another one may stand at the path by now.
         let look = Look::at(&file.metadata);
         let old = self.current.load_full();

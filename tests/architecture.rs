@@ -103,7 +103,7 @@ const STOREYS: &[(&str, &[&[&str]])] = &[
     ("src/read/index", &[&["hash", "line", "tree"], &["."]]),
     ("src/read/get", &[&["shape"], &["optimistic"], &["checked"], &["kernels"], &["many"], &["."]]),
     ("src/read/walk", &[&["backward", "windows"], &["cursor", "iter", "prefix", "values"], &["."]]),
-    ("src/live", &[&["place", "retire", "helper"], &["."]]),
+    ("src/live", &[&["location", "retire", "helper"], &["."]]),
     ("src/verify", &[&["content", "hashed", "zeros"], &["indexes"], &["records"], &["."]]),
     ("src/publish", &[&["copy"], &["versions"], &["."]]),
     (

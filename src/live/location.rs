@@ -14,13 +14,13 @@ const ATTEMPTS: usize = 10;
 
 /// A path that is followed.
 #[derive(Debug)]
-pub(super) struct Place {
+pub(super) struct Location {
     /// The table's file, or the link to it.
     path: PathBuf,
     versioned: bool,
 }
 
-impl Place {
+impl Location {
     /// What a user calls a table: the path of a file, or that of a versioned directory.
     pub(super) fn new(path: &Path) -> Self {
         let versioned = path.is_dir();
