@@ -234,6 +234,19 @@ fn sources(directory: &str) -> Vec<Source> {
     found
 }
 
+/// A file that the map of ARCHITECTURE.md leaves out. It names a file by its path below the folder
+/// of its module, and the file of a module by its whole path.
+fn unnamed(source: &Source, map: &str) -> Option<String> {
+    let path = source.path.trim_end_matches(".rs");
+    let name = match path.trim_start_matches("src/").split_once('/') {
+        // `mod.rs` is the list of its folder.
+        _ if path.ends_with("/mod") => return None,
+        Some((_, below)) => format!("`{below}`"),
+        None => format!("`{}`", source.path),
+    };
+    (!map.contains(&name)).then(|| format!("ARCHITECTURE.md does not name {}", source.path))
+}
+
 /// The library's files, without those that hold tests alone.
 fn library() -> Vec<Source> {
     let all = sources("src");
@@ -1192,6 +1205,13 @@ fn methods_stand_in_the_file_of_their_type() {
 }
 
 #[test]
+fn the_map_names_every_file() {
+    let map = include_str!("../ARCHITECTURE.md");
+    let missing = library().iter().filter_map(|source| unnamed(source, map)).collect();
+    assert_none(missing);
+}
+
+#[test]
 fn files_are_short() {
     let all = library().into_iter().chain(sources("src/bin"));
     assert_none(all.flat_map(|source| length_faults(&source)).collect());
@@ -1203,6 +1223,21 @@ fn disk_structs_depend_on_no_machine() {
     let count: usize = library.iter().map(|source| disk_structs(&source.tokens()).len()).sum();
     assert!(count >= 5, "{count} on-disk structs found");
     assert_none(library.iter().flat_map(disk_faults).collect());
+}
+
+#[test]
+fn the_rule_on_the_map_bites() {
+    let map = "`src/live.rs` follows a path; in `src/read/`: `walk/iter`";
+    for (path, faults) in [
+        ("src/live.rs", 0),
+        ("src/error.rs", 1),
+        ("src/read/walk/iter.rs", 0),
+        ("src/read/walk/cursor.rs", 1),
+        ("src/read/walk/mod.rs", 0),
+    ] {
+        let found = unnamed(&Source::new(path, ""), map);
+        assert_eq!(found.into_iter().count(), faults, "{path}");
+    }
 }
 
 /// Every rule sees what it forbids, also where it hides, and lets pass what it allows.
