@@ -38,7 +38,7 @@ fn available_under(root: &Path) -> Option<u64> {
     let read = |path: &str| fs::read_to_string(root.join(path)).unwrap_or_default();
     let machine = machine_memory(&read("proc/meminfo"));
     let (own, mounts) = (read("proc/self/cgroup"), read("proc/self/mountinfo"));
-    let groups = mounts.lines().filter_map(|line| Mount::parse(line)).flat_map(|mount| {
+    let groups = mounts.lines().filter_map(Mount::parse).flat_map(|mount| {
         let directories = mount.directories(&own);
         directories.into_iter().filter_map(move |directory| {
             mount.version.left_in(&root.join(directory.strip_prefix("/").unwrap_or(&directory)))

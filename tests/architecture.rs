@@ -96,12 +96,15 @@ const STOREYS: &[(&str, &[&[&str]])] = &[
         ],
     ),
     ("src/read/simd", &[&["form", "prefetch"], &["portable", "sse2"], &["avx512"], &["."]]),
-    ("src/read/map", &[&["file", "proven", "room"], &["mapping"], &["bytes"], &["."]]),
+    (
+        "src/read/map",
+        &[&["file", "proven", "room"], &["reading"], &["mapping"], &["bytes"], &["."]],
+    ),
     ("src/read/index", &[&["hash", "line", "tree"], &["."]]),
     ("src/read/get", &[&["shape"], &["optimistic"], &["checked"], &["kernels"], &["many"], &["."]]),
-    ("src/read/walk", &[&["backward"], &["cursor", "iter", "prefix", "values"], &["."]]),
+    ("src/read/walk", &[&["backward", "windows"], &["cursor", "iter", "prefix", "values"], &["."]]),
     ("src/live", &[&["place", "retire", "helper"], &["."]]),
-    ("src/verify", &[&["records", "zeros"], &["indexes"], &["."]]),
+    ("src/verify", &[&["content", "hashed", "zeros"], &["indexes"], &["records"], &["."]]),
     ("src/publish", &[&["copy"], &["versions"], &["."]]),
     (
         "src/write",

@@ -129,6 +129,22 @@ pub(crate) fn chunks(len: u64) -> impl Iterator<Item = (u64, usize)> {
     (0..len).step_by(CHUNK).map(move |at| (at, (len - at).min(CHUNK as u64) as usize))
 }
 
+/// Asks the system to begin to read the chunks behind the one at `at`, so that the disk is at work
+/// while that one is checked and written.
+pub(crate) fn ask_behind(file: &File, at: u64) {
+    /// What systems read at least for one question.
+    const PIECE: u64 = 128 << 10;
+    let next = at + CHUNK as u64;
+    #[cfg(target_os = "linux")]
+    for at in (next..next + 2 * CHUNK as u64).step_by(PIECE as usize) {
+        let piece = std::num::NonZero::new(PIECE);
+        // Advice; beyond the end there is nothing to read.
+        let _ = rustix::fs::fadvise(file, at, piece, rustix::fs::Advice::WillNeed);
+    }
+    #[cfg(not(target_os = "linux"))]
+    let _ = (file, next, PIECE);
+}
+
 /// Reads a table back that was written and synced, from the disk where the system can be told to,
 /// and checks all of it.
 ///

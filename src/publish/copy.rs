@@ -157,6 +157,7 @@ impl Source {
             read_exact_at(&self.file, &mut buffer, at).map_err(|source| {
                 failed(OpenError::Io { action: "read the table", path: None, source })
             })?;
+            check::ask_behind(&self.file, at);
             check.take(&buffer);
             write_all_at(copy.file(), &buffer, at).map_err(|source| {
                 BuildError::io("write the unpublished table", copy.path(), at, source)

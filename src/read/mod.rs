@@ -20,7 +20,6 @@ pub(crate) mod view;
 mod walk;
 mod warm;
 
-pub(crate) use get::Checked;
 pub use map::Access;
 pub use metadata::Metadata;
 pub use open::{OpenOptions, Verify};

@@ -51,7 +51,8 @@ impl OpenOptions {
         self
     }
 
-    /// The expected access. Default: [`Access::Normal`].
+    /// The expected access. Default: [`Access::Auto`], which looks at the table's size and the
+    /// memory.
     pub fn access(mut self, access: Access) -> Self {
         self.access = access;
         self

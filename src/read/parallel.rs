@@ -9,13 +9,22 @@ use std::sync::PoisonError;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::thread;
 
+/// How many threads work on so many pieces.
+pub(crate) fn threads(pieces: usize) -> usize {
+    match pieces {
+        // To ask takes as long as a small piece: the system reads limits of control groups.
+        0 | 1 => 1,
+        _ => thread::available_parallelism().map_or(1, NonZero::get).min(pieces),
+    }
+}
+
 /// Checks pieces 0 to `pieces`, in this order but for those that are checked at once. After an
 /// error none behind it is begun; the error of the first piece that has one is returned.
 pub(crate) fn check_pieces(
     pieces: usize,
     check: impl Fn(usize) -> ReadResult<()> + Sync,
 ) -> ReadResult<()> {
-    let processors = thread::available_parallelism().map_or(1, NonZero::get);
+    let threads = threads(pieces);
     let next = AtomicUsize::new(0);
     // All pieces before it are to be checked.
     let end = AtomicUsize::new(pieces);
@@ -35,7 +44,7 @@ pub(crate) fn check_pieces(
         }
     };
     thread::scope(|scope| {
-        for _ in 1..processors.min(pieces) {
+        for _ in 1..threads {
             if thread::Builder::new().spawn_scoped(scope, work).is_err() {
                 break;
             }

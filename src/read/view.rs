@@ -1,7 +1,7 @@
 //! The view: the bytes of a table, its layout, and the checks of its pages. Records are read here;
 //! the indexes and the lookups stand above.
 
-use super::map::{Bytes, Proven};
+use super::map::{Bytes, Proven, Reading};
 use super::pages::{Pages, check_unit, page_end, page_start};
 use super::parallel::check_pieces;
 use super::place::{Entry, Place, Side};
@@ -17,6 +17,8 @@ pub(crate) struct View {
     bytes: Bytes,
     layout: Layout,
     pages: Pages,
+    /// Whether the table exceeds the memory, so that walks ask ahead.
+    exceeds_memory: bool,
 }
 
 const BAD_RECORD: &str = "record makes no sense";
@@ -24,7 +26,8 @@ const BAD_RECORD: &str = "record makes no sense";
 impl View {
     pub(crate) fn new(mut bytes: Bytes, layout: Layout, pages: Pages) -> Self {
         bytes.prove(&layout);
-        Self { bytes, layout, pages }
+        let exceeds_memory = bytes.reading() == Reading::Windows;
+        Self { bytes, layout, pages, exceeds_memory }
     }
 
     // Bytes and layout
@@ -81,6 +84,9 @@ impl View {
     /// Checks the pages under `range` on their first touch.
     #[inline]
     pub(crate) fn ensure(&self, range: Range<usize>) -> ReadResult<()> {
+        if self.exceeds_memory && range.len() > sums::UNIT {
+            self.ask_for(range.clone());
+        }
         match self.pages.ensure(self.bytes(), &self.layout, range) {
             Ok(()) => Ok(()),
             // A lost page fails its checksum.
@@ -101,8 +107,37 @@ impl View {
         Err(ReadError::Faulted { offset: self.bytes.lost_at().unwrap_or(0) })
     }
 
-    /// Maps pages. One that can't be read is an error here and no SIGBUS later.
+    /// Whether the table exceeds the memory: every fault reads one page, and walks ask ahead.
+    #[inline(always)]
+    pub(crate) fn exceeds_memory(&self) -> bool {
+        self.exceeds_memory
+    }
+
+    /// Asks the kernel to begin to read a part, as far as the table has it, and does not wait.
+    pub(crate) fn ask(&self, part: Range<usize>) {
+        let end = part.end.min(self.layout.file_len);
+        self.bytes.ask(part.start.min(end)..end);
+    }
+
+    /// Asks for all pages under a long part. Faults would read them one by one.
+    #[cold]
+    #[inline(never)]
+    fn ask_for(&self, part: Range<usize>) {
+        self.ask(part);
+    }
+
+    /// Reads and maps pages. One that can't be read is an error here and no SIGBUS later.
     pub(crate) fn populate(&self, range: Range<usize>) -> ReadResult<()> {
+        if self.bytes.reading() != Reading::Ahead {
+            // The kernel would read each page on its own.
+            self.bytes.ask(range.clone());
+        }
+        self.map_in(range)
+    }
+
+    /// Reads and maps pages as [`populate`](Self::populate) does, but reads ahead only as the kernel
+    /// does by itself.
+    pub(crate) fn map_in(&self, range: Range<usize>) -> ReadResult<()> {
         let (start, len) = (range.start, range.len());
         let failed = |_| ReadError::Faulted { offset: start as u64 };
         // Where the guard has replaced pages, the call maps zeros that are not the file's.
@@ -116,12 +151,13 @@ impl View {
         // Chunks of 2 MiB: the largest page that the kernel maps at once.
         const CHUNK: usize = 512;
         check_pieces(units.div_ceil(CHUNK), |chunk| {
+            self.ask((chunk + 2) * CHUNK * sums::UNIT..(chunk + 3) * CHUNK * sums::UNIT);
             self.check_units(chunk * CHUNK..((chunk + 1) * CHUNK).min(units))
         })
     }
 
     /// Checks every unit of `units`, whether or not it was checked before.
-    fn check_units(&self, units: Range<usize>) -> ReadResult<()> {
+    pub(crate) fn check_units(&self, units: Range<usize>) -> ReadResult<()> {
         let start = units.start * sums::UNIT;
         let end = (units.end * sums::UNIT).min(self.layout.file_len);
         self.populate(start..end)?;

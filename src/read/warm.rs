@@ -91,16 +91,23 @@ impl Table {
         let total = parts.iter().map(Range::len).sum::<usize>() as u64;
         let mut warmed = Warmed { done: 0, total };
         let memory = view.memory();
-        memory.reading_ahead(|| {
+        let exceeds_memory = view.exceeds_memory();
+        let mut work = || {
             for part in &parts {
-                if !part.is_empty() {
+                if !part.is_empty() && !exceeds_memory {
                     memory.ask_for_huge_pages(part.start, part.len());
                 }
                 let mut start = part.start;
                 while start < part.end {
                     // Chunks end at multiples of their size, as the large pages do.
                     let end = (start + 1).next_multiple_of(CHUNK).min(part.end);
-                    view.populate(start..end)?;
+                    if exceeds_memory {
+                        // The kernel would read ahead what it drops before it is its turn.
+                        view.ask(end..(end + CHUNK).min(part.end));
+                        view.populate(start..end)?;
+                    } else {
+                        view.map_in(start..end)?;
+                    }
                     warmed.done += (end - start) as u64;
                     start = end;
                     if progress(warmed).is_break() {
@@ -109,6 +116,7 @@ impl Table {
                 }
             }
             Ok(warmed)
-        })
+        };
+        if exceeds_memory { work() } else { memory.reading_ahead(work) }
     }
 }

@@ -1,35 +1,45 @@
-//! The audit of the indexes: each says what the records say, and nothing else.
+//! The audit of the ordered indexes: each says what the records say, and nothing else.
 
-use super::records::EveryRecord;
 use super::zeros::check_zeros;
 use crate::error::{ReadError, ReadResult};
-use crate::format::index::hash::{BUCKET, GROUP_BUCKETS};
-use crate::format::index::line::{LINE, LINE_TAGS, MAX_LINE_KEYS, NO_TAG, base_rank, tag};
+use crate::format::index::line::{
+    LINE, LINE_TAGS, LinePlace, MAX_LINE_EQUAL, MAX_LINE_KEYS, NO_TAG, base_rank, tag,
+};
 use crate::format::index::tree::{BAD_NODE, Node, NodeHeader};
+use crate::format::layout::LineLayout;
 use crate::read::Table;
-use crate::read::index::hash::Hash;
 use crate::read::index::tree::Tree;
-use crate::read::parallel::check_pieces;
-use crate::read::search::Search;
 use crate::read::view::View;
 use std::mem::offset_of;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::ops::Range;
 
-/// The audit of a table's indexes.
+/// The audit of a table's ordered indexes.
+#[derive(Clone, Copy)]
 pub(super) struct Indexes<'t> {
     pub(super) table: &'t Table,
     pub(super) view: &'t View,
 }
 
 impl<'t> Indexes<'t> {
-    /// Nodes stand level by level, each the child of one; their separators separate; what they do
-    /// not use is zero.
-    pub(super) fn check_nodes(&self) -> ReadResult<()> {
+    /// Node `number` of the tree.
+    pub(super) fn node(self, tree: Tree<'t>, number: u64) -> ReadResult<Node<'t>> {
+        tree.node(number, number < tree.layout().leaves)
+    }
+
+    /// The child of a node to which a search for the place after `key` goes on.
+    fn child_for(self, tree: Tree<'t>, number: u64, key: &[u8]) -> ReadResult<u64> {
+        let leaf = number < tree.layout().leaves;
+        Ok(tree.search_node(number, leaf, key, false)?.1 as u64)
+    }
+
+    /// Nodes stand level by level, each the child of one; their separators ascend; what they do
+    /// not use is zero. What nodes say of the records is checked with the records.
+    pub(super) fn check_nodes(self) -> ReadResult<()> {
         let Some(tree) = Tree::of(self.view) else { return Ok(()) };
         let index = tree.layout();
         let (mut next_block, mut next_node) = (0, 0);
         for number in 0..index.nodes {
-            let node = tree.node(number, number < index.leaves)?;
+            let node = self.node(tree, number)?;
             let start = index.span.start + ((number as usize) << index.node_log2);
             let bad = || ReadError::corrupt(BAD_NODE, start as u64);
             let next = if number < index.leaves { &mut next_block } else { &mut next_node };
@@ -47,11 +57,6 @@ impl<'t> Indexes<'t> {
             if self.first_place(tree, number, &node, 0)? != (node.base_rank(), node.base_offset()) {
                 return Err(bad());
             }
-            for child in 1..=node.separators() {
-                if !self.separates(tree, number, &node, child)? {
-                    return Err(bad());
-                }
-            }
         }
         // All nodes but the root, and all blocks.
         let blocks = match self.view.layout().fixed {
@@ -67,38 +72,37 @@ impl<'t> Indexes<'t> {
 
     /// The number of samples that a node must have: one for every `sample_step` records of a leaf
     /// of a table of variable width.
-    fn samples_of(&self, tree: Tree<'t>, number: u64, node: &Node<'_>) -> ReadResult<u64> {
+    fn samples_of(self, tree: Tree<'t>, number: u64, node: &Node<'_>) -> ReadResult<u64> {
         let index = tree.layout();
         if number >= index.leaves || self.view.layout().fixed.is_some() {
             return Ok(0);
         }
         let end = match number + 1 < index.leaves {
-            true => tree.node(number + 1, number + 1 < index.leaves)?.base_rank(),
+            true => self.node(tree, number + 1)?.base_rank(),
             false => self.table.len(),
         };
         Ok(end.saturating_sub(node.base_rank()).div_ceil(u64::from(index.sample_step.max(1))))
     }
 
     /// Rank and offset (from the start of the records) of the first record under a child.
-    fn first_place(
-        &self,
+    pub(super) fn first_place(
+        self,
         tree: Tree<'t>,
         number: u64,
         node: &Node<'_>,
         child: usize,
     ) -> ReadResult<(u64, u64)> {
-        let leaves = tree.layout().leaves;
-        if number >= leaves {
-            let child = node.first_child() + child as u64;
-            let child = tree.node(child, child < leaves)?;
+        if number >= tree.layout().leaves {
+            let child = self.node(tree, node.first_child() + child as u64)?;
             return Ok((child.base_rank(), child.base_offset()));
         }
-        let records = self.view.layout().records.start;
-        Ok(match &self.view.layout().fixed {
+        let layout = self.view.layout();
+        Ok(match &layout.fixed {
             Some(fixed) => {
                 let block = node.first_child() + child as u64;
-                let rank = block.saturating_mul(u64::from(self.view.layout().block_records));
-                (rank, (fixed.offset(rank.min(self.table.len())) - records) as u64)
+                let rank = block.saturating_mul(u64::from(layout.block_records));
+                let rank = rank.min(layout.entries);
+                (rank, (fixed.offset(rank) - layout.records.start) as u64)
             }
             None => {
                 let rank = node.base_rank().saturating_add(node.rank_of(child));
@@ -107,217 +111,136 @@ impl<'t> Indexes<'t> {
         })
     }
 
-    /// Whether a search for the first key under `child` leads there, and one for the key before
-    /// does not.
-    fn separates(
-        &self,
+    /// A search for `first`, the first key of a block, leads there, and one for the key before does
+    /// not: in the leaf, and where the leaf begins, from the root on. Searches in a node never fall
+    /// while keys rise, since separators ascend; so searches for all keys between lead there as
+    /// well.
+    pub(super) fn check_separator(
+        self,
         tree: Tree<'t>,
-        number: u64,
-        node: &Node<'_>,
+        leaf: u64,
         child: usize,
-    ) -> ReadResult<bool> {
-        let (rank, _) = self.first_place(tree, number, node, child)?;
-        let Some(before) = rank.checked_sub(1) else { return Ok(false) };
-        let (Some((before, _)), Some((first, _))) =
-            (self.table.nth(before)?, self.table.nth(rank)?)
-        else {
-            return Ok(false);
+        before: &[u8],
+        first: &[u8],
+    ) -> ReadResult<()> {
+        let (found, found_before, wanted) = match child {
+            0 => (self.leaf_for(tree, first)?, self.leaf_for(tree, before)?, leaf),
+            _ => (
+                self.child_for(tree, leaf, first)?,
+                self.child_for(tree, leaf, before)?,
+                child as u64,
+            ),
         };
-        let leaf = number < tree.layout().leaves;
-        let child_for = |key| Ok::<_, ReadError>(tree.search_node(number, leaf, key, false)?.1);
         // Equal keys may go on beyond the edge; then the search finds their last block.
-        Ok(child_for(first)? >= child && (before == first || child_for(before)? < child))
+        let right = found >= wanted && (before == first || found_before < wanted);
+        let index = tree.layout();
+        let at = index.span.start as u64 + (leaf << index.node_log2);
+        if right { Ok(()) } else { Err(ReadError::corrupt(BAD_NODE, at)) }
     }
 
-    /// The ordered index leads to every record by its rank, samples included. Pieces of the table
-    /// are walked on all threads; each ends where the next begins.
-    pub(super) fn check_places(&self) -> ReadResult<()> {
-        const PIECE: u64 = 1 << 16;
-        if self.view.layout().tree.is_none() || self.view.layout().fixed.is_some() {
-            return Ok(());
+    /// The leaf to which a search for the place after `key` leads.
+    fn leaf_for(self, tree: Tree<'t>, key: &[u8]) -> ReadResult<u64> {
+        let index = tree.layout();
+        let bad = || ReadError::corrupt(BAD_NODE, index.span.start as u64);
+        let mut number = index.nodes - 1;
+        for _ in 1..index.levels {
+            let child = self.child_for(tree, number, key)?;
+            let below = self.node(tree, number)?.first_child().checked_add(child);
+            number = below.filter(|&below| below < number).ok_or_else(bad)?;
         }
-        check_pieces(self.table.len().div_ceil(PIECE) as usize, |piece| {
-            let piece = piece as u64;
-            let ranks = piece * PIECE..((piece + 1) * PIECE).min(self.table.len());
-            let mut offset = self.offset_of(ranks.start)?;
-            for rank in ranks {
-                if self.offset_of(rank)? != offset {
-                    return Err(ReadError::corrupt("index names another place", offset as u64));
-                }
-                offset = self.offset_after(offset)?;
-            }
-            let end = self.offset_of(((piece + 1) * PIECE).min(self.table.len()))?;
-            let joined = end == offset;
-            if joined { Ok(()) } else { Err(ReadError::corrupt("index skips records", end as u64)) }
-        })
+        if number < index.leaves { Ok(number) } else { Err(bad()) }
     }
 
-    /// Every line has the rank and the tags of its keys.
-    pub(super) fn check_lines(&self) -> ReadResult<()> {
-        let Some(index) = self.view.layout().lines else { return Ok(()) };
-        let bytes = &self.view.bytes()[index.span.start..index.span.end];
-        let (lines, _) = bytes.as_chunks::<LINE>();
-        let bad = |line: usize| {
-            ReadError::corrupt("line has wrong tags", (index.span.start + line * LINE) as u64)
-        };
-        let mut expected = [NO_TAG; LINE_TAGS];
-        let mut records = EveryRecord::of(self.view).peekable();
-        let mut rank = 0;
-        for (number, line) in lines.iter().enumerate() {
-            let first = rank;
-            expected.fill(NO_TAG);
-            while let Some(Ok(found)) = records.peek() {
-                let place = index.scale.place(&self.view.bytes()[found.parts.key()]);
-                let place = place.ok_or_else(|| bad(number))?;
-                if place.line != number as u64 {
-                    break;
-                }
-                if let Some(tag) = expected.get_mut((rank - first) as usize) {
-                    *tag = place.tag;
-                }
-                rank += 1;
-                records.next();
-            }
-            let tags = (0..LINE_TAGS).all(|i| tag(line, i) == expected[i]);
-            if base_rank(line) != first || !tags || rank - first > MAX_LINE_KEYS {
-                return Err(bad(number));
-            }
-        }
-        if rank == self.table.len() { Ok(()) } else { Err(bad(lines.len())) }
-    }
-
-    /// Where the record with this rank starts, by the ordered index; the end for the number of
-    /// entries.
-    fn offset_of(&self, rank: u64) -> ReadResult<usize> {
-        match rank < self.table.len() {
-            true => Ok(Search::of(self.view).place_of(rank)?.offset),
-            false => Ok(self.view.end().offset),
-        }
-    }
-
-    /// Where the record after the one at `offset` starts.
-    fn offset_after(&self, offset: usize) -> ReadResult<usize> {
-        Ok(self.view.after(offset, &self.view.parts_at(offset)?))
-    }
-
-    /// First rank and end rank of the block that holds `rank`.
-    fn block_bounds(&self, rank: u64) -> ReadResult<(u64, u64)> {
-        let layout = self.view.layout();
-        if layout.fixed.is_some() {
-            let records = u64::from(layout.block_records);
-            let start = rank / records * records;
-            return Ok((start, (start + records).min(layout.entries)));
-        }
-        let block = Search::of(self.view).block_of(rank)?;
-        Ok((block.start.rank, block.end_rank))
-    }
-
-    /// The ordered index leads to both ends of every block.
-    pub(super) fn check_blocks(&self) -> ReadResult<()> {
-        let layout = self.view.layout();
-        let mut rank = 0;
-        while rank < layout.entries {
-            let (first, end) = self.block_bounds(rank)?;
-            let bad =
-                || ReadError::corrupt("ordered index misses a block", layout.records.start as u64);
-            if first != rank || end <= rank {
+    /// The ordered index leads to both ends of a block with repeated keys, the first of the equals
+    /// and the last.
+    pub(super) fn check_block(self, ranks: Range<u64>) -> ReadResult<()> {
+        let start = self.view.layout().records.start as u64;
+        let bad = || ReadError::corrupt("ordered index misses a block", start);
+        for (edge, above) in [(ranks.start, false), (ranks.end - 1, true)] {
+            let Some((key, _)) = self.table.nth(edge)? else { return Err(bad()) };
+            let found = if above { self.table.count(..=key)? } else { self.table.rank(key)? };
+            // Equal keys may go on over the block's edges.
+            let (place, fits) = match above {
+                false => (Some(found), found <= edge),
+                true => (found.checked_sub(1), found > edge),
+            };
+            let Some(place) = place.filter(|_| fits) else { return Err(bad()) };
+            if self.table.nth(place)?.is_none_or(|entry| entry.0 != key) {
                 return Err(bad());
             }
-            for (edge, above) in [(first, false), (end - 1, true)] {
-                let Some((key, _)) = self.table.nth(edge)? else { return Err(bad()) };
-                let found = if above { self.table.count(..=key)? } else { self.table.rank(key)? };
-                let right = match (above, layout.repeated_keys) {
-                    (false, false) => found == edge,
-                    (true, false) => found == edge + 1,
-                    // Equals may go on over the block's edges.
-                    (false, true) => {
-                        found <= edge && self.table.nth(found)?.is_some_and(|e| e.0 == key)
-                    }
-                    (true, true) => {
-                        found > edge && self.table.nth(found - 1)?.is_some_and(|e| e.0 == key)
-                    }
-                };
-                if !right {
-                    return Err(bad());
-                }
-            }
-            rank = end;
         }
         Ok(())
     }
 
-    /// Every slot stands where its key belongs and has its tag and tail, the overflow bits are those
-    /// of the keys in their second bucket, unused slots are zero. Returns how many keys stand in
-    /// their second bucket. That every key is found was checked while the records were read.
-    pub(super) fn check_hash_index(&self) -> ReadResult<u64> {
-        let Some(index) = Hash::of(self.view) else { return Ok(0) };
-        let hash = index.layout();
-        let bytes = &self.view.bytes()[hash.span.start..hash.span.end];
-        let (buckets, _) = bytes.as_chunks::<BUCKET>();
-        let per_group = hash.shape.per_group as usize;
-        let (taken, second) = (AtomicU64::new(0), AtomicU64::new(0));
-        check_pieces(buckets.len().div_ceil(per_group), |group| {
-            let buckets = &buckets[group * per_group..];
-            let buckets = &buckets[..per_group.min(buckets.len())];
-            let (in_group, in_second) = self.check_group(index, group, buckets)?;
-            taken.fetch_add(in_group, Relaxed);
-            second.fetch_add(in_second, Relaxed);
-            Ok(())
-        })?;
-        if taken.into_inner() + hash.set_aside == self.view.layout().keys {
-            Ok(second.into_inner())
-        } else {
-            Err(ReadError::corrupt("hash index has other keys", hash.span.start as u64))
-        }
-    }
-
-    /// Taken slots of a group, and how many of them in second buckets.
-    fn check_group(
-        &self,
-        index: Hash<'t>,
-        group: usize,
-        buckets: &[[u8; BUCKET]],
-    ) -> ReadResult<(u64, u64)> {
-        let hash = index.layout();
-        let start = (group * hash.shape.per_group as usize) as u64;
-        let mut overflow = [0; GROUP_BUCKETS as usize];
-        let (mut taken, mut second) = (0, 0);
-        let bad = |bucket: u64| {
-            let at = hash.span.start as u64 + bucket * BUCKET as u64;
-            ReadError::corrupt("bucket does not fit its keys", at)
+    /// The lines that end with a key of these ranks, and the lines without keys between them, have
+    /// the ranks and the tags of their keys.
+    pub(super) fn check_lines(self, index: &LineLayout, ranks: Range<u64>) -> ReadResult<()> {
+        let bytes = &self.view.bytes()[index.span.start..index.span.end];
+        let (lines, _) = bytes.as_chunks::<LINE>();
+        let bad = |line: u64| {
+            ReadError::corrupt("line has wrong tags", index.span.start as u64 + line * LINE as u64)
         };
-        for (number, bucket) in (start..).zip(buckets) {
-            for slot in 0..hash.slots.count() {
-                let held = hash.slots.get(bucket, slot);
-                let tag = hash.slots.tag(bucket, slot);
-                if tag == 0 {
-                    if held != 0 {
-                        return Err(bad(number));
-                    }
-                    continue;
+        let first = match ranks.start.checked_sub(1) {
+            None => 0,
+            Some(before) => self.place_in_lines(index, before)?.line + 1,
+        };
+        let last = ranks.end == self.table.len();
+        let end = match last {
+            true => index.lines,
+            false => self.place_in_lines(index, ranks.end - 1)?.line + 1,
+        };
+        let mut rank = ranks.start;
+        // The keys of a line that began before and was checked with the piece before.
+        while rank < ranks.end && self.place_in_lines(index, rank)?.line < first {
+            rank += 1;
+        }
+        for number in first..end {
+            let line = lines.get(number as usize).ok_or_else(|| bad(number))?;
+            let (start, mut expected) = (rank, [NO_TAG; LINE_TAGS]);
+            let (mut equal, mut before) = (0, None);
+            while rank < self.table.len() {
+                if rank >= ranks.end {
+                    // The next piece need not have been read.
+                    self.populate_record(rank)?;
                 }
-                let place = index.referred(hash.tails.reference(held))?;
-                let (key, _) = self.view.key_at(place)?;
-                let hash_of_key = hash.hasher.hash(key);
-                let place = hash.shape.place(hash_of_key);
-                taken += 1;
-                if place.first != number {
-                    let first = overflow.get_mut(place.first.wrapping_sub(start) as usize);
-                    let first = first.ok_or_else(|| bad(number))?;
-                    *first |= hash.slots.overflow_bit(place.overflow);
-                    second += 1;
+                let place = self.place_in_lines(index, rank)?;
+                if place.line != number {
+                    break;
                 }
-                let fits = tag == place.tag && hash.tails.fits(held, hash_of_key);
-                if !fits || ![place.first, place.second].contains(&number) {
+                if let Some(tag) = expected.get_mut((rank - start) as usize) {
+                    *tag = place.tag;
+                }
+                equal = if before == Some(place.tag) { equal + 1 } else { 1 };
+                before = Some(place.tag);
+                if equal > MAX_LINE_EQUAL {
+                    let at = self.view.layout().records.start as u64;
+                    return Err(ReadError::corrupt("more keys of one tag than allowed", at));
+                }
+                rank += 1;
+                if rank - start > MAX_LINE_KEYS {
                     return Err(bad(number));
                 }
             }
-        }
-        for ((number, bucket), expected) in (start..).zip(buckets).zip(overflow) {
-            if hash.slots.overflow_bits(bucket) != expected {
+            let tags = (0..LINE_TAGS).all(|i| tag(line, i) == expected[i]);
+            if base_rank(line) != start || !tags {
                 return Err(bad(number));
             }
         }
-        Ok((taken, second))
+        // Beyond the last line no key is found.
+        if last && rank != self.table.len() { Err(bad(index.lines)) } else { Ok(()) }
+    }
+
+    fn populate_record(self, rank: u64) -> ReadResult<()> {
+        let Some(fixed) = &self.view.layout().fixed else { return Ok(()) };
+        self.view.populate(fixed.parts(fixed.offset(rank)).key())
+    }
+
+    /// Where the key of a rank belongs.
+    #[inline]
+    fn place_in_lines(self, index: &LineLayout, rank: u64) -> ReadResult<LinePlace> {
+        let bad = || ReadError::corrupt("line has wrong tags", index.span.start as u64);
+        let fixed = self.view.layout().fixed.as_ref().ok_or_else(bad)?;
+        let (key, _) = self.view.key_at(fixed.offset(rank))?;
+        index.scale.place(key).ok_or_else(bad)
     }
 }

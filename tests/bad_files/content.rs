@@ -16,7 +16,7 @@ pub(super) fn records() -> Vec<Row> {
         (
             "keys-swapped",
             "two keys in each other's place",
-            Damaged("Corrupt(index does not find the record)"),
+            Damaged("Corrupt(keys are out of order)"),
             fixed,
             |i| {
                 let records = i.records();
@@ -94,7 +94,7 @@ pub(super) fn records() -> Vec<Row> {
         (
             "record-key-shorter",
             "a key that ends early, its value begins there",
-            Damaged("Corrupt(index does not find the record)"),
+            Damaged("Corrupt(keys are out of order)"),
             varied,
             |i| {
                 let at = i.find(b"key-050", i.records());

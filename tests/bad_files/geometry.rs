@@ -2,7 +2,8 @@
 
 use super::Expect::{Damaged, Refused};
 use super::{
-    Row, SLOTS, TAGS, add32, add64, crowded, deep, empty, equals, fixed, repeated, small, varied,
+    Row, SLOTS, TAGS, add32, add64, crowded, deep, empty, equals, fixed, of_hash_0, repeated,
+    small, varied,
 };
 use crate::common::craft::{HASH, at};
 
@@ -70,7 +71,7 @@ pub(super) fn geometry() -> Vec<Row> {
         (
             "entries-one-more",
             "an entry more than there are records",
-            Damaged("Corrupt(record makes no sense)"),
+            Damaged("Corrupt(ordered-index node makes no sense)"),
             varied,
             |i| {
                 add64(i, at::ENTRIES, 1);
@@ -235,7 +236,7 @@ pub(super) fn geometry() -> Vec<Row> {
         (
             "key-bits-more",
             "lengths divided elsewhere",
-            Damaged("Corrupt(index does not find the record)"),
+            Damaged("Corrupt(keys are out of order)"),
             varied,
             |i| i.put8(at::KEY_BITS, 8),
         ),
@@ -369,7 +370,7 @@ pub(super) fn geometry() -> Vec<Row> {
         (
             "slot-width-5",
             "wider slots than there are",
-            Damaged("Corrupt(index does not find the record)"),
+            Damaged("Corrupt(slot refers to no record)"),
             varied,
             |i| i.put8(at::SLOT_WIDTH, 5),
         ),
@@ -451,6 +452,18 @@ pub(super) fn geometry() -> Vec<Row> {
                 i.put8(bucket + TAGS + slot, 0);
                 i.put32(bucket + SLOTS + 4 * slot, 0);
                 add64(i, at::HASH_SET_ASIDE, 1);
+            },
+        ),
+        (
+            "set-aside-smallest",
+            "the smallest key of a hash is set aside, and the next one stands in the bucket",
+            Damaged("Corrupt(index does not find the record)"),
+            crowded,
+            |i| {
+                let bucket = i.section(HASH).0;
+                let slot = (0..12).find(|slot| i.bytes[bucket + TAGS + slot] == 1).unwrap();
+                let [smallest, next] = [0, 1].map(|number| i.find(&of_hash_0(number), i.records()));
+                add32(i, bucket + SLOTS + 4 * slot, (next - smallest) as u32);
             },
         ),
         (

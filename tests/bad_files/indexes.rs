@@ -22,7 +22,7 @@ pub(super) fn nodes() -> Vec<Row> {
         (
             "node-backwards",
             "the root's children end with the root",
-            Damaged("Corrupt(index does not find the record)"),
+            Damaged("Corrupt(ordered-index node makes no sense)"),
             deep,
             |i| {
                 let root = i.root();
@@ -62,13 +62,19 @@ pub(super) fn nodes() -> Vec<Row> {
         ("leaf-base-rank-one-more", "ranks of a leaf shifted by one", PLACE, deep, |i| {
             add64(i, i.node(1) + 16, 1);
         }),
-        ("leaf-base-offset-huge", "a leaf at offset 2^64 − 1", NODE, deep, |i| {
-            i.put64(i.node(1) + 24, u64::MAX);
-        }),
+        (
+            "leaf-base-offset-huge",
+            "a leaf at offset 2^64 − 1",
+            Damaged("Corrupt(index names another place)"),
+            deep,
+            |i| {
+                i.put64(i.node(1) + 24, u64::MAX);
+            },
+        ),
         (
             "leaf-base-offset-other",
             "a leaf that starts inside a record",
-            Damaged("Corrupt(index does not find the record)"),
+            Damaged("Corrupt(index names another place)"),
             deep,
             |i| {
                 add64(i, i.node(1) + 24, 1);
@@ -89,7 +95,7 @@ pub(super) fn nodes() -> Vec<Row> {
         (
             "leaf-rank-before",
             "a last block whose rank is below that of the block before: skips by rank lead back",
-            Damaged("Corrupt(block is longer than allowed)"),
+            Damaged("Corrupt(block does not hold its ranks)"),
             even,
             |i| {
                 let node = i.node(0);
@@ -101,23 +107,47 @@ pub(super) fn nodes() -> Vec<Row> {
         ("leaf-rank-65535", "a block beyond the last entry", RANKS, varied, |i| {
             i.put16(i.ranks(i.node(0)) + 2, u16::MAX);
         }),
-        ("leaf-offset-inside", "a block that starts inside a record", NODE, varied, |i| {
-            let offsets = i.offsets(i.node(0));
-            add32(i, offsets, 1);
-        }),
-        ("leaf-offset-beyond", "a block beyond the records", NODE, varied, |i| {
-            i.put32(i.offsets(i.node(0)), u32::MAX);
-        }),
-        ("leaf-offset-next", "a block that starts a record late", NODE, varied, |i| {
-            let offsets = i.offsets(i.node(0));
-            let second = i.records() + i.u32(offsets) as usize;
-            let after = i.find(b"key-", i.find(b"key-", second) + 1) - 1;
-            i.put32(offsets, (after - i.records()) as u32);
-        }),
-        ("leaf-offsets-swapped", "blocks in each other's place", NODE, varied, |i| {
-            let offsets = i.offsets(i.node(0));
-            swap(i, offsets, offsets + 4, 4);
-        }),
+        (
+            "leaf-offset-inside",
+            "a block that starts inside a record",
+            Damaged("Corrupt(index names another place)"),
+            varied,
+            |i| {
+                let offsets = i.offsets(i.node(0));
+                add32(i, offsets, 1);
+            },
+        ),
+        (
+            "leaf-offset-beyond",
+            "a block beyond the records",
+            Damaged("Corrupt(index names another place)"),
+            varied,
+            |i| {
+                i.put32(i.offsets(i.node(0)), u32::MAX);
+            },
+        ),
+        (
+            "leaf-offset-next",
+            "a block that starts a record late",
+            Damaged("Corrupt(index names another place)"),
+            varied,
+            |i| {
+                let offsets = i.offsets(i.node(0));
+                let second = i.records() + i.u32(offsets) as usize;
+                let after = i.find(b"key-", i.find(b"key-", second) + 1) - 1;
+                i.put32(offsets, (after - i.records()) as u32);
+            },
+        ),
+        (
+            "leaf-offsets-swapped",
+            "blocks in each other's place",
+            Damaged("Corrupt(index names another place)"),
+            varied,
+            |i| {
+                let offsets = i.offsets(i.node(0));
+                swap(i, offsets, offsets + 4, 4);
+            },
+        ),
         ("leaf-heads-swapped", "separators out of order", NODE, varied, |i| {
             let heads = i.node(0) + 32;
             swap(i, heads, heads + 8, 8);
@@ -137,7 +167,7 @@ pub(super) fn nodes() -> Vec<Row> {
         (
             "leaf-separator-empty",
             "an empty separator: every key is said to be above it",
-            Damaged("Corrupt(index does not find the record)"),
+            Damaged("Corrupt(ordered-index node makes no sense)"),
             deep,
             |i| {
                 i.put64(i.node(0) + 32, 0);
@@ -149,7 +179,7 @@ pub(super) fn nodes() -> Vec<Row> {
         (
             "root-separator-full",
             "a root's separator above all keys",
-            Damaged("Corrupt(block is longer than allowed)"),
+            Damaged("Corrupt(ordered-index node makes no sense)"),
             deep,
             |i| {
                 i.put64(i.node(i.root()) + 32, u64::MAX);
@@ -167,7 +197,7 @@ pub(super) fn nodes() -> Vec<Row> {
         (
             "sample-step-255",
             "a step longer than a block",
-            Damaged("Corrupt(records after the last entry)"),
+            Damaged("Corrupt(ordered-index node makes no sense)"),
             deep,
             |i| {
                 i.put8(at::SAMPLE_STEP, 255);
@@ -176,7 +206,7 @@ pub(super) fn nodes() -> Vec<Row> {
         (
             "sample-step-more",
             "another step",
-            Damaged("Corrupt(index does not find the record)"),
+            Damaged("Corrupt(ordered-index node makes no sense)"),
             deep,
             |i| {
                 let step = i.bytes[at::SAMPLE_STEP];
@@ -230,7 +260,6 @@ pub(super) fn nodes() -> Vec<Row> {
 /// The line index.
 pub(super) fn lines() -> Vec<Row> {
     const TAGS: Expect = Damaged("Corrupt(line has wrong tags)");
-    const LOST: Expect = Damaged("Corrupt(index does not find the record)");
     const SECTIONS: Expect = Refused("InvalidHeader(sections)");
     const SCALE: Expect = Refused("InvalidHeader(line_scale)");
     vec![
@@ -243,12 +272,24 @@ pub(super) fn lines() -> Vec<Row> {
                 i.put64(at::LINE_SCALE, 0);
             },
         ),
-        ("line-scale-huge", "keys spread beyond the last line", LOST, lined, |i| {
-            i.put64(at::LINE_SCALE, u64::MAX);
-        }),
-        ("line-base-huge", "all keys below the smallest", LOST, lined, |i| {
-            i.put64(at::LINE_BASE, u64::MAX);
-        }),
+        (
+            "line-scale-huge",
+            "keys spread beyond the last line",
+            Damaged("Corrupt(line has wrong tags)"),
+            lined,
+            |i| {
+                i.put64(at::LINE_SCALE, u64::MAX);
+            },
+        ),
+        (
+            "line-base-huge",
+            "all keys below the smallest",
+            Damaged("Corrupt(line has wrong tags)"),
+            lined,
+            |i| {
+                i.put64(at::LINE_BASE, u64::MAX);
+            },
+        ),
         ("line-scale-alone", "a scale without lines", SCALE, small, |i| {
             i.put64(at::LINE_SCALE, 1);
         }),
@@ -282,30 +323,48 @@ pub(super) fn lines() -> Vec<Row> {
             let slot = i.slot(HASH);
             i.put32(slot, LINES);
         }),
-        ("line-rank-huge", "a line of rank 2^32 − 1", LOST, lined, |i| {
-            i.put32(i.section(LINES).0 + 64, u32::MAX);
-        }),
+        (
+            "line-rank-huge",
+            "a line of rank 2^32 − 1",
+            Damaged("Corrupt(line has wrong tags)"),
+            lined,
+            |i| {
+                i.put32(i.section(LINES).0 + 64, u32::MAX);
+            },
+        ),
         (
             "line-rank-0",
             "a second line of rank 0",
-            Damaged("Corrupt(more keys of one tag than allowed)"),
+            Damaged("Corrupt(line has wrong tags)"),
             lined,
             |i| {
                 i.put32(i.section(LINES).0 + 64, 0);
             },
         ),
-        ("line-rank-more", "a line that starts a rank late", LOST, lined, |i| {
-            let line = i.section(LINES).0 + 64;
-            add32(i, line, 1);
-        }),
+        (
+            "line-rank-more",
+            "a line that starts a rank late",
+            Damaged("Corrupt(line has wrong tags)"),
+            lined,
+            |i| {
+                let line = i.section(LINES).0 + 64;
+                add32(i, line, 1);
+            },
+        ),
         ("line-tags-swapped", "tags out of order", TAGS, lined, |i| {
             let line = i.section(LINES).0 + 64;
             swap(i, line + 4, line + 6, 2);
         }),
-        ("line-tags-equal", "a line of equal tags", LOST, lined, |i| {
-            let line = i.section(LINES).0;
-            i.bytes[line + 4..line + 64].fill(0);
-        }),
+        (
+            "line-tags-equal",
+            "a line of equal tags",
+            Damaged("Corrupt(line has wrong tags)"),
+            lined,
+            |i| {
+                let line = i.section(LINES).0;
+                i.bytes[line + 4..line + 64].fill(0);
+            },
+        ),
         ("line-tags-full", "a line without free tags", TAGS, lined, |i| {
             let line = i.section(LINES).0;
             let tag = i.u16(line + 4 + 2);
@@ -408,7 +467,7 @@ pub(super) fn buckets() -> Vec<Row> {
         (
             "slot-more",
             "a slot more than there are keys",
-            Damaged("Corrupt(bucket does not fit its keys)"),
+            Damaged("Corrupt(hash index has other keys)"),
             varied,
             |i| {
                 let (start, len) = i.section(HASH);

@@ -69,14 +69,18 @@ fn even() -> Image {
 /// Keys of one hash, which begin with a constant of the hash function, so that a factor is zero;
 /// before and behind others.
 fn crowded() -> Image {
-    let equal =
-        (0..20u64).map(|i| [0xA076_1D64_78BD_642F_u64.to_le_bytes(), i.to_be_bytes()].concat());
+    let equal = (0..20).map(of_hash_0);
     let others = (0..100).map(|i| format!("{}key-{i:03}", if i < 50 { "A" } else { "" }));
     let keys = equal.chain(others.map(String::into_bytes));
     Image::of(&Case {
         hash_index: HashIndex::Always,
         ..Case::of(keys.map(|key| (key, b"v".to_vec())).collect())
     })
+}
+
+/// A key whose hash is 0, one for each number.
+fn of_hash_0(number: u64) -> Vec<u8> {
+    [0xA076_1D64_78BD_642F_u64.to_le_bytes(), number.to_be_bytes()].concat()
 }
 
 /// An ordered index of two levels, nothing else.

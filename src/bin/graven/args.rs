@@ -1,5 +1,6 @@
 //! The command line: what may be said, and in which words. Nothing here does any work.
 
+mod access;
 mod advice;
 mod fields;
 mod serve;
@@ -7,6 +8,7 @@ mod text;
 mod values;
 
 use crate::exit::Failure;
+pub(crate) use access::Reading;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 pub(crate) use fields::{Bare, KeyForm, Separator, unescape};
 use graven::{Duplicates, ErrorKind, HashIndex};
@@ -136,6 +138,8 @@ pub(crate) struct Build {
 pub(crate) struct Get {
     #[arg(value_name = "TABLE")]
     pub(crate) table: PathBuf,
+    #[command(flatten)]
+    pub(crate) reading: Reading,
     /// The keys, raw bytes unless -e, --hex or --b64 is given
     #[arg(value_name = "KEY", required = true)]
     pub(crate) keys: Vec<OsString>,
@@ -169,6 +173,8 @@ pub(crate) struct Mget {
     /// Do not name keys that are missing
     #[arg(long)]
     pub(crate) quiet: bool,
+    #[command(flatten)]
+    pub(crate) reading: Reading,
 }
 
 /// Print the entries of an interval as tsv lines, in key order
@@ -181,6 +187,8 @@ pub(crate) struct Mget {
 pub(crate) struct Scan {
     #[arg(value_name = "TABLE")]
     pub(crate) table: PathBuf,
+    #[command(flatten)]
+    pub(crate) reading: Reading,
     /// Start at this key
     #[arg(long, value_name = "K", allow_hyphen_values = true)]
     pub(crate) from: Option<OsString>,
@@ -229,6 +237,8 @@ pub(crate) struct Stat {
 pub(crate) struct Verify {
     #[arg(value_name = "TABLE")]
     pub(crate) table: PathBuf,
+    #[command(flatten)]
+    pub(crate) reading: Reading,
 }
 
 /// Write all entries, so that `graven build` makes the same entries of them, byte for byte
@@ -244,6 +254,8 @@ pub(crate) struct Dump {
     pub(crate) no_escape: bool,
     #[arg(value_name = "TABLE")]
     pub(crate) table: PathBuf,
+    #[command(flatten)]
+    pub(crate) reading: Reading,
 }
 
 /// Copy a table to where it is read, checked on the way, in one step for its readers

@@ -56,10 +56,11 @@ pub(crate) fn intact(table: &Table, path: &Path) -> Result<(), Failure> {
 }
 
 /// Follows the table at a path.
-pub(crate) fn live(path: &Path) -> Result<Live, Failure> {
+pub(crate) fn live(path: &Path, access: Access) -> Result<Live, Failure> {
     guard();
+    let options = OpenOptions::new().access(access);
     // SAFETY: as above, for every table that is put in this one's place.
-    let opened = unsafe { Live::open(path) };
+    let opened = unsafe { Live::open_with(path, &options) };
     opened.map_err(|error| Failure::open(path, &error))
 }
 

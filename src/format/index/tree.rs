@@ -184,10 +184,19 @@ impl<'t> Node<'t> {
         self.arrays_end() + self.prefix_len + heap
     }
 
-    /// Whether heads ascend and every tail lies in the node, one after the other.
+    /// Whether separators ascend and every tail lies in the node, one after the other.
     pub(crate) fn is_well_formed(&self) -> bool {
         let head = |i: usize| u64_at(self.bytes, NODE_HEADER + 8 * i);
-        let ascending = (1..self.separators).all(|i| head(i - 1) <= head(i));
+        let tails_ascend = |i: usize| match (self.tail(i - 1), self.tail(i)) {
+            (Some((below, TAIL_WHOLE..)), Some((above, kind @ TAIL_WHOLE..))) => {
+                // Of two that are cut alike the records decide.
+                below < above || below == above && self.tail_end(i - 1).1 <= kind
+            }
+            (Some((_, below)), Some((_, above))) => below.min(TAIL_WHOLE) <= above.min(TAIL_WHOLE),
+            _ => false,
+        };
+        let ascending = (1..self.separators)
+            .all(|i| head(i - 1) < head(i) || head(i - 1) == head(i) && tails_ascend(i));
         let no_stray_prefix = self.separators > 0 || self.prefix_len == 0;
         ascending && no_stray_prefix && (0..self.separators).all(|i| self.tail(i).is_some())
     }

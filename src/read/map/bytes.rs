@@ -7,6 +7,7 @@ use super::file::may_ask;
 use super::file::{Access, Located};
 use super::mapping::{Mapping, pages_around};
 use super::proven::Proven;
+use super::reading::Reading;
 use super::room::no_room;
 use crate::error::OpenError;
 use crate::format::layout::Layout;
@@ -154,6 +155,20 @@ impl Bytes {
         self.mapping().map_or(Ok(()), |mapping| mapping.populate(self.start, start, len))
     }
 
+    /// Asks the kernel to begin to read a part of the table, and does not wait.
+    pub(crate) fn ask(&self, part: std::ops::Range<usize>) {
+        if let Some(mapping) = self.mapping()
+            && !part.is_empty()
+        {
+            mapping.ask(self.start, part.start, part.len());
+        }
+    }
+
+    /// How pages come into memory.
+    pub(crate) fn reading(&self) -> Reading {
+        self.mapping().map_or(Reading::Ahead, Mapping::reading)
+    }
+
     /// Asks for 2 MiB pages under bytes of a mapping that were not touched yet.
     pub(crate) fn ask_for_huge_pages(&self, start: usize, len: usize) {
         if let Some(mapping) = self.mapping() {
@@ -180,7 +195,8 @@ impl Bytes {
             };
             let limit = rustix::process::getrlimit(rustix::process::Resource::Memlock).current;
             let needed = self.len as u64;
-            memory.lock().map_err(|source| OpenError::LockRefused { needed, limit, source })
+            let locked = self.reading_ahead(|| memory.lock());
+            locked.map_err(|source| OpenError::LockRefused { needed, limit, source })
         }
         #[cfg(not(unix))]
         Ok(())

@@ -3,6 +3,7 @@
 #![expect(unsafe_code, reason = "maps files")]
 
 use super::file::{Access, Located};
+use super::reading::Reading;
 use super::room::no_room;
 use crate::error::OpenError;
 use memmap2::{Advice, Mmap, MmapOptions};
@@ -12,7 +13,7 @@ use std::ptr::NonNull;
 #[derive(Debug)]
 pub(super) struct Mapping {
     pub(super) map: Mmap,
-    access: Access,
+    reading: Reading,
     /// The file's owner, where users have numbers.
     pub(super) owner: Option<u32>,
 }
@@ -44,9 +45,10 @@ impl Mapping {
                 OpenError::Io { action: "map the file", path: None, source }
             }
         })?;
-        let mapping = Self { map, access, owner: file.owner() };
-        if access != Access::Normal {
-            mapping.advise(access);
+        let reading = Reading::new(access, len);
+        let mapping = Self { map, reading, owner: file.owner() };
+        if reading != Reading::Ahead {
+            mapping.advise(reading);
         }
         Ok(mapping)
     }
@@ -58,15 +60,34 @@ impl Mapping {
 
     /// Advises the kernel how to read ahead. A kernel that refuses the advice reads ahead as it
     /// likes.
-    fn advise(&self, access: Access) {
+    fn advise(&self, reading: Reading) {
         #[cfg(unix)]
-        let _ = self.map.advise(match access {
-            Access::Normal => Advice::Normal,
-            Access::Random => Advice::Random,
-            Access::Sequential => Advice::Sequential,
+        let _ = self.map.advise(match reading {
+            Reading::Ahead => Advice::Normal,
+            Reading::Sequential => Advice::Sequential,
+            Reading::Pages | Reading::Windows => Advice::Random,
         });
         #[cfg(not(unix))]
-        let _ = access;
+        let _ = reading;
+    }
+
+    /// How pages come into memory.
+    pub(super) fn reading(&self) -> Reading {
+        self.reading
+    }
+
+    /// Asks the kernel to begin to read `len` bytes of the table from `start` on, and does not wait.
+    pub(super) fn ask(&self, table: NonNull<u8>, start: usize, len: usize) {
+        /// For one question the kernel reads no more than its read-ahead or the largest request of
+        /// the disk. The larger of both is at least this, unless somebody has lowered it.
+        const PIECE: usize = 128 << 10;
+        let start = self.place(table, start);
+        #[cfg(unix)]
+        for at in (start..start + len).step_by(PIECE) {
+            let _ = self.map.advise_range(Advice::WillNeed, at, PIECE.min(start + len - at));
+        }
+        #[cfg(not(unix))]
+        let _ = (start, len, PIECE);
     }
 
     /// Makes the kernel map `len` bytes of the table from `start` on. On Linux ≥ 5.14 a page that
@@ -78,15 +99,13 @@ impl Mapping {
         start: usize,
         len: usize,
     ) -> std::io::Result<()> {
-        let start = self.place(table, start);
         #[cfg(target_os = "linux")]
-        match self.map.advise_range(Advice::PopulateRead, start, len) {
+        match self.map.advise_range(Advice::PopulateRead, self.place(table, start), len) {
             // An older kernel does not know the advice.
             Err(error) if error.kind() == std::io::ErrorKind::InvalidInput => {}
             other => return other,
         }
-        #[cfg(unix)]
-        let _ = self.map.advise_range(Advice::WillNeed, start, len);
+        self.ask(table, start, len);
         Ok(())
     }
 
@@ -102,12 +121,12 @@ impl Mapping {
 
     /// Does `work` while the kernel reads ahead by its default, whatever access was asked for.
     pub(super) fn reading_ahead<T>(&self, work: impl FnOnce() -> T) -> T {
-        if self.access == Access::Normal {
+        if self.reading == Reading::Ahead {
             return work();
         }
-        self.advise(Access::Normal);
+        self.advise(Reading::Ahead);
         let result = work();
-        self.advise(self.access);
+        self.advise(self.reading);
         result
     }
 }

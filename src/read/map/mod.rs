@@ -5,9 +5,11 @@ mod bytes;
 mod file;
 mod mapping;
 mod proven;
+mod reading;
 mod room;
 
 pub(crate) use bytes::Bytes;
 pub use file::Access;
 pub(crate) use file::{Located, io_error};
 pub(crate) use proven::{AnyLen, KeyLen, Len8, Len16, Len32, Proven};
+pub(crate) use reading::Reading;

@@ -4,6 +4,7 @@ use super::super::place::{Entry, Side, Start};
 use super::super::search::Search;
 use super::super::view::View;
 use super::backward::BackwardBlock;
+use super::windows::Windows;
 use crate::error::{ReadError, ReadResult};
 
 /// A position in a table: on an entry, before the first or after the last. It may change its
@@ -45,6 +46,8 @@ pub struct Cursor<'t> {
     next_offset: Option<usize>,
     current: Option<Entry<'t>>,
     back: BackwardBlock,
+    /// What was asked for upwards and downwards, where the table exceeds the memory.
+    windows: [Windows; 2],
 }
 
 impl<'t> Cursor<'t> {
@@ -59,6 +62,7 @@ impl<'t> Cursor<'t> {
             next_offset: Some(at),
             current: None,
             back: BackwardBlock::new(),
+            windows: [Windows::START; 2],
         }
     }
 
@@ -82,6 +86,7 @@ impl<'t> Cursor<'t> {
     /// # Errors
     /// [`ReadError`] if a page that was touched is damaged; the cursor is then before the first.
     pub fn seek(&mut self, key: &[u8]) -> Result<bool, ReadError> {
+        self.jump();
         let start = self.search().seek_start(key, Side::NotBelow, self.first_walk);
         self.position = 0;
         self.go(start)
@@ -93,6 +98,7 @@ impl<'t> Cursor<'t> {
     /// # Errors
     /// [`ReadError`] if a page that was touched is damaged; the cursor is then before the first.
     pub fn seek_for_prev(&mut self, key: &[u8]) -> Result<bool, ReadError> {
+        self.jump();
         match self.search().seek(key, Side::Above) {
             Ok(place) => {
                 (self.position, self.at) = (place.rank + 1, place.offset);
@@ -108,6 +114,7 @@ impl<'t> Cursor<'t> {
     /// # Errors
     /// [`ReadError`] if a page that was touched is damaged.
     pub fn seek_to_first(&mut self) -> Result<bool, ReadError> {
+        self.jump();
         self.go(Ok(self.view.start().into()))
     }
 
@@ -116,6 +123,7 @@ impl<'t> Cursor<'t> {
     /// # Errors
     /// [`ReadError`] if a page that was touched is damaged.
     pub fn seek_to_last(&mut self) -> Result<bool, ReadError> {
+        self.jump();
         let end = self.view.end();
         (self.position, self.at) = (end.rank + 1, end.offset);
         self.unranked = None;
@@ -135,6 +143,11 @@ impl<'t> Cursor<'t> {
             (None, Some(rank)) if rank < entries => self.back.offset(self.view, rank),
             (None, _) => Ok(self.view.end().offset),
         };
+        if self.view.exceeds_memory()
+            && let Ok(offset) = offset
+        {
+            self.windows[0].forward(self.view, offset, self.view.end().offset);
+        }
         self.go(offset.map(|offset| Start { rank, offset }))
     }
 
@@ -155,6 +168,11 @@ impl<'t> Cursor<'t> {
         }
         let (rank, end) = (self.position - 2, self.at);
         let offset = self.back.offset(self.view, rank);
+        if self.view.exceeds_memory()
+            && let Ok(offset) = offset
+        {
+            self.windows[1].backward(self.view, offset, self.view.start().offset);
+        }
         let on_entry = self.go(offset.map(|offset| Start { rank: Some(rank), offset }))?;
         // A record that is found by its rank ends where the one behind it starts.
         match self.next_offset {
@@ -162,6 +180,13 @@ impl<'t> Cursor<'t> {
                 self.go(Err(ReadError::corrupt("index names another place", self.at as u64)))
             }
             _ => Ok(on_entry),
+        }
+    }
+
+    /// The next step begins another walk.
+    fn jump(&mut self) {
+        if self.view.exceeds_memory() {
+            self.windows = [Windows::START; 2];
         }
     }
 

@@ -4,6 +4,7 @@ use super::super::place::{Entry, Place, Start};
 use super::super::search::Search;
 use super::super::view::View;
 use super::backward::{BackwardBlock, prefetch_before};
+use super::windows::Windows;
 use crate::error::{ReadError, ReadResult};
 use crate::format::layout::Layout;
 use crate::format::record::Fixed;
@@ -51,6 +52,8 @@ pub struct Iter<'t> {
     /// The bytes before the end whose pages are known to be checked.
     behind: Range<usize>,
     back: BackwardBlock,
+    /// What was asked for at the front and at the end, where the table exceeds the memory.
+    windows: [Windows; 2],
     error: Option<ReadError>,
 }
 
@@ -85,6 +88,7 @@ impl<'t> Iter<'t> {
             ahead: &[],
             behind: 0..0,
             back: BackwardBlock::new(),
+            windows: [Windows::START; 2],
             error,
         };
         // A search has prefetched them already, but not every walk begins with a search.
@@ -127,10 +131,14 @@ impl<'t> Iter<'t> {
     /// nothing is ready.
     #[inline]
     fn look_ahead(&mut self) {
-        let ahead = match self.error {
+        let mut ahead = match self.error {
             None => self.view.checked_from(self.front),
             Some(_) => 0,
         };
+        if self.view.exceeds_memory() && ahead > 0 {
+            let limit = self.windows[0].forward(self.view, self.front, self.end.offset);
+            ahead = ahead.min(limit);
+        }
         self.ahead = self.view.bytes().get(..ahead).unwrap_or_default();
     }
 
@@ -257,6 +265,10 @@ impl<'t> Iter<'t> {
         let entry = self.view.entry(&parts)?;
         (self.end, self.left) = (Place { rank, offset }, left);
         self.behind = self.view.checked_around(offset..parts.end());
+        if self.view.exceeds_memory() {
+            let limit = self.windows[1].backward(self.view, offset, self.front);
+            self.behind.start = self.behind.start.max(limit);
+        }
         Ok(entry)
     }
 
@@ -273,6 +285,7 @@ impl<'t> Iter<'t> {
         }
         (self.front, self.left) = (place.offset, self.end.rank - place.rank);
         self.ranked = true;
+        self.windows[0] = Windows::START;
         self.look_ahead();
         Ok(())
     }
@@ -294,6 +307,7 @@ impl<'t> Iter<'t> {
         (self.end, self.left) = (Place { rank, offset }, rest);
         self.ranked = true;
         self.behind = 0..0;
+        self.windows[1] = Windows::START;
         Ok(())
     }
 }

@@ -6,6 +6,7 @@ mod cursor;
 mod iter;
 mod prefix;
 mod values;
+mod windows;
 
 pub use cursor::Cursor;
 pub use iter::{Iter, Keys, Values};

@@ -3,6 +3,7 @@
 use super::super::get::Checked;
 use super::super::place::Found;
 use super::super::view::View;
+use super::windows::Windows;
 use crate::error::{ReadError, ReadResult};
 use crate::format::order::equal;
 use std::iter::FusedIterator;
@@ -13,6 +14,8 @@ pub struct GetAll<'t> {
     state: State<'t>,
     /// How many values may come: a table has no more than its entries.
     left: u64,
+    /// What was asked for, where the table exceeds the memory.
+    windows: Windows,
 }
 
 enum State<'t> {
@@ -33,7 +36,7 @@ impl<'t> GetAll<'t> {
             Ok(None) => State::Over,
             Err(error) => State::Failed(error),
         };
-        Self { view, state, left: view.layout().entries }
+        Self { view, state, left: view.layout().entries, windows: Windows::START }
     }
 
     /// The value of `found`, and the record after it if it holds the same key.
@@ -47,6 +50,9 @@ impl<'t> GetAll<'t> {
         let offset = self.view.after(found.offset, &found.parts);
         if offset >= self.view.layout().records.end {
             return Ok((value, State::Over));
+        }
+        if self.view.exceeds_memory() {
+            self.windows.forward(self.view, offset, self.view.layout().records.end);
         }
         let parts = self.view.parts_at(offset)?;
         let same = equal(self.view.slice(parts.key())?, key);

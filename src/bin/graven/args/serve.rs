@@ -1,5 +1,6 @@
 //! What may be said to the commands around serving.
 
+use super::access::Reading;
 use super::values::{count, number, share, skew};
 use clap::Args;
 use std::path::PathBuf;
@@ -57,6 +58,8 @@ pub(crate) struct Bench {
     /// Print one JSON object
     #[arg(long)]
     pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) reading: Reading,
 }
 
 /// One of the processes that `bench` starts.
@@ -82,4 +85,6 @@ pub(crate) struct BenchReader {
     /// Give way to the process that publishes
     #[arg(long)]
     pub(crate) give_way: bool,
+    #[command(flatten)]
+    pub(crate) reading: Reading,
 }

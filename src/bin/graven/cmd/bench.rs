@@ -28,7 +28,15 @@ pub(crate) fn run(args: &Bench) -> Result<Outcome, Failure> {
     let scratch = signals::Directory::new(scratch);
     let sample = scratch.path().join("sample.grv");
     let other = args.replace.as_ref().unwrap_or(&args.table);
-    let draw = Draw { table: &args.table, other, hit: args.hit, zipf: args.zipf };
+    let draw = Draw {
+        table: &args.table,
+        other,
+        hit: args.hit,
+        zipf: args.zipf,
+        access: args.reading.access(),
+        // So that the whole takes not twice as long as was asked for.
+        time: Duration::from_secs_f64(args.seconds / 2.0),
+    };
     let file_bytes = draw.write(&sample)?;
 
     let served = match args.replace {

@@ -5,13 +5,12 @@ use crate::exit::{Failure, Outcome, reading};
 use crate::output::Output;
 use crate::progress::{Progress, Unit};
 use crate::{open, raw, tsv};
-use graven::Access;
 
 /// Entries between two looks at the progress bar.
 const STEP: u64 = 1024;
 
 pub(crate) fn run(args: &Dump) -> Result<Outcome, Failure> {
-    let table = open::table(&args.table, Access::Sequential)?;
+    let table = open::table(&args.table, args.reading.access())?;
     let reading = reading(&args.table);
     let mut out = Output::new()?;
     out.set_form(tsv::Form::new(args.no_escape));

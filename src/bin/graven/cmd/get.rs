@@ -4,13 +4,12 @@ use crate::args::{Get, KeyForm, Separator, unescape};
 use crate::exit::{Failure, Outcome, note, reading};
 use crate::output::Output;
 use crate::{open, terminal};
-use graven::Access;
 use std::fmt::Display;
 
 pub(crate) fn run(args: &Get) -> Result<Outcome, Failure> {
     let keys = args.keys.iter().map(|key| args.form.read("KEY", key));
     let keys = keys.collect::<Result<Vec<_>, Failure>>()?;
-    let table = open::table(&args.table, Access::Normal)?;
+    let table = open::table(&args.table, args.reading.access())?;
     let reading = reading(&args.table);
     let mut out = Output::new()?;
     let separator = out.separator(args.bare, true, "")?.unwrap_or(if out.is_terminal() {

@@ -11,7 +11,7 @@ use crate::lines::{Line, Lines};
 use crate::output::Output;
 use crate::progress::{Progress, Unit};
 use crate::{open, terminal, tsv};
-use graven::{Access, ErrorKind};
+use graven::ErrorKind;
 use std::fs::File;
 
 /// Most keys in a batch: enough to hide latency, few enough that their lines stay in the cache.
@@ -20,7 +20,7 @@ const BATCH: usize = 1024;
 const BATCH_BYTES: usize = LONG;
 
 pub(crate) fn run(args: &Mget) -> Result<Outcome, Failure> {
-    let table = open::table(&args.table, Access::Normal)?;
+    let table = open::table(&args.table, args.reading.access())?;
     let reading = reading(&args.table);
     let input = Input::standard()?;
     let mut out = Output::new()?;

@@ -5,7 +5,7 @@ use crate::exit::{Failure, Outcome, note, reading};
 use crate::output::Output;
 use crate::progress::{Progress, Unit};
 use crate::{open, terminal, tsv};
-use graven::{Access, ReadError};
+use graven::ReadError;
 use std::borrow::Cow;
 use std::ffi::OsString;
 use std::ops::Bound;
@@ -15,7 +15,7 @@ const STEP: u64 = 1024;
 
 pub(crate) fn run(args: &Scan) -> Result<Outcome, Failure> {
     let bounds = Bounds::new(args)?;
-    let table = open::table(&args.table, Access::Normal)?;
+    let table = open::table(&args.table, args.reading.access())?;
     let reading = reading(&args.table);
     let limit = args.limit.unwrap_or(u64::MAX);
     let mut out = Output::new()?;

@@ -8,7 +8,7 @@ use graven::Access;
 use std::ops::ControlFlow;
 
 pub(crate) fn run(args: &Warm) -> Result<Outcome, Failure> {
-    let table = open::table(&args.table, Access::Normal)?;
+    let table = open::table(&args.table, Access::Auto)?;
     let bytes = table.stats().map_err(reading(&args.table))?.file_bytes;
     let part = if args.index { graven::Warm::Index } else { graven::Warm::All };
     let total = (!args.index).then_some(bytes);

@@ -83,6 +83,7 @@ impl Peers {
             ] {
                 command.args([name, &value]);
             }
+            command.arg(args.reading.argument());
             if give_way {
                 command.arg("--give-way");
             }

@@ -26,7 +26,7 @@ const REPORT: Duration = Duration::from_millis(250);
 const NICE: i32 = 10;
 
 pub(crate) fn run(args: &BenchReader) -> Result<Outcome, Failure> {
-    let sample = open::table(&args.sample, Access::Sequential)?;
+    let sample = open::table(&args.sample, Access::Auto)?;
     // Mapped by all readers alike, so that no page of it counts as one's own.
     sample.verify().map_err(reading(&args.sample))?;
     let versions = versions(args, &sample)?;
@@ -39,7 +39,7 @@ pub(crate) fn run(args: &BenchReader) -> Result<Outcome, Failure> {
 
     let _ = say("ready");
     let _open = parent.next();
-    let live = open::live(&args.table)?;
+    let live = open::live(&args.table, args.reading.access())?;
     let _ = say("open");
     let _go = parent.next();
 

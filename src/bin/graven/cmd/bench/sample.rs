@@ -7,12 +7,15 @@ use crate::exit::{Failure, reading};
 use crate::open;
 use graven::{Access, BuildOptions, ErrorKind, HashIndex, Table};
 use std::path::Path;
+use std::time::{Duration, Instant};
 use xxhash_rust::xxh3::xxh3_64;
 
 /// Lookups that are drawn at most; then they begin anew.
 const MOST: u64 = 1 << 20;
 /// Bytes of keys at most.
 const MOST_BYTES: usize = 64 << 20;
+/// Lookups that are drawn at once.
+const ROUND: usize = 1 << 14;
 /// Keys that are tried to find one that is not stored.
 const TRIES: usize = 8;
 /// Values up to this length are compared as a whole, longer ones by both ends and length.
@@ -56,6 +59,9 @@ pub(super) struct Draw<'p> {
     pub(super) other: &'p Path,
     pub(super) hit: f64,
     pub(super) zipf: f64,
+    pub(super) access: Access,
+    /// After so much time no further round is begun.
+    pub(super) time: Duration,
 }
 
 /// Metadata: the build ids of both versions.
@@ -64,8 +70,7 @@ pub(super) const VERSIONS: [&[u8]; 2] = [b"version 1", b"version 2"];
 impl Draw<'_> {
     /// Draws the lookups and writes them to `sample`. Returns the larger version's length.
     pub(super) fn write(&self, sample: &Path) -> Result<u64, Failure> {
-        let tables =
-            [open::table(self.table, Access::Normal)?, open::table(self.other, Access::Normal)?];
+        let tables = [open::table(self.table, self.access)?, open::table(self.other, self.access)?];
         let [table, other] = &tables;
         if table.is_empty() {
             let what = "has no entries, so there is nothing to look up";
@@ -79,25 +84,26 @@ impl Draw<'_> {
         let failed = |error| Failure::build(sample, &error);
         let mut builder = options.create(sample).map_err(failed)?;
         let (zipf, mut random) = (Zipf::new(table.len(), self.zipf), Random(1));
-        let (mut record, mut bytes) = (Vec::new(), 0);
-        for number in 0..MOST as u32 {
-            let reading = reading(self.table);
-            let rank = zipf.draw(&mut random);
-            let Some((stored, _)) = table.nth(rank).map_err(reading)? else { continue };
-            let mut key = stored.to_vec();
-            if random.fraction() >= self.hit {
-                absent(table, &mut key, &mut random).map_err(reading)?;
+        let begun = Instant::now();
+        let (mut number, mut bytes) = (0, 0);
+        while number < MOST && bytes < MOST_BYTES && (number == 0 || begun.elapsed() < self.time) {
+            let draws = (0..ROUND).map(|_| zipf.draw(&mut random)).enumerate();
+            // In the order of the file: a table that exceeds the memory is gone through once in
+            // each round.
+            let mut draws: Vec<_> = draws.map(|(number, rank)| (rank, number)).collect();
+            draws.sort_unstable();
+            let mut records = Vec::with_capacity(draws.len());
+            for (rank, number) in draws {
+                let Some((key, _)) = table.nth(rank).map_err(reading(self.table))? else {
+                    continue;
+                };
+                records.push((number, self.record(&tables, key, &mut random)?));
             }
-            record.clear();
-            for (table, path) in [(table, self.table), (other, self.other)] {
-                let found = table.get(&key).map_err(crate::exit::reading(path))?;
-                record.extend(answer(found).to_le_bytes());
-            }
-            record.extend(&key);
-            builder.insert(&number.to_be_bytes(), &record).map_err(failed)?;
-            bytes += record.len();
-            if bytes > MOST_BYTES {
-                break;
+            records.sort_unstable();
+            for (_, record) in records {
+                builder.insert(&(number as u32).to_be_bytes(), &record).map_err(failed)?;
+                number += 1;
+                bytes += record.len();
             }
         }
         builder.finish().map_err(failed)?;
@@ -106,6 +112,26 @@ impl Draw<'_> {
             longest = longest.max(table.stats().map_err(reading(path))?.file_bytes);
         }
         Ok(longest)
+    }
+
+    /// A lookup of a stored key, or of one like it.
+    fn record(
+        &self,
+        tables: &[Table; 2],
+        stored: &[u8],
+        random: &mut Random,
+    ) -> Result<Vec<u8>, Failure> {
+        let mut key = stored.to_vec();
+        if random.fraction() >= self.hit {
+            absent(&tables[0], &mut key, random).map_err(reading(self.table))?;
+        }
+        let mut record = Vec::with_capacity(16 + key.len());
+        for (table, path) in tables.iter().zip([self.table, self.other]) {
+            let found = table.get(&key).map_err(reading(path))?;
+            record.extend(answer(found).to_le_bytes());
+        }
+        record.extend(&key);
+        Ok(record)
     }
 }
 

@@ -1,0 +1,42 @@
+//! How pages of a mapping come into memory: the kernel reads ahead where memory holds the table.
+//! Otherwise each fault reads one page, and walks ask for windows.
+
+use super::file::Access;
+use crate::limits;
+
+/// How a mapping is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reading {
+    /// The kernel reads ahead by its default.
+    Ahead,
+    /// The kernel reads ahead a lot.
+    Sequential,
+    /// Every fault reads one page.
+    Pages,
+    /// Every fault reads one page, and walks ask for windows.
+    Windows,
+}
+
+impl Reading {
+    /// How a table of `len` bytes is read.
+    pub(super) fn new(access: Access, len: usize) -> Self {
+        /// Smaller tables are taken to fit, so that opening them asks for nothing.
+        const LEAST: usize = 16 << 20;
+        match access {
+            Access::Normal => Self::Ahead,
+            Access::Sequential => Self::Sequential,
+            Access::Random => Self::Pages,
+            Access::Auto if len < LEAST => Self::Ahead,
+            Access::Auto => match limits::recently_available_memory() {
+                Some(available) if !fits(len, available) => Self::Windows,
+                _ => Self::Ahead,
+            },
+        }
+    }
+}
+
+/// Whether a table stays in memory as a whole. The process has other pages, too: its page tables
+/// and programs.
+fn fits(len: usize, available: u64) -> bool {
+    len as u64 <= available - available / 16
+}

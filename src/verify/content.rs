@@ -1,0 +1,110 @@
+//! The build id, over bytes that come piece by piece from several threads.
+
+use crate::error::{ReadError, ReadResult};
+use crate::format::header::Header;
+use crate::read::view::View;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use xxhash_rust::xxh3::Xxh3;
+use zerocopy::{FromBytes, IntoBytes};
+
+/// XXH3-128 of the body, then of the header with build id and checksum zero.
+pub(super) struct Content(Xxh3);
+
+impl Content {
+    pub(super) fn new() -> Self {
+        Self(Xxh3::new())
+    }
+
+    pub(super) fn update(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    /// After the whole body: whether the build id fits.
+    pub(super) fn check(mut self, view: &View) -> ReadResult<()> {
+        let layout = view.layout();
+        let bad = || ReadError::corrupt("build id does not fit the content", 24);
+        let header = &view.bytes()[..layout.header_size];
+        let (mut fixed, rest) = Header::read_from_prefix(header).map_err(|_| bad())?;
+        fixed.build_id = [0; 16];
+        fixed.checksum = 0.into();
+        self.update(fixed.as_bytes());
+        self.update(rest);
+        if self.0.digest128().to_le_bytes() == layout.build_id { Ok(()) } else { Err(bad()) }
+    }
+}
+
+/// Content that is taken in the order of pieces, whichever thread has them.
+pub(super) struct InOrder {
+    state: Mutex<State>,
+    next: Condvar,
+}
+
+struct State {
+    content: Content,
+    /// The piece whose bytes come next.
+    piece: usize,
+    /// The first piece that has an error: those behind it wait no longer.
+    failed: usize,
+}
+
+/// A piece's turn. Dropped without [`end`](Self::end), it tells those behind it not to wait.
+pub(super) struct Turn<'o> {
+    order: &'o InOrder,
+    piece: usize,
+    ended: bool,
+}
+
+impl InOrder {
+    pub(super) fn new(content: Content) -> Self {
+        let state = State { content, piece: 0, failed: usize::MAX };
+        Self { state: Mutex::new(state), next: Condvar::new() }
+    }
+
+    pub(super) fn turn(&self, piece: usize) -> Turn<'_> {
+        Turn { order: self, piece, ended: false }
+    }
+
+    pub(super) fn into_content(self) -> Content {
+        self.state.into_inner().unwrap_or_else(PoisonError::into_inner).content
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Turn<'_> {
+    /// Takes the next bytes of the piece, once those of all pieces before it were taken.
+    ///
+    /// # Errors
+    /// A piece before has an error, which stands for this one's.
+    pub(super) fn update(&mut self, bytes: &[u8]) -> ReadResult<()> {
+        let piece = self.piece;
+        let waits = |state: &mut State| state.piece != piece && state.failed > piece;
+        let state = self.order.next.wait_while(self.order.lock(), waits);
+        let mut state = state.unwrap_or_else(PoisonError::into_inner);
+        if state.piece != piece {
+            return Err(ReadError::corrupt("records before are damaged", 0));
+        }
+        state.content.update(bytes);
+        Ok(())
+    }
+
+    /// After the piece's last bytes.
+    pub(super) fn end(mut self) {
+        self.ended = true;
+        self.order.lock().piece = self.piece + 1;
+        self.order.next.notify_all();
+    }
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        if !self.ended {
+            let mut state = self.order.lock();
+            state.failed = state.failed.min(self.piece);
+            drop(state);
+            self.order.next.notify_all();
+        }
+    }
+}

@@ -1,0 +1,276 @@
+//! The audit of the hash index: each key has its slot, and each slot its key.
+//!
+//! To follow each slot to its record would read the records in the order of hashes. Instead the
+//! keys, which come by in their own order, are collected with their hashes. A batch is sorted by
+//! hash, which is the order of the buckets, and goes through the index once. A slot refers to one
+//! record only, so where each key has found a slot that refers to it, and there are no more slots
+//! than that, each slot leads where it should.
+//!
+//! A key without a slot is set aside. It needs a smaller key of the same hash in its buckets: so
+//! the smallest key of each hash has a slot.
+
+use crate::error::{ReadError, ReadResult};
+use crate::format::index::hash::{BUCKET, HashPlace, MAX_EQUAL_TAGS};
+use crate::format::layout::HashLayout;
+use crate::format::sums::UNIT;
+use crate::limits;
+use crate::read::index::hash::Hash;
+use crate::read::parallel::check_pieces;
+use crate::read::view::View;
+use std::iter;
+use std::ops::Range;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::{Mutex, PoisonError};
+
+/// The buckets of some groups, and what the keys say of them. The audit of a very large index takes
+/// several rounds, so that it needs a bounded amount of memory.
+pub(super) struct Round<'t> {
+    view: &'t View,
+    index: Hash<'t>,
+    /// The round's buckets.
+    numbers: Range<u64>,
+    /// For each bucket the overflow bits of the keys that stand in their second bucket.
+    overflow: Vec<AtomicU32>,
+    /// Batches that no thread has in hand.
+    batches: Mutex<Vec<Batch>>,
+    /// Keys in a full batch.
+    full: usize,
+    pub(super) counts: Counts,
+}
+
+/// Keys by what was found of them.
+#[derive(Default)]
+pub(super) struct Counts {
+    /// In a slot.
+    slots: AtomicU64,
+    /// In a slot of their second bucket.
+    second: AtomicU64,
+    /// In no slot, with a smaller key of the same hash in one.
+    set_aside: AtomicU64,
+    /// Slots that are taken.
+    taken: AtomicU64,
+}
+
+impl Counts {
+    pub(super) fn add(&self, other: &Self) {
+        for (sum, count) in [
+            (&self.slots, &other.slots),
+            (&self.second, &other.second),
+            (&self.set_aside, &other.set_aside),
+            (&self.taken, &other.taken),
+        ] {
+            sum.fetch_add(count.load(Relaxed), Relaxed);
+        }
+    }
+
+    /// Keys in their second bucket.
+    pub(super) fn second(&self) -> u64 {
+        self.second.load(Relaxed)
+    }
+
+    /// Whether an index holds all keys but those that are set aside, and nothing else.
+    pub(super) fn fit(&self, hash: &HashLayout, keys: u64) -> bool {
+        let (slots, set_aside) = (self.slots.load(Relaxed), self.set_aside.load(Relaxed));
+        slots == self.taken.load(Relaxed)
+            && set_aside == hash.set_aside
+            && slots + set_aside == keys
+    }
+}
+
+/// Hashes of keys, and what refers to their records. References ascend as keys do.
+pub(super) type Batch = Vec<(u64, u64)>;
+
+/// Most bytes of all batches, and of the overflow bits of a round.
+const MOST: u64 = 64 << 20;
+/// Fewest, however short memory is.
+const LEAST: u64 = 1 << 20;
+
+fn budget() -> u64 {
+    limits::recently_available_memory().map_or(MOST, |available| (available / 8).clamp(LEAST, MOST))
+}
+
+impl<'t> Round<'t> {
+    /// All rounds of a table, one after the other; none without hash index. `threads`: how many
+    /// fill batches at once.
+    pub(super) fn all(view: &'t View, threads: usize) -> impl Iterator<Item = Self> {
+        let index = Hash::of(view);
+        index.into_iter().flat_map(move |index| {
+            let hash = index.layout();
+            let per_group = u64::from(hash.shape.per_group).max(1);
+            let groups = (budget() / size_of::<AtomicU32>() as u64 / per_group).max(1);
+            let step = groups * per_group;
+            let starts = iter::successors(Some(0), move |start: &u64| start.checked_add(step));
+            let starts = starts.take_while(move |&start| start < hash.buckets);
+            starts.map(move |start| {
+                let numbers = start..start.saturating_add(step).min(hash.buckets);
+                Self::new(view, index, numbers, threads)
+            })
+        })
+    }
+
+    fn new(view: &'t View, index: Hash<'t>, numbers: Range<u64>, threads: usize) -> Self {
+        let overflow = numbers.clone().map(|_| AtomicU32::new(0)).collect();
+        let full = budget() as usize / threads / size_of::<(u64, u64)>();
+        let (batches, counts) = (Mutex::default(), Counts::default());
+        Self { view, index, numbers, overflow, batches, full, counts }
+    }
+
+    /// A batch to fill.
+    pub(super) fn batch(&self) -> Batch {
+        self.batches.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default()
+    }
+
+    /// Takes a batch back, full or not.
+    pub(super) fn take(&self, batch: Batch) {
+        self.batches.lock().unwrap_or_else(PoisonError::into_inner).push(batch);
+    }
+
+    /// Adds the first record of a key. `reference`: what a slot says of it.
+    pub(super) fn add(&self, batch: &mut Batch, key: &[u8], reference: u64) -> ReadResult<()> {
+        let index = self.index.layout();
+        let hash = index.hasher.hash(key);
+        if self.numbers.contains(&index.first_bucket(hash)) {
+            batch.push((hash, reference));
+            if batch.len() >= self.full {
+                self.look_up(batch)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Goes through the index with a batch.
+    fn look_up(&self, batch: &mut Batch) -> ReadResult<()> {
+        batch.sort_unstable();
+        let index = self.index.layout();
+        let span = index.span;
+        // A few keys each have a page of their own; more of them read the index as it stands.
+        let dense = batch.len() > span.len() / UNIT;
+        let (mut slots, mut second, mut set_aside, mut asked) = (0, 0, 0, 0);
+        // The hash of the last key that has a slot, or a witness.
+        let mut known = None;
+        for &(hash, reference) in batch.iter() {
+            let place = index.shape.place(hash);
+            let at = index.bucket_start(place.first);
+            if dense && at >= asked {
+                const AHEAD: usize = 1 << 20;
+                let from = asked.max(at);
+                self.view.ask(from..(at + 2 * AHEAD).min(span.end));
+                asked = at + AHEAD;
+            }
+            let held = index.tails.with_tail(reference, hash);
+            if self.holds(place.first, place.tag, held) {
+                slots += 1;
+            } else if self.holds(place.second, place.tag, held) {
+                slots += 1;
+                second += 1;
+                let bit = index.slots.overflow_bit(place.overflow);
+                if let Some(bits) = self.overflow.get((place.first - self.numbers.start) as usize) {
+                    bits.fetch_or(bit, Relaxed);
+                }
+            } else {
+                // Of one hash, the smaller keys come before.
+                if index.set_aside == 0 || known != Some(hash) {
+                    self.find_witness(place, hash, reference)?;
+                }
+                set_aside += 1;
+            }
+            known = Some(hash);
+        }
+        batch.clear();
+        self.counts.slots.fetch_add(slots, Relaxed);
+        self.counts.second.fetch_add(second, Relaxed);
+        self.counts.set_aside.fetch_add(set_aside, Relaxed);
+        Ok(())
+    }
+
+    fn bucket(&self, number: u64) -> &'t [u8; BUCKET] {
+        const NONE: [u8; BUCKET] = [0; BUCKET];
+        let bytes = self.view.bytes().get(self.index.layout().bucket_start(number)..);
+        bytes.and_then(|bytes| bytes.first_chunk()).unwrap_or(&NONE)
+    }
+
+    #[inline]
+    fn holds(&self, number: u64, tag: u8, held: u64) -> bool {
+        let (bucket, slots) = (self.bucket(number), self.index.layout().slots);
+        (0..slots.count())
+            .any(|slot| slots.tag(bucket, slot) == tag && slots.get(bucket, slot) == held)
+    }
+
+    /// A key that is set aside has a witness in its buckets: a smaller key of the same hash.
+    #[cold]
+    fn find_witness(&self, place: HashPlace, hash: u64, reference: u64) -> ReadResult<()> {
+        let index = self.index.layout();
+        for number in [place.first, place.second] {
+            let bucket = self.bucket(number);
+            for slot in 0..index.slots.count() {
+                let held = index.slots.get(bucket, slot);
+                if index.slots.tag(bucket, slot) != place.tag || !index.tails.fits(held, hash) {
+                    continue;
+                }
+                let other = index.tails.reference(held);
+                let offset = self.index.referred(other)?;
+                // Records behind the key need not have been read.
+                if index.set_aside > 0
+                    && other < reference
+                    && index.hasher.hash(self.view.key_at(offset)?.0) == hash
+                {
+                    return Ok(());
+                }
+            }
+        }
+        let offset = self.index.referred(reference)? as u64;
+        Err(ReadError::corrupt("index does not find the record", offset))
+    }
+
+    /// After all keys: looks up those that still wait. Then compares the overflow bits, counts
+    /// what is taken, and checks that unused slots are zero and tags not too often equal.
+    pub(super) fn finish(&self) -> ReadResult<()> {
+        let mut waiting = self.batches.lock().unwrap_or_else(PoisonError::into_inner);
+        let batches: Vec<_> = waiting.drain(..).map(Mutex::new).collect();
+        drop(waiting);
+        check_pieces(batches.len(), |piece| {
+            self.look_up(&mut batches[piece].lock().unwrap_or_else(PoisonError::into_inner))
+        })?;
+        const STEP: u64 = (1 << 20) / BUCKET as u64;
+        let Range { start, end } = self.numbers;
+        check_pieces((end - start).div_ceil(STEP) as usize, |piece| {
+            let first = start + piece as u64 * STEP;
+            let numbers = first..(first + STEP).min(end);
+            let bytes = |number| self.index.layout().bucket_start(number);
+            self.view.ask(bytes(numbers.end)..bytes((numbers.end + STEP).min(end)));
+            self.view.populate(bytes(first)..bytes(numbers.end))?;
+            let mut taken = 0;
+            for number in numbers {
+                taken += self.check_bucket(number)?;
+            }
+            self.counts.taken.fetch_add(taken, Relaxed);
+            Ok(())
+        })
+    }
+
+    /// Returns the number of slots that are taken.
+    fn check_bucket(&self, number: u64) -> ReadResult<u64> {
+        let index = self.index.layout();
+        let (bucket, slots) = (self.bucket(number), index.slots);
+        let bad = |what| ReadError::corrupt(what, index.bucket_start(number) as u64);
+        let mut seen = [0u8; 256];
+        let mut taken = 0;
+        for slot in 0..slots.count() {
+            let tag = slots.tag(bucket, slot);
+            if tag != 0 {
+                taken += 1;
+                seen[usize::from(tag)] += 1;
+                if usize::from(seen[usize::from(tag)]) > MAX_EQUAL_TAGS {
+                    return Err(bad("bucket has too many equal tags"));
+                }
+            } else if slots.get(bucket, slot) != 0 {
+                return Err(bad("bucket does not fit its keys"));
+            }
+        }
+        let expected = &self.overflow[(number - self.numbers.start) as usize];
+        if slots.overflow_bits(bucket) != expected.load(Relaxed) {
+            return Err(bad("bucket does not fit its keys"));
+        }
+        Ok(taken)
+    }
+}
