@@ -1,13 +1,12 @@
 //! The build id, over bytes that come piece by piece from several threads.
 
 use crate::error::{ReadError, ReadResult};
-use crate::format::header::Header;
+use crate::format::header::build_id;
 use crate::read::view::View;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use xxhash_rust::xxh3::Xxh3;
-use zerocopy::{FromBytes, IntoBytes};
 
-/// XXH3-128 of the body, then of the header with build id and checksum zero.
+/// The hash of the body, as far as it was read.
 pub(super) struct Content(Xxh3);
 
 impl Content {
@@ -20,16 +19,12 @@ impl Content {
     }
 
     /// After the whole body: whether the build id fits.
-    pub(super) fn check(mut self, view: &View) -> ReadResult<()> {
+    pub(super) fn check(self, view: &View) -> ReadResult<()> {
         let layout = view.layout();
-        let bad = || ReadError::corrupt("build id does not fit the content", 24);
-        let header = &view.bytes()[..layout.header_size];
-        let (mut fixed, rest) = Header::read_from_prefix(header).map_err(|_| bad())?;
-        fixed.build_id = [0; 16];
-        fixed.checksum = 0.into();
-        self.update(fixed.as_bytes());
-        self.update(rest);
-        if self.0.digest128().to_le_bytes() == layout.build_id { Ok(()) } else { Err(bad()) }
+        if build_id(self.0, &view.bytes()[..layout.header_size]) == layout.build_id {
+            return Ok(());
+        }
+        Err(ReadError::corrupt("build id does not fit the content", 24))
     }
 }
 

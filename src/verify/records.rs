@@ -7,7 +7,7 @@ use super::zeros::check_zeros;
 use crate::error::{ReadError, ReadResult};
 use crate::format::header::kind;
 use crate::format::index::tree::BAD_NODE;
-use crate::format::meta::{KEY_BINS, VALUE_BINS, bin};
+use crate::format::meta::EntryCounts;
 use crate::format::sums::UNIT;
 use crate::limits;
 use crate::read::StatsSection;
@@ -16,8 +16,10 @@ use crate::read::parallel::{check_pieces, threads};
 use crate::read::place::Place;
 use crate::read::search::Search;
 use crate::read::view::View;
+use std::cmp::Ordering;
 use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
+use zerocopy::IntoBytes;
 
 /// Bytes that are read ahead and checked at once.
 pub(super) const PIECE: usize = 1 << 20;
@@ -35,7 +37,7 @@ impl Records<'_> {
     pub(super) fn check(self, content: Content) -> ReadResult<(Content, u64)> {
         let layout = self.view.layout();
         let order = InOrder::new(content);
-        let seen = Mutex::new(Seen::NOTHING);
+        let seen = Mutex::new(EntryCounts::new());
         let counts = Counts::default();
         let pieces = Pieces::of(self);
         let mut rounds = Round::all(self.view, threads(pieces.count));
@@ -71,15 +73,15 @@ impl Records<'_> {
     }
 
     /// The statistics section says what was counted. `second`: keys in their second bucket.
-    fn check_statistics(self, seen: &Seen, second: u64) -> ReadResult<()> {
+    fn check_statistics(self, seen: &EntryCounts, second: u64) -> ReadResult<()> {
         let layout = self.view.layout();
         let first = self.view.entry_from(self.view.start().offset)?;
         let last = Search::of(self.view).entry_before(self.view.end())?;
         let key = |entry: Option<(_, _)>| entry.map_or(&[][..], |(key, _)| key);
-        let stats = StatsSection::read(self.view)?;
-        if seen.agree(&stats, layout.entries, key(first), key(last))
-            && stats.block.second_bucket_keys.get() == second
-        {
+        let (first, last) = (key(first), key(last));
+        let StatsSection { block, keys } = StatsSection::read(self.view)?;
+        let right = seen.stats(first.len(), last.len(), second);
+        if block.as_bytes() == right.as_bytes() && keys == [first, last].concat() {
             return Ok(());
         }
         let at = layout.section(kind::STATS).map_or(0, |span| span.start as u64);
@@ -160,7 +162,7 @@ struct Piece<'t, 'r> {
     leaves: Range<u64>,
     /// The key before the next record.
     previous: Option<&'t [u8]>,
-    seen: Seen,
+    seen: EntryCounts,
     round: Option<(&'r Round<'t>, Batch)>,
 }
 
@@ -188,7 +190,7 @@ impl<'t, 'r> Piece<'t, 'r> {
             to,
             leaves: first_leaf..first_leaf.saturating_add(pieces.step).min(leaves),
             previous: None,
-            seen: Seen::NOTHING,
+            seen: EntryCounts::new(),
             round: round.map(|round| (round, round.batch())),
         })
     }
@@ -201,7 +203,7 @@ impl<'t, 'r> Piece<'t, 'r> {
     }
 
     /// Checks all there is to check.
-    fn check(mut self, order: &InOrder) -> ReadResult<Seen> {
+    fn check(mut self, order: &InOrder) -> ReadResult<EntryCounts> {
         let (view, layout) = (self.view, self.view.layout());
         let bytes = self.bytes();
         let mut turn = order.turn(self.number);
@@ -234,7 +236,7 @@ impl<'t, 'r> Piece<'t, 'r> {
     }
 
     /// Only collects the keys for the hash index.
-    fn check_keys(mut self) -> ReadResult<Seen> {
+    fn check_keys(mut self) -> ReadResult<EntryCounts> {
         self.view.ask(self.next.clone());
         let bytes = self.bytes();
         if bytes.len() <= 2 * PIECE {
@@ -244,7 +246,7 @@ impl<'t, 'r> Piece<'t, 'r> {
         let end = self.walk()?;
         self.check_end(end)?;
         self.done();
-        Ok(Seen::NOTHING)
+        Ok(EntryCounts::new())
     }
 
     /// The last key of the piece before, by the index: its place is checked with that piece, whose
@@ -269,7 +271,7 @@ impl<'t, 'r> Piece<'t, 'r> {
         if end == self.to { Ok(()) } else { Err(misplaced(end.offset)) }
     }
 
-    fn done(self) -> Seen {
+    fn done(self) -> EntryCounts {
         if let Some((round, batch)) = self.round {
             round.take(batch);
         }
@@ -353,13 +355,13 @@ impl<'t, 'r> Piece<'t, 'r> {
                 parts.end()
             }
         };
-        match self.previous.map(|previous| previous.cmp(key)) {
-            Some(std::cmp::Ordering::Greater) => {
+        let order = self.previous.map(|previous| previous.cmp(key));
+        match order {
+            Some(Ordering::Greater) => {
                 return Err(ReadError::corrupt("keys are out of order", place.offset as u64));
             }
-            Some(std::cmp::Ordering::Equal) => {}
+            Some(Ordering::Equal) => {}
             _ => {
-                self.seen.keys += 1;
                 if let Some((round, batch)) = &mut self.round {
                     let reference = match &layout.fixed {
                         Some(_) => place.rank,
@@ -369,7 +371,8 @@ impl<'t, 'r> Piece<'t, 'r> {
                 }
             }
         }
-        self.seen.add(parts.key_len as u32, parts.value_len as u32);
+        let repeated = order == Some(Ordering::Equal);
+        self.seen.add(parts.key_len as u32, parts.value_len as u32, repeated);
         self.previous = Some(key);
         Ok((Place { rank: place.rank + 1, offset }, key))
     }
@@ -377,70 +380,4 @@ impl<'t, 'r> Piece<'t, 'r> {
 
 fn misplaced(offset: usize) -> ReadError {
     ReadError::corrupt("index names another place", offset as u64)
-}
-
-/// What is counted while records are read.
-struct Seen {
-    keys: u64,
-    key_bytes: u64,
-    value_bytes: u64,
-    key_len: (u32, u32),
-    value_len: (u32, u32),
-    key_bins: [u64; KEY_BINS],
-    value_bins: [u64; VALUE_BINS],
-}
-
-impl Seen {
-    const NOTHING: Self = Self {
-        keys: 0,
-        key_bytes: 0,
-        value_bytes: 0,
-        key_len: (u32::MAX, 0),
-        value_len: (u32::MAX, 0),
-        key_bins: [0; KEY_BINS],
-        value_bins: [0; VALUE_BINS],
-    };
-
-    #[inline]
-    fn add(&mut self, key_len: u32, value_len: u32) {
-        self.key_bytes += u64::from(key_len);
-        self.value_bytes += u64::from(value_len);
-        self.key_len = (self.key_len.0.min(key_len), self.key_len.1.max(key_len));
-        self.value_len = (self.value_len.0.min(value_len), self.value_len.1.max(value_len));
-        self.key_bins[bin(key_len)] += 1;
-        self.value_bins[bin(value_len)] += 1;
-    }
-
-    fn add_all(&mut self, other: &Self) {
-        let both = |a: (u32, u32), b: (u32, u32)| (a.0.min(b.0), a.1.max(b.1));
-        self.keys += other.keys;
-        self.key_bytes += other.key_bytes;
-        self.value_bytes += other.value_bytes;
-        self.key_len = both(self.key_len, other.key_len);
-        self.value_len = both(self.value_len, other.value_len);
-        for (sum, count) in self.key_bins.iter_mut().zip(other.key_bins) {
-            *sum += count;
-        }
-        for (sum, count) in self.value_bins.iter_mut().zip(other.value_bins) {
-            *sum += count;
-        }
-    }
-
-    /// Whether the statistics section of a table of so many entries says what was counted.
-    fn agree(&self, stats: &StatsSection<'_>, entries: u64, first: &[u8], last: &[u8]) -> bool {
-        let StatsSection { block, keys } = stats;
-        let shortest = |len: (u32, u32)| if entries == 0 { 0 } else { len.0 };
-        block.key_bytes.get() == self.key_bytes
-            && block.value_bytes.get() == self.value_bytes
-            && block.key_len_min.get() == shortest(self.key_len)
-            && block.key_len_max.get() == self.key_len.1
-            && block.value_len_min.get() == shortest(self.value_len)
-            && block.value_len_max.get() == self.value_len.1
-            && block.key_bins.map(|bin| bin.get()) == self.key_bins
-            && block.value_bins.map(|bin| bin.get()) == self.value_bins
-            && block.first_key_len.get() as usize == first.len()
-            && keys.len() == first.len() + last.len()
-            && keys.starts_with(first)
-            && keys.ends_with(last)
-    }
 }
