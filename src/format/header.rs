@@ -253,3 +253,37 @@ impl Footer {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The build id depends on every byte of body and header, however long the header is, except
+    /// for the build id itself and the checksum.
+    #[test]
+    fn the_build_id_leaves_out_itself_and_the_checksum() {
+        let mut body = Xxh3::new();
+        body.update(b"body");
+        let mut header = Header::new();
+        header.seal(body.clone());
+        let sealed = [header.as_bytes(), b"of a later version"].concat();
+        let right = build_id(body.clone(), &sealed);
+        assert_eq!(build_id(body.clone(), header.as_bytes()), header.build_id);
+        assert_ne!(right, header.build_id);
+        assert_ne!(right, build_id(Xxh3::new(), &sealed));
+        for at in 0..sealed.len() {
+            let mut other = sealed.clone();
+            other[at] ^= 1;
+            let left_out = (24..40).contains(&at) || (112..116).contains(&at);
+            assert_eq!(build_id(body.clone(), &other) == right, left_out, "byte {at}");
+        }
+        let mut digest = Xxh3::new();
+        digest.update(b"body");
+        for (bytes, kept) in [(0..24, true), (24..40, false), (40..112, true), (112..116, false)] {
+            let zeros = vec![0; bytes.len()];
+            digest.update(if kept { &sealed[bytes] } else { &zeros });
+        }
+        digest.update(&sealed[116..]);
+        assert_eq!(right, digest.digest128().to_le_bytes());
+    }
+}

@@ -58,7 +58,7 @@ pub(crate) fn bin_range(bin: usize) -> (u64, u64) {
 /// What the statistics count, entry by entry: the builder writes them, and an audit compares them
 /// with what the table says.
 #[derive(Clone, Debug)]
-pub(crate) struct Counts {
+pub(crate) struct EntryCounts {
     /// Entries.
     pub(crate) entries: u64,
     /// Distinct keys.
@@ -75,9 +75,9 @@ pub(crate) struct Counts {
     value_bins: [u64; VALUE_BINS],
 }
 
-impl Counts {
+impl EntryCounts {
     /// Counts of no entry.
-    pub(crate) fn new() -> Self {
+    pub(crate) const fn new() -> Self {
         Self {
             entries: 0,
             keys: 0,
@@ -103,7 +103,7 @@ impl Counts {
         self.value_bins[bin(value_len)] += 1;
     }
 
-    /// Adds what was counted of other entries of the table.
+    /// Adds what was counted of other entries.
     pub(crate) fn add_all(&mut self, other: &Self) {
         let both = |a: (u32, u32), b: (u32, u32)| (a.0.min(b.0), a.1.max(b.1));
         self.entries += other.entries;
@@ -176,13 +176,22 @@ mod tests {
 
     #[test]
     fn statistics_are_what_was_counted() {
-        let empty = Counts::new().stats(0, 0, 0);
+        let empty = EntryCounts::new().stats(0, 0, 0);
         assert_eq!(empty.as_bytes(), [0; STATS]);
-        let mut counts = Counts::new();
+        let mut counts = EntryCounts::new();
         for (key_len, value_len, repeated) in [(1, 0, false), (1, 9, true), (3, 300, false)] {
             counts.add(key_len, value_len, repeated);
         }
         assert_eq!((counts.entries, counts.keys), (3, 2));
+        // Counted in two parts, they are the same.
+        let (mut part, mut rest) = (EntryCounts::new(), EntryCounts::new());
+        part.add(1, 0, false);
+        rest.add(1, 9, true);
+        rest.add(3, 300, false);
+        part.add_all(&rest);
+        part.add_all(&EntryCounts::new());
+        assert_eq!((part.entries, part.keys), (3, 2));
+        assert_eq!(part.stats(1, 3, 5).as_bytes(), counts.stats(1, 3, 5).as_bytes());
         let stats = counts.stats(1, 3, 5);
         let sums = [stats.key_bytes, stats.value_bytes, stats.second_bucket_keys];
         assert_eq!(sums.map(|sum| sum.get()), [5, 309, 5]);

@@ -6,7 +6,7 @@ use crate::read::view::View;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use xxhash_rust::xxh3::Xxh3;
 
-/// The hash of the body so far; see [`build_id`].
+/// The hash of the body, as far as it was read.
 pub(super) struct Content(Xxh3);
 
 impl Content {
@@ -21,8 +21,7 @@ impl Content {
     /// After the whole body: whether the build id fits.
     pub(super) fn check(self, view: &View) -> ReadResult<()> {
         let layout = view.layout();
-        let found = build_id(self.0, &view.bytes()[..layout.header_size]);
-        if found == layout.build_id {
+        if build_id(self.0, &view.bytes()[..layout.header_size]) == layout.build_id {
             return Ok(());
         }
         Err(ReadError::corrupt("build id does not fit the content", 24))

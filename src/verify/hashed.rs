@@ -35,12 +35,12 @@ pub(super) struct Round<'t> {
     batches: Mutex<Vec<Batch>>,
     /// Keys in a full batch.
     full: usize,
-    pub(super) counts: SlotCounts,
+    pub(super) counts: Counts,
 }
 
 /// Keys by what was found of them.
 #[derive(Default)]
-pub(super) struct SlotCounts {
+pub(super) struct Counts {
     /// In a slot.
     slots: AtomicU64,
     /// In a slot of their second bucket.
@@ -51,7 +51,7 @@ pub(super) struct SlotCounts {
     taken: AtomicU64,
 }
 
-impl SlotCounts {
+impl Counts {
     pub(super) fn add(&self, other: &Self) {
         for (sum, count) in [
             (&self.slots, &other.slots),
@@ -111,7 +111,7 @@ impl<'t> Round<'t> {
     fn new(view: &'t View, index: Hash<'t>, numbers: Range<u64>, threads: usize) -> Self {
         let overflow = numbers.clone().map(|_| AtomicU32::new(0)).collect();
         let full = budget() as usize / threads / size_of::<(u64, u64)>();
-        let (batches, counts) = (Mutex::default(), SlotCounts::default());
+        let (batches, counts) = (Mutex::default(), Counts::default());
         Self { view, index, numbers, overflow, batches, full, counts }
     }
 

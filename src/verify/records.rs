@@ -1,13 +1,13 @@
 //! The audit of the records, piece by piece, together with all that is said of them elsewhere.
 
 use super::content::{Content, InOrder};
-use super::hashed::{Batch, Round, SlotCounts};
+use super::hashed::{Batch, Counts, Round};
 use super::indexes::Indexes;
 use super::zeros::check_zeros;
 use crate::error::{ReadError, ReadResult};
 use crate::format::header::kind;
 use crate::format::index::tree::BAD_NODE;
-use crate::format::meta::Counts;
+use crate::format::meta::EntryCounts;
 use crate::format::sums::UNIT;
 use crate::limits;
 use crate::read::StatsSection;
@@ -37,8 +37,8 @@ impl Records<'_> {
     pub(super) fn check(self, content: Content) -> ReadResult<(Content, u64)> {
         let layout = self.view.layout();
         let order = InOrder::new(content);
-        let seen = Mutex::new(Counts::new());
-        let slots = SlotCounts::default();
+        let seen = Mutex::new(EntryCounts::new());
+        let counts = Counts::default();
         let pieces = Pieces::of(self);
         let mut rounds = Round::all(self.view, threads(pieces.count));
         let mut round = rounds.next();
@@ -52,7 +52,7 @@ impl Records<'_> {
             })?;
             if let Some(round) = &round {
                 round.finish()?;
-                slots.add(&round.counts);
+                counts.add(&round.counts);
             }
             // The buckets of one round at a time are in memory.
             drop(round);
@@ -64,24 +64,24 @@ impl Records<'_> {
             return Err(ReadError::corrupt("number of distinct keys is wrong", 48));
         }
         if let Some(hash) = &layout.hash
-            && !slots.fit(hash, seen.keys)
+            && !counts.fit(hash, seen.keys)
         {
             return Err(ReadError::corrupt("hash index has other keys", hash.span.start as u64));
         }
-        self.check_statistics(&seen, slots.second())?;
+        self.check_statistics(&seen, counts.second())?;
         Ok((order.into_content(), seen.keys))
     }
 
     /// The statistics section says what was counted. `second`: keys in their second bucket.
-    fn check_statistics(self, seen: &Counts, second: u64) -> ReadResult<()> {
+    fn check_statistics(self, seen: &EntryCounts, second: u64) -> ReadResult<()> {
         let layout = self.view.layout();
         let first = self.view.entry_from(self.view.start().offset)?;
         let last = Search::of(self.view).entry_before(self.view.end())?;
         let key = |entry: Option<(_, _)>| entry.map_or(&[][..], |(key, _)| key);
         let (first, last) = (key(first), key(last));
         let StatsSection { block, keys } = StatsSection::read(self.view)?;
-        let counted = seen.stats(first.len(), last.len(), second);
-        if block.as_bytes() == counted.as_bytes() && keys == [first, last].concat() {
+        let right = seen.stats(first.len(), last.len(), second);
+        if block.as_bytes() == right.as_bytes() && keys == [first, last].concat() {
             return Ok(());
         }
         let at = layout.section(kind::STATS).map_or(0, |span| span.start as u64);
@@ -162,7 +162,7 @@ struct Piece<'t, 'r> {
     leaves: Range<u64>,
     /// The key before the next record.
     previous: Option<&'t [u8]>,
-    seen: Counts,
+    seen: EntryCounts,
     round: Option<(&'r Round<'t>, Batch)>,
 }
 
@@ -190,7 +190,7 @@ impl<'t, 'r> Piece<'t, 'r> {
             to,
             leaves: first_leaf..first_leaf.saturating_add(pieces.step).min(leaves),
             previous: None,
-            seen: Counts::new(),
+            seen: EntryCounts::new(),
             round: round.map(|round| (round, round.batch())),
         })
     }
@@ -203,7 +203,7 @@ impl<'t, 'r> Piece<'t, 'r> {
     }
 
     /// Checks all there is to check.
-    fn check(mut self, order: &InOrder) -> ReadResult<Counts> {
+    fn check(mut self, order: &InOrder) -> ReadResult<EntryCounts> {
         let (view, layout) = (self.view, self.view.layout());
         let bytes = self.bytes();
         let mut turn = order.turn(self.number);
@@ -236,7 +236,7 @@ impl<'t, 'r> Piece<'t, 'r> {
     }
 
     /// Only collects the keys for the hash index.
-    fn check_keys(mut self) -> ReadResult<Counts> {
+    fn check_keys(mut self) -> ReadResult<EntryCounts> {
         self.view.ask(self.next.clone());
         let bytes = self.bytes();
         if bytes.len() <= 2 * PIECE {
@@ -246,7 +246,7 @@ impl<'t, 'r> Piece<'t, 'r> {
         let end = self.walk()?;
         self.check_end(end)?;
         self.done();
-        Ok(Counts::new())
+        Ok(EntryCounts::new())
     }
 
     /// The last key of the piece before, by the index: its place is checked with that piece, whose
@@ -271,7 +271,7 @@ impl<'t, 'r> Piece<'t, 'r> {
         if end == self.to { Ok(()) } else { Err(misplaced(end.offset)) }
     }
 
-    fn done(self) -> Counts {
+    fn done(self) -> EntryCounts {
         if let Some((round, batch)) = self.round {
             round.take(batch);
         }
@@ -356,17 +356,22 @@ impl<'t, 'r> Piece<'t, 'r> {
             }
         };
         let order = self.previous.map(|previous| previous.cmp(key));
-        if order == Some(Ordering::Greater) {
-            return Err(ReadError::corrupt("keys are out of order", place.offset as u64));
+        match order {
+            Some(Ordering::Greater) => {
+                return Err(ReadError::corrupt("keys are out of order", place.offset as u64));
+            }
+            Some(Ordering::Equal) => {}
+            _ => {
+                if let Some((round, batch)) = &mut self.round {
+                    let reference = match &layout.fixed {
+                        Some(_) => place.rank,
+                        None => (place.offset - layout.records.start) as u64,
+                    };
+                    round.add(batch, key, reference)?;
+                }
+            }
         }
         let repeated = order == Some(Ordering::Equal);
-        if !repeated && let Some((round, batch)) = &mut self.round {
-            let reference = match &layout.fixed {
-                Some(_) => place.rank,
-                None => (place.offset - layout.records.start) as u64,
-            };
-            round.add(batch, key, reference)?;
-        }
         self.seen.add(parts.key_len as u32, parts.value_len as u32, repeated);
         self.previous = Some(key);
         Ok((Place { rank: place.rank + 1, offset }, key))

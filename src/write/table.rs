@@ -21,7 +21,7 @@ use crate::format::header::{
     FLAG_FIXED_KEY, FLAG_FIXED_VALUE, FLAG_REPEATED_KEYS, FOOTER, Footer, HEADER, Header, kind,
 };
 use crate::format::index::line::LineScale;
-use crate::format::meta::Counts;
+use crate::format::meta::EntryCounts;
 use crate::format::order::head;
 use crate::format::record::RecordLayout;
 use crate::format::sums::{SUM_BYTES, units};
@@ -60,7 +60,7 @@ pub(super) struct TableWriter {
     hashes: Option<Hashes>,
     /// Heads of the keys for the line index. None if no line index is possible.
     heads: Option<Heads>,
-    counts: Counts,
+    counts: EntryCounts,
     /// The key of the entry before.
     previous: Vec<u8>,
     /// The smallest key.
@@ -93,7 +93,7 @@ impl TableWriter {
             tree: TreeBuilder::new(stride.is_some(), directory),
             hashes: by_hash.then(|| Hashes::new(plan.memory / 2, directory)),
             heads: by_line.then(|| Heads::new(Spool::new(directory, plan.memory / 8 * 7))),
-            counts: Counts::new(),
+            counts: EntryCounts::new(),
             previous: Vec::new(),
             first: Vec::new(),
         })
