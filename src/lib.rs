@@ -24,7 +24,6 @@
 //! # }
 //! ```
 
-mod build;
 mod error;
 mod file;
 mod format;
@@ -34,11 +33,8 @@ mod publish;
 mod read;
 pub mod sigbus;
 mod verify;
+mod write;
 
-pub use build::{
-    BuildOptions, Builder, Duplicates, HashIndex, HashIndexOutcome, Phase, Progress, Summary,
-    TypedBuilder,
-};
 pub use error::{BuildError, ErrorKind, OpenError, PublishError, ReadError};
 pub use file::remove_unpublished;
 pub use format::types::TypedKey;
@@ -50,6 +46,10 @@ pub use read::{
     Warmed,
 };
 pub use verify::Report;
+pub use write::{
+    BuildOptions, Builder, Duplicates, HashIndex, HashIndexOutcome, Phase, Progress, Summary,
+    TypedBuilder,
+};
 
 /// The README's code runs as a test.
 #[cfg(doctest)]

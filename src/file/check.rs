@@ -7,14 +7,13 @@ mod tests;
 
 use super::io::{CHUNK, read_exact_at};
 use crate::error::{BuildError, OpenError, ReadError};
-use crate::format::header::{FOOTER, Header, MAX_HEADER};
+use crate::format::header::{FOOTER, MAX_HEADER, build_id};
 use crate::format::layout::{Layout, SMALLEST};
 use crate::format::sums::{self, SUM_BYTES, UNIT};
 use std::fs::File;
 use std::io;
 use std::path::Path;
 use xxhash_rust::xxh3::Xxh3;
-use zerocopy::{FromBytes, IntoBytes};
 
 /// The header and footer of the table in a file, proven.
 pub(crate) fn layout(file: &File, len: u64) -> Result<Layout, OpenError> {
@@ -99,19 +98,10 @@ impl Check {
         if self.made.digest128() != self.found.digest128() {
             return Err(first_bad_page(file, &layout)?.into());
         }
-        let build_id = ReadError::corrupt("build id does not fit the content", 24);
-        let Ok((mut header, rest)) = Header::read_from_prefix(&self.header) else {
-            return Err(build_id.into());
-        };
-        header.build_id = [0; 16];
-        header.checksum = 0.into();
-        let mut content = self.content;
-        content.update(header.as_bytes());
-        content.update(rest);
-        if content.digest128().to_le_bytes() == self.layout.build_id {
+        if build_id(self.content, &self.header) == self.layout.build_id {
             Ok(())
         } else {
-            Err(build_id.into())
+            Err(ReadError::corrupt("build id does not fit the content", 24).into())
         }
     }
 }

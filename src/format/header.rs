@@ -2,6 +2,8 @@
 
 use super::{FOOTER_MAGIC, MAGIC, MAJOR, MINOR};
 use std::mem::offset_of;
+use std::ops::Range;
+use xxhash_rust::xxh3::Xxh3;
 use zerocopy::byteorder::little_endian::{U16, U32, U64};
 use zerocopy::{FromBytes, FromZeros, Immutable, IntoBytes, KnownLayout, Unaligned};
 
@@ -184,6 +186,26 @@ impl Header {
             ..Self::new_zeroed()
         }
     }
+
+    /// Completes the header: build id, then checksum. `content` has hashed the body.
+    pub(crate) fn seal(&mut self, content: Xxh3) {
+        self.build_id = build_id(content, self.as_bytes());
+        self.checksum = header_checksum(self.as_bytes()).into();
+    }
+}
+
+/// The build id of a table: XXH3-128 of the body, then of the header with build id and checksum
+/// taken as zero. `content` has hashed the body; the header has any size that a version may have.
+pub(crate) fn build_id(mut content: Xxh3, header: &[u8]) -> [u8; 16] {
+    const ID: usize = offset_of!(Header, build_id);
+    const SUM: usize = offset_of!(Header, checksum);
+    let part = |bytes: Range<usize>| header.get(bytes).unwrap_or_default();
+    content.update(part(0..ID));
+    content.update(&[0; 16]);
+    content.update(part(ID + 16..SUM));
+    content.update(&[0; 4]);
+    content.update(part(SUM + 4..header.len()));
+    content.digest128().to_le_bytes()
 }
 
 /// The checksum of a header of any size: CRC-32 with the checksum's own four bytes taken as zero.

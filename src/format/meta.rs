@@ -55,6 +55,79 @@ pub(crate) fn bin_range(bin: usize) -> (u64, u64) {
     }
 }
 
+/// What the statistics count, entry by entry: the builder writes them, and an audit compares them
+/// with what the table says.
+#[derive(Clone, Debug)]
+pub(crate) struct Counts {
+    /// Entries.
+    pub(crate) entries: u64,
+    /// Distinct keys.
+    pub(crate) keys: u64,
+    /// Sum of the lengths of all keys.
+    pub(crate) key_bytes: u64,
+    /// Sum of the lengths of all values.
+    pub(crate) value_bytes: u64,
+    /// Shortest and longest key.
+    key_len: (u32, u32),
+    /// Shortest and longest value.
+    value_len: (u32, u32),
+    key_bins: [u64; KEY_BINS],
+    value_bins: [u64; VALUE_BINS],
+}
+
+impl Counts {
+    /// Counts of no entry.
+    pub(crate) fn new() -> Self {
+        Self {
+            entries: 0,
+            keys: 0,
+            key_bytes: 0,
+            value_bytes: 0,
+            key_len: (u32::MAX, 0),
+            value_len: (u32::MAX, 0),
+            key_bins: [0; KEY_BINS],
+            value_bins: [0; VALUE_BINS],
+        }
+    }
+
+    /// Counts an entry; `repeated`: the entry before it has the same key.
+    #[inline]
+    pub(crate) fn add(&mut self, key_len: u32, value_len: u32, repeated: bool) {
+        self.entries += 1;
+        self.keys += u64::from(!repeated);
+        self.key_bytes += u64::from(key_len);
+        self.value_bytes += u64::from(value_len);
+        self.key_len = (self.key_len.0.min(key_len), self.key_len.1.max(key_len));
+        self.value_len = (self.value_len.0.min(value_len), self.value_len.1.max(value_len));
+        self.key_bins[bin(key_len)] += 1;
+        self.value_bins[bin(value_len)] += 1;
+    }
+
+    /// The statistics of a table with these entries. Its smallest and its largest key have these
+    /// lengths; `second_bucket_keys` of its keys stand in their second bucket.
+    pub(crate) fn stats(
+        &self,
+        first_key_len: usize,
+        last_key_len: usize,
+        second_bucket_keys: u64,
+    ) -> StatsBlock {
+        let shortest = |len: (u32, u32)| if self.entries == 0 { 0 } else { len.0 };
+        StatsBlock {
+            key_bytes: self.key_bytes.into(),
+            value_bytes: self.value_bytes.into(),
+            second_bucket_keys: second_bucket_keys.into(),
+            key_len_min: shortest(self.key_len).into(),
+            key_len_max: self.key_len.1.into(),
+            value_len_min: shortest(self.value_len).into(),
+            value_len_max: self.value_len.1.into(),
+            first_key_len: (first_key_len as u32).into(),
+            last_key_len: (last_key_len as u32).into(),
+            key_bins: self.key_bins.map(Into::into),
+            value_bins: self.value_bins.map(Into::into),
+        }
+    }
+}
+
 /// Metadata: a count, then for each pair `u32` key length, `u32` value length, key, value; keys
 /// ascend and are distinct.
 pub(crate) const PAIR_HEADER: usize = 8;
@@ -82,5 +155,24 @@ mod tests {
         }
         assert_eq!(bin(65_535), KEY_BINS - 1);
         assert_eq!(bin(u32::MAX), VALUE_BINS - 1);
+    }
+
+    #[test]
+    fn statistics_are_what_was_counted() {
+        let empty = Counts::new().stats(0, 0, 0);
+        assert_eq!(empty.as_bytes(), [0; STATS]);
+        let mut counts = Counts::new();
+        for (key_len, value_len, repeated) in [(1, 0, false), (1, 9, true), (3, 300, false)] {
+            counts.add(key_len, value_len, repeated);
+        }
+        assert_eq!((counts.entries, counts.keys), (3, 2));
+        let stats = counts.stats(1, 3, 5);
+        let sums = [stats.key_bytes, stats.value_bytes, stats.second_bucket_keys];
+        assert_eq!(sums.map(|sum| sum.get()), [5, 309, 5]);
+        assert_eq!((stats.key_len_min.get(), stats.key_len_max.get()), (1, 3));
+        assert_eq!((stats.value_len_min.get(), stats.value_len_max.get()), (0, 300));
+        assert_eq!((stats.first_key_len.get(), stats.last_key_len.get()), (1, 3));
+        assert_eq!((stats.key_bins[1].get(), stats.key_bins[2].get()), (2, 1));
+        assert_eq!((stats.value_bins[0].get(), stats.value_bins[bin(300)].get()), (1, 1));
     }
 }

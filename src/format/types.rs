@@ -24,6 +24,17 @@ pub(crate) const ORDER_NONE: u8 = 0;
 /// The byte order of the machine at hand.
 pub(crate) const ORDER_HOST: u8 = if cfg!(target_endian = "little") { 1 } else { 2 };
 
+/// The types of a table as its header names them; all zero for a table of bytes.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Types {
+    /// Tag of the keys' type.
+    pub(crate) key: u8,
+    /// Tag of the values' type.
+    pub(crate) value: u8,
+    /// Byte order of the values.
+    pub(crate) byte_order: u8,
+}
+
 /// A key type of a typed table. Its bytes order as its values do.
 ///
 /// Implemented for the integers (big-endian, the sign bit flipped for signed ones) and for byte

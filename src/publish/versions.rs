@@ -11,12 +11,12 @@
 //! the table's build id. Its time of modification says when it was last current. A directory
 //! without a table is being filled, and locked by whoever does, or was left by one who died.
 
-use super::{PublishOptions, Publishing, Source};
+use super::copy::{PublishOptions, Source};
 use crate::error::{BuildError, OpenError, PublishError};
 use crate::file::check;
 use crate::file::directory::{names_in, remove_directory, sync_directory};
 use crate::file::target::CURRENT;
-use crate::file::{Pointer, Unpublished};
+use crate::file::{Pointer, Publishing, Unpublished};
 use std::fs::{self, DirBuilder, File};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};

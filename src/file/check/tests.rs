@@ -1,8 +1,8 @@
 //! Whatever is damaged in a file is seen by a stream of it, and said where.
 
 use super::*;
-use crate::build::BuildOptions;
 use crate::error::ErrorKind;
+use crate::write::BuildOptions;
 use std::path::PathBuf;
 
 /// A table of several chunks, or a small one.

@@ -120,33 +120,34 @@ macro_rules! again {
     };
 }
 
-/// The functions of a table whose hash index answers point lookups.
-fn in_buckets<S: Seeding + 'static>(layout: &Layout, slots: Slots) -> (Pair, [Again; 2]) {
-    match (slots, &layout.fixed) {
-        (Slots::Four, Some(fixed)) => {
-            let first = match fixed.key_len {
-                ..=16 => pair::<InBucketsOfClass<UpTo16, S>>(),
-                17..=32 => pair::<InBucketsOfClass<UpTo32, S>>(),
-                33..=64 => pair::<InBucketsOfClass<UpTo64, S>>(),
-                65..=128 => pair::<InBucketsOfClass<UpTo128, S>>(),
-                _ => pair::<Undecided>(),
-            };
-            (first, again!(in_buckets_again::<FixedRecords>))
-        }
-        (Slots::Four, None) if layout.decoder.is_plain() => {
-            (pair::<InBuckets<PlainRecords, S>>(), again!(in_buckets_again::<PlainRecords>))
-        }
-        (Slots::Four, None) => {
-            (pair::<InBuckets<VariableRecords, S>>(), again!(in_buckets_again::<VariableRecords>))
-        }
-        (Slots::Five, None) => {
-            (pair::<InBuckets<LargeTable, S>>(), again!(in_buckets_again::<LargeTable>))
-        }
-        _ => (pair::<Undecided>(), again!(in_buckets_again::<AnyTable>)),
-    }
-}
-
 impl Lookups {
+    /// The functions of a table whose hash index answers point lookups.
+    fn in_buckets<S: Seeding + 'static>(layout: &Layout, slots: Slots) -> (Pair, [Again; 2]) {
+        match (slots, &layout.fixed) {
+            (Slots::Four, Some(fixed)) => {
+                let first = match fixed.key_len {
+                    ..=16 => pair::<InBucketsOfClass<UpTo16, S>>(),
+                    17..=32 => pair::<InBucketsOfClass<UpTo32, S>>(),
+                    33..=64 => pair::<InBucketsOfClass<UpTo64, S>>(),
+                    65..=128 => pair::<InBucketsOfClass<UpTo128, S>>(),
+                    _ => pair::<Undecided>(),
+                };
+                (first, again!(in_buckets_again::<FixedRecords>))
+            }
+            (Slots::Four, None) if layout.decoder.is_plain() => {
+                (pair::<InBuckets<PlainRecords, S>>(), again!(in_buckets_again::<PlainRecords>))
+            }
+            (Slots::Four, None) => (
+                pair::<InBuckets<VariableRecords, S>>(),
+                again!(in_buckets_again::<VariableRecords>),
+            ),
+            (Slots::Five, None) => {
+                (pair::<InBuckets<LargeTable, S>>(), again!(in_buckets_again::<LargeTable>))
+            }
+            _ => (pair::<Undecided>(), again!(in_buckets_again::<AnyTable>)),
+        }
+    }
+
     pub(crate) fn of(layout: &Layout) -> Self {
         let (first, again): (Pair, [Again; 2]) = match (&layout.lines, &layout.hash, &layout.fixed)
         {
@@ -159,8 +160,8 @@ impl Lookups {
                 };
                 (first, again!(in_lines_again))
             }
-            (None, Some(hash), _) if hash.seeded => in_buckets::<Seeded>(layout, hash.slots),
-            (None, Some(hash), _) => in_buckets::<Unseeded>(layout, hash.slots),
+            (None, Some(hash), _) if hash.seeded => Self::in_buckets::<Seeded>(layout, hash.slots),
+            (None, Some(hash), _) => Self::in_buckets::<Unseeded>(layout, hash.slots),
             // Only the ordered index is there.
             _ => (pair::<Undecided>(), [|_, _| Guess::UNDECIDED; 2]),
         };

@@ -1,0 +1,29 @@
+//! Entries in, a published table out: sort → encode → index → sink → publish.
+
+mod budget;
+mod builder;
+mod collect;
+mod duplicates;
+mod index;
+mod options;
+mod pool;
+mod progress;
+mod relayout;
+mod reread;
+mod scratch;
+mod sections;
+mod settings;
+mod sink;
+mod sort;
+mod spool;
+mod summary;
+mod table;
+mod typed;
+mod value_stream;
+
+pub use builder::Builder;
+pub use options::BuildOptions;
+pub use progress::{Phase, Progress};
+pub use settings::{Duplicates, HashIndex};
+pub use summary::{HashIndexOutcome, Summary};
+pub use typed::TypedBuilder;

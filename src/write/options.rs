@@ -1,0 +1,184 @@
+//! The options of a build.
+
+use super::builder::Builder;
+use super::progress::{Progress, Reporter};
+use super::settings::{Duplicates, HashIndex, Settings};
+use super::typed::TypedBuilder;
+use crate::error::BuildError;
+use crate::format::types::TypedKey;
+use std::path::{Path, PathBuf};
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+
+/// Options of a build; [`BuildOptions::create`] starts it.
+///
+/// ```
+/// # fn main() -> Result<(), graven::BuildError> {
+/// # let dir = tempfile::tempdir().unwrap();
+/// let mut builder = graven::BuildOptions::new()
+///     .duplicates(graven::Duplicates::Last)
+///     .metadata("source", "census 2020")
+///     .create(dir.path().join("cities.grv"))?;
+/// builder.insert(b"Bern", b"133883")?;
+/// builder.insert(b"Basel", b"173863")?;
+/// let summary = builder.finish()?;
+/// assert_eq!(summary.entries, 2);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct BuildOptions {
+    settings: Settings,
+}
+
+impl BuildOptions {
+    /// Options with their defaults.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Promises that entries come in ascending order of their keys. They are written at once instead
+    /// of sorted, and a key out of order is an error that shows both keys. Default: false.
+    pub fn sorted(mut self, sorted: bool) -> Self {
+        self.settings.sorted = sorted;
+        self
+    }
+
+    /// What happens when a key occurs more than once. Default: [`Duplicates::Error`].
+    pub fn duplicates(mut self, duplicates: Duplicates) -> Self {
+        self.settings.duplicates = duplicates;
+        self
+    }
+
+    /// Memory in bytes for entries and indexes during the build, at least 1 MiB. Entries that do not
+    /// fit are sorted and kept in files in [`temp_dir`](Self::temp_dir). A build takes at most
+    /// 64 MiB more than this, however large the table and its values.
+    ///
+    /// Default: 1 GiB, or less if the process may have less than 2 GiB more when
+    /// [`create`](Self::create) is called. The limits of its control groups (cgroup v1 and v2), its
+    /// own limits (`ulimit -v` and `-d`) and the available memory of the machine count. Then the
+    /// default is half of what is available beyond 64 MiB, at least an eighth of what is available.
+    pub fn memory_budget(mut self, bytes: u64) -> Self {
+        self.settings.memory_budget = Some(bytes);
+        self
+    }
+
+    /// Number of threads for sorting and indexing, at most 1,024. 0, the default, means one for each
+    /// processor, or the threads of the rayon pool in which the build runs. Threads start when they
+    /// are needed, as many as the system grants, and end with the build. The table does not depend
+    /// on their number.
+    pub fn threads(mut self, threads: usize) -> Self {
+        self.settings.threads = threads;
+        self
+    }
+
+    /// Least number of bytes that keys and values will have together, if it is known. If the disk has
+    /// no room for them, [`create`](Self::create) fails before any work is done. Nothing is checked
+    /// if repeated keys are left out, as the table may then be smaller. Default: 0.
+    pub fn expected_bytes(mut self, bytes: u64) -> Self {
+        self.settings.expected_bytes = bytes;
+        self
+    }
+
+    /// Directory for temporary files, which hold what does not fit in memory. They have no name, so
+    /// nothing is ever left of them. They may take as much space as the table, or twice as much with
+    /// a small [`memory_budget`](Self::memory_budget). Default: the directory of the table.
+    pub fn temp_dir(mut self, dir: impl Into<PathBuf>) -> Self {
+        self.settings.temp_dir = Some(dir.into());
+        self
+    }
+
+    /// Whether to build the hash index. Default: [`HashIndex::Auto`].
+    pub fn hash_index(mut self, hash_index: HashIndex) -> Self {
+        self.settings.hash_index = hash_index;
+        self
+    }
+
+    /// Alignment of values: each value starts at a multiple of this many bytes from the table's
+    /// first byte. 1 (the default), 2, 4, 8, 16, 32 or 64. Costs padding before each value.
+    pub fn value_align(mut self, align: u32) -> Self {
+        self.settings.value_align = align;
+        self
+    }
+
+    /// Adds a pair to the table's metadata; a repeated key replaces the earlier value.
+    pub fn metadata(mut self, key: impl Into<Vec<u8>>, value: impl Into<Vec<u8>>) -> Self {
+        let (key, value) = (key.into(), value.into());
+        self.settings.metadata.retain(|(other, _)| *other != key);
+        self.settings.metadata.push((key, value));
+        self
+    }
+
+    /// Permission bits of the published file, whatever the umask. Default: 0o444, because a
+    /// published table is never modified.
+    pub fn permissions(mut self, mode: u32) -> Self {
+        self.settings.permissions = mode;
+        self
+    }
+
+    /// Whether `finish` syncs the file and its directory before it returns. Default: true. Without
+    /// the sync, a power loss soon afterwards may leave a damaged table; `open` or the first read of
+    /// a damaged page reports it.
+    pub fn durable(mut self, durable: bool) -> Self {
+        self.settings.durable = durable;
+        self
+    }
+
+    /// Whether a table that stands at the path is replaced. Default: true. If false, it is the error
+    /// [`BuildError::AlreadyExists`]. A file that is neither a table nor empty is never replaced. Of
+    /// a symbolic link to a table, the link is replaced and the table stays.
+    pub fn replace(mut self, replace: bool) -> Self {
+        self.settings.replace = replace;
+        self
+    }
+
+    /// Whether `finish` reads the whole table back and checks it before the table gets its name. It
+    /// reads from the disk, past the page cache, where the system can. Costs a read of the whole
+    /// table, and a sync even without `durable`. Default: false. If the check fails, the error is
+    /// [`BuildError::ReadBack`].
+    pub fn verify_after_write(mut self, verify: bool) -> Self {
+        self.settings.verify_after_write = verify;
+        self
+    }
+
+    /// Sets a function that is called some times per second with how far the build is. The threads
+    /// that do the work call it and wait for it. Default: none.
+    ///
+    /// ```
+    /// let options = graven::BuildOptions::new().progress(|progress| {
+    ///     eprintln!("{:?}: {} of {}", progress.phase, progress.done, progress.total);
+    /// });
+    /// ```
+    pub fn progress(mut self, callback: impl Fn(Progress) + Send + Sync + 'static) -> Self {
+        self.settings.progress = Reporter::new(callback);
+        self
+    }
+
+    /// Starts a build of the table at `path`. The table appears there with [`Builder::finish`].
+    /// Until then its bytes are in a file of the same directory, which has no name, or a hidden name
+    /// where the file system has no files without names.
+    ///
+    /// # Errors
+    /// [`BuildError::InvalidOption`]; [`BuildError::NotARegularFile`], [`BuildError::NotATable`] or
+    /// [`BuildError::AlreadyExists`] if something else stands at the path; [`BuildError::Io`] if the
+    /// directory of the table, or the one for temporary files, can't be written.
+    pub fn create(&self, path: impl AsRef<Path>) -> Result<Builder, BuildError> {
+        Builder::start(self.settings.clone(), path.as_ref())
+    }
+
+    /// Starts a typed build. Values are aligned for `V`, at least. The types of keys and values
+    /// are noted in the file, so that it can't be opened as a table of other types.
+    ///
+    /// # Errors
+    /// The errors of [`create`](Self::create); [`BuildError::InvalidOption`] for a type whose
+    /// alignment is above 64.
+    pub fn create_typed<K, V>(
+        &self,
+        path: impl AsRef<Path>,
+    ) -> Result<TypedBuilder<K, V>, BuildError>
+    where
+        K: TypedKey,
+        V: FromBytes + IntoBytes + Immutable + KnownLayout + 'static,
+    {
+        TypedBuilder::start(self.settings.clone(), path.as_ref())
+    }
+}

@@ -1,0 +1,71 @@
+//! The threads of a build. They start when there is work for them and end with the build.
+//!
+//! Rayon's global pool won't do: a child made by `fork` does not have its threads and would wait
+//! for them for ever, and it panics where no threads may be started.
+
+use rayon::{ThreadPool, ThreadPoolBuilder};
+use std::sync::{Arc, OnceLock};
+
+/// Threads for work that divides itself.
+#[derive(Clone)]
+pub(super) struct Pool {
+    threads: usize,
+    /// Empty before the threads start. `None` inside: the caller's threads do the work.
+    started: Arc<OnceLock<Option<ThreadPool>>>,
+}
+
+impl Pool {
+    /// A pool of `threads` threads; 0 means one for each processor.
+    pub(super) fn new(threads: usize) -> Self {
+        Self { threads, started: Arc::default() }
+    }
+
+    /// Runs work that divides itself among the threads.
+    pub(super) fn run<R: Send>(&self, work: impl FnOnce() -> R + Send) -> R {
+        match self.started.get_or_init(|| start(self.threads)) {
+            Some(pool) => pool.install(work),
+            None => work(),
+        }
+    }
+}
+
+/// Starts `threads` threads, or as many as the system grants: results don't depend on the number.
+fn start(threads: usize) -> Option<ThreadPool> {
+    // A build that runs on threads of a rayon pool uses these.
+    if threads == 0 && rayon::current_thread_index().is_some() {
+        return None;
+    }
+    let named = || ThreadPoolBuilder::new().thread_name(|n| format!("graven build {n}"));
+    let mut most = threads;
+    loop {
+        if let Ok(pool) = named().num_threads(most).build() {
+            return Some(pool);
+        }
+        most = match most {
+            0 => std::thread::available_parallelism().map_or(1, usize::from),
+            _ => most,
+        } / 2;
+        if most == 0 {
+            // No thread can be started: the caller's thread does the work, as the only one.
+            return named().num_threads(1).use_current_thread().build().ok();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn as_many_threads_as_were_asked_for() {
+        for threads in [1, 3] {
+            assert_eq!(Pool::new(threads).run(rayon::current_num_threads), threads);
+        }
+        let inside = ThreadPoolBuilder::new().num_threads(2).build().unwrap();
+        let of_caller = inside.install(|| {
+            let own = rayon::current_thread_index();
+            Pool::new(0).run(rayon::current_thread_index) == own
+        });
+        assert!(of_caller);
+    }
+}

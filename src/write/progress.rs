@@ -1,0 +1,54 @@
+//! Reports of how far a build is.
+
+use std::fmt;
+use std::sync::Arc;
+
+/// How far a build is. [`BuildOptions::progress`](crate::BuildOptions::progress) asks for it.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Progress {
+    /// The current stage.
+    pub phase: Phase,
+    /// How much of the stage is done: in bytes during [`Phase::Sync`], otherwise in entries.
+    pub done: u64,
+    /// How much the stage has to do, in the same unit. It grows while input still comes.
+    pub total: u64,
+}
+
+/// A stage of a build. Entries that come in order skip the first two stages.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Phase {
+    /// The entries in memory are sorted, and written to a temporary file if more are to come.
+    Sort,
+    /// The entries are written in order, merged from sorted runs if there are several.
+    Merge,
+    /// The indexes are written.
+    Index,
+    /// The table is made durable and gets its name.
+    Sync,
+}
+
+type Callback = dyn Fn(Progress) + Send + Sync;
+
+/// The callback of a build, if there is one.
+#[derive(Clone, Default)]
+pub(super) struct Reporter(Option<Arc<Callback>>);
+
+impl Reporter {
+    pub(super) fn new(callback: impl Fn(Progress) + Send + Sync + 'static) -> Self {
+        Self(Some(Arc::new(callback)))
+    }
+
+    pub(super) fn tell(&self, phase: Phase, done: u64, total: u64) {
+        if let Some(callback) = &self.0 {
+            callback(Progress { phase, done, total });
+        }
+    }
+}
+
+impl fmt::Debug for Reporter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0.is_some() { "Some(..)" } else { "None" })
+    }
+}

@@ -1,0 +1,137 @@
+//! Temporary files of a build. They have no name, so nothing is left of them however the process
+//! ends. They are read with `pread`: the pages of a mapping would count as memory of the process.
+
+use crate::error::BuildError;
+use crate::file::io::{read_exact_at, write_all_at};
+use std::fs::File;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Finds out before hours of work whether temporary files can be made in `directory`.
+pub(super) fn check(directory: &Path) -> Result<(), BuildError> {
+    tempfile::tempfile_in(directory)
+        .map(drop)
+        .map_err(|e| BuildError::io("create temporary files", directory, 0, e))
+}
+
+/// A file that is written and read in any place.
+#[derive(Debug)]
+pub(super) struct Scratch {
+    file: File,
+    /// The path that errors name: the directory of a temporary file.
+    path: PathBuf,
+}
+
+impl Scratch {
+    /// A temporary file in `directory`.
+    pub(super) fn create(directory: &Path) -> Result<Self, BuildError> {
+        let file = tempfile::tempfile_in(directory)
+            .map_err(|e| BuildError::io("create a temporary file", directory, 0, e))?;
+        Ok(Self { file, path: directory.to_owned() })
+    }
+
+    /// Another handle of `file`. Errors name `path`.
+    pub(super) fn of(file: &File, path: &Path) -> Result<Self, BuildError> {
+        let file = file.try_clone().map_err(|e| BuildError::io("read records back", path, 0, e))?;
+        Ok(Self { file, path: path.to_owned() })
+    }
+
+    /// Fills `bytes` from the place `at`.
+    pub(super) fn read(&self, bytes: &mut [u8], at: u64) -> Result<(), BuildError> {
+        read_exact_at(&self.file, bytes, at)
+            .map_err(|e| BuildError::io("read a temporary file", &self.path, at, e))
+    }
+
+    /// Writes `bytes` at the place `at`.
+    pub(super) fn write(&self, bytes: &[u8], at: u64) -> Result<(), BuildError> {
+        write_all_at(&self.file, bytes, at)
+            .map_err(|e| BuildError::io("write a temporary file", &self.path, at, e))
+    }
+
+    /// Tells the system which bytes are read next, so that it reads them from the disk meanwhile.
+    pub(super) fn announce(&self, at: u64, len: u64) {
+        #[cfg(target_os = "linux")]
+        if let Some(len) = std::num::NonZeroU64::new(len) {
+            // Only advice: an error changes nothing.
+            let _ = rustix::fs::fadvise(&self.file, at, Some(len), rustix::fs::Advice::WillNeed);
+        }
+        #[cfg(not(target_os = "linux"))]
+        let _ = (at, len);
+    }
+
+    /// Disk space of the file in bytes.
+    #[cfg(all(test, target_os = "linux"))]
+    pub(super) fn taken(&self) -> u64 {
+        use std::os::unix::fs::MetadataExt;
+        self.file.metadata().unwrap().blocks() * 512
+    }
+
+    /// Gives the disk space of bytes back that nobody reads any more. If they are only in the page
+    /// cache, they are never written. A file system that can't do so keeps them until the end.
+    pub(super) fn free(&self, bytes: Range<u64>) {
+        #[cfg(target_os = "linux")]
+        {
+            use rustix::fs::{FallocateFlags, fallocate};
+            let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
+            let _ = fallocate(&self.file, flags, bytes.start, bytes.end - bytes.start);
+        }
+        #[cfg(not(target_os = "linux"))]
+        let _ = bytes;
+    }
+}
+
+/// A value that is to be written: in memory or in a temporary file.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Value<'v> {
+    Bytes(&'v [u8]),
+    Stored(&'v Stored),
+}
+
+/// A value in a temporary file.
+#[derive(Clone, Debug)]
+pub(super) struct Stored {
+    pub(super) file: Arc<Scratch>,
+    pub(super) at: u64,
+    pub(super) len: u32,
+}
+
+/// Bytes of a stored value that are copied at once.
+const PIECE: usize = 1 << 20;
+
+impl Value<'_> {
+    /// Length in bytes.
+    #[inline]
+    pub(super) fn len(&self) -> usize {
+        match self {
+            Self::Bytes(bytes) => bytes.len(),
+            Self::Stored(stored) => stored.len as usize,
+        }
+    }
+
+    /// Hands the bytes to `to`, in pieces if they are in a file.
+    #[inline]
+    pub(super) fn copy(
+        &self,
+        mut to: impl FnMut(&[u8]) -> Result<(), BuildError>,
+    ) -> Result<(), BuildError> {
+        match self {
+            Self::Bytes(bytes) => to(bytes),
+            Self::Stored(stored) => stored.copy(&mut to),
+        }
+    }
+}
+
+impl Stored {
+    #[cold]
+    fn copy(&self, to: &mut dyn FnMut(&[u8]) -> Result<(), BuildError>) -> Result<(), BuildError> {
+        let len = self.len as usize;
+        let mut piece = vec![0; len.min(PIECE)];
+        for done in (0..len).step_by(PIECE) {
+            let piece = &mut piece[..PIECE.min(len - done)];
+            self.file.read(piece, self.at + done as u64)?;
+            to(piece)?;
+        }
+        Ok(())
+    }
+}

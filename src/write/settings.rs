@@ -1,0 +1,158 @@
+//! What a build was asked for.
+
+use super::budget;
+use super::progress::Reporter;
+use crate::error::BuildError;
+use crate::file::Publishing;
+use crate::format::MAX_KEY;
+use crate::format::types::Types;
+use std::path::PathBuf;
+
+/// What happens when a key occurs more than once.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Duplicates {
+    /// The build fails with [`BuildError::DuplicateKey`].
+    #[default]
+    Error,
+    /// The entry that was inserted first stays.
+    First,
+    /// The entry that was inserted last stays.
+    Last,
+    /// All entries stay, in the order of their insertion: a multi-value table.
+    Keep,
+}
+
+impl Duplicates {
+    /// Whether entries may be left out, so that the table may be smaller than its input.
+    pub(super) fn drops(self) -> bool {
+        matches!(self, Self::First | Self::Last)
+    }
+}
+
+/// Whether the table gets a hash index, about 6 bytes per key, which answers `get` with one or
+/// two cache lines. Without it the ordered index answers.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum HashIndex {
+    /// Left out where the ordered index answers `get` as fast.
+    #[default]
+    Auto,
+    /// Built for every table that has an entry.
+    Always,
+    /// Never built.
+    Never,
+}
+
+/// The options of a build as values. [`BuildOptions`](super::BuildOptions) sets and documents
+/// them.
+#[derive(Clone, Debug)]
+pub(super) struct Settings {
+    pub(super) sorted: bool,
+    pub(super) duplicates: Duplicates,
+    /// None until the build starts and finds out what is safe.
+    pub(super) memory_budget: Option<u64>,
+    pub(super) threads: usize,
+    pub(super) temp_dir: Option<PathBuf>,
+    pub(super) hash_index: HashIndex,
+    pub(super) value_align: u32,
+    pub(super) metadata: Vec<(Vec<u8>, Vec<u8>)>,
+    pub(super) permissions: u32,
+    pub(super) durable: bool,
+    pub(super) replace: bool,
+    pub(super) verify_after_write: bool,
+    pub(super) types: Types,
+    pub(super) progress: Reporter,
+    pub(super) expected_bytes: u64,
+}
+
+/// Most threads. More threads would only wait for each other.
+const MOST_THREADS: usize = 1024;
+/// Longest metadata value: metadata is meant to be small, and readers scan it.
+const MAX_METADATA_VALUE: usize = 16 << 20;
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            sorted: false,
+            duplicates: Duplicates::Error,
+            memory_budget: None,
+            threads: 0,
+            temp_dir: None,
+            hash_index: HashIndex::Auto,
+            value_align: 1,
+            metadata: Vec::new(),
+            permissions: 0o444,
+            durable: true,
+            replace: true,
+            verify_after_write: false,
+            types: Types::default(),
+            progress: Reporter::default(),
+            expected_bytes: 0,
+        }
+    }
+}
+
+impl Settings {
+    /// The settings of a build that starts now: the memory budget is decided.
+    pub(super) fn checked(mut self) -> Result<Self, BuildError> {
+        self.check()?;
+        self.memory_budget.get_or_insert_with(budget::by_default);
+        Ok(self)
+    }
+
+    fn check(&self) -> Result<(), BuildError> {
+        let invalid = |option, got: String, expected| {
+            Err(BuildError::InvalidOption { option, got, expected })
+        };
+        if !(self.value_align.is_power_of_two() && self.value_align <= 64) {
+            let got = self.value_align.to_string();
+            return invalid("value_align", got, "1, 2, 4, 8, 16, 32 or 64");
+        }
+        if let Some(budget) = self.memory_budget.filter(|&budget| budget < budget::LEAST) {
+            let got = budget.to_string();
+            return invalid("memory_budget", got, "at least 1 MiB (1048576)");
+        }
+        if self.threads > MOST_THREADS {
+            return invalid("threads", self.threads.to_string(), "0 to 1024");
+        }
+        if self.permissions & !0o777 != 0 {
+            return invalid("permissions", format!("{:o}", self.permissions), "0 to 0777 (octal)");
+        }
+        let too_long = |(key, value): &&(Vec<u8>, Vec<u8>)| {
+            key.len() > MAX_KEY || value.len() > MAX_METADATA_VALUE
+        };
+        if let Some((key, value)) = self.metadata.iter().find(too_long) {
+            let got = format!("{} and {} bytes", key.len(), value.len());
+            return invalid(
+                "metadata",
+                got,
+                "a key of at most 65535 and a value of at most 16 MiB",
+            );
+        }
+        Ok(())
+    }
+
+    /// The memory budget as a length in memory.
+    pub(super) fn memory(&self) -> usize {
+        usize::try_from(self.memory_budget.unwrap_or(budget::LEAST)).unwrap_or(usize::MAX)
+    }
+
+    /// Number of threads.
+    pub(super) fn thread_count(&self) -> usize {
+        match self.threads {
+            0 => std::thread::available_parallelism().map_or(1, usize::from),
+            threads => threads,
+        }
+    }
+
+    /// What publishing needs to know.
+    pub(super) fn publishing(&self) -> Publishing {
+        Publishing {
+            mode: self.permissions,
+            durable: self.durable,
+            replace: self.replace,
+            read_back: self.verify_after_write,
+        }
+    }
+}
