@@ -1,4 +1,4 @@
-//! The command line: what may be said, and in which words. Nothing here does any work.
+//! The command line: its verbs, its options and their texts. Nothing here does any work.
 
 mod access;
 mod advice;
@@ -378,8 +378,9 @@ pub(crate) fn parse() -> Result<Verb, Failure> {
     }
 }
 
-/// A number below zero is the value of an option, not an option of its own: `--limit -1` is told
-/// that N is not negative, and not that there is no option -1.
+/// The parser's command. It takes a number below zero as the value of an option, not as an option
+/// of its own. So the error for `--limit -1` says that N is not negative, and not that there is no
+/// option -1.
 fn command() -> clap::Command {
     CommandLine::command().mut_subcommands(|verb| {
         verb.mut_args(|arg| {
@@ -390,7 +391,8 @@ fn command() -> clap::Command {
 }
 
 impl Build {
-    /// With -o the first path is an input like the others.
+    /// Gives the first path its meaning: with -o it is an input like the others, without -o it is
+    /// OUT.
     fn settle(&mut self) {
         let first = self.first.take();
         if let Some(out) = self.output.take() {

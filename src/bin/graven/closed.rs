@@ -1,8 +1,8 @@
 //! Standard streams that were closed when the program began.
 //!
 //! The standard library opens /dev/null in the place of a closed stream, before `main`: whatever is
-//! written there then counts as written. Afterwards nothing tells that file from a /dev/null that
-//! the program was started with, so the streams are looked at before the standard library begins.
+//! written there then counts as written. Afterwards that file looks like a /dev/null that the
+//! program was started with, so the streams are checked before the standard library starts.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -10,8 +10,8 @@ static INPUT: AtomicBool = AtomicBool::new(false);
 static OUTPUT: AtomicBool = AtomicBool::new(false);
 
 ctor::declarative::ctor! {
-    // SAFETY: what runs before `main` must not use what the standard library sets up there. Two
-    // system calls and two atomic stores need nothing of it.
+    // SAFETY: code that runs before `main` must not use what the standard library sets up at its
+    // start. Two system calls and two atomic stores need nothing of that.
     #[ctor(unsafe)]
     fn look() {
         let closed = |stream| rustix::io::fcntl_getfd(stream).is_err();

@@ -46,7 +46,8 @@ fn tables(verb: &mut Verb) -> Vec<&mut PathBuf> {
         Verb::Publish(args) => args.source.iter_mut().collect(),
         Verb::Warm(args) => vec![&mut args.table],
         Verb::Bench(args) => [&mut args.table].into_iter().chain(&mut args.replace).collect(),
-        // What build reads is no table, and a reader is told the path that bench follows.
+        // The inputs of build are no tables. A reader process gets from bench the path that it has
+        // to follow.
         Verb::Build(_) | Verb::BenchReader(_) => Vec::new(),
     }
 }

@@ -18,7 +18,7 @@ pub(crate) enum Outcome {
 
 /// A run that ended early.
 pub(crate) enum Failure {
-    /// Whoever read the output has seen enough: exit code 0, not a word.
+    /// The reader of the output has closed the pipe: exit code 0, no message.
     ClosedPipe,
     /// `--help` or `--version`: exit code 0 once it is printed.
     Help(Box<clap::Error>),
@@ -51,7 +51,7 @@ impl Failure {
                 table,
                 format_args!("is a {kind}, which cannot be mapped: use a regular file"),
             ),
-            // The library's advice is for callers of it.
+            // The library's error text advises callers of the library, not users of the tool.
             OpenError::TrailingBytes { expected, got } => Self::at(
                 error.kind(),
                 table,
@@ -85,17 +85,17 @@ impl Failure {
             "directory_mode" => "--dir-mode",
             other => other,
         };
-        // Only build and publish set options, and those of publish are build's.
+        // Only build and publish set options, and build has the options of publish, too.
         let what = format_args!("{name} is {got}, expected {expected}; see graven build --help");
         Self::new(ErrorKind::Usage, what)
     }
 
-    /// A table that cannot be built or published, for a reason that is not an entry's.
+    /// A table that cannot be built or published, for a reason other than one of its entries.
     pub(crate) fn build(out: &Path, error: &BuildError) -> Self {
         if let BuildError::InvalidOption { option, got, expected } = error {
             return Self::option(option, got, expected);
         }
-        // What failed may be another file: one for sorting, or the lock.
+        // The file at fault may be another one: a file for sorting, or the lock.
         let (path, what) = match error {
             BuildError::Io { action, path, source } => {
                 (path.as_path(), format!("could not {action}: {source}"))
@@ -160,7 +160,7 @@ impl Failure {
     }
 }
 
-/// Names the table in whatever a lookup of it reports.
+/// Turns the error of a lookup into a failure that names the table.
 pub(crate) fn reading(table: &Path) -> impl Fn(ReadError) -> Failure + Copy + '_ {
     |error| Failure::at(error.kind(), table.display(), error)
 }
@@ -197,11 +197,11 @@ pub(crate) fn note(what: impl Display) {
 
 /// A line on standard error.
 pub(crate) fn say(what: impl Display) {
-    // Nobody is left to hear of a standard error that fails.
+    // If standard error fails, there is nowhere to report it.
     let _ = writeln!(io::stderr(), "{}", single(&what.to_string()));
 }
 
-/// The text on one line, and nothing that drives a terminal: paths may hold any byte.
+/// The text on one line, with what drives a terminal escaped: paths may hold any byte.
 fn single(text: &str) -> String {
     let mut line = String::with_capacity(text.len());
     for char in text.chars() {

@@ -1,12 +1,12 @@
-//! Inputs that are something else than they are read as, known by how they begin.
+//! Inputs that have another format than the one they are read as, recognized by their first bytes.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-/// What an input is instead.
+/// The format that an input has instead.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Foreign {
-    /// Compressed: the format's name, and the program that writes what is inside.
+    /// Compressed: the name of the format, and the program that writes the decompressed bytes.
     Packed(&'static str, &'static str),
     /// UTF-16 of this byte order.
     Utf16(&'static str),
@@ -19,8 +19,8 @@ pub(crate) enum Foreign {
 }
 
 impl Foreign {
-    /// What an input is that begins with these bytes, and that could not be read as what it was
-    /// said to be.
+    /// The format of an input that begins with `start` and that could not be read in the format
+    /// that the user named.
     pub(crate) fn of(start: &[u8]) -> Option<Self> {
         Some(match start {
             [0x1f, 0x8b, ..] => Self::Packed("gzip", "zcat"),
@@ -37,7 +37,7 @@ impl Foreign {
         })
     }
 
-    /// What to say of the input at `path`, one of `inputs` of a build of `out`.
+    /// The message about the input at `path`, which is one of the `inputs` of a build of `out`.
     pub(crate) fn advice(self, path: &Path, inputs: &[PathBuf], out: &Path) -> String {
         match self {
             Self::Packed(_, program) => {
@@ -56,7 +56,7 @@ impl Foreign {
         }
     }
 
-    /// What to do about keys that come so.
+    /// What to do about an input of keys that has this format.
     pub(crate) fn way_out(self) -> String {
         match self {
             Self::Packed(_, program) => format!("put {program} in front"),
@@ -80,20 +80,20 @@ impl fmt::Display for Foreign {
     }
 }
 
-/// The program that makes UTF-8 of a text.
+/// The command that converts a text to UTF-8.
 fn iconv(order: &str) -> String {
     format!("iconv -f {order} -t UTF-8")
 }
 
-/// The UTF-16 that a text begins with: by its mark, or by the zeros of the first line.
+/// Which UTF-16 a text is, recognized by its mark or by the zeros in its first line.
 pub(crate) fn utf16(start: &[u8]) -> Option<&'static str> {
     match start {
         [0xff, 0xfe, ..] => return Some("UTF-16LE"),
         [0xfe, 0xff, ..] => return Some("UTF-16BE"),
         _ => {}
     }
-    // Without a mark: TAB, LF and a letter or more of the first line each share two bytes with a
-    // zero. Binary keys may have zeros, too, but hardly just there.
+    // Without a mark: in the first line TAB, LF and at least one letter are each in a pair of bytes
+    // with a zero. Binary keys may have zeros, too, but hardly in these places.
     let lf = memchr::memchr(b'\n', start)?;
     let tab = memchr::memchr(b'\t', &start[..lf])?;
     let zero = |at: usize| start.get(at) == Some(&0);
@@ -111,7 +111,7 @@ pub(crate) fn utf16(start: &[u8]) -> Option<&'static str> {
     }
 }
 
-/// The two pages at the start of a database hold this number.
+/// Whether the input is a database of LMDB: the two pages at its start hold `MAGIC`.
 fn is_lmdb(start: &[u8]) -> bool {
     const MAGIC: u32 = 0xBEEF_C0DE;
     [12, 16].iter().any(|&at| {
@@ -120,8 +120,8 @@ fn is_lmdb(start: &[u8]) -> bool {
     })
 }
 
-/// Whether lengths lead from entry to entry, as far as these bytes go. In text a length is never
-/// below 2^16.
+/// Whether lengths lead from entry to entry up to the end of `start`. Text that is read as a length
+/// is never below 2^16.
 fn is_raw(start: &[u8]) -> bool {
     const ENTRIES: usize = 16;
     let mut rest = start;
@@ -146,13 +146,13 @@ fn is_standard(path: &Path) -> bool {
     path.as_os_str() == "-"
 }
 
-/// How to build with `path` read through a program.
+/// The command that builds `out` and reads `path` through a program.
 fn through(program: &str, path: &Path, inputs: &[PathBuf], out: &Path) -> String {
     if is_standard(path) {
         return format!("put {program} in front of graven build {}", shell(out));
     }
     let mut command = format!("use {program} {} | graven build {}", shell(path), shell(out));
-    // Alone, standard input need not be named.
+    // Standard input need not be named if it is the only input.
     if inputs.len() > 1 {
         for input in inputs {
             command.push(' ');
@@ -162,7 +162,7 @@ fn through(program: &str, path: &Path, inputs: &[PathBuf], out: &Path) -> String
     command
 }
 
-/// A path as a shell reads it.
+/// A path, quoted for a shell if necessary.
 fn shell(path: &Path) -> String {
     let text = path.display().to_string();
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-/+,:@%=".contains(&byte);
@@ -183,7 +183,7 @@ mod tests {
         {
             assert_eq!(Foreign::of(text), None, "{}", text.escape_ascii());
         }
-        // Binary keys and values are text too.
+        // Lines with binary keys and values are tsv as well.
         assert_eq!(Foreign::of(b"\0\x01\t\0\x02\n\0\x02\t\0\n"), None);
         assert_eq!(Foreign::of(b"\0\0\0\0\0\0\0\0\t\0\n"), None);
         for text in
@@ -216,7 +216,7 @@ mod tests {
         assert_eq!(Foreign::of(&two), Some(Foreign::Raw));
         assert_eq!(Foreign::of(&two[..two.len() - 3]), Some(Foreign::Raw));
         assert_eq!(Foreign::of(&[&two[..], b"tail of text"].concat()), None);
-        // Pages of a database begin with a number, too.
+        // The pages of a database begin with a number, as raw entries do.
         let mut page = vec![0; 4096];
         page[8..12].copy_from_slice(&[0, 0, 8, 0]);
         page[16..20].copy_from_slice(&0xBEEF_C0DEu32.to_le_bytes());

@@ -13,7 +13,7 @@ use std::path::Path;
 /// Bytes asked for in one read.
 const PIECE: usize = 1 << 20;
 
-/// An input with the name that messages call it.
+/// An input and its name in messages.
 pub(crate) struct Input {
     pub(crate) name: String,
     pub(crate) file: File,
@@ -46,7 +46,7 @@ impl Input {
         Ok(input)
     }
 
-    /// What messages call the input at a path.
+    /// The name of the input at `path` in messages.
     pub(crate) fn name(path: &Path) -> String {
         match path.as_os_str() {
             name if name == "-" => "standard input".into(),
@@ -54,12 +54,13 @@ impl Input {
         }
     }
 
-    /// Its length, where it is a regular file.
+    /// Length of the input, if it is a regular file.
     pub(crate) fn len(&self) -> Option<u64> {
         self.file.metadata().ok().and_then(|metadata| regular(&metadata))
     }
 
-    /// The length that [`len`](Self::len) will give, without opening: a FIFO opens only once.
+    /// The length that [`len`](Self::len) will return, found without opening the file: a FIFO can
+    /// be opened only once.
     pub(crate) fn size(path: &Path) -> Result<Option<u64>, Failure> {
         if path.as_os_str() == "-" {
             return Ok(Self::standard()?.len());
@@ -73,7 +74,7 @@ fn regular(metadata: &Metadata) -> Option<u64> {
     metadata.is_file().then_some(metadata.len())
 }
 
-/// Bytes of a line, or of a raw entry's value, above which it is handed on in pieces.
+/// A line, or the value of a raw entry, of more bytes than this is handed on in pieces.
 pub(crate) const LONG: usize = 1 << 20;
 /// Longest key of a table.
 pub(crate) const MAX_KEY: usize = 65_535;
@@ -82,8 +83,8 @@ pub(crate) const MAX_KEY: usize = 65_535;
 pub(crate) enum Entry<'a> {
     /// Key and value, in the reader's memory.
     Whole(&'a [u8], &'a [u8]),
-    /// A value too long to be held in memory. What is malformed in it is an [`InputError`] within
-    /// an [`io::Error`].
+    /// A key, and the reader of a value too long to be held in memory. If the value is malformed,
+    /// the reader's [`io::Error`] contains an [`InputError`].
     Long(&'a [u8], &'a mut (dyn Read + 'a)),
 }
 
@@ -119,7 +120,8 @@ impl fmt::Display for InputError {
 impl std::error::Error for InputError {}
 
 impl InputError {
-    /// The error that a reader of a value gave.
+    /// The [`InputError`] that the error of a value's reader contains, or else `Read` with that
+    /// error.
     pub(crate) fn within(error: io::Error) -> Self {
         error.downcast().unwrap_or_else(Self::Read)
     }
@@ -131,8 +133,8 @@ impl From<io::Error> for InputError {
     }
 }
 
-/// The part of an input that is in memory: bytes are added behind and taken off in front. Its
-/// size follows what was read, never a length that the input claims.
+/// The part of an input that is in memory: bytes are added at its end and taken off at its start.
+/// Its size depends on what was read, never on a length that the input claims.
 pub(crate) struct Window<R> {
     source: R,
     buffer: Vec<u8>,
@@ -152,7 +154,7 @@ impl<R: Read> Window<R> {
         &self.buffer[self.start..self.end]
     }
 
-    /// Takes bytes off in front.
+    /// Takes bytes off at the start.
     #[inline]
     pub(crate) fn take(&mut self, len: usize) {
         debug_assert!(len <= self.end - self.start, "cannot take what is not there");
@@ -165,7 +167,7 @@ impl<R: Read> Window<R> {
         self.before
     }
 
-    /// Bytes of memory.
+    /// Size of the buffer in bytes.
     #[cfg(test)]
     pub(crate) fn capacity(&self) -> usize {
         self.buffer.capacity()

@@ -7,24 +7,25 @@ use std::io::{self, Read};
 #[derive(Debug, PartialEq)]
 pub(crate) enum Line<'a> {
     Whole(&'a [u8]),
-    /// The first bytes of a line that is longer than [`LONG`]: [`Lines::rest`] has them too.
+    /// The first bytes of a line that is longer than [`LONG`]. [`Lines::rest`] returns them again.
     Start(&'a [u8]),
 }
 
-/// Lines of an input; the last one may lack its LF. A line of any length takes no more memory
-/// than some times [`LONG`].
+/// Lines of an input; the last one may lack its LF. A line of any length takes no more memory than
+/// a few times [`LONG`].
 pub(crate) struct Lines<R> {
     window: Window<R>,
     number: u64,
-    /// Length of the current line with its LF, taken off when the next is asked for.
+    /// Length of the current line with its LF. These bytes are taken off when the next line is
+    /// asked for.
     current: usize,
     /// Bytes at the window's start that are known to hold no LF.
     searched: usize,
-    /// Whether the current line is a long one, and where in the window it ends, once that is
-    /// known.
+    /// Whether the current line is a long one.
     long: bool,
+    /// Where in the window the current long line ends, once that is known.
     end: Option<usize>,
-    /// Nothing more comes from the source.
+    /// Whether the source has ended.
     ended: bool,
 }
 
@@ -41,7 +42,7 @@ impl<R: Read> Lines<R> {
         }
     }
 
-    /// The next line, read if need be.
+    /// The next line. Reads from the source if the line is not in memory.
     #[inline]
     pub(crate) fn next(&mut self) -> io::Result<Option<Line<'_>>> {
         if self.long {
@@ -81,18 +82,19 @@ impl<R: Read> Lines<R> {
         self.number
     }
 
-    /// Bytes read as lines before the current one; of a long one, those that were taken too.
+    /// Bytes of the lines before the current one, and the bytes that were taken of a current long
+    /// line.
     pub(crate) fn taken(&self) -> u64 {
         self.window.taken()
     }
 
-    /// What has been read from the start of the current line on.
+    /// All bytes in memory, from the start of the current line on.
     pub(crate) fn in_memory(&self) -> &[u8] {
         self.window.bytes()
     }
 
-    /// The bytes of a long line that are in memory and were not taken, and whether that is all of
-    /// it.
+    /// The bytes of a long line that are in memory and were not taken, and whether the line ends
+    /// with them.
     pub(crate) fn rest(&mut self) -> (&[u8], bool) {
         let bytes = self.window.bytes();
         if self.end.is_none() {
@@ -105,20 +107,21 @@ impl<R: Read> Lines<R> {
         }
     }
 
-    /// Takes bytes of [`rest`](Self::rest) off.
+    /// Takes bytes off the start of [`rest`](Self::rest).
     pub(crate) fn take(&mut self, len: usize) {
         self.window.take(len);
         self.searched -= len;
         self.end = self.end.map(|end| end - len);
     }
 
-    /// Reads once, so that [`rest`](Self::rest) has more or is all.
+    /// Reads once from the source. Afterwards [`rest`](Self::rest) has more bytes, or has the last
+    /// ones.
     pub(crate) fn more(&mut self) -> io::Result<()> {
         self.ended = !self.window.more()?;
         Ok(())
     }
 
-    /// Leaves a long line behind.
+    /// Skips the rest of a long line.
     #[cold]
     fn skip(&mut self) -> io::Result<()> {
         loop {
@@ -136,7 +139,7 @@ impl<R: Read> Lines<R> {
         Ok(())
     }
 
-    /// Leaves the current line behind and looks for the end of the next.
+    /// Takes the current line off and looks for the end of the next line.
     #[inline]
     fn find(&mut self) -> Option<usize> {
         self.window.take(std::mem::take(&mut self.current));
@@ -172,7 +175,7 @@ mod tests {
         }
     }
 
-    /// All lines; of long ones the first bytes, then the rest in pieces of at most `piece` bytes.
+    /// All lines. Long lines are read in pieces of at most `piece` bytes.
     fn lines(text: &[u8], drip: usize, piece: usize) -> Vec<Vec<u8>> {
         let mut lines = Lines::new(Drip(text, drip));
         let mut all = Vec::new();
@@ -233,7 +236,7 @@ mod tests {
         }
     }
 
-    /// What was not taken of a long line is left behind with it, and memory stays what it was.
+    /// The bytes of a long line that were not taken are skipped, and memory does not grow.
     #[test]
     fn a_long_line_may_be_left_behind() {
         let long = vec![b'x'; 20 * LONG];

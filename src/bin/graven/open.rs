@@ -6,10 +6,12 @@ use graven::{Access, ErrorKind, Live, OpenError, OpenOptions, Table, sigbus};
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// How often the current version may be removed between finding its name and opening it.
+/// Attempts to open the current version: it may be removed after its name was found and before it
+/// is opened.
 const ATTEMPTS: usize = 10;
 
-/// The table that a user means: of a directory of versions the current one.
+/// Replaces the path of a directory of versions by the path of its current table. Other paths stay
+/// as they are.
 pub(crate) fn meant(path: &mut PathBuf) {
     let current = path.join("CURRENT");
     if path.is_dir() && current.is_symlink() {
@@ -38,14 +40,14 @@ pub(crate) fn table(path: &Path, access: Access) -> Result<Table, Failure> {
 fn map(options: &OpenOptions, path: &Path) -> Result<Table, OpenError> {
     // SAFETY: `Table::open` asks that nobody changes or shortens the file in place while it is
     // mapped. The tool never does: `build` writes a file that has no name yet and then renames it
-    // over the old one, which stays whole for whoever mapped it, and published tables are 0444.
-    // That nobody else edits a table in place under a running command is what the tool trusts its
-    // user with, as every program does that maps a file named on its command line.
+    // over the old one, which stays whole for whoever mapped it, and published tables are 0444. The
+    // tool trusts its user that nobody else edits a table in place while a command reads it. Every
+    // program that maps a file named on its command line relies on that.
     unsafe { options.open(path) }
 }
 
-/// Fails if a page was lost after its lookup: what was written of it then were zeros. Every verb
-/// that writes values ends with this.
+/// Fails if a page was lost after its lookup: zeros may then have been written in place of its
+/// bytes. Every verb that writes values calls this after its last write.
 pub(crate) fn intact(table: &Table, path: &Path) -> Result<(), Failure> {
     if !table.faulted() {
         return Ok(());
@@ -55,17 +57,18 @@ pub(crate) fn intact(table: &Table, path: &Path) -> Result<(), Failure> {
     Err(Failure::at(ErrorKind::Io, path.display(), what))
 }
 
-/// Follows the table at a path.
+/// Opens the table at a path, and follows its replacements.
 pub(crate) fn live(path: &Path, access: Access) -> Result<Live, Failure> {
     guard();
     let options = OpenOptions::new().access(access);
-    // SAFETY: as above, for every table that is put in this one's place.
+    // SAFETY: the reasons in `map` hold for this table and for every table that replaces it.
     let opened = unsafe { Live::open_with(path, &options) };
     opened.map_err(|error| Failure::open(path, &error))
 }
 
-/// If somebody breaks that trust, a lookup ends with an error instead of the process by a signal.
+/// If somebody breaks the promise that `map` relies on, a lookup fails instead of the process dying
+/// of a signal.
 fn guard() {
-    // Without it, everything else is the same.
+    // If the guard cannot be installed, only this protection is missing.
     let _ = sigbus::install();
 }

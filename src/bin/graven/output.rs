@@ -16,7 +16,7 @@ const BUFFER: usize = 256 << 10;
 /// Standard output without the standard library's own buffer, which would flush at every line.
 pub(crate) struct Output {
     writer: BufWriter<File>,
-    /// A terminal shows fields escaped, whatever form they are asked in.
+    /// Whether the output is a terminal. What drives a terminal is escaped there in every form.
     terminal: bool,
     /// How lines are written.
     form: Form,
@@ -31,7 +31,7 @@ impl Output {
         Ok(Self { writer: BufWriter::with_capacity(BUFFER, file), terminal, form: Form::Escaped })
     }
 
-    /// Says how lines are written: with escapes unless this is called.
+    /// Sets how lines are written. The default is with escapes.
     pub(crate) fn set_form(&mut self, form: Form) {
         self.form = form;
     }
@@ -51,7 +51,7 @@ impl Output {
         Err(Failure::new(ErrorKind::Usage, why))
     }
 
-    /// Whether the output is a file on disk: only then does a progress bar disturb nobody.
+    /// Whether the output is a file on disk: the only case in which a progress bar disturbs nobody.
     pub(crate) fn is_file(&self) -> bool {
         self.writer.get_ref().metadata().is_ok_and(|metadata| metadata.is_file())
     }
@@ -61,8 +61,8 @@ impl Output {
         self.writer.write_all(bytes).map_err(|error| failure(&error))
     }
 
-    /// What tells bare fields apart, if that was asked for. They are bare only where nothing else
-    /// is printed: `alone` says whether `options` are given, which see to that.
+    /// The separator of bare fields, if the user asked for one. Fields are bare only if nothing
+    /// else is printed. `alone` says whether one of `options`, which ensure this, was given.
     pub(crate) fn separator(
         &self,
         bare: Bare,
@@ -111,7 +111,7 @@ impl Output {
         self.with(|out| form.write_value(out, value))
     }
 
-    /// Writes a field as it is, told apart from the next.
+    /// Writes a field as it is, with its separator.
     #[inline]
     pub(crate) fn bare(&mut self, field: &[u8], separator: Separator) -> Result<(), Failure> {
         let end: &[u8] = match separator {
@@ -123,14 +123,14 @@ impl Output {
             return self.shown(field, end);
         }
         if separator == Separator::Length {
-            // It fits: no key and no value is longer.
+            // The length of every key and value fits in a u32.
             self.write(&(field.len() as u32).to_le_bytes())?;
         }
         self.write(field)?;
         self.write(end)
     }
 
-    /// Writes text as it is, but for what drives a terminal.
+    /// Writes text as it is. On a terminal, what drives a terminal is escaped.
     pub(crate) fn text(&mut self, text: &str) -> Result<(), Failure> {
         self.bare(text.as_bytes(), Separator::None)
     }
@@ -142,7 +142,7 @@ impl Output {
         self.with(|out| {
             match form {
                 Form::Escaped => terminal::write_field(out, field)?,
-                // A backslash drives no terminal.
+                // A backslash does nothing to a terminal, so it stays as it is.
                 Form::Plain => {
                     for (part, number) in field.split(|&byte| byte == b'\\').zip(0u64..) {
                         out.write_all(if number > 0 { b"\\" } else { b"" })?;
@@ -189,7 +189,7 @@ pub(crate) fn usable() -> Result<(), Failure> {
 pub(crate) fn failure(error: &io::Error) -> Failure {
     match error.kind() {
         io::ErrorKind::BrokenPipe => Failure::ClosedPipe,
-        // Nothing failed: the table's entry is not for such an output.
+        // No write failed: the table has an entry that a line without escapes cannot hold.
         _ if error.get_ref().is_some_and(|inner| inner.is::<Unwritable>()) => {
             Failure::at(ErrorKind::Data, "standard output", error)
         }

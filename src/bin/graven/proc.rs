@@ -1,4 +1,4 @@
-//! What the kernel says about a process: `/proc`, Linux only; elsewhere nothing is known.
+//! What the kernel says about a process, from `/proc`. Only Linux has these figures.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,19 +9,20 @@ pub(crate) struct Mapped {
     pub(crate) resident: u64,
     /// The process's share: each page divided by the number of processes that map it.
     pub(crate) proportional: u64,
-    /// Mapped by 2 MiB pages.
+    /// Bytes that are mapped by 2 MiB pages.
     pub(crate) huge: u64,
 }
 
 impl Mapped {
-    /// Of the file at a path, also of those that stood there before and are deleted.
+    /// Sums the mappings of the file at `path`, and of deleted files that stood there before.
     pub(crate) fn of(process: &str, path: &Path) -> Option<Self> {
         let smaps = fs::read_to_string(format!("/proc/{process}/smaps")).ok()?;
         let name = absolute(path).display().to_string();
         let deleted = format!("{name} (deleted)");
         let (mut sum, mut inside) = (Self::default(), false);
         for line in smaps.lines() {
-            // Addresses are in lower case, names of figures are not.
+            // A mapping's first line begins with an address in lower case. The names of its figures
+            // begin with a capital letter.
             if !line.starts_with(|first: char| first.is_ascii_uppercase()) {
                 inside = line.ends_with(&name) || line.ends_with(&deleted);
             } else if inside {
@@ -43,13 +44,13 @@ impl Mapped {
         self.huge += other.huge;
     }
 
-    /// Share of what is mapped that is mapped by 2 MiB pages.
+    /// Share of the resident bytes that is mapped by 2 MiB pages.
     pub(crate) fn huge_share(&self) -> Option<f64> {
         (self.resident > 0).then(|| self.huge as f64 / self.resident as f64)
     }
 }
 
-/// A process, in numbers.
+/// The memory and the page faults of a process.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Process {
     /// Bytes that no other process shares.
@@ -66,7 +67,7 @@ impl Process {
         let figure = |text: &str, name| text.lines().find_map(|line| kib(line, name));
         let rollup = read("smaps_rollup")?;
         let stat = read("stat")?;
-        // The name stands in parentheses and may hold anything.
+        // The process's name stands in parentheses and may hold any character, also parentheses.
         let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
         let number = |at: usize| fields.get(at)?.parse().ok();
         Some(Self {
@@ -84,12 +85,12 @@ fn kib(line: &str, name: &str) -> Option<u64> {
     number.parse::<u64>().ok().map(|kib| kib << 10)
 }
 
-/// As the kernel names it.
+/// The path by which the kernel names a mapped file.
 fn absolute(path: &Path) -> PathBuf {
     let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
     let parent = fs::canonicalize(parent.unwrap_or(Path::new("."))).unwrap_or_default();
     match path.file_name() {
-        // A link leads to the file that is mapped.
+        // The kernel names the file that a link leads to, not the link.
         Some(_) if path.is_symlink() => fs::canonicalize(path).unwrap_or_default(),
         Some(name) => parent.join(name),
         None => parent,

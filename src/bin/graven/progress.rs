@@ -1,4 +1,4 @@
-//! A progress bar for work that lasts, seen only on a terminal.
+//! A progress bar for long work, shown only on a terminal.
 
 use indicatif::{HumanCount, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use std::fmt::Write;
@@ -19,7 +19,7 @@ const FRAME: Duration = Duration::from_millis(100);
 pub(crate) enum Unit {
     Bytes,
     Entries,
-    /// Bytes that one call of the system brings to the disk. It does not tell how far it is.
+    /// Bytes that one system call writes to the disk. The call does not report how far it is.
     AtOnce,
 }
 
@@ -38,14 +38,14 @@ pub(crate) struct Progress {
     bar: Option<(Sender<()>, JoinHandle<()>)>,
 }
 
-/// What the bar shows, for whoever does the work.
+/// What the bar shows. The code that does the work updates it.
 pub(crate) struct State {
     done: AtomicU64,
     stage: Mutex<Stage>,
 }
 
 impl State {
-    /// Goes over to other work, or on with the same.
+    /// Starts another stage of the work, or updates the current stage.
     pub(crate) fn stage(&self, what: &'static str, unit: Unit, done: u64, total: Option<u64>) {
         *self.current() = Stage { what, unit, total };
         self.done.store(done, Ordering::Relaxed);
@@ -57,8 +57,8 @@ impl State {
 }
 
 impl Progress {
-    /// Begins to count, and to show it unless `quiet` or standard error is no terminal. Without a
-    /// total it only shows that something moves.
+    /// Starts to count, and shows a bar unless `quiet` is set or standard error is no terminal.
+    /// Without a total the bar only shows that something moves.
     pub(crate) fn new(what: &'static str, unit: Unit, total: Option<u64>, quiet: bool) -> Self {
         let stage = Mutex::new(Stage { what, unit, total });
         let state = Arc::new(State { done: AtomicU64::new(0), stage });
@@ -87,18 +87,18 @@ impl Progress {
             }
             bar.finish_and_clear();
         };
-        // Without a thread to spare, the work goes on without a bar.
+        // If no thread can be started, the work goes on without a bar.
         let thread = thread::Builder::new().spawn(draw).ok();
         Self { state, bar: thread.map(|thread| (stop, thread)) }
     }
 
-    /// Says how much is done.
+    /// Sets how much is done.
     #[inline]
     pub(crate) fn set(&self, done: u64) {
         self.state.done.store(done, Ordering::Relaxed);
     }
 
-    /// For work that goes through several stages.
+    /// The state, for work that has several stages.
     pub(crate) fn state(&self) -> &Arc<State> {
         &self.state
     }
@@ -133,10 +133,10 @@ fn bar(stage: Stage) -> ProgressBar {
     bar.with_message(stage.what)
 }
 
-/// Entries per second. indicatif's own shows a fraction of them too.
+/// Entries per second as a whole number. indicatif's own rate has a fraction.
 fn rate(state: &ProgressState, out: &mut dyn Write) {
     let per_second = HumanCount(state.per_sec().round() as u64);
-    // A bar that lacks a number is a bar all the same.
+    // If this fails, the bar lacks a number and nothing else.
     let _ = write!(out, "{per_second}/s");
 }
 
@@ -145,7 +145,7 @@ mod tests {
     use super::*;
     use indicatif::TermLike;
 
-    /// A terminal that keeps all it is shown.
+    /// A terminal that keeps all text that is written to it.
     #[derive(Clone, Debug, Default)]
     struct Kept(Arc<Mutex<String>>);
 
@@ -188,7 +188,7 @@ mod tests {
         }
     }
 
-    /// What a bar shows at last.
+    /// The last text that a bar shows.
     fn drawn(unit: Unit, done: u64, total: Option<u64>) -> String {
         let kept = Kept::default();
         let bar = bar(Stage { what: "working", unit, total });

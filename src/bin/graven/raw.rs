@@ -1,5 +1,5 @@
-//! Entries with their lengths in front: u32 key length, u32 value length (both little-endian),
-//! key, value. Nothing is escaped, so nothing is searched for.
+//! Entries with their lengths in front: u32 key length, u32 value length (both little-endian), key,
+//! value. Nothing is escaped, so no byte is searched for.
 
 use crate::foreign::Foreign;
 use crate::input::{Entry, InputError, LONG, MAX_KEY, Window};
@@ -14,7 +14,8 @@ pub(crate) struct Reader<R> {
     number: u64,
     /// Where the current entry starts.
     start: u64,
-    /// Bytes of the current entry in the window, taken off when the next is asked for.
+    /// Bytes of the current entry in the window. They are taken off when the next entry is asked
+    /// for.
     current: usize,
     /// The key before a long value.
     key: Vec<u8>,
@@ -64,7 +65,8 @@ impl<R: Read> Reader<R> {
         Ok(Some(Entry::Whole(key, value)))
     }
 
-    /// What is wrong with the current entry; with the first one, that it may be no raw at all.
+    /// The error for a malformed entry. For the first entry, it may say that the input has another
+    /// format than raw.
     #[cold]
     fn malformed(&self, what: String) -> InputError {
         match Foreign::of(self.source.window.bytes()) {
@@ -94,7 +96,7 @@ impl<R: Read> Reader<R> {
         Ok(Entry::Long(&self.key, &mut self.source))
     }
 
-    /// Leaves the rest of a long value behind.
+    /// Skips the rest of a long value.
     #[cold]
     fn skip(&mut self) -> Result<(), InputError> {
         io::copy(&mut self.source, &mut io::sink()).map(drop).map_err(InputError::within)
@@ -105,12 +107,12 @@ impl<R: Read> Reader<R> {
         self.number
     }
 
-    /// Bytes before that entry.
+    /// Bytes of the input before the entry that [`next`](Self::next) was at.
     pub(crate) fn start(&self) -> u64 {
         self.start
     }
 
-    /// Bytes behind us.
+    /// Bytes taken from the input so far.
     pub(crate) fn taken(&self) -> u64 {
         self.source.window.taken()
     }
@@ -131,12 +133,12 @@ fn cut_short(whole: u64, got: u64) -> String {
     format!("cut short: the lengths say {whole} bytes, {got} are there")
 }
 
-/// A window, of which the rest of a long value can be read.
+/// A window from which the rest of a long value can be read.
 struct Source<R> {
     window: Window<R>,
     /// Bytes of the value that were not taken.
     left: u64,
-    /// Bytes of its entry.
+    /// Bytes of the whole entry: lengths, key and value.
     whole: u64,
 }
 

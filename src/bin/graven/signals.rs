@@ -1,4 +1,4 @@
-//! Signals: which end the run, and what is done before.
+//! Signals: which ones end the run, and what is done before it ends.
 
 use crate::exit::Failure;
 use graven::ErrorKind;
@@ -11,24 +11,25 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use tempfile::TempDir;
 
-/// What an interruption removes beside unpublished tables.
+/// Directories that an interruption removes, beside unpublished tables.
 static DIRECTORIES: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
 
 /// Attempts at removing a directory in which another thread is still at work.
 const ATTEMPTS: usize = 100;
 
-/// A write beyond `ulimit -f` becomes an error like any other, instead of the end of the process.
+/// Makes a write beyond `ulimit -f` an error like any other. By default it ends the process.
 pub(crate) fn report_large_files() {
-    // What the flag says does not matter: the signal has a handler, so the write fails. Without
-    // one the process dies at such a write, as it does by default.
+    // The value of the flag does not matter. The signal has a handler, so the write fails; without
+    // a handler, the process dies of the signal.
     let _ = signal_hook::flag::register(SIGXFSZ, Arc::new(AtomicBool::new(false)));
 }
 
-/// From now on an interruption or a termination first removes what the run has not published. The
-/// exit code is the one that a shell gives a process that died of the signal: 130 or 143.
+/// Makes an interruption or a termination first remove what the run has not published, and then end
+/// the run. The exit code is the one that a shell gives a process that died of the signal: 130 or
+/// 143.
 ///
-/// Only for runs that publish, or that have a [`Directory`]. The others have nothing to remove and
-/// die of the signal itself.
+/// Only runs that publish, or that have a [`Directory`], call this. The other runs have nothing to
+/// remove and die of the signal itself.
 pub(crate) fn clean_up_and_exit() -> Result<(), Failure> {
     let failed = |error| Failure::at(ErrorKind::Io, "signals", error);
     let mut signals = Signals::new([SIGINT, SIGTERM]).map_err(failed)?;
@@ -39,7 +40,8 @@ pub(crate) fn clean_up_and_exit() -> Result<(), Failure> {
                 let removed = || fs::remove_dir_all(directory).is_ok() || !directory.exists();
                 let _ = (0..ATTEMPTS).any(|_| removed());
             }
-            // At once: destructors would wait for locks that the interrupted work holds.
+            // Exits without running destructors: they would wait for locks that the interrupted
+            // work holds.
             signal_hook::low_level::exit(128 + signal);
         }
     };
@@ -70,7 +72,7 @@ impl Directory {
 
 impl Drop for Directory {
     fn drop(&mut self) {
-        // An interruption meanwhile finds it still in the list.
+        // An interruption during the removal must still find the path in the list.
         drop(self.directory.take());
         directories().retain(|path| *path != self.path);
     }

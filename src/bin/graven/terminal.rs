@@ -1,20 +1,20 @@
-//! What a terminal must not get as it is: characters that move its cursor, set its title or turn
+//! Characters that a terminal must not get unescaped: they move its cursor, set its title or turn
 //! text round.
 
 use crate::exit;
 use crate::tsv;
 use std::io::{self, IsTerminal, Write};
 
-/// Whether a character makes a terminal do something else than show it: control characters (C0,
-/// DEL, C1), those that change the direction of the text around them or begin a line, and the byte
-/// order mark, which is not seen.
+/// Whether a terminal does something else with a character than show it. These are control
+/// characters (C0, DEL, C1), characters that change the direction of the text around them or begin
+/// a line, and the byte order mark, which is not seen.
 pub(crate) fn harmful(char: char) -> bool {
     let turns = matches!(char, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2066}'..='\u{2069}');
     char.is_control() || turns || matches!(char, '\u{2028}'..='\u{202e}' | '\u{feff}')
 }
 
-/// Writes a field in the escapes of tsv, harmful characters and what is no UTF-8 as `\xHH`. A
-/// reader of tsv makes the same bytes of it.
+/// Writes a field with the escapes of tsv. Other harmful characters, and bytes that are no UTF-8,
+/// become `\xHH`. A reader of tsv turns the text into the same bytes.
 pub(crate) fn write_field(out: &mut impl Write, field: &[u8]) -> io::Result<()> {
     for chunk in field.utf8_chunks() {
         let text = chunk.valid();
@@ -41,13 +41,13 @@ fn write_hex(out: &mut impl Write, bytes: &[u8]) -> io::Result<()> {
 /// A field as [`write_field`] writes it.
 pub(crate) fn shown(field: &[u8]) -> String {
     let mut text = Vec::new();
-    // A Vec takes whatever is written, and what is written is UTF-8.
+    // Writing to a Vec cannot fail, and `write_field` writes UTF-8 only.
     let _ = write_field(&mut text, field);
     String::from_utf8_lossy(&text).into_owned()
 }
 
-/// Whether what is typed is what the run reads. If so, says it: a program that waits for its user
-/// looks like one that hangs.
+/// Whether the run reads what a user types. If so, a message says it, because a program that waits
+/// for its user looks like one that hangs.
 pub(crate) fn reads_what_is_typed(what: &str, quiet: bool) -> bool {
     let typed = io::stdin().is_terminal();
     if typed && !quiet {
@@ -68,7 +68,7 @@ mod tests {
             (&b"plain, \xc3\xa9\xe2\x82\xac"[..], "plain, é€"),
             (b"\x1b]0;title\x07", "\\x1b]0;title\\x07"),
             (b"\x7f\x01", "\\x7f\\x01"),
-            // C1 as UTF-8, and as a byte of its own.
+            // A C1 character as UTF-8, and as a single byte.
             (b"\xc2\x9b31m", "\\xc2\\x9b31m"),
             (b"\x9b31m", "\\x9b31m"),
             (b"a\xffb\xe2\x82", "a\\xffb\\xe2\\x82"),

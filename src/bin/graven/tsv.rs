@@ -1,7 +1,7 @@
 //! Lines of key, TAB, value. The first raw TAB divides; a backslash escapes.
 //!
-//! Written are `\\ \t \n \r \0` and every other byte as it is; read are also `\xHH`. Without
-//! escapes a backslash is a byte like any other.
+//! The writer uses the escapes `\\ \t \n \r \0` and writes every other byte as it is. The reader
+//! also takes `\xHH`. Without escapes a backslash is a byte like any other.
 
 mod value;
 mod write;
@@ -19,7 +19,8 @@ const MARK: &[u8] = b"\xef\xbb\xbf";
 /// Entries of a tsv input.
 pub(crate) struct Reader<R> {
     source: Source<R>,
-    /// What the input looks like, should it be malformed.
+    /// The other format that the input seems to have. It is reported only if the input is
+    /// malformed.
     foreign: Option<Foreign>,
     key: Vec<u8>,
     value: Vec<u8>,
@@ -37,7 +38,7 @@ impl<R: Read> Reader<R> {
         let first = self.source.lines.number() == 0;
         let line = match self.source.lines.next()? {
             None => return Ok(None),
-            // Looked at again below: a second borrow of the lines.
+            // `long` borrows the lines again, so it looks up the start itself.
             Some(Line::Start(_)) => return self.long(first).map(Some),
             Some(Line::Whole(line)) => line.len(),
         };
@@ -56,7 +57,7 @@ impl<R: Read> Reader<R> {
         Ok(Some(Entry::Whole(key, value)))
     }
 
-    /// Looks at the start of the input. True if there is a mark and nothing else.
+    /// Checks the start of the input. True if the input is only a byte order mark that is left out.
     #[cold]
     fn begin(&mut self) -> Result<bool, InputError> {
         let start = self.source.lines.in_memory();
@@ -93,13 +94,14 @@ impl<R: Read> Reader<R> {
         self.source.lines.number()
     }
 
-    /// Bytes behind us.
+    /// Bytes taken from the input so far.
     pub(crate) fn taken(&self) -> u64 {
         self.source.lines.taken()
     }
 }
 
-/// What is wrong with an input: that it is malformed here, or that it is something else.
+/// The error of an input: if it is malformed and seems to have another format, the other format is
+/// reported instead.
 #[cold]
 fn instead(error: InputError, foreign: Option<Foreign>) -> InputError {
     match (error, foreign) {
@@ -114,7 +116,8 @@ impl Text {
         if self.no_escape { MAX_KEY } else { MAX_KEY * b"\\xHH".len() }
     }
 
-    /// Refuses an input by its first bytes, a line at least if it has one that is not long.
+    /// Refuses an input by its first bytes. `start` has at least the first line, unless that line
+    /// is a long one.
     #[cold]
     pub(crate) fn check_start(self, start: &[u8]) -> Result<(), InputError> {
         if self.bom == Unusual::Keep {
@@ -131,13 +134,14 @@ impl Text {
         Ok(())
     }
 
-    /// Whether an input that begins so has a byte order mark, to be left out, and nothing else.
+    /// Whether an input that begins with `start` is only a byte order mark that is left out.
     #[cold]
     pub(crate) fn is_mark(self, start: &[u8]) -> bool {
         self.bom == Unusual::Strip && start == MARK
     }
 
-    /// A line without what a Windows program puts around it; `first`: the first of its input.
+    /// A line without the byte order mark and the CR that a Windows program adds, if they are to be
+    /// stripped. `first`: it is the first line of its input.
     #[inline]
     pub(crate) fn line(self, mut line: &[u8], first: bool) -> Result<&[u8], InputError> {
         if first && self.bom == Unusual::Strip {
@@ -195,7 +199,7 @@ pub(crate) fn unescape<'a>(
     }
 }
 
-/// Appends what `field` stands for; its first backslash is at `at`.
+/// Appends the bytes that `field` stands for. The first backslash of `field` is at `at`.
 fn decode(field: &[u8], at: usize, out: &mut Vec<u8>) -> Result<(), String> {
     let (plain, mut rest) = field.split_at(at);
     out.extend_from_slice(plain);
@@ -210,8 +214,8 @@ fn decode(field: &[u8], at: usize, out: &mut Vec<u8>) -> Result<(), String> {
     Ok(())
 }
 
-/// The byte that the escape at the start of `text` stands for, and the length of the escape; none
-/// if more bytes are needed to tell.
+/// The byte that the escape at the start of `text` stands for, and the length of the escape. `None`
+/// if `text` ends inside the escape.
 fn escaped(text: &[u8]) -> Result<Option<(u8, usize)>, String> {
     let byte = match text {
         [_, b'\\', ..] => b'\\',
@@ -230,7 +234,7 @@ fn escaped(text: &[u8]) -> Result<Option<(u8, usize)>, String> {
     Ok(Some((byte, 2)))
 }
 
-/// What is wrong with an escape that its field ends in.
+/// The error text for an escape that is cut short, or whose digits are not hexadecimal.
 fn unfinished(text: &[u8]) -> String {
     match text {
         [_] => "a backslash at the end of a field".into(),

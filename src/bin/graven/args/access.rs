@@ -20,7 +20,7 @@ impl Reading {
         }
     }
 
-    /// As an argument for another process of this program.
+    /// The option that makes another process of this program read in the same way.
     pub(crate) fn argument(self) -> String {
         let value = self.access.to_possible_value();
         format!("--access={}", value.map_or(String::new(), |value| value.get_name().to_owned()))

@@ -1,10 +1,10 @@
-//! What is said of a command line that is wrong, in one line, and what to write instead.
+//! Messages about a wrong command line: each is one line and says what to write instead.
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, Command};
 use std::ffi::OsString;
 
-/// Commands of stores whose entries change one by one.
+/// Commands that stores have whose entries change one by one. A table has none of them.
 const CHANGES: [&str; 14] = [
     "add", "append", "del", "delete", "insert", "merge", "put", "remove", "replace", "rm", "set",
     "unset", "update", "upsert",
@@ -21,7 +21,7 @@ pub(super) fn message(error: &clap::Error, command: &Command, raw: &[OsString]) 
         ErrorKind::InvalidSubcommand => unknown_verb(error, command),
         ErrorKind::UnknownArgument => unknown_argument(error, verb, raw),
         ErrorKind::InvalidValue if verb.is_some_and(|verb| verb.get_name() == "dump") => {
-            // Elsewhere -o names a file.
+            // The -o of other commands names a file.
             format!("{}; a file is named by > FILE", in_one_line(error))
         }
         _ => in_one_line(error),
@@ -70,7 +70,8 @@ fn unknown_verb(error: &clap::Error, command: &Command) -> String {
     }
 }
 
-/// An argument that begins with a dash may be meant as one, or as the value of an option.
+/// The message about an unknown argument that begins with a dash. The user may have meant it as a
+/// positional argument, or as the value of an option.
 fn unknown_argument(error: &clap::Error, verb: Option<&Command>, raw: &[OsString]) -> String {
     let unknown = match error.get(ContextKind::InvalidArg) {
         Some(ContextValue::String(unknown)) if unknown.starts_with('-') => unknown,
@@ -99,7 +100,7 @@ fn unknown_argument(error: &clap::Error, verb: Option<&Command>, raw: &[OsString
     }
 }
 
-/// Whether `arg` holds the option that is unknown: as it is, with a value, or among short ones.
+/// Whether `arg` holds the unknown option: alone, with a value, or among other short options.
 fn names(arg: &str, unknown: &str) -> bool {
     let value = arg.strip_prefix(unknown);
     let short = unknown.strip_prefix('-').filter(|rest| rest.chars().count() == 1);

@@ -1,5 +1,5 @@
-//! How keys are written as arguments, and how what is printed is told apart: the same words in
-//! every command.
+//! How keys are written as arguments, and how printed fields are separated. The options are the
+//! same in every command.
 
 use crate::exit::Failure;
 use crate::input::InputError;
@@ -30,7 +30,7 @@ pub(crate) struct KeyForm {
 }
 
 impl KeyForm {
-    /// The bytes that an argument stands for. `name` is what the command line calls it.
+    /// The bytes that an argument stands for. `name` is the argument's name in messages.
     pub(crate) fn read<'a>(self, name: &str, key: &'a OsStr) -> Result<Cow<'a, [u8]>, Failure> {
         let bytes = key.as_bytes();
         let wrong = |form: &str, what: &dyn Display| {
@@ -75,7 +75,7 @@ pub(crate) fn unescape(field: &[u8]) -> Result<Vec<u8>, String> {
     }
 }
 
-/// Both alphabets of RFC 4648, padded or not.
+/// Decodes Base64 in either alphabet of RFC 4648, padded or not.
 fn base64(text: &[u8]) -> Result<Vec<u8>, DecodeError> {
     let url = text.iter().any(|byte| matches!(byte, b'-' | b'_'));
     match (url, text.ends_with(b"=")) {
@@ -86,7 +86,7 @@ fn base64(text: &[u8]) -> Result<Vec<u8>, DecodeError> {
     }
 }
 
-/// What tells fields apart that are written as they are.
+/// The separator of fields that are written as they are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Separator {
     /// Nothing, one comes after the other
@@ -111,7 +111,7 @@ pub(crate) struct Bare {
 }
 
 impl Bare {
-    /// What was asked for.
+    /// The separator that the user asked for, if any.
     pub(crate) fn separator(self) -> Option<Separator> {
         if self.nul { Some(Separator::Nul) } else { self.sep }
     }

@@ -1,4 +1,4 @@
-//! What may be said to the commands around serving.
+//! Arguments of `warm` and `bench`, and of the processes that `bench` starts.
 
 use super::access::Reading;
 use super::values::{count, number, share, skew};

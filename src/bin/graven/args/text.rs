@@ -16,7 +16,7 @@ pub(crate) struct Text {
     pub(crate) no_escape: bool,
 }
 
-/// What becomes of a byte that is hardly meant to be there.
+/// What becomes of bytes that are probably not meant to be there.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Unusual {
     /// The run fails

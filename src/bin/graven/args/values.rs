@@ -26,7 +26,8 @@ pub(super) fn octal(text: &str) -> Result<u32, String> {
     u32::from_str_radix(text, 8).map_err(|_| "expected an octal number, for example 0444".into())
 }
 
-/// Whoever makes a directory must be able to fill it.
+/// The mode of a directory. It must have the owner's 0700: whoever makes a directory must be able
+/// to fill it.
 pub(super) fn directory_mode(text: &str) -> Result<u32, String> {
     let mode = u32::from_str_radix(text, 8).ok();
     let mode = mode.filter(|mode| *mode <= 0o7777 && mode & 0o700 == 0o700);

@@ -34,7 +34,8 @@ pub(crate) fn run(args: &Bench) -> Result<Outcome, Failure> {
         hit: args.hit,
         zipf: args.zipf,
         access: args.reading.access(),
-        // So that the whole takes not twice as long as was asked for.
+        // Half of the time that was asked for: drawing and reading together take less than twice
+        // that time.
         time: Duration::from_secs_f64(args.seconds / 2.0),
     };
     let file_bytes = draw.write(&sample)?;
@@ -83,10 +84,10 @@ fn verdict(table: &Path, counted: &Counted) -> Result<Outcome, Failure> {
     }
 }
 
-/// What is seen while the readers are at work.
+/// What the parent observes while the readers work.
 struct Watch {
     bar: ProgressBar,
-    /// The memory changes all the time only where tables are replaced.
+    /// Whether tables are replaced. Only then does the memory change all the time.
     replacing: bool,
     looked: Instant,
     lookups: u64,
@@ -97,7 +98,7 @@ impl Watch {
     const EVERY: Duration = Duration::from_millis(1000);
 
     fn new(args: &Bench, replacing: bool) -> Self {
-        // Draws nothing where standard error is no terminal.
+        // The bar draws nothing if standard error is no terminal.
         let bar = ProgressBar::new_spinner();
         bar.set_message(format!("{} processes read for {} s", args.procs, args.seconds));
         Self { bar, replacing, looked: Instant::now(), lookups: 0, pss_peak: 0 }

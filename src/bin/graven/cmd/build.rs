@@ -18,9 +18,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Entries between two looks at the progress bar.
+/// Entries between two updates of the progress bar.
 const STEP: u64 = 1024;
-/// How a table begins.
+/// The first bytes of a table.
 const TABLE: &[u8] = b"\x89GRV";
 
 pub(crate) fn run(args: &Build) -> Result<Outcome, Failure> {
@@ -31,7 +31,8 @@ pub(crate) fn run(args: &Build) -> Result<Outcome, Failure> {
     signals::clean_up_and_exit()?;
     let standard = [PathBuf::from("-")];
     let paths = if args.inputs.is_empty() { &standard } else { &args.inputs[..] };
-    // A missing input is reported before an hour is spent on those in front of it.
+    // All inputs are looked up first: a missing input is reported before an hour is spent on the
+    // inputs before it.
     let size = |path| Input::size(path).map_err(|error| swapped(&args.out, path).unwrap_or(error));
     let sizes = paths.iter().map(|path| size(path));
     let total = sizes.sum::<Result<Option<u64>, Failure>>()?;
@@ -41,7 +42,7 @@ pub(crate) fn run(args: &Build) -> Result<Outcome, Failure> {
     let all_read = Arc::new(AtomicBool::new(false));
     let (state, reported) = (Arc::clone(progress.state()), Arc::clone(&all_read));
     let tell = move |progress: graven::Progress| {
-        // What is sorted on the way is part of reading.
+        // Sorting while the input is still being read is shown as reading.
         if reported.load(Ordering::Relaxed) {
             let (what, unit) = stage(progress.phase);
             state.stage(what, unit, progress.done, Some(progress.total));
@@ -66,8 +67,8 @@ pub(crate) fn run(args: &Build) -> Result<Outcome, Failure> {
     Ok(Outcome::Fine)
 }
 
-/// The failure where an input is missing because it was meant as OUT: a file with something else
-/// than a table stands in its place.
+/// The failure for swapped arguments: `input` does not exist, and `out` is a file with something
+/// else than a table. So the user meant the input as OUT.
 fn swapped(out: &Path, input: &Path) -> Option<Failure> {
     let mut start = Vec::new();
     let file = out.is_file().then(|| File::open(out).ok()).flatten()?;
@@ -99,7 +100,7 @@ fn start(
     input_bytes: Option<u64>,
     tell: impl Fn(graven::Progress) + Send + Sync + 'static,
 ) -> Result<Builder, BuildError> {
-    // Escapes and lengths make an input longer than its entries, seldom twice as long.
+    // Escapes and lengths make an input longer than its entries, but seldom twice as long.
     let at_least = input_bytes.unwrap_or(0) / 2;
     let mut options = BuildOptions::new()
         .sorted(args.sorted)
@@ -161,7 +162,8 @@ fn load(
             if let BuildError::ValueReader { source, .. } = error {
                 return Err(unread(InputError::within(source), entries.place()));
             }
-            // Where input comes in order without a promise, entries are checked a little later.
+            // Without --sorted, entries that come in order are checked a little later, so the
+            // current entry need not be the repeated one.
             if matches!(error, BuildError::DuplicateKey { .. }) && !args.sorted {
                 return Err(unpublished(args, paths, &error));
             }
@@ -177,7 +179,8 @@ fn load(
     }
 }
 
-/// A long value that shows how far it has been read: the bar would stand still for its length.
+/// A long value that reports how far it has been read. Otherwise the bar would stand still while
+/// the value is read.
 struct Watched<'a> {
     value: &'a mut dyn Read,
     /// Bytes of the input so far, without what escapes add.
@@ -194,7 +197,7 @@ impl Read for Watched<'_> {
     }
 }
 
-/// An input that is to blame, and where in it.
+/// A failure because of what an input holds, with the place in the input.
 fn misplaced(name: &str, what: impl Display, place: impl Display) -> Failure {
     Failure::at(ErrorKind::Data, name, format_args!("{what}, {place}"))
 }
@@ -211,7 +214,7 @@ fn refused(error: &BuildError) -> Option<String> {
         }
         BuildError::DuplicateKey { key } => repetition(key),
         BuildError::KeyTooLong { len, .. } => format!("key of {len} bytes, 65535 are allowed"),
-        // It is given up before all of it has been read.
+        // The message has no length: reading stops before the end of the value.
         BuildError::ValueTooLong { .. } => {
             "value longer than the 4294967295 bytes that are allowed".into()
         }
@@ -223,8 +226,8 @@ fn repetition(key: &[u8]) -> String {
     format!("key {} is repeated, and --dup says what to do then", shown(key))
 }
 
-/// Why the end of a build published nothing. A key that sorting found twice is looked for in the
-/// input again: its lines are what whoever reads the message needs.
+/// The failure of a build that published nothing. A repeated key that sorting found is looked for
+/// in the input again, because the user needs its lines.
 fn unpublished(args: &Build, paths: &[PathBuf], error: &BuildError) -> Failure {
     let BuildError::DuplicateKey { key } = error else { return Failure::build(&args.out, error) };
     let what = repetition(key);
@@ -243,14 +246,15 @@ fn unpublished(args: &Build, paths: &[PathBuf], error: &BuildError) -> Failure {
     }
 }
 
-/// What makes lookups slower than those of other tables. Said also where nothing else is.
+/// The warning about a table whose lookups are slower than those of other tables. It is printed
+/// even with --quiet.
 fn slower(summary: &Summary) -> Option<String> {
     let Summary { keys, set_aside, .. } = *summary;
     match summary.hash_index {
         HashIndexOutcome::Abandoned { attempts } => Some(format!(
             "no hash index could be built in {attempts} attempts: a get takes 5 to 12 times as long"
         )),
-        // One in a thousand is not noticed, and no chance.
+        // Up to one key in a thousand is not noticed. More than that is no coincidence.
         _ if set_aside > keys / 1000 => Some(format!(
             "{set_aside} of {keys} keys have the hash of another key: a get of one of them takes 5 to \
              12 times as long (were the keys chosen to slow the table down?)"
@@ -259,7 +263,7 @@ fn slower(summary: &Summary) -> Option<String> {
     }
 }
 
-/// What was built.
+/// The line about the table that was built.
 fn report(out: &Path, summary: &Summary) -> String {
     let Summary { entries, keys, file_bytes, key_bytes, value_bytes, .. } = *summary;
     let hash = match summary.hash_index {

@@ -6,7 +6,7 @@ use crate::output::Output;
 use crate::progress::{Progress, Unit};
 use crate::{open, raw, tsv};
 
-/// Entries between two looks at the progress bar.
+/// Entries between two updates of the progress bar.
 const STEP: u64 = 1024;
 
 pub(crate) fn run(args: &Dump) -> Result<Outcome, Failure> {

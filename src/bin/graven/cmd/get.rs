@@ -15,7 +15,7 @@ pub(crate) fn run(args: &Get) -> Result<Outcome, Failure> {
     let separator = out.separator(args.bare, true, "")?.unwrap_or(if out.is_terminal() {
         Separator::Newline
     } else {
-        // A value in a pipe has nothing added.
+        // A value that is not written to a terminal gets nothing added.
         Separator::None
     });
     let mut missing = Vec::new();
@@ -45,9 +45,9 @@ pub(crate) fn run(args: &Get) -> Result<Outcome, Failure> {
     Ok(Outcome::Missing)
 }
 
-/// Says that a key is not there, in the escapes that `-e` reads.
+/// Says that a key is missing. The key is written with the escapes that `-e` reads.
 fn name_missing(table: impl Display, key: &[u8], form: KeyForm) {
-    // Whoever copies a key from the output of scan or dump copies escapes.
+    // A key that was copied from the output of scan or dump may hold escapes.
     let escaped = unescape(key).is_ok_and(|read| read != key);
     let hint =
         if form.is_raw() && escaped { "; -e reads the escapes of scan and dump" } else { "" };

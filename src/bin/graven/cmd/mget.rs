@@ -1,8 +1,8 @@
 //! `graven mget`: the entries of keys that come line by line.
 //!
-//! Keys are looked up in batches, which hides the latency of memory. A batch ends where the
-//! input that has arrived ends, and its answers are written before more is waited for: whoever
-//! writes a line into a pipe and waits for the answer gets it.
+//! Keys are looked up in batches, which hides the latency of memory. A batch ends where the input
+//! that has arrived ends, and its answers are written before the run waits for more input. So a
+//! program that writes a line into a pipe and waits for the answer gets it.
 
 use crate::args::{Mget, Separator, Text};
 use crate::exit::{Failure, Outcome, note, reading};
@@ -14,9 +14,10 @@ use crate::{open, terminal, tsv};
 use graven::ErrorKind;
 use std::fs::File;
 
-/// Most keys in a batch: enough to hide latency, few enough that their lines stay in the cache.
+/// Maximum number of keys in a batch: enough to hide latency, few enough that their lines stay in
+/// the cache.
 const BATCH: usize = 1024;
-/// Bytes of keys that end a batch: longer keys are more memory, not more speed.
+/// A batch also ends at this many bytes of keys: more bytes would cost memory and bring no speed.
 const BATCH_BYTES: usize = LONG;
 
 pub(crate) fn run(args: &Mget) -> Result<Outcome, Failure> {
@@ -66,7 +67,7 @@ pub(crate) fn run(args: &Mget) -> Result<Outcome, Failure> {
     Ok(outcome)
 }
 
-/// Prints the entries, or the values, of keys that are there.
+/// Prints the entries, or the values, of the keys that were found.
 fn answer(
     args: &Mget,
     separator: Option<Separator>,
@@ -92,7 +93,8 @@ fn answer(
     Ok(outcome)
 }
 
-/// A line is given up once it can be no key, so that a file of another kind takes no memory.
+/// The error for a line that is too long for a key. Reading stops at such a line, so that a file of
+/// another kind takes no memory.
 fn too_long(text: Text) -> InputError {
     let most = text.longest_key();
     InputError::Malformed(format!("more than {most} bytes in a line, and no key is longer"))
@@ -100,7 +102,7 @@ fn too_long(text: Text) -> InputError {
 
 /// Where a batch stopped.
 enum Filled {
-    /// At its size.
+    /// At the maximum size of a batch.
     Full,
     /// At the end of what has arrived.
     Waiting,
@@ -108,7 +110,7 @@ enum Filled {
     End,
 }
 
-/// Keys one after the other, without an allocation for each.
+/// Keys, stored one after the other without an allocation for each.
 #[derive(Default)]
 struct Batch {
     bytes: Vec<u8>,
@@ -117,7 +119,8 @@ struct Batch {
 }
 
 impl Batch {
-    /// Starts anew and takes lines as long as they need not be waited for, but one at least.
+    /// Empties the batch and fills it with lines that are in memory. It waits for the first line
+    /// only.
     fn fill(&mut self, lines: &mut Lines<File>, text: Text) -> Result<Filled, InputError> {
         self.bytes.clear();
         self.ends.clear();

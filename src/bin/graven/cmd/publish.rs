@@ -1,4 +1,4 @@
-//! `graven publish`: a finished table to where it is read, and the versions kept there.
+//! `graven publish`: copies a finished table to where it is read, and manages the versions there.
 
 use crate::args::Publish;
 use crate::exit::{self, Failure, Outcome};
@@ -16,7 +16,7 @@ pub(crate) fn run(args: &Publish) -> Result<Outcome, Failure> {
         (Some(source), None, Some(dir)) => add(args, source, dir),
         (None, _, Some(dir)) if args.list => list(dir),
         (None, _, Some(dir)) => roll_back(args, dir),
-        // The command line is not parsed into anything else.
+        // The parser of the command line accepts no other combination.
         _ => Ok(Outcome::Fine),
     }
 }
@@ -85,7 +85,7 @@ fn say_current(args: &Publish, dir: &Path, version: &Version) {
     say(args, format_args!("{}: version {id} is current, {file_bytes} bytes", dir.display()));
 }
 
-/// Says what was done, unless nobody wants to know.
+/// Says what was done, unless --quiet is given.
 fn say(args: &Publish, what: std::fmt::Arguments<'_>) {
     if !args.quiet {
         exit::say(what);

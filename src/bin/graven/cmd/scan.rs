@@ -10,7 +10,7 @@ use std::borrow::Cow;
 use std::ffi::OsString;
 use std::ops::Bound;
 
-/// Entries between two looks at the progress bar.
+/// Entries between two updates of the progress bar.
 const STEP: u64 = 1024;
 
 pub(crate) fn run(args: &Scan) -> Result<Outcome, Failure> {
@@ -66,7 +66,7 @@ fn print<'t>(
     Ok(())
 }
 
-/// What was said of the keys asked for.
+/// The bounds of the keys, as the command line gives them.
 struct Bounds {
     from: Option<Vec<u8>>,
     to: Option<Vec<u8>>,
@@ -91,7 +91,7 @@ impl Bounds {
         Interval::intersection(from.clone(), to.clone(), prefix.clone())
     }
 
-    /// Why no table has a key in the interval, if that is so.
+    /// The reason why no key can be in the interval, if none can.
     fn contradiction(&self) -> Option<String> {
         let Interval { from, to } = self.interval();
         to.filter(|to| *to <= from)?;
@@ -112,7 +112,7 @@ impl Bounds {
     }
 }
 
-/// The keys asked for: `from` and what follows, below `to`.
+/// The keys from `from` on that are below `to`.
 #[derive(Debug, PartialEq)]
 struct Interval {
     from: Vec<u8>,
@@ -123,7 +123,7 @@ impl Interval {
     fn intersection(from: Option<Vec<u8>>, to: Option<Vec<u8>>, prefix: Option<Vec<u8>>) -> Self {
         let prefix = prefix.unwrap_or_default();
         let beyond = successor(&prefix);
-        // None is beyond every key here and comes before all in an Option's order.
+        // Here `None` is beyond every key, but `Option` orders it before all of them.
         let to = match (to, beyond) {
             (Some(to), Some(beyond)) => Some(to.min(beyond)),
             (to, beyond) => to.or(beyond),
@@ -132,7 +132,7 @@ impl Interval {
     }
 
     fn bounds(&self) -> (Bound<&[u8]>, Bound<&[u8]>) {
-        // No key is below the empty one; said like this, nothing needs to be looked up.
+        // No key is below the empty key. Without a bound, no key needs to be looked up.
         let from = match &self.from[..] {
             [] => Bound::Unbounded,
             from => Bound::Included(from),
@@ -142,7 +142,7 @@ impl Interval {
     }
 }
 
-/// The smallest key above all that start with `prefix`, if there is one.
+/// The smallest key above all keys that start with `prefix`, if there is one.
 fn successor(prefix: &[u8]) -> Option<Vec<u8>> {
     let last = prefix.iter().rposition(|&byte| byte < 255)?;
     let mut successor = prefix[..=last].to_vec();

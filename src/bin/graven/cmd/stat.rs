@@ -16,7 +16,7 @@ type Pair<'t> = (&'t [u8], &'t [u8]);
 
 pub(crate) fn run(args: &Stat) -> Result<Outcome, Failure> {
     let table = open::table(&args.table, Access::Random)?;
-    // Before anything else brings pages in.
+    // Asked first, before other calls bring pages into memory.
     let residency = table.residency();
     let reading = reading(&args.table);
     let stats = table.stats().map_err(reading)?;
@@ -33,26 +33,27 @@ pub(crate) fn run(args: &Stat) -> Result<Outcome, Failure> {
     Ok(Outcome::Fine)
 }
 
-/// What is in memory.
+/// What is known about the table in memory.
 struct Memory {
     residency: Residency,
-    /// Share of the mapping that stands in 2 MiB pages, of what is mapped.
+    /// Share of the mapped bytes that is mapped by 2 MiB pages.
     huge_pages: Option<f64>,
 }
 
-/// Whether the kernel maps what is in memory by 2 MiB pages. A table that is in memory as a whole
-/// is mapped as a whole, which reads nothing; of another one, only what this command has touched.
+/// Share of the mapped bytes that the kernel maps by 2 MiB pages. A table that is in memory as a
+/// whole is first mapped as a whole, which reads nothing. Of any other table, only the pages that
+/// this command has touched are mapped.
 fn huge_pages(table: &Table, residency: &Residency, path: &Path) -> Option<f64> {
     if let Residency::Known(sections) = residency
         && sections.iter().all(|section| section.resident == section.bytes)
     {
-        // A page that has gone meanwhile concerns the figure alone.
+        // A page that has left the memory meanwhile changes only this figure.
         let _ = table.warm(graven::Warm::All);
     }
     Mapped::of("self", path)?.huge_share()
 }
 
-/// The build id as it is written everywhere.
+/// The build id in hexadecimal, as it is written everywhere.
 fn build_id(stats: &Stats) -> String {
     stats.build_id.iter().map(|byte| format!("{byte:02x}")).collect()
 }

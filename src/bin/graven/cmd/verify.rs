@@ -1,4 +1,4 @@
-//! `graven verify`: every byte checked, and nothing said about a table that is good.
+//! `graven verify`: checks every byte, and says nothing about a table that is good.
 
 use crate::args::Verify;
 use crate::exit::{Failure, Outcome, reading};

@@ -1,4 +1,4 @@
-//! `graven warm`: a table read into memory before it is asked for.
+//! `graven warm`: reads a table into memory before its first lookups.
 
 use crate::args::Warm;
 use crate::exit::{Failure, Outcome, reading};

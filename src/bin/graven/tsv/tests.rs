@@ -139,7 +139,8 @@ fn in_pieces(field: &[u8], text: Text, step: usize, room: usize) -> Result<Vec<u
     }
 }
 
-/// A value in pieces is the value as a whole, wherever escapes and line ends are cut.
+/// A value that is read in pieces equals the value that is read as a whole, wherever escapes and
+/// line ends are cut.
 #[test]
 fn a_long_value_is_read_as_a_short_one() {
     let alphabet = [b'a', b'\\', b'\\', b'x', b'4', b'1', b'n', b'\r', b'\\', b'\r'];
@@ -178,7 +179,7 @@ fn what_windows_adds_is_refused_stripped_or_kept() {
     assert_eq!(read_as(with(Unusual::Error, Unusual::Strip), marked), Ok(both.to_vec()));
     let kept = [entry(b"\xef\xbb\xbfa", b"b"), entry(b"c", b"d")];
     assert_eq!(read_as(with(Unusual::Error, Unusual::Keep), marked), Ok(kept.to_vec()));
-    // Only the first line has a mark; a file of a mark alone has no entry.
+    // A mark counts only in the first line. An input of a mark alone has no entry.
     let later = b"a\tb\n\xef\xbb\xbfc\td\n";
     assert_eq!(read(later), Ok(vec![entry(b"a", b"b"), entry(b"\xef\xbb\xbfc", b"d")]));
     assert_eq!(read_as(with(Unusual::Error, Unusual::Strip), b"\xef\xbb\xbf"), Ok(vec![]));

@@ -6,7 +6,7 @@ use crate::input::InputError;
 use crate::lines::Lines;
 use std::io::{self, Read};
 
-/// Lines, of which the rest of a long one can be read as a value.
+/// Lines of an input. The rest of a long line can be read as a value.
 pub(super) struct Source<R> {
     pub(super) lines: Lines<R>,
     pub(super) text: Text,
@@ -31,9 +31,9 @@ impl<R: Read> Read for Source<R> {
     }
 }
 
-/// Unescapes as much of `field` as fits. Gives the bytes that were taken and those that were
-/// written. `whole`: the field ends with these bytes; otherwise an escape, or a CR, may go on
-/// behind them and is left.
+/// Unescapes as much of `field` as fits into `into`. Returns the number of bytes taken and the
+/// number of bytes written. `whole`: the field ends with these bytes. Otherwise an unfinished
+/// escape, or a CR, at their end is not taken, because more bytes may follow.
 pub(super) fn decode(
     field: &[u8],
     whole: bool,
@@ -41,7 +41,7 @@ pub(super) fn decode(
     into: &mut [u8],
 ) -> Result<(usize, usize), InputError> {
     let end = match field {
-        // With the LF behind it, it may not belong to the value.
+        // A CR before the LF may not belong to the value.
         [before @ .., b'\r'] if !whole || text.line(field, false)?.len() < field.len() => {
             before.len()
         }
@@ -65,7 +65,7 @@ pub(super) fn decode(
                 into[written] = byte;
                 (taken, written) = (taken + len, written + 1);
             }
-            // A CR that was left behind is no part of an escape either.
+            // The CR that `end` leaves out cannot continue an escape either.
             None if whole || end < field.len() => {
                 return Err(InputError::Malformed(unfinished(rest)));
             }

@@ -7,9 +7,9 @@ use std::io::{self, Write};
 /// How fields are written.
 #[derive(Clone, Copy)]
 pub(crate) enum Form {
-    /// As they are read: backslash, TAB, LF, CR and NUL are escaped.
+    /// With escapes, as the reader takes them: backslash, TAB, LF, CR and NUL are escaped.
     Escaped,
-    /// As they are; what a line cannot hold so is an error.
+    /// As they are. A field that a line cannot hold without escapes is an error.
     Plain,
 }
 
@@ -66,7 +66,7 @@ impl Form {
     }
 }
 
-/// Refuses a key that would end before its end.
+/// Refuses a key with a TAB or LF, where a reader would end the key too early.
 #[inline]
 fn plain_key(key: &[u8]) -> io::Result<()> {
     match memchr::memchr2(b'\t', b'\n', key) {
@@ -75,7 +75,7 @@ fn plain_key(key: &[u8]) -> io::Result<()> {
     }
 }
 
-/// Refuses a value that would end before its end.
+/// Refuses a value with an LF, where a reader would end the value too early.
 #[inline]
 fn plain_value(value: &[u8], key: Option<&[u8]>) -> io::Result<()> {
     if memchr::memchr(b'\n', value).is_none() {
@@ -97,7 +97,7 @@ pub(crate) fn shown(key: &[u8]) -> String {
     }
 }
 
-/// What a line without escapes cannot hold, within an [`io::Error`].
+/// The error for a field that a line without escapes cannot hold. An [`io::Error`] contains it.
 #[derive(Debug)]
 pub(crate) struct Unwritable(String);
 
@@ -127,7 +127,7 @@ pub(crate) fn write_entry(out: &mut impl Write, key: &[u8], value: &[u8]) -> io:
     write_line(out, value)
 }
 
-/// Writes a key, which is what a line begins with.
+/// Writes a key at the start of a line: a byte order mark at its start is escaped.
 #[inline]
 pub(crate) fn write_key(out: &mut impl Write, key: &[u8]) -> io::Result<()> {
     match key {
@@ -161,7 +161,8 @@ pub(crate) fn write_line(out: &mut impl Write, field: &[u8]) -> io::Result<()> {
 /// Writes a field, escaped where it must be.
 #[inline]
 pub(crate) fn write_field(out: &mut impl Write, field: &[u8]) -> io::Result<()> {
-    // A superset of what is escaped, in a form that compiles to vector instructions.
+    // This test also finds bytes that need no escape, in a form that compiles to vector
+    // instructions.
     let suspicious = |&byte: &u8| (byte < 14) | (byte == b'\\');
     if !field.iter().fold(false, |any, byte| any | suspicious(byte)) {
         return out.write_all(field);

@@ -1,9 +1,9 @@
-//! Latencies, counted in buckets that grow with them: no bucket is wider than 1/32 of what it
-//! holds.
+//! Counts of latencies, in buckets whose width grows with the latency: no bucket is wider than 1/32
+//! of the latencies that it holds.
 
 /// Buckets per doubling.
 const SUB: u64 = 32;
-/// Longer than any run.
+/// Number of buckets. They hold latencies longer than any run.
 const BUCKETS: usize = 48 * SUB as usize;
 
 /// Counts of latencies in nanoseconds.
@@ -30,7 +30,8 @@ impl Histogram {
         }
     }
 
-    /// The latency that a share of all do not exceed; 0 where there is none.
+    /// The latency that the given share of all latencies does not exceed; 0 if there are no
+    /// latencies.
     pub(super) fn quantile(&self, share: f64) -> u64 {
         let all: u64 = self.counts.iter().sum();
         let rank = ((all as f64 * share).ceil() as u64).max(1);
@@ -49,7 +50,7 @@ impl Histogram {
         self.counts.iter().copied().enumerate().filter(|&(_, count)| count > 0)
     }
 
-    /// From what [`filled`](Self::filled) gave.
+    /// The histogram with the buckets that [`filled`](Self::filled) gave.
     pub(super) fn from_filled(filled: impl Iterator<Item = (usize, u64)>, max: u64) -> Self {
         let mut histogram = Self { max, ..Self::new() };
         for (number, count) in filled {

@@ -13,12 +13,12 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread;
 use std::time::Duration;
 
-/// Looks for a new table so many times while one stands.
+/// How many times a reader looks for a new table between two replacements.
 const LOOKS: u64 = 4;
-/// Times between two looks, in milliseconds.
+/// Limits of the time between two looks for a new table, in milliseconds.
 const LOOK_EVERY: std::ops::RangeInclusive<u64> = 5..=200;
 
-/// All readers. Those that still run are ended when this is dropped.
+/// All reader processes. When this is dropped, those that still run are ended.
 pub(super) struct Peers {
     peers: Vec<Peer>,
     lines: Receiver<(usize, Option<String>)>,
@@ -27,7 +27,7 @@ pub(super) struct Peers {
 struct Peer {
     child: Child,
     input: Option<ChildStdin>,
-    /// Just before it opened the table.
+    /// Figures of the process just before it opened the table.
     before: Process,
     lookups: u64,
     result: Option<Value>,
@@ -58,8 +58,8 @@ pub(super) struct Memory {
 }
 
 impl Peers {
-    /// Starts the readers and lets them open the table. They may have to give way to whoever
-    /// publishes.
+    /// Starts the readers and lets them open the table. With `give_way` they run at a lower
+    /// priority than the publisher.
     pub(super) fn start(
         args: &Bench,
         give_way: bool,
@@ -102,7 +102,7 @@ impl Peers {
         Ok(peers)
     }
 
-    /// Lets them read until they are done; calls `look` now and then.
+    /// Lets the readers read until they are done, and calls `look` now and then.
     pub(super) fn run(&mut self, mut look: impl FnMut(&Self)) -> Result<Counted, Failure> {
         const LOOK: Duration = Duration::from_millis(500);
         self.tell_all("go");
@@ -123,12 +123,12 @@ impl Peers {
         Ok(self.counted())
     }
 
-    /// Lookups so far, as far as they were told.
+    /// Lookups so far, as the readers last reported them.
     pub(super) fn lookups(&self) -> u64 {
         self.peers.iter().map(|peer| peer.lookups).sum()
     }
 
-    /// The table in all readers.
+    /// The sum of the table's mappings in all readers.
     pub(super) fn mapped(&self, table: &Path) -> Mapped {
         let mut sum = Mapped::default();
         for peer in &self.peers {
@@ -138,7 +138,7 @@ impl Peers {
         sum
     }
 
-    /// The readers' memory, while they stand still.
+    /// The readers' memory, measured while they do not read.
     pub(super) fn memory(&self, table: &Path) -> Memory {
         let mut memory = Memory { mapped: self.mapped(table), ..Memory::default() };
         for peer in &self.peers {
@@ -176,7 +176,7 @@ impl Peers {
 
     fn tell_all(&mut self, word: &str) {
         for input in self.peers.iter_mut().filter_map(|peer| peer.input.as_mut()) {
-            // Whoever does not listen has ended, which is noticed by what it says.
+            // A reader that does not take the word has ended. `received` notices that.
             let _ = writeln!(input, "{word}").and_then(|()| input.flush());
         }
     }
@@ -225,7 +225,7 @@ impl Peer {
                     return;
                 }
             }
-            // Nobody listens any more once the run is over.
+            // Once the run is over, nobody receives this.
             let _ = lines.send((number, None));
         })?;
         Ok(Self { child, input, before: Process::default(), lookups: 0, result: None })
@@ -234,7 +234,8 @@ impl Peer {
 
 impl Drop for Peer {
     fn drop(&mut self) {
-        // The end of its input ends a reader that has told its result; others are not needed.
+        // A reader that has reported its result ends when its input ends. A reader without a result
+        // is killed, because the result is no longer needed.
         drop(self.input.take());
         if self.result.is_none() {
             let _ = self.child.kill();

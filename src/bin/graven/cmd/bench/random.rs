@@ -9,7 +9,7 @@ impl Random {
         mix(self.0)
     }
 
-    /// From 0 up to, but not, 1.
+    /// A number from 0 up to, but not including, 1.
     pub(super) fn fraction(&mut self) -> f64 {
         (self.next() >> 11) as f64 / (1u64 << 53) as f64
     }
@@ -21,8 +21,9 @@ fn mix(x: u64) -> u64 {
     x ^ (x >> 31)
 }
 
-/// Draws ranks below `n`, the k-th most frequent one with a probability proportional to k^-s, by
-/// rejection from an envelope whose inverse is known. The frequent ones lie anywhere in the table.
+/// Draws ranks below `n`. The k-th most frequent rank has a probability proportional to k^-s. Ranks
+/// are drawn by rejection from an envelope whose inverse is known. The frequent ranks lie anywhere
+/// in the table.
 pub(super) struct Zipf {
     n: u64,
     s: f64,
@@ -42,7 +43,7 @@ impl Zipf {
         if self.s == 0.0 { k } else { mix(k) % self.n }
     }
 
-    /// From 1 on, small numbers most often.
+    /// A number from 1 to `n`. Small numbers are drawn most often.
     fn frequent(&self, random: &mut Random) -> u64 {
         loop {
             let x = self.inverse(random.fraction());
@@ -57,7 +58,8 @@ impl Zipf {
         }
     }
 
-    /// Where a share of the area lies to the left: the envelope is 1 up to 1, then x^-s.
+    /// The x that has this share of the envelope's area to its left. The envelope is 1 up to x = 1,
+    /// then x^-s.
     fn inverse(&self, share: f64) -> f64 {
         let area = share * self.area;
         if area <= 1.0 {

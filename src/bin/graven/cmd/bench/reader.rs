@@ -1,6 +1,7 @@
-//! One reader process of a bench. It says `ready`, opens the table at the word of its parent, says
-//! `open`, reads at the next word, tells its progress, and its result as one JSON object; then it
-//! stays, so that its memory can be looked at, until its standard input ends.
+//! One reader process of a bench. It says `ready` and waits for a word of its parent. Then it opens
+//! the table, says `open` and waits for the next word. Then it reads, reports its progress, and
+//! reports its result as one JSON object. It runs until its standard input ends, so that its memory
+//! can be measured.
 
 use super::histogram::Histogram;
 use super::sample::{Answer, Lookup, VERSIONS, answer};
@@ -14,24 +15,24 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// Lookups that are answered by one pinned table, as those of a request are.
+/// Number of lookups that one pinned table answers, as it would those of one request.
 const REQUEST: usize = 64;
-/// One lookup in so many is timed alone: reading the clock costs a quarter of a lookup. The rest
-/// are timed together, so that no long one is missed.
+/// One lookup in this many is timed alone, because reading the clock costs a quarter of a lookup.
+/// The other lookups are timed together, so that no long one is missed.
 pub(super) const TIMED: usize = 8;
 /// Time between two reports of progress.
 const REPORT: Duration = Duration::from_millis(250);
-/// How far readers give way: with a tenth of the publisher's weight each, they leave it half a
-/// processor where eight share one.
+/// Priority of readers that give way. Each has a tenth of the publisher's weight, so eight readers
+/// on one processor leave the publisher half of it.
 const NICE: i32 = 10;
 
 pub(crate) fn run(args: &BenchReader) -> Result<Outcome, Failure> {
     let sample = open::table(&args.sample, Access::Auto)?;
-    // Mapped by all readers alike, so that no page of it counts as one's own.
+    // This maps all pages of the sample in every reader, so that no page counts as private to one.
     sample.verify().map_err(reading(&args.sample))?;
     let versions = versions(args, &sample)?;
     if args.give_way {
-        // At worst fewer tables are published, which the result tells.
+        // If this fails, at worst fewer tables are published, and the result shows it.
         let _ = rustix::process::nice(NICE);
     }
     let mut parent = io::stdin().lock().lines();
@@ -66,7 +67,8 @@ pub(crate) fn run(args: &BenchReader) -> Result<Outcome, Failure> {
     Ok(Outcome::Fine)
 }
 
-/// Tells the parent. One that is gone needs no answer, and the pause that follows ends at once.
+/// Writes a line to the parent. Callers may ignore an error: the parent has ended then, and the
+/// wait for its next word ends at once.
 fn say(line: &str) -> io::Result<()> {
     let mut out = io::stdout().lock();
     writeln!(out, "{line}").and_then(|()| out.flush())
@@ -136,7 +138,7 @@ impl Counter {
         self.error.get_or_insert_with(|| error.to_string());
     }
 
-    /// Compares an answer with that of the pinned version.
+    /// Compares an answer with the answer of the pinned version.
     #[inline]
     fn check(&mut self, table: &Table, lookup: &Lookup<'_>, version: usize, found: Answer) {
         if found != lookup.answers[version] {
@@ -146,7 +148,7 @@ impl Counter {
 
     #[cold]
     fn differs(&mut self, table: &Table, other: bool) {
-        // What was lost after its lookup reads as zeros: that is no answer of the table's.
+        // A page that was lost after its lookup reads as zeros, which are not the table's answer.
         if table.faulted() {
             self.failed(&"a page was lost: the file was truncated or its device failed");
         } else {
@@ -212,7 +214,7 @@ impl<'r> Shared<'r> {
                 reported = now;
                 let done: u64 = done.iter().map(|done| done.load(Relaxed)).sum();
                 if say(&format!("at {done}")).is_err() {
-                    // Nobody waits for the end.
+                    // The parent has ended, so nobody waits for the result.
                     failed.store(true, Relaxed);
                 }
             }
@@ -220,7 +222,7 @@ impl<'r> Shared<'r> {
         counter
     }
 
-    /// Answers some lookups from one pinned table; tells when it was done.
+    /// Answers some lookups from one pinned table. Returns the time when it was done.
     fn request(&self, lookups: &[Lookup<'_>], counter: &mut Counter) -> Instant {
         let table = self.live.load();
         let build_id = table.build_id();

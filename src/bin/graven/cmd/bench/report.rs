@@ -11,7 +11,7 @@ pub(super) struct Report<'a> {
     pub(super) file_bytes: u64,
     pub(super) counted: Counted,
     pub(super) memory: Memory,
-    /// The highest sum of all readers' shares that was seen.
+    /// The highest measured sum of all readers' shares of the table's memory.
     pub(super) pss_peak: u64,
     pub(super) replacements: u64,
 }
@@ -25,7 +25,7 @@ impl Report<'_> {
         if self.counted.seconds > 0.0 { lookups as f64 / self.counted.seconds } else { 0.0 }
     }
 
-    /// Its names are stable: programs read them.
+    /// The figures as one JSON object. Its names are stable: programs read them.
     pub(super) fn json(&self) -> String {
         let Self { args, counted, memory, .. } = self;
         let object = json!({
@@ -58,7 +58,7 @@ impl Report<'_> {
 
     pub(super) fn text(&self) -> String {
         let mut text = String::new();
-        // A String takes whatever is written.
+        // Writing to a String cannot fail.
         let _ = self.write(&mut text);
         text
     }

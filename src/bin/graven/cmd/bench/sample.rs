@@ -1,6 +1,6 @@
-//! The lookups of a run, drawn beforehand: which key, and what each version of the table answers.
-//! They stand in a table of their own, which the readers share, so that they cost no process
-//! memory of its own and need no search.
+//! The lookups of a run, drawn before it: each has a key, and the answer of each version of the
+//! table. They are stored in a separate table that the readers share, so that they take no private
+//! memory of a process and need no search.
 
 use super::random::{Random, Zipf};
 use crate::exit::{Failure, reading};
@@ -10,15 +10,17 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 use xxhash_rust::xxh3::xxh3_64;
 
-/// Lookups that are drawn at most; then they begin anew.
+/// Maximum number of lookups that are drawn. After the last one, readers begin with the first
+/// again.
 const MOST: u64 = 1 << 20;
-/// Bytes of keys at most.
+/// No further round is drawn once the lookups have this many bytes.
 const MOST_BYTES: usize = 64 << 20;
-/// Lookups that are drawn at once.
+/// Lookups that are drawn in one round.
 const ROUND: usize = 1 << 14;
-/// Keys that are tried to find one that is not stored.
+/// Number of keys that are tried to find one that is not stored.
 const TRIES: usize = 8;
-/// Values up to this length are compared as a whole, longer ones by both ends and length.
+/// Values up to this length are compared as a whole. Longer values are compared by their ends and
+/// their length.
 const WHOLE: usize = 4096;
 
 /// What a version answers: a hash of the value, or [`ABSENT`].
@@ -52,15 +54,15 @@ impl<'s> Lookup<'s> {
     }
 }
 
-/// What is drawn.
+/// What to draw.
 pub(super) struct Draw<'p> {
     pub(super) table: &'p Path,
-    /// The other version; the table itself where there is none.
+    /// The other version. If there is none, the table itself.
     pub(super) other: &'p Path,
     pub(super) hit: f64,
     pub(super) zipf: f64,
     pub(super) access: Access,
-    /// After so much time no further round is begun.
+    /// No further round begins after this time.
     pub(super) time: Duration,
 }
 
@@ -88,8 +90,8 @@ impl Draw<'_> {
         let (mut number, mut bytes) = (0, 0);
         while number < MOST && bytes < MOST_BYTES && (number == 0 || begun.elapsed() < self.time) {
             let draws = (0..ROUND).map(|_| zipf.draw(&mut random)).enumerate();
-            // In the order of the file: a table that exceeds the memory is gone through once in
-            // each round.
+            // The keys of a round are read in the order of the file: a table that exceeds the
+            // memory is read through once in each round.
             let mut draws: Vec<_> = draws.map(|(number, rank)| (rank, number)).collect();
             draws.sort_unstable();
             let mut records = Vec::with_capacity(draws.len());
@@ -114,7 +116,7 @@ impl Draw<'_> {
         Ok(longest)
     }
 
-    /// A lookup of a stored key, or of one like it.
+    /// A lookup of a stored key, or of a similar key that is not stored.
     fn record(
         &self,
         tables: &[Table; 2],
@@ -146,7 +148,7 @@ fn absent(table: &Table, key: &mut Vec<u8>, random: &mut Random) -> Result<(), g
             return Ok(());
         }
     }
-    // Where all keys of a length are stored, a longer one.
+    // If all keys of this length are stored, a longer key is needed.
     key.extend(random.next().to_le_bytes());
     Ok(())
 }

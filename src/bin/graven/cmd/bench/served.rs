@@ -1,5 +1,5 @@
-//! What the readers serve from: the table itself, or, where it is to be replaced, copies of two
-//! tables that are published in turn under a name of their own beside it.
+//! What the readers serve from: the table itself or, if it is to be replaced, copies of two tables.
+//! The copies are published in turn under a separate name beside the table.
 
 use crate::exit::Failure;
 use crate::signals;
@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 /// The path that readers open.
 pub(super) struct Served {
     pub(super) path: PathBuf,
-    /// The directory of the copies, which vanishes with this.
+    /// The directory of the copies. It is removed when this is dropped.
     _copies: Option<signals::Directory>,
 }
 
@@ -36,29 +36,30 @@ impl Served {
         Ok(served)
     }
 
-    /// Puts a copy of `table` in the place of what is served. Without a sync: the copy is worth
-    /// nothing after a power cut, and readers would wait for nothing else.
+    /// Replaces the served table by a copy of `table`. The copy is not synced: it is worth nothing
+    /// after a power cut, and the sync would be all that readers wait for.
     fn publish(&self, table: &Path) -> Result<(), Failure> {
         let published = graven::publish(table, &self.path, &PublishOptions::new().durable(false));
         published.map(drop).map_err(|error| Failure::publish(&self.path, &error))
     }
 }
 
-/// Publishes two tables in turn, from the word on until it is stopped.
+/// A thread that publishes two tables in turn, from `begin` on until it is stopped.
 pub(super) struct Publisher {
-    /// The word to begin; its end is that to stop.
+    /// A message on this channel starts publishing. The end of the channel stops it.
     word: Option<Sender<()>>,
     thread: Option<JoinHandle<Result<u64, Failure>>>,
-    /// Whether it goes before the readers. If not, they have to give way to it.
+    /// Whether the thread has a higher priority than the readers. If not, the readers have to give
+    /// way to it.
     pub(super) preferred: bool,
 }
 
 impl Publisher {
-    /// Readers never pause: where they have the same right to the processors, a few of them leave
-    /// no time for copying, and tables come more seldom than was asked for.
+    /// Priority of the thread. Readers never pause: at the same priority, a few processors have no
+    /// time left for copying, and tables are published less often than was asked for.
     const NICE: i32 = -10;
 
-    /// The table is served already; the other one comes first.
+    /// The first of `tables` is served already, so the second one is published first.
     pub(super) fn new(
         served: Served,
         tables: [PathBuf; 2],
@@ -83,7 +84,7 @@ impl Publisher {
                 }
                 served.publish(&tables[(published as usize + 1) % 2])?;
                 published += 1;
-                // A copy that took too long is not caught up with.
+                // If a copy took too long, the replacements that it delayed are left out.
                 due = (due + every).max(Instant::now());
             }
         };
@@ -94,11 +95,11 @@ impl Publisher {
     }
 
     pub(super) fn begin(&self) {
-        // A thread that has died is found when it is stopped.
+        // If the thread has died, `stop` reports it.
         let _ = self.word.as_ref().map(|word| word.send(()));
     }
 
-    /// Ends it; tells how many times it has published.
+    /// Stops the thread. Returns how many times it has published.
     pub(super) fn stop(mut self) -> Result<u64, Failure> {
         self.end().unwrap_or(Ok(0))
     }
@@ -112,7 +113,7 @@ impl Publisher {
 
 impl Drop for Publisher {
     fn drop(&mut self) {
-        // After a failure: what it has copied goes before the process does.
+        // After a failure, the thread ends and removes its copies before the process ends.
         let _ = self.end();
     }
 }

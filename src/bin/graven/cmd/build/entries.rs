@@ -28,7 +28,7 @@ impl Entries {
         }
     }
 
-    /// Where [`next`](Self::next) was, in the words of a message.
+    /// The place of the entry that [`next`](Self::next) was at, as messages name it.
     pub(super) fn place(&self) -> String {
         match self {
             Self::Tsv(reader) => format!("line {}", reader.line()),
@@ -36,7 +36,7 @@ impl Entries {
         }
     }
 
-    /// Bytes behind us.
+    /// Bytes taken from the input so far.
     pub(super) fn taken(&self) -> u64 {
         match self {
             Self::Tsv(reader) => reader.taken(),

@@ -1,5 +1,6 @@
-//! Where in the input a repeated key stands. Sorting loses that, and keeping it would cost every
-//! build memory for the sake of those that fail, so a failed build reads its input again.
+//! Finds where in the input a repeated key stands. Sorting loses these places, and keeping them
+//! would cost every build memory that only failed builds need. So a failed build reads its input
+//! again.
 
 use super::entries::Entries;
 use crate::args::Build;
@@ -7,13 +8,14 @@ use crate::input::Input;
 use std::io::Seek;
 use std::path::PathBuf;
 
-/// The first two places of a key, each a file and where in it; fewer where an input cannot be
-/// read twice.
+/// The first two places of a key, each a file and the place in it. There are fewer if an input
+/// cannot be read twice.
 pub(super) fn places(args: &Build, paths: &[PathBuf], key: &[u8]) -> Vec<(String, String)> {
     let mut places = Vec::new();
     for path in paths {
         let Ok(mut input) = Input::open(path) else { continue };
-        // A pipe is gone; a file behind standard input is read again from its start.
+        // A pipe cannot be read again. If standard input is a file, it is read again from its
+        // start.
         if input.len().is_none() || input.file.rewind().is_err() {
             continue;
         }

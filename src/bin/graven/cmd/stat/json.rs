@@ -43,8 +43,8 @@ pub(super) fn render(stats: &Stats, metadata: &[Pair<'_>], memory: &Memory) -> S
     escape_controls(format!("{object:#}\n"))
 }
 
-/// JSON leaves some characters unescaped that drive a terminal; they occur in strings alone. Escaped
-/// they mean the same.
+/// Escapes the characters that drive a terminal and that JSON leaves unescaped. They occur in
+/// strings only, where the escape means the same character.
 fn escape_controls(json: String) -> String {
     let rare = |char: char| char != '\n' && terminal::harmful(char);
     if !json.contains(rare) {
@@ -53,7 +53,7 @@ fn escape_controls(json: String) -> String {
     let mut escaped = String::with_capacity(json.len());
     for char in json.chars() {
         match char {
-            // All of them are below 0x10000.
+            // All harmful characters are below 0x10000, so four digits are enough.
             char if rare(char) => escaped.push_str(&format!("\\u{:04x}", u32::from(char))),
             char => escaped.push(char),
         }
@@ -61,7 +61,8 @@ fn escape_controls(json: String) -> String {
     escaped
 }
 
-/// The extremes, null in an empty table, and how many entries have which length.
+/// The smallest and the largest length, null in an empty table, and how many entries have which
+/// length.
 fn lengths(stats: &Stats, min: u32, max: u32, histogram: &[LengthBin]) -> Value {
     let bins = histogram.iter();
     let bins = bins.map(|bin| json!({ "min": bin.min, "max": bin.max, "count": bin.count }));
@@ -72,7 +73,7 @@ fn lengths(stats: &Stats, min: u32, max: u32, histogram: &[LengthBin]) -> Value 
     })
 }
 
-/// Null where the kernel does not say.
+/// What is in memory, by section. Null if the kernel does not say.
 fn residency(residency: &Residency) -> Value {
     let Residency::Known(sections) = residency else { return Value::Null };
     let sections = sections.iter().map(|section| {

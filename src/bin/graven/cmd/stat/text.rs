@@ -16,7 +16,7 @@ pub(super) fn render(
 ) -> String {
     let mut text = String::new();
     let line = if terminal { terminal::shown } else { line };
-    // A String takes whatever is written.
+    // Writing to a String cannot fail.
     let _ = write(&mut text, stats, memory);
     let _ = write_metadata(&mut text, metadata, line);
     text
@@ -91,7 +91,7 @@ fn write_memory(text: &mut String, memory: &Memory) -> fmt::Result {
     let percent = |part, whole| 100.0 * ratio(part, whole);
     write!(text, "\nin memory      {resident} bytes, {:.1} %", percent(resident, bytes))?;
     if resident != bytes {
-        // Small sections share their pages with others.
+        // Small sections are left out: they share their pages with others.
         for section in sections.iter().filter(|section| section.bytes >= bytes / 100) {
             write!(text, "; {} {:.1} %", section.name, percent(section.resident, section.bytes))?;
         }
@@ -165,10 +165,10 @@ fn histogram(text: &mut String, title: &str, entries: u64, bins: &[LengthBin]) -
     Ok(())
 }
 
-/// Any bytes on one line, in the escapes of tsv.
+/// Bytes on one line, with the escapes of tsv.
 fn line(bytes: &[u8]) -> String {
     let mut line = Vec::new();
-    // A Vec takes whatever is written.
+    // Writing to a Vec cannot fail.
     let _ = tsv::write_field(&mut line, bytes);
     String::from_utf8_lossy(&line).into_owned()
 }
