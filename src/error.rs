@@ -9,7 +9,7 @@ use std::path::PathBuf;
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ErrorKind {
-    /// An option or argument is out of its range: change the call.
+    /// An option or argument is out of its range. Change the call.
     Usage,
     /// The table or the input entries are malformed, damaged or unsupported: change the data.
     Data,
@@ -51,7 +51,7 @@ pub enum BuildError {
     },
     /// A value is longer than 4 GiB − 1.
     ValueTooLong {
-        /// The value's length in bytes; what has been read of it, where it comes from a reader.
+        /// The value's length in bytes. For a value from a reader, the bytes that were read.
         len: usize,
         /// The entry's number in insertion order, from 0.
         entry: u64,
@@ -96,13 +96,13 @@ pub enum BuildError {
         /// The path.
         path: PathBuf,
     },
-    /// What stands at the path may be replaced, but the system would not let a rename do so. Found
-    /// before the build, as far as it can be known then.
+    /// What stands at the path may be replaced, but the system would not let a rename replace it.
+    /// Found before the build, as far as it can be known then.
     NotReplaceable {
         /// The path.
         path: PathBuf,
-        /// What it is, and the way out: a mount point, another user's file in a sticky directory,
-        /// an immutable file.
+        /// What protects it, and the remedy: a mount point, another user's file in a sticky
+        /// directory, an immutable file.
         reason: &'static str,
     },
     /// Another process holds the lock of the table's side file, for longer than publishing takes,
@@ -110,7 +110,7 @@ pub enum BuildError {
     Locked {
         /// The side file, `.NAME.lock`.
         path: PathBuf,
-        /// The operating system's answer; [`io::ErrorKind::WouldBlock`] where it is held.
+        /// The operating system's answer; [`io::ErrorKind::WouldBlock`] if the lock is held.
         source: io::Error,
     },
     /// With [`verify_after_write`](crate::BuildOptions::verify_after_write): what the disk gave
@@ -135,7 +135,8 @@ pub enum BuildError {
         /// Bytes that the records reached.
         bytes: u64,
     },
-    /// An earlier insert into this builder failed; its error said why. Start a new build.
+    /// An earlier insert into this builder failed; that insert's error names the reason. Start a
+    /// new build.
     Failed,
     /// The new table stands under its name and is complete, but the directory's fsync failed: a
     /// power loss may still bring the old table back.
@@ -147,21 +148,22 @@ pub enum BuildError {
     },
 }
 
-/// Why a table could not be copied to where it is published, or a version not be made current.
+/// Why a table could not be copied to where it is published, or a version could not be made
+/// current.
 #[non_exhaustive]
 #[derive(Debug)]
 pub enum PublishError {
-    /// The table to be published can't be read, is damaged, or is none. Build or copy it again.
+    /// The table to be published can't be read, is damaged, or is no table. Build or copy it again.
     Source {
         /// Its path.
         path: PathBuf,
         /// What is wrong with it.
         source: OpenError,
     },
-    /// What was to be written could not be.
+    /// The target could not be written.
     Target(BuildError),
-    /// There is no such version: none was published yet, none before the current one is left, or
-    /// none has the id.
+    /// There is no such version: none was published yet, no version before the current one is left,
+    /// or no version has the id.
     NoVersion {
         /// The directory of versions.
         directory: PathBuf,
@@ -196,7 +198,7 @@ pub enum OpenError {
         /// The smallest possible length.
         expected: u64,
     },
-    /// The first bytes are not graven's.
+    /// The file does not begin with graven's magic bytes.
     NotATable {
         /// The first eight bytes.
         found: [u8; 8],
@@ -210,16 +212,16 @@ pub enum OpenError {
         /// The major version that this library reads.
         supported: u16,
     },
-    /// The table needs something that this library does not know.
+    /// The table needs a feature that this library does not know.
     UnsupportedFeature {
-        /// What it is, for example "section kind" or "key order".
+        /// The feature, for example "section kind" or "key order".
         feature: &'static str,
         /// Its number in the file.
         id: u64,
     },
     /// The header's checksum does not fit its bytes.
     HeaderChecksum {
-        /// The checksum that stands in the header.
+        /// The checksum in the header.
         expected: u32,
         /// The checksum of the bytes.
         got: u32,
@@ -304,8 +306,8 @@ pub enum OpenError {
         /// The type asked for.
         got: String,
     },
-    /// The table's values are not aligned in memory as the asked type needs: it was opened from
-    /// bytes or at an offset that is not a multiple of the alignment.
+    /// The table's values are not aligned in memory as the requested type needs: the table was
+    /// opened from bytes, or at an offset that is not a multiple of the alignment.
     Misaligned {
         /// The alignment that the value type needs, in bytes.
         needed: usize,
@@ -314,8 +316,8 @@ pub enum OpenError {
     },
 }
 
-/// Why a lookup could not answer. The table is damaged at the place named; nothing of the damaged
-/// page was returned.
+/// Why a lookup could not answer. The table is damaged at the offset in the error; no bytes of the
+/// damaged page were returned.
 #[non_exhaustive]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ReadError {
@@ -323,13 +325,13 @@ pub enum ReadError {
     Checksum {
         /// Where the page starts, counted from the table's first byte.
         offset: u64,
-        /// The checksum by the table's page sums.
+        /// The checksum in the table's page sums.
         expected: u32,
         /// The checksum of the bytes.
         got: u32,
     },
-    /// The checksums fit but the bytes make no sense: the file was not written by graven, or by
-    /// a faulty one.
+    /// The checksums fit but the bytes break the format: the file was not written by graven, or by
+    /// a faulty version of it.
     Corrupt {
         /// What is wrong.
         what: &'static str,

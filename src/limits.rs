@@ -1,31 +1,31 @@
 //! How much memory this process may still take: the least of what its control groups and the
-//! machine leave it. What the kernel says in `/proc` and in the cgroup file systems; elsewhere
-//! than on Linux nothing is known.
+//! machine leave it. The numbers come from the kernel's `/proc` and cgroup file systems. On systems
+//! other than Linux nothing is known.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// Limits from here on are none: cgroup v1 writes "no limit" as the largest multiple of a page
-/// below 2^63.
+/// A limit of at least this size means no limit: cgroup v1 writes "no limit" as the largest
+/// multiple of a page below 2^63.
 const ABSURD: u64 = 1 << 60;
 
-/// Bytes of memory that this process may still take, what it can drop (page cache) included;
-/// `None` where the kernel does not say. Reads some ten small files: 0.1 to 0.3 ms.
+/// Bytes of memory that this process may still take, including what it can drop (page cache);
+/// `None` where the kernel does not say. Reads about ten small files: 0.1 to 0.3 ms.
 pub(crate) fn available_memory() -> Option<u64> {
     available_under(Path::new("/"))
 }
 
-/// [`available_memory`] as it was at most a second ago. For callers that ask often: opening a
-/// table takes a tenth of what asking anew would.
+/// [`available_memory`] as it was at most a second ago, for callers that ask often: opening a table
+/// takes a tenth of the time of a new answer.
 pub(crate) fn recently_available_memory() -> Option<u64> {
     /// Seconds since 1970, plus one: zero means never.
     static ASKED: AtomicU64 = AtomicU64::new(0);
     static ANSWER: AtomicU64 = AtomicU64::new(u64::MAX);
 
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs() + 1);
-    // Atomics and no lock: a lock that is held during a fork stays locked in the child.
+    // Atomics instead of a lock: a lock that is held during a fork stays locked in the child.
     if now == 0 || ASKED.load(Ordering::Acquire) != now {
         ANSWER.store(available_memory().unwrap_or(u64::MAX), Ordering::Relaxed);
         ASKED.store(now, Ordering::Release);
@@ -33,7 +33,7 @@ pub(crate) fn recently_available_memory() -> Option<u64> {
     Some(ANSWER.load(Ordering::Relaxed)).filter(|&answer| answer != u64::MAX)
 }
 
-/// The answer by the files under another root than `/`.
+/// The answer from the files under `root` instead of `/`.
 fn available_under(root: &Path) -> Option<u64> {
     let read = |path: &str| fs::read_to_string(root.join(path)).unwrap_or_default();
     let machine = machine_memory(&read("proc/meminfo"));
@@ -47,14 +47,14 @@ fn available_under(root: &Path) -> Option<u64> {
     groups.chain(machine).min()
 }
 
-/// What the whole machine has available, in bytes.
+/// Memory that is available on the whole machine, in bytes.
 fn machine_memory(meminfo: &str) -> Option<u64> {
     let kib = |name: &str| number(meminfo, name).map(|kib| kib.saturating_mul(1024));
     // Kernels before 3.14 do not say what is available.
     kib("MemAvailable:").or_else(|| kib("MemTotal:"))
 }
 
-/// The number behind a name at the start of a line.
+/// The number that follows `name` in the line that begins with it.
 fn number(text: &str, name: &str) -> Option<u64> {
     text.lines().find_map(|line| {
         let mut words = line.split_ascii_whitespace();
@@ -69,21 +69,21 @@ enum Version {
 }
 
 impl Version {
-    /// Bytes that the group of a directory may still take; `None` without a limit.
+    /// Bytes that the control group of a directory may still take; `None` without a limit.
     fn left_in(self, directory: &Path) -> Option<u64> {
         let read = |name: &str| fs::read_to_string(directory.join(name)).unwrap_or_default();
-        // "max" is no number.
+        // "max" fails to parse, so it is no limit.
         let limit = |name: &str| read(name).trim().parse().ok();
         let (limits, statistics, taken) = match self {
             Self::One => {
                 let statistics = read("memory.stat");
-                // Heeds the parents that a container does not see.
+                // This limit includes those of parents that a container does not see.
                 let inherited = number(&statistics, "hierarchical_memory_limit");
                 let limits = [limit("memory.limit_in_bytes"), inherited];
                 (limits, statistics, ["total_rss", "total_shmem"])
             }
             Self::Two => {
-                // Beyond "high" a group is not killed but slowed down to a crawl.
+                // Above "high" the kernel does not kill a group but slows it down severely.
                 let limits = [limit("memory.max"), limit("memory.high")];
                 (limits, read("memory.stat"), ["anon", "shmem"])
             }
@@ -97,13 +97,13 @@ impl Version {
 /// A mounted cgroup file system that limits memory.
 struct Mount {
     version: Version,
-    /// The group that its topmost directory stands for.
+    /// The control group that its topmost directory stands for.
     top: String,
     point: PathBuf,
 }
 
 impl Mount {
-    /// By a line of `/proc/self/mountinfo`.
+    /// Parses a line of `/proc/self/mountinfo`. Returns `None` unless it names such a file system.
     fn parse(line: &str) -> Option<Self> {
         let (fields, rest) = line.split_once(" - ")?;
         let mut rest = rest.split_ascii_whitespace();
@@ -118,8 +118,8 @@ impl Mount {
         Some(Self { version, top, point })
     }
 
-    /// The directories of this process's group and of all its parents, as far as they can be seen.
-    /// `own`: the text of `/proc/self/cgroup`.
+    /// The directories of this process's control group and of all its parents, as far as they are
+    /// visible. `own` is the text of `/proc/self/cgroup`.
     fn directories(&self, own: &str) -> Vec<PathBuf> {
         let group = own.lines().find_map(|line| {
             let mut parts = line.splitn(3, ':');
@@ -130,8 +130,8 @@ impl Mount {
             };
             here.then_some(group)
         });
-        // A group outside of what is mounted begins with `/..`, or with another top; then the
-        // topmost directory is the nearest that can be seen.
+        // The path of a group outside the mounted tree begins with `/..`, or not with `top`. Then
+        // the topmost directory is the nearest visible one.
         let below = group.and_then(|group| Path::new(group).strip_prefix(&self.top).ok());
         let below = below.filter(|below| below.iter().all(|part| part != ".."));
         let mut directory = self.point.join(below.unwrap_or(Path::new("")));
@@ -143,7 +143,7 @@ impl Mount {
     }
 }
 
-/// mountinfo writes blanks and backslashes as a backslash and three octal digits.
+/// Undoes the escapes of mountinfo: blanks and backslashes are a backslash and three octal digits.
 fn unescape(field: &str) -> String {
     let mut text = field.to_owned();
     for (escaped, plain) in [("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")] {
@@ -162,7 +162,7 @@ mod tests {
     const V2: &str =
         "31 23 0:28 / /sys/fs/cgroup rw,relatime shared:9 - cgroup2 cgroup2 rw,nsdelegate\n";
 
-    /// A tree of files by their paths, and the answer under it.
+    /// The answer for a tree of files, given as paths and texts.
     fn available(files: &[(&str, &str)]) -> Option<u64> {
         let root = tempfile::tempdir().unwrap();
         for (path, text) in files {
@@ -192,7 +192,7 @@ mod tests {
                 ("sys/fs/cgroup/pod/one/memory.max", leaf),
                 ("sys/fs/cgroup/pod/one/memory.high", high),
                 ("sys/fs/cgroup/pod/memory.max", middle),
-                // A sibling says nothing.
+                // The limit of a sibling does not count.
                 ("sys/fs/cgroup/pod/two/memory.max", "1\n"),
             ])
         };
@@ -201,7 +201,7 @@ mod tests {
         assert_eq!(v2("max\n", "167772160\n", "max\n"), Some(160 * MIB));
         assert_eq!(v2("335544320\n", "167772160\n", "max\n"), Some(160 * MIB));
         assert_eq!(v2("335544320\n", "max\n", "104857600\n"), Some(100 * MIB));
-        // More than the machine has.
+        // A limit above the machine's memory.
         assert_eq!(v2("109951162777600\n", "max\n", "max\n"), Some(1024 * MIB));
     }
 
@@ -224,7 +224,7 @@ mod tests {
         assert_eq!(v1("167772160\n", none, inherited), Some(100 * MIB));
     }
 
-    /// What cannot be dropped is taken; page cache can.
+    /// Memory that cannot be dropped counts as taken; page cache does not.
     #[test]
     fn memory_in_use_is_not_available() {
         let statistics = "cache 167772160\nrss 1\ntotal_cache 167772160\ntotal_rss 62914560\n";
@@ -247,7 +247,7 @@ mod tests {
         assert_eq!(two("anon 999999999999\n"), Some(0));
     }
 
-    /// Containers see their own group as the topmost directory, whatever its path is called.
+    /// Containers see their own group as the topmost directory, whatever its path is.
     #[test]
     fn containers_see_part_of_the_tree() {
         let limited = |mounts: &str, own: &str| {
@@ -266,7 +266,7 @@ mod tests {
         assert_eq!(limited(V1, "4:memory:/../../b\n"), Some(160 * MIB));
         assert_eq!(limited(V1, "4:memory:/in side\n"), Some(100 * MIB));
         assert_eq!(limited(&mounted("/a\\040b"), "4:memory:/a b/in side\n"), Some(100 * MIB));
-        // A directory that is not there: its parents count.
+        // If the directory does not exist, its parents count.
         assert_eq!(limited(V2, "0::/gone/away\n"), Some(160 * MIB));
     }
 

@@ -1,8 +1,8 @@
-//! A table that is replaced while it is being read: a handle that always leads to the newest one.
+//! A table that is replaced while it is being read: a handle that always leads to the newest table.
 //!
-//! Readers pin a table and use it as long as they like; nothing that happens to the path shows
-//! through. Whether there is a new one is asked by [`Live::refresh`], which never disturbs the
-//! readers: it opens the new table beside the old one and then swaps a pointer.
+//! Readers pin a table and use it as long as they like; nothing that happens at the path changes a
+//! pinned table. [`Live::refresh`] looks for a new table and never makes a reader wait: it opens
+//! the new table beside the old one and then swaps a pointer.
 
 #![expect(unsafe_code, reason = "following a path is unsafe, as mapping it once is")]
 
@@ -24,8 +24,8 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// A handle on the newest table at a path, for processes that serve from a table which is
-/// replaced every now and then. `Send + Sync`; share it by reference or in an `Arc`.
+/// A handle on the newest table at a path, for processes that serve from a table that is replaced
+/// from time to time. `Send + Sync`; share it by reference or in an `Arc`.
 ///
 /// ```
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -52,12 +52,12 @@ use std::time::{Duration, Instant};
 /// ```
 #[derive(Debug)]
 pub struct Live {
-    /// Stopped when dropped.
+    /// The helper thread, which ends when this is dropped.
     helper: Mutex<Option<Helper>>,
     shared: Arc<Shared>,
 }
 
-/// What the helper thread works on as well. Only [`Live::open_with`] makes one, so its caller's
+/// What the handle and the helper thread share. Only [`Live::open_with`] makes one, so its caller's
 /// promise holds for every file that is found at `location`.
 #[derive(Debug)]
 struct Shared {
@@ -75,29 +75,29 @@ struct Shared {
 #[derive(Debug)]
 struct Version {
     table: Table,
-    /// The file that was found at the path, as the opened file itself says.
+    /// How the file at the path looked, from the opened file's own metadata.
     look: Look,
-    /// When the file has to be read once more, although it looks the same; see [`Look::once_more`].
+    /// When the file must be read once more, even if it looks unchanged; see [`Look::once_more`].
     again: Option<Instant>,
-    /// A later file with the same content, which was not worth mapping. A file that is mapped or
-    /// held keeps its inode number from being given to another one.
+    /// A later file with the same content, which did not need a mapping. A file that is mapped or
+    /// held open keeps its inode number, so no other file gets that number.
     held: Option<Arc<File>>,
     name: Option<String>,
     generation: u64,
     since: Instant,
 }
 
-/// One table, pinned: it stays as it is until this is dropped, whatever is published meanwhile.
-/// Use it as a [`Table`]; `Table::clone(&pinned)` is another way to keep it.
+/// A pinned table. It stays unchanged until this is dropped, whatever is published meanwhile. Use
+/// it as a [`Table`]; `Table::clone(&pinned)` is another way to keep it.
 #[derive(Debug)]
 pub struct Pinned(Guard<Arc<Version>>);
 
-/// What a refresh came to.
+/// The result of a refresh.
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refreshed {
-    /// The file at the path has the content that is served, be it the same file, another mode or
-    /// name of it, or a copy: readers stay on the table that they have.
+    /// The file at the path has the content that is served: it is the same file, perhaps with
+    /// another mode or name, or a copy. Readers stay on the table that they have.
     Unchanged,
     /// A new table is served.
     Swapped,
@@ -124,10 +124,11 @@ impl Live {
     /// versioned one: its link `CURRENT` leads to the table. Costs what [`Table::open`] costs.
     ///
     /// # Safety
-    /// As for [`Table::open`], for every file that stands at the path during a refresh: as long
-    /// as it is in use, nobody modifies or truncates it. Tables are replaced by rename. On a file
-    /// system whose inode numbers stand for paths (FUSE without `use_ino`), a replacement by
-    /// another machine changes the pages of tables that are still mapped: it modifies the file.
+    /// The promise of [`Table::open`], for every file that stands at the path during a refresh: as
+    /// long as the file is in use, nobody modifies or truncates it. Tables are replaced by rename.
+    /// On a file system whose inode numbers stand for paths (FUSE without `use_ino`), a replacement
+    /// by another machine changes the pages of tables that are still mapped, so it counts as a
+    /// modification of the file.
     ///
     /// # Errors
     /// See [`OpenError`].
@@ -136,12 +137,13 @@ impl Live {
         unsafe { Self::open_with(path, &OpenOptions::new()) }
     }
 
-    /// As [`open`](Self::open), with options that hold for this and every later table. A new
-    /// table is verified, warmed and locked, as far as the options say, before it is swapped in:
-    /// for that time both are in memory, and both count where memory is limited or locked.
+    /// Opens as [`open`](Self::open) does, with options that hold for this and every later table. A
+    /// new table is verified, warmed and locked, as the options say, before it is swapped in.
+    /// During that time both tables are in memory, and both count towards limits of memory and of
+    /// locked memory.
     ///
     /// # Safety
-    /// As for [`open`](Self::open).
+    /// The promise of [`open`](Self::open).
     ///
     /// # Errors
     /// See [`OpenError`].
@@ -176,41 +178,41 @@ impl Live {
     }
 
     /// Pins the current table. Costs a few nanoseconds and never waits. Pin once per request, so
-    /// that all of a request's lookups are answered by one version; a pin that is kept for long
-    /// keeps an old table in memory.
+    /// that one version answers all lookups of a request. A pin that is held for long keeps an old
+    /// table in memory.
     #[inline]
     pub fn load(&self) -> Pinned {
         Pinned(self.shared.current.load())
     }
 
-    /// Looks whether another table stands at the path, and if so opens it, checks its header and
-    /// footer, prepares it as the options say, and swaps it in. When nothing has changed, this is
-    /// one `stat`, without a lock or an allocation; call it as often as that is worth. When size,
-    /// times, inode or device differ (also after `chmod`, a hard link or a copy), header and footer
-    /// are read once, and the table stays if build id and length are the same. Where a file's times
-    /// are whole seconds, they are also read once two seconds after the table came. The old
+    /// Looks for another table at the path. If there is one, opens it, checks its header and
+    /// footer, prepares it as the options say, and swaps it in. If nothing has changed, this is one
+    /// `stat`, without a lock or an allocation, so it may be called often. If size, times, inode or
+    /// device differ (also after `chmod`, a hard link or a copy), header and footer are read once,
+    /// and the table stays if build id and length are the same. If a file's times are whole
+    /// seconds, header and footer are also read once two seconds after the table came. The old
     /// table, unless it is small, is unmapped by a thread of its own once nobody has it pinned:
-    /// that can take a third of a second per GiB.
+    /// unmapping can take a third of a second per GiB.
     ///
     /// # Errors
-    /// Why the file at the path can't be served. The old table goes on being served, and
-    /// [`status`](Self::status) tells of the failure until a refresh succeeds.
+    /// Why the file at the path can't be served. The handle still serves the old table, and
+    /// [`status`](Self::status) reports the failure until a refresh succeeds.
     pub fn refresh(&self) -> Result<Refreshed, OpenError> {
         self.shared.refresh()
     }
 
     /// Starts a thread that refreshes every `interval`, plus a random part of `jitter`, so that
-    /// many processes do not do so at once. The thread ends when this handle is dropped; another
-    /// call replaces it. Failures are told by [`status`](Self::status).
+    /// many processes do not refresh at once. The thread ends when this handle is dropped; another
+    /// call replaces the thread. [`status`](Self::status) reports its failures.
     ///
     /// A thread does not survive `fork`: call this in each child, and not before in the parent. A
-    /// child that is made while the thread swaps tables could not refresh any more.
+    /// child that is forked while the thread swaps tables could never refresh.
     ///
     /// # Errors
-    /// The operating system's answer, if there is no thread to be had.
+    /// The operating system's answer, if it can't start a thread.
     pub fn refresh_every(&self, interval: Duration, jitter: Duration) -> io::Result<()> {
         let shared = Arc::clone(&self.shared);
-        // What went wrong stands in the status.
+        // The status holds the error, so the result is dropped here.
         let refresh = move || drop(shared.refresh());
         let helper = Helper::start(interval, jitter, refresh)?;
         *self.helper.lock().unwrap_or_else(PoisonError::into_inner) = Some(helper);
@@ -280,19 +282,20 @@ impl Shared {
     fn change(&self) -> Result<Refreshed, OpenError> {
         let _one_at_a_time = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
         let (file, name) = self.location.find(&self.options)?;
-        // Of the opened file: another one may stand at the path by now.
+        // The look is taken from the opened file, because another file may stand at the path by
+        // now.
         let look = Look::at(&file.metadata);
         let old = self.current.load_full();
         if old.serves(&look) {
-            // Another thread was faster.
+            // Another thread has already swapped in this table.
             return Ok(Refreshed::Unchanged);
         }
-        // Header and footer suffice to tell whether there is anything new to map and to check.
+        // Header and footer show whether there is a new table to map and to check.
         let layout = file.layout()?;
         let serves = old.table.view().layout();
         let same = (layout.build_id, layout.file_len) == (serves.build_id, serves.file_len);
         if same && !old.table.faulted() {
-            // The table stays, with its warm pages; what is seen from now on is told from this.
+            // The table stays, with its warm pages. Later refreshes compare with the new look.
             let held = match look.same_number(&old.look) {
                 true => old.held.clone(),
                 false => Some(Arc::new(file.file)),
@@ -333,10 +336,10 @@ impl Shared {
 }
 
 impl Version {
-    /// Whether this is the table in the file that looks like that. Device and number alone do not
-    /// tell: on some file systems the number stands for the path (FUSE without `use_ino`, as sshfs
-    /// and cloud mounts). A table that has lost pages serves nothing any more: neither are its
-    /// pages the file's, nor does it hold the file.
+    /// Whether this version is the table of the file with this look. Device and inode number alone
+    /// are not enough: on some file systems the number stands for the path (FUSE without `use_ino`,
+    /// such as sshfs and cloud mounts). A table that has lost pages serves no file any more: its
+    /// pages are not the file's, and it does not hold the file.
     fn serves(&self, look: &Look) -> bool {
         self.look == *look
             && !self.table.faulted()

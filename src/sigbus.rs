@@ -1,14 +1,14 @@
 //! An opt-in guard against SIGBUS under a mapped table.
 //!
-//! A page of a mapping that the kernel can't deliver, because the file was truncated, its network
-//! file system went away or its disk failed, raises SIGBUS, which ends the process. After
-//! [`install`], such a fault marks the one table that it happened in. From then on each of its
-//! lookups gives [`ReadError::Faulted`](crate::ReadError::Faulted), and
+//! If the kernel can't deliver a page of a mapping, because the file was truncated, its network
+//! file system went away or its disk failed, it raises SIGBUS, which ends the process. After
+//! [`install`], such a fault marks the one table in which it happened. From then on each lookup in
+//! that table gives [`ReadError::Faulted`](crate::ReadError::Faulted), and
 //! [`Table::faulted`](crate::Table::faulted) says so; the process and all other tables go on.
 //!
-//! What the guard can't do: give back bytes that are gone. It puts zeros where the lost page was,
-//! and after a few pages zeros in place of the whole mapping. A slice that a lookup returned
-//! *before* the fault may therefore turn into zeros while it is held. Whoever must know asks
+//! The guard can't restore lost bytes. It puts zeros where the lost page was, and after a few pages
+//! zeros in place of the whole mapping. A slice that a lookup returned *before* the fault may
+//! therefore turn into zeros while it is held. A caller that must know asks
 //! [`Table::faulted`](crate::Table::faulted) after using the slice.
 //!
 //! ```
@@ -18,13 +18,13 @@
 //! # }
 //! ```
 //!
-//! How it works: tables enter their mappings into a fixed array of atomics. The handler looks the
-//! faulting address up, sets the table's flag, maps zeros over the page, and returns, so that the
-//! interrupted read goes on with zeros; the lookup finds the flag at its end. There are no locks
-//! and no allocations in the handler, so any number of threads may fault at once. A fault
-//! elsewhere is handed on to the handler that was there before, among them Rust's own, which
-//! reports stack overflows. That handler runs as it would without the guard: with its signal mask,
-//! on its stack, and only once if it asked for that.
+//! How it works: tables enter their mappings into a fixed array of atomics. The handler finds the
+//! faulting address in this array, sets the table's flag, maps zeros over the page, and returns.
+//! The interrupted read goes on with zeros, and the lookup finds the flag at its end. The handler
+//! takes no locks and allocates nothing, so any number of threads may fault at once. The handler
+//! passes a fault elsewhere on to the handler that was there before, such as Rust's own, which
+//! reports stack overflows. The earlier handler runs as it would without the guard: with its signal
+//! mask, on its stack, and only once if it was installed to run once.
 
 #![expect(unsafe_code, reason = "installs a signal handler, which replaces lost pages")]
 
@@ -42,18 +42,19 @@ use std::io;
 /// handler that is installed later and does not call its predecessor replaces the guard: from then
 /// on a lost page ends in that handler.
 ///
-/// 4,096 mapped tables at a time are guarded; [`Table::guarded`](crate::Table::guarded) says
-/// whether one of them is. Child processes made by `fork` inherit the guard; `exec` ends it.
+/// The guard watches at most 4,096 mapped tables at a time;
+/// [`Table::guarded`](crate::Table::guarded) says whether it watches one. Child processes made by
+/// `fork` inherit the guard; `exec` ends it.
 ///
 /// # Errors
-/// The operating system's answer, if it refuses the handler; [`io::ErrorKind::Unsupported`]
-/// elsewhere than on Linux.
+/// The operating system's answer, if it refuses the handler; [`io::ErrorKind::Unsupported`] on
+/// systems other than Linux.
 pub fn install() -> io::Result<()> {
     handler::install()
 }
 
-/// Whether [`install`] was called and succeeded. A handler that has replaced the guard since is not
-/// seen.
+/// Whether [`install`] was called and succeeded. Does not notice a handler that has replaced the
+/// guard since.
 pub fn installed() -> bool {
     handler::installed()
 }
@@ -84,7 +85,7 @@ mod handler {
     use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
     use std::sync::{Mutex, OnceLock, PoisonError};
 
-    /// What the handler needs to know; set before it is installed.
+    /// What the handler needs to know; set before the handler is installed.
     struct Installed {
         page_size: usize,
         /// The handler that was there before.
@@ -110,15 +111,15 @@ mod handler {
         let mut previous: sigaction = unsafe { zeroed() };
         // SAFETY: a null pointer changes nothing; the other one is valid for the answer.
         checked(unsafe { libc::sigaction(SIGBUS, null(), &raw mut previous) })?;
-        // Known to the handler before it can run.
+        // These values are set before the handler can run.
         let page_size = rustix::param::page_size();
         INSTALLED.get_or_init(|| Installed { page_size, previous });
 
         // SAFETY: as above.
         let mut guard: sigaction = unsafe { zeroed() };
         guard.sa_sigaction = on_sigbus as *const () as usize;
-        // The kernel calls the guard as it would call the handler before. The guard itself needs
-        // neither a stack of its own nor signals that are held back.
+        // The kernel calls the guard as it would call the earlier handler. The guard itself needs
+        // neither a stack of its own nor blocked signals.
         let inherited = match previous.sa_sigaction {
             SIG_DFL => SA_ONSTACK,
             // An ignored signal interrupts no system call.
@@ -138,14 +139,15 @@ mod handler {
         if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
     }
 
-    /// The handler. No lock, no allocation, no panic; system calls that leave `errno` alone.
+    /// The handler. It takes no lock, does not allocate or panic, and its system calls leave
+    /// `errno` alone.
     extern "C" fn on_sigbus(signal: c_int, info: *mut siginfo_t, context: *mut c_void) {
         let Some(installed) = INSTALLED.get() else { return };
         // SAFETY: the kernel passes a valid `siginfo_t` to a handler with SA_SIGINFO.
         let info_ref = unsafe { &*info };
         let code = info_ref.si_code;
-        // A positive code is the kernel's: then there is an address. An unaligned access is no
-        // matter of the page.
+        // A positive code comes from the kernel, so there is an address. An unaligned access does
+        // not mean a lost page.
         if code > 0 && code != BUS_ADRALN {
             // SAFETY: a SIGBUS from the kernel carries an address.
             let address = unsafe { info_ref.si_addr() }.addr();
@@ -157,7 +159,7 @@ mod handler {
         hand_on(&installed.previous, signal, code, info, context);
     }
 
-    /// Puts zeros in the place of lost bytes; false if the kernel refuses.
+    /// Replaces lost bytes by zeros. Returns false if the kernel refuses.
     fn zeros(start: usize, len: usize) -> bool {
         let flags = MapFlags::PRIVATE | MapFlags::FIXED | MapFlags::NORESERVE;
         let start = std::ptr::with_exposed_provenance_mut(start);
@@ -167,7 +169,7 @@ mod handler {
         unsafe { mmap_anonymous(start, len, ProtFlags::READ, flags) }.is_ok()
     }
 
-    /// Does what would have happened without the guard.
+    /// Passes the signal on: does what would have happened without the guard.
     fn hand_on(
         previous: &sigaction,
         signal: c_int,
@@ -177,7 +179,8 @@ mod handler {
     ) {
         let sent = code <= 0;
         let handled = ![SIG_DFL, SIG_IGN].contains(&previous.sa_sigaction);
-        // The guard stays for the tables, so the kernel can't go back to the default by itself.
+        // The guard stays installed for the tables, so the kernel can't restore the default action
+        // by itself.
         let once = handled && previous.sa_flags & SA_RESETHAND != 0;
         if once && SPENT.swap(true, SeqCst) {
             return end(signal);
@@ -185,7 +188,7 @@ mod handler {
         match previous.sa_sigaction {
             SIG_DFL => end(signal),
             SIG_IGN if sent => {}
-            // The kernel lets nobody ignore a fault.
+            // The kernel does not let a process ignore a fault.
             SIG_IGN => end(signal),
             handler if previous.sa_flags & SA_SIGINFO != 0 => {
                 // SAFETY: with SA_SIGINFO, whoever installed it gave a function of this type.
@@ -194,8 +197,8 @@ mod handler {
                 };
                 handler(signal, info, context);
                 if sent && is_default(signal) {
-                    // Rust's handler gives up by going back to the default and lets the fault come
-                    // again. A signal that somebody sent does not come again by itself.
+                    // Rust's handler gives up by restoring the default action and letting the fault
+                    // recur. A signal that a process sent does not recur by itself.
                     end(signal);
                 }
             }
@@ -211,7 +214,7 @@ mod handler {
     fn end(signal: c_int) {
         // SAFETY: all zeros are a valid `sigaction`: the default action.
         let default: sigaction = unsafe { zeroed() };
-        // SAFETY: both pointers may be what they are: a valid action, and none.
+        // SAFETY: the first pointer is valid for the action, and a null pointer asks for no answer.
         unsafe { libc::sigaction(signal, &raw const default, null_mut()) };
         // SAFETY: no precondition. The signal waits until the handler returns.
         unsafe { libc::raise(signal) };

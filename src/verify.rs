@@ -1,8 +1,9 @@
-//! The full audit of a table: every checksum, every structure, every relation between them.
+//! The full audit of a table: every checksum, every structure, and every relation between
+//! structures.
 //!
-//! Records are read once, in pieces that fit into memory and on all threads: whatever concerns a
-//! piece is checked while it is there. So an audit takes a bounded number of passes over a table
-//! that exceeds the memory. Only the indexes, which are a small part, are read several times.
+//! Records are read once, on all threads and in pieces that fit into memory. Every check of a piece
+//! runs while it is in memory. So an audit of a table that exceeds the memory takes a bounded
+//! number of passes. Only the indexes, a small part of the table, are read several times.
 
 mod content;
 mod hashed;
@@ -22,7 +23,7 @@ use records::{PIECE, Records};
 use std::ops::Range;
 use zeros::check_zeros;
 
-/// What an audit went through.
+/// What an audit read.
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Report {
@@ -38,16 +39,17 @@ pub struct Report {
 
 impl Table {
     /// Audits the whole table: all checksums, anew and on all threads; padding; the order and
-    /// bounds of all records; that both indexes lead to every record; the statistics; the build
-    /// id. Reads the records once and the indexes a few times, also where the table exceeds the
-    /// memory, and never raises SIGBUS for a file that was truncated before. Takes about 1 second
-    /// per gigabyte on two cores where the disk is as fast, and up to 128 MiB of memory.
+    /// bounds of all records; that both indexes lead to every record; the statistics; the build id.
+    /// Reads the records once and the indexes a few times, even if the table exceeds the memory.
+    /// Never raises SIGBUS for a file that was truncated before. Takes about 1 second per gigabyte
+    /// on two cores if the disk is as fast, and up to 128 MiB of memory.
     ///
     /// # Errors
     /// The first damage found.
     pub fn verify(&self) -> Result<Report, ReadError> {
         let audit = Audit { table: self, view: self.view() };
-        // The guard against SIGBUS puts zeros in the place of a lost page.
+        // The SIGBUS guard replaces a lost page by zeros, so the result holds only if no page was
+        // lost.
         self.view().sound(audit.run())
     }
 }
@@ -66,7 +68,7 @@ impl Audit<'_> {
         // The header was parsed at open; the bytes may have changed since.
         Layout::parse(view.bytes())
             .map_err(|_| ReadError::corrupt("header or footer was overwritten", 0))?;
-        // All but the records, which are compared with the rest.
+        // The checksums of all bytes except the records. The audit of the records compares theirs.
         let (records, sums) = (layout.records, layout.sums);
         self.check_sums(0..records.start)?;
         self.check_sums(records.end..sums.start)?;
@@ -87,7 +89,7 @@ impl Audit<'_> {
         })
     }
 
-    /// The sums of all pages that hold bytes of a part.
+    /// Compares the checksums of all pages that hold bytes of `part`.
     fn check_sums(&self, part: Range<usize>) -> ReadResult<()> {
         if part.is_empty() {
             return Ok(());
@@ -101,7 +103,7 @@ impl Audit<'_> {
         })
     }
 
-    /// Hands a part on in the order of the file, read ahead.
+    /// Passes the bytes of `part` to `each` in file order, and reads ahead.
     fn stream(&self, part: Range<usize>, mut each: impl FnMut(&[u8])) -> ReadResult<()> {
         for start in part.clone().step_by(PIECE) {
             let end = (start + PIECE).min(part.end);
@@ -112,7 +114,7 @@ impl Audit<'_> {
         Ok(())
     }
 
-    /// The bytes between header and sections are zero.
+    /// Checks that the bytes between header and sections are zero.
     fn check_padding(&self) -> ReadResult<()> {
         let layout = self.view.layout();
         let mut end = layout.header_size;

@@ -3,7 +3,7 @@
 use super::{BuildError, OpenError, PublishError, ReadError};
 use std::{fmt, io};
 
-/// A key as it is shown in an error: escaped, and cut after 64 bytes.
+/// A key as an error shows it: escaped, and cut after 64 bytes.
 struct Shown<'a>(&'a [u8]);
 
 impl fmt::Display for Shown<'_> {

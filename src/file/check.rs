@@ -1,5 +1,5 @@
-//! A table's checksums, checked while its bytes stream by: what is copied or read back from the
-//! disk is never in memory as a whole.
+//! Checks a table's checksums while its bytes stream by. A table that is copied or read back from
+//! the disk is never in memory as a whole.
 
 mod disk;
 #[cfg(test)]
@@ -15,10 +15,10 @@ use std::io;
 use std::path::Path;
 use xxhash_rust::xxh3::Xxh3;
 
-/// The header and footer of the table in a file, proven.
+/// Reads and proves the header and footer of the table in a file.
 pub(crate) fn layout(file: &File, len: u64) -> Result<Layout, OpenError> {
     if len < SMALLEST {
-        // Names a foreign file as such, if it is long enough to be told.
+        // A foreign file is reported as no table, if it is long enough to show its magic bytes.
         let mut start = vec![0; len as usize];
         read(file, &mut start, 0)?;
         Layout::check_start(&start, len)?;
@@ -27,7 +27,7 @@ pub(crate) fn layout(file: &File, len: u64) -> Result<Layout, OpenError> {
     let mut start = vec![0; len.min(u64::from(MAX_HEADER)) as usize];
     read(file, &mut start, 0)?;
     let mut end = [0; FOOTER];
-    // Whether the file is as long as its header says is found before the footer is looked for.
+    // `parse_ends` compares the length with the header's before it looks at the footer.
     read(file, &mut end, len - FOOTER as u64)?;
     Layout::parse_ends(&start, &end, len)
 }
@@ -40,23 +40,23 @@ fn failed(source: io::Error) -> OpenError {
     OpenError::Io { action: "read the table", path: None, source }
 }
 
-/// What has been seen of a table.
+/// The state of a check: what has been taken of a table so far.
 #[derive(Clone)]
 pub(crate) struct Check {
     layout: Layout,
     header: Vec<u8>,
     footer: Vec<u8>,
     at: usize,
-    /// The build id of the content.
+    /// Hash of the content, for the build id.
     content: Xxh3,
-    /// The page sums as they should be, and as they are. Digests, since a large table's sums are
-    /// large.
+    /// Digests of the page sums made from the pages and of those found in the file. Digests,
+    /// because a large table's sums are large.
     made: Xxh3,
     found: Xxh3,
 }
 
 impl Check {
-    /// For the table with this header and footer.
+    /// Starts a check of the table with this layout.
     pub(crate) fn new(layout: Layout) -> Self {
         Self {
             layout,
@@ -69,7 +69,7 @@ impl Check {
         }
     }
 
-    /// Takes the next bytes: as many as [`CHUNK`] has, or the last.
+    /// Takes the next bytes: [`CHUNK`] of them, or the last ones.
     pub(crate) fn take(&mut self, bytes: &[u8]) {
         let part = |from: usize, to: usize| {
             let (from, to) = (from.saturating_sub(self.at), to.saturating_sub(self.at));
@@ -87,9 +87,9 @@ impl Check {
         self.at += bytes.len();
     }
 
-    /// Whether everything was as it should be; `file` is asked where it was not.
+    /// Ends the check. On damage, reads `file` once more to name the damaged page.
     pub(crate) fn finish(self, file: &File) -> Result<(), OpenError> {
-        // The ends may have changed since they were proven.
+        // Header and footer may have changed since they were proven.
         let layout = Layout::parse_ends(&self.header, &self.footer, self.at as u64)?;
         let same = layout.build_id == self.layout.build_id && layout.sums == self.layout.sums;
         if !same {
@@ -106,7 +106,7 @@ impl Check {
     }
 }
 
-/// Goes through a damaged table once more, to say where.
+/// Reads a damaged table once more, to find the first bad page.
 fn first_bad_page(file: &File, layout: &Layout) -> Result<ReadError, OpenError> {
     let mut page = [0; UNIT];
     for unit in 0..layout.sums.len() / SUM_BYTES as usize {
@@ -124,32 +124,32 @@ fn first_bad_page(file: &File, layout: &Layout) -> Result<ReadError, OpenError> 
     Ok(ReadError::corrupt("page sums changed while they were read", layout.sums.start as u64))
 }
 
-/// The chunks of a file: where each begins, and its length.
+/// The chunks of a file, each with its offset and its length.
 pub(crate) fn chunks(len: u64) -> impl Iterator<Item = (u64, usize)> {
     (0..len).step_by(CHUNK).map(move |at| (at, (len - at).min(CHUNK as u64) as usize))
 }
 
-/// Asks the system to begin to read the chunks behind the one at `at`, so that the disk is at work
-/// while that one is checked and written.
+/// Asks the system to begin to read the chunks behind the one at `at`, so that the disk works while
+/// that chunk is checked and written.
 pub(crate) fn ask_behind(file: &File, at: u64) {
-    /// What systems read at least for one question.
+    /// Systems read at least this many bytes for one request.
     const PIECE: u64 = 128 << 10;
     let next = at + CHUNK as u64;
     #[cfg(target_os = "linux")]
     for at in (next..next + 2 * CHUNK as u64).step_by(PIECE as usize) {
         let piece = std::num::NonZero::new(PIECE);
-        // Advice; beyond the end there is nothing to read.
+        // This is advice, so an error is ignored. Beyond the end there is nothing to read.
         let _ = rustix::fs::fadvise(file, at, piece, rustix::fs::Advice::WillNeed);
     }
     #[cfg(not(target_os = "linux"))]
     let _ = (file, next, PIECE);
 }
 
-/// Reads a table back that was written and synced, from the disk where the system can be told to,
-/// and checks all of it.
+/// Reads back a table that was written and synced, and checks all of it. The bytes come from the
+/// disk where the system supports direct reads.
 ///
-/// The page cache is read past and not dropped: dropped pages would come back in the sizes of the
-/// reads, and the 2 MiB pages that writing made would be lost for every reader.
+/// The reads bypass the page cache and do not drop it: dropped pages would come back in the sizes
+/// of the reads, and every reader would lose the 2 MiB pages that writing made.
 pub(crate) fn read_back(file: &File, path: &Path) -> Result<(), BuildError> {
     let checked = || {
         let len = file.metadata().map_err(failed)?.len();

@@ -1,11 +1,12 @@
-//! Guards against a publish that is only atomic while the power is on: data that reaches the disk
-//! after the name does, a name that is reported durable and is not, a file that a crash leaves for
-//! ever, an error that has already replaced the old table, somebody else's file that is replaced
-//! because it came late. Publishing runs over a directory that records its steps (`model`); every
-//! state in which a power cut may leave the disk, after every step, with every single call failing
-//! before or after its work or none, must hold the old table or the new one.
+//! Guards against a publish that is atomic only while the power is on. Such a publish lets data
+//! reach the disk after the name, reports a name as durable that is not, leaves a file behind for
+//! ever after a crash, replaces the old table and then returns an error, or replaces another
+//! program's file that came late. Publishing runs over a directory that records its steps
+//! (`model`). The tests try every state in which a power cut may leave the disk, after every step,
+//! with no call failing and with every single call failing before or after its work. Each state
+//! must hold the old table or the new one.
 //!
-//! `GRAVEN_FULL=1` tries more than a million states instead of more than twenty thousand.
+//! `GRAVEN_FULL=1` tries more than a million states; the default is more than twenty thousand.
 
 use super::directory::{Directory, SystemDirectory};
 use super::lock::{Lock, PATIENCE};
@@ -20,7 +21,7 @@ use std::sync::Arc;
 
 pub(super) const TARGET: &str = "t";
 const LOCK: &str = ".t.lock";
-/// A dead builder's file, and one of a builder that is alive.
+/// The temporary file of a dead builder, and the temporary file of a builder that is alive.
 const DEAD: &str = ".t.graven-d";
 const LIVE: &str = ".t.graven-a";
 const OLD: &[u8] = b"the old table";
@@ -48,7 +49,7 @@ fn scenarios() -> impl Iterator<Item = Scenario> {
     })
 }
 
-/// What came of it.
+/// A scenario that was run, and its result.
 struct Run {
     model: Arc<Model>,
     result: Result<(), BuildError>,
@@ -87,7 +88,7 @@ fn publish_into(model: &Arc<Model>, new: &[u8], replace: bool) -> Result<(), Bui
 fn failures(scenario: Scenario, new: &[u8]) -> impl Iterator<Item = Failing> {
     let calls = scenario.run(new).model.calls();
     let all = (0..calls).flat_map(|call| [false, true].map(|after| Failing { call, after }));
-    // A call that only looks is the same without its error, or with one before.
+    // A call that only looks has no work after which it could fail.
     all.filter(move |&failing| {
         let run = || Scenario { failing: Some(failing), ..scenario }.run(new);
         !failing.after || run().model.failed_after()
@@ -98,12 +99,12 @@ fn names(run: &Run) -> Vec<OsString> {
     run.model.visible().into_keys().collect()
 }
 
-/// The new table: as many sectors as a cut may drop on their own.
+/// The new table. A cut may drop each of its sectors on its own.
 fn new_table(sectors: usize) -> Vec<u8> {
     (0..sectors * SECTOR).map(|i| (i / SECTOR + 1) as u8).collect()
 }
 
-/// All that a power cut may leave of a file whose sectors were on their way, one after the other.
+/// Calls `each` with every content that a power cut may leave of a file that was not synced.
 fn torn(whole: &[u8], mut each: impl FnMut(&[u8])) {
     let sectors = whole.len() / SECTOR;
     let mut left = whole.to_vec();
@@ -143,7 +144,7 @@ impl Checker<'_> {
             None => Ok(()),
             Some(left) => self.check_table(left, allowed),
         };
-        // Files that nobody asks for are torn in as many ways.
+        // Torn files under other names have as many possible contents each.
         let others = names.iter().filter(|(name, left)| {
             let asked = *name == OsStr::new(TARGET) || *name == OsStr::new(LOCK);
             !asked && left.content == Content::Torn
@@ -177,7 +178,7 @@ impl Checker<'_> {
     }
 }
 
-/// After a cut the next publish puts everything in order.
+/// Checks that the next publish after a cut leaves the new table and nothing else.
 fn recovers(scenario: Scenario, run: &Run, names: &Names) {
     let contents: Vec<(String, Vec<u8>)> = names
         .iter()
@@ -187,12 +188,12 @@ fn recovers(scenario: Scenario, run: &Run, names: &Names) {
     let model = Arc::new(Model::new(scenario.unnamed, &files));
     publish_into(&model, b"a newer table", true).expect("nothing fails now");
     let visible: Vec<_> = model.visible().into_keys().collect();
-    // The live builder died of the cut as well.
+    // The power cut ended the live builder as well.
     assert_eq!(visible, [TARGET], "{scenario:?}");
     assert_eq!(model.content(model.visible()[OsStr::new(TARGET)]), b"a newer table");
 }
 
-/// Every power cut during one run.
+/// Checks every power cut during one run, and returns the number of states.
 fn cut_everywhere(scenario: Scenario, new: &[u8]) -> u64 {
     let run = scenario.run(new);
     let steps = run.model.steps().len();
@@ -238,7 +239,7 @@ fn a_power_cut_leaves_the_old_table_or_the_new_one() {
     assert!(states >= if full { 1_000_000 } else { 20_000 }, "{states} states are too few");
 }
 
-/// Without any power cut: what a failed call leaves for readers and for the next publish.
+/// A failed call without a power cut: what it leaves for readers and for the next publish.
 #[test]
 fn a_failed_call_leaves_the_old_table_and_nothing_else() {
     let new = new_table(2);
@@ -309,8 +310,8 @@ fn a_failed_fsync_is_final() {
     println!("T6: tried {tried}, lost 0, crashed 0");
 }
 
-/// Somebody puts a file under the name while the table is built: at any call. It stays, except
-/// where it comes between the last look and a rename that replaces an old table.
+/// Another program puts a file under the name while the table is built, at any call. The file
+/// stays, unless it comes between the last look and a rename that replaces an old table.
 #[test]
 fn a_file_that_comes_late_stays() {
     let new = new_table(2);
@@ -324,7 +325,7 @@ fn a_file_that_comes_late_stays() {
             let result = publish_into(&model, &new, scenario.replace);
             let found = model.visible().get(OsStr::new(TARGET)).map(|inode| model.content(*inode));
             match result {
-                // It came after the table, and took its place.
+                // The file came after the table and replaced it.
                 _ if found.as_deref() == Some(FOREIGN) => {}
                 Ok(()) => lost.push(before),
                 Err(error) => panic!("{scenario:?}, {before}: {error}"),
@@ -332,10 +333,11 @@ fn a_file_that_comes_late_stays() {
             let left: Vec<_> = model.visible().into_keys().collect();
             assert_eq!(left, [TARGET], "{scenario:?}, {before}: {:?}", model.steps());
         }
-        // The window: the calls from the look to the rename, whose answers it can't change.
+        // The window: the calls from the look to the rename, for which the file comes too late to
+        // be seen.
         let window = match (scenario.old && scenario.replace, scenario.unnamed) {
             (false, _) => 0,
-            // Link, unlock, rename; or the latter two.
+            // The calls are link, unlock and rename; a file that has a name needs no link.
             (true, unnamed) => {
                 if unnamed {
                     3
@@ -348,7 +350,7 @@ fn a_file_that_comes_late_stays() {
     }
 }
 
-/// Where no rename can refuse to replace, a new name is taken all the same.
+/// A new name is taken even where no rename can refuse to replace.
 #[test]
 fn a_new_name_needs_no_refusal() {
     let new = new_table(2);
@@ -360,8 +362,8 @@ fn a_new_name_needs_no_refusal() {
     assert_eq!(model.visible().len(), 0);
 }
 
-/// T3 for the pointer to the current version: it leads to the old one or to the new one, after
-/// every cut, and after an error to the old one.
+/// T3 for the pointer to the current version: after every cut it leads to the old version or to the
+/// new one. After an error it leads to the old version.
 #[test]
 fn a_power_cut_leaves_the_old_pointer_or_the_new_one() {
     let next = OsStr::new(".t.next");
@@ -422,7 +424,8 @@ fn a_power_cut_leaves_the_old_pointer_or_the_new_one() {
     assert!(states > 300 && failed > 10);
 }
 
-/// Threads take and give back one lock, whose file comes and goes: never do two hold it.
+/// Threads take and release one lock, whose file is made and unlinked again and again. Two threads
+/// never hold it at once.
 #[test]
 fn a_lock_has_one_holder() {
     use std::sync::atomic::{AtomicU32, Ordering};
@@ -450,7 +453,7 @@ fn a_lock_has_one_holder() {
     assert_eq!(std::fs::read_dir(place.path()).unwrap().count(), 0, "and none is left");
 }
 
-/// T3 tells a right order from wrong ones.
+/// T3 accepts the right order of steps and refuses wrong ones.
 #[test]
 fn wrong_orders_are_found() {
     let new = new_table(2);

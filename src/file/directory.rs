@@ -1,5 +1,5 @@
-//! The file system, as far as publishing needs it: few steps, each of which a test can record,
-//! fail, or cut the power after.
+//! The file system, as far as publishing needs it. It has few steps; a test can record each step,
+//! make it fail, or cut the power after it.
 
 use super::io::CAREFUL;
 use super::standing::{self, Standing};
@@ -13,48 +13,50 @@ use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-/// The directory that a table is published in. Names are names in it, never paths.
+/// The directory in which a table is published. Every name is a name in this directory, never a
+/// path.
 pub(super) trait Directory: Send + Sync {
-    /// A file without a name. It vanishes with the process that holds it, whatever ends that.
+    /// Creates a file without a name. It vanishes with the process that holds it, however the
+    /// process ends.
     fn create_unnamed(&self) -> io::Result<File>;
-    /// A file that only its owner may read, under a name that nothing else has.
+    /// Creates a file that only its owner may read, under a name that nothing else has.
     fn create_named(&self, name: &OsStr) -> io::Result<File>;
-    /// The regular file of this name, whatever a link of this name leads to.
+    /// Opens the regular file of this name, and never what a link of this name leads to.
     fn open(&self, name: &OsStr) -> io::Result<File>;
-    /// A side file to be locked, under a name that nothing else has.
+    /// Creates a side file to be locked, under a name that nothing else has.
     fn create_lock(&self, name: &OsStr) -> io::Result<File>;
-    /// The side file of this name, to be locked.
+    /// Opens the side file of this name, to be locked.
     fn open_lock(&self, name: &OsStr) -> io::Result<File>;
-    /// Locks a file unless somebody holds a lock on it; says whether it did.
+    /// Locks a file unless another holder has a lock on it. Returns whether the file was locked.
     fn try_lock(&self, file: &File) -> io::Result<bool>;
-    /// Gives a lock back before the file is closed.
+    /// Releases a lock before the file is closed.
     fn unlock(&self, file: &File) -> io::Result<()>;
-    /// What stands under a name. With `follow`, a link is as good as what it leads to.
+    /// What stands under a name. With `follow`, a link counts as what it leads to.
     fn standing(&self, name: &OsStr, follow: bool) -> io::Result<Standing>;
-    /// Whether the name is one of this file. A link of this name is not.
+    /// Whether the name leads to this very file. A symbolic link of this name does not.
     fn leads_to(&self, name: &OsStr, file: &File) -> io::Result<bool>;
     /// Gives a file its permissions.
     fn set_mode(&self, file: &File, mode: u32) -> io::Result<()>;
-    /// Makes a file's content durable. Tried once: after an error the kernel may forget what it
-    /// could not write, and report success.
+    /// Makes a file's content durable. The sync is tried once: after an error the kernel may forget
+    /// what it could not write, and report success.
     fn sync_file(&self, file: &File) -> io::Result<()>;
-    /// Gives a file without a name one that nothing else has.
+    /// Gives a file without a name a name that nothing else has.
     fn link(&self, file: &File, name: &OsStr) -> io::Result<()>;
     /// Makes a symbolic link under a name that nothing else has.
     fn symlink(&self, to: &Path, name: &OsStr) -> io::Result<()>;
     /// Where the link of this name leads.
     fn read_link(&self, name: &OsStr) -> io::Result<PathBuf>;
-    /// Renames a file, over another one if `replace`. [`io::ErrorKind::Unsupported`] where the
-    /// file system can only replace.
+    /// Renames a file. With `replace`, it replaces another file of that name. Without `replace`,
+    /// returns [`io::ErrorKind::Unsupported`] where the file system can only replace.
     fn rename(&self, from: &OsStr, to: &OsStr, replace: bool) -> io::Result<()>;
     /// Removes a name.
     fn remove(&self, name: &OsStr) -> io::Result<()>;
-    /// Makes the names durable. Tried once.
+    /// Makes the names durable. The sync is tried once.
     fn sync(&self) -> io::Result<()>;
 }
 
-/// A directory of the system. It is held open, so that a program that changes its working
-/// directory during a build still publishes where it said.
+/// A directory of the system. It is held open, so that a program that changes its working directory
+/// during a build still publishes to the same directory.
 pub(super) struct SystemDirectory {
     directory: OwnedFd,
 }
@@ -77,7 +79,7 @@ impl SystemDirectory {
         }
     }
 
-    /// All names, but for those of the directory itself and the one above.
+    /// All names except `.` and `..`.
     fn names(&self) -> io::Result<Vec<OsString>> {
         let mut names = Vec::new();
         for entry in sys::Dir::read_from(&self.directory)? {
@@ -92,7 +94,7 @@ impl SystemDirectory {
 
 /// Readable and writable for the owner alone.
 const PRIVATE: Mode = Mode::RUSR.union(Mode::WUSR);
-/// Permissions of a lock, which holds nothing.
+/// Permissions of a side file, which has no content to protect.
 const LOCK_MODE: u32 = 0o644;
 
 impl Directory for SystemDirectory {
@@ -102,7 +104,7 @@ impl Directory for SystemDirectory {
         let opened =
             rustix::io::retry_on_intr(|| sys::openat(&self.directory, ".", flags, PRIVATE))?;
         let file = File::from(opened);
-        // Without /proc it could never be given a name: found now, not after the build.
+        // Without /proc the file could never get a name. This is found now, not after the build.
         let seen = std::fs::metadata(path_of(&file))?;
         let own = file.metadata()?;
         if (seen.dev(), seen.ino()) == (own.dev(), own.ino()) {
@@ -126,18 +128,19 @@ impl Directory for SystemDirectory {
     }
 
     fn create_lock(&self, name: &OsStr) -> io::Result<File> {
-        // With its permissions at once, as far as the umask lets it: another user may be waiting.
+        // The file has its permissions from the start, as far as the umask allows: another user may
+        // be waiting.
         let mode = PRIVATE | Mode::RGRP | Mode::ROTH;
         let made = self.open_at(name, OFlags::RDWR | OFlags::CREATE | OFlags::EXCL, mode)?;
-        // Whatever the umask: who may publish here must be able to lock it. Where permissions
-        // can't be changed nobody needs them to be.
+        // Whoever may publish here must be able to lock the file, whatever the umask. A file system
+        // on which permissions can't be changed does not need them.
         let _ = self.set_mode(&made, LOCK_MODE);
         Ok(made)
     }
 
     fn open_lock(&self, name: &OsStr) -> io::Result<File> {
         match self.open_at(name, OFlags::RDWR, Mode::empty()) {
-            // Another user's: that it can be read suffices, but for network file systems.
+            // Another user's file: to lock it, reading suffices, except on network file systems.
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => self.open(name),
             other => other,
         }
@@ -165,7 +168,7 @@ impl Directory for SystemDirectory {
             Err(Errno::NOENT) => return Ok(false),
             other => other?,
         };
-        // A network file system may still show a name that another machine has unlinked.
+        // A network file system may still list a name that another machine has unlinked.
         Ok(own.st_nlink > 0 && (own.st_dev, own.st_ino) == (found.st_dev, found.st_ino))
     }
 
@@ -203,14 +206,14 @@ impl Directory for SystemDirectory {
             to,
             sys::RenameFlags::NOREPLACE,
         ) {
-            // This file system does not know how.
+            // This file system does not support NOREPLACE.
             Err(Errno::INVAL | Errno::NOSYS) => {}
             other => return Ok(other?),
         }
-        // A second name is refused where there is one, on every Unix. The first one stays for a
-        // sweep if it can't be removed: the file is published.
+        // On every Unix, `linkat` refuses a name that exists already. If the first name can't be
+        // removed, a sweep removes it later: the file is published.
         match sys::linkat(&self.directory, from, &self.directory, to, AtFlags::empty()) {
-            // Nor does it have second names.
+            // This file system does not support hard links either.
             Err(Errno::PERM | Errno::NOSYS | Errno::OPNOTSUPP | Errno::INVAL) => {
                 return Err(io::ErrorKind::Unsupported.into());
             }
@@ -229,33 +232,33 @@ impl Directory for SystemDirectory {
     }
 }
 
-/// The path under which this process has an open file.
+/// The path in /proc that leads to a file this process has open.
 fn path_of(file: &File) -> String {
     format!("/proc/self/fd/{}", file.as_raw_fd())
 }
 
-/// One fsync, not tried again: the standard library would after a signal.
+/// Syncs once. The standard library would try again after a signal.
 #[cfg(not(target_vendor = "apple"))]
 fn sync(file: impl AsFd) -> io::Result<()> {
     Ok(sys::fsync(file)?)
 }
 
-/// On Apple's systems fsync leaves the data in the disk's cache.
+/// Syncs by F_FULLFSYNC: on Apple's systems fsync leaves the data in the disk's cache.
 #[cfg(target_vendor = "apple")]
 fn sync(file: impl AsFd) -> io::Result<()> {
     match sys::fcntl_fullfsync(&file) {
-        // Not every file system knows it.
+        // Not every file system supports F_FULLFSYNC.
         Err(Errno::NOTSUP | Errno::INVAL) => Ok(sys::fsync(file)?),
         other => Ok(other?),
     }
 }
 
-/// All names in a directory. The standard library's way panics where closing it fails.
+/// All names in a directory. The standard library's iterator panics if closing the directory fails.
 pub(crate) fn names_in(path: &Path) -> io::Result<Vec<OsString>> {
     SystemDirectory::open(path)?.names()
 }
 
-/// Removes a directory of files.
+/// Removes a directory that holds only files, with the files.
 pub(crate) fn remove_directory(path: &Path) -> io::Result<()> {
     let directory = SystemDirectory::open(path)?;
     for name in directory.names()? {

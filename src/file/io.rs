@@ -1,5 +1,4 @@
-//! Opening a file without hanging, what kind of file that is, and reading and writing in any place
-//! of it.
+//! Opens files without hanging, names the kind of a file, and reads and writes at any place of it.
 
 use crate::error::OpenError;
 use rustix::fs::{FileType, OFlags};
@@ -11,10 +10,11 @@ use std::path::Path;
 /// Bytes of one write. Measured: smaller writes give no 2 MiB pages (format.md).
 pub(crate) const CHUNK: usize = 2 << 20;
 
-/// A FIFO does not hang the open, and a terminal does not become this process's own.
+/// Flags with which a FIFO does not hang the open, and a terminal does not become this process's
+/// own.
 pub(super) const CAREFUL: OFlags = OFlags::NONBLOCK.union(OFlags::NOCTTY);
 
-/// Opens a regular file to read it. `failed` makes an error of the system's answer.
+/// Opens a regular file to read it. `failed` turns the system's error into the caller's.
 pub(crate) fn open_regular(
     path: &Path,
     failed: impl Fn(io::Error) -> OpenError,
@@ -23,7 +23,7 @@ pub(crate) fn open_regular(
     let file = match opened {
         Ok(file) => file,
         Err(error) => {
-            // A socket, or a device without a driver, can't be opened: say so.
+            // The system refuses to open a socket, or a device without a driver: name its kind.
             if let Ok(metadata) = fs::metadata(path) {
                 check_kind(&metadata)?;
             }
@@ -42,7 +42,7 @@ fn check_kind(metadata: &Metadata) -> Result<(), OpenError> {
     }
 }
 
-/// What a file is that is no regular one.
+/// The kind of a file; `None` for a regular one.
 pub(super) fn special_kind(kind: FileType) -> Option<&'static str> {
     match kind {
         FileType::RegularFile => None,
@@ -53,12 +53,12 @@ pub(super) fn special_kind(kind: FileType) -> Option<&'static str> {
     }
 }
 
-/// Reads so many bytes at this place.
+/// Fills `bytes` from the file, from offset `at` on.
 pub(crate) fn read_exact_at(file: &File, bytes: &mut [u8], at: u64) -> io::Result<()> {
     file.read_exact_at(bytes, at)
 }
 
-/// Writes all of these bytes at this place.
+/// Writes all of `bytes` to the file, from offset `at` on.
 pub(crate) fn write_all_at(file: &File, bytes: &[u8], at: u64) -> io::Result<()> {
     file.write_all_at(bytes, at)
 }

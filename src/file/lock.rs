@@ -1,11 +1,12 @@
 //! The lock that is held while a name changes its file.
 //!
-//! It is the lock of a side file, `.NAME.lock`: a lock on the table itself would hinder readers on
-//! some network file systems and would be renamed away. The side file is made by whoever finds
-//! none. Its holder unlinks it before unlocking it, so that it stands only while a name changes.
-//! Therefore whoever gets the lock of a file looks whether the name still leads to that file, and
-//! starts anew if not: another holder may have unlinked it meanwhile, and a third one may hold the
-//! lock of the next. What a killed holder leaves is locked and unlinked by the next one.
+//! The lock is taken on a side file, `.NAME.lock`: a lock on the table itself would hinder readers
+//! on some network file systems and would be renamed away. Whoever finds no side file makes it. The
+//! holder unlinks the side file before unlocking it, so that it stands only while a name changes.
+//! Another holder may therefore unlink a file while a builder waits for its lock, and a third
+//! builder may hold the lock of the next file. So whoever gets the lock checks that the name still
+//! leads to the locked file, and starts anew if it does not. A side file that a killed holder left
+//! is locked and unlinked by the next holder.
 
 use super::directory::Directory;
 use super::target;
@@ -17,15 +18,15 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// Longest wait for a lock that is held for as long as a rename takes.
+/// Longest wait for the lock, which others hold only as long as a rename takes.
 pub(super) const PATIENCE: Duration = Duration::from_secs(60);
-/// Longest wait for a side file that can't be opened because its maker, another user, has not yet
+/// Longest wait for a side file that can't be opened because another user made it and has not yet
 /// given it its permissions.
 const GRACE: Duration = Duration::from_secs(1);
-/// Between two looks.
+/// Time between two attempts.
 const PAUSE: Duration = Duration::from_millis(2);
 
-/// Takes the lock of a table or a pointer. None where the file system has no locks.
+/// Takes the lock of a table or a pointer. Returns `None` where the file system has no locks.
 pub(super) fn of(
     directory: &Arc<dyn Directory>,
     target: &Path,
@@ -34,7 +35,7 @@ pub(super) fn of(
     Lock::take(directory, &side, PATIENCE).map_err(|source| failed(target, &side, source))
 }
 
-/// Finds what could never be locked, before hours of work.
+/// Refuses a side file that could never be locked, before hours of work.
 pub(super) fn check(target: &Path, directory: &dyn Directory) -> Result<(), BuildError> {
     let side = target::lock_name(target);
     Lock::check(directory, &side).map_err(|source| failed(target, &side, source))
@@ -52,8 +53,8 @@ pub(crate) struct Lock {
 }
 
 impl Lock {
-    /// Takes the lock of a side file, and waits for it as long as `patience`. None where the file
-    /// system has no locks.
+    /// Takes the lock of a side file, and waits for it as long as `patience`. Returns `None` where
+    /// the file system has no locks.
     pub(super) fn take(
         directory: &Arc<dyn Directory>,
         name: &OsStr,
@@ -87,7 +88,7 @@ impl Lock {
         }
     }
 
-    /// Finds what stands at the side file's name and could never be locked. Makes no file.
+    /// Refuses what stands at the side file's name and could never be locked. Makes no file.
     fn check(directory: &dyn Directory, name: &OsStr) -> io::Result<()> {
         let mut refusal = Refusal::default();
         loop {
@@ -104,17 +105,17 @@ impl Lock {
 
 impl Drop for Lock {
     fn drop(&mut self) {
-        // A file with content is somebody else's. Where the name can't be unlinked, as another
-        // user's in a sticky directory, it stays and is locked again.
+        // A file with content is another program's. A name that can't be unlinked, such as another
+        // user's in a sticky directory, stays and is locked again.
         if is_ours(&self.file) {
             let _ = self.directory.remove(&self.name);
         }
-        // Also where a fork has the file open still; else closing would do.
+        // Closing the file would release the lock, unless a fork still has the file open.
         let _ = self.directory.unlock(&self.file);
     }
 }
 
-/// Opens the side file, made if need be. None: try again.
+/// Opens the side file, or makes it. `None` asks the caller to try again.
 fn open(
     name: &OsStr,
     directory: &dyn Directory,
@@ -126,7 +127,7 @@ fn open(
         made => return made.map(Some),
     }
     match directory.open_lock(name) {
-        // Its holder has unlinked it.
+        // The holder has unlinked the file.
         Err(error) if error.kind() == io::ErrorKind::NotFound && begun.elapsed() < PATIENCE => {
             refusal.end();
             Ok(None)
@@ -142,8 +143,8 @@ fn open(
     }
 }
 
-/// Since when a side file can't be opened. It may be just being made; the wait for that begins
-/// anew with each file.
+/// Since when a side file can't be opened. Its maker may not have finished making it; each new file
+/// gets its own wait.
 #[derive(Default)]
 struct Refusal {
     since: Option<Instant>,
@@ -177,7 +178,7 @@ pub(super) fn no_locks(error: &io::Error) -> bool {
 mod tests {
     use super::*;
 
-    /// A builder that has waited long for a lock is not refused by the next file's first moment.
+    /// A builder that has waited long for a lock still gives the next file its full grace.
     #[test]
     fn each_refusal_has_its_own_wait() {
         let (mut refusal, begun) = (Refusal::default(), Instant::now());

@@ -1,6 +1,6 @@
-//! A directory that records what is done to it, fails where it is told to, and knows every state
-//! in which a power cut may leave it. The files behind the names are real ones without a name, so
-//! that content, locks and closing are the system's own.
+//! A directory that records what is done to it, makes a chosen call fail, and knows every state in
+//! which a power cut may leave it. The files behind the names are real files without a name, so the
+//! system itself provides content, locks and closing.
 
 use super::directory::Directory;
 use super::standing::Standing;
@@ -17,18 +17,18 @@ use std::sync::{Mutex, MutexGuard};
 /// A file's number in the model.
 pub(super) type Inode = usize;
 
-/// How a file begins that is no table, to the model.
+/// How a file that is no table begins, in the model.
 pub(super) const FOREIGN: &[u8] = b"precious";
 
 /// A call, by its number from 0, that fails.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Failing {
     pub(super) call: usize,
-    /// It reports the error after it has done its work, as a network file system may.
+    /// The call reports the error after it has done its work, as a network file system may.
     pub(super) after: bool,
 }
 
-/// A step that changes something, as far as it succeeded.
+/// A step that changed something, or a call that failed.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Step {
     Create(Option<OsString>, Inode),
@@ -45,7 +45,7 @@ pub(super) enum Step {
 /// What a power cut makes of a file.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Content {
-    /// It was synced since it was last changed.
+    /// The file was synced since its last change.
     Whole,
     /// Any of its bytes may be missing.
     Torn,
@@ -67,24 +67,24 @@ pub(super) type Names = BTreeMap<OsString, Left>;
 struct State {
     files: Vec<File>,
     names: BTreeMap<OsString, Inode>,
-    /// The names that were there, and durable, before the first step.
+    /// The names that were durable before the first step.
     before: BTreeMap<OsString, Inode>,
     steps: Vec<Step>,
-    /// Symbolic links among the files: their content is where they lead.
+    /// Symbolic links among the files. The content of a link is the path it leads to.
     links: Vec<Inode>,
-    /// Calls so far, and the one that fails.
+    /// Calls so far, and the call that fails.
     calls: usize,
     failing: Option<Failing>,
-    /// Whether the failing call came to its end.
+    /// Whether the failing call did its work first.
     failed_after: bool,
-    /// The call before which somebody puts a file of his own under the table's name.
+    /// The call before which another program puts its file under the table's name.
     intrusion: Option<usize>,
 }
 
 /// The directory.
 pub(super) struct Model {
     state: Mutex<State>,
-    /// Whether it has files without names.
+    /// Whether the directory has files without names.
     unnamed: bool,
     /// Whether a rename can refuse to replace.
     refuses: bool,
@@ -107,7 +107,7 @@ impl Model {
         model
     }
 
-    /// One in which a rename can only replace.
+    /// A directory in which a rename can only replace.
     pub(super) fn without_refusal(files: &[(&str, &[u8])]) -> Self {
         Self { refuses: false, ..Self::new(false, files) }
     }
@@ -119,7 +119,7 @@ impl Model {
         state.failing = failing;
     }
 
-    /// Counts calls from now on; before that with this number, from 0, a foreign file appears.
+    /// Counts calls from now on. A foreign file appears before call number `before`, from 0.
     pub(super) fn intrude_from_now(&self, before: usize) {
         let mut state = self.state();
         state.calls = 0;
@@ -144,7 +144,7 @@ impl Model {
         state.fail(what, false).map(|()| state)
     }
 
-    /// Whether a call failed after its work; one that only looks has none.
+    /// Whether a call failed after its work. A call that only looks has no work.
     pub(super) fn failed_after(&self) -> bool {
         self.state().failed_after
     }
@@ -170,15 +170,15 @@ impl Model {
         bytes
     }
 
-    /// Somebody else's hold on a file, who is alive as long as the result is.
+    /// Locks a file for another builder, which is alive as long as the result is.
     pub(super) fn hold(&self, name: &str) -> File {
         let file = Directory::open(self, name.as_ref()).expect("a file");
         assert!(self.try_lock(&file).expect("a lock"));
         file
     }
 
-    /// Every state in which a power cut after `done` steps may leave the directory: each change of
-    /// names since the last sync is there or is not, whatever became of the others.
+    /// Every state in which a power cut after `done` steps may leave the directory. Each change of
+    /// names since the last sync may have reached the disk or not, independently of the others.
     pub(super) fn cut(&self, done: usize) -> Vec<Names> {
         let state = self.state();
         let steps = &state.steps[..done];
@@ -219,7 +219,7 @@ impl Model {
 }
 
 impl State {
-    /// Ends a call that has done its work, after which it may still fail.
+    /// Ends a call that has done its work. The call may still fail here.
     fn done(&mut self, what: &'static str) -> io::Result<()> {
         self.fail(what, true)
     }
@@ -254,7 +254,7 @@ impl State {
         self.files.iter().position(same).expect("a file of this directory")
     }
 
-    /// What of a file is on the disk after these steps.
+    /// What is on the disk of a file after these steps.
     fn left(&self, inode: Inode, steps: &[Step]) -> Left {
         let made = steps.iter().any(|step| matches!(step, Step::Create(_, i) if *i == inode));
         let synced = steps.iter().rposition(|step| *step == Step::SyncFile(inode));
@@ -296,7 +296,8 @@ impl Directory for Model {
         state.done("create_named").map(|()| file)
     }
 
-    /// Not counted where there is nothing: whatever the error, there is nothing to sweep.
+    /// Does not count a call for a missing file: with or without an error, there is nothing to
+    /// sweep.
     fn open(&self, name: &OsStr) -> io::Result<File> {
         if !self.state().names.contains_key(name) {
             return Err(io::ErrorKind::NotFound.into());
@@ -407,8 +408,8 @@ impl Directory for Model {
         state.done("rename")
     }
 
-    /// What another builder left is removed under the side file's lock alone: without it, the
-    /// living can't be told from the dead.
+    /// Removes files of other builders only under the side file's lock: without it, nobody can tell
+    /// a live builder's file from a dead one's.
     fn remove(&self, name: &OsStr) -> io::Result<()> {
         let mut state = self.call("remove")?;
         let another = state.before.contains_key(name) && *name != *super::crash_tests::TARGET;

@@ -11,15 +11,15 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// A link in a directory that is held open. Beside it, `.NAME.lock` is locked while it changes,
-/// and `.NAME.next` is the next link before it takes the place of the last.
+/// A link in a directory that is held open. Beside it stand `.NAME.lock`, whose lock is held while
+/// the link changes, and `.NAME.next`, the next link before it replaces the last one.
 pub(crate) struct Pointer {
     directory: Arc<dyn Directory>,
     path: PathBuf,
 }
 
 impl Pointer {
-    /// The link at `path`, which need not be there.
+    /// The link at `path`, whether it exists or not.
     pub(crate) fn at(path: PathBuf) -> io::Result<Self> {
         let directory = SystemDirectory::open(target::directory_of(&path))?;
         Ok(Self::new(Arc::new(directory), path))
@@ -34,8 +34,8 @@ impl Pointer {
         lock::of(&self.directory, &self.path)
     }
 
-    /// Refuses what stands at the link's place and must not, or cannot, be replaced. The caller
-    /// holds the lock.
+    /// Returns an error if something stands at the link's place that must not, or cannot, be
+    /// replaced. The caller holds the lock.
     pub(crate) fn check(&self, replace: bool) -> Result<Standing, BuildError> {
         let standing = self.directory.standing(self.name(), false);
         let standing = standing.map_err(|e| self.failed("look at the pointer", e))?;
@@ -43,7 +43,8 @@ impl Pointer {
         Ok(standing)
     }
 
-    /// Lets the link lead to `to`. On an error it leads where it did. The caller holds the lock.
+    /// Makes the link lead to `to`. After an error the link leads where it led. The caller holds
+    /// the lock.
     pub(crate) fn point_to(&self, to: &Path, replace: bool) -> Result<(), BuildError> {
         const MOVE: &str = "move the pointer to the current version";
         let failed = |error| self.failed(MOVE, error);
@@ -84,7 +85,7 @@ impl Pointer {
     pub(crate) fn leads_elsewhere(&self, to: &Path) -> bool {
         match self.directory.read_link(self.name()) {
             Ok(found) => found != to,
-            // Nothing, or no link.
+            // Nothing stands there, or something that is no link.
             Err(error) => {
                 [io::ErrorKind::NotFound, io::ErrorKind::InvalidInput].contains(&error.kind())
             }

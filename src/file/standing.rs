@@ -1,5 +1,5 @@
 //! What stands under a name before a table or a pointer takes it: whether it may be replaced, and
-//! whether the system would let a rename do so.
+//! whether the system would let a rename replace it.
 
 use super::io::{CAREFUL, special_kind};
 use crate::format::MAGIC;
@@ -16,11 +16,11 @@ pub(crate) enum Standing {
     Nothing,
     /// A table, an empty file, or a symbolic link.
     Replaceable,
-    /// A file that is not empty and does not begin as a table does.
+    /// A file that is not empty and does not begin with a table's magic bytes.
     NotATable,
-    /// No regular file: its kind.
+    /// Something other than a regular file. Holds its kind.
     Other(&'static str),
-    /// Something that may be replaced, but that the system protects: how.
+    /// Something that may be replaced, but that the system protects. Holds the kind of protection.
     Fixed(&'static str),
 }
 
@@ -30,7 +30,7 @@ const STICKY: &str = "belongs to another user, in a sticky directory: only that 
 const IMMUTABLE: &str = "is immutable or append-only, or its directory is: remove that attribute \
                          (chattr -ia)";
 
-/// Looks at a name. With `follow`, a link is as good as what it leads to; one that leads nowhere
+/// Looks at a name. With `follow`, a link counts as what it leads to, and a link that leads nowhere
 /// may be replaced.
 pub(super) fn look(directory: &OwnedFd, name: &OsStr, follow: bool) -> io::Result<Standing> {
     let Some(own) = stat(directory, name, AtFlags::SYMLINK_NOFOLLOW)? else {
@@ -53,7 +53,7 @@ pub(super) fn look(directory: &OwnedFd, name: &OsStr, follow: bool) -> io::Resul
     Ok(protection(directory, name, &own)?.map_or(Standing::Replaceable, Standing::Fixed))
 }
 
-/// None if there is nothing.
+/// Returns `None` if nothing stands under the name.
 fn stat(directory: &OwnedFd, name: &OsStr, flags: AtFlags) -> io::Result<Option<Stat>> {
     match retry_on_intr(|| sys::statat(directory, name, flags)) {
         Ok(found) => Ok(Some(found)),
@@ -62,7 +62,7 @@ fn stat(directory: &OwnedFd, name: &OsStr, flags: AtFlags) -> io::Result<Option<
     }
 }
 
-/// Whether a file begins as a table does, be it whole or not.
+/// Whether a file begins with a table's magic bytes, be the table complete or not.
 fn is_table(directory: &OwnedFd, name: &OsStr) -> io::Result<bool> {
     let flags = OFlags::RDONLY | OFlags::CLOEXEC | CAREFUL;
     let file = retry_on_intr(|| sys::openat(directory, name, flags, Mode::empty()))?;
@@ -74,7 +74,7 @@ fn is_table(directory: &OwnedFd, name: &OsStr) -> io::Result<bool> {
     }
 }
 
-/// Why no rename may replace what stands under the name, as far as it can be known.
+/// Why the system would refuse to replace what stands under the name, as far as it can be known.
 fn protection(directory: &OwnedFd, name: &OsStr, own: &Stat) -> io::Result<Option<&'static str>> {
     let above = retry_on_intr(|| sys::fstat(directory))?;
     let user = rustix::process::geteuid().as_raw();
@@ -88,7 +88,7 @@ fn protection(directory: &OwnedFd, name: &OsStr, own: &Stat) -> io::Result<Optio
         let fixed = Attributes::IMMUTABLE | Attributes::APPEND;
         let of = |name: &OsStr, flags| {
             let found = sys::statx(directory, name, flags, sys::StatxFlags::empty());
-            // A kernel that does not know is not asked.
+            // A kernel without `statx` reports no attributes.
             found.map_or(Attributes::empty(), |found| found.stx_attributes)
         };
         let own = of(name, AtFlags::SYMLINK_NOFOLLOW);

@@ -1,4 +1,5 @@
-//! The name that a table is to have: what may stand there before, and the names beside it.
+//! The name that a table is to have: what may stand there before, and the names of the files beside
+//! it.
 
 use super::directory::Directory;
 use super::standing::Standing;
@@ -8,7 +9,7 @@ use std::io;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
 
-/// The link in a directory of versions that leads to the current table.
+/// Name of the link in a directory of versions; it leads to the current table.
 pub(crate) const CURRENT: &str = "CURRENT";
 
 /// The directory that holds `path`.
@@ -19,7 +20,7 @@ pub(crate) fn directory_of(path: &Path) -> &Path {
     }
 }
 
-/// The name in that directory; [`check_name`] has seen to it that there is one.
+/// The last component of `path`. [`check_name`] has made sure that there is one.
 pub(super) fn name(path: &Path) -> &OsStr {
     path.file_name().unwrap_or_default()
 }
@@ -38,22 +39,23 @@ pub(super) fn check_name(target: &Path) -> Result<(), BuildError> {
 
 const LOOK: &str = "look at the path of the table";
 
-/// Refuses a target that a table can't be published at, or that it would be a loss to publish
-/// over. Says what stands there.
+/// Refuses a target at which a table can't be published, and a target whose replacement would be a
+/// loss. Returns what stands there.
 pub(super) fn check(
     target: &Path,
     directory: &dyn Directory,
     replace: bool,
 ) -> Result<Standing, BuildError> {
-    // The table takes a link's own place, so that what it leads to is safe; but a link to a device
-    // or to another file is as likely a mistake as that itself. One that leads nowhere may go.
+    // The table replaces a link itself, so the file it leads to is safe. Yet a link to a device or
+    // to another file is as likely a mistake as the device or the file. A link that leads nowhere
+    // may be replaced.
     let standing = directory.standing(name(target), true);
     let standing = standing.map_err(|source| BuildError::io(LOOK, target, 0, source))?;
     permit(target, standing, replace)?;
     Ok(standing)
 }
 
-/// Whether something may stand where a table or a pointer is to be.
+/// Returns an error if what stands under the name must not give way to a table or a pointer.
 pub(super) fn permit(target: &Path, standing: Standing, replace: bool) -> Result<(), BuildError> {
     let path = || target.to_owned();
     match standing {
@@ -66,9 +68,9 @@ pub(super) fn permit(target: &Path, standing: Standing, replace: bool) -> Result
     }
 }
 
-/// Takes a name: looks at it, and then renames, told whether nothing stood there. If so, the
-/// rename must not replace; what has come since the look is looked at in its turn. If a table or a
-/// pointer stood there, what replaces it between look and rename is lost.
+/// Takes a name: calls `look`, and then `rename` with `true` if nothing stood there. In that case
+/// the rename must not replace, and if something has come since the look, `take` looks again. If a
+/// table or a pointer stood there, whatever replaces it between look and rename is lost.
 pub(super) fn take(
     action: &'static str,
     target: &Path,
@@ -76,14 +78,14 @@ pub(super) fn take(
     look: impl Fn() -> Result<Standing, BuildError>,
     mut rename: impl FnMut(bool) -> io::Result<()>,
 ) -> Result<(), BuildError> {
-    /// Attempts at a name that something comes to and goes from.
+    /// Attempts at a name under which something appears and vanishes.
     const ATTEMPTS: u32 = 10;
     let failed = |source| Err(BuildError::io(action, target, 0, source));
     for _ in 0..ATTEMPTS {
         let new = look()? == Standing::Nothing;
         match rename(new) {
             Err(error) if new && error.kind() == io::ErrorKind::AlreadyExists => {}
-            // A file system that can't refuse to replace: the look must do.
+            // This file system can't refuse to replace: the look before must suffice.
             Err(error) if new && replace && error.kind() == io::ErrorKind::Unsupported => {
                 return rename(false).or_else(failed);
             }
@@ -98,7 +100,7 @@ pub(super) fn lock_name(target: &Path) -> OsString {
     beside(target, ".lock")
 }
 
-/// The names of temporary files.
+/// The names of the temporary files of a target.
 pub(super) fn temporary_names(target: &Path) -> impl Iterator<Item = OsString> {
     (0..TEMPORARY_NAMES).map(|digit| beside(target, &format!(".graven-{digit:x}")))
 }
@@ -106,12 +108,13 @@ pub(super) fn temporary_names(target: &Path) -> impl Iterator<Item = OsString> {
 /// How many builders of one table can write at once where each file needs a name.
 pub(super) const TEMPORARY_NAMES: u32 = 16;
 
-/// The next pointer, before it takes the place of the last.
+/// The name of the next pointer, before it replaces the last one.
 pub(super) fn next_name(pointer: &Path) -> OsString {
     beside(pointer, ".next")
 }
 
-/// `.NAME` and a suffix; a long name is cut and told apart by its hash, so that 255 bytes suffice.
+/// `.NAME` and a suffix. A long name is cut, and its hash keeps it distinct, so that 255 bytes
+/// suffice.
 fn beside(target: &Path, suffix: &str) -> OsString {
     const MOST: usize = 200;
     const KEPT: usize = 180;

@@ -1,11 +1,11 @@
-//! Temporary names: of a file that has no other while it is written, on file systems that have no
-//! files without a name; and of one that is about to take another's place.
+//! Temporary names. A file has one while it is written, on file systems that have no files without
+//! a name. A file that is about to replace another one has one right before the rename.
 //!
-//! A table has sixteen of them, so that nobody lists a directory to find what dead builders left.
-//! A name is taken by whoever holds the lock of the side file, and only if nothing stands there.
-//! It is removed by its owner while the owner holds the lock of the file itself, or by the holder
-//! of the side file's lock. So a name leads to its owner's file for as long as the owner has it.
-//! Where the file system has no locks nobody removes what others left.
+//! A table has sixteen temporary names, so that nobody lists a directory to find what dead builders
+//! left. A builder takes a name only while it holds the lock of the side file, and only if nothing
+//! stands there. A name is removed by its owner while the owner holds the lock of the file itself,
+//! or by the holder of the side file's lock. So a name leads to its owner's file for as long as the
+//! owner has it. Where the file system has no locks, nobody removes what others left.
 
 use super::directory::Directory;
 use super::lock::no_locks;
@@ -26,12 +26,12 @@ pub(super) struct Name {
 struct Entry {
     directory: Arc<dyn Directory>,
     name: OsString,
-    /// Tells it from those of the same name in other directories.
+    /// Distinguishes this name from the same name in other directories.
     number: u64,
 }
 
-/// The temporary names of this process, for [`remove_unpublished`]. Locked while one of them goes,
-/// so that none is removed after another process has taken it.
+/// The temporary names of this process, for [`remove_unpublished`]. The mutex is locked while a
+/// name is renamed or removed, so that no name is removed after another process has taken it.
 static NAMES: Mutex<Vec<Entry>> = Mutex::new(Vec::new());
 
 fn names() -> MutexGuard<'static, Vec<Entry>> {
@@ -58,11 +58,11 @@ impl Name {
         Self { entry: Some(entry) }
     }
 
-    /// Gives the file its final name. With `new`, not over another file.
+    /// Gives the file its final name. With `new`, the rename must not replace another file.
     pub(super) fn rename(&mut self, file: &File, to: &OsStr, new: bool) -> io::Result<()> {
         let Some(Entry { directory, name, number }) = &self.entry else { return Ok(()) };
-        // A published file is never locked; sweeps are kept off by the side file. Where there are
-        // no locks there is none to give back.
+        // The lock is released because a published file is never locked; the side file's lock keeps
+        // sweeps away meanwhile. Where the file system has no locks, there is none to release.
         let _ = directory.unlock(file);
         let mut names = names();
         directory
@@ -78,9 +78,9 @@ impl Drop for Name {
     fn drop(&mut self) {
         if let Some(Entry { directory, name, number }) = &self.entry {
             let mut names = names();
-            // Not if `remove_unpublished` has.
+            // `remove_unpublished` may have removed the name already.
             if names.iter().any(|other| other.number == *number) {
-                // A sweep finds it otherwise.
+                // A name that can't be removed is left to a sweep.
                 let _ = directory.remove(name);
                 names.retain(|other| other.number != *number);
             }
@@ -88,8 +88,9 @@ impl Drop for Name {
     }
 }
 
-/// A link or rename that reported an error may have happened: a network file system sends it
-/// again when the answer is lost, and then the name is taken, or the old one gone.
+/// Returns `Ok` if a link or rename that reported an error has happened all the same. A network
+/// file system repeats a call whose answer was lost, and then finds the new name taken or the old
+/// name gone.
 pub(super) fn happened(
     name: &OsStr,
     file: &File,
@@ -102,7 +103,7 @@ pub(super) fn happened(
     }
 }
 
-/// Creates a temporary file that is locked as long as it is open, so that no sweep takes it. The
+/// Creates a temporary file that is locked as long as it is open, so that no sweep removes it. The
 /// caller holds the side file's lock.
 pub(super) fn create(directory: &Arc<dyn Directory>, target: &Path) -> io::Result<(File, Name)> {
     for name in target::temporary_names(target) {
@@ -113,9 +114,9 @@ pub(super) fn create(directory: &Arc<dyn Directory>, target: &Path) -> io::Resul
         let name = Name::new(directory, name);
         match directory.try_lock(&file) {
             Ok(true) => return Ok((file, name)),
-            // Where there are no locks nobody sweeps.
+            // Where the file system has no locks, nobody sweeps.
             Err(error) if no_locks(&error) => return Ok((file, name)),
-            // Somebody else looks at it.
+            // Another process holds a lock on the file: try the next name.
             Ok(false) => {}
             Err(error) => return Err(error),
         }
@@ -123,7 +124,7 @@ pub(super) fn create(directory: &Arc<dyn Directory>, target: &Path) -> io::Resul
     Err(all_taken(target))
 }
 
-/// Gives a file without a name a temporary one. The caller holds the side file's lock.
+/// Gives a file without a name a temporary name. The caller holds the side file's lock.
 pub(super) fn link(directory: &Arc<dyn Directory>, file: &File, target: &Path) -> io::Result<Name> {
     for name in target::temporary_names(target) {
         let linked = directory.link(file, &name);
@@ -147,13 +148,13 @@ fn all_taken(target: &Path) -> io::Error {
     io::Error::new(io::ErrorKind::AlreadyExists, text)
 }
 
-/// Whether there is a temporary file of this target.
+/// Whether this target has a temporary file.
 pub(super) fn any(target: &Path, directory: &dyn Directory) -> bool {
     target::temporary_names(target).any(|name| directory.open(&name).is_ok())
 }
 
 /// Removes temporary files of this target that no builder holds. The caller holds the side file's
-/// lock. What can't be removed stays for the next sweep.
+/// lock. A file that can't be removed stays for the next sweep.
 pub(super) fn sweep(target: &Path, directory: &dyn Directory) {
     for name in target::temporary_names(target) {
         if let Ok(file) = directory.open(&name)

@@ -19,17 +19,16 @@ pub(crate) struct Publishing {
     pub(crate) mode: u32,
     /// Sync the file and its directory.
     pub(crate) durable: bool,
-    /// Another file may stand under the name.
+    /// Whether the table may replace another file under the name.
     pub(crate) replace: bool,
     /// Read everything back from the disk and check it before the rename.
     pub(crate) read_back: bool,
 }
 
-/// A file that is written but has no name yet that a reader would look for. Dropping it removes
-/// it.
+/// A file that is being written and does not yet have the table's name. Dropping it removes it.
 pub(crate) struct Unpublished {
-    /// Where the file system needs one to keep the file. Dropped before the file, whose lock
-    /// guards the name.
+    /// The temporary name, where the file system has no files without names. It is dropped before
+    /// the file, because the file's lock guards the name.
     name: Option<temporary::Name>,
     file: File,
     directory: Arc<dyn Directory>,
@@ -37,8 +36,8 @@ pub(crate) struct Unpublished {
 }
 
 impl Unpublished {
-    /// Creates the file in the directory of `target`. Finds now what would prevent a table from
-    /// getting this name, as far as it can be known.
+    /// Creates the file in the directory of `target`. Refuses at once, as far as it can be known,
+    /// what would prevent a table from getting this name.
     pub(crate) fn create(target: &Path, replace: bool) -> Result<Self, BuildError> {
         target::check_name(target)?;
         let directory = SystemDirectory::open(target::directory_of(target))
@@ -59,8 +58,9 @@ impl Unpublished {
     fn temporary(directory: Arc<dyn Directory>, target: &Path) -> Result<Self, BuildError> {
         let (file, name) = match directory.create_unnamed() {
             Ok(file) => {
-                // A dead builder's file may be as large as the room that this one needs. If the
-                // lock is held, the sweep before the rename must do.
+                // A dead builder's file may take the room that this builder needs. If another
+                // builder holds the lock, this sweep is left out: another one comes before the
+                // rename.
                 if temporary::any(target, &*directory)
                     && let Ok(Some(_lock)) =
                         Lock::take(&directory, &target::lock_name(target), Duration::ZERO)
@@ -69,7 +69,8 @@ impl Unpublished {
                 }
                 (file, None)
             }
-            // Whatever the reason: a file with a name is the older way, and its error counts.
+            // For whatever reason there is no unnamed file, a named one is tried; only its error is
+            // reported.
             Err(_) => {
                 let lock = lock::of(&directory, target)?;
                 if lock.is_some() {
@@ -83,18 +84,18 @@ impl Unpublished {
         Ok(Self { name, file, directory, target: target.to_owned() })
     }
 
-    /// A second file for the same target; this one is removed.
+    /// Creates a second file for the same target. This one is removed when it is dropped.
     pub(crate) fn again(&self) -> Result<Self, BuildError> {
         Self::temporary(Arc::clone(&self.directory), &self.target)
     }
 
-    /// Refuses early what the file system has no room for: before anything of `bytes` bytes is
-    /// written. Where the room is not known, writing will tell.
+    /// Returns an error if the file system has less room than `bytes`, before anything is written.
+    /// Where the room is not known, a full disk is found while writing.
     pub(crate) fn check_space(&self, bytes: u64) -> Result<(), BuildError> {
-        // Some file systems give the room of removed files back a little later.
+        // Some file systems free the room of removed files a little later.
         const TRIES: u32 = 10;
         let free = || match fs2::statvfs(target::directory_of(&self.target)) {
-            // A file system that does not know its size says that it has none.
+            // A file system that does not know its size reports a size of zero.
             Ok(space) if space.total_space() > 0 => space.available_space(),
             _ => u64::MAX,
         };
@@ -109,8 +110,8 @@ impl Unpublished {
         Err(BuildError::io("write the table", &self.target, 0, source))
     }
 
-    /// Makes room for `bytes` bytes before the first is written, in as few pieces as the file
-    /// system has. One that cannot do so is written to without.
+    /// Allocates `bytes` bytes before the first is written, in as few pieces as the file system
+    /// has. A file system that cannot allocate is written to all the same.
     pub(crate) fn reserve(&self, bytes: u64) -> Result<(), BuildError> {
         self.check_space(bytes)?;
         #[cfg(target_os = "linux")]
@@ -132,7 +133,7 @@ impl Unpublished {
         &self.file
     }
 
-    /// What messages about the file name: the table that it will be.
+    /// The path of the table that this file will be, for messages.
     pub(crate) fn path(&self) -> &Path {
         &self.target
     }
@@ -147,8 +148,8 @@ impl Unpublished {
             temporary::sweep(&path, &*directory);
         }
         self.place(how.replace)?;
-        // Given back before the sync, so that nobody waits for a disk, and so that the sync makes
-        // it durable that the side file is gone.
+        // The lock is released before the sync, so that nobody waits for a disk while it is held.
+        // The sync also makes the removal of the side file durable.
         drop(lock);
         if how.durable {
             directory
@@ -158,7 +159,8 @@ impl Unpublished {
         Ok(())
     }
 
-    /// Everything that comes before the name: afterwards the content stands.
+    /// Takes every step before the name: permissions, sync, reading back. The content does not
+    /// change afterwards.
     pub(crate) fn seal(&self, how: Publishing) -> Result<(), BuildError> {
         self.directory
             .set_mode(&self.file, how.mode)
@@ -175,15 +177,15 @@ impl Unpublished {
         Ok(())
     }
 
-    /// The name, for a sealed file. Nobody else may sweep meanwhile. On an error, what stood there
-    /// stays.
+    /// Gives a sealed file its name. Nobody else may sweep meanwhile. After an error, what stood at
+    /// the name still stands there.
     pub(crate) fn place(self, replace: bool) -> Result<(), BuildError> {
         let Self { mut name, file, directory, target } = self;
         let to = target::name(&target);
         let look = || target::check(&target, &*directory, replace);
         target::take("publish the table", &target, replace, look, |new| match &mut name {
             Some(name) => name.rename(&file, to, new),
-            // The name is given at once where it is a new one.
+            // A name under which nothing stood is given without a temporary name.
             None if new => directory
                 .link(&file, to)
                 .or_else(|error| temporary::happened(to, &file, &*directory, error)),

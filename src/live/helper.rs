@@ -1,4 +1,4 @@
-//! A thread that does something every now and then.
+//! A thread that does some work at intervals.
 
 use std::hash::{BuildHasher, RandomState};
 use std::io;
@@ -9,7 +9,7 @@ use std::time::Duration;
 /// Shorter intervals would keep a processor busy.
 const SHORTEST: Duration = Duration::from_millis(1);
 
-/// A longer jitter has no use, and can be multiplied without care.
+/// A longer jitter has no use. With this limit the product can't overflow.
 const LONGEST_JITTER: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// The thread. Dropping it stops it and waits for its end.
@@ -20,7 +20,7 @@ pub(super) struct Helper {
 }
 
 impl Helper {
-    /// Calls `work` every `interval` and up to `jitter` more.
+    /// Starts a thread that calls `work` every `interval` plus a random part of `jitter`.
     pub(super) fn start(
         interval: Duration,
         jitter: Duration,
@@ -45,16 +45,16 @@ impl Drop for Helper {
         let Some((stop, thread)) = self.thread.take() else { return };
         if self.process == std::process::id() {
             drop(stop);
-            // A thread that panicked has said so; there is nothing left to stop.
+            // A panic has printed its message; there is nothing left to stop.
             let _ = thread.join();
         } else {
-            // In a child made by `fork` there is no such thread, and its handle must not be used.
+            // A child made by `fork` does not have this thread and must not use its handle.
             std::mem::forget((stop, thread));
         }
     }
 }
 
-/// From 0 to 1.
+/// A random number from 0 to 1.
 fn random() -> f64 {
     // The standard library's seed for hash maps is different at every call.
     RandomState::new().hash_one(()) as f64 / u64::MAX as f64

@@ -1,4 +1,4 @@
-//! Where a live table stands, and which file that is at the moment.
+//! Where a live table stands, and which file stands there at the moment.
 
 use crate::error::OpenError;
 use crate::file::target::CURRENT;
@@ -21,7 +21,7 @@ pub(super) struct Location {
 }
 
 impl Location {
-    /// What a user calls a table: the path of a file, or that of a versioned directory.
+    /// A location from the path that a user gives: a file, or a versioned directory.
     pub(super) fn new(path: &Path) -> Self {
         let versioned = path.is_dir();
         let path = if versioned { path.join(CURRENT) } else { path.to_owned() };
@@ -32,7 +32,7 @@ impl Location {
         &self.path
     }
 
-    /// Looks at the file that stands there now. One system call.
+    /// Looks at the file that stands there now. Costs one system call.
     pub(super) fn stat(&self) -> Result<Look, OpenError> {
         let metadata = fs::metadata(&self.path);
         metadata.map(|metadata| Look::at(&metadata)).map_err(|source| OpenError::Io {
@@ -42,20 +42,22 @@ impl Location {
         })
     }
 
-    /// Opens the file that stands there now; with the version's name, if versions have names.
+    /// Opens the file that stands there now. Returns it with the version's name, in a versioned
+    /// directory.
     pub(super) fn find(
         &self,
         options: &OpenOptions,
     ) -> Result<(Located, Option<String>), OpenError> {
         let mut attempt = 1;
         loop {
-            // Through the link by hand, so that name and file belong together.
+            // The link is read here instead of followed by the open, so that name and file belong
+            // together.
             let link = if self.versioned { fs::read_link(&self.path).ok() } else { None };
             let target =
                 link.as_ref().map_or(self.path.clone(), |link| self.path.with_file_name(link));
             match options.locate(&target) {
                 Ok(file) => return Ok((file, link.as_deref().and_then(version_name))),
-                // A publisher has moved on and swept this version away.
+                // A publisher has published a newer version and removed this one.
                 Err(OpenError::Io { source, .. })
                     if source.kind() == io::ErrorKind::NotFound
                         && link.is_some()
@@ -69,19 +71,19 @@ impl Location {
     }
 }
 
-/// From `versions/NAME/table` or `versions/NAME`.
+/// The `NAME` in `versions/NAME/table` or `versions/NAME`.
 fn version_name(link: &Path) -> Option<String> {
     let mut parts = link.iter().skip_while(|part| *part != "versions").skip(1);
     Some(parts.next()?.to_string_lossy().into_owned())
 }
 
-/// The coarsest steps in which file systems count time: two seconds on FAT and SMB, one on sshfs.
-/// Two files that came in one step, of one length and with numbers that stand for the path, look
-/// the same. A file that is read after the step was the last of its step.
+/// The coarsest steps in which file systems count time: two seconds on FAT and SMB, one second on
+/// sshfs. Two files of one length that came within one step look the same if inode numbers stand
+/// for paths. A file that is read after the step was the last file of its step.
 const COARSEST: Duration = Duration::from_secs(2);
 
-/// What `stat` says of a file. Two equal looks are at one file that has not changed, as long as the
-/// file of the earlier look is held.
+/// What `stat` says of a file. Two equal looks mean one unchanged file, as long as the file of the
+/// earlier look is held open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Look {
     #[cfg(unix)]
@@ -117,8 +119,8 @@ impl Look {
         Self { modified: metadata.modified().ok(), len: metadata.len() }
     }
 
-    /// Whether both looks were at a file of the same number. The number may stand for the path,
-    /// and so for different files in turn.
+    /// Whether both looks were at files with the same device and inode number. The number may stand
+    /// for the path, and so for different files in turn.
     #[cfg(unix)]
     pub(super) fn same_number(&self, other: &Self) -> bool {
         (self.device, self.inode) == (other.device, other.inode)
@@ -129,7 +131,7 @@ impl Look {
         false
     }
 
-    /// When a file that was opened just now has to be read once more.
+    /// When a file that was opened just now must be read once more; `None` if never.
     pub(super) fn once_more(&self) -> Option<Instant> {
         self.is_coarse().then(|| Instant::now() + COARSEST)
     }

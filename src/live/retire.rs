@@ -1,23 +1,24 @@
-//! The end of a table that was replaced.
+//! Unmaps a table that was replaced.
 //!
-//! Whoever unmaps a removed file last frees its pages, which takes about a third of a second per
-//! GiB. That must be no thread that answers requests, whether it refreshed or held the last pin.
+//! The thread that unmaps a removed file last frees its pages, which takes about a third of a
+//! second per GiB. No thread that answers requests may do this, whether it refreshed or held the
+//! last pin.
 
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// Tables up to this size are unmapped in about the time that starting a thread takes.
+/// Unmapping a table of at most this size takes about as long as starting a thread.
 pub(super) const SMALL: usize = 4 << 20;
 
-/// Time between two looks whether the last pin is gone.
+/// Time between two checks whether the last pin is gone.
 const LOOK: Duration = Duration::from_millis(20);
 
-/// Pins that are kept for longer belong to no request.
+/// A pin that is held for longer belongs to no request.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Drops `old` on a thread of its own, once nobody else holds it; here and now where there is no
-/// thread to be had.
+/// Drops `old` on a thread of its own, once nobody else holds it. If no thread can be started,
+/// drops it at once on this thread.
 pub(super) fn retire<T: Send + Sync + 'static>(old: Arc<T>) {
     let wait = move || {
         let start = Instant::now();
@@ -34,7 +35,7 @@ mod tests {
     use std::sync::mpsc::{self, Sender};
     use std::thread::ThreadId;
 
-    /// Says which thread dropped it.
+    /// Reports which thread dropped it.
     struct Old(Sender<ThreadId>);
 
     impl Drop for Old {

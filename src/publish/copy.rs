@@ -7,7 +7,7 @@ use crate::file::{Publishing, Unpublished};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
-/// How a table is copied to where it is published.
+/// Options for copying a table to where it is published.
 ///
 /// ```
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -32,7 +32,7 @@ pub struct PublishOptions {
 pub struct Published {
     /// Bytes of the table.
     pub file_bytes: u64,
-    /// The hash of its content.
+    /// The hash of the table's content.
     pub build_id: [u8; 16],
 }
 
@@ -55,11 +55,11 @@ impl PublishOptions {
         self
     }
 
-    /// Permission bits of the directories that [`Versions::publish`](crate::Versions::publish) makes, whatever the umask;
-    /// those that exist keep theirs. Default: who may read the table may enter them, and only
-    /// their owner may change them, 0o755 for a table of mode 0o444. With 0o2775 everyone in the
-    /// group of the first directory may publish, roll back and prune. The owner's bits must be
-    /// among them.
+    /// Permission bits of the directories that [`Versions::publish`](crate::Versions::publish)
+    /// makes, whatever the umask. Directories that exist keep their permissions. Default: whoever
+    /// may read the table may enter the directories, and only their owner may change them; for a
+    /// table of mode 0o444 that is 0o755. With 0o2775 everyone in the group of the first directory
+    /// may publish, roll back and prune. The mode must include all bits of the owner (0o700).
     pub fn directory_mode(mut self, mode: u32) -> Self {
         self.directory_mode = Some(mode);
         self
@@ -79,8 +79,8 @@ impl PublishOptions {
     }
 
     /// Whether the copy is read back from the disk and checked again before it gets its name, as
-    /// by [`BuildOptions::verify_after_write`](crate::BuildOptions::verify_after_write). Default:
-    /// false: what is copied is checked on its way.
+    /// [`BuildOptions::verify_after_write`](crate::BuildOptions::verify_after_write) does for a
+    /// build. Default: false, since the bytes are checked while they are copied.
     pub fn verify_after_write(mut self, verify: bool) -> Self {
         self.how.read_back = verify;
         self
@@ -100,14 +100,14 @@ impl PublishOptions {
     }
 }
 
-/// Copies the table at `source`, from whatever directory, disk or mount, to `target` and publishes
-/// it there in one step, as a build would: until then, and after any error, what stood at `target`
-/// stays. All checksums and the build id are checked on the way. The copy is written in chunks of
-/// 2 MiB, so that Linux can map it by 2 MiB pages, which other ways of copying lose.
+/// Copies the table at `source`, from any directory, disk or mount, to `target` and publishes it
+/// there in one step, as a build does. Until that step, and after any error, what stood at `target`
+/// stays there. All checksums and the build id are checked during the copy. The copy is written in
+/// chunks of 2 MiB, so that Linux can map it by 2 MiB pages; other ways of copying lose this.
 ///
 /// # Errors
 /// [`PublishError::Source`] if the source can't be read, is no table or is damaged;
-/// [`PublishError::Target`] for the target.
+/// [`PublishError::Target`] if the target can't be written.
 pub fn publish(
     source: impl AsRef<Path>,
     target: impl AsRef<Path>,

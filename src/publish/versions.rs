@@ -7,9 +7,10 @@
 //! DIR/.CURRENT.lock                                        there while versions come, go or change
 //! ```
 //!
-//! A version is a directory that holds its table. Its name is a number that grows and the start of
+//! A version is a directory that holds a table. Its name is an ascending number and the start of
 //! the table's build id. Its time of modification says when it was last current. A directory
-//! without a table is being filled, and locked by whoever does, or was left by one who died.
+//! without a table is either being filled and locked by its publisher, or was left by a publisher
+//! that died.
 
 use super::copy::{PublishOptions, Source};
 use crate::error::{BuildError, OpenError, PublishError};
@@ -28,8 +29,8 @@ const VERSIONS: &str = "versions";
 /// The table in a version's directory.
 const TABLE: &str = "table.grv";
 
-/// A directory that holds versions of one table. `DIR/CURRENT` is a symbolic link to the current
-/// one, so a reader may simply open that path.
+/// A directory that holds versions of one table. `DIR/CURRENT` is a symbolic link to the table of
+/// the current version, so a reader may simply open that path.
 ///
 /// ```
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -54,26 +55,26 @@ pub struct Versions {
 #[non_exhaustive]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Version {
-    /// Its name: versions ascend in the order of their publishing.
+    /// The version's name. Names ascend in the order of publishing.
     pub id: String,
-    /// Its table.
+    /// The path of its table.
     pub path: PathBuf,
     /// Bytes of its table.
     pub file_bytes: u64,
-    /// Whether it is the one that readers are to open.
+    /// Whether this is the current version, which readers are to open.
     pub current: bool,
 }
 
 impl Versions {
-    /// The versions in `directory`. Does nothing yet; [`publish`](Self::publish) makes the
-    /// directory if need be.
+    /// The versions in `directory`. Touches no file; [`publish`](Self::publish) makes the directory
+    /// if it is missing.
     pub fn new(directory: impl Into<PathBuf>) -> Self {
         Self { directory: directory.into() }
     }
 
-    /// The path of the current table: one `readlink`. The table may be replaced right after, and
-    /// its file removed once it has not been current for the age that [`prune`](Self::prune) was
-    /// told; who has it open keeps it.
+    /// The path of the current table. Costs one `readlink`. The version may be replaced right
+    /// after, and [`prune`](Self::prune) may remove its file once it has not been current for
+    /// `min_age`. A process that has the file open keeps it.
     ///
     /// # Errors
     /// [`PublishError::NoVersion`] if nothing was published yet; [`PublishError::Target`] if the
@@ -98,8 +99,8 @@ impl Versions {
     /// All versions, oldest first.
     ///
     /// # Errors
-    /// [`PublishError::Target`] if the directory can't be read. One in which nothing was published
-    /// has no versions.
+    /// [`PublishError::Target`] if the directory can't be read. A directory in which nothing was
+    /// published has no versions; that is no error.
     pub fn list(&self) -> Result<Vec<Version>, PublishError> {
         let mut versions = Vec::new();
         for (id, directory) in self.directories()? {
@@ -108,7 +109,7 @@ impl Versions {
                 Ok(found) => {
                     versions.push(Version { id, path, file_bytes: found.len(), current: false });
                 }
-                // Not yet filled, or about to go.
+                // The version is not yet filled, or is being removed.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 Err(error) => return Err(self.failed("look at a version")(error)),
             }
@@ -121,12 +122,12 @@ impl Versions {
     }
 
     /// Copies the table at `source` into a new version, as [`publish`](crate::publish()) does, and
-    /// makes that the current one. All of it is checked before the pointer moves. With the option
-    /// `replace(false)` it is an error if there is a current version.
+    /// makes that version current. The whole table is checked before the pointer moves. With the
+    /// option `replace(false)` it is an error if there is a current version.
     ///
     /// # Errors
-    /// As [`publish`](crate::publish()). The version that was current stays so, except for
-    /// [`BuildError::PublishedButNotDurable`].
+    /// The errors of [`publish`](crate::publish()). The version that was current stays current,
+    /// except for [`BuildError::PublishedButNotDurable`].
     pub fn publish(
         &self,
         source: impl AsRef<Path>,
@@ -139,7 +140,7 @@ impl Versions {
         let copy = Unpublished::create(&path, false)?;
         source.copy(&copy)?;
         copy.seal(options.how)?;
-        // Nothing is published before the pointer moves.
+        // This name is not published yet: only the move of the pointer publishes it.
         copy.place(false)?;
         if options.how.durable {
             sync_directory(&filling.path).map_err(self.failed("sync the new version"))?;
@@ -153,7 +154,7 @@ impl Versions {
             Err(PublishError::Target(BuildError::PublishedButNotDurable { .. })) | Ok(()) => {
                 filling.keep()
             }
-            // An error may have come after the move.
+            // The error may have come after the pointer moved.
             Err(_) if !pointer.leads_elsewhere(&link_to(&filling.id)) => filling.keep(),
             Err(_) => String::new(),
         };
@@ -161,15 +162,16 @@ impl Versions {
         Ok(Version { id, path, file_bytes: source.published.file_bytes, current: true })
     }
 
-    /// Makes an older version current again: the one with this id, or the last before the current
-    /// one. All of it is checked before the pointer moves, and nobody waits for that; if versions
-    /// come or go meanwhile, it is chosen and checked anew. Nothing is removed.
+    /// Makes an older version current again: the version with this id, or the last one before the
+    /// current version. The whole table is checked before the pointer moves, without the lock, so
+    /// other publishers do not wait for the check. If versions come or go meanwhile, a version is
+    /// chosen and checked anew. Nothing is removed.
     ///
     /// # Errors
-    /// [`PublishError::NoVersion`] if there is none such; [`PublishError::Source`] if it is
-    /// damaged.
+    /// [`PublishError::NoVersion`] if there is no such version; [`PublishError::Source`] if its
+    /// table is damaged.
     pub fn roll_back(&self, id: Option<&str>) -> Result<Version, PublishError> {
-        /// Attempts at versions that others change.
+        /// Attempts while other publishers change the versions.
         const ATTEMPTS: u32 = 10;
         for _ in 0..ATTEMPTS {
             let chosen = self.choose(id)?;
@@ -189,9 +191,9 @@ impl Versions {
         Err(self.failed("choose a version")(error))
     }
 
-    /// Removes old versions, but for the `keep` newest, the current one, and those that were
-    /// current less than `min_age` ago: a reader may be about to open these. Readers that have one
-    /// open keep it. Returns the removed versions.
+    /// Removes old versions, except for the `keep` newest, the current one, and those that were
+    /// current less than `min_age` ago: a reader may be about to open these. Readers keep the
+    /// versions that they have open. Returns the removed versions.
     ///
     /// # Errors
     /// [`PublishError::Target`] if the directory can't be read or changed.
@@ -208,7 +210,7 @@ impl Versions {
             let directory = self.version(&version.id);
             let failed = self.failed("remove a version");
             let left = fs::metadata(&directory).and_then(|found| found.modified());
-            // A clock that was set back makes no version old.
+            // After a clock was set back, a version's age counts as zero.
             let age = SystemTime::now().duration_since(left.map_err(&failed)?).unwrap_or_default();
             if age >= min_age {
                 remove_directory(&directory).map_err(&failed)?;
@@ -218,7 +220,7 @@ impl Versions {
         Ok(removed)
     }
 
-    /// Makes the directory of a new version, and holds it.
+    /// Makes the directory of a new version, and locks it.
     fn begin(&self, source: &Source, options: &PublishOptions) -> Result<Filling, PublishError> {
         let failed = self.failed("make a version");
         // Who may read the table may enter the directories above it.
@@ -228,7 +230,7 @@ impl Versions {
         make_if_missing(&self.directory, mode).map_err(&failed)?;
         let pointer = self.pointer()?;
         let lock = pointer.lock()?;
-        // What would prevent the move is found before the copy.
+        // Whatever would prevent the move is found before the copy.
         pointer.check(options.how.replace)?;
         self.leave_current()?;
         if make_if_missing(&self.directory.join(VERSIONS), mode).map_err(&failed)? {
@@ -250,7 +252,7 @@ impl Versions {
         let path = self.version(&id);
         make(&path, mode).map_err(&failed)?;
         let held = File::open(&path).map_err(&failed)?;
-        // Without locks nobody removes what others fill.
+        // An error is ignored: where the file system has no locks, nobody removes what others fill.
         let _ = fs2::FileExt::try_lock_exclusive(&held);
         Ok(Filling { id, path, kept: false, _held: held })
     }
@@ -261,13 +263,14 @@ impl Versions {
         self.leave_current()?;
         pointer.point_to(&link_to(id), how.replace)?;
         if how.durable {
-            // Under the lock: whoever prunes next may remove what the pointer led to.
+            // The sync is under the lock, because whoever prunes next may remove the version that
+            // the pointer led to.
             pointer.sync()?;
         }
         Ok(())
     }
 
-    /// Notes the time until which the current version was current.
+    /// Records the present time as the time until which the current version was current.
     fn leave_current(&self) -> Result<(), PublishError> {
         let Some(version) = self.list()?.into_iter().find(|version| version.current) else {
             return Ok(());
@@ -279,7 +282,7 @@ impl Versions {
             .map_err(|source| BuildError::Io { action, path, source }.into())
     }
 
-    /// Checks a version and says which file that was.
+    /// Checks the table of a version, and returns the identity of the checked file.
     fn check(&self, version: &Version) -> Result<Identity, PublishError> {
         let failed = |source| PublishError::Source { path: version.path.clone(), source };
         let io = |source| failed(OpenError::Io { action: "open the table", path: None, source });
@@ -291,7 +294,7 @@ impl Versions {
         }
     }
 
-    /// The version with this id, or the last before the current one.
+    /// The version with this id, or without an id the last one before the current version.
     fn choose(&self, id: Option<&str>) -> Result<Version, PublishError> {
         let versions = self.list()?;
         let at = match id {
@@ -305,7 +308,8 @@ impl Versions {
         found.ok_or_else(|| self.no_version(id))
     }
 
-    /// Which of these the pointer leads to, however it is written: it may have been made by hand.
+    /// Which of these versions the pointer leads to. The link may have been made by hand, so its
+    /// text is not compared.
     fn find_current(&self, versions: &[Version]) -> Result<Option<usize>, PublishError> {
         let failed = self.failed("find the current version");
         let link = match self.current() {
@@ -322,7 +326,7 @@ impl Versions {
                 }
             }
         }
-        // A link to another link.
+        // The pointer may lead to another link: compare the files.
         let Some(wanted) = identity(&link).map_err(&failed)? else { return Ok(None) };
         for (at, version) in versions.iter().enumerate().rev() {
             if identity(&version.path).map_err(&failed)? == Some(wanted) {
@@ -332,14 +336,14 @@ impl Versions {
         Ok(None)
     }
 
-    /// Ids and directories of versions, also of those without a table.
+    /// Ids and directories of all versions, including those without a table.
     fn directories(&self) -> Result<Vec<(String, PathBuf)>, PublishError> {
         let failed = self.failed("list the versions");
         let names = match names_in(&self.directory.join(VERSIONS)) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
             other => other.map_err(failed)?,
         };
-        // What else lies here is not ours.
+        // Other names in this directory are not graven's.
         let ids = names.into_iter().filter_map(|name| name.into_string().ok());
         let ids = ids.filter(|id| number(id) > 0);
         Ok(ids
@@ -373,14 +377,14 @@ impl Versions {
     }
 }
 
-/// The number that an id begins with; 0 if it is none of ours.
+/// The number at the start of an id; 0 if the id is not graven's.
 fn number(id: &str) -> u64 {
     let digits = id.split_once('-').map_or("", |(digits, _)| digits);
     let ours = digits.len() >= 8 && digits.bytes().all(|digit| digit.is_ascii_digit());
     if ours { digits.parse().unwrap_or(0) } else { 0 }
 }
 
-/// Where the pointer leads for a version.
+/// The path that the pointer holds for a version.
 fn link_to(id: &str) -> PathBuf {
     Path::new(VERSIONS).join(id).join(TABLE)
 }
@@ -388,7 +392,7 @@ fn link_to(id: &str) -> PathBuf {
 /// Device and inode.
 type Identity = (u64, u64);
 
-/// None if there is nothing.
+/// Returns `None` if nothing stands at the path.
 fn identity(path: &Path) -> io::Result<Option<Identity>> {
     match fs::metadata(path) {
         Ok(found) => Ok(Some((found.dev(), found.ino()))),
@@ -401,12 +405,13 @@ fn identity(path: &Path) -> io::Result<Option<Identity>> {
     }
 }
 
-/// A version's directory that is being filled; removed when dropped, unless kept.
+/// A version's directory that is being filled. It is removed when this is dropped, unless it was
+/// kept.
 struct Filling {
     id: String,
     path: PathBuf,
     kept: bool,
-    /// Its lock tells others that this process is alive.
+    /// The lock on the directory shows others that this process is alive.
     _held: File,
 }
 
@@ -420,13 +425,13 @@ impl Filling {
 impl Drop for Filling {
     fn drop(&mut self) {
         if !self.kept {
-            // The next publish removes it otherwise.
+            // A directory that can't be removed here is removed by the next publish.
             let _ = remove_directory(&self.path);
         }
     }
 }
 
-/// Removes a directory that nobody fills any more. The caller holds the lock.
+/// Removes a directory without a table that no process is filling. The caller holds the lock.
 fn remove_if_dead(directory: &Path) {
     if let Err(error) = fs::symlink_metadata(directory.join(TABLE))
         && error.kind() == io::ErrorKind::NotFound
@@ -443,7 +448,7 @@ fn make(path: &Path, mode: u32) -> io::Result<()> {
     fs::set_permissions(path, fs::Permissions::from_mode(mode))
 }
 
-/// Likewise, and says whether it was missing.
+/// Makes a directory as [`make`] does, unless it exists. Returns whether it was missing.
 fn make_if_missing(path: &Path, mode: u32) -> io::Result<bool> {
     match make(path, mode) {
         Ok(()) => Ok(true),
@@ -455,7 +460,7 @@ fn make_if_missing(path: &Path, mode: u32) -> io::Result<bool> {
 /// Sets a directory's time of modification to now.
 fn touch(directory: &File) -> io::Result<()> {
     use rustix::fs::{Timespec, Timestamps, UTIME_NOW, futimens};
-    // By this name anyone who may write in it is allowed to.
+    // With `UTIME_NOW`, anyone who may write in the directory may set its time.
     let now = Timespec { tv_sec: 0, tv_nsec: UTIME_NOW };
     Ok(futimens(directory, &Timestamps { last_access: now, last_modification: now })?)
 }

@@ -1,10 +1,10 @@
 //! The mappings that the guard watches: a fixed array of atomics, so that a signal handler can
 //! search it without a lock and without memory of its own.
 //!
-//! A slot is written by the one thread that took it and read by handlers on any thread. `turn` is
-//! odd while the slot stands for a mapping. A handler that sees it change while reading has met a
-//! slot in transition, which cannot be the one it looks for: a thread that faults in a mapping
-//! holds its table, and so its slot.
+//! A slot is written by the one thread that took it, and read by handlers on any thread. `turn` is
+//! odd while the slot stands for a mapping. If a handler sees `turn` change while it reads, the
+//! slot is in transition, and so not the one that the handler needs: a thread that faults in a
+//! mapping holds its table, and so its slot.
 
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
 use std::sync::atomic::{AtomicBool, AtomicUsize, fence};
@@ -12,14 +12,15 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, fence};
 /// Mappings that can be watched at once.
 const SLOTS: usize = 4096;
 
-/// Lost pages that are replaced one by one. From then on the whole mapping is replaced: every
-/// single page costs the process one of its mappings (`vm.max_map_count`, 65,530 by default).
+/// Number of lost pages that are replaced one by one. After these, the whole mapping is replaced:
+/// every single page costs the process one of its mappings (`vm.max_map_count`, 65,530 by default).
 const SINGLE_PAGES: usize = 8;
 
 struct Slot {
     taken: AtomicBool,
     turn: AtomicUsize,
-    /// The mapping's first byte and the one after its last, multiples of the page size.
+    /// The addresses of the mapping's first byte and of the byte after its last, multiples of the
+    /// page size.
     start: AtomicUsize,
     end: AtomicUsize,
     /// Address of the first fault; 0 = none yet.
@@ -41,7 +42,7 @@ static TABLE: [Slot; SLOTS] = [const {
 /// No slot at this number or above was ever taken.
 static USED: AtomicUsize = AtomicUsize::new(0);
 
-/// What memory that cannot fault has instead of a slot.
+/// The flag of memory that cannot fault, which has no slot.
 static NEVER: AtomicUsize = AtomicUsize::new(0);
 
 /// Says whether a page of one mapping was lost.
@@ -49,12 +50,12 @@ static NEVER: AtomicUsize = AtomicUsize::new(0);
 pub(crate) struct Lost(&'static AtomicUsize);
 
 impl Lost {
-    /// For memory that is no file's.
+    /// For memory that does not belong to a file.
     pub(crate) const NEVER: Self = Self(&NEVER);
 
-    /// Whether all that was read from the mapping before this call was the file's. The flag is
-    /// set before the lost page is replaced, and the fence keeps the reads before the load: who
-    /// has seen a replaced byte sees the flag.
+    /// Whether every byte that was read from the mapping before this call was the file's. The flag
+    /// is set before the lost page is replaced, and the fence orders the reads before the load: a
+    /// thread that has seen a replaced byte sees the flag.
     #[inline(always)]
     pub(crate) fn nothing(self) -> bool {
         fence(Acquire);
@@ -69,7 +70,7 @@ impl Lost {
     }
 }
 
-/// A mapping under watch. It has to be dropped before the mapping is.
+/// A mapping that the guard watches. Drop it before the mapping.
 #[derive(Debug)]
 pub(crate) struct Watch(&'static Slot);
 
@@ -80,8 +81,8 @@ impl std::fmt::Debug for Slot {
 }
 
 impl Watch {
-    /// Takes a slot for a mapping, given by its first byte and the one after its last. `None` if
-    /// all are taken.
+    /// Takes a slot for a mapping from address `start` to `end`, the byte after its last. Returns
+    /// `None` if all slots are taken.
     pub(crate) fn new(start: usize, end: usize) -> Option<Self> {
         let free = |slot: &&Slot| {
             !slot.taken.load(Relaxed)
@@ -105,7 +106,7 @@ impl Watch {
 impl Drop for Watch {
     fn drop(&mut self) {
         self.0.turn.fetch_add(1, SeqCst);
-        // A handler that sees what the next owner writes sees that the turn is over.
+        // A handler that sees the writes of the next owner also sees that this turn has ended.
         fence(Release);
         self.0.taken.store(false, Release);
     }
@@ -123,17 +124,18 @@ pub(super) struct Hole {
 }
 
 impl Hole {
-    /// Fills the lost page by `zeros`, or the whole mapping; false if both were refused.
+    /// Fills the lost page, or else the whole mapping, by `zeros`. Returns false if both were
+    /// refused.
     pub(super) fn fill(&self, page_size: usize, zeros: impl Fn(usize, usize) -> bool) -> bool {
         let single = !self.many && zeros(self.page, page_size);
-        // The kernel refuses one page where the process has too many mappings; the whole mapping
-        // adds none.
+        // The kernel refuses a single page if the process has too many mappings. Replacing the
+        // whole mapping adds none.
         single || zeros(self.start, self.end - self.start)
     }
 }
 
-/// Notes that the page at `address` is lost, if it lies in a watched mapping. Called by the signal
-/// handler: no lock, no allocation.
+/// Records that the page at `address` is lost, if it lies in a watched mapping. The signal handler
+/// calls this: no lock, no allocation.
 pub(super) fn note(address: usize, page_size: usize) -> Option<Hole> {
     let slots = &TABLE[..USED.load(SeqCst).min(SLOTS)];
     slots.iter().find_map(|slot| {
@@ -144,7 +146,8 @@ pub(super) fn note(address: usize, page_size: usize) -> Option<Hole> {
         if !settled || !(start..end).contains(&address) {
             return None;
         }
-        // Before the page is replaced, so that whoever reads the replacement can see the flag.
+        // The flag is set before the page is replaced, so that a thread that reads the replacement
+        // sees it.
         let _ = slot.lost.compare_exchange(0, address.max(1), SeqCst, SeqCst);
         let many = slot.faults.fetch_add(1, SeqCst) >= SINGLE_PAGES;
         Some(Hole { page: address & !(page_size - 1), start, end, many })
@@ -169,7 +172,7 @@ mod tests {
         assert!(!near.lost().nothing());
         assert_eq!(near.lost().address(), Some(FAR + 0x1234));
         assert!(other.lost().nothing());
-        // The first fault is the one that is told.
+        // The first fault is the reported one.
         note(FAR, 4096).unwrap();
         assert_eq!(near.lost().address(), Some(FAR + 0x1234));
         drop(near);

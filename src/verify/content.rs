@@ -1,4 +1,4 @@
-//! The build id, over bytes that come piece by piece from several threads.
+//! The build id, computed from bytes that come in pieces from several threads.
 
 use crate::error::{ReadError, ReadResult};
 use crate::format::header::build_id;
@@ -6,7 +6,7 @@ use crate::read::view::View;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use xxhash_rust::xxh3::Xxh3;
 
-/// The hash of the body, as far as it was read.
+/// The hash of the part of the body that was read so far.
 pub(super) struct Content(Xxh3);
 
 impl Content {
@@ -18,7 +18,7 @@ impl Content {
         self.0.update(bytes);
     }
 
-    /// After the whole body: whether the build id fits.
+    /// Compares the build id, once the whole body was read.
     pub(super) fn check(self, view: &View) -> ReadResult<()> {
         let layout = view.layout();
         if build_id(self.0, &view.bytes()[..layout.header_size]) == layout.build_id {
@@ -28,7 +28,7 @@ impl Content {
     }
 }
 
-/// Content that is taken in the order of pieces, whichever thread has them.
+/// Hashes content in the order of the pieces, whichever threads hold them.
 pub(super) struct InOrder {
     state: Mutex<State>,
     next: Condvar,
@@ -38,11 +38,11 @@ struct State {
     content: Content,
     /// The piece whose bytes come next.
     piece: usize,
-    /// The first piece that has an error: those behind it wait no longer.
+    /// The first piece that has an error. Pieces behind it stop waiting.
     failed: usize,
 }
 
-/// A piece's turn. Dropped without [`end`](Self::end), it tells those behind it not to wait.
+/// A piece's turn. If it is dropped without [`end`](Self::end), pieces behind it stop waiting.
 pub(super) struct Turn<'o> {
     order: &'o InOrder,
     piece: usize,
@@ -69,10 +69,10 @@ impl InOrder {
 }
 
 impl Turn<'_> {
-    /// Takes the next bytes of the piece, once those of all pieces before it were taken.
+    /// Hashes the next bytes of the piece, once all bytes of the pieces before it were hashed.
     ///
     /// # Errors
-    /// A piece before has an error, which stands for this one's.
+    /// A piece before this one has an error; that error is the one to report.
     pub(super) fn update(&mut self, bytes: &[u8]) -> ReadResult<()> {
         let piece = self.piece;
         let waits = |state: &mut State| state.piece != piece && state.failed > piece;
@@ -85,7 +85,7 @@ impl Turn<'_> {
         Ok(())
     }
 
-    /// After the piece's last bytes.
+    /// Ends the turn, after the piece's last bytes.
     pub(super) fn end(mut self) {
         self.ended = true;
         self.order.lock().piece = self.piece + 1;

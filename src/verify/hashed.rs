@@ -1,13 +1,13 @@
 //! The audit of the hash index: each key has its slot, and each slot its key.
 //!
-//! To follow each slot to its record would read the records in the order of hashes. Instead the
-//! keys, which come by in their own order, are collected with their hashes. A batch is sorted by
+//! Following each slot to its record would read the records in the order of hashes. Instead, the
+//! audit collects the keys, which come in their own order, with their hashes. It sorts a batch by
 //! hash, which is the order of the buckets, and goes through the index once. A slot refers to one
-//! record only, so where each key has found a slot that refers to it, and there are no more slots
-//! than that, each slot leads where it should.
+//! record only. So if each key has found a slot that refers to it, and there are no further slots,
+//! each slot leads where it should.
 //!
-//! A key without a slot is set aside. It needs a smaller key of the same hash in its buckets: so
-//! the smallest key of each hash has a slot.
+//! A key without a slot is set aside. A smaller key of the same hash must then have a slot in the
+//! same buckets, so the smallest key of each hash has a slot.
 
 use crate::error::{ReadError, ReadResult};
 use crate::format::index::hash::{BUCKET, HashPlace, MAX_EQUAL_TAGS};
@@ -22,30 +22,30 @@ use std::ops::Range;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
 
-/// The buckets of some groups, and what the keys say of them. The audit of a very large index takes
-/// several rounds, so that it needs a bounded amount of memory.
+/// The buckets of some groups, and what the keys require of them. The audit of a very large index
+/// takes several rounds, so that it needs a bounded amount of memory.
 pub(super) struct Round<'t> {
     view: &'t View,
     index: Hash<'t>,
     /// The round's buckets.
     numbers: Range<u64>,
-    /// For each bucket the overflow bits of the keys that stand in their second bucket.
+    /// The overflow bits that each bucket must have, because of keys in their second bucket.
     overflow: Vec<AtomicU32>,
-    /// Batches that no thread has in hand.
+    /// Batches that no thread is filling.
     batches: Mutex<Vec<Batch>>,
     /// Keys in a full batch.
     full: usize,
     pub(super) counts: Counts,
 }
 
-/// Keys by what was found of them.
+/// Numbers of keys, by where their slot was found, and of taken slots.
 #[derive(Default)]
 pub(super) struct Counts {
-    /// In a slot.
+    /// Keys in a slot.
     slots: AtomicU64,
-    /// In a slot of their second bucket.
+    /// Keys in a slot of their second bucket.
     second: AtomicU64,
-    /// In no slot, with a smaller key of the same hash in one.
+    /// Keys in no slot, of whose hash a smaller key is in a slot.
     set_aside: AtomicU64,
     /// Slots that are taken.
     taken: AtomicU64,
@@ -68,7 +68,7 @@ impl Counts {
         self.second.load(Relaxed)
     }
 
-    /// Whether an index holds all keys but those that are set aside, and nothing else.
+    /// Whether an index holds all keys except those that are set aside, and nothing else.
     pub(super) fn fit(&self, hash: &HashLayout, keys: u64) -> bool {
         let (slots, set_aside) = (self.slots.load(Relaxed), self.set_aside.load(Relaxed));
         slots == self.taken.load(Relaxed)
@@ -77,12 +77,12 @@ impl Counts {
     }
 }
 
-/// Hashes of keys, and what refers to their records. References ascend as keys do.
+/// Hashes of keys, each with the reference to its record. References ascend as keys do.
 pub(super) type Batch = Vec<(u64, u64)>;
 
-/// Most bytes of all batches, and of the overflow bits of a round.
+/// Most bytes of all batches, and most bytes of the overflow bits of a round.
 const MOST: u64 = 64 << 20;
-/// Fewest, however short memory is.
+/// Fewest bytes of each, however short memory is.
 const LEAST: u64 = 1 << 20;
 
 fn budget() -> u64 {
@@ -90,8 +90,8 @@ fn budget() -> u64 {
 }
 
 impl<'t> Round<'t> {
-    /// All rounds of a table, one after the other; none without hash index. `threads`: how many
-    /// fill batches at once.
+    /// All rounds of a table, one after the other; none if it has no hash index. `threads` is the
+    /// number of threads that fill batches at once.
     pub(super) fn all(view: &'t View, threads: usize) -> impl Iterator<Item = Self> {
         let index = Hash::of(view);
         index.into_iter().flat_map(move |index| {
@@ -125,7 +125,7 @@ impl<'t> Round<'t> {
         self.batches.lock().unwrap_or_else(PoisonError::into_inner).push(batch);
     }
 
-    /// Adds the first record of a key. `reference`: what a slot says of it.
+    /// Adds a key by its first record. `reference` is what a slot stores for this record.
     pub(super) fn add(&self, batch: &mut Batch, key: &[u8], reference: u64) -> ReadResult<()> {
         let index = self.index.layout();
         let hash = index.hasher.hash(key);
@@ -138,15 +138,15 @@ impl<'t> Round<'t> {
         Ok(())
     }
 
-    /// Goes through the index with a batch.
+    /// Looks up all keys of a batch in the index, and empties the batch.
     fn look_up(&self, batch: &mut Batch) -> ReadResult<()> {
         batch.sort_unstable();
         let index = self.index.layout();
         let span = index.span;
-        // A few keys each have a page of their own; more of them read the index as it stands.
+        // Few keys read single pages of the index. Many keys read all of it, so it is read ahead.
         let dense = batch.len() > span.len() / UNIT;
         let (mut slots, mut second, mut set_aside, mut asked) = (0, 0, 0, 0);
-        // The hash of the last key that has a slot, or a witness.
+        // The hash of the last key that has a slot or a witness.
         let mut known = None;
         for &(hash, reference) in batch.iter() {
             let place = index.shape.place(hash);
@@ -168,7 +168,7 @@ impl<'t> Round<'t> {
                     bits.fetch_or(bit, Relaxed);
                 }
             } else {
-                // Of one hash, the smaller keys come before.
+                // Smaller keys of the same hash come before, so only the first one needs a witness.
                 if index.set_aside == 0 || known != Some(hash) {
                     self.find_witness(place, hash, reference)?;
                 }
@@ -196,7 +196,7 @@ impl<'t> Round<'t> {
             .any(|slot| slots.tag(bucket, slot) == tag && slots.get(bucket, slot) == held)
     }
 
-    /// A key that is set aside has a witness in its buckets: a smaller key of the same hash.
+    /// Finds the witness of a key that is set aside: a smaller key of the same hash in its buckets.
     #[cold]
     fn find_witness(&self, place: HashPlace, hash: u64, reference: u64) -> ReadResult<()> {
         let index = self.index.layout();
@@ -209,7 +209,8 @@ impl<'t> Round<'t> {
                 }
                 let other = index.tails.reference(held);
                 let offset = self.index.referred(other)?;
-                // Records behind the key need not have been read.
+                // Only smaller references are followed: records behind the key may not have been
+                // read.
                 if index.set_aside > 0
                     && other < reference
                     && index.hasher.hash(self.view.key_at(offset)?.0) == hash
@@ -222,8 +223,9 @@ impl<'t> Round<'t> {
         Err(ReadError::corrupt("index does not find the record", offset))
     }
 
-    /// After all keys: looks up those that still wait. Then compares the overflow bits, counts
-    /// what is taken, and checks that unused slots are zero and tags not too often equal.
+    /// Ends the round, after all keys: looks up the keys of unfinished batches. Then compares the
+    /// overflow bits, counts the taken slots, and checks that unused slots are zero and that no
+    /// bucket has too many equal tags.
     pub(super) fn finish(&self) -> ReadResult<()> {
         let mut waiting = self.batches.lock().unwrap_or_else(PoisonError::into_inner);
         let batches: Vec<_> = waiting.drain(..).map(Mutex::new).collect();
@@ -248,7 +250,7 @@ impl<'t> Round<'t> {
         })
     }
 
-    /// Returns the number of slots that are taken.
+    /// Checks a bucket and returns its number of taken slots.
     fn check_bucket(&self, number: u64) -> ReadResult<u64> {
         let index = self.index.layout();
         let (bucket, slots) = (self.bucket(number), index.slots);

@@ -1,4 +1,4 @@
-//! The audit of the ordered indexes: each says what the records say, and nothing else.
+//! The audit of the ordered indexes: each agrees with the records, and holds nothing else.
 
 use super::zeros::check_zeros;
 use crate::error::{ReadError, ReadResult};
@@ -26,14 +26,15 @@ impl<'t> Indexes<'t> {
         tree.node(number, number < tree.layout().leaves)
     }
 
-    /// The child of a node to which a search for the place after `key` goes on.
+    /// The child of a node to which a search for the place after `key` goes.
     fn child_for(self, tree: Tree<'t>, number: u64, key: &[u8]) -> ReadResult<u64> {
         let leaf = number < tree.layout().leaves;
         Ok(tree.search_node(number, leaf, key, false)?.1 as u64)
     }
 
-    /// Nodes stand level by level, each the child of one; their separators ascend; what they do
-    /// not use is zero. What nodes say of the records is checked with the records.
+    /// Checks that nodes stand level by level and each is the child of one node, that their
+    /// separators ascend, and that their unused bytes are zero. What nodes say of the records is
+    /// checked with the records.
     pub(super) fn check_nodes(self) -> ReadResult<()> {
         let Some(tree) = Tree::of(self.view) else { return Ok(()) };
         let index = tree.layout();
@@ -58,7 +59,7 @@ impl<'t> Indexes<'t> {
                 return Err(bad());
             }
         }
-        // All nodes but the root, and all blocks.
+        // Every node but the root, and every block, must be a child.
         let blocks = match self.view.layout().fixed {
             Some(_) => self.table.len().div_ceil(u64::from(self.view.layout().block_records)),
             None => next_block,
@@ -70,8 +71,8 @@ impl<'t> Indexes<'t> {
         }
     }
 
-    /// The number of samples that a node must have: one for every `sample_step` records of a leaf
-    /// of a table of variable width.
+    /// The number of samples that a node must have: in a leaf of a table of variable width one for
+    /// every `sample_step` records, otherwise none.
     fn samples_of(self, tree: Tree<'t>, number: u64, node: &Node<'_>) -> ReadResult<u64> {
         let index = tree.layout();
         if number >= index.leaves || self.view.layout().fixed.is_some() {
@@ -111,10 +112,10 @@ impl<'t> Indexes<'t> {
         })
     }
 
-    /// A search for `first`, the first key of a block, leads there, and one for the key before does
-    /// not: in the leaf, and where the leaf begins, from the root on. Searches in a node never fall
-    /// while keys rise, since separators ascend; so searches for all keys between lead there as
-    /// well.
+    /// Checks that a search for `first`, the first key of a block, leads to that block, and that a
+    /// search for the key before it does not. For the first block of a leaf the search starts at
+    /// the root, for other blocks in the leaf. Separators ascend, so a larger key never leads to a
+    /// smaller child; so searches for all keys between lead to the block as well.
     pub(super) fn check_separator(
         self,
         tree: Tree<'t>,
@@ -131,7 +132,8 @@ impl<'t> Indexes<'t> {
                 child as u64,
             ),
         };
-        // Equal keys may go on beyond the edge; then the search finds their last block.
+        // Equal keys may go on into the next block; then the search finds the last block that holds
+        // them.
         let right = found >= wanted && (before == first || found_before < wanted);
         let index = tree.layout();
         let at = index.span.start as u64 + (leaf << index.node_log2);
@@ -151,15 +153,15 @@ impl<'t> Indexes<'t> {
         if number < index.leaves { Ok(number) } else { Err(bad()) }
     }
 
-    /// The ordered index leads to both ends of a block with repeated keys, the first of the equals
-    /// and the last.
+    /// Checks that the ordered index leads to both ends of a block with repeated keys: to the first
+    /// and to the last of equal keys.
     pub(super) fn check_block(self, ranks: Range<u64>) -> ReadResult<()> {
         let start = self.view.layout().records.start as u64;
         let bad = || ReadError::corrupt("ordered index misses a block", start);
         for (edge, above) in [(ranks.start, false), (ranks.end - 1, true)] {
             let Some((key, _)) = self.table.nth(edge)? else { return Err(bad()) };
             let found = if above { self.table.count(..=key)? } else { self.table.rank(key)? };
-            // Equal keys may go on over the block's edges.
+            // Equal keys may go on beyond both ends of the block.
             let (place, fits) = match above {
                 false => (Some(found), found <= edge),
                 true => (found.checked_sub(1), found > edge),
@@ -172,8 +174,8 @@ impl<'t> Indexes<'t> {
         Ok(())
     }
 
-    /// The lines that end with a key of these ranks, and the lines without keys between them, have
-    /// the ranks and the tags of their keys.
+    /// Checks that each line that ends with a key of these ranks, and each line without keys
+    /// between such lines, has the rank and the tags of its keys.
     pub(super) fn check_lines(self, index: &LineLayout, ranks: Range<u64>) -> ReadResult<()> {
         let bytes = &self.view.bytes()[index.span.start..index.span.end];
         let (lines, _) = bytes.as_chunks::<LINE>();
@@ -190,7 +192,7 @@ impl<'t> Indexes<'t> {
             false => self.place_in_lines(index, ranks.end - 1)?.line + 1,
         };
         let mut rank = ranks.start;
-        // The keys of a line that began before and was checked with the piece before.
+        // Skips the keys of a line that began in the piece before and was checked with it.
         while rank < ranks.end && self.place_in_lines(index, rank)?.line < first {
             rank += 1;
         }
@@ -200,7 +202,7 @@ impl<'t> Indexes<'t> {
             let (mut equal, mut before) = (0, None);
             while rank < self.table.len() {
                 if rank >= ranks.end {
-                    // The next piece need not have been read.
+                    // The next piece may not have been read.
                     self.populate_record(rank)?;
                 }
                 let place = self.place_in_lines(index, rank)?;
@@ -226,7 +228,7 @@ impl<'t> Indexes<'t> {
                 return Err(bad(number));
             }
         }
-        // Beyond the last line no key is found.
+        // A search finds no key beyond the last line.
         if last && rank != self.table.len() { Err(bad(index.lines)) } else { Ok(()) }
     }
 
@@ -235,7 +237,7 @@ impl<'t> Indexes<'t> {
         self.view.populate(fixed.parts(fixed.offset(rank)).key())
     }
 
-    /// Where the key of a rank belongs.
+    /// The line and the tag of the key with this rank.
     #[inline]
     fn place_in_lines(self, index: &LineLayout, rank: u64) -> ReadResult<LinePlace> {
         let bad = || ReadError::corrupt("line has wrong tags", index.span.start as u64);

@@ -1,4 +1,4 @@
-//! The audit of the records, piece by piece, together with all that is said of them elsewhere.
+//! The audit of the records, piece by piece, with all that indexes and statistics say of them.
 
 use super::content::{Content, InOrder};
 use super::hashed::{Batch, Counts, Round};
@@ -21,7 +21,7 @@ use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
 use zerocopy::IntoBytes;
 
-/// Bytes that are read ahead and checked at once.
+/// Bytes that are read ahead, and bytes that are checked at once.
 pub(super) const PIECE: usize = 1 << 20;
 
 /// The audit of a table's records.
@@ -54,7 +54,7 @@ impl Records<'_> {
                 round.finish()?;
                 counts.add(&round.counts);
             }
-            // The buckets of one round at a time are in memory.
+            // Drops this round before the next one is made: only one round is in memory.
             drop(round);
             round = rounds.next();
             first = false;
@@ -72,7 +72,8 @@ impl Records<'_> {
         Ok((order.into_content(), seen.keys))
     }
 
-    /// The statistics section says what was counted. `second`: keys in their second bucket.
+    /// Checks that the statistics section holds what was counted. `second` is the number of keys in
+    /// their second bucket.
     fn check_statistics(self, seen: &EntryCounts, second: u64) -> ReadResult<()> {
         let layout = self.view.layout();
         let first = self.view.entry_from(self.view.start().offset)?;
@@ -89,13 +90,14 @@ impl Records<'_> {
     }
 }
 
-/// How the records are divided: at the first records of leaves, where there are leaves.
+/// How the records are divided into pieces: at the first records of leaves, or anywhere if there
+/// are no leaves.
 struct Pieces<'t> {
     records: Records<'t>,
     count: usize,
-    /// Leaves or records of a piece.
+    /// Leaves in a piece, or records if there are no leaves.
     step: u64,
-    /// Pieces that are asked for ahead of the one that is checked.
+    /// How many pieces ahead of the checked one the kernel is asked to read.
     ahead: usize,
 }
 
@@ -103,7 +105,7 @@ impl<'t> Pieces<'t> {
     fn of(records: Records<'t>) -> Self {
         let layout = records.view.layout();
         let ahead = 2 * threads(layout.records.len().div_ceil(PIECE));
-        // All that is in hand or on its way takes a small part of the memory.
+        // The pieces that are checked or read ahead take a small part of the memory.
         let available = limits::recently_available_memory().unwrap_or(u64::MAX);
         let bytes = (available / (8 * 2 * ahead as u64)).clamp(PIECE as u64 / 8, PIECE as u64);
         // Records of variable width without leaves are a single block.
@@ -117,7 +119,8 @@ impl<'t> Pieces<'t> {
         Self { records, count: parts.max(1).div_ceil(step) as usize, step, ahead }
     }
 
-    /// Where a piece starts, by the index; the end for the number of pieces and beyond.
+    /// Where a piece starts, by the index. Piece numbers from `count` on start at the end of the
+    /// records.
     fn start(&self, number: usize) -> ReadResult<Place> {
         let Records { view, indexes } = self.records;
         let (layout, start, end) = (view.layout(), view.start(), view.end());
@@ -155,7 +158,7 @@ struct Piece<'t, 'r> {
     indexes: Indexes<'t>,
     number: usize,
     ahead: usize,
-    /// What is asked for ahead.
+    /// The bytes that the kernel is asked to read ahead.
     next: Range<usize>,
     from: Place,
     to: Place,
@@ -195,20 +198,20 @@ impl<'t, 'r> Piece<'t, 'r> {
         })
     }
 
-    /// The bytes of its records, with those between them.
+    /// The bytes of the piece's records, with the padding between them.
     fn bytes(&self) -> Range<usize> {
         let records = self.view.layout().records;
         let start = if self.from.rank == 0 { records.start } else { self.from.offset };
         start..self.to.offset.max(start)
     }
 
-    /// Checks all there is to check.
+    /// Runs all checks of a piece.
     fn check(mut self, order: &InOrder) -> ReadResult<EntryCounts> {
         let (view, layout) = (self.view, self.view.layout());
         let bytes = self.bytes();
         let mut turn = order.turn(self.number);
         view.ask(self.next.clone());
-        // A piece is longer only where its values are.
+        // A piece is longer than `PIECE` only if its values are long.
         for start in bytes.clone().step_by(PIECE) {
             let end = (start + PIECE).min(bytes.end);
             if end < bytes.end {
@@ -249,8 +252,8 @@ impl<'t, 'r> Piece<'t, 'r> {
         Ok(EntryCounts::new())
     }
 
-    /// The last key of the piece before, by the index: its place is checked with that piece, whose
-    /// pages were read before this one's turn.
+    /// Finds the last key of the piece before, by the index. That key's place is checked with that
+    /// piece, whose pages were read before this piece's turn.
     fn find_previous(&mut self) -> ReadResult<()> {
         if let Some(rank) = self.from.rank.checked_sub(1) {
             let place = Search::of(self.view).place_of(rank)?;
@@ -259,7 +262,7 @@ impl<'t, 'r> Piece<'t, 'r> {
         Ok(())
     }
 
-    /// The piece ends where the next begins, and the last one where the records do.
+    /// Checks that the piece ends where the next one begins, or the last one where the records end.
     fn check_end(&self, end: Place) -> ReadResult<()> {
         let layout = self.view.layout();
         if self.to.rank == layout.entries && self.to.offset == layout.records.end {
@@ -278,7 +281,7 @@ impl<'t, 'r> Piece<'t, 'r> {
         self.seen
     }
 
-    /// All records, one after the other.
+    /// Checks all records of the piece, one after the other.
     fn walk(&mut self) -> ReadResult<Place> {
         let mut place = self.from;
         while place.rank < self.to.rank {
@@ -287,7 +290,7 @@ impl<'t, 'r> Piece<'t, 'r> {
         Ok(place)
     }
 
-    /// All records, as the leaves of the ordered index name them.
+    /// Checks all records of the piece, by the leaves of the ordered index.
     fn walk_leaves(&mut self, tree: Tree<'t>) -> ReadResult<Place> {
         let (indexes, layout, index) = (self.indexes, self.view.layout(), tree.layout());
         let step = u64::from(index.sample_step.max(1));
@@ -315,7 +318,7 @@ impl<'t, 'r> Piece<'t, 'r> {
                     let in_leaf = place.rank - leaf.base_rank();
                     if layout.fixed.is_none() && in_leaf.is_multiple_of(step) {
                         let far = place.offset - start.offset;
-                        // Without a sample a search begins at the block's start.
+                        // Without a sample, a search begins at the start of the block.
                         let sample = leaf.sample((in_leaf / step) as usize);
                         if sample.is_some_and(|sample| sample != far) {
                             return Err(misplaced(place.offset));
@@ -337,20 +340,20 @@ impl<'t, 'r> Piece<'t, 'r> {
         Ok(place)
     }
 
-    /// Checks the record at a place; returns the place after it, and its key.
+    /// Checks the record at a place. Returns the place after the record, and its key.
     #[inline]
     fn record(&mut self, place: Place) -> ReadResult<(Place, &'t [u8])> {
         let (view, layout) = (self.view, self.view.layout());
         let (key, parts) = view.key_at(place.offset)?;
         let offset = match &layout.fixed {
-            // What lies between two records.
+            // The padding between two records.
             Some(fixed) => {
                 let next = place.offset + fixed.stride;
                 check_zeros(view.bytes(), parts.end(), next.min(layout.records.end))?;
                 next
             }
             None => {
-                // What lies before the value, but for the length word and the key.
+                // The padding between the key and the value.
                 check_zeros(view.bytes(), parts.key + parts.key_len, parts.value)?;
                 parts.end()
             }

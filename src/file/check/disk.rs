@@ -1,14 +1,15 @@
-//! Reads past the page cache.
+//! Reads that bypass the page cache.
 
 use super::super::io::CHUNK;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 
-/// What direct reads are aligned to, in memory and in the file: no disk asks for more.
+/// Alignment of direct reads, in memory and in the file. No disk needs more.
 const BLOCK: usize = 4096;
 
-/// A file whose bytes are asked from the disk as long as this lives, if the file system lets them.
+/// A file whose bytes come from the disk as long as this lives, if the file system allows direct
+/// reads.
 pub(super) struct Disk<'f> {
     file: &'f File,
     buffer: Vec<u8>,
@@ -21,12 +22,12 @@ impl<'f> Disk<'f> {
         Self { file, buffer: vec![0; CHUNK + BLOCK], direct }
     }
 
-    /// The `len` bytes at `at`, which is a multiple of [`CHUNK`].
+    /// Reads the `len` bytes at `at`, which is a multiple of [`CHUNK`].
     pub(super) fn read(&mut self, at: u64, len: usize) -> io::Result<&[u8]> {
         let start = self.buffer.as_ptr().align_offset(BLOCK).min(BLOCK);
         let wanted = len.next_multiple_of(BLOCK);
         match fill(self.file, &mut self.buffer[start..start + wanted], at, len) {
-            // The file system promised direct reads that it does not have.
+            // The file system accepted the flag but refuses direct reads.
             Err(error) if self.direct && error.kind() == io::ErrorKind::InvalidInput => {
                 self.through_the_cache();
                 fill(self.file, &mut self.buffer[start..start + wanted], at, len)?;
@@ -38,7 +39,7 @@ impl<'f> Disk<'f> {
 
     fn through_the_cache(&mut self) {
         self.direct = false;
-        // It was just on; a read tells if it stays so.
+        // An error is ignored: if direct reads stay on, the next read reports it.
         let _ = set_direct(self.file, false);
     }
 }
@@ -51,7 +52,7 @@ impl Drop for Disk<'_> {
     }
 }
 
-/// Reads until `len` bytes are there; more are asked for, since a direct read asks for whole
+/// Reads until `len` bytes are there. The buffer is larger, since a direct read asks for whole
 /// blocks.
 fn fill(file: &File, buffer: &mut [u8], at: u64, len: usize) -> io::Result<()> {
     let mut filled = 0;

@@ -1,4 +1,4 @@
-//! Whatever is damaged in a file is seen by a stream of it, and said where.
+//! Guards against damage that a stream check of a file overlooks, or reports at a wrong place.
 
 use super::*;
 use crate::error::ErrorKind;
@@ -54,7 +54,7 @@ fn every_page_is_checked_and_named() {
         };
         assert_eq!(offset as usize, at / UNIT * UNIT);
     }
-    // A damaged sum is told by its page; the ends have checksums of their own.
+    // A damaged sum is reported for its page; header and footer have checksums of their own.
     for at in [layout.sums.start, layout.sums.end - 1, layout.sums.end, bytes.len() - 1, 100] {
         let mut bytes = bytes.clone();
         bytes[at] ^= 4;
@@ -72,7 +72,7 @@ fn every_page_is_checked_and_named() {
 /// First byte behind the header.
 const HEADER_END: usize = crate::format::header::HEADER;
 
-/// Pages and sums that fit each other, and a build id that is another's.
+/// Pages and sums that fit each other, and the build id of another table.
 #[test]
 fn the_build_id_is_that_of_the_content() {
     let directory = tempfile::tempdir().unwrap();

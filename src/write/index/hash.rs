@@ -1,13 +1,14 @@
-//! The hash index: hashes in, buckets out, some groups after the others and those on all threads.
+//! The hash index: hashes in, buckets out. Ranges of groups are built one after the other, the
+//! groups of a range on all threads.
 //!
-//! The hashes of a large table do not fit in memory. They are spilled in parts: each part is
-//! divided by the upper bits of the hash, which decide the group, so that the keys of some
-//! groups are a short stretch of each part.
+//! The hashes of a large table do not fit in memory. They are spilled in parts. Each part is
+//! divided by the upper bits of the hash, which decide the group, so the keys of a range of groups
+//! are a short stretch of each part.
 //!
-//! Of keys with one hash, the first stands in the index. The others are set aside: no seed would
-//! part them, so they cost nothing but a comparison. Keys that were chosen to crowd few buckets
-//! make an attempt fail, within a bounded number of steps. The next one has a seed that is made of
-//! the table's content.
+//! If several keys have one hash, the first stands in the index. The others are set aside: no seed
+//! would separate them, and each costs only a comparison. Keys that were chosen to crowd few
+//! buckets make an attempt fail, within a bounded number of steps. The next attempt has a seed that
+//! is made from the table's content.
 
 mod form;
 mod group;
@@ -40,7 +41,7 @@ pub(crate) struct Built {
     pub(crate) set_aside: u64,
 }
 
-/// The hashes of distinct keys, as they are collected in ascending order of the keys.
+/// The hashes of distinct keys, collected in ascending order of the keys.
 pub(crate) struct Hashes {
     held: Vec<Hashed>,
     /// Most hashes in memory.
@@ -53,17 +54,17 @@ pub(crate) struct Hashes {
     memory: usize,
 }
 
-/// Bytes per key while groups are built: its hash three times (groups may be read with twice as many
-/// keys as they hold), its places, its slot.
+/// Bytes per key while groups are built: three times its hash (groups may be read with twice as
+/// many keys as they hold), its places, its slot.
 const BYTES_PER_KEY: usize = 96;
-/// Fewest hashes in memory, fewest bytes for building.
+/// Fewest hashes in memory, and fewest bytes for building.
 const LEAST_HELD: usize = 1 << 16;
 const LEAST_MEMORY: usize = 8 << 20;
 
 impl Hashes {
-    /// Takes about `memory` bytes, but some MiB at least.
+    /// Makes a collection that takes about `memory` bytes, but some MiB at least.
     pub(crate) fn new(memory: usize, directory: &Arc<Path>) -> Self {
-        // What is held is copied in order of the groups.
+        // The factor of two: the hashes in memory are copied into the order of the groups.
         let most = (memory / (2 * size_of::<Hashed>())).max(LEAST_HELD);
         Self::with_room(most, memory.max(LEAST_MEMORY), directory)
     }
@@ -107,8 +108,9 @@ impl Hashes {
         self.count == 0
     }
 
-    /// Writes the index. `Err` holds the number of attempts after which it was given up. All
-    /// references are below `references`. `done` is told of groups written, and how many there are.
+    /// Writes the index. The inner `Err` holds the number of attempts after which it was given up.
+    /// All references are below `references`. Calls `done` with the number of groups written and
+    /// the number of all groups.
     pub(crate) fn write(
         mut self,
         sink: &mut Sink,
@@ -145,8 +147,8 @@ impl Hashes {
         Ok(Err(MAX_ATTEMPTS))
     }
 
-    /// Builds all groups, or `None` if one of them can't be filled, or if too many keys stand in
-    /// their second bucket: keys can be chosen so that they drive others there.
+    /// Builds all groups. Returns `None` if one of them can't be filled, or if too many keys stand
+    /// in their second bucket: keys can be chosen so that they drive others there.
     fn attempt(
         &self,
         form: Form,
@@ -200,14 +202,14 @@ impl Hashes {
     }
 }
 
-/// Most keys in their second bucket. With 12 slots, 9.1 % of ordinary
-/// keys stand there and 10.4 % may; the root is for the chance in small tables.
+/// Most keys that may stand in their second bucket. With 12 slots, 9.1 % of ordinary keys stand
+/// there and 10.4 % may. The root allows for chance in small tables.
 fn most_second(keys: u64, slots: Slots) -> u64 {
     keys * 5 / (4 * slots.count() as u64) + 2 * keys.isqrt() + 16
 }
 
-/// Sorts keys by group; within a group they stand in ascending order of the keys, which is that
-/// of their references. Their hashes become those of the attempt.
+/// Sorts keys by group. Within a group the keys ascend, and so do their references. The hashes
+/// become those of this attempt.
 fn group_up(
     keys: impl Iterator<Item = Hashed> + Clone,
     shape: Shape,
@@ -218,7 +220,7 @@ fn group_up(
 ) {
     let group_of =
         |key: &Hashed| (shape.place(hasher.remix(key.hash)).group - groups.start) as usize;
-    // A counting sort keeps the keys' order.
+    // A counting sort keeps the order of the keys in a group.
     let count = (groups.end - groups.start) as usize;
     starts.clear();
     starts.resize(count + 2, 0);
@@ -263,7 +265,8 @@ mod tests {
         references: u64,
     }
 
-    /// Builds with `most` keys in memory, and few groups at once where that is fewer than all.
+    /// Builds with at most `most` keys in memory, and with few groups at once if `most` is less
+    /// than all keys.
     fn build_with(keys: &[Hashed], most: usize) -> Result<Index, u32> {
         let directory: Arc<Path> = std::env::temp_dir().into();
         let file = tempfile::tempfile().unwrap();
@@ -280,7 +283,7 @@ mod tests {
         Ok(Index { bytes, built, references: keys.len() as u64 })
     }
 
-    /// In memory and through a file: the same bytes.
+    /// Builds in memory and through a file, and checks that both give the same bytes.
     fn build(keys: &[Hashed]) -> Result<Index, u32> {
         let in_memory = build_with(keys, usize::MAX >> 8);
         for most in [1_000, 30_000] {
@@ -296,7 +299,7 @@ mod tests {
         in_memory
     }
 
-    /// Looks a hash up as a reader does and returns the references its tags lead to.
+    /// Looks a hash up as a reader does. Returns the references to which matching tags lead.
     fn candidates(index: &Index, hash: u64) -> Vec<u64> {
         let Built { shape, slots, seed, .. } = index.built;
         let hash = Hasher::new(seed).remix(hash);
@@ -317,7 +320,7 @@ mod tests {
         found
     }
 
-    /// Each hash leads to the first key that has it.
+    /// Checks that each hash leads to the first key that has it.
     fn check(keys: &[Hashed], index: &Index) {
         let mut firsts = keys.to_vec();
         one_of_each_hash(&mut firsts);
@@ -337,8 +340,8 @@ mod tests {
         }
     }
 
-    /// The first key of a hash stands in the index, whatever their number; the others are counted.
-    /// No seed parts them, so the first attempt is the last.
+    /// The first key of a hash stands in the index, however many keys have the hash; the others are
+    /// counted. No seed separates them, so there is no second attempt.
     #[test]
     fn keys_of_one_hash_are_set_aside() {
         let base = |n: u64| (0..n).map(|i| Hasher::base(&i.to_le_bytes()));
@@ -363,8 +366,8 @@ mod tests {
         check(&keys, &build(&keys).unwrap());
     }
 
-    /// Hashes that were chosen to crowd few buckets, groups, or halves of buckets: an attempt with a seed
-    /// spreads them, and nothing of the one before stays in the file.
+    /// Hashes that were chosen to crowd few buckets, groups, or halves of buckets. An attempt with
+    /// a seed spreads them, and no bytes of the failed attempt stay in the file.
     #[test]
     fn a_crowd_takes_a_seed() {
         let base = || (0..150_000u64).map(|i| Hasher::base(&i.to_le_bytes()));
@@ -372,7 +375,8 @@ mod tests {
         let shape = Shape::for_keys(300_000, Slots::Four);
         let halves = (0..).map(|i: u64| Hasher::base(&i.to_be_bytes()));
         let halves = halves.filter(|&hash| shape.place(hash).first.is_multiple_of(2)).take(150_000);
-        // The first keys of a table take the first buckets: those that were chosen drive out the others.
+        // The first keys of a table take their first buckets, so the chosen keys drive out the
+        // others.
         let sets = [
             keys(base().chain(crowd(9_000, 0x1234_5671))),
             keys(crowd(150_000, 3).chain(base())),
@@ -387,7 +391,7 @@ mod tests {
         }
     }
 
-    /// References beyond 4 GiB take wider slots.
+    /// References beyond 4 GiB need wider slots.
     #[test]
     fn wide_references() {
         for most in [1u64 << 33, 1 << 41] {

@@ -17,7 +17,7 @@ pub(super) struct Form {
     pub(super) tails: Tails,
 }
 
-/// Keeps the first key of each hash, in order of the hashes.
+/// Keeps the first key of each hash, and sorts the keys by hash.
 pub(super) fn one_of_each_hash(keys: &mut Vec<Hashed>) {
     keys.sort_unstable_by_key(|key| (key.hash, key.reference));
     keys.dedup_by_key(|key| key.hash);

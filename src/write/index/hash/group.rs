@@ -5,7 +5,7 @@ use crate::format::index::hash::{BUCKET, HashPlace, MAX_EQUAL_TAGS, Slots, Tails
 use std::borrow::Cow;
 
 const EMPTY: u32 = u32::MAX;
-/// One group while it is filled. Keys are numbered within the group.
+/// A group while it is filled. Keys are numbered within the group.
 pub(super) struct Group<'k> {
     keys: Cow<'k, [Hashed]>,
     places: Vec<HashPlace>,
@@ -18,26 +18,27 @@ pub(super) struct Group<'k> {
     taken: Vec<u32>,
     /// Tag of every slot, 0 where it is empty.
     tags: Vec<u8>,
-    /// Buckets that may still be visited.
+    /// Number of buckets that searches may still visit.
     visits: usize,
-    /// The buckets reached by the search for this key, and that by each search.
+    /// The buckets that the present search has reached.
     steps: Vec<Step>,
+    /// For each bucket, the key whose search reached it last.
     reached: Vec<u32>,
 }
 
-/// A bucket reached in search of room: `key` would move into it from `parent`.
+/// A bucket that was reached in a search for room. `key` would move into it from step `parent`.
 struct Step {
     bucket: usize,
     key: u32,
     parent: usize,
 }
 
-/// What a group came to.
+/// Numbers of keys in a filled group.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Filled {
     /// Keys in the group's buckets.
     pub(super) placed: u64,
-    /// Those in their second bucket.
+    /// Keys in their second bucket.
     pub(super) second: u64,
 }
 
@@ -50,7 +51,7 @@ impl std::iter::Sum for Filled {
     }
 }
 
-/// What became of a key at a bucket.
+/// The result of putting a key into a bucket.
 #[derive(PartialEq, Eq)]
 enum Put {
     Done,
@@ -60,7 +61,8 @@ enum Put {
 }
 
 impl<'k> Group<'k> {
-    /// For hashes of the attempt, in ascending order of the keys; `None` for more hashes than slots.
+    /// Makes a group from hashes of the attempt, in ascending order of the keys. Returns `None` if
+    /// there are more hashes than slots.
     pub(super) fn new(form: Form, keys: &'k [Hashed]) -> Option<Self> {
         let Form { shape, slots, tails } = form;
         let per_group = shape.per_group as usize;
@@ -84,16 +86,16 @@ impl<'k> Group<'k> {
             start,
             taken: vec![EMPTY; capacity],
             tags: vec![0; capacity],
-            // One for each slot, where ordinary keys take one for every tenth. Keys can be chosen so
-            // that each search goes through all buckets.
+            // One visit for each slot; ordinary keys need one visit for ten slots. Keys can be
+            // chosen so that each search goes through all buckets.
             visits: capacity,
             steps: Vec::new(),
             reached: vec![EMPTY; per_group],
         })
     }
 
-    /// Places the first key of each hash, then writes the buckets. `None` if a key finds no room,
-    /// or only by too long a search.
+    /// Places the first key of each hash, then writes the buckets. Returns `None` if a key finds no
+    /// room, or only by too long a search.
     pub(super) fn fill(mut self, out: &mut [u8]) -> Option<Filled> {
         self.place()?;
         Some(self.write(out))
@@ -135,12 +137,12 @@ impl<'k> Group<'k> {
         self.places[key as usize].tag
     }
 
-    /// Where the slots of a bucket start and end.
+    /// The slots of a bucket, as indexes into `taken` and `tags`.
     fn range(&self, bucket: usize) -> std::ops::Range<usize> {
         bucket * self.slots.count()..(bucket + 1) * self.slots.count()
     }
 
-    /// Slots of a bucket with this tag; 0 counts those that are empty.
+    /// Number of slots of a bucket with this tag; tag 0 counts the empty slots.
     fn count_of(&self, tag: u8, bucket: usize) -> usize {
         self.tags[self.range(bucket)].iter().filter(|&&other| other == tag).count()
     }
@@ -205,7 +207,7 @@ impl<'k> Group<'k> {
         None
     }
 
-    /// Notes a bucket, once in each search.
+    /// Adds a bucket to the search, at most once in each search.
     fn reach(&mut self, bucket: usize, key: u32, search: u32, parent: usize) {
         if self.reached[bucket] != search {
             self.reached[bucket] = search;
@@ -213,8 +215,8 @@ impl<'k> Group<'k> {
         }
     }
 
-    /// `leaving` has moved out of `steps[at].bucket`: fill its slot, and the slots that this
-    /// empties in turn.
+    /// Moves keys back along the chain: `leaving` has moved out of `steps[at].bucket`, so the key
+    /// of that step takes its slot, and so on up to the first step.
     fn unwind(&mut self, mut at: usize, mut leaving: u32) {
         while let Some(&Step { bucket, key, parent }) = self.steps.get(at) {
             if let Some(slot) = self.range(bucket).find(|&slot| self.taken[slot] == leaving) {
@@ -266,8 +268,8 @@ mod tests {
         Group::new(form, keys).unwrap()
     }
 
-    /// Guards against searches without end: ordinary keys stay far below the bound, and no group goes
-    /// beyond it.
+    /// Guards against searches without end: ordinary keys stay far below the bound, and no group
+    /// exceeds it.
     #[test]
     fn searches_are_bounded() {
         let ordinary = keys((0..15 * 12 * 64u64).map(|i| Hasher::base(&i.to_le_bytes())));
@@ -285,11 +287,13 @@ mod tests {
         assert_eq!(bounded.place(), None);
     }
 
-    /// Guards against a search that visits a bucket twice, or compares each bucket with all others: keys
-    /// can only move on by one bucket, all are full but the last, and twelve more come to the first.
+    /// Guards against a search that visits a bucket twice, or compares each bucket with all others.
+    /// Keys can only move on by one bucket, all buckets but the last are full, and twelve more keys
+    /// come to the first.
     #[test]
     fn a_search_goes_through_all_buckets_once() {
-        // First bucket, what tells keys apart, a step of one, tags that differ.
+        // The parts of a hash: the first bucket, a number that distinguishes keys, a step of one,
+        // tags that differ.
         let hash = |bucket: u64, i: u64| bucket << 54 | i << 27 | (i % 251 + 1);
         let counts = (0..1023u64).map(|bucket| (bucket, if bucket == 0 { 24 } else { 12 }));
         let chain = counts.flat_map(|(bucket, count)| (0..count).map(move |i| (bucket, i)));

@@ -1,4 +1,4 @@
-//! Hashes that do not fit in memory: parts of one size in a file, each divided by hash.
+//! Hashes that do not fit in memory: parts of equal size in a file, each divided by hash.
 
 use super::form::{Hashed, one_of_each_hash};
 use crate::error::BuildError;
@@ -8,23 +8,24 @@ use crate::write::scratch::Scratch;
 use std::ops::Range;
 use zerocopy::IntoBytes;
 
-/// log2 of the divisions of a part.
+/// log2 of the number of divisions of a part.
 const DIVISIONS_LOG2: u32 = 10;
 const DIVISIONS: usize = 1 << DIVISIONS_LOG2;
-/// Before the hashes of a part: where each division starts, and where the last one ends.
+/// Bytes of the table before the hashes of a part. The table says where each division starts, and
+/// where the last one ends.
 const TABLE: usize = (DIVISIONS + 1) * size_of::<u64>();
 
 /// A key in the file: hash, reference. Only the process that wrote it reads it.
 type Pair = [u64; 2];
 const PAIR: usize = size_of::<Pair>();
 
-/// The parts of a file. Each begins with a table of where its divisions start.
+/// The parts of a file. Each begins with a table that says where its divisions start.
 pub(super) struct Parts {
     file: Scratch,
     /// Hashes of each part but the last.
     size: usize,
     parts: u64,
-    /// Whose hashes divide the parts.
+    /// The hasher whose hashes divide the parts.
     hasher: Hasher,
 }
 
@@ -37,7 +38,7 @@ impl Parts {
         part * (TABLE + self.size * PAIR) as u64
     }
 
-    /// Adds a part. All but the last have the full size.
+    /// Adds a part. All parts but the last have the full size.
     pub(super) fn append(&mut self, keys: &[Hashed]) -> Result<(), BuildError> {
         let division =
             |key: &Hashed| (self.hasher.remix(key.hash) >> (u64::BITS - DIVISIONS_LOG2)) as usize;
@@ -61,9 +62,9 @@ impl Parts {
         Ok(())
     }
 
-    /// The keys of some groups, part after part, which have `room` for so many; `None` for more
-    /// hashes than that. Where keys of one hash are many, some of them are left out, but never the
-    /// first.
+    /// The keys of some groups, part after part. The groups have room for `room` keys. Returns
+    /// `None` if the keys have more hashes than that. If many keys have one hash, some of them are
+    /// left out, but never the first.
     pub(super) fn of_groups(
         &self,
         shape: Shape,
@@ -71,7 +72,7 @@ impl Parts {
         groups: &Range<u64>,
         room: usize,
     ) -> Result<Option<Vec<Hashed>>, BuildError> {
-        // Groups divide the range of hashes evenly, as divisions do.
+        // Groups divide the range of hashes evenly, and so do divisions.
         let scaled = |group: u64| u128::from(group) << DIVISIONS_LOG2;
         let first = (scaled(groups.start) / u128::from(shape.groups)) as usize;
         let end = scaled(groups.end).div_ceil(u128::from(shape.groups)) as usize;
@@ -83,7 +84,7 @@ impl Parts {
                 let at = start + (division * size_of::<u64>()) as u64;
                 self.file.read(end.as_mut_bytes(), at)?;
             }
-            // A division may be large; what is kept of it is not.
+            // A division may be large, so it is read in pieces; what is kept of it is small.
             const AT_ONCE: u64 = 1 << 14;
             for from in (ends[0]..ends[1]).step_by(AT_ONCE as usize) {
                 piece.resize(AT_ONCE.min(ends[1] - from) as usize, [0; 2]);
@@ -92,7 +93,8 @@ impl Parts {
                 let in_groups =
                     |key: &Hashed| groups.contains(&shape.place(hasher.remix(key.hash)).group);
                 found.extend(piece.iter().map(hashed).filter(in_groups));
-                // Twice the room, so that a sort takes place for as many new keys as it has.
+                // The limit is twice the room, so that each sort is preceded by at least `room` new
+                // keys.
                 if found.len() > 2 * room {
                     one_of_each_hash(&mut found);
                     if found.len() > room {
@@ -104,7 +106,7 @@ impl Parts {
         Ok(Some(found))
     }
 
-    /// The same keys in another file, divided by their hashes with another seed.
+    /// Writes the same keys to another file, divided by their hashes with another seed.
     pub(super) fn divided_anew(&self, file: Scratch, hasher: Hasher) -> Result<Self, BuildError> {
         let mut anew = Self::new(file, self.size, hasher);
         for part in 0..self.parts {
