@@ -153,10 +153,16 @@ impl Pages {
         layout: &Layout,
         range: Range<usize>,
     ) -> ReadResult<()> {
-        if self.all_checked() || self.covered(&range) {
+        if self.are_checked(&range) {
             return Ok(());
         }
         self.check(table, layout, range)
+    }
+
+    /// Whether all pages under `range` were checked.
+    #[inline]
+    pub(crate) fn are_checked(&self, range: &Range<usize>) -> bool {
+        self.all_checked() || self.covered(range)
     }
 
     #[cold]

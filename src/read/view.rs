@@ -84,6 +84,15 @@ impl View {
     /// Checks the pages under `range` on their first touch.
     #[inline]
     pub(crate) fn ensure(&self, range: Range<usize>) -> ReadResult<()> {
+        // Small enough to be inlined, and no question more than a table that fits into memory needs.
+        if !self.exceeds_memory && self.pages.are_checked(&range) {
+            return Ok(());
+        }
+        self.check(range)
+    }
+
+    #[inline(never)]
+    fn check(&self, range: Range<usize>) -> ReadResult<()> {
         if self.exceeds_memory && range.len() > sums::UNIT {
             self.ask_for(range.clone());
         }
