@@ -135,7 +135,7 @@ const STOREYS: &[(&str, &[&[&str]])] = &[
         "src/file",
         &[
             &["io"],
-            &["standing", "check"],
+            &["standing", "integrity"],
             &["directory"],
             &["target"],
             &["lock"],
@@ -144,7 +144,7 @@ const STOREYS: &[(&str, &[&[&str]])] = &[
             &["."],
         ],
     ),
-    ("src/file/check", &[&["disk"], &["."]]),
+    ("src/file/integrity", &[&["disk"], &["."]]),
 ];
 
 /// The face of the reader may have methods in these files as well, public ones only.
@@ -1265,7 +1265,7 @@ fn the_rules_bite() {
         ("src/read/open.rs", "const A: &str = r#\"\"\"#; use crate::verify; fn f<'a>() {}"),
         ("src/verify.rs", "use crate::write::Builder;"),
         ("src/publish.rs", "use crate::write::Builder;"),
-        ("src/file/check.rs", "use crate::read::Table;"),
+        ("src/file/integrity.rs", "use crate::read::Table;"),
         ("src/attic.rs", "use std::fmt;"),
     ] {
         assert!(!imports(path, text).is_empty(), "{path} may say {text}");

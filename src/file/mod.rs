@@ -21,10 +21,10 @@
 #[cfg(not(unix))]
 compile_error!("graven publishes tables by what only Unix systems have: build it on one");
 
-pub(crate) mod check;
 #[cfg(test)]
 mod crash_tests;
 pub(crate) mod directory;
+pub(crate) mod integrity;
 pub(crate) mod io;
 mod lock;
 #[cfg(test)]

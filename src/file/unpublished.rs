@@ -1,7 +1,7 @@
 //! From an unpublished temporary file to a table under its name.
 
-use super::check;
 use super::directory::{Directory, SystemDirectory};
+use super::integrity;
 use super::lock::{self, Lock};
 use super::target;
 use super::temporary;
@@ -172,7 +172,7 @@ impl Unpublished {
                 .map_err(|e| BuildError::io("sync the unpublished table", &self.target, 0, e))?;
         }
         if how.read_back {
-            check::read_back(&self.file, &self.target)?;
+            integrity::read_back(&self.file, &self.target)?;
         }
         Ok(())
     }

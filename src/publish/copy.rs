@@ -1,7 +1,7 @@
 //! Copies a table, checks it on the way and publishes the copy.
 
 use crate::error::{BuildError, OpenError, PublishError};
-use crate::file::check::{self, Check};
+use crate::file::integrity::{self, Check};
 use crate::file::io::{open_regular, read_exact_at, write_all_at};
 use crate::file::{Publishing, Unpublished};
 use std::fs::File;
@@ -138,7 +138,7 @@ impl Source {
                 path: None,
                 source,
             })?;
-            let layout = check::layout(&file, metadata.len())?;
+            let layout = integrity::layout(&file, metadata.len())?;
             let build_id = layout.build_id;
             let published = Published { file_bytes: metadata.len(), build_id };
             Ok(Self { path: path.to_owned(), file, check: Check::new(layout), published })
@@ -152,12 +152,12 @@ impl Source {
         let failed = |source| PublishError::Source { path: self.path.clone(), source };
         let mut check = self.check.clone();
         let mut buffer = Vec::new();
-        for (at, len) in check::chunks(self.published.file_bytes) {
+        for (at, len) in integrity::chunks(self.published.file_bytes) {
             buffer.resize(len, 0);
             read_exact_at(&self.file, &mut buffer, at).map_err(|source| {
                 failed(OpenError::Io { action: "read the table", path: None, source })
             })?;
-            check::ask_behind(&self.file, at);
+            integrity::ask_behind(&self.file, at);
             check.take(&buffer);
             write_all_at(copy.file(), &buffer, at).map_err(|source| {
                 BuildError::io("write the unpublished table", copy.path(), at, source)

@@ -14,8 +14,8 @@
 
 use super::copy::{PublishOptions, Source};
 use crate::error::{BuildError, OpenError, PublishError};
-use crate::file::check;
 use crate::file::directory::{names_in, remove_directory, sync_directory};
+use crate::file::integrity;
 use crate::file::target::CURRENT;
 use crate::file::{Pointer, Publishing, Unpublished};
 use std::fs::{self, DirBuilder, File};
@@ -288,7 +288,7 @@ impl Versions {
         let io = |source| failed(OpenError::Io { action: "open the table", path: None, source });
         let file = File::open(&version.path).map_err(io)?;
         let found = file.metadata().map_err(io)?;
-        match check::read_back(&file, &version.path) {
+        match integrity::read_back(&file, &version.path) {
             Err(BuildError::ReadBack { source, .. }) => Err(failed(source)),
             other => Ok(other.map(|()| (found.dev(), found.ino()))?),
         }
