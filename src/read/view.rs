@@ -128,6 +128,13 @@ impl View {
         self.bytes.ask(part.start.min(end)..end);
     }
 
+    /// Reads a part of a long walk as the kernel reads ahead by itself: in large requests, and on
+    /// beyond the part while the walk goes on.
+    pub(crate) fn read_on(&self, part: Range<usize>) {
+        let end = part.end.min(self.layout.file_len);
+        self.bytes.read_on(part.start.min(end)..end);
+    }
+
     /// Asks for all pages under a long part. Faults would read them one by one.
     #[cold]
     #[inline(never)]

@@ -164,6 +164,15 @@ impl Bytes {
         }
     }
 
+    /// Reads a part of the table as the kernel reads ahead by itself.
+    pub(crate) fn read_on(&self, part: std::ops::Range<usize>) {
+        if let Some(mapping) = self.mapping()
+            && !part.is_empty()
+        {
+            mapping.read_on(self.start, part.start, part.len());
+        }
+    }
+
     /// How pages come into memory.
     pub(crate) fn reading(&self) -> Reading {
         self.mapping().map_or(Reading::Ahead, Mapping::reading)

@@ -90,6 +90,25 @@ impl Mapping {
         let _ = (start, len, PIECE);
     }
 
+    /// Reads `len` bytes of the table from `start` on as the kernel reads ahead by itself, and then
+    /// goes back to single pages. The kernel reads a walk so in larger requests, and into larger
+    /// pages, than what it is asked for: a walk over a table that exceeds the memory takes half the
+    /// time. A page that can't be read is met when it is touched.
+    pub(super) fn read_on(&self, table: NonNull<u8>, start: usize, len: usize) {
+        #[cfg(target_os = "linux")]
+        {
+            let place = self.place(table, start);
+            let _ = self.map.advise_range(Advice::Normal, place, len);
+            let read = self.map.advise_range(Advice::PopulateRead, place, len);
+            let _ = self.map.advise_range(Advice::Random, place, len);
+            if read.is_ok() {
+                return;
+            }
+        }
+        // Before Linux 5.14 the kernel does not know the advice.
+        self.ask(table, start, len);
+    }
+
     /// Makes the kernel map `len` bytes of the table from `start` on. On Linux ≥ 5.14 a page that
     /// can't be read is an error here and not a SIGBUS at its first touch; elsewhere the kernel is
     /// only advised to read the bytes.

@@ -45,7 +45,11 @@ impl Windows {
                 self.grow();
                 let from = self.asked;
                 self.asked = from.saturating_add(self.size).min(end);
-                view.ask(from..self.asked);
+                if self.size < Self::MOST {
+                    view.ask(from..self.asked);
+                } else {
+                    view.read_on(from..self.asked);
+                }
             }
             self.limit = at + self.size / 2;
         }
