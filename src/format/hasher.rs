@@ -58,7 +58,7 @@ impl Hasher {
         if self.seed == 0 { base } else { self.reseed(base) }
     }
 
-    /// The same, for a seed that is known to be there. The first product alone would leave hashes that
+    /// [`remix`](Self::remix) for a seed that is not 0. The first product alone would leave hashes that
     /// count in steps, as they can be chosen, a little uneven.
     #[inline(always)]
     pub(crate) fn reseed(self, base: u64) -> u64 {

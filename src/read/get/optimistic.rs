@@ -39,7 +39,7 @@ impl<'t, I: Simd, C: Checks> Optimistic<'t, I, C> {
         Self { view, simd, checks }
     }
 
-    /// The same lookups without vector instructions beyond the baseline.
+    /// These lookups without vector instructions beyond the baseline.
     #[inline(always)]
     pub(super) fn baseline(self) -> Optimistic<'t, Baseline, C> {
         Optimistic { view: self.view, simd: Baseline, checks: self.checks }
