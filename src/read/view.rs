@@ -128,8 +128,7 @@ impl View {
         self.bytes.ask(part.start.min(end)..end);
     }
 
-    /// Reads a part of a long walk as the kernel reads ahead by itself: in large requests, and on
-    /// beyond the part while the walk goes on.
+    /// Reads a part of a long walk while the kernel reads ahead by its default, and waits for it.
     pub(crate) fn read_on(&self, part: Range<usize>) {
         let end = part.end.min(self.layout.file_len);
         self.bytes.read_on(part.start.min(end)..end);

@@ -45,6 +45,7 @@ impl Windows {
                 self.grow();
                 let from = self.asked;
                 self.asked = from.saturating_add(self.size).min(end);
+                // A walk of this length is a scan: it gains by the kernel's own read-ahead.
                 if self.size < Self::MOST {
                     view.ask(from..self.asked);
                 } else {
