@@ -10,8 +10,9 @@
 //!
 //! What needs root, strace, loop mounts or other tools says so and skips where they are missing.
 //! tests/results.md has the recorded full runs.
-#![cfg(all(feature = "cli", target_os = "linux"))]
+#![cfg(target_os = "linux")]
 
+#[path = "../../tests/common/mod.rs"]
 mod common;
 #[path = "faults/disks.rs"]
 mod disks;

@@ -2,7 +2,7 @@
 //! that another program cannot read back, a half-written table under the final name, an error
 //! that names neither file nor line, a pipe that ends in a scare instead of in silence. Nothing
 //! here knows the library: every test runs the program as a shell would, and compares bytes.
-#![cfg(all(feature = "cli", unix))]
+#![cfg(unix)]
 
 #[path = "cli/build.rs"]
 mod build;
