@@ -7,7 +7,7 @@
 mod common;
 
 use common::chosen::{Places, mix, ordinary};
-use graven::{BuildOptions, HashIndex, Summary, Table};
+use graven::{BuildOptions, BuildSummary, HashIndex, Table};
 use std::hint::black_box;
 use std::path::Path;
 use std::time::Instant;
@@ -44,7 +44,7 @@ fn main() {
 
 /// Builds a table of `keys` and as many ordinary ones as make up `entries`; seconds of all threads,
 /// and what it is.
-fn build(keys: &[Vec<u8>], entries: u64, fixed: bool, path: &Path) -> (f64, Summary) {
+fn build(keys: &[Vec<u8>], entries: u64, fixed: bool, path: &Path) -> (f64, BuildSummary) {
     let len = keys[0].len();
     let start = Instant::now();
     let before = computed(start);
@@ -88,7 +88,7 @@ fn look_up(table: &Table, kind: usize, there: &[Vec<u8>], absent: &[Vec<u8>]) ->
         }
         _ => {
             for keys in there.chunks(64).zip(absent.chunks(64)).flat_map(|(a, b)| [a, b]) {
-                table.get_many(black_box(keys), &mut out).expect("a sound table");
+                table.get_many_into(black_box(keys), &mut out).expect("a sound table");
             }
         }
     }

@@ -21,7 +21,7 @@ fn get_many(c: &mut Criterion) {
             group.bench_function(format!("{}/{batch}", workload.name()), |b| {
                 b.iter(|| {
                     let keys = queries.next().expect("a cycle");
-                    table.get_many(black_box(keys), &mut out).expect("a good table");
+                    table.get_many_into(black_box(keys), &mut out).expect("a good table");
                     for value in &out {
                         black_box(value.expect("a hit")[0]);
                     }

@@ -3,7 +3,7 @@
 //!
 //! `cargo bench --bench instructions` compares, `BLESS=1 cargo bench --bench instructions` records.
 
-use graven::{BuildOptions, HashIndex, OpenOptions, Verify};
+use graven::{BuildOptions, HashIndex, OpenOptions, PageChecks};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::{Command, ExitCode};
@@ -129,7 +129,7 @@ fn build(data: &str, hash_index: HashIndex, path: &Path) {
 fn run(workload: &str, lookups: usize, path: &Path) {
     // Every page is checked before anything is counted twice. The work of `verify` depends on how its
     // threads divide the records, and would be counted with the lookups.
-    let options = OpenOptions::new().verify(Verify::AtOpen);
+    let options = OpenOptions::new().page_checks(PageChecks::AtOpen);
     let table = options.load(path).expect("the table opens");
     let mut words = workload.split('-');
     let mut next = || words.next().unwrap_or_default();
@@ -142,7 +142,7 @@ fn run(workload: &str, lookups: usize, path: &Path) {
         "batch" => {
             let mut out = Vec::with_capacity(64);
             for batch in keys[..lookups].chunks(64) {
-                table.get_many(batch, &mut out).expect("an answer");
+                table.get_many_into(batch, &mut out).expect("an answer");
                 found += out.iter().flatten().count();
             }
         }

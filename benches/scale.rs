@@ -14,7 +14,7 @@
 //! resident memory is what the kernel noted during the build, less what the process had before.
 //! Linux only. Without arguments it does a million entries.
 
-use graven::{BuildOptions, Summary};
+use graven::{BuildOptions, BuildSummary};
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
@@ -75,7 +75,7 @@ fn main() -> io::Result<()> {
 }
 
 impl Times {
-    fn build(&mut self, settings: &Settings, table: &Path, sorted: bool) -> Summary {
+    fn build(&mut self, settings: &Settings, table: &Path, sorted: bool) -> BuildSummary {
         settle();
         let before = reset_peak();
         let (took, summary) = timed(|| build(settings, table, sorted));
@@ -142,7 +142,7 @@ fn mix(n: u64) -> u64 {
     n ^ n >> 31
 }
 
-fn build(settings: &Settings, table: &Path, sorted: bool) -> Summary {
+fn build(settings: &Settings, table: &Path, sorted: bool) -> BuildSummary {
     let options = BuildOptions::new().memory_budget(settings.budget).sorted(sorted);
     let mut builder = options.create(table).expect("a builder");
     let step = u64::MAX / settings.entries;

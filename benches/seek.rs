@@ -38,7 +38,7 @@ fn seek(c: &mut Criterion) {
         group.bench_function(format!("{}/cursor", workload.name()), |b| {
             b.iter(|| {
                 for key in queries.next().expect("a cycle") {
-                    let mut more = cursor.seek(black_box(key)).expect("a good table");
+                    let mut more = cursor.seek_ceil(black_box(key)).expect("a good table");
                     for _ in 0..RUN {
                         let (true, Some(key), Some(value)) = (more, cursor.key(), cursor.value())
                         else {

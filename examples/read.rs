@@ -26,7 +26,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     // Many point reads at once: one result per key, in the order asked.
     let keys = ["LION FACE", "UNICORN FACE", "DODO", "DRAGON FACE", "GRIFFIN"];
     let mut found = Vec::new();
-    table.get_many(&keys, &mut found)?;
+    table.get_many_into(&keys, &mut found)?;
     for (key, value) in keys.iter().zip(&found) {
         println!("{key} is {}", value.map_or(Ok("not there"), text)?);
     }

@@ -73,7 +73,7 @@ pub enum BuildError {
         /// The entry's number in insertion order, from 0.
         entry: u64,
     },
-    /// A key occurs twice and the policy is [`Duplicates::Error`](crate::Duplicates::Error).
+    /// A key occurs twice and the policy is [`Duplicates::Reject`](crate::Duplicates::Reject).
     DuplicateKey {
         /// The repeated key.
         key: Vec<u8>,
@@ -286,8 +286,8 @@ pub enum OpenError {
         /// Bytes that the copy needs.
         needed: u64,
     },
-    /// `range(offset, len)` reaches beyond the end of the file.
-    RangeOutOfBounds {
+    /// `section(offset, len)` reaches beyond the end of the file.
+    SectionOutOfBounds {
         /// The asked offset.
         offset: u64,
         /// The asked length.
@@ -295,7 +295,7 @@ pub enum OpenError {
         /// The file's length.
         file_len: u64,
     },
-    /// With [`Verify::AtOpen`](crate::Verify::AtOpen): the table is damaged.
+    /// With [`PageChecks::AtOpen`](crate::PageChecks::AtOpen): the table is damaged.
     Damaged(ReadError),
     /// A typed table was opened with other types than it was built with.
     TypeMismatch {
@@ -427,7 +427,7 @@ impl OpenError {
             | Self::TooManyMappings { .. }
             | Self::LockRefused { .. }
             | Self::OutOfMemory { .. } => ErrorKind::Io,
-            Self::RangeOutOfBounds { .. } => ErrorKind::Usage,
+            Self::SectionOutOfBounds { .. } => ErrorKind::Usage,
             Self::Damaged(error) => error.kind(),
             _ => ErrorKind::Data,
         }

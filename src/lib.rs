@@ -36,19 +36,19 @@ mod verify;
 mod write;
 
 pub use error::{BuildError, ErrorKind, OpenError, PublishError, ReadError};
-pub use file::remove_unpublished;
+pub use file::remove_temporary_files;
 pub use format::types::TypedKey;
-pub use live::{Live, LiveStatus, Pinned, Refreshed};
-pub use publish::{PublishOptions, Published, Version, Versions, publish};
+pub use live::{Live, LiveStatus, Pinned, RefreshOutcome};
+pub use publish::{PublishOptions, PublishSummary, Version, Versions};
 pub use read::{
-    Access, Cursor, GetAll, HashStats, Iter, Keys, LengthBin, LineStats, Metadata, OpenOptions,
-    Residency, SectionResidency, SectionStats, Stats, Table, TypedTable, Values, Verify, Warm,
-    Warmed,
+    AccessPattern, Cursor, GetAll, HashStats, Iter, Keys, LengthBin, LineStats, Metadata,
+    OpenOptions, PageChecks, Residency, SectionResidency, SectionStats, Stats, Table, TypedTable,
+    Values, Warm, WarmProgress,
 };
-pub use verify::Report;
+pub use verify::VerifyReport;
 pub use write::{
-    BuildOptions, Builder, Duplicates, HashIndex, HashIndexOutcome, Phase, Progress, Summary,
-    TypedBuilder,
+    BuildOptions, BuildPhase, BuildProgress, BuildSummary, Builder, Duplicates, HashIndex,
+    HashIndexOutcome, TypedBuilder,
 };
 
 /// The README's code runs as a test.

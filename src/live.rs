@@ -12,7 +12,7 @@ mod retire;
 
 use crate::error::OpenError;
 use crate::read::map::Located;
-use crate::read::{OpenOptions, Table, Warmed};
+use crate::read::{OpenOptions, Table, WarmProgress};
 use arc_swap::{ArcSwap, ArcSwapOption, Guard};
 use helper::Helper;
 use location::{Location, Look};
@@ -40,12 +40,12 @@ use std::time::{Duration, Instant};
 /// // SAFETY: tables at this path are replaced by rename and never changed in place.
 /// let live = unsafe { graven::Live::open(&path)? };
 ///
-/// let table = live.load(); // one version for the whole request
+/// let table = live.pin(); // one version for the whole request
 /// assert_eq!(table.get(b"apple")?, Some(&b"3"[..]));
 ///
 /// publish(b"4")?; // by any process
-/// assert_eq!(live.refresh()?, graven::Refreshed::Swapped);
-/// assert_eq!(live.load().get(b"apple")?, Some(&b"4"[..]));
+/// assert_eq!(live.refresh()?, graven::RefreshOutcome::Swapped);
+/// assert_eq!(live.pin().get(b"apple")?, Some(&b"4"[..]));
 /// assert_eq!(table.get(b"apple")?, Some(&b"3"[..])); // pinned, so unchanged
 /// # Ok(())
 /// # }
@@ -95,7 +95,7 @@ pub struct Pinned(Guard<Arc<Version>>);
 /// The result of a refresh.
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Refreshed {
+pub enum RefreshOutcome {
     /// The file at the path has the content that is served: it is the same file, perhaps with
     /// another mode or name, or a copy. Readers stay on the table that they have.
     Unchanged,
@@ -181,7 +181,7 @@ impl Live {
     /// that one version answers all lookups of a request. A pin that is held for long keeps an old
     /// table in memory.
     #[inline]
-    pub fn load(&self) -> Pinned {
+    pub fn pin(&self) -> Pinned {
         Pinned(self.shared.current.load())
     }
 
@@ -197,7 +197,7 @@ impl Live {
     /// # Errors
     /// Why the file at the path can't be served. The handle still serves the old table, and
     /// [`status`](Self::status) reports the failure until a refresh succeeds.
-    pub fn refresh(&self) -> Result<Refreshed, OpenError> {
+    pub fn refresh(&self) -> Result<RefreshOutcome, OpenError> {
         self.shared.refresh()
     }
 
@@ -260,7 +260,7 @@ impl Deref for Pinned {
 }
 
 impl Shared {
-    fn refresh(&self) -> Result<Refreshed, OpenError> {
+    fn refresh(&self) -> Result<RefreshOutcome, OpenError> {
         let refreshed = self.look();
         match &refreshed {
             Err(error) => self.failure.store(Some(Arc::new(error.to_string()))),
@@ -270,16 +270,16 @@ impl Shared {
         refreshed
     }
 
-    fn look(&self) -> Result<Refreshed, OpenError> {
+    fn look(&self) -> Result<RefreshOutcome, OpenError> {
         let look = self.location.stat()?;
         if self.current.load().serves(&look) {
-            return Ok(Refreshed::Unchanged);
+            return Ok(RefreshOutcome::Unchanged);
         }
         self.change()
     }
 
     #[cold]
-    fn change(&self) -> Result<Refreshed, OpenError> {
+    fn change(&self) -> Result<RefreshOutcome, OpenError> {
         let _one_at_a_time = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
         let (file, name) = self.location.find(&self.options)?;
         // The look is taken from the opened file, because another file may stand at the path by
@@ -288,13 +288,13 @@ impl Shared {
         let old = self.current.load_full();
         if old.serves(&look) {
             // Another thread has already swapped in this table.
-            return Ok(Refreshed::Unchanged);
+            return Ok(RefreshOutcome::Unchanged);
         }
         // Header and footer show whether there is a new table to map and to check.
         let layout = file.layout()?;
         let serves = old.table.view().layout();
         let same = (layout.build_id, layout.file_len) == (serves.build_id, serves.file_len);
-        if same && !old.table.faulted() {
+        if same && !old.table.is_faulted() {
             // The table stays, with its warm pages. Later refreshes compare with the new look.
             let held = match look.same_number(&old.look) {
                 true => old.held.clone(),
@@ -310,10 +310,10 @@ impl Shared {
                 generation: old.generation,
                 since: old.since,
             }));
-            return Ok(Refreshed::Unchanged);
+            return Ok(RefreshOutcome::Unchanged);
         }
         let table = self.map(&file)?;
-        let go_on = |_: Warmed| match self.stopping.load(Relaxed) {
+        let go_on = |_: WarmProgress| match self.stopping.load(Relaxed) {
             true => ControlFlow::Break(()),
             false => ControlFlow::Continue(()),
         };
@@ -326,7 +326,7 @@ impl Shared {
         if old.table.view().layout().file_len > retire::SMALL {
             retire::retire(old);
         }
-        Ok(Refreshed::Swapped)
+        Ok(RefreshOutcome::Swapped)
     }
 
     fn map(&self, file: &Located) -> Result<Table, OpenError> {
@@ -342,7 +342,7 @@ impl Version {
     /// pages are not the file's, and it does not hold the file.
     fn serves(&self, look: &Look) -> bool {
         self.look == *look
-            && !self.table.faulted()
+            && !self.table.is_faulted()
             && self.again.is_none_or(|again| Instant::now() < again)
     }
 }

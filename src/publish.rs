@@ -4,5 +4,5 @@
 mod copy;
 mod versions;
 
-pub use copy::{PublishOptions, Published, publish};
+pub use copy::{PublishOptions, PublishSummary};
 pub use versions::{Version, Versions};

@@ -4,12 +4,12 @@
 //! file system went away or its disk failed, it raises SIGBUS, which ends the process. After
 //! [`install`], such a fault marks the one table in which it happened. From then on each lookup in
 //! that table gives [`ReadError::Faulted`](crate::ReadError::Faulted), and
-//! [`Table::faulted`](crate::Table::faulted) says so; the process and all other tables go on.
+//! [`Table::is_faulted`](crate::Table::is_faulted) says so; the process and all other tables go on.
 //!
 //! The guard can't restore lost bytes. It puts zeros where the lost page was, and after a few pages
 //! zeros in place of the whole mapping. A slice that a lookup returned *before* the fault may
 //! therefore turn into zeros while it is held. A caller that must know asks
-//! [`Table::faulted`](crate::Table::faulted) after using the slice.
+//! [`Table::is_faulted`](crate::Table::is_faulted) after using the slice.
 //!
 //! ```
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -43,7 +43,7 @@ use std::io;
 /// on a lost page ends in that handler.
 ///
 /// The guard watches at most 4,096 mapped tables at a time;
-/// [`Table::guarded`](crate::Table::guarded) says whether it watches one. Child processes made by
+/// [`Table::is_guarded`](crate::Table::is_guarded) says whether it watches one. Child processes made by
 /// `fork` inherit the guard; `exec` ends it.
 ///
 /// # Errors
@@ -55,8 +55,8 @@ pub fn install() -> io::Result<()> {
 
 /// Whether [`install`] was called and succeeded. Does not notice a handler that has replaced the
 /// guard since.
-pub fn installed() -> bool {
-    handler::installed()
+pub fn is_installed() -> bool {
+    handler::is_installed()
 }
 
 #[cfg(not(target_os = "linux"))]
@@ -67,7 +67,7 @@ mod handler {
         Err(io::ErrorKind::Unsupported.into())
     }
 
-    pub(super) fn installed() -> bool {
+    pub(super) fn is_installed() -> bool {
         false
     }
 }
@@ -98,7 +98,7 @@ mod handler {
     /// One installation at a time.
     static INSTALLING: Mutex<bool> = Mutex::new(false);
 
-    pub(super) fn installed() -> bool {
+    pub(super) fn is_installed() -> bool {
         *INSTALLING.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -26,7 +26,7 @@ use zeros::check_zeros;
 /// What an audit read.
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Report {
+pub struct VerifyReport {
     /// Entries read.
     pub entries: u64,
     /// Distinct keys found.
@@ -46,7 +46,7 @@ impl Table {
     ///
     /// # Errors
     /// The first damage found.
-    pub fn verify(&self) -> Result<Report, ReadError> {
+    pub fn verify(&self) -> Result<VerifyReport, ReadError> {
         let audit = Audit { table: self, view: self.view() };
         // The SIGBUS guard replaces a lost page by zeros, so the result holds only if no page was
         // lost.
@@ -61,7 +61,7 @@ struct Audit<'t> {
 }
 
 impl Audit<'_> {
-    fn run(&self) -> ReadResult<Report> {
+    fn run(&self) -> ReadResult<VerifyReport> {
         let (view, layout) = (self.view, self.view.layout());
         view.populate(0..layout.header_size)?;
         view.populate(layout.sums.start..layout.file_len)?;
@@ -81,7 +81,7 @@ impl Audit<'_> {
         self.stream(records.end..sums.start, |bytes| content.update(bytes))?;
         content.check(view)?;
         self.table.metadata()?;
-        Ok(Report {
+        Ok(VerifyReport {
             entries: layout.entries,
             keys,
             units: sums::units(layout.sums.start as u64),

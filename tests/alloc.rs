@@ -86,7 +86,7 @@ fn cases() -> Vec<(&'static str, Case)> {
 /// Every query that is documented to allocate nothing, first touches of pages included.
 fn queries<'t>(table: &'t Table, keys: &[&[u8]], out: &mut Vec<Option<&'t [u8]>>) -> u64 {
     let mut hits = 0;
-    table.get_many(keys, out).unwrap();
+    table.get_many_into(keys, out).unwrap();
     for key in keys {
         hits += u64::from(table.get(key).unwrap().is_some());
         hits += u64::from(table.contains_key(key).unwrap());
@@ -107,11 +107,11 @@ fn queries<'t>(table: &'t Table, keys: &[&[u8]], out: &mut Vec<Option<&'t [u8]>>
 
     let mut cursor = table.cursor();
     for key in keys {
-        hits += u64::from(cursor.seek(key).unwrap());
+        hits += u64::from(cursor.seek_ceil(key).unwrap());
         hits += u64::from(cursor.prev().unwrap()) + u64::from(cursor.next().unwrap());
-        hits += u64::from(cursor.seek_for_prev(key).unwrap());
+        hits += u64::from(cursor.seek_floor(key).unwrap());
     }
-    hits += u64::from(cursor.seek_to_last().unwrap());
+    hits += u64::from(cursor.seek_last().unwrap());
     while cursor.prev().unwrap() {
         hits += 1;
     }
@@ -172,11 +172,11 @@ fn an_unchanged_live_table_allocates_nothing() {
     // SAFETY: nobody else knows the file.
     let live = unsafe { graven::Live::open(&path) }.unwrap();
     // The first load on a thread gets it its place for pins.
-    drop(live.load());
+    drop(live.pin());
     let ((count, bytes), ()) = allocations(|| {
         for _ in 0..100 {
-            assert_eq!(live.refresh().unwrap(), graven::Refreshed::Unchanged);
-            assert!(!live.load().is_empty());
+            assert_eq!(live.refresh().unwrap(), graven::RefreshOutcome::Unchanged);
+            assert!(!live.pin().is_empty());
         }
     });
     assert_eq!((count, bytes), (0, 0));

@@ -49,7 +49,7 @@ fn both(entries: &[(&str, &str)]) -> [Table; 2] {
 /// A table in which a key has many values.
 fn repeated(entries: &[(&str, &str)]) -> [Table; 2] {
     [HashIndex::Always, HashIndex::Never].map(|index| {
-        let options = BuildOptions::new().duplicates(Duplicates::Keep).hash_index(index);
+        let options = BuildOptions::new().duplicates(Duplicates::KeepAll).hash_index(index);
         table_with(options, entries)
     })
 }

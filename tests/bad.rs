@@ -11,7 +11,7 @@ mod common;
 
 use bad_files::{Attack, Expect, attacks};
 use common::{blessing, data};
-use graven::{Cursor, Iter, OpenError, OpenOptions, ReadError, Table, Verify};
+use graven::{Cursor, Iter, OpenError, OpenOptions, PageChecks, ReadError, Table};
 use std::fmt::Write;
 use std::fs;
 use std::sync::mpsc;
@@ -68,7 +68,7 @@ fn exercise(table: &Table) {
         walks(n, &table.range(..key));
     }
     let mut out = Vec::new();
-    let _ = table.get_many(&keys, &mut out);
+    let _ = table.get_many_into(&keys, &mut out);
     walks(n, &table.iter());
     bounded("keys", n, &mut table.keys(), |keys| keys.nth(1).map(|key| key.is_ok()));
     bounded("keys back", n, &mut table.keys(), |keys| keys.nth_back(1).map(|key| key.is_ok()));
@@ -148,10 +148,10 @@ fn bounded<I>(way: &str, most: u64, iter: &mut I, mut step: impl FnMut(&mut I) -
 fn cursor_walks(table: &Table, key: &[u8]) {
     type Seek = fn(&mut Cursor<'_>, &[u8]) -> Result<bool, ReadError>;
     let seeks: [(&str, Seek); 4] = [
-        ("seek", |cursor, key| cursor.seek(key)),
-        ("seek_for_prev", |cursor, key| cursor.seek_for_prev(key)),
-        ("seek_to_first", |cursor, _| cursor.seek_to_first()),
-        ("seek_to_last", |cursor, _| cursor.seek_to_last()),
+        ("seek", |cursor, key| cursor.seek_ceil(key)),
+        ("seek_floor", |cursor, key| cursor.seek_floor(key)),
+        ("seek_first", |cursor, _| cursor.seek_first()),
+        ("seek_last", |cursor, _| cursor.seek_last()),
     ];
     for (way, seek) in seeks {
         for turn in [Cursor::next, Cursor::prev] {
@@ -170,8 +170,8 @@ fn cursor_walks(table: &Table, key: &[u8]) {
 }
 
 /// Opens the bytes in one mode and does everything; returns what open and verify said.
-fn try_all(bytes: &[u8], mode: Verify) -> (Result<(), String>, Result<(), String>) {
-    let table = match OpenOptions::new().verify(mode).from_bytes(bytes.to_vec()) {
+fn try_all(bytes: &[u8], mode: PageChecks) -> (Result<(), String>, Result<(), String>) {
+    let table = match OpenOptions::new().page_checks(mode).from_bytes(bytes.to_vec()) {
         Ok(table) => table,
         Err(error) => return (Err(open_error(&error)), Ok(())),
     };
@@ -180,12 +180,12 @@ fn try_all(bytes: &[u8], mode: Verify) -> (Result<(), String>, Result<(), String
 }
 
 fn check(attack: &Attack, bytes: &[u8]) -> Result<(), String> {
-    for mode in [Verify::FirstTouch, Verify::Never, Verify::AtOpen] {
+    for mode in [PageChecks::FirstTouch, PageChecks::Never, PageChecks::AtOpen] {
         let right = match (attack.expect, try_all(bytes, mode)) {
             (Expect::Refused(name), (opened, _)) => opened == Err(name.to_owned()),
             // Checksums that do not fit are seen at open already, if asked for.
             (Expect::Damaged(name), (Err(opened), _)) => {
-                mode == Verify::AtOpen && opened == name && name == "Checksum"
+                mode == PageChecks::AtOpen && opened == name && name == "Checksum"
             }
             (Expect::Damaged(name), (Ok(()), verified)) => verified == Err(name.to_owned()),
             (Expect::Accepted, (opened, verified)) => opened.is_ok() && verified.is_ok(),
@@ -280,7 +280,7 @@ fn sealing_changes_nothing() {
 #[test]
 fn key_longer_than_allowed() {
     let bytes = bad_files::key_too_long();
-    for mode in [Verify::FirstTouch, Verify::Never, Verify::AtOpen] {
+    for mode in [PageChecks::FirstTouch, PageChecks::Never, PageChecks::AtOpen] {
         let right = (Ok(()), Err("Corrupt(record makes no sense)".to_owned()));
         assert_eq!(try_all(&bytes, mode), right, "{mode:?}");
     }
@@ -308,7 +308,7 @@ fn huge_sparse_files_are_refused_at_once() {
                 let mapped = unsafe { Table::open(file.path()) };
                 assert!(mapped.is_err());
                 assert!(Table::load(file.path()).is_err());
-                let part = OpenOptions::new().range(0, len - 1);
+                let part = OpenOptions::new().section(0, len - 1);
                 // SAFETY: nobody else knows the file.
                 assert!(unsafe { part.open(file.path()) }.is_err());
                 let took = start.elapsed();

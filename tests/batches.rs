@@ -1,7 +1,7 @@
 //! Guards `get_many` against keys that get each other's answers: it has keys in several stages at
 //! once, and other ways for few keys than for many.
 
-use graven::{BuildOptions, HashIndex, OpenOptions, Table, Verify};
+use graven::{BuildOptions, HashIndex, OpenOptions, PageChecks, Table};
 
 type Entries = Vec<(Vec<u8>, Vec<u8>)>;
 
@@ -23,7 +23,7 @@ fn key(len: Option<usize>, n: u64) -> Vec<u8> {
     key
 }
 
-fn table(entries: &Entries, options: &BuildOptions, verify: Verify) -> Table {
+fn table(entries: &Entries, options: &BuildOptions, verify: PageChecks) -> Table {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("t.grv");
     let mut builder = options.clone().durable(false).create(&path).unwrap();
@@ -31,7 +31,7 @@ fn table(entries: &Entries, options: &BuildOptions, verify: Verify) -> Table {
         builder.insert(key, value).unwrap();
     }
     builder.finish().unwrap();
-    OpenOptions::new().verify(verify).load(&path).unwrap()
+    OpenOptions::new().page_checks(verify).load(&path).unwrap()
 }
 
 /// Batches of every size that is a limit somewhere, in which every third key is absent.
@@ -44,7 +44,7 @@ fn check(name: &str, len: Option<usize>, value_len: Option<usize>, options: &Bui
     if len.is_none() {
         entries.push((Vec::new(), b"of the empty key".to_vec()));
     }
-    for verify in [Verify::FirstTouch, Verify::Never] {
+    for verify in [PageChecks::FirstTouch, PageChecks::Never] {
         let table = table(&entries, options, verify);
         let mut answers = Vec::new();
         let mut next = 0;
@@ -60,7 +60,7 @@ fn check(name: &str, len: Option<usize>, value_len: Option<usize>, options: &Bui
                 })
                 .collect();
             let keys: Vec<&[u8]> = asked.iter().map(|(key, _)| key.as_slice()).collect();
-            table.get_many(&keys, &mut answers).unwrap();
+            table.get_many_into(&keys, &mut answers).unwrap();
             assert_eq!(answers.len(), keys.len(), "{name}, {size} keys");
             for (number, (answer, (key, value))) in answers.iter().zip(&asked).enumerate() {
                 assert_eq!(*answer, value.as_deref(), "{name}, key {number} of {size}");
@@ -68,7 +68,7 @@ fn check(name: &str, len: Option<usize>, value_len: Option<usize>, options: &Bui
             }
         }
         if len.is_none() {
-            table.get_many(&[b"".as_slice(); 50], &mut answers).unwrap();
+            table.get_many_into(&[b"".as_slice(); 50], &mut answers).unwrap();
             assert!(answers.iter().all(|answer| *answer == Some(b"of the empty key")), "{name}");
         }
     }

@@ -6,7 +6,7 @@ mod common;
 
 use common::craft::{Image, LINES, RECORDS, at};
 use common::{Case, Entry, generate};
-use graven::{HashIndex, OpenOptions, ReadError, Table, Verify};
+use graven::{HashIndex, OpenOptions, PageChecks, ReadError, Table};
 
 const PAGE: usize = 4096;
 
@@ -113,12 +113,12 @@ const QUERIES: [Query; 14] = [
     ("get", |t, key, _| Ok(t.get(key)?.expect("stored").to_vec())),
     ("get_many, one", |t, key, _| {
         let mut out = Vec::new();
-        t.get_many(&[key], &mut out)?;
+        t.get_many_into(&[key], &mut out)?;
         Ok(out[0].expect("stored").to_vec())
     }),
     ("get_many, many", |t, key, _| {
         let mut out = Vec::new();
-        t.get_many(&[key; 300], &mut out)?;
+        t.get_many_into(&[key; 300], &mut out)?;
         Ok(out[299].expect("stored").to_vec())
     }),
     ("get_all", |t, key, _| Ok(t.get_all(key).next().expect("stored")?.to_vec())),
@@ -211,8 +211,8 @@ fn a_value_does_not_reach_beyond_the_records() {
         assert_eq!(last.end, records + len, "the last record ends the records");
         image.seal();
         let rank = layout.entries.len() - 1;
-        for verify in [Verify::FirstTouch, Verify::Never, Verify::AtOpen] {
-            let options = OpenOptions::new().verify(verify);
+        for verify in [PageChecks::FirstTouch, PageChecks::Never, PageChecks::AtOpen] {
+            let options = OpenOptions::new().page_checks(verify);
             let table = options.from_bytes(image.bytes.clone()).expect("a table");
             // Before and after all pages that gets read were checked.
             for _ in 0..2 {

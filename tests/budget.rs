@@ -12,7 +12,7 @@ mod common;
 
 use chosen::{Places, mix, of_one_hash};
 use common::{Rng, answer, directory, this_binary};
-use graven::{BuildOptions, Duplicates, HashIndex, Phase, Progress, Table};
+use graven::{BuildOptions, BuildPhase, BuildProgress, Duplicates, HashIndex, Table};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 use std::io::{self, Read};
@@ -228,7 +228,7 @@ fn many_runs_give_the_bytes_of_one() {
     let late = nearly.split_off(nearly.len() / 8 * 7);
     // The last part comes in its own order, then the rest: two runs at least, the first streamed.
     let nearly: Entries = late.into_iter().chain(nearly).collect();
-    for duplicates in [Duplicates::Keep, Duplicates::First, Duplicates::Last] {
+    for duplicates in [Duplicates::KeepAll, Duplicates::KeepFirst, Duplicates::KeepLast] {
         for entries in [&entries, &nearly] {
             let right =
                 bytes(&BuildOptions::new().duplicates(duplicates), entries, directory.path());
@@ -245,8 +245,8 @@ fn many_runs_give_the_bytes_of_one() {
         entry.1.resize(40, 0);
     }
     let right =
-        bytes(&BuildOptions::new().duplicates(Duplicates::Last), &entries, directory.path());
-    let built = bytes(&small.duplicates(Duplicates::Last), &entries, directory.path());
+        bytes(&BuildOptions::new().duplicates(Duplicates::KeepLast), &entries, directory.path());
+    let built = bytes(&small.duplicates(Duplicates::KeepLast), &entries, directory.path());
     assert!(built == right);
 }
 
@@ -259,7 +259,7 @@ fn a_value_that_waits_is_not_given_back() {
     let directory = directory();
     let path = directory.path().join("t");
     let value = |key: u32, version: u32| vec![(key * 4 + version) as u8; 300_000];
-    for duplicates in [Duplicates::Last, Duplicates::First] {
+    for duplicates in [Duplicates::KeepLast, Duplicates::KeepFirst] {
         let options = BuildOptions::new().memory_budget(4 * MIB).duplicates(duplicates);
         let mut builder = options.create(&path).expect("a builder");
         for version in 0..3 {
@@ -270,7 +270,7 @@ fn a_value_that_waits_is_not_given_back() {
         }
         builder.finish().expect("a table");
         let table = Table::load(&path).expect("a table");
-        let stays = if duplicates == Duplicates::Last { 2 } else { 0 };
+        let stays = if duplicates == Duplicates::KeepLast { 2 } else { 0 };
         for key in 0..KEYS {
             let found = table.get(&key.to_be_bytes()).expect("a sound table").expect("a value");
             assert!(found == value(key, stays), "{duplicates:?} {key}: {:?}", &found[..4]);
@@ -290,8 +290,9 @@ fn large_values_come_back() {
             (vec![random.below(40) as u8], vec![i; len + i as usize])
         })
         .collect();
-    for (duplicates, sorted) in
-        [Duplicates::Keep, Duplicates::First, Duplicates::Last].into_iter().zip([false, true, true])
+    for (duplicates, sorted) in [Duplicates::KeepAll, Duplicates::KeepFirst, Duplicates::KeepLast]
+        .into_iter()
+        .zip([false, true, true])
     {
         let mut model = BTreeMap::<&[u8], Vec<&[u8]>>::new();
         for (key, value) in &entries {
@@ -306,8 +307,8 @@ fn large_values_come_back() {
         assert_eq!(table.verify().expect("no damage").entries, table.len());
         for (key, values) in &model {
             let kept = match duplicates {
-                Duplicates::First => &values[..1],
-                Duplicates::Last => &values[values.len() - 1..],
+                Duplicates::KeepFirst => &values[..1],
+                Duplicates::KeepLast => &values[values.len() - 1..],
                 _ => &values[..],
             };
             let found: Vec<&[u8]> =
@@ -335,7 +336,7 @@ fn values_from_readers_give_the_same_bytes() {
     let mut nearly: Entries = (0..30u8).map(|i| (vec![100, i], vec![i; 1_900_000])).collect();
     nearly.extend((30..33u8).map(|i| (vec![100, i], vec![i; 3_000_000])));
     nearly.extend(entries[..7].iter().cloned());
-    for duplicates in [Duplicates::Keep, Duplicates::First, Duplicates::Last] {
+    for duplicates in [Duplicates::KeepAll, Duplicates::KeepFirst, Duplicates::KeepLast] {
         for (entries, sorted) in [(&entries, false), (&ordered, true), (&nearly, false)] {
             let options = BuildOptions::new().duplicates(duplicates).sorted(sorted).durable(false);
             let right = bytes(&options, entries, directory.path());
@@ -375,7 +376,7 @@ proptest! {
                 (key, random.bytes(len))
             })
             .collect();
-        let options = BuildOptions::new().hash_index(hash).duplicates(Duplicates::Keep);
+        let options = BuildOptions::new().hash_index(hash).duplicates(Duplicates::KeepAll);
         let right = bytes(&options, &entries, directory.path());
         entries[..ascending].sort();
         let options = options.memory_budget(budget).threads(threads);
@@ -388,7 +389,7 @@ proptest! {
 #[test]
 fn progress_is_told() {
     let directory = directory();
-    let told = Arc::new(Mutex::new(Vec::<Progress>::new()));
+    let told = Arc::new(Mutex::new(Vec::<BuildProgress>::new()));
     let listener = Arc::clone(&told);
     let options = BuildOptions::new()
         .memory_budget(MIB)
@@ -397,12 +398,12 @@ fn progress_is_told() {
     let entries = (0..100_000).map(|_| (random.next().to_be_bytes().to_vec(), vec![1; 20]));
     bytes(&options, &entries.collect(), directory.path());
     let told = told.lock().expect("no panic");
-    for phase in [Phase::Sort, Phase::Merge, Phase::Index, Phase::Sync] {
+    for phase in [BuildPhase::Sort, BuildPhase::Merge, BuildPhase::Index, BuildPhase::Sync] {
         let last = told.iter().rfind(|progress| progress.phase == phase).expect("every phase");
         assert_eq!(last.done, last.total, "{last:?}");
         assert!(last.total > 0, "{last:?}");
     }
-    let phases: Vec<Phase> = told.iter().map(|progress| progress.phase).collect();
+    let phases: Vec<BuildPhase> = told.iter().map(|progress| progress.phase).collect();
     assert!(phases.is_sorted(), "{phases:?}");
     assert!(told.iter().all(|progress| progress.done <= progress.total));
 }

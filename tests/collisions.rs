@@ -9,7 +9,9 @@ mod common;
 
 use chosen::{Places, of_hash, of_one_hash, ordinary};
 use common::directory;
-use graven::{BuildOptions, Duplicates, HashIndex, HashIndexOutcome, OpenOptions, Table, Verify};
+use graven::{
+    BuildOptions, Duplicates, HashIndex, HashIndexOutcome, OpenOptions, PageChecks, Table,
+};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -23,12 +25,12 @@ fn always() -> BuildOptions {
 /// Each key is found by every kind of query, `absent` keys are not, with pages left to check, without,
 /// and without any checks.
 fn check(path: &Path, model: &Model, step: usize, absent: &[Vec<u8>], case: &str) {
-    for verify in [Verify::FirstTouch, Verify::AtOpen, Verify::Never] {
-        let table = OpenOptions::new().verify(verify).load(path).expect("a table");
+    for verify in [PageChecks::FirstTouch, PageChecks::AtOpen, PageChecks::Never] {
+        let table = OpenOptions::new().page_checks(verify).load(path).expect("a table");
         let keys: Vec<&[u8]> = model.keys().step_by(step).map(Vec::as_slice).collect();
         let keys = [&keys[..], &absent.iter().map(Vec::as_slice).collect::<Vec<_>>()].concat();
         let mut found = Vec::new();
-        table.get_many(&keys, &mut found).expect("a sound table");
+        table.get_many_into(&keys, &mut found).expect("a sound table");
         for (key, in_batch) in keys.iter().zip(found) {
             let right = model.get(*key).map(Vec::as_slice);
             let case = format!("{case}, {verify:?}, key {key:x?}");
@@ -42,7 +44,7 @@ fn check(path: &Path, model: &Model, step: usize, absent: &[Vec<u8>], case: &str
             let first = table.range(*key..).next().transpose().expect("a sound table");
             assert_eq!(first, next, "{case}");
             let mut cursor = table.cursor();
-            cursor.seek(key).expect("a sound table");
+            cursor.seek_ceil(key).expect("a sound table");
             assert_eq!(cursor.key(), next.map(|next| next.0), "{case}");
         }
     }
@@ -146,7 +148,7 @@ proptest! {
         } else {
             keys.chain(ones).chain(others).collect()
         };
-        let duplicates = if keep { Duplicates::Keep } else { Duplicates::First };
+        let duplicates = if keep { Duplicates::KeepAll } else { Duplicates::KeepFirst };
         let mut builder = always().duplicates(duplicates).create(&path).expect("a builder");
         let mut model: BTreeMap<Vec<u8>, Vec<Vec<u8>>> = BTreeMap::new();
         for (i, key) in (0u32..).zip(&keys) {
@@ -184,7 +186,7 @@ proptest! {
 fn a_repeated_key_is_no_collision() {
     let directory = directory();
     let path = directory.path().join("t");
-    let options = BuildOptions::new().duplicates(Duplicates::Keep).hash_index(HashIndex::Always);
+    let options = BuildOptions::new().duplicates(Duplicates::KeepAll).hash_index(HashIndex::Always);
     let mut builder = options.memory_budget(1 << 20).create(&path).expect("a builder");
     for i in 0..60_000u64 {
         builder.insert(&of_one_hash(i % 3), &i.to_be_bytes()).expect("room");
@@ -230,13 +232,13 @@ fn keys_of_one_tag_are_told_apart() {
     }
     let summary = builder.finish().expect("a table");
     assert_eq!(summary.hash_index, HashIndexOutcome::NotNeeded);
-    for verify in [Verify::FirstTouch, Verify::AtOpen] {
-        let table = OpenOptions::new().verify(verify).load(&path).expect("a table");
+    for verify in [PageChecks::FirstTouch, PageChecks::AtOpen] {
+        let table = OpenOptions::new().page_checks(verify).load(&path).expect("a table");
         assert!(table.stats().expect("a sound table").line_index.is_some());
         for &(head, count) in &heads {
             let keys: Vec<_> = (0..=2 * count).map(|last| key(head, last)).collect();
             let mut found = Vec::new();
-            table.get_many(&keys, &mut found).expect("a sound table");
+            table.get_many_into(&keys, &mut found).expect("a sound table");
             for (key, found) in keys.iter().zip(found) {
                 let there = key[9] % 2 == 1;
                 let expected = there.then(|| value(key));

@@ -7,7 +7,7 @@ mod common;
 
 use common::craft::{INDEX, Image, SUMS};
 use common::{Case, Model, Rng, Tally, generate, scaled};
-use graven::{HashIndex, OpenOptions, Table, Verify};
+use graven::{HashIndex, OpenOptions, PageChecks, Table};
 use rayon::prelude::*;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -111,7 +111,7 @@ fn lookups(subject: &Subject, flat: &Flat<'_>, table: &Table, from: usize, step:
     });
     let mut out = Vec::new();
     let keys: Vec<&[u8]> = chosen.map(|(_, entry)| entry.0).take(200).collect();
-    let many = match table.get_many(&keys, &mut out) {
+    let many = match table.get_many_into(&keys, &mut out) {
         Ok(()) => keys.iter().zip(&out).all(|(key, value)| *value == first(key)),
         Err(_) => out.is_empty(),
     };
@@ -367,7 +367,7 @@ fn unchecked_reads_never_panic() {
                         damaged[at] = extremes[rng.below(6)];
                     }
                     let examined = catch_unwind(AssertUnwindSafe(|| {
-                        let options = OpenOptions::new().verify(Verify::Never);
+                        let options = OpenOptions::new().page_checks(PageChecks::Never);
                         let table = options.from_bytes(damaged).unwrap();
                         lookups(&subject, &flat, &table, seed as usize, 23);
                         let _ = table.verify();

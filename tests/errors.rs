@@ -8,8 +8,8 @@ mod common;
 
 use common::{Case, generate};
 use graven::{
-    BuildError, BuildOptions, Builder, Duplicates, ErrorKind, OpenError, OpenOptions, Table,
-    TypedTable, Verify,
+    BuildError, BuildOptions, Builder, Duplicates, ErrorKind, OpenError, OpenOptions, PageChecks,
+    Table, TypedTable,
 };
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -159,7 +159,7 @@ fn damaged_page() {
     let mut bytes = fs::read(path).unwrap();
     bytes[500] ^= 1;
     Table::from_bytes(bytes.clone()).unwrap();
-    let error = OpenOptions::new().verify(Verify::AtOpen).from_bytes(bytes).unwrap_err();
+    let error = OpenOptions::new().page_checks(PageChecks::AtOpen).from_bytes(bytes).unwrap_err();
     assert!(matches!(error, OpenError::Damaged(graven::ReadError::Checksum { offset: 0, .. })));
 }
 
@@ -229,17 +229,17 @@ fn range_out_of_bounds() {
     let (_directory, path) = table();
     let len = path.metadata().unwrap().len();
     for (offset, length) in [(1, len), (len + 1, 0), (0, len + 1), (u64::MAX, 2), (8, u64::MAX)] {
-        let options = OpenOptions::new().range(offset, length);
+        let options = OpenOptions::new().section(offset, length);
         // SAFETY: nobody else knows the file.
         let mapped = unsafe { options.open(&path) }.unwrap_err();
         for error in [mapped, options.load(&path).unwrap_err()] {
-            let OpenError::RangeOutOfBounds { file_len, .. } = error else { panic!("{error:?}") };
+            let OpenError::SectionOutOfBounds { file_len, .. } = error else { panic!("{error:?}") };
             assert_eq!((file_len, error.kind()), (len, ErrorKind::Usage));
         }
         let error = options.from_bytes(fs::read(&path).unwrap()).unwrap_err();
-        assert!(matches!(error, OpenError::RangeOutOfBounds { .. }), "{error:?}");
+        assert!(matches!(error, OpenError::SectionOutOfBounds { .. }), "{error:?}");
     }
-    let error = OpenOptions::new().range(len, 0).load(&path).unwrap_err();
+    let error = OpenOptions::new().section(len, 0).load(&path).unwrap_err();
     assert!(matches!(error, OpenError::TooShort { got: 0, .. }), "{error:?}");
 }
 
@@ -541,8 +541,8 @@ fn invalid_options() {
         ("memory_budget", new().memory_budget(0)),
         ("memory_budget", new().memory_budget((1 << 20) - 1)),
         ("threads", new().threads(1025)),
-        ("permissions", new().permissions(0o1000)),
-        ("permissions", new().permissions(0o100_644)),
+        ("mode", new().mode(0o1000)),
+        ("mode", new().mode(0o100_644)),
         ("metadata", new().metadata(vec![0; 65_536], "")),
         ("metadata", new().metadata("", vec![0; (16 << 20) + 1])),
     ];
@@ -591,7 +591,7 @@ fn dropped_builder_leaves_nothing() {
 fn failed_build_keeps_the_old_table() {
     let (directory, path) = table();
     let before = fs::read(&path).unwrap();
-    let mut builder = BuildOptions::new().duplicates(Duplicates::Error).create(&path).unwrap();
+    let mut builder = BuildOptions::new().duplicates(Duplicates::Reject).create(&path).unwrap();
     builder.insert(b"k", b"1").unwrap();
     builder.insert(b"k", b"2").unwrap();
     assert!(builder.finish().is_err());
@@ -624,7 +624,7 @@ fn permissions_child() {
     assert_eq!(mode(&path), 0o444);
     for asked in [0o600, 0o640, 0o664, 0o400] {
         let path = directory.join(format!("{asked:o}"));
-        Case::default().build_with(BuildOptions::new().permissions(asked), &path).unwrap();
+        Case::default().build_with(BuildOptions::new().mode(asked), &path).unwrap();
         assert_eq!(mode(&path), asked);
     }
     // Until it is published nobody else may read it.
@@ -702,7 +702,7 @@ fn misaligned_values() {
     for offset in 0..24usize {
         let embedded = directory.path().join("embedded");
         fs::write(&embedded, [&vec![0; offset][..], &bytes].concat()).unwrap();
-        let options = OpenOptions::new().range(offset as u64, bytes.len() as u64);
+        let options = OpenOptions::new().section(offset as u64, bytes.len() as u64);
         // SAFETY: nobody else knows the file.
         let table = unsafe { options.open(&embedded) }.unwrap();
         assert_eq!(table.len(), 5);
@@ -728,7 +728,7 @@ macro_rules! numeric_order {
         #[allow(clippy::unnecessary_cast, reason = "not for every type")]
         numbers.extend((1..100).map(|i| (0 as $type).wrapping_sub(i as $type)));
         let mut builder = BuildOptions::new()
-            .duplicates(Duplicates::First)
+            .duplicates(Duplicates::KeepFirst)
             .durable(false)
             .create_typed::<$type, u8>(&path)
             .unwrap();

@@ -9,7 +9,7 @@ mod common;
 
 use common::{Index, VALUE};
 use common::{Mapped, numbered_key, numbered_table, numbered_value, value_len};
-use graven::{Live, OpenOptions, Refreshed, Table, Verify, sigbus};
+use graven::{Live, OpenOptions, PageChecks, RefreshOutcome, Table, sigbus};
 use std::fs::File;
 use std::path::Path;
 use std::time::Duration;
@@ -73,14 +73,14 @@ fn forking_process() {
     File::open(&path).and_then(|file| file.sync_all()).expect("a disk");
     sigbus::install().expect("the guard");
     let live = open(&path);
-    let pinned = live.load();
+    let pinned = live.pin();
 
     // Every child reads the parent's table, without a copy of it.
     let children: Vec<_> = (0..CHILDREN)
         .map(|_| {
             child(|| {
                 read_all(&pinned, 1);
-                assert_eq!(live.refresh().expect("the same table"), Refreshed::Unchanged);
+                assert_eq!(live.refresh().expect("the same table"), RefreshOutcome::Unchanged);
                 assert_eq!(Mapped::of("self", &path).sum("Private_Dirty"), 0);
             })
         })
@@ -88,7 +88,7 @@ fn forking_process() {
     children.into_iter().for_each(wait);
 
     // Whatever threads checked the table in the parent, a child has none of them.
-    let checked = open_with(&path, &OpenOptions::new().verify(Verify::AtOpen));
+    let checked = open_with(&path, &OpenOptions::new().page_checks(PageChecks::AtOpen));
     pinned.verify().expect("a sound table");
     wait(child(|| _ = pinned.verify().expect("a sound table")));
 
@@ -98,26 +98,26 @@ fn forking_process() {
     // A child that finds a new table leaves the parent's alone.
     numbered_table(&path, ENTRIES, 2);
     wait(child(|| {
-        assert_eq!(checked.refresh().expect("a table"), Refreshed::Swapped);
-        read_all(&checked.load(), 2);
+        assert_eq!(checked.refresh().expect("a table"), RefreshOutcome::Swapped);
+        read_all(&checked.pin(), 2);
     }));
     wait(child(|| {
-        assert_eq!(live.refresh().expect("a table"), Refreshed::Swapped);
-        read_all(&live.load(), 2);
+        assert_eq!(live.refresh().expect("a table"), RefreshOutcome::Swapped);
+        read_all(&live.pin(), 2);
         read_all(&pinned, 1);
         live.refresh_every(Duration::from_millis(1), Duration::ZERO).expect("a thread");
     }));
-    read_all(&live.load(), 1);
-    assert_eq!(live.refresh().expect("a table"), Refreshed::Swapped);
+    read_all(&live.pin(), 1);
+    assert_eq!(live.refresh().expect("a table"), RefreshOutcome::Swapped);
 
     // Dropped in a child, the handle does not wait for the parent's thread.
     live.refresh_every(Duration::from_secs(3600), Duration::ZERO).expect("a thread");
     let mut live = Some(live);
     wait(child(|| {
-        read_all(&live.as_ref().expect("still there").load(), 2);
+        read_all(&live.as_ref().expect("still there").pin(), 2);
         drop(live.take());
     }));
-    read_all(&live.as_ref().expect("the parent's own").load(), 2);
+    read_all(&live.as_ref().expect("the parent's own").pin(), 2);
 
     // The guard is inherited: what a child loses, it loses alone.
     let other = Path::new(&directory).join("other");
@@ -127,10 +127,10 @@ fn forking_process() {
         .expect("the owner");
     File::options().write(true).open(&other).expect("the table").set_len(0).expect("shorter");
     wait(child(|| {
-        assert!(lossy.load().get(&numbered_key(7)).is_err() && lossy.load().faulted());
+        assert!(lossy.pin().get(&numbered_key(7)).is_err() && lossy.pin().is_faulted());
         read_all(&pinned, 1);
     }));
-    assert!(!lossy.load().faulted(), "the parent has not touched it");
+    assert!(!lossy.pin().is_faulted(), "the parent has not touched it");
     println!("as it should be");
 }
 

@@ -66,9 +66,9 @@ fn kept_in_huge_pages() -> Result<(), String> {
     let bytes = numbered_table(&path("fresh.grv"), ENTRIES, 1).file_bytes;
     assert!(bytes >= SIZE as u64, "{bytes} bytes");
     // Copying and reading back must not lose the large pages.
-    graven::publish(path("fresh.grv"), path("copy.grv"), &PublishOptions::new()).expect("a copy");
+    PublishOptions::new().publish(path("fresh.grv"), path("copy.grv")).expect("a copy");
     let read_back = PublishOptions::new().verify_after_write(true);
-    graven::publish(path("fresh.grv"), path("read-back.grv"), &read_back).expect("a copy");
+    read_back.publish(path("fresh.grv"), path("read-back.grv")).expect("a copy");
     for name in ["fresh.grv", "copy.grv", "read-back.grv"] {
         let path = path(name);
         // SAFETY: nobody else knows the file.

@@ -10,8 +10,8 @@ mod common;
 
 use common::{Mapped, field, numbered_table};
 use graven::{
-    BuildOptions, ErrorKind, Live, OpenError, OpenOptions, PublishOptions, Refreshed, Table,
-    Verify, Versions, Warm, sigbus,
+    BuildOptions, ErrorKind, Live, OpenError, OpenOptions, PageChecks, PublishOptions,
+    RefreshOutcome, Table, Versions, Warm, sigbus,
 };
 use std::fs::{self, File};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
@@ -25,7 +25,7 @@ const REPLACED: &str = "GRAVEN_TEST_LIVE_REPLACED";
 
 fn publish(path: &Path, value: &str) {
     // May be written to, so that tests can spoil it.
-    let options = BuildOptions::new().durable(false).permissions(0o644);
+    let options = BuildOptions::new().durable(false).mode(0o644);
     let mut builder = options.create(path).expect("a builder");
     builder.insert(b"key", value.as_bytes()).expect("an entry");
     builder.finish().expect("a table");
@@ -64,14 +64,14 @@ fn a_new_table_is_swapped_in_and_pins_stay() {
     let (_directory, path) = table("one");
     let live = open(&path);
     assert_eq!(live.path(), path);
-    let first = live.load();
-    assert_eq!(live.refresh().expect("a table"), Refreshed::Unchanged);
+    let first = live.pin();
+    assert_eq!(live.refresh().expect("a table"), RefreshOutcome::Unchanged);
     publish(&path, "two");
-    assert_eq!(value(&live.load()), "one", "nobody has looked yet");
-    assert_eq!(live.refresh().expect("a table"), Refreshed::Swapped);
-    assert_eq!(live.refresh().expect("a table"), Refreshed::Unchanged);
-    assert_eq!((value(&first), value(&live.load())), ("one", "two"));
-    assert_eq!((first.generation(), live.load().generation()), (1, 2));
+    assert_eq!(value(&live.pin()), "one", "nobody has looked yet");
+    assert_eq!(live.refresh().expect("a table"), RefreshOutcome::Swapped);
+    assert_eq!(live.refresh().expect("a table"), RefreshOutcome::Unchanged);
+    assert_eq!((value(&first), value(&live.pin())), ("one", "two"));
+    assert_eq!((first.generation(), live.pin().generation()), (1, 2));
     let kept = Table::clone(&first);
     drop((first, live));
     assert_eq!(value(&kept), "one", "a clone outlives the handle");
@@ -83,8 +83,8 @@ fn the_status_tells_what_is_served() {
     let live = open(&path);
     let status = live.status();
     assert_eq!((status.version, status.generation, status.failure), (None, 1, None));
-    assert_eq!(status.build_id, live.load().build_id());
-    assert_eq!(status.build_id, live.load().stats().expect("a sound table").build_id);
+    assert_eq!(status.build_id, live.pin().build_id());
+    assert_eq!(status.build_id, live.pin().stats().expect("a sound table").build_id);
     thread::sleep(Duration::from_millis(5));
     let before = live.status();
     assert!(before.age >= Duration::from_millis(5));
@@ -141,7 +141,7 @@ fn a_bad_file_leaves_the_old_table() {
             let error = live.refresh().expect_err(name);
             assert!(expected(&error), "{name}: {error:?}");
             assert_eq!(live.status().failure, Some(error.to_string()), "{name}");
-            assert_eq!(value(&live.load()), "one", "{name}");
+            assert_eq!(value(&live.pin()), "one", "{name}");
         }
     }
     fs::remove_file(&path).expect("a file");
@@ -151,21 +151,21 @@ fn a_bad_file_leaves_the_old_table() {
     fs::create_dir(&path).expect("a directory");
     let error = live.refresh().expect_err("a directory is there");
     assert!(matches!(error, OpenError::NotARegularFile { kind: "directory" }), "{error}");
-    assert_eq!(value(&live.load()), "one");
+    assert_eq!(value(&live.pin()), "one");
     fs::remove_dir(&path).expect("a directory");
     publish(&path, "two");
-    assert_eq!(live.refresh().expect("a table"), Refreshed::Swapped);
-    assert_eq!((value(&live.load()), live.status().failure), ("two", None));
+    assert_eq!(live.refresh().expect("a table"), RefreshOutcome::Swapped);
+    assert_eq!((value(&live.pin()), live.status().failure), ("two", None));
     // The failure is also over when the very same file comes back.
     let aside = directory.path().join("aside");
     fs::rename(&path, &aside).expect("renamed");
     assert!(live.refresh().is_err() && live.status().failure.is_some());
     fs::rename(&aside, &path).expect("renamed");
-    assert_eq!(live.refresh().expect("a table"), Refreshed::Unchanged);
+    assert_eq!(live.refresh().expect("a table"), RefreshOutcome::Unchanged);
     assert_eq!(live.status().failure, None);
 }
 
-/// With `Verify::AtOpen`, damage behind the header is found before the swap as well.
+/// With `PageChecks::AtOpen`, damage behind the header is found before the swap as well.
 #[test]
 fn damage_is_found_before_the_swap_if_asked_for() {
     let (directory, path) = table("one");
@@ -175,12 +175,12 @@ fn damage_is_found_before_the_swap_if_asked_for() {
     bytes.clone_from(&fs::read(&other).expect("the table"));
     let at = bytes.windows(3).position(|three| three == b"two").expect("the value");
     bytes[at] ^= 1;
-    let careful = OpenOptions::new().verify(Verify::AtOpen).warm(Warm::All);
+    let careful = OpenOptions::new().page_checks(PageChecks::AtOpen).warm(Warm::All);
     // SAFETY: as above.
     let live = unsafe { Live::open_with(&path, &careful) }.expect("a table");
     replace(&path, &bytes);
     assert!(matches!(live.refresh(), Err(OpenError::Damaged(_))));
-    assert_eq!(value(&live.load()), "one");
+    assert_eq!(value(&live.pin()), "one");
 }
 
 /// Whatever happens to a file but not to its content reloads nothing: readers keep their pages,
@@ -188,7 +188,7 @@ fn damage_is_found_before_the_swap_if_asked_for() {
 #[test]
 fn chmod_a_hard_link_a_new_time_and_a_copy_reload_nothing() {
     let (directory, path) = table("one");
-    let options = OpenOptions::new().verify(Verify::AtOpen).warm(Warm::All);
+    let options = OpenOptions::new().page_checks(PageChecks::AtOpen).warm(Warm::All);
     // SAFETY: as above.
     let live = unsafe { Live::open_with(&path, &options) }.expect("a table");
     let other = directory.path().join("other");
@@ -210,21 +210,21 @@ fn chmod_a_hard_link_a_new_time_and_a_copy_reload_nothing() {
             fs::rename(&backup, &path).expect("renamed");
         }),
     ];
-    let before = live.load();
+    let before = live.pin();
     let since = live.status().age;
     for (name, touch) in touches {
         touch();
         for _ in 0..3 {
-            assert_eq!(live.refresh().expect(name), Refreshed::Unchanged, "{name}");
-            let after = live.load();
+            assert_eq!(live.refresh().expect(name), RefreshOutcome::Unchanged, "{name}");
+            let after = live.pin();
             assert_eq!(value(&after).as_ptr(), value(&before).as_ptr(), "{name}");
             assert_eq!((after.generation(), live.status().failure), (1, None), "{name}");
         }
     }
     assert!(live.status().age >= since, "no other table has come");
     publish(&path, "two");
-    assert_eq!(live.refresh().expect("a table"), Refreshed::Swapped);
-    assert_eq!(value(&live.load()), "two");
+    assert_eq!(live.refresh().expect("a table"), RefreshOutcome::Swapped);
+    assert_eq!(value(&live.pin()), "two");
 }
 
 /// The same content in another file is not worth new pages. But the new file must be held: if it
@@ -236,11 +236,11 @@ fn the_same_content_is_no_new_table_but_is_followed() {
     let live = open(&path);
     for round in 0..100 {
         let same = fs::read(&path).expect("the table");
-        let before = live.load();
+        let before = live.pin();
         replace(&path, &same);
-        assert_eq!(live.refresh().expect("a table"), Refreshed::Unchanged);
-        assert_eq!(live.refresh().expect("a table"), Refreshed::Unchanged);
-        let after = live.load();
+        assert_eq!(live.refresh().expect("a table"), RefreshOutcome::Unchanged);
+        assert_eq!(live.refresh().expect("a table"), RefreshOutcome::Unchanged);
+        let after = live.pin();
         assert_eq!(value(&after).as_ptr(), value(&before).as_ptr(), "readers keep their pages");
         assert_eq!(after.generation(), before.generation());
 
@@ -250,8 +250,8 @@ fn the_same_content_is_no_new_table_but_is_followed() {
         fs::remove_file(&path).expect("a file");
         // The file that is made next gets the number, if it is free.
         replace(&path, &new);
-        assert_eq!(live.refresh().expect("a table"), Refreshed::Swapped, "round {round}");
-        assert_eq!(value(&live.load()), text);
+        assert_eq!(live.refresh().expect("a table"), RefreshOutcome::Swapped, "round {round}");
+        assert_eq!(value(&live.pin()), text);
     }
 }
 
@@ -269,8 +269,8 @@ fn a_reused_inode_number_hides_nothing() {
         let inode = fs::metadata(&path).expect("the table").ino();
         reused += u32::from(inode == last);
         last = inode;
-        assert_eq!(live.refresh().expect("a table"), Refreshed::Swapped, "round {round}");
-        assert!(value(&live.load()).ends_with(&format!("{round:03}")));
+        assert_eq!(live.refresh().expect("a table"), RefreshOutcome::Swapped, "round {round}");
+        assert!(value(&live.pin()).ends_with(&format!("{round:03}")));
     }
     assert_eq!(reused, 0, "the number of a table in use was given out");
 }
@@ -284,11 +284,11 @@ fn a_table_that_lost_pages_is_replaced_by_the_same_file_made_whole() {
     // What `cp` over a table does.
     let file = File::options().write(true).open(&path).expect("the table");
     file.set_len(0).expect("shorter");
-    assert!(live.load().get(b"key").is_err() && live.load().faulted());
+    assert!(live.pin().get(b"key").is_err() && live.pin().is_faulted());
     assert!(live.refresh().is_err(), "an empty file");
     std::os::unix::fs::FileExt::write_all_at(&file, &whole, 0).expect("room");
-    assert_eq!(live.refresh().expect("a table"), Refreshed::Swapped);
-    assert_eq!(value(&live.load()), "one");
+    assert_eq!(live.refresh().expect("a table"), RefreshOutcome::Swapped);
+    assert_eq!(value(&live.pin()), "one");
 }
 
 /// What `cp` over a table does, when nobody reads meanwhile: the same file, with a smaller table.
@@ -301,13 +301,13 @@ fn a_smaller_table_written_over_the_file_is_opened_anew() {
     numbered_table(&large, 20_000, 1);
     replace(&path, &fs::read(&large).expect("the table"));
     let live = open(&path);
-    assert_eq!(live.load().len(), 20_000);
+    assert_eq!(live.pin().len(), 20_000);
     let inode = fs::metadata(&path).expect("the table").ino();
     fs::write(&path, &small).expect("room");
     assert_eq!(fs::metadata(&path).expect("the table").ino(), inode);
-    assert_eq!(live.refresh().expect("a table"), Refreshed::Swapped);
-    assert_eq!((live.load().len(), value(&live.load())), (1, "small"));
-    live.load().verify().expect("a sound table");
+    assert_eq!(live.refresh().expect("a table"), RefreshOutcome::Swapped);
+    assert_eq!((live.pin().len(), value(&live.pin())), (1, "small"));
+    live.pin().verify().expect("a sound table");
 }
 
 #[test]
@@ -324,19 +324,19 @@ fn a_versioned_directory_is_followed_through_its_link() {
     };
     version("7", "seven");
     let live = open(&root);
-    assert_eq!((value(&live.load()), live.status().version.as_deref()), ("seven", Some("7")));
+    assert_eq!((value(&live.pin()), live.status().version.as_deref()), ("seven", Some("7")));
     version("8", "eight");
-    assert_eq!(live.refresh().expect("a table"), Refreshed::Swapped);
-    assert_eq!((value(&live.load()), live.status().version.as_deref()), ("eight", Some("8")));
+    assert_eq!(live.refresh().expect("a table"), RefreshOutcome::Swapped);
+    assert_eq!((value(&live.pin()), live.status().version.as_deref()), ("eight", Some("8")));
     // Back again, with the new version swept away.
     version("7", "seven");
     fs::remove_dir_all(root.join("versions/8")).expect("a directory");
-    assert_eq!(live.refresh().expect("a table"), Refreshed::Swapped);
-    assert_eq!((value(&live.load()), live.status().version.as_deref()), ("seven", Some("7")));
+    assert_eq!(live.refresh().expect("a table"), RefreshOutcome::Swapped);
+    assert_eq!((value(&live.pin()), live.status().version.as_deref()), ("seven", Some("7")));
     // A link to nowhere.
     fs::remove_dir_all(root.join("versions/7")).expect("a directory");
     assert!(matches!(live.refresh(), Err(OpenError::Io { .. })));
-    assert_eq!(value(&live.load()), "seven");
+    assert_eq!(value(&live.pin()), "seven");
 }
 
 /// The same with what `graven publish --dir` calls: published, rolled back, removed.
@@ -347,20 +347,20 @@ fn published_versions_are_followed() {
     let (versions, options) = (Versions::new(&root), PublishOptions::new().durable(false));
     let first = versions.publish(&source, &options).expect("a version");
     let live = open(&root);
-    let served = || (live.status().version.expect("a name"), value(&live.load()).to_owned());
+    let served = || (live.status().version.expect("a name"), value(&live.pin()).to_owned());
     assert_eq!(served(), (first.id.clone(), "one".to_owned()));
     publish(&source, "two");
     let second = versions.publish(&source, &options).expect("a version");
-    assert_eq!(live.refresh().expect("a table"), Refreshed::Swapped);
+    assert_eq!(live.refresh().expect("a table"), RefreshOutcome::Swapped);
     assert_eq!(served(), (second.id.clone(), "two".to_owned()));
     versions.roll_back(None).expect("the first one");
-    assert_eq!(live.refresh().expect("a table"), Refreshed::Swapped);
+    assert_eq!(live.refresh().expect("a table"), RefreshOutcome::Swapped);
     assert_eq!(served(), (first.id, "one".to_owned()));
     // Removed under a reader that has not looked.
     versions.roll_back(Some(&second.id)).expect("the second one");
     assert_eq!(versions.prune(1, Duration::ZERO).expect("the first one").len(), 1);
-    assert_eq!(value(&live.load()), "one");
-    assert_eq!(live.refresh().expect("a table"), Refreshed::Swapped);
+    assert_eq!(value(&live.pin()), "one");
+    assert_eq!(live.refresh().expect("a table"), RefreshOutcome::Swapped);
     assert_eq!(served(), (second.id, "two".to_owned()));
 }
 
@@ -374,7 +374,7 @@ fn rollback_under_load() {
         for _ in 0..8 {
             scope.spawn(|| {
                 while !ended.load(Relaxed) {
-                    let table = live.load();
+                    let table = live.pin();
                     let first = value(&table);
                     for _ in 0..50 {
                         assert_eq!(value(&table), first, "one table, one version");
@@ -386,8 +386,8 @@ fn rollback_under_load() {
         for round in 0..300 {
             let version = ["new", "old"][round % 2];
             publish(&path, version);
-            assert_eq!(live.refresh().expect("a table"), Refreshed::Swapped);
-            assert_eq!(value(&live.load()), version);
+            assert_eq!(live.refresh().expect("a table"), RefreshOutcome::Swapped);
+            assert_eq!(value(&live.pin()), version);
         }
         ended.store(true, Relaxed);
     });
@@ -405,11 +405,11 @@ fn threads_that_refresh_together_swap_once() {
             for _ in 0..8 {
                 scope.spawn(|| {
                     let refreshed = live.refresh().expect("a table");
-                    swaps.fetch_add(u64::from(refreshed == Refreshed::Swapped), Relaxed);
+                    swaps.fetch_add(u64::from(refreshed == RefreshOutcome::Swapped), Relaxed);
                 });
             }
         });
-        assert_eq!((swaps.load(Relaxed), live.load().generation()), (1, round + 1));
+        assert_eq!((swaps.load(Relaxed), live.pin().generation()), (1, round + 1));
     }
 }
 
@@ -427,7 +427,7 @@ fn the_helper_thread_follows_and_ends_with_the_handle() {
     for round in 1..20 {
         publish(&path, &round.to_string());
         let start = Instant::now();
-        while value(&live.load()) != round.to_string() {
+        while value(&live.pin()) != round.to_string() {
             assert!(start.elapsed() < Duration::from_secs(30), "nobody has refreshed");
             thread::sleep(Duration::from_millis(1));
         }
@@ -439,7 +439,7 @@ fn the_helper_thread_follows_and_ends_with_the_handle() {
         assert!(start.elapsed() < Duration::from_secs(30), "nobody has told");
         thread::sleep(Duration::from_millis(1));
     }
-    assert_eq!(value(&live.load()), "19");
+    assert_eq!(value(&live.pin()), "19");
     // Replaced by a lazy one, which is stopped while it waits.
     live.refresh_every(Duration::from_secs(3600), Duration::MAX).expect("a thread");
     let start = Instant::now();
@@ -472,8 +472,8 @@ fn replacing_process() {
     let mut early = None;
     for round in 0..1_000usize {
         replace(&path, &tables[round % 2]);
-        assert_eq!(live.refresh().expect("a table"), Refreshed::Swapped);
-        live.load().warm(Warm::All).expect("a sound table");
+        assert_eq!(live.refresh().expect("a table"), RefreshOutcome::Swapped);
+        live.pin().warm(Warm::All).expect("a sound table");
         if round == 100 {
             early = Some(held());
         }
@@ -504,6 +504,6 @@ fn a_deleted_table_is_read_to_the_end() {
     let error = live.refresh().expect_err("there is nothing");
     assert_eq!(error.kind(), ErrorKind::Io);
     assert!(error.to_string().contains("look for a new table"), "{error}");
-    assert_eq!(value(&live.load()), "one");
-    live.load().verify().expect("a sound table");
+    assert_eq!(value(&live.pin()), "one");
+    live.pin().verify().expect("a sound table");
 }

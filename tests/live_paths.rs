@@ -15,7 +15,7 @@ use fuser::{
     Generation, INodeNo, LockOwner, OpenFlags, ReplyAttr, ReplyData, ReplyEmpty, ReplyEntry,
     ReplyOpen, Request,
 };
-use graven::{BuildOptions, Live, OpenError, Refreshed, Table};
+use graven::{BuildOptions, Live, OpenError, RefreshOutcome, Table};
 use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::fs;
@@ -201,18 +201,18 @@ fn a_replacement_under_the_same_number_is_seen() {
     let Some(mount) = Mount::with(Mount::table(20_000, "one")) else { return };
     let live = mount.live();
     let number = inode(&mount.path);
-    all_are(&live.load(), 20_000, "one");
+    all_are(&live.pin(), 20_000, "one");
     // Of the same length, smaller by many pages, larger: nothing but the time tells the first.
     let steps = [(20_000, "two"), (100, "three"), (30_000, "four")];
     for (step, (entries, value)) in steps.into_iter().enumerate() {
         mount.replace(Mount::table(entries, value), Duration::new(2_000, step as u32 + 1));
         assert_eq!(inode(&mount.path), number, "the number stands for the path");
-        assert_eq!(live.refresh().expect(value), Refreshed::Swapped, "{value}");
+        assert_eq!(live.refresh().expect(value), RefreshOutcome::Swapped, "{value}");
         // No guard is installed: a lost page would end this process.
-        all_are(&live.load(), entries.into(), value);
+        all_are(&live.pin(), entries.into(), value);
         let opened = mount.opened();
         for _ in 0..5 {
-            assert_eq!(live.refresh().expect(value), Refreshed::Unchanged);
+            assert_eq!(live.refresh().expect(value), RefreshOutcome::Unchanged);
         }
         assert_eq!(mount.opened(), opened, "an unchanged file is not opened");
     }
@@ -225,28 +225,28 @@ fn a_file_of_another_size_is_opened_whatever_its_times() {
     let Some(mount) = Mount::with(Mount::table(5_000, "one")) else { return };
     let live = mount.live();
     mount.replace(Mount::table(50, "two"), time);
-    assert_eq!(live.refresh().expect("a table"), Refreshed::Swapped);
-    all_are(&live.load(), 50, "two");
+    assert_eq!(live.refresh().expect("a table"), RefreshOutcome::Swapped);
+    all_are(&live.pin(), 50, "two");
     mount.replace(vec![0; 5_000], time);
     // The old table stays, but here its pages are those of the new file.
     assert!(matches!(live.refresh(), Err(OpenError::NotATable { .. })));
-    assert_eq!(live.load().generation(), 2);
+    assert_eq!(live.pin().generation(), 2);
 }
 
 #[test]
 fn what_leaves_the_content_is_read_once_and_reloads_nothing() {
     let Some(mount) = Mount::with(Mount::table(5_000, "one")) else { return };
     let live = mount.live();
-    let before = live.load();
+    let before = live.pin();
     let address = before.first().expect("a sound table").expect("an entry").0.as_ptr();
     for step in 2..5 {
         mount.chmod(Duration::new(1_000, step));
         let opened = mount.opened();
         for _ in 0..5 {
-            assert_eq!(live.refresh().expect("a table"), Refreshed::Unchanged);
+            assert_eq!(live.refresh().expect("a table"), RefreshOutcome::Unchanged);
         }
         assert_eq!(mount.opened(), opened + 1, "header and footer are read once");
-        let after = live.load();
+        let after = live.pin();
         assert_eq!(after.first().expect("sound").expect("an entry").0.as_ptr(), address);
         assert_eq!(after.generation(), 1);
     }
@@ -260,16 +260,20 @@ fn a_second_replacement_in_one_second_is_seen_when_the_second_is_over() {
     let second = Duration::from_secs(3_000);
     let live = mount.live();
     mount.replace(Mount::table(5_000, "two"), second);
-    assert_eq!(live.refresh().expect("a table"), Refreshed::Swapped);
+    assert_eq!(live.refresh().expect("a table"), RefreshOutcome::Swapped);
     mount.replace(Mount::table(5_000, "six"), second);
-    assert_eq!(live.refresh().expect("a table"), Refreshed::Unchanged, "nothing tells them apart");
+    assert_eq!(
+        live.refresh().expect("a table"),
+        RefreshOutcome::Unchanged,
+        "nothing tells them apart"
+    );
     thread::sleep(Duration::from_millis(2_100));
-    assert_eq!(live.refresh().expect("a table"), Refreshed::Swapped);
-    all_are(&live.load(), 5_000, "six");
+    assert_eq!(live.refresh().expect("a table"), RefreshOutcome::Swapped);
+    all_are(&live.pin(), 5_000, "six");
     thread::sleep(Duration::from_millis(2_100));
     let opened = mount.opened();
     for _ in 0..5 {
-        assert_eq!(live.refresh().expect("a table"), Refreshed::Unchanged);
+        assert_eq!(live.refresh().expect("a table"), RefreshOutcome::Unchanged);
     }
     assert_eq!(mount.opened(), opened + 1, "read once more, and then not again");
 }

@@ -18,7 +18,7 @@ fn key(longest: usize) -> impl Strategy<Value = Vec<u8>> {
 
 fn case(longest: usize, entries: std::ops::Range<usize>) -> impl Strategy<Value = Case> {
     let hash = prop_oneof![Just(HashIndex::Always), Just(HashIndex::Never)];
-    let duplicates = prop_oneof![Just(Duplicates::Keep), Just(Duplicates::Last)];
+    let duplicates = prop_oneof![Just(Duplicates::KeepAll), Just(Duplicates::KeepLast)];
     let entry = (key(longest), proptest::collection::vec(any::<u8>(), 0..9));
     let align = prop_oneof![Just(1), Just(8)];
     (proptest::collection::vec(entry, entries), hash, duplicates, align).prop_map(

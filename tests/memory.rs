@@ -10,7 +10,7 @@
 mod common;
 
 use common::{Rng, absent_key, directory, numbered_key, numbered_table, skip};
-use graven::{Access, OpenOptions, PublishOptions, Table, Verify, Warm};
+use graven::{AccessPattern, OpenOptions, PageChecks, PublishOptions, Table, Warm};
 use std::fs::{self, File};
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -152,8 +152,8 @@ fn lookups_in_a_large_table_read_single_pages() {
     }
     // What the kernel does by itself, and did here before.
     let (normal, random) = (pages("hits-normal"), pages("hits-random"));
-    assert!(random <= 2.2, "Access::Random reads {random:.2} pages each");
-    assert!(normal > random, "Access overrides: {normal:.2} and {random:.2} pages each");
+    assert!(random <= 2.2, "AccessPattern::Random reads {random:.2} pages each");
+    assert!(normal > random, "AccessPattern overrides: {normal:.2} and {random:.2} pages each");
 }
 
 /// What the processes in cgroups do.
@@ -177,9 +177,9 @@ fn open(path: &Path, options: OpenOptions) -> Table {
 /// Does a task; returns how many of the bytes that it has read do not count.
 fn work(task: &str, path: &Path) -> u64 {
     let access = match task.split_once('-') {
-        Some((_, "random")) => Access::Random,
-        Some((_, "normal")) => Access::Normal,
-        _ => Access::default(),
+        Some((_, "random")) => AccessPattern::Random,
+        Some((_, "normal")) => AccessPattern::Normal,
+        _ => AccessPattern::default(),
     };
     let options = OpenOptions::new().access(access);
     let table = || open(path, options);
@@ -192,11 +192,11 @@ fn work(task: &str, path: &Path) -> u64 {
             while file.read(&mut buffer).unwrap() > 0 {}
         }
         "verify" => assert_eq!(table().verify().unwrap().entries, ENTRIES),
-        "at" => drop(open(path, options.verify(Verify::AtOpen))),
+        "at" => drop(open(path, options.page_checks(PageChecks::AtOpen))),
         "warm" => table().warm(Warm::All).unwrap(),
         "publish" => {
             let target = path.with_extension(task);
-            graven::publish(path, &target, &PublishOptions::new()).unwrap();
+            PublishOptions::new().publish(path, &target).unwrap();
             fs::remove_file(target).unwrap();
         }
         "scan" => {
@@ -230,7 +230,7 @@ fn work(task: &str, path: &Path) -> u64 {
             let (table, mut found) = (table(), Vec::new());
             let keys: Vec<_> = keys.map(numbered_key).collect();
             for batch in keys.chunks(64) {
-                table.get_many(batch, &mut found).unwrap();
+                table.get_many_into(batch, &mut found).unwrap();
                 assert!(found.iter().all(Option::is_some));
             }
         }

@@ -27,7 +27,7 @@ fn check(case: &Case) {
 fn build(case: &Case, path: &Path) -> Option<Model> {
     let model = case.model();
     let built = case.build(path);
-    if case.duplicates == Duplicates::Error && model.repeats() {
+    if case.duplicates == Duplicates::Reject && model.repeats() {
         let Err(BuildError::DuplicateKey { key }) = built else { panic!("{built:?}") };
         assert!(model.map[&key].len() > 1);
         assert!(!path.exists());
@@ -237,7 +237,7 @@ fn another_process_child() {
         if path.extension().is_some_and(|extension| extension == "grv") {
             let read =
                 |extension| read_entries(&std::fs::read(path.with_extension(extension)).unwrap());
-            let mut model = Model::new(&read("entries"), Duplicates::Keep);
+            let mut model = Model::new(&read("entries"), Duplicates::KeepAll);
             model.metadata = read("pairs").into_iter().collect();
             each_form(&path, |_, table| compare(table, &model, 1, seen));
             seen += 1;

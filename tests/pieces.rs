@@ -54,7 +54,7 @@ fn subjects() -> Vec<Subject> {
     vec![
         subject("hashed", hashed(), text, 40),
         subject("ordered", plain().hash_index(HashIndex::Never), text, 40),
-        subject("repeated", hashed().duplicates(Duplicates::Keep), move |i| text(i / 900), 40),
+        subject("repeated", hashed().duplicates(Duplicates::KeepAll), move |i| text(i / 900), 40),
         subject("fixed", hashed(), dense, 48),
         subject("lines", plain(), |i| mixed(i).to_be_bytes().to_vec(), 48),
         // One leaf is more than a piece.
@@ -62,7 +62,7 @@ fn subjects() -> Vec<Subject> {
     ]
 }
 
-fn verify(bytes: &[u8]) -> Result<graven::Report, ReadError> {
+fn verify(bytes: &[u8]) -> Result<graven::VerifyReport, ReadError> {
     Table::from_bytes(bytes.to_vec()).expect("the ends are right").verify()
 }
 

@@ -52,7 +52,7 @@ fn damage(path: &Path, at: usize) {
 }
 
 fn publish(source: &Path, target: &Path) -> Result<(), PublishError> {
-    graven::publish(source, target, &PublishOptions::new()).map(drop)
+    PublishOptions::new().publish(source, target).map(drop)
 }
 
 #[test]
@@ -61,15 +61,15 @@ fn a_copy_is_the_table_byte_for_byte() {
     let (source, target) = (directory.path().join("s"), directory.path().join("t"));
     for entries in [0, 1, 1000, 100_000] {
         table(&source, entries, 1);
-        let published = graven::publish(&source, &target, &PublishOptions::new()).unwrap();
+        let published = PublishOptions::new().publish(&source, &target).unwrap();
         assert_eq!(published.file_bytes, fs::metadata(&source).unwrap().len());
         assert_eq!(published.build_id, Table::load(&source).unwrap().stats().unwrap().build_id);
         assert!(fs::read(&source).unwrap() == fs::read(&target).unwrap(), "{entries}");
         assert_eq!(fs::metadata(&target).unwrap().mode() & 0o7777, 0o444);
         assert_eq!(fs::metadata(&target).unwrap().nlink(), 1);
     }
-    let options = PublishOptions::new().permissions(0o640).durable(false).verify_after_write(true);
-    graven::publish(&source, &target, &options).unwrap();
+    let options = PublishOptions::new().mode(0o640).durable(false).verify_after_write(true);
+    options.publish(&source, &target).unwrap();
     assert_eq!(fs::metadata(&target).unwrap().mode() & 0o7777, 0o640);
     assert_eq!(names(directory.path()), ["s", "t"]);
 }
@@ -81,7 +81,7 @@ fn a_copy_takes_the_place_of_the_old_table() {
     table(&source, 100, 2);
     table(&target, 100, 1);
     let held = fs::File::open(&target).unwrap();
-    let refused = graven::publish(&source, &target, &PublishOptions::new().replace(false));
+    let refused = PublishOptions::new().replace(false).publish(&source, &target);
     let Err(PublishError::Target(BuildError::AlreadyExists { .. })) = refused else {
         panic!("{refused:?}")
     };
@@ -189,7 +189,7 @@ fn the_current_version_is_the_last_one_published() {
 fn directories_can_be_entered_by_those_who_may_read() {
     let (_directory, sources, versions) = editions(1);
     for (mode, above) in [(0o444, 0o755), (0o440, 0o750), (0o400, 0o700)] {
-        let options = PublishOptions::new().permissions(mode);
+        let options = PublishOptions::new().mode(mode);
         let version = versions.publish(&sources[0], &options).unwrap();
         let found = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o7777;
         assert_eq!(found(&version.path), mode);

@@ -158,7 +158,7 @@ fn shapes() -> Vec<Shape> {
     escapes.push((b"~~".to_vec(), vec![2; 100_000]));
     let letters =
         |n| numbered(n, |i, _| (format!("{i:x}").into_bytes(), format!("{:04}", i % 9).into()));
-    let keep = || plain().duplicates(Duplicates::Keep);
+    let keep = || plain().duplicates(Duplicates::KeepAll);
     vec![
         Shape("nothing", plain(), vec![]),
         Shape("the empty entry", plain(), vec![(vec![], vec![])]),

@@ -153,7 +153,7 @@ fn check_lookups(table: &Table, lines: &[&[u8]]) {
     let mut answers = Vec::new();
     for batch in lines.chunks(1000) {
         let keys: Vec<&[u8]> = batch.iter().map(|line| entry(line).0).collect();
-        table.get_many(&keys, &mut answers).expect("a sound table");
+        table.get_many_into(&keys, &mut answers).expect("a sound table");
         assert_eq!(answers.len(), keys.len());
         for (line, answer) in batch.iter().zip(&answers) {
             let (key, value) = entry(line);
@@ -162,7 +162,7 @@ fn check_lookups(table: &Table, lines: &[&[u8]]) {
         }
     }
     let absent = absent(lines, 10_000);
-    table.get_many(&absent, &mut answers).expect("a sound table");
+    table.get_many_into(&absent, &mut answers).expect("a sound table");
     assert_eq!(answers, vec![None; absent.len()]);
     for key in &absent {
         assert_eq!(table.get(key).expect("a sound table"), None, "{}", key.escape_ascii());

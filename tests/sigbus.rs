@@ -15,7 +15,7 @@ use common::{
     Index, Peer, Rng, VALUE, answer, full, indexed_table, numbered_key, numbered_table,
     numbered_value, value_len,
 };
-use graven::{OpenOptions, ReadError, Table, Verify, Warm, sigbus};
+use graven::{OpenOptions, PageChecks, ReadError, Table, Warm, sigbus};
 use std::fs::{self, File};
 use std::hint::black_box;
 use std::io::BufRead;
@@ -88,7 +88,7 @@ impl Seen {
                 Err(_) => false,
             };
             // A slice is not protected after its lookup; the flag says that it may have changed.
-            let excused = !right && table.faulted();
+            let excused = !right && table.is_faulted();
             let count = if right || excused { &self.right } else { &self.wrong };
             count.fetch_add(1, Relaxed);
         }
@@ -123,10 +123,10 @@ fn reader_process() {
             assert_eq!(lines.next().as_deref(), Some("end"));
             truncated.store(true, Relaxed);
         });
-        assert!(!others.pass(&other, 0) && !other.faulted(), "the other table is whole");
+        assert!(!others.pass(&other, 0) && !other.is_faulted(), "the other table is whole");
         let counts = [&seen.right, &seen.faulted, &seen.wrong, &others.wrong];
         let counts = counts.map(|count| count.load(Relaxed).to_string());
-        answer(&format!("{} {}", table.faulted(), counts.join(" ")));
+        answer(&format!("{} {}", table.is_faulted(), counts.join(" ")));
     }
 }
 
@@ -193,7 +193,7 @@ fn faulted_table(path: &Path, index: Index, options: OpenOptions) -> Table {
     soften(path);
     // SAFETY: not kept, as above.
     let table = unsafe { options.open(path) }.expect("a table");
-    assert!(table.guarded() && !table.faulted());
+    assert!(table.is_guarded() && !table.is_faulted());
     truncate(path, 0);
     table
 }
@@ -207,7 +207,7 @@ fn every_query_says_faulted() {
         ("get, absent", |t| t.get(b"nowhere").map(drop)),
         ("contains_key", |t| t.contains_key(&numbered_key(7)).map(drop)),
         ("get_all", |t| t.get_all(&numbered_key(7)).next().expect("an item").map(drop)),
-        ("get_many", |t| t.get_many(&[numbered_key(7), numbered_key(8)], &mut Vec::new())),
+        ("get_many", |t| t.get_many(&[numbered_key(7), numbered_key(8)]).map(drop)),
         ("iter", |t| t.iter().next().expect("an item").map(drop)),
         ("iter, back", |t| t.iter().next_back().expect("an item").map(drop)),
         ("iter, nth", |t| t.iter().nth(1000).expect("an item").map(drop)),
@@ -221,33 +221,33 @@ fn every_query_says_faulted() {
         ("longest_prefix", |t| t.longest_prefix(&numbered_key(9)).map(drop)),
         ("rank", |t| t.rank(&numbered_key(9)).map(drop)),
         ("count", |t| t.count(&numbered_key(9)[..]..).map(drop)),
-        ("cursor", |t| t.cursor().seek(&numbered_key(9)).map(drop)),
+        ("cursor", |t| t.cursor().seek_ceil(&numbered_key(9)).map(drop)),
         ("cursor, next", |t| t.cursor().next().map(drop)),
-        ("cursor, back", |t| t.cursor().seek_to_last().map(drop)),
+        ("cursor, back", |t| t.cursor().seek_last().map(drop)),
         ("metadata", |t| t.metadata().map(drop)),
         ("stats", |t| t.stats().map(drop)),
         ("verify", |t| t.verify().map(drop)),
         ("warm", |t| t.warm(Warm::All)),
     ];
-    for verify in [Verify::FirstTouch, Verify::Never, Verify::AtOpen] {
-        let options = OpenOptions::new().verify(verify);
+    for verify in [PageChecks::FirstTouch, PageChecks::Never, PageChecks::AtOpen] {
+        let options = OpenOptions::new().page_checks(verify);
         for index in [Index::Hash, Index::Ordered, Index::Line] {
             for &(name, query) in queries {
                 // Each as the first to touch the lost pages, and again.
                 let table = faulted_table(&directory.path().join("t"), index, options);
                 let told = query(&table);
                 // Some need no page: an absent key of another length, a table without metadata.
-                let untouched = told.is_ok() && !table.faulted();
+                let untouched = told.is_ok() && !table.is_faulted();
                 let faulted = matches!(told, Err(ReadError::Faulted { .. }));
                 assert!(faulted || untouched, "{name} {index:?} {verify:?}: {told:?}");
                 // Where lengths are known and nothing is left to check, a slice is made without a look.
-                let looks = verify == Verify::FirstTouch || index != Index::Line;
+                let looks = verify == PageChecks::FirstTouch || index != Index::Line;
                 let few = ["get, absent", "metadata", "rank", "count", "iter, nth"];
                 if looks && !few.contains(&name) {
                     assert!(faulted, "{name} {index:?} {verify:?}: {told:?}");
                 }
                 let _ = table.get(&numbered_key(1));
-                assert!(table.faulted(), "{name} {index:?} {verify:?}");
+                assert!(table.is_faulted(), "{name} {index:?} {verify:?}");
                 let again = query(&table);
                 let faulted = matches!(again, Err(ReadError::Faulted { .. }));
                 let nothing_read = ["get, absent", "metadata"].contains(&name) && again.is_ok();
@@ -301,7 +301,7 @@ fn a_walk_says_soon_that_a_page_was_lost() {
         for (name, runs, walk) in WALKS {
             indexed_table(&path, ENTRIES, 1, index);
             soften(&path);
-            let options = OpenOptions::new().verify(Verify::Never);
+            let options = OpenOptions::new().page_checks(PageChecks::Never);
             // SAFETY: not kept, as above.
             let table = unsafe { options.open(&path) }.expect("a table");
             let (mut before, mut after, mut errors) = (0, 0, Vec::new());
@@ -341,9 +341,9 @@ fn a_slice_that_was_handed_out_turns_to_zeros_and_the_flag_tells() {
     let table = open(&path);
     let value = table.get(&numbered_key(2000)).expect("a sound table").expect("a value");
     truncate(&path, 4096);
-    assert!(!table.faulted(), "nobody has touched it yet");
+    assert!(!table.is_faulted(), "nobody has touched it yet");
     assert!(black_box(value).iter().all(|&byte| byte == 0));
-    assert!(table.faulted());
+    assert!(table.is_faulted());
     let error = table.get(&numbered_key(2)).expect_err("the table is given up");
     let ReadError::Faulted { offset } = error else { panic!("{error}") };
     assert!((4096..table.stats().map_or(u64::MAX, |stats| stats.file_bytes)).contains(&offset));
@@ -382,7 +382,7 @@ fn the_loss_of_a_hundred_thousand_pages_is_survived() {
     let directory = common::directory();
     let path = directory.path().join("t");
     sigbus::install().expect("the guard");
-    let options = graven::BuildOptions::new().sorted(true).durable(false).permissions(0o644);
+    let options = graven::BuildOptions::new().sorted(true).durable(false).mode(0o644);
     let mut builder = options.create(&path).expect("a builder");
     let value = vec![7; PIECE];
     for i in 0..PIECES {
@@ -390,7 +390,8 @@ fn the_loss_of_a_hundred_thousand_pages_is_survived() {
     }
     builder.finish().expect("a table");
     // SAFETY: not kept, as above.
-    let table = unsafe { OpenOptions::new().verify(Verify::Never).open(&path) }.expect("a table");
+    let table =
+        unsafe { OpenOptions::new().page_checks(PageChecks::Never).open(&path) }.expect("a table");
     let values: Vec<&[u8]> = table.values().map(|value| value.expect("a value")).collect();
     let mappings = || fs::read_to_string("/proc/self/maps").expect("maps").lines().count();
     let before = mappings();
@@ -404,7 +405,7 @@ fn the_loss_of_a_hundred_thousand_pages_is_survived() {
         }
     }
     assert!(pages >= 100_000, "{pages} pages");
-    assert!(table.faulted());
+    assert!(table.is_faulted());
     assert!(mappings() < before + 50, "{before} mappings before, {} after", mappings());
 }
 
@@ -420,7 +421,7 @@ fn tables_after_the_fault_are_whole() {
         numbered_table(&path, 100, 2);
         let table = open(&path);
         assert!(table.get(&numbered_key(7)).expect("a sound table").is_some());
-        assert!(!table.faulted());
+        assert!(!table.is_faulted());
     }
 }
 
@@ -539,7 +540,7 @@ fn dying_process() {
             for told in [table.verify().map(drop), table.warm(Warm::All), table.warm(Warm::Index)] {
                 assert!(matches!(told, Err(ReadError::Faulted { .. })), "{told:?}");
             }
-            assert!(!table.faulted(), "nothing was touched");
+            assert!(!table.is_faulted(), "nothing was touched");
             std::process::exit(0);
         }
         _ => {}
@@ -592,7 +593,7 @@ fn dying_process() {
 fn guarded(path: &Path) {
     sigbus::install().expect("the guard");
     sigbus::install().expect("the guard, once more");
-    assert!(sigbus::installed());
+    assert!(sigbus::is_installed());
     soft_table(path, ENTRIES);
     let table = open(path);
     truncate(path, 0);

@@ -11,7 +11,7 @@
 mod common;
 
 use common::{Mapped, Peer, Rng, answer, field, full, numbered_key};
-use graven::{BuildOptions, Live, Pinned, Refreshed};
+use graven::{BuildOptions, Live, Pinned, RefreshOutcome};
 use std::fs;
 use std::io::BufRead;
 use std::path::Path;
@@ -103,11 +103,11 @@ fn reader_process() {
         let (mut seen, mut random) = (Seen::default(), Rng::new(u64::from(std::process::id())));
         while !ended.load(Relaxed) {
             match live.refresh() {
-                Ok(Refreshed::Unchanged) => {}
+                Ok(RefreshOutcome::Unchanged) => {}
                 Ok(_) => seen.swaps += 1,
                 Err(_) => seen.errors += 1,
             }
-            seen.read(&live.load(), &mut random);
+            seen.read(&live.pin(), &mut random);
             if asked.swap(false, Relaxed) {
                 let Seen { reads, wrong, mixed, errors, back, swaps, newest } = seen;
                 answer(&format!("{reads} {wrong} {mixed} {errors} {back} {swaps} {newest}"));

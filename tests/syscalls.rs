@@ -11,7 +11,7 @@
 mod common;
 
 use common::{Index, Rng, absent_key, answer, indexed_table, numbered_key, numbered_table, skip};
-use graven::{Refreshed, Table};
+use graven::{RefreshOutcome, Table};
 use std::path::Path;
 use std::process::Command;
 
@@ -65,7 +65,7 @@ fn look_up<'t>(table: &'t Table, keys: &[Wanted], out: &mut Vec<Option<&'t [u8]>
         assert_eq!(table.get(key).expect("a sound table").is_some(), *stored);
     }
     for batch in keys.chunks(1000) {
-        table.get_many(batch, out).expect("a sound table");
+        table.get_many_into(batch, out).expect("a sound table");
         assert!(out.iter().zip(batch).all(|(answer, wanted)| answer.is_some() == wanted.1));
     }
     for &Wanted(key, stored) in keys.iter().step_by(99) {
@@ -80,7 +80,7 @@ fn look_up<'t>(table: &'t Table, keys: &[Wanted], out: &mut Vec<Option<&'t [u8]>
         assert!(table.floor(&key).is_ok_and(|entry| entry.is_some()));
         assert!(table.longest_prefix(&key).is_ok_and(|entry| entry.is_some() == stored));
         let mut cursor = table.cursor();
-        assert!(cursor.seek_for_prev(&key).expect("a sound table"));
+        assert!(cursor.seek_floor(&key).expect("a sound table"));
     }
 }
 
@@ -104,14 +104,14 @@ fn traced_process() {
     }
     // SAFETY: as above.
     let live = unsafe { graven::Live::open(&large) }.expect("a table");
-    let refresh = || assert_eq!(live.refresh().expect("still there"), Refreshed::Unchanged);
+    let refresh = || assert_eq!(live.refresh().expect("still there"), RefreshOutcome::Unchanged);
     refresh();
     marked("refresh", refresh);
     let mode = std::os::unix::fs::PermissionsExt::from_mode(0o400);
     std::fs::set_permissions(&large, mode).expect("the table's owner");
     marked("refresh after chmod", refresh);
     marked("second refresh after chmod", refresh);
-    marked("pin", || assert!(!live.load().is_empty()));
+    marked("pin", || assert!(!live.pin().is_empty()));
     marked("control", || assert!(std::fs::metadata("/").is_ok()));
     answer("done");
 }

@@ -9,8 +9,8 @@ mod common;
 
 use common::{Mapped, answer, numbered_key, numbered_table, skip};
 use graven::{
-    Access, BuildOptions, ErrorKind, OpenError, OpenOptions, ReadError, Residency,
-    SectionResidency, Table, Verify, Warm,
+    AccessPattern, BuildOptions, ErrorKind, OpenError, OpenOptions, PageChecks, ReadError,
+    Residency, SectionResidency, Table, Warm,
 };
 use std::fs::{self, File};
 use std::ops::ControlFlow;
@@ -61,7 +61,7 @@ fn forgets(table: &Table) -> bool {
 #[test]
 fn the_index_is_warm_and_then_everything() {
     let directory = common::directory();
-    for access in [Access::Normal, Access::Random, Access::Sequential] {
+    for access in [AccessPattern::Normal, AccessPattern::Random, AccessPattern::Sequential] {
         let path = directory.path().join("t");
         let bytes = cold_table(&path);
         let table = open(OpenOptions::new().access(access), &path);
@@ -94,7 +94,7 @@ fn options_warm_before_open_returns() {
     let resident = table.residency().resident().expect("the owner is told");
     assert!(resident >= bytes - sections(&table)[1].bytes, "{resident}");
     drop(table);
-    let table = open(OpenOptions::new().warm(Warm::All).access(Access::Random), &path);
+    let table = open(OpenOptions::new().warm(Warm::All).access(AccessPattern::Random), &path);
     assert_eq!(table.residency().resident(), Some(bytes));
 }
 
@@ -154,9 +154,9 @@ fn an_embedded_table_is_warmed_and_counted_likewise() {
     let table = fs::read(&alone).expect("the table");
     fs::write(&path, [&[1; 12_345][..], &table, &[2; 9_999]].concat()).expect("room");
     let len = table.len() as u64;
-    let table = open(OpenOptions::new().range(12_345, len).warm(Warm::All), &path);
+    let table = open(OpenOptions::new().section(12_345, len).warm(Warm::All), &path);
     assert_eq!(table.residency().resident(), Some(len));
-    assert!(table.guarded());
+    assert!(table.is_guarded());
     graven::sigbus::install().expect("the guard");
     File::options().write(true).open(&path).expect("the file").set_len(8192).expect("shorter");
     let told = table.get(&numbered_key(40_000));
@@ -202,14 +202,14 @@ fn limited_process() {
             table.verify().expect("a sound table");
             // SAFETY: nobody changes the file.
             let live = unsafe { graven::Live::open(path) }.expect("a table");
-            assert_eq!(live.refresh().expect("still there"), graven::Refreshed::Unchanged);
-            assert!(live.load().get(&numbered_key(7)).expect("a sound table").is_some());
+            assert_eq!(live.refresh().expect("still there"), graven::RefreshOutcome::Unchanged);
+            assert!(live.pin().get(&numbered_key(7)).expect("a sound table").is_some());
         }
         "alone" => {
             let limit = rustix::process::Rlimit { current: Some(1), maximum: Some(1) };
             rustix::process::setrlimit(rustix::process::Resource::Nproc, limit).expect("less");
             assert!(thread::Builder::new().spawn(|| ()).is_err(), "it may start threads");
-            let table = open(OpenOptions::new().verify(Verify::AtOpen), path);
+            let table = open(OpenOptions::new().page_checks(PageChecks::AtOpen), path);
             table.verify().expect("a sound table");
             // A build that would divide its work does all of it in the thread that asks, too.
             let directory = tempfile::tempdir().expect("a directory");

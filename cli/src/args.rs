@@ -343,10 +343,10 @@ pub(crate) enum Hash {
 impl From<Dup> for Duplicates {
     fn from(dup: Dup) -> Self {
         match dup {
-            Dup::Error => Self::Error,
-            Dup::First => Self::First,
-            Dup::Last => Self::Last,
-            Dup::Keep => Self::Keep,
+            Dup::Error => Self::Reject,
+            Dup::First => Self::KeepFirst,
+            Dup::Last => Self::KeepLast,
+            Dup::Keep => Self::KeepAll,
         }
     }
 }

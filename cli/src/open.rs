@@ -2,7 +2,7 @@
 #![expect(unsafe_code, reason = "mapping a path is unsafe: the tool takes on the promise below")]
 
 use crate::exit::Failure;
-use graven::{Access, ErrorKind, Live, OpenError, OpenOptions, Table, sigbus};
+use graven::{AccessPattern, ErrorKind, Live, OpenError, OpenOptions, Table, sigbus};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -20,7 +20,7 @@ pub(crate) fn meant(path: &mut PathBuf) {
 }
 
 /// Maps a table for the length of the run.
-pub(crate) fn table(path: &Path, access: Access) -> Result<Table, Failure> {
+pub(crate) fn table(path: &Path, access: AccessPattern) -> Result<Table, Failure> {
     guard();
     let options = OpenOptions::new().access(access);
     let mut opened = map(&options, path);
@@ -49,7 +49,7 @@ fn map(options: &OpenOptions, path: &Path) -> Result<Table, OpenError> {
 /// Fails if a page was lost after its lookup: zeros may then have been written in place of its
 /// bytes. Every verb that writes values calls this after its last write.
 pub(crate) fn intact(table: &Table, path: &Path) -> Result<(), Failure> {
-    if !table.faulted() {
+    if !table.is_faulted() {
         return Ok(());
     }
     let what =
@@ -58,7 +58,7 @@ pub(crate) fn intact(table: &Table, path: &Path) -> Result<(), Failure> {
 }
 
 /// Opens the table at a path, and follows its replacements.
-pub(crate) fn live(path: &Path, access: Access) -> Result<Live, Failure> {
+pub(crate) fn live(path: &Path, access: AccessPattern) -> Result<Live, Failure> {
     guard();
     let options = OpenOptions::new().access(access);
     // SAFETY: the reasons in `map` hold for this table and for every table that replaces it.

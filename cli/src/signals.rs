@@ -35,7 +35,7 @@ pub(crate) fn clean_up_and_exit() -> Result<(), Failure> {
     let mut signals = Signals::new([SIGINT, SIGTERM]).map_err(failed)?;
     let wait = move || {
         if let Some(signal) = signals.forever().next() {
-            graven::remove_unpublished();
+            graven::remove_temporary_files();
             for directory in &*directories() {
                 let removed = || fs::remove_dir_all(directory).is_ok() || !directory.exists();
                 let _ = (0..ATTEMPTS).any(|_| removed());

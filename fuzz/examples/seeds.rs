@@ -30,11 +30,11 @@ fn main() -> Result<(), Box<dyn Error>> {
         ("ordered-only", options.clone().hash_index(HashIndex::Never), words(120)),
         ("levels", options.clone().hash_index(HashIndex::Never), counted(1500)),
         ("aligned", options.clone().value_align(16).metadata("name", "aligned"), words(20)),
-        ("repeated", options.duplicates(Duplicates::Keep), repeated(30)),
+        ("repeated", options.duplicates(Duplicates::KeepAll), repeated(30)),
     ];
     for (name, options, entries) in tables {
         let path = corpus.join("open").join(format!("{name}.seed"));
-        let mut builder = options.permissions(0o644).create(&path)?;
+        let mut builder = options.mode(0o644).create(&path)?;
         for (key, value) in &entries {
             builder.insert(key, value)?;
         }
@@ -52,7 +52,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     fs::write(corpus.join("open").join("lines-begin-late.seed"), bytes)?;
 
     let path = corpus.join("open").join("typed.seed");
-    let mut builder = BuildOptions::new().permissions(0o644).create_typed::<u32, u64>(path)?;
+    let mut builder = BuildOptions::new().mode(0o644).create_typed::<u32, u64>(path)?;
     for i in 0..40 {
         builder.insert(&(i * i), &u64::from(i))?;
     }

@@ -206,7 +206,7 @@ impl fmt::Display for OpenError {
                 "a private copy needs {needed} bytes of memory and there is less, or ulimit -d \
                  allows less: map the file with open()"
             ),
-            Self::RangeOutOfBounds { offset, len, file_len } => write!(
+            Self::SectionOutOfBounds { offset, len, file_len } => write!(
                 f,
                 "the range of {len} bytes at offset {offset} reaches beyond the file's {file_len} \
                  bytes"

@@ -36,5 +36,5 @@ mod temporary;
 mod unpublished;
 
 pub(crate) use pointer::Pointer;
-pub use temporary::remove_unpublished;
+pub use temporary::remove_temporary_files;
 pub(crate) use unpublished::{Publishing, Unpublished};

@@ -30,7 +30,7 @@ struct Entry {
     number: u64,
 }
 
-/// The temporary names of this process, for [`remove_unpublished`]. The mutex is locked while a
+/// The temporary names of this process, for [`remove_temporary_files`]. The mutex is locked while a
 /// name is renamed or removed, so that no name is removed after another process has taken it.
 static NAMES: Mutex<Vec<Entry>> = Mutex::new(Vec::new());
 
@@ -42,7 +42,7 @@ fn names() -> MutexGuard<'static, Vec<Entry>> {
 /// then fail. For a program that ends on a signal, in which destructors don't run: call it right
 /// before the exit, from a thread, not from a signal handler. Where the file system has files
 /// without names there is nothing to remove.
-pub fn remove_unpublished() {
+pub fn remove_temporary_files() {
     let mut names = names();
     for Entry { directory, name, .. } in names.drain(..) {
         let _ = directory.remove(&name);
@@ -78,7 +78,7 @@ impl Drop for Name {
     fn drop(&mut self) {
         if let Some(Entry { directory, name, number }) = &self.entry {
             let mut names = names();
-            // `remove_unpublished` may have removed the name already.
+            // `remove_temporary_files` may have removed the name already.
             if names.iter().any(|other| other.number == *number) {
                 // A name that can't be removed is left to a sweep.
                 let _ = directory.remove(name);

@@ -14,8 +14,8 @@ use std::path::{Path, PathBuf};
 /// # let dir = tempfile::tempdir()?;
 /// # let (built, served) = (dir.path().join("built.grv"), dir.path().join("served.grv"));
 /// # graven::Builder::create(&built)?.finish()?;
-/// let options = graven::PublishOptions::new().permissions(0o440);
-/// let published = graven::publish(&built, &served, &options)?;
+/// let options = graven::PublishOptions::new().mode(0o440);
+/// let published = options.publish(&built, &served)?;
 /// assert_eq!(published.file_bytes, std::fs::metadata(&served)?.len());
 /// # Ok(())
 /// # }
@@ -29,7 +29,7 @@ pub struct PublishOptions {
 /// A table that was copied.
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Published {
+pub struct PublishSummary {
     /// Bytes of the table.
     pub file_bytes: u64,
     /// The hash of the table's content.
@@ -50,7 +50,7 @@ impl PublishOptions {
     }
 
     /// Permission bits of the published file, whatever the umask. Default: 0o444.
-    pub fn permissions(mut self, mode: u32) -> Self {
+    pub fn mode(mut self, mode: u32) -> Self {
         self.how.mode = mode;
         self
     }
@@ -86,6 +86,28 @@ impl PublishOptions {
         self
     }
 
+    /// Copies the table at `source`, from any directory, disk or mount, to `target` and publishes it
+    /// there in one step, as a build does. Until that step, and after any error, what stood at
+    /// `target` stays there. All checksums and the build id are checked during the copy. The copy is
+    /// written in chunks of 2 MiB, so that Linux can map it by 2 MiB pages; other ways of copying
+    /// lose this.
+    ///
+    /// # Errors
+    /// [`PublishError::Source`] if the source can't be read, is no table or is damaged;
+    /// [`PublishError::Target`] if the target can't be written.
+    pub fn publish(
+        &self,
+        source: impl AsRef<Path>,
+        target: impl AsRef<Path>,
+    ) -> Result<PublishSummary, PublishError> {
+        self.check()?;
+        let source = Source::open(source.as_ref())?;
+        let copy = Unpublished::create(target.as_ref(), self.how.replace)?;
+        source.copy(&copy)?;
+        copy.publish(self.how)?;
+        Ok(source.published)
+    }
+
     pub(super) fn check(&self) -> Result<(), BuildError> {
         let refused = |option, mode: u32, expected| {
             Err(BuildError::InvalidOption { option, got: format!("{mode:o}"), expected })
@@ -100,33 +122,12 @@ impl PublishOptions {
     }
 }
 
-/// Copies the table at `source`, from any directory, disk or mount, to `target` and publishes it
-/// there in one step, as a build does. Until that step, and after any error, what stood at `target`
-/// stays there. All checksums and the build id are checked during the copy. The copy is written in
-/// chunks of 2 MiB, so that Linux can map it by 2 MiB pages; other ways of copying lose this.
-///
-/// # Errors
-/// [`PublishError::Source`] if the source can't be read, is no table or is damaged;
-/// [`PublishError::Target`] if the target can't be written.
-pub fn publish(
-    source: impl AsRef<Path>,
-    target: impl AsRef<Path>,
-    options: &PublishOptions,
-) -> Result<Published, PublishError> {
-    options.check()?;
-    let source = Source::open(source.as_ref())?;
-    let copy = Unpublished::create(target.as_ref(), options.how.replace)?;
-    source.copy(&copy)?;
-    copy.publish(options.how)?;
-    Ok(source.published)
-}
-
 /// A table to be copied.
 pub(super) struct Source {
     path: PathBuf,
     file: File,
     check: Check,
-    pub(super) published: Published,
+    pub(super) published: PublishSummary,
 }
 
 impl Source {
@@ -140,7 +141,7 @@ impl Source {
             })?;
             let layout = integrity::layout(&file, metadata.len())?;
             let build_id = layout.build_id;
-            let published = Published { file_bytes: metadata.len(), build_id };
+            let published = PublishSummary { file_bytes: metadata.len(), build_id };
             Ok(Self { path: path.to_owned(), file, check: Check::new(layout), published })
         };
         opened().map_err(|source| PublishError::Source { path: path.to_owned(), source })

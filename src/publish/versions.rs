@@ -121,12 +121,12 @@ impl Versions {
         Ok(versions)
     }
 
-    /// Copies the table at `source` into a new version, as [`publish`](crate::publish()) does, and
+    /// Copies the table at `source` into a new version, as [`PublishOptions::publish`] does, and
     /// makes that version current. The whole table is checked before the pointer moves. With the
     /// option `replace(false)` it is an error if there is a current version.
     ///
     /// # Errors
-    /// The errors of [`publish`](crate::publish()). The version that was current stays current,
+    /// The errors of [`PublishOptions::publish`]. The version that was current stays current,
     /// except for [`BuildError::PublishedButNotDurable`].
     pub fn publish(
         &self,

@@ -20,13 +20,13 @@ pub(crate) mod view;
 mod walk;
 mod warm;
 
-pub use map::Access;
+pub use map::AccessPattern;
 pub use metadata::Metadata;
-pub use open::{OpenOptions, Verify};
+pub use open::{OpenOptions, PageChecks};
 pub use residency::{Residency, SectionResidency};
 pub(crate) use stats::StatsSection;
 pub use stats::{HashStats, LengthBin, LineStats, SectionStats, Stats};
 pub use table::Table;
 pub use typed::TypedTable;
 pub use walk::{Cursor, GetAll, Iter, Keys, Values};
-pub use warm::{Warm, Warmed};
+pub use warm::{Warm, WarmProgress};

@@ -2,10 +2,10 @@
 
 #![expect(unsafe_code, reason = "mapping a path is unsafe, and the promise is the caller's")]
 
-use super::map::{Access, Bytes, Located, io_error};
+use super::map::{AccessPattern, Bytes, Located, io_error};
 use super::pages::Pages;
 use super::table::Table;
-use super::warm::{Warm, Warmed};
+use super::warm::{Warm, WarmProgress};
 use crate::error::{OpenError, ReadError};
 use crate::file::io::{open_regular, read_exact_at};
 use crate::format::layout::{Layout, SMALLEST};
@@ -17,7 +17,7 @@ use std::path::Path;
 /// When page checksums are checked.
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Verify {
+pub enum PageChecks {
     /// A page is checked when this process first touches it, 0.5 to 0.9 µs once per 4 KiB page;
     /// afterwards that costs a bit test. Bytes that failed are never returned.
     #[default]
@@ -32,11 +32,11 @@ pub enum Verify {
 /// Options of opening a table.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct OpenOptions {
-    verify: Verify,
-    access: Access,
+    page_checks: PageChecks,
+    access: AccessPattern,
     warm: Warm,
     lock_memory: bool,
-    range: Option<(u64, u64)>,
+    section: Option<(u64, u64)>,
 }
 
 impl OpenOptions {
@@ -45,15 +45,15 @@ impl OpenOptions {
         Self::default()
     }
 
-    /// When checksums are checked. Default: [`Verify::FirstTouch`].
-    pub fn verify(mut self, verify: Verify) -> Self {
-        self.verify = verify;
+    /// When checksums are checked. Default: [`PageChecks::FirstTouch`].
+    pub fn page_checks(mut self, checks: PageChecks) -> Self {
+        self.page_checks = checks;
         self
     }
 
-    /// The expected access. Default: [`Access::Auto`], which looks at the table's size and the
+    /// The expected access. Default: [`AccessPattern::Auto`], which looks at the table's size and the
     /// memory.
-    pub fn access(mut self, access: Access) -> Self {
+    pub fn access(mut self, access: AccessPattern) -> Self {
         self.access = access;
         self
     }
@@ -76,8 +76,8 @@ impl OpenOptions {
 
     /// The table is the `len` bytes at `offset` of a larger file. Any offset will do, but values
     /// keep their alignment in memory only if it is a multiple of it.
-    pub fn range(mut self, offset: u64, len: u64) -> Self {
-        self.range = Some((offset, len));
+    pub fn section(mut self, offset: u64, len: u64) -> Self {
+        self.section = Some((offset, len));
         self
     }
 
@@ -162,12 +162,12 @@ impl OpenOptions {
 
     /// Offset and length of the table in `file_len` bytes.
     fn part(&self, file_len: u64) -> Result<(u64, usize), OpenError> {
-        let (offset, len) = match self.range {
+        let (offset, len) = match self.section {
             None => (0, file_len),
             Some((offset, len)) => {
                 let inside = offset.checked_add(len).is_some_and(|end| end <= file_len);
                 if !inside {
-                    return Err(OpenError::RangeOutOfBounds { offset, len, file_len });
+                    return Err(OpenError::SectionOutOfBounds { offset, len, file_len });
                 }
                 (offset, len)
             }
@@ -186,7 +186,7 @@ impl OpenOptions {
     pub(crate) fn prepare(
         &self,
         table: &Table,
-        progress: impl FnMut(Warmed) -> ControlFlow<()>,
+        progress: impl FnMut(WarmProgress) -> ControlFlow<()>,
     ) -> Result<(), OpenError> {
         table.warm_with(self.warm, progress)?;
         if self.lock_memory { table.view().memory().lock() } else { Ok(()) }
@@ -203,12 +203,12 @@ impl OpenOptions {
 
     /// Sets up the page checks of a table with a known layout.
     fn with_layout(&self, bytes: Bytes, layout: Layout) -> Result<Table, OpenError> {
-        let pages = match self.verify {
-            Verify::Never => Pages::unchecked(),
+        let pages = match self.page_checks {
+            PageChecks::Never => Pages::unchecked(),
             _ => Pages::new(&layout),
         };
         let table = Table::new(bytes, layout, pages);
-        if self.verify == Verify::AtOpen {
+        if self.page_checks == PageChecks::AtOpen {
             table.view().check_all_pages()?;
         }
         Ok(table)

@@ -79,18 +79,18 @@ impl Table {
     /// by themselves; a caller that has used a slice after its lookup returned asks here whether
     /// the slice's bytes were the file's. Costs two loads.
     #[inline]
-    pub fn faulted(&self) -> bool {
+    pub fn is_faulted(&self) -> bool {
         !self.view().memory().nothing_lost()
     }
 
     /// Whether [`sigbus::install`](crate::sigbus::install) protects this table: false only for a
     /// mapped table that was opened while 4,096 others were open.
-    pub fn guarded(&self) -> bool {
+    pub fn is_guarded(&self) -> bool {
         self.view().memory().is_guarded()
     }
 
     /// Number of distinct keys. Costs nothing.
-    pub fn keys_len(&self) -> u64 {
+    pub fn distinct_keys(&self) -> u64 {
         self.view().layout().keys
     }
 
@@ -118,14 +118,26 @@ impl Table {
         Ok(self.get(key)?.is_some())
     }
 
-    /// Looks up many keys at once. `out` is cleared, then gets one answer per key, in order; after
-    /// an error it is empty. Faster than one [`get`](Self::get) after the other when the table is
-    /// larger than the processor's caches: index and records are prefetched before they are needed.
-    /// A table with the ordered index alone does one get after the other.
+    /// Looks up many keys at once: one answer per key, in their order. Faster than one
+    /// [`get`](Self::get) after the other when the table is larger than the processor's caches:
+    /// index and records are prefetched before they are needed. A table with the ordered index
+    /// alone does one get after the other. Allocates the vector;
+    /// [`get_many_into`](Self::get_many_into) takes one that is there.
     ///
     /// # Errors
     /// [`ReadError`] if a page that was touched is damaged.
-    pub fn get_many<'t, K: AsRef<[u8]>>(
+    pub fn get_many<K: AsRef<[u8]>>(&self, keys: &[K]) -> Result<Vec<Option<&[u8]>>, ReadError> {
+        let mut answers = Vec::new();
+        self.get_many_into(keys, &mut answers)?;
+        Ok(answers)
+    }
+
+    /// As [`get_many`](Self::get_many), into a vector that is used again: `out` is cleared, then
+    /// gets one answer per key. After an error `out` is empty.
+    ///
+    /// # Errors
+    /// [`ReadError`] if a page that was touched is damaged.
+    pub fn get_many_into<'t, K: AsRef<[u8]>>(
         &'t self,
         keys: &[K],
         out: &mut Vec<Option<&'t [u8]>>,

@@ -33,7 +33,7 @@ impl Warm {
 
 /// The progress of a warm-up, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Warmed {
+pub struct WarmProgress {
     /// Bytes that are in memory and mapped.
     pub done: u64,
     /// Bytes that were asked for.
@@ -84,12 +84,12 @@ impl Table {
     pub fn warm_with(
         &self,
         warm: Warm,
-        mut progress: impl FnMut(Warmed) -> ControlFlow<()>,
-    ) -> Result<Warmed, ReadError> {
+        mut progress: impl FnMut(WarmProgress) -> ControlFlow<()>,
+    ) -> Result<WarmProgress, ReadError> {
         let view = self.view();
         let parts = warm.parts(view.layout());
         let total = parts.iter().map(Range::len).sum::<usize>() as u64;
-        let mut warmed = Warmed { done: 0, total };
+        let mut warmed = WarmProgress { done: 0, total };
         let memory = view.memory();
         let exceeds_memory = view.exceeds_memory();
         let mut work = || {

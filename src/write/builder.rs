@@ -4,10 +4,10 @@
 use super::collect::Collector;
 use super::duplicates::Resolver;
 use super::pool::Pool;
-use super::progress::Phase;
+use super::progress::BuildPhase;
 use super::scratch::{self, Stored};
 use super::settings::Settings;
-use super::summary::Summary;
+use super::summary::BuildSummary;
 use super::value_stream::ValueStream;
 use crate::error::BuildError;
 use crate::file::{Unpublished, target};
@@ -62,8 +62,8 @@ impl Builder {
     pub(super) fn start(settings: Settings, path: &Path) -> Result<Self, BuildError> {
         let settings = settings.checked()?;
         let output = Unpublished::create(path, settings.replace)?;
-        if !settings.duplicates.drops() {
-            output.check_space(settings.expected_bytes)?;
+        if let Some(bytes) = settings.expected_bytes.filter(|_| !settings.duplicates.drops()) {
+            output.check_space(bytes)?;
         }
         let beside = target::directory_of(path);
         let directory: Arc<Path> = settings.temp_dir.as_deref().unwrap_or(beside).into();
@@ -194,7 +194,7 @@ impl Builder {
     ///
     /// # Errors
     /// On an error nothing is published, except with [`BuildError::PublishedButNotDurable`].
-    pub fn finish(self) -> Result<Summary, BuildError> {
+    pub fn finish(self) -> Result<BuildSummary, BuildError> {
         if self.failed {
             return Err(BuildError::Failed);
         }
@@ -203,9 +203,9 @@ impl Builder {
             Input::Ascending(resolver) => resolver.finish()?,
             Input::Any(collector) => collector.finish(&settings)?,
         };
-        settings.progress.tell(Phase::Sync, 0, summary.file_bytes);
+        settings.progress.tell(BuildPhase::Sync, 0, summary.file_bytes);
         output.publish(settings.publishing())?;
-        settings.progress.tell(Phase::Sync, summary.file_bytes, summary.file_bytes);
+        settings.progress.tell(BuildPhase::Sync, summary.file_bytes, summary.file_bytes);
         Ok(summary)
     }
 }

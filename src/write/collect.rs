@@ -7,11 +7,11 @@
 
 use super::duplicates::Resolver;
 use super::pool::Pool;
-use super::progress::{Phase, Reporter};
+use super::progress::{BuildPhase, Reporter};
 use super::scratch::{Scratch, Stored};
 use super::settings::Settings;
 use super::sort::{Run, Sorter};
-use super::summary::Summary;
+use super::summary::BuildSummary;
 use crate::error::BuildError;
 use crate::file::Unpublished;
 use std::path::Path;
@@ -147,7 +147,7 @@ impl Collector {
     pub(super) fn finish(
         mut self,
         settings: &Settings,
-    ) -> Result<(Unpublished, Summary), BuildError> {
+    ) -> Result<(Unpublished, BuildSummary), BuildError> {
         if let Some(resolver) = self.resolver {
             return resolver.finish();
         }
@@ -167,11 +167,11 @@ impl Collector {
         self.sorter.visit(reading, &mut |key, value| {
             done += 1;
             if done % STEP == 1 {
-                progress.tell(Phase::Merge, done, total);
+                progress.tell(BuildPhase::Merge, done, total);
             }
             resolver.push_value(key, value)
         })?;
-        progress.tell(Phase::Merge, total, total);
+        progress.tell(BuildPhase::Merge, total, total);
         resolver.finish()
     }
 }

@@ -6,7 +6,7 @@ use super::reread::Extent;
 use super::scratch::{Scratch, Stored, Value};
 use super::settings::{Duplicates, Settings};
 use super::sink::Terms;
-use super::summary::Summary;
+use super::summary::BuildSummary;
 use super::table::Plan;
 use crate::error::BuildError;
 use crate::file::Unpublished;
@@ -23,7 +23,7 @@ pub(super) struct Resolver {
     first: Option<Vec<u8>>,
     /// The key of the entry before.
     key: Vec<u8>,
-    /// With `Duplicates::Last`, the value of the entry before. It is written once an entry with
+    /// With `Duplicates::KeepLast`, the value of the entry before. It is written once an entry with
     /// another key comes.
     value: Kept,
     entries: u64,
@@ -88,7 +88,7 @@ impl Resolver {
     /// Adds an entry whose value was written into the file that [`room`](Self::room) gave.
     pub(super) fn push_stored(&mut self, key: &[u8], value: &Stored) -> Result<(), BuildError> {
         self.push_value(key, Value::Stored(value))?;
-        if self.duplicates != Duplicates::Last {
+        if self.duplicates != Duplicates::KeepLast {
             value.file.free(0..u64::from(value.len));
         }
         Ok(())
@@ -123,11 +123,11 @@ impl Resolver {
             return Err(BuildError::OutOfOrder { previous, key: key.to_vec(), entry });
         }
         match (self.duplicates, order.is_eq()) {
-            (Duplicates::Error, true) => {
+            (Duplicates::Reject, true) => {
                 return Err(BuildError::DuplicateKey { key: key.to_vec() });
             }
-            (Duplicates::First, true) => return Ok(()),
-            (Duplicates::Last, repeated) => {
+            (Duplicates::KeepFirst, true) => return Ok(()),
+            (Duplicates::KeepLast, repeated) => {
                 if !repeated && entry > 0 {
                     self.write_kept()?;
                 }
@@ -170,14 +170,14 @@ impl Resolver {
     }
 
     fn write_last(&mut self) -> Result<(), BuildError> {
-        if self.entries > 0 && self.duplicates == Duplicates::Last {
+        if self.entries > 0 && self.duplicates == Duplicates::KeepLast {
             self.write_kept()?;
         }
         Ok(())
     }
 
     /// Completes the table.
-    pub(super) fn finish(mut self) -> Result<(Unpublished, Summary), BuildError> {
+    pub(super) fn finish(mut self) -> Result<(Unpublished, BuildSummary), BuildError> {
         self.write_last()?;
         self.writer.finish()
     }

@@ -23,7 +23,7 @@ mod value_stream;
 
 pub use builder::Builder;
 pub use options::BuildOptions;
-pub use progress::{Phase, Progress};
+pub use progress::{BuildPhase, BuildProgress};
 pub use settings::{Duplicates, HashIndex};
-pub use summary::{HashIndexOutcome, Summary};
+pub use summary::{BuildSummary, HashIndexOutcome};
 pub use typed::TypedBuilder;

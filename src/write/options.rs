@@ -1,7 +1,7 @@
 //! The options of a build.
 
 use super::builder::Builder;
-use super::progress::{Progress, Reporter};
+use super::progress::{BuildProgress, Reporter};
 use super::settings::{Duplicates, HashIndex, Settings};
 use super::typed::TypedBuilder;
 use crate::error::BuildError;
@@ -15,7 +15,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 /// # fn main() -> Result<(), graven::BuildError> {
 /// # let dir = tempfile::tempdir().unwrap();
 /// let mut builder = graven::BuildOptions::new()
-///     .duplicates(graven::Duplicates::Last)
+///     .duplicates(graven::Duplicates::KeepLast)
 ///     .metadata("source", "census 2020")
 ///     .create(dir.path().join("cities.grv"))?;
 /// builder.insert(b"Bern", b"133883")?;
@@ -43,7 +43,7 @@ impl BuildOptions {
         self
     }
 
-    /// What happens when a key occurs more than once. Default: [`Duplicates::Error`].
+    /// What happens when a key occurs more than once. Default: [`Duplicates::Reject`].
     pub fn duplicates(mut self, duplicates: Duplicates) -> Self {
         self.settings.duplicates = duplicates;
         self
@@ -57,25 +57,25 @@ impl BuildOptions {
     /// [`create`](Self::create) is called. The limits of its control groups (cgroup v1 and v2), its
     /// own limits (`ulimit -v` and `-d`) and the available memory of the machine count. Then the
     /// default is half of what is available beyond 64 MiB, at least an eighth of what is available.
-    pub fn memory_budget(mut self, bytes: u64) -> Self {
-        self.settings.memory_budget = Some(bytes);
+    pub fn memory_budget(mut self, bytes: impl Into<Option<u64>>) -> Self {
+        self.settings.memory_budget = bytes.into();
         self
     }
 
-    /// Number of threads for sorting and indexing, at most 1,024. 0, the default, means one for each
-    /// processor, or the threads of the rayon pool in which the build runs. Threads start when they
+    /// Number of threads for sorting and indexing, 1 to 1,024. `None`, the default, means one for
+    /// each processor, or the threads of the rayon pool in which the build runs. Threads start when they
     /// are needed, as many as the system grants, and end with the build. The table does not depend
     /// on their number.
-    pub fn threads(mut self, threads: usize) -> Self {
-        self.settings.threads = threads;
+    pub fn threads(mut self, threads: impl Into<Option<usize>>) -> Self {
+        self.settings.threads = threads.into();
         self
     }
 
     /// Least number of bytes that keys and values will have together, if it is known. If the disk has
     /// no room for them, [`create`](Self::create) fails before any work is done. Nothing is checked
-    /// if repeated keys are left out, as the table may then be smaller. Default: 0.
-    pub fn expected_bytes(mut self, bytes: u64) -> Self {
-        self.settings.expected_bytes = bytes;
+    /// if repeated keys are left out, as the table may then be smaller. Default: `None`.
+    pub fn expected_bytes(mut self, bytes: impl Into<Option<u64>>) -> Self {
+        self.settings.expected_bytes = bytes.into();
         self
     }
 
@@ -110,8 +110,8 @@ impl BuildOptions {
 
     /// Permission bits of the published file, whatever the umask. Default: 0o444, because a
     /// published table is never modified.
-    pub fn permissions(mut self, mode: u32) -> Self {
-        self.settings.permissions = mode;
+    pub fn mode(mut self, mode: u32) -> Self {
+        self.settings.mode = mode;
         self
     }
 
@@ -148,7 +148,7 @@ impl BuildOptions {
     ///     eprintln!("{:?}: {} of {}", progress.phase, progress.done, progress.total);
     /// });
     /// ```
-    pub fn progress(mut self, callback: impl Fn(Progress) + Send + Sync + 'static) -> Self {
+    pub fn progress(mut self, callback: impl Fn(BuildProgress) + Send + Sync + 'static) -> Self {
         self.settings.progress = Reporter::new(callback);
         self
     }

@@ -9,14 +9,14 @@ use std::sync::{Arc, OnceLock};
 /// Threads for work that divides itself.
 #[derive(Clone)]
 pub(super) struct Pool {
-    threads: usize,
+    threads: Option<usize>,
     /// Empty before the threads start. `None` inside: the caller's threads do the work.
     started: Arc<OnceLock<Option<ThreadPool>>>,
 }
 
 impl Pool {
-    /// A pool of `threads` threads; 0 means one for each processor.
-    pub(super) fn new(threads: usize) -> Self {
+    /// A pool of `threads` threads; `None` means one for each processor.
+    pub(super) fn new(threads: Option<usize>) -> Self {
         Self { threads, started: Arc::default() }
     }
 
@@ -30,13 +30,14 @@ impl Pool {
 }
 
 /// Starts `threads` threads, or as many as the system grants: results don't depend on the number.
-fn start(threads: usize) -> Option<ThreadPool> {
+fn start(threads: Option<usize>) -> Option<ThreadPool> {
     // A build that runs on threads of a rayon pool uses these.
-    if threads == 0 && rayon::current_thread_index().is_some() {
+    if threads.is_none() && rayon::current_thread_index().is_some() {
         return None;
     }
     let named = || ThreadPoolBuilder::new().thread_name(|n| format!("graven build {n}"));
-    let mut most = threads;
+    // Rayon takes 0 for one thread per processor.
+    let mut most = threads.unwrap_or(0);
     loop {
         if let Ok(pool) = named().num_threads(most).build() {
             return Some(pool);
@@ -59,12 +60,12 @@ mod tests {
     #[test]
     fn as_many_threads_as_were_asked_for() {
         for threads in [1, 3] {
-            assert_eq!(Pool::new(threads).run(rayon::current_num_threads), threads);
+            assert_eq!(Pool::new(Some(threads)).run(rayon::current_num_threads), threads);
         }
         let inside = ThreadPoolBuilder::new().num_threads(2).build().unwrap();
         let of_caller = inside.install(|| {
             let own = rayon::current_thread_index();
-            Pool::new(0).run(rayon::current_thread_index) == own
+            Pool::new(None).run(rayon::current_thread_index) == own
         });
         assert!(of_caller);
     }

@@ -6,10 +6,10 @@ use std::sync::Arc;
 /// How far a build is. [`BuildOptions::progress`](crate::BuildOptions::progress) asks for it.
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Progress {
+pub struct BuildProgress {
     /// The current stage.
-    pub phase: Phase,
-    /// How much of the stage is done: in bytes during [`Phase::Sync`], otherwise in entries.
+    pub phase: BuildPhase,
+    /// How much of the stage is done: in bytes during [`BuildPhase::Sync`], otherwise in entries.
     pub done: u64,
     /// How much the stage has to do, in the same unit. It grows while input still comes.
     pub total: u64,
@@ -18,7 +18,7 @@ pub struct Progress {
 /// A stage of a build. Entries that come in order skip the first two stages.
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Phase {
+pub enum BuildPhase {
     /// The entries in memory are sorted, and written to a temporary file if more are to come.
     Sort,
     /// The entries are written in order, merged from sorted runs if there are several.
@@ -29,20 +29,20 @@ pub enum Phase {
     Sync,
 }
 
-type Callback = dyn Fn(Progress) + Send + Sync;
+type Callback = dyn Fn(BuildProgress) + Send + Sync;
 
 /// The callback of a build, if there is one.
 #[derive(Clone, Default)]
 pub(super) struct Reporter(Option<Arc<Callback>>);
 
 impl Reporter {
-    pub(super) fn new(callback: impl Fn(Progress) + Send + Sync + 'static) -> Self {
+    pub(super) fn new(callback: impl Fn(BuildProgress) + Send + Sync + 'static) -> Self {
         Self(Some(Arc::new(callback)))
     }
 
-    pub(super) fn tell(&self, phase: Phase, done: u64, total: u64) {
+    pub(super) fn tell(&self, phase: BuildPhase, done: u64, total: u64) {
         if let Some(callback) = &self.0 {
-            callback(Progress { phase, done, total });
+            callback(BuildProgress { phase, done, total });
         }
     }
 }

@@ -7,7 +7,7 @@
 
 use super::reread::{Extent, RecordReader};
 use super::scratch::{Scratch, Value};
-use super::summary::Summary;
+use super::summary::BuildSummary;
 use super::table::{Plan, TableWriter};
 use crate::error::BuildError;
 use crate::file::Unpublished;
@@ -136,7 +136,7 @@ impl RelayoutWriter {
     }
 
     /// Writes everything after the records and returns the file, ready to be published.
-    pub(super) fn finish(mut self) -> Result<(Unpublished, Summary), BuildError> {
+    pub(super) fn finish(mut self) -> Result<(Unpublished, BuildSummary), BuildError> {
         let summary = self.complete()?.finish(&self.plan)?;
         Ok((self.output, summary))
     }

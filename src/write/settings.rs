@@ -14,19 +14,19 @@ use std::path::PathBuf;
 pub enum Duplicates {
     /// The build fails with [`BuildError::DuplicateKey`].
     #[default]
-    Error,
+    Reject,
     /// The entry that was inserted first stays.
-    First,
+    KeepFirst,
     /// The entry that was inserted last stays.
-    Last,
+    KeepLast,
     /// All entries stay, in the order of their insertion: a multi-value table.
-    Keep,
+    KeepAll,
 }
 
 impl Duplicates {
     /// Whether entries may be left out, so that the table may be smaller than its input.
     pub(super) fn drops(self) -> bool {
-        matches!(self, Self::First | Self::Last)
+        matches!(self, Self::KeepFirst | Self::KeepLast)
     }
 }
 
@@ -52,18 +52,18 @@ pub(super) struct Settings {
     pub(super) duplicates: Duplicates,
     /// None until the build starts and finds out what is safe.
     pub(super) memory_budget: Option<u64>,
-    pub(super) threads: usize,
+    pub(super) threads: Option<usize>,
     pub(super) temp_dir: Option<PathBuf>,
     pub(super) hash_index: HashIndex,
     pub(super) value_align: u32,
     pub(super) metadata: Vec<(Vec<u8>, Vec<u8>)>,
-    pub(super) permissions: u32,
+    pub(super) mode: u32,
     pub(super) durable: bool,
     pub(super) replace: bool,
     pub(super) verify_after_write: bool,
     pub(super) types: Types,
     pub(super) progress: Reporter,
-    pub(super) expected_bytes: u64,
+    pub(super) expected_bytes: Option<u64>,
 }
 
 /// Most threads. More threads would only wait for each other.
@@ -75,20 +75,20 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             sorted: false,
-            duplicates: Duplicates::Error,
+            duplicates: Duplicates::Reject,
             memory_budget: None,
-            threads: 0,
+            threads: None,
             temp_dir: None,
             hash_index: HashIndex::Auto,
             value_align: 1,
             metadata: Vec::new(),
-            permissions: 0o444,
+            mode: 0o444,
             durable: true,
             replace: true,
             verify_after_write: false,
             types: Types::default(),
             progress: Reporter::default(),
-            expected_bytes: 0,
+            expected_bytes: None,
         }
     }
 }
@@ -113,11 +113,12 @@ impl Settings {
             let got = budget.to_string();
             return invalid("memory_budget", got, "at least 1 MiB (1048576)");
         }
-        if self.threads > MOST_THREADS {
-            return invalid("threads", self.threads.to_string(), "0 to 1024");
+        if let Some(threads) = self.threads.filter(|threads| !(1..=MOST_THREADS).contains(threads))
+        {
+            return invalid("threads", threads.to_string(), "1 to 1024");
         }
-        if self.permissions & !0o777 != 0 {
-            return invalid("permissions", format!("{:o}", self.permissions), "0 to 0777 (octal)");
+        if self.mode & !0o777 != 0 {
+            return invalid("mode", format!("{:o}", self.mode), "0 to 0777 (octal)");
         }
         let too_long = |(key, value): &&(Vec<u8>, Vec<u8>)| {
             key.len() > MAX_KEY || value.len() > MAX_METADATA_VALUE
@@ -140,16 +141,13 @@ impl Settings {
 
     /// Number of threads.
     pub(super) fn thread_count(&self) -> usize {
-        match self.threads {
-            0 => std::thread::available_parallelism().map_or(1, usize::from),
-            threads => threads,
-        }
+        self.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from))
     }
 
     /// What publishing needs to know.
     pub(super) fn publishing(&self) -> Publishing {
         Publishing {
-            mode: self.permissions,
+            mode: self.mode,
             durable: self.durable,
             replace: self.replace,
             read_back: self.verify_after_write,

@@ -12,7 +12,7 @@ mod run;
 mod slot;
 
 use super::pool::Pool;
-use super::progress::{Phase, Reporter};
+use super::progress::{BuildPhase, Reporter};
 use super::scratch::Scratch;
 use crate::error::BuildError;
 use crate::format::order::common_prefix;
@@ -166,7 +166,7 @@ impl Sorter {
     }
 
     fn sort(&mut self) {
-        self.progress.tell(Phase::Sort, self.entries - self.arena.entries(), self.entries);
+        self.progress.tell(BuildPhase::Sort, self.entries - self.arena.entries(), self.entries);
         let arena = &mut self.arena;
         if arena.is_worth_threads() { self.pool.run(|| arena.sort()) } else { arena.sort() }
     }
@@ -187,7 +187,7 @@ impl Sorter {
         let (arena, files) = (&self.arena, &mut self.files);
         self.runs.push(self.pool.run(|| arena.write(files))?);
         self.arena.clear();
-        self.progress.tell(Phase::Sort, self.entries, self.entries);
+        self.progress.tell(BuildPhase::Sort, self.entries, self.entries);
         Ok(())
     }
 
@@ -273,7 +273,8 @@ mod tests {
                         (key, vec![b'v'; (i % 70) as usize])
                     })
                     .collect();
-                let mut sorter = Sorter::new(limit, &directory, Pool::new(0), Reporter::default());
+                let mut sorter =
+                    Sorter::new(limit, &directory, Pool::new(None), Reporter::default());
                 for (key, value) in &entries {
                     sorter.push(key, value).unwrap();
                 }
@@ -297,7 +298,7 @@ mod tests {
         let temporary = tempfile::tempdir().unwrap();
         let directory: Arc<Path> = temporary.path().into();
         for limit in [1 << 16, 1 << 20, 100 << 20] {
-            let mut sorter = Sorter::new(limit, &directory, Pool::new(0), Reporter::default());
+            let mut sorter = Sorter::new(limit, &directory, Pool::new(None), Reporter::default());
             let value = |i: u32| vec![i as u8; (i * i * 131) as usize % 1_500_000];
             let key = |i: u32| (i * 7919 % 101).to_be_bytes();
             for i in 0..101 {
@@ -324,7 +325,7 @@ mod tests {
     fn room_is_given_back_on_the_way() {
         let temporary = tempfile::tempdir().unwrap();
         let directory: Arc<Path> = temporary.path().into();
-        let mut sorter = Sorter::new(2 << 20, &directory, Pool::new(2), Reporter::default());
+        let mut sorter = Sorter::new(2 << 20, &directory, Pool::new(Some(2)), Reporter::default());
         const ENTRIES: u32 = 40_000;
         for i in 0..ENTRIES {
             sorter.push(&i.wrapping_mul(0x9E37_79B1).to_be_bytes(), &[7; 400]).unwrap();

@@ -3,7 +3,7 @@
 /// A published table in numbers.
 #[non_exhaustive]
 #[derive(Clone, Debug)]
-pub struct Summary {
+pub struct BuildSummary {
     /// Entries in the table, after the duplicates policy.
     pub entries: u64,
     /// Distinct keys.
@@ -33,7 +33,7 @@ pub enum HashIndexOutcome {
     /// The ordered index answers as fast, so it was left out.
     NotNeeded,
     /// `HashIndex::Never` was asked for.
-    Refused,
+    Disabled,
     /// No attempt found room for all keys: it was left out after this many, and the ordered index
     /// answers instead. Keys that someone has chosen make one attempt fail, not the others, which
     /// depend on the table's content.

@@ -5,14 +5,14 @@ use super::index::hash::{Built, Hashes};
 use super::index::line::Heads;
 use super::index::tree::{Nodes, TreeBuilder};
 use super::pool::Pool;
-use super::progress::{Phase, Reporter};
+use super::progress::{BuildPhase, Reporter};
 use super::reread::{Extent, RecordReader};
 use super::scratch::{Scratch, Value};
 use super::sections::Sections;
 use super::settings::HashIndex;
 use super::sink::{Sink, Terms};
 use super::spool::Spool;
-use super::summary::{HashIndexOutcome, Summary};
+use super::summary::{BuildSummary, HashIndexOutcome};
 use crate::error::BuildError;
 use crate::file::Unpublished;
 use crate::file::io::CHUNK;
@@ -187,10 +187,10 @@ impl TableWriter {
     }
 
     /// Writes everything after the records.
-    pub(super) fn finish(mut self, plan: &Plan) -> Result<Summary, BuildError> {
+    pub(super) fn finish(mut self, plan: &Plan) -> Result<BuildSummary, BuildError> {
         let mut sections = Sections::default();
         let entries = self.counts.entries;
-        plan.progress.tell(Phase::Index, 0, entries);
+        plan.progress.tell(BuildPhase::Index, 0, entries);
         let records_end = if entries == 0 { HEADER as u64 } else { self.sink.position() };
         sections.add(kind::RECORDS, true, HEADER as u64, records_end - HEADER as u64);
 
@@ -244,8 +244,8 @@ impl TableWriter {
         let build_id = header.build_id;
         let set_aside = built.as_ref().map_or(0, |built| built.set_aside);
         self.sink.finish(&body, header.as_bytes(), footer.as_bytes(), &build_id)?;
-        plan.progress.tell(Phase::Index, entries, entries);
-        Ok(Summary {
+        plan.progress.tell(BuildPhase::Index, entries, entries);
+        Ok(BuildSummary {
             entries,
             keys: self.counts.keys,
             key_bytes: self.counts.key_bytes,
@@ -283,7 +283,7 @@ impl TableWriter {
         sections: &mut Sections,
     ) -> Result<(Option<Built>, HashIndexOutcome), BuildError> {
         if plan.hash_index == HashIndex::Never {
-            return Ok((None, HashIndexOutcome::Refused));
+            return Ok((None, HashIndexOutcome::Disabled));
         }
         if plan.hash_index == HashIndex::Auto && !nodes {
             return Ok((None, HashIndexOutcome::NotNeeded));
@@ -303,7 +303,7 @@ impl TableWriter {
         let start = self.sink.position();
         let done = |groups: u64, of: u64| {
             let share = u128::from(entries) * u128::from(groups) / u128::from(of.max(1));
-            plan.progress.tell(Phase::Index, share as u64, entries);
+            plan.progress.tell(BuildPhase::Index, share as u64, entries);
         };
         match hashes.write(&mut self.sink, &plan.pool, references, &done)? {
             Ok(built) => {

@@ -2,7 +2,7 @@
 
 use super::builder::Builder;
 use super::settings::Settings;
-use super::summary::Summary;
+use super::summary::BuildSummary;
 use crate::error::BuildError;
 use crate::format::types::{TypedKey, Types, value_order, value_tag};
 use std::marker::PhantomData;
@@ -40,7 +40,7 @@ where
     ///
     /// # Errors
     /// The errors of [`Builder::finish`].
-    pub fn finish(self) -> Result<Summary, BuildError> {
+    pub fn finish(self) -> Result<BuildSummary, BuildError> {
         self.builder.finish()
     }
 }

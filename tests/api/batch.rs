@@ -5,7 +5,7 @@ use graven::Table;
 
 fn many<K: AsRef<[u8]>>(table: &Table, keys: &[K]) -> Vec<Option<String>> {
     let mut values = Vec::new();
-    table.get_many(keys, &mut values).expect("a sound table");
+    table.get_many_into(keys, &mut values).expect("a sound table");
     values.into_iter().map(|value| value.map(text)).collect()
 }
 
@@ -33,7 +33,7 @@ fn keys_may_be_of_any_type_that_is_bytes() {
 fn no_keys_no_answers() {
     for table in both(&[("a", "1")]) {
         let mut values = vec![Some(&b"left over"[..])];
-        table.get_many::<&str>(&[], &mut values).expect("a sound table");
+        table.get_many_into::<&str>(&[], &mut values).expect("a sound table");
         assert!(values.is_empty(), "what the vector held before is gone");
     }
     for table in both(&[]) {

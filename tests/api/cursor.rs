@@ -30,7 +30,7 @@ fn a_new_cursor_stands_before_the_first_entry() {
 fn seek_goes_to_the_first_key_that_is_not_smaller() {
     let seek = |table: &Table, to: &str| {
         let mut cursor = table.cursor();
-        let found = cursor.seek(to.as_bytes()).expect("sound");
+        let found = cursor.seek_ceil(to.as_bytes()).expect("sound");
         assert_eq!(found, cursor.key().is_some());
         key(&cursor)
     };
@@ -47,7 +47,7 @@ fn seek_goes_to_the_first_key_that_is_not_smaller() {
 fn seek_for_prev_goes_to_the_last_key_that_is_not_greater() {
     let seek = |table: &Table, to: &str| {
         let mut cursor = table.cursor();
-        let found = cursor.seek_for_prev(to.as_bytes()).expect("sound");
+        let found = cursor.seek_floor(to.as_bytes()).expect("sound");
         assert_eq!(found, cursor.key().is_some());
         key(&cursor)
     };
@@ -63,7 +63,7 @@ fn seek_for_prev_goes_to_the_last_key_that_is_not_greater() {
 fn a_cursor_may_turn_at_any_time() {
     for table in both(&LETTERS) {
         let mut cursor = table.cursor();
-        assert!(cursor.seek(b"d").expect("sound"));
+        assert!(cursor.seek_ceil(b"d").expect("sound"));
         assert!(cursor.prev().expect("sound"));
         assert_eq!(key(&cursor), "b");
         assert!(!cursor.prev().expect("sound"));
@@ -83,11 +83,11 @@ fn a_cursor_may_turn_at_any_time() {
 fn a_cursor_steps_through_each_of_repeated_keys() {
     for table in repeated(&[("a", "1"), ("b", "2"), ("b", "3"), ("c", "4")]) {
         let mut cursor = table.cursor();
-        assert!(cursor.seek(b"b").expect("sound"));
+        assert!(cursor.seek_ceil(b"b").expect("sound"));
         assert_eq!(at(&cursor), Some(("b".into(), "2".into())), "the first of the equals");
         assert!(cursor.next().expect("sound"));
         assert_eq!(at(&cursor), Some(("b".into(), "3".into())));
-        assert!(cursor.seek_for_prev(b"b").expect("sound"));
+        assert!(cursor.seek_floor(b"b").expect("sound"));
         assert_eq!(at(&cursor), Some(("b".into(), "3".into())), "the last of the equals");
     }
 }
@@ -97,8 +97,8 @@ fn a_cursor_of_an_empty_table_finds_nothing() {
     for table in both(&[]) {
         let mut cursor = table.cursor();
         assert!(!cursor.next().expect("sound"));
-        assert!(!cursor.seek(b"").expect("sound"));
-        assert!(!cursor.seek_for_prev(b"z").expect("sound"));
+        assert!(!cursor.seek_ceil(b"").expect("sound"));
+        assert!(!cursor.seek_floor(b"z").expect("sound"));
         assert_eq!(at(&cursor), None);
     }
 }

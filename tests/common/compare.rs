@@ -77,7 +77,7 @@ impl Context<'_> {
     fn sizes(&self) {
         let (table, flat) = (self.table, self.flat);
         assert_eq!(table.len(), flat.len() as u64);
-        assert_eq!(table.keys_len(), self.model.map.len() as u64);
+        assert_eq!(table.distinct_keys(), self.model.map.len() as u64);
         assert_eq!(table.is_empty(), flat.is_empty());
         assert_eq!(table.first().unwrap(), flat.first().copied());
         assert_eq!(table.last().unwrap(), flat.last().copied());
@@ -177,13 +177,13 @@ impl Context<'_> {
 
     fn many(&self, rng: &mut Rng) {
         let mut out = vec![Some(&b"left over"[..])];
-        self.table.get_many::<&[u8]>(&[], &mut out).unwrap();
+        self.table.get_many_into::<&[u8]>(&[], &mut out).unwrap();
         assert!(out.is_empty());
         // Present and absent keys, in no order, in batches that end anywhere.
         let mut keys: Vec<&[u8]> = self.probes.iter().map(Vec::as_slice).collect();
         keys.extend(self.flat.iter().take(70).map(|entry| entry.0));
         rng.shuffle(&mut keys);
-        self.table.get_many(&keys, &mut out).unwrap();
+        self.table.get_many_into(&keys, &mut out).unwrap();
         assert_eq!(out.len(), keys.len());
         for (key, found) in keys.iter().zip(&out) {
             let right = self.model.map.get(*key).map(|values| values[0].as_slice());
@@ -274,10 +274,10 @@ impl Context<'_> {
             let key = self.probes[rng.below(self.probes.len())].as_slice();
             let (name, moved);
             (name, moved, place) = match rng.below(12) {
-                0 => ("seek", cursor.seek(key), self.lower(key) + 1),
-                1 => ("seek_for_prev", cursor.seek_for_prev(key), self.upper(key)),
-                2 => ("seek_to_first", cursor.seek_to_first(), 1),
-                3 => ("seek_to_last", cursor.seek_to_last(), n),
+                0 => ("seek", cursor.seek_ceil(key), self.lower(key) + 1),
+                1 => ("seek_floor", cursor.seek_floor(key), self.upper(key)),
+                2 => ("seek_first", cursor.seek_first(), 1),
+                3 => ("seek_last", cursor.seek_last(), n),
                 4..8 => ("next", cursor.next(), (place + 1).min(n + 1)),
                 _ => ("prev", cursor.prev(), place.saturating_sub(1)),
             };

@@ -46,7 +46,7 @@ pub(crate) fn each_form(path: &Path, mut check: impl FnMut(Form, &Table)) {
     // An odd offset that differs from table to table, beyond a page now and then.
     let before = vec![0xA5; ((len as usize * 37) % 9000) | 1];
     let all = [before.as_slice(), &bytes, &[0xA5; 13]].concat();
-    let options = OpenOptions::new().range(before.len() as u64, len);
+    let options = OpenOptions::new().section(before.len() as u64, len);
     let mut file = tempfile::NamedTempFile::new_in(path.parent().unwrap()).unwrap();
     file.write_all(&all).unwrap();
     // SAFETY: nobody else knows the file.

@@ -70,8 +70,9 @@ pub(crate) fn hash_index() -> impl Strategy<Value = HashIndex> {
 }
 
 fn duplicates() -> impl Strategy<Value = Duplicates> {
-    let all = [Duplicates::Keep, Duplicates::First, Duplicates::Last, Duplicates::Error];
-    prop_oneof![4 => Just(Duplicates::Keep), 3 => select(all.to_vec())]
+    let all =
+        [Duplicates::KeepAll, Duplicates::KeepFirst, Duplicates::KeepLast, Duplicates::Reject];
+    prop_oneof![4 => Just(Duplicates::KeepAll), 3 => select(all.to_vec())]
 }
 
 fn value_align() -> impl Strategy<Value = u32> {

@@ -1,6 +1,6 @@
 //! The model: what a table must answer.
 
-use graven::{BuildError, BuildOptions, Duplicates, HashIndex, Summary};
+use graven::{BuildError, BuildOptions, BuildSummary, Duplicates, HashIndex};
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -19,8 +19,8 @@ impl Model {
         for (key, value) in entries {
             let values = map.entry(key.clone()).or_default();
             match duplicates {
-                Duplicates::First if !values.is_empty() => {}
-                Duplicates::Last => *values = vec![value.clone()],
+                Duplicates::KeepFirst if !values.is_empty() => {}
+                Duplicates::KeepLast => *values = vec![value.clone()],
                 _ => values.push(value.clone()),
             }
         }
@@ -54,7 +54,7 @@ impl Default for Case {
     fn default() -> Self {
         Self {
             entries: Vec::new(),
-            duplicates: Duplicates::Keep,
+            duplicates: Duplicates::KeepAll,
             hash_index: HashIndex::Auto,
             value_align: 1,
             metadata: Vec::new(),
@@ -85,7 +85,7 @@ impl Case {
             .fold(options, |options, (key, value)| options.metadata(key.clone(), value.clone()))
     }
 
-    pub(crate) fn build(&self, path: &Path) -> Result<Summary, BuildError> {
+    pub(crate) fn build(&self, path: &Path) -> Result<BuildSummary, BuildError> {
         self.build_with(self.options(), path)
     }
 
@@ -93,7 +93,7 @@ impl Case {
         &self,
         options: BuildOptions,
         path: &Path,
-    ) -> Result<Summary, BuildError> {
+    ) -> Result<BuildSummary, BuildError> {
         let mut builder = options.create(path)?;
         for (key, value) in &self.entries {
             builder.insert(key, value)?;

@@ -1,6 +1,6 @@
 //! Tables of numbered keys, of any size and with the index of one's choice.
 
-use graven::{BuildOptions, HashIndex, HashIndexOutcome, Summary};
+use graven::{BuildOptions, BuildSummary, HashIndex, HashIndexOutcome};
 use std::path::Path;
 
 /// Key `i` of [`numbered_table`].
@@ -36,7 +36,7 @@ pub(crate) enum Index {
 }
 
 /// A table of `entries` keys of 16 bytes and values of about 100, with a hash index.
-pub(crate) fn numbered_table(path: &Path, entries: u64, edition: u8) -> Summary {
+pub(crate) fn numbered_table(path: &Path, entries: u64, edition: u8) -> BuildSummary {
     indexed_table(path, entries, edition, Index::Hash)
 }
 
@@ -47,7 +47,7 @@ pub(crate) fn value_len(i: u64, index: Index) -> usize {
 }
 
 /// Likewise, with the index of one's choice.
-pub(crate) fn indexed_table(path: &Path, entries: u64, edition: u8, index: Index) -> Summary {
+pub(crate) fn indexed_table(path: &Path, entries: u64, edition: u8, index: Index) -> BuildSummary {
     let hash_index = match index {
         Index::Hash => HashIndex::Always,
         Index::Ordered => HashIndex::Never,

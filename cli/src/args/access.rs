@@ -11,12 +11,12 @@ pub(crate) struct Reading {
 }
 
 impl Reading {
-    pub(crate) fn access(self) -> graven::Access {
+    pub(crate) fn access(self) -> graven::AccessPattern {
         match self.access {
-            Access::Auto => graven::Access::Auto,
-            Access::Normal => graven::Access::Normal,
-            Access::Random => graven::Access::Random,
-            Access::Sequential => graven::Access::Sequential,
+            Access::Auto => graven::AccessPattern::Auto,
+            Access::Normal => graven::AccessPattern::Normal,
+            Access::Random => graven::AccessPattern::Random,
+            Access::Sequential => graven::AccessPattern::Sequential,
         }
     }
 

@@ -10,7 +10,9 @@ use crate::progress::{Progress, Unit};
 use crate::tsv::shown;
 use crate::{signals, terminal};
 use entries::Entries;
-use graven::{BuildError, BuildOptions, Builder, ErrorKind, HashIndexOutcome, Phase, Summary};
+use graven::{
+    BuildError, BuildOptions, BuildPhase, BuildSummary, Builder, ErrorKind, HashIndexOutcome,
+};
 use std::fmt::Display;
 use std::fs::File;
 use std::io::{self, Read};
@@ -41,7 +43,7 @@ pub(crate) fn run(args: &Build) -> Result<Outcome, Failure> {
     let progress = Progress::new("reading", Unit::Bytes, total, args.quiet || typed);
     let all_read = Arc::new(AtomicBool::new(false));
     let (state, reported) = (Arc::clone(progress.state()), Arc::clone(&all_read));
-    let tell = move |progress: graven::Progress| {
+    let tell = move |progress: graven::BuildProgress| {
         // Sorting while the input is still being read is shown as reading.
         if reported.load(Ordering::Relaxed) {
             let (what, unit) = stage(progress.phase);
@@ -85,12 +87,12 @@ fn swapped(out: &Path, input: &Path) -> Option<Failure> {
 }
 
 /// What the bar says of a phase, and what its numbers count.
-fn stage(phase: Phase) -> (&'static str, Unit) {
+fn stage(phase: BuildPhase) -> (&'static str, Unit) {
     match phase {
-        Phase::Sort => ("sorting", Unit::Entries),
-        Phase::Merge => ("merging", Unit::Entries),
-        Phase::Index => ("indexing", Unit::Entries),
-        Phase::Sync => ("syncing", Unit::AtOnce),
+        BuildPhase::Sort => ("sorting", Unit::Entries),
+        BuildPhase::Merge => ("merging", Unit::Entries),
+        BuildPhase::Index => ("indexing", Unit::Entries),
+        BuildPhase::Sync => ("syncing", Unit::AtOnce),
         _ => ("writing", Unit::Entries),
     }
 }
@@ -98,27 +100,23 @@ fn stage(phase: Phase) -> (&'static str, Unit) {
 fn start(
     args: &Build,
     input_bytes: Option<u64>,
-    tell: impl Fn(graven::Progress) + Send + Sync + 'static,
+    tell: impl Fn(graven::BuildProgress) + Send + Sync + 'static,
 ) -> Result<Builder, BuildError> {
     // Escapes and lengths make an input longer than its entries, but seldom twice as long.
-    let at_least = input_bytes.unwrap_or(0) / 2;
+    let at_least = input_bytes.map(|bytes| bytes / 2);
     let mut options = BuildOptions::new()
         .sorted(args.sorted)
         .duplicates(args.dup.into())
         .expected_bytes(at_least)
         .hash_index(args.hash_index.into())
         .value_align(args.value_align)
-        .permissions(args.mode)
+        .mode(args.mode)
         .durable(!args.no_sync)
         .replace(!args.no_replace)
         .verify_after_write(args.verify)
+        .memory_budget(args.memory)
+        .threads(args.threads)
         .progress(tell);
-    if let Some(memory) = args.memory {
-        options = options.memory_budget(memory);
-    }
-    if let Some(threads) = args.threads {
-        options = options.threads(threads);
-    }
     if let Some(dir) = &args.tmp_dir {
         options = options.temp_dir(dir);
     }
@@ -248,8 +246,8 @@ fn unpublished(args: &Build, paths: &[PathBuf], error: &BuildError) -> Failure {
 
 /// The warning about a table whose lookups are slower than those of other tables. It is printed
 /// even with --quiet.
-fn slower(summary: &Summary) -> Option<String> {
-    let Summary { keys, set_aside, .. } = *summary;
+fn slower(summary: &BuildSummary) -> Option<String> {
+    let BuildSummary { keys, set_aside, .. } = *summary;
     match summary.hash_index {
         HashIndexOutcome::Abandoned { attempts } => Some(format!(
             "no hash index could be built in {attempts} attempts: a get takes 5 to 12 times as long"
@@ -264,8 +262,8 @@ fn slower(summary: &Summary) -> Option<String> {
 }
 
 /// The line about the table that was built.
-fn report(out: &Path, summary: &Summary) -> String {
-    let Summary { entries, keys, file_bytes, key_bytes, value_bytes, .. } = *summary;
+fn report(out: &Path, summary: &BuildSummary) -> String {
+    let BuildSummary { entries, keys, file_bytes, key_bytes, value_bytes, .. } = *summary;
     let hash = match summary.hash_index {
         HashIndexOutcome::Built if summary.set_aside > 0 => {
             format!("with a hash index of all but {} keys", summary.set_aside)

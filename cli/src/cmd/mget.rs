@@ -36,7 +36,7 @@ pub(crate) fn run(args: &Mget) -> Result<Outcome, Failure> {
     loop {
         let filled = batch.fill(&mut lines, args.text);
         let keys = batch.keys();
-        table.get_many(&keys, &mut found).map_err(reading)?;
+        table.get_many_into(&keys, &mut found).map_err(reading)?;
         if answer(args, separator, &keys, &found, &mut out)? == Outcome::Missing {
             outcome = Outcome::Missing;
         }

@@ -23,7 +23,7 @@ pub(crate) fn run(args: &Publish) -> Result<Outcome, Failure> {
 
 fn options(args: &Publish) -> PublishOptions {
     let options = PublishOptions::new()
-        .permissions(args.mode)
+        .mode(args.mode)
         .durable(!args.no_sync)
         .replace(!args.no_replace)
         .verify_after_write(args.verify);
@@ -35,8 +35,8 @@ fn options(args: &Publish) -> PublishOptions {
 
 fn copy(args: &Publish, source: &Path, target: &Path) -> Result<Outcome, Failure> {
     let progress = Progress::new("publishing", Unit::Entries, None, args.quiet);
-    let published = graven::publish(source, target, &options(args))
-        .map_err(|error| Failure::publish(target, &error))?;
+    let published =
+        options(args).publish(source, target).map_err(|error| Failure::publish(target, &error))?;
     drop(progress);
     say(args, format_args!("{}: {} bytes", target.display(), published.file_bytes));
     Ok(Outcome::Fine)

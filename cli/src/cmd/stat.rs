@@ -8,14 +8,14 @@ use crate::exit::{Failure, Outcome, reading};
 use crate::open;
 use crate::output::Output;
 use crate::proc::Mapped;
-use graven::{Access, HashStats, Residency, Stats, Table};
+use graven::{AccessPattern, HashStats, Residency, Stats, Table};
 use std::path::Path;
 
 /// A metadata pair.
 type Pair<'t> = (&'t [u8], &'t [u8]);
 
 pub(crate) fn run(args: &Stat) -> Result<Outcome, Failure> {
-    let table = open::table(&args.table, Access::Random)?;
+    let table = open::table(&args.table, AccessPattern::Random)?;
     // Asked first, before other calls bring pages into memory.
     let residency = table.residency();
     let reading = reading(&args.table);

@@ -4,11 +4,11 @@ use crate::args::Warm;
 use crate::exit::{Failure, Outcome, reading};
 use crate::open;
 use crate::progress::{Progress, Unit};
-use graven::Access;
+use graven::AccessPattern;
 use std::ops::ControlFlow;
 
 pub(crate) fn run(args: &Warm) -> Result<Outcome, Failure> {
-    let table = open::table(&args.table, Access::Auto)?;
+    let table = open::table(&args.table, AccessPattern::Auto)?;
     let bytes = table.stats().map_err(reading(&args.table))?.file_bytes;
     let part = if args.index { graven::Warm::Index } else { graven::Warm::All };
     let total = (!args.index).then_some(bytes);

@@ -60,8 +60,12 @@ impl<'a> Input<'a> {
     pub(crate) fn options(&mut self) -> Options {
         let (a, b) = (self.byte(), self.byte());
         Options {
-            duplicates: [Duplicates::Keep, Duplicates::First, Duplicates::Last, Duplicates::Error]
-                [usize::from(a % 4)],
+            duplicates: [
+                Duplicates::KeepAll,
+                Duplicates::KeepFirst,
+                Duplicates::KeepLast,
+                Duplicates::Reject,
+            ][usize::from(a % 4)],
             hash_index: [HashIndex::Auto, HashIndex::Always, HashIndex::Never]
                 [usize::from(a / 4 % 3)],
             value_align: 1 << (b % 7),

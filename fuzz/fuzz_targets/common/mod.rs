@@ -10,14 +10,14 @@ mod input;
 mod model;
 mod queries;
 
-use graven::{OpenOptions, Table, Verify};
+use graven::{OpenOptions, PageChecks, Table};
 
 pub(crate) use damage::repair;
 
 /// Arbitrary bytes.
 pub(crate) fn open(data: &[u8]) {
-    for verify in [Verify::FirstTouch, Verify::AtOpen, Verify::Never] {
-        if let Ok(table) = OpenOptions::new().verify(verify).from_bytes(data.to_vec()) {
+    for verify in [PageChecks::FirstTouch, PageChecks::AtOpen, PageChecks::Never] {
+        if let Ok(table) = OpenOptions::new().page_checks(verify).from_bytes(data.to_vec()) {
             queries::ask_everything(&table, &[b"", b"a", b"key 1", data]);
         }
     }
@@ -39,8 +39,8 @@ pub(crate) fn lookup(data: &[u8]) {
         0 | 1 => {
             let bad = damage::flip_bits(&good, &patches);
             let intact = bad == good;
-            let verify = if how & 4 == 0 { Verify::FirstTouch } else { Verify::AtOpen };
-            match OpenOptions::new().verify(verify).from_bytes(bad) {
+            let verify = if how & 4 == 0 { PageChecks::FirstTouch } else { PageChecks::AtOpen };
+            match OpenOptions::new().page_checks(verify).from_bytes(bad) {
                 Ok(table) => {
                     model.check_or_error(&table, &questions);
                     assert_eq!(table.verify().is_ok(), intact, "the audit and the damage disagree");
@@ -51,7 +51,7 @@ pub(crate) fn lookup(data: &[u8]) {
         // Any damage, checksums not looked at.
         2 => {
             let bad = damage::patch(&good, &patches);
-            if let Ok(table) = OpenOptions::new().verify(Verify::Never).from_bytes(bad) {
+            if let Ok(table) = OpenOptions::new().page_checks(PageChecks::Never).from_bytes(bad) {
                 queries::ask_everything(&table, &questions);
             }
         }

@@ -43,7 +43,7 @@ pub(crate) fn build(options: &Options, entries: &[Entry]) -> Option<(Vec<u8>, Mo
             return None;
         }
         let values = map.entry(key).or_default();
-        if !values.is_empty() && options.duplicates == Duplicates::Error {
+        if !values.is_empty() && options.duplicates == Duplicates::Reject {
             let error = refusal(inserted, builder);
             assert!(matches!(error, Some(BuildError::DuplicateKey { .. })), "{error:?}");
             assert!(!path.exists());
@@ -51,11 +51,11 @@ pub(crate) fn build(options: &Options, entries: &[Entry]) -> Option<(Vec<u8>, Mo
         }
         inserted.expect("a legal entry");
         match options.duplicates {
-            Duplicates::First => values.truncate(1),
-            Duplicates::Last => values.clear(),
+            Duplicates::KeepFirst => values.truncate(1),
+            Duplicates::KeepLast => values.clear(),
             _ => {}
         }
-        if options.duplicates != Duplicates::First || values.is_empty() {
+        if options.duplicates != Duplicates::KeepFirst || values.is_empty() {
             values.push(value);
         }
         last = Some(key);
@@ -141,7 +141,7 @@ impl Model {
 
     fn judge(&self, table: &Table, questions: &[&[u8]], judge: Judge) {
         let len = self.entries.len();
-        assert_eq!((table.len(), table.keys_len()), (len as u64, self.keys));
+        assert_eq!((table.len(), table.distinct_keys()), (len as u64, self.keys));
         assert_eq!(table.is_empty(), len == 0);
 
         judge.list(table.iter(), self.slices(0..len));
@@ -165,7 +165,7 @@ impl Model {
         }
 
         let mut out = Vec::new();
-        match table.get_many(questions, &mut out) {
+        match table.get_many_into(questions, &mut out) {
             Ok(()) => assert!(out.into_iter().eq(questions.iter().map(|key| self.get(key)))),
             Err(error) => assert!(judge.errors_allowed && out.is_empty(), "{error:?}"),
         }
@@ -213,7 +213,7 @@ impl Model {
     fn judge_cursor(&self, table: &Table, key: &[u8], judge: Judge) {
         let mut cursor = table.cursor();
         let mut at = self.below(key);
-        if !self.stands(cursor.seek(key), cursor.key().zip(cursor.value()), at, judge) {
+        if !self.stands(cursor.seek_ceil(key), cursor.key().zip(cursor.value()), at, judge) {
             return;
         }
         // Forward three, back two, and so on: the direction may change anywhere.
@@ -230,7 +230,7 @@ impl Model {
             }
         }
         let before = self.upto(key).wrapping_sub(1);
-        let found = cursor.seek_for_prev(key);
+        let found = cursor.seek_floor(key);
         self.stands(found, cursor.key().zip(cursor.value()), before, judge);
     }
 

@@ -9,7 +9,7 @@ use zerocopy::{FromBytes, Immutable, KnownLayout};
 const WALK: usize = 500;
 
 pub(crate) fn ask_everything(table: &Table, keys: &[&[u8]]) {
-    let _ = black_box((table.len(), table.keys_len(), table.is_empty()));
+    let _ = black_box((table.len(), table.distinct_keys(), table.is_empty()));
     if let Ok(metadata) = table.metadata() {
         for (key, value) in metadata.iter() {
             let _ = black_box((touch(key), touch(value), metadata.get(key)));
@@ -58,23 +58,23 @@ pub(crate) fn ask_everything(table: &Table, keys: &[&[u8]]) {
         walk_all_ways(most, &table.prefix(key));
 
         let mut cursor = table.cursor();
-        let _ = black_box(cursor.seek(key));
+        let _ = black_box(cursor.seek_ceil(key));
         for step in 0..20 {
             touch(cursor.key().unwrap_or_default());
             touch(cursor.value().unwrap_or_default());
             let _ = black_box(if step % 3 == 2 { cursor.prev() } else { cursor.next() });
         }
-        let _ = black_box(cursor.seek_for_prev(key));
+        let _ = black_box(cursor.seek_floor(key));
         for _ in 0..5 {
             touch(cursor.key().unwrap_or_default());
             let _ = black_box(cursor.prev());
         }
-        let _ = black_box(cursor.seek_to_last());
+        let _ = black_box(cursor.seek_last());
         let _ = black_box(cursor.next());
-        let _ = black_box(cursor.seek_to_first());
+        let _ = black_box(cursor.seek_first());
         let _ = black_box(cursor.prev());
         for turn in [Cursor::next, Cursor::prev] {
-            let (mut on_entry, mut entries) = (cursor.seek(key), 0);
+            let (mut on_entry, mut entries) = (cursor.seek_ceil(key), 0);
             while matches!(on_entry, Ok(true)) && entries <= WALK as u64 {
                 entries += 1;
                 assert!(entries <= most, "a cursor meets more than the table's entries");
@@ -88,7 +88,7 @@ pub(crate) fn ask_everything(table: &Table, keys: &[&[u8]]) {
     ask_typed::<[u8; 4], [u8; 8]>(table);
 
     let mut out = Vec::new();
-    match table.get_many(keys, &mut out) {
+    match table.get_many_into(keys, &mut out) {
         Ok(()) => assert_eq!(out.len(), keys.len()),
         Err(_) => assert!(out.is_empty()),
     }

@@ -4,7 +4,7 @@
 
 #[cfg(target_os = "linux")]
 use super::file::may_ask;
-use super::file::{Access, Located};
+use super::file::{AccessPattern, Located};
 use super::mapping::{Mapping, pages_around};
 use super::proven::Proven;
 use super::reading::Reading;
@@ -132,7 +132,7 @@ impl Bytes {
     ///
     /// # Safety
     /// Until the result is dropped, nobody modifies or truncates the file.
-    pub(crate) unsafe fn map(file: &Located, access: Access) -> Result<Self, OpenError> {
+    pub(crate) unsafe fn map(file: &Located, access: AccessPattern) -> Result<Self, OpenError> {
         // SAFETY: the caller's promise is the same.
         let mapping = unsafe { Mapping::new(file, access) }?;
         let (start, len) = (NonNull::from(&mapping.map[..]).cast(), file.len);

@@ -10,7 +10,7 @@ use std::path::Path;
 /// How the table will be accessed, for the kernel's read-ahead.
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Access {
+pub enum AccessPattern {
     /// As [`Normal`](Self::Normal) if the table fits into the memory that this process may still
     /// take when it opens the table: what its control groups (cgroup v1 and v2) and the machine
     /// leave. Of a larger table, lookups read single pages, and walks ask ahead by themselves in

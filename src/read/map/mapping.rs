@@ -2,7 +2,7 @@
 
 #![expect(unsafe_code, reason = "maps files")]
 
-use super::file::{Access, Located};
+use super::file::{AccessPattern, Located};
 use super::reading::Reading;
 use super::room::no_room;
 use crate::error::OpenError;
@@ -23,7 +23,7 @@ impl Mapping {
     ///
     /// # Safety
     /// Until the result is dropped, nobody modifies or truncates the file.
-    pub(super) unsafe fn new(file: &Located, access: Access) -> Result<Self, OpenError> {
+    pub(super) unsafe fn new(file: &Located, access: AccessPattern) -> Result<Self, OpenError> {
         let len = file.len;
         let mut options = MmapOptions::new();
         options.offset(file.offset).len(len);

@@ -9,7 +9,7 @@ mod reading;
 mod room;
 
 pub(crate) use bytes::Bytes;
-pub use file::Access;
+pub use file::AccessPattern;
 pub(crate) use file::{Located, io_error};
 pub(crate) use proven::{AnyLen, KeyLen, Len8, Len16, Len32, Proven};
 pub(crate) use reading::Reading;

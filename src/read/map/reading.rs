@@ -1,7 +1,7 @@
 //! How pages of a mapping come into memory: the kernel reads ahead where memory holds the table.
 //! Otherwise each fault reads one page, and walks ask for windows.
 
-use super::file::Access;
+use super::file::AccessPattern;
 use crate::limits;
 
 /// How a mapping is read.
@@ -19,15 +19,15 @@ pub(crate) enum Reading {
 
 impl Reading {
     /// How a table of `len` bytes is read.
-    pub(super) fn new(access: Access, len: usize) -> Self {
+    pub(super) fn new(access: AccessPattern, len: usize) -> Self {
         /// Smaller tables are taken to fit, so that opening them asks for nothing.
         const LEAST: usize = 16 << 20;
         match access {
-            Access::Normal => Self::Ahead,
-            Access::Sequential => Self::Sequential,
-            Access::Random => Self::Pages,
-            Access::Auto if len < LEAST => Self::Ahead,
-            Access::Auto => match limits::recently_available_memory() {
+            AccessPattern::Normal => Self::Ahead,
+            AccessPattern::Sequential => Self::Sequential,
+            AccessPattern::Random => Self::Pages,
+            AccessPattern::Auto if len < LEAST => Self::Ahead,
+            AccessPattern::Auto => match limits::recently_available_memory() {
                 Some(available) if !fits(len, available) => Self::Windows,
                 _ => Self::Ahead,
             },

@@ -19,7 +19,7 @@ use crate::error::{ReadError, ReadResult};
 /// # builder.finish()?;
 /// # let table = graven::Table::load(&path)?;
 /// let mut cursor = table.cursor();
-/// assert!(cursor.seek(b"b")?);
+/// assert!(cursor.seek_ceil(b"b")?);
 /// assert_eq!(cursor.key(), Some(&b"c"[..]));
 /// assert!(cursor.prev()?);
 /// assert_eq!(cursor.key(), Some(&b"a"[..]));
@@ -85,7 +85,7 @@ impl<'t> Cursor<'t> {
     ///
     /// # Errors
     /// [`ReadError`] if a page that was touched is damaged; the cursor is then before the first.
-    pub fn seek(&mut self, key: &[u8]) -> Result<bool, ReadError> {
+    pub fn seek_ceil(&mut self, key: &[u8]) -> Result<bool, ReadError> {
         self.jump();
         let start = self.search().seek_start(key, Side::NotBelow, self.first_walk);
         self.position = 0;
@@ -97,7 +97,7 @@ impl<'t> Cursor<'t> {
     ///
     /// # Errors
     /// [`ReadError`] if a page that was touched is damaged; the cursor is then before the first.
-    pub fn seek_for_prev(&mut self, key: &[u8]) -> Result<bool, ReadError> {
+    pub fn seek_floor(&mut self, key: &[u8]) -> Result<bool, ReadError> {
         self.jump();
         match self.search().seek(key, Side::Above) {
             Ok(place) => {
@@ -113,7 +113,7 @@ impl<'t> Cursor<'t> {
     ///
     /// # Errors
     /// [`ReadError`] if a page that was touched is damaged.
-    pub fn seek_to_first(&mut self) -> Result<bool, ReadError> {
+    pub fn seek_first(&mut self) -> Result<bool, ReadError> {
         self.jump();
         self.go(Ok(self.view.start().into()))
     }
@@ -122,7 +122,7 @@ impl<'t> Cursor<'t> {
     ///
     /// # Errors
     /// [`ReadError`] if a page that was touched is damaged.
-    pub fn seek_to_last(&mut self) -> Result<bool, ReadError> {
+    pub fn seek_last(&mut self) -> Result<bool, ReadError> {
         self.jump();
         let end = self.view.end();
         (self.position, self.at) = (end.rank + 1, end.offset);

@@ -276,7 +276,7 @@ mod tests {
         keys.iter().for_each(|key| hashes.push(key.hash, key.reference).unwrap());
         assert_eq!(hashes.parts.is_some(), keys.len() > most);
         let built =
-            hashes.write(&mut sink, &Pool::new(0), keys.len() as u64, &|_, _| ()).unwrap()?;
+            hashes.write(&mut sink, &Pool::new(None), keys.len() as u64, &|_, _| ()).unwrap()?;
         let end = sink.written_out().unwrap();
         let mut bytes = vec![0; end as usize - 64];
         crate::file::io::read_exact_at(&file, &mut bytes, 64).unwrap();

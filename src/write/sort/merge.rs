@@ -6,7 +6,7 @@ use super::entry::Visit;
 use super::run::{LEAST, Reader, Run, Writer};
 use crate::error::BuildError;
 use crate::format::order::head;
-use crate::write::progress::{Phase, Reporter};
+use crate::write::progress::{BuildPhase, Reporter};
 use crate::write::scratch::Scratch;
 use std::path::Path;
 use std::sync::Arc;
@@ -57,7 +57,7 @@ impl Merge {
             let (run, after) = writer.finish()?;
             merged.push(run);
             end = after;
-            self.progress.tell(Phase::Sort, all - surplus as u64, all);
+            self.progress.tell(BuildPhase::Sort, all - surplus as u64, all);
         }
         merged.extend(rest);
         Ok(merged)

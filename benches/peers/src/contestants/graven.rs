@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use graven::{BuildOptions, HashIndex, OpenOptions, Table, Verify};
+use graven::{BuildOptions, HashIndex, OpenOptions, Table, PageChecks};
 
 use crate::{
     Result,
@@ -15,46 +15,46 @@ pub struct Graven {
     name: &'static str,
     options: &'static str,
     hash_index: HashIndex,
-    verify: Verify,
+    verify: PageChecks,
 }
 
 pub const DEFAULT: Graven = Graven {
     name: "graven",
     options: "all defaults (hash index: auto, pages verified at first touch), but not synced",
     hash_index: HashIndex::Auto,
-    verify: Verify::FirstTouch,
+    verify: PageChecks::FirstTouch,
 };
 
 pub const HASHED: Graven = Graven {
     name: "graven-hash",
     options: "HashIndex::Always",
     hash_index: HashIndex::Always,
-    verify: Verify::FirstTouch,
+    verify: PageChecks::FirstTouch,
 };
 
 pub const ORDERED: Graven = Graven {
     name: "graven-ordered",
     options: "HashIndex::Never",
     hash_index: HashIndex::Never,
-    verify: Verify::FirstTouch,
+    verify: PageChecks::FirstTouch,
 };
 
 pub const UNVERIFIED: Graven = Graven {
     name: "graven-noverify",
-    options: "Verify::Never",
+    options: "PageChecks::Never",
     hash_index: HashIndex::Auto,
-    verify: Verify::Never,
+    verify: PageChecks::Never,
 };
 
 const FILE: &str = "table.grv";
 
 /// A table with its defaults but for `verify`; for graven's own measures.
-pub fn open_table(place: &Place, access: Access, verify: Verify) -> Result<Table> {
+pub fn open_table(place: &Place, access: Access, verify: PageChecks) -> Result<Table> {
     let access = match access {
-        Access::Normal => graven::Access::Normal,
-        Access::Random => graven::Access::Random,
+        Access::Normal => graven::AccessPattern::Normal,
+        Access::Random => graven::AccessPattern::Random,
     };
-    let options = OpenOptions::new().verify(verify).access(access);
+    let options = OpenOptions::new().page_checks(verify).access(access);
     // SAFETY: the file lies in our own scratch directory; nobody changes it.
     Ok(unsafe { options.open(place.file(FILE))? })
 }
@@ -77,7 +77,7 @@ impl Contestant for Graven {
     }
 
     fn shares(&self) -> Option<&'static str> {
-        matches!(self.verify, Verify::Never).then_some(DEFAULT.name)
+        matches!(self.verify, PageChecks::Never).then_some(DEFAULT.name)
     }
 
     fn build(&self, input: &Input, dir: &Path) -> Result<()> {
@@ -125,7 +125,7 @@ impl Session for Reader<'_> {
     }
 
     fn batch(&mut self, window: Window<'_>, mut f: impl FnMut(usize, Option<&[u8]>)) {
-        self.table.get_many(window.keys, &mut self.found).expect("a healthy file");
+        self.table.get_many_into(window.keys, &mut self.found).expect("a healthy file");
         self.found.iter().enumerate().for_each(|(i, value)| f(i, *value));
     }
 

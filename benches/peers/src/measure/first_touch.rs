@@ -30,9 +30,9 @@ pub fn measure(args: &Args, data: &Dataset, entrants: &mut [Entrant]) -> Result<
     let open = |verify| -> Result<Shared> {
         Ok(Shared(open_table(&entrant.place, Access::Normal, verify)?))
     };
-    let never = open(graven::Verify::Never)?;
-    let checked = open(graven::Verify::FirstTouch)?;
-    let partly = open(graven::Verify::FirstTouch)?;
+    let never = open(graven::PageChecks::Never)?;
+    let checked = open(graven::PageChecks::FirstTouch)?;
+    let partly = open(graven::PageChecks::FirstTouch)?;
     checked.verify(data)?;
     // Every key of the chosen runs once; the pages of the other half stay unchecked.
     let first = Queries::of_ranks(data, chosen.iter().copied());

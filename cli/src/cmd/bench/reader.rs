@@ -8,7 +8,7 @@ use super::sample::{Answer, Lookup, VERSIONS, answer};
 use crate::args::BenchReader;
 use crate::exit::{Failure, Outcome, reading};
 use crate::open;
-use graven::{Access, ErrorKind, Live, Table};
+use graven::{AccessPattern, ErrorKind, Live, Table};
 use serde_json::json;
 use std::io::{self, BufRead, Write};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
@@ -27,7 +27,7 @@ const REPORT: Duration = Duration::from_millis(250);
 const NICE: i32 = 10;
 
 pub(crate) fn run(args: &BenchReader) -> Result<Outcome, Failure> {
-    let sample = open::table(&args.sample, Access::Auto)?;
+    let sample = open::table(&args.sample, AccessPattern::Auto)?;
     // This maps all pages of the sample in every reader, so that no page counts as private to one.
     sample.verify().map_err(reading(&args.sample))?;
     let versions = versions(args, &sample)?;
@@ -149,7 +149,7 @@ impl Counter {
     #[cold]
     fn differs(&mut self, table: &Table, other: bool) {
         // A page that was lost after its lookup reads as zeros, which are not the table's answer.
-        if table.faulted() {
+        if table.is_faulted() {
             self.failed(&"a page was lost: the file was truncated or its device failed");
         } else {
             *if other { &mut self.mixed } else { &mut self.wrong } += 1;
@@ -189,7 +189,7 @@ impl<'r> Shared<'r> {
         while now < end && !failed.load(Relaxed) {
             if number == 0 && now - looked >= interval {
                 match self.live.refresh() {
-                    Ok(graven::Refreshed::Swapped) => counter.swaps += 1,
+                    Ok(graven::RefreshOutcome::Swapped) => counter.swaps += 1,
                     Ok(_) => {}
                     Err(error) => counter.failed(&error),
                 }
@@ -224,7 +224,7 @@ impl<'r> Shared<'r> {
 
     /// Answers some lookups from one pinned table. Returns the time when it was done.
     fn request(&self, lookups: &[Lookup<'_>], counter: &mut Counter) -> Instant {
-        let table = self.live.load();
+        let table = self.live.pin();
         let build_id = table.build_id();
         let Some(version) = self.versions.iter().position(|version| *version == build_id) else {
             counter.failed(&"a table is served that was never published");
@@ -273,7 +273,7 @@ fn batches(
         keys.clear();
         keys.extend(group.iter().map(|lookup| lookup.key));
         let begin = Instant::now();
-        let answers = table.get_many(&keys, &mut found);
+        let answers = table.get_many_into(&keys, &mut found);
         counter.latencies.record(begin.elapsed().as_nanos() as u64);
         match answers {
             Ok(()) => {

@@ -5,7 +5,7 @@
 use super::random::{Random, Zipf};
 use crate::exit::{Failure, reading};
 use crate::open;
-use graven::{Access, BuildOptions, ErrorKind, HashIndex, Table};
+use graven::{AccessPattern, BuildOptions, ErrorKind, HashIndex, Table};
 use std::path::Path;
 use std::time::{Duration, Instant};
 use xxhash_rust::xxh3::xxh3_64;
@@ -61,7 +61,7 @@ pub(super) struct Draw<'p> {
     pub(super) other: &'p Path,
     pub(super) hit: f64,
     pub(super) zipf: f64,
-    pub(super) access: Access,
+    pub(super) access: AccessPattern,
     /// No further round begins after this time.
     pub(super) time: Duration,
 }

@@ -39,7 +39,7 @@ impl Served {
     /// Replaces the served table by a copy of `table`. The copy is not synced: it is worth nothing
     /// after a power cut, and the sync would be all that readers wait for.
     fn publish(&self, table: &Path) -> Result<(), Failure> {
-        let published = graven::publish(table, &self.path, &PublishOptions::new().durable(false));
+        let published = PublishOptions::new().durable(false).publish(table, &self.path);
         published.map(drop).map_err(|error| Failure::publish(&self.path, &error))
     }
 }
