@@ -24,6 +24,7 @@
 //! # }
 //! ```
 
+mod build_id;
 mod error;
 mod file;
 mod format;
@@ -35,6 +36,7 @@ pub mod sigbus;
 mod verify;
 mod write;
 
+pub use build_id::{BuildId, ParseBuildIdError};
 pub use error::{BuildError, ErrorKind, OpenError, PublishError, ReadError};
 pub use file::remove_temporary_files;
 pub use format::types::TypedKey;

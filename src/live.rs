@@ -10,6 +10,7 @@ mod helper;
 mod location;
 mod retire;
 
+use crate::build_id::BuildId;
 use crate::error::OpenError;
 use crate::read::map::Located;
 use crate::read::{OpenOptions, Table, WarmProgress};
@@ -110,7 +111,7 @@ pub struct LiveStatus {
     /// The version's name, in a versioned directory.
     pub version: Option<String>,
     /// Identifies the content.
-    pub build_id: [u8; 16],
+    pub build_id: BuildId,
     /// Counts the tables that this handle has served, from 1.
     pub generation: u64,
     /// Time since this table was swapped in.

@@ -10,20 +10,22 @@ use std::path::{Path, PathBuf};
 
 /// What each top-level module may import from the crate.
 const MODULES: &[(&str, &[&str])] = &[
-    ("error", &[]),
-    ("format", &["error"]),
+    ("build_id", &[]),
+    ("error", &["build_id"]),
+    ("format", &["build_id", "error"]),
     ("limits", &["error"]),
-    ("file", &["format", "error"]),
-    ("write", &["file", "format", "limits", "error"]),
-    ("read", &["file", "format", "limits", "sigbus", "error"]),
+    ("file", &["build_id", "format", "error"]),
+    ("write", &["build_id", "file", "format", "limits", "error"]),
+    ("read", &["build_id", "file", "format", "limits", "sigbus", "error"]),
     ("verify", &["read", "format", "limits", "error"]),
-    ("live", &["read", "file", "error"]),
+    ("live", &["build_id", "read", "file", "error"]),
     ("sigbus", &["error"]),
-    ("publish", &["file", "format", "error"]),
+    ("publish", &["build_id", "file", "format", "error"]),
 ];
 
 /// What some modules may import from elsewhere; the others are free.
 const CRATES: &[(&str, &[&str])] = &[
+    ("build_id", &["std"]),
     ("error", &["std"]),
     ("format", &["std", "zerocopy", "crc32fast", "xxhash_rust"]),
     ("limits", &["std"]),
@@ -58,6 +60,7 @@ const STOREYS: &[(&str, &[&[&str]])] = &[
     (
         "src",
         &[
+            &["build_id"],
             &["error"],
             &["format", "limits", "sigbus"],
             &["file"],

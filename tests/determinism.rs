@@ -6,7 +6,7 @@ mod common;
 
 use common::generate::{case, entries, fixed, runs, varied};
 use common::{Case, Entry, Rng, scaled};
-use graven::{BuildOptions, Duplicates, HashIndex, Table};
+use graven::{BuildId, BuildOptions, Duplicates, HashIndex, Table};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
@@ -126,7 +126,7 @@ fn order_among_equals_is_content() {
     assert!(one.bytes() != other.bytes());
 }
 
-fn build_id(case: &Case) -> [u8; 16] {
+fn build_id(case: &Case) -> BuildId {
     Table::from_bytes(case.bytes()).unwrap().stats().unwrap().build_id
 }
 

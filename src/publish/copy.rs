@@ -1,5 +1,6 @@
 //! Copies a table, checks it on the way and publishes the copy.
 
+use crate::build_id::BuildId;
 use crate::error::{BuildError, OpenError, PublishError};
 use crate::file::integrity::{self, Check};
 use crate::file::io::{open_regular, read_exact_at, write_all_at};
@@ -33,7 +34,7 @@ pub struct PublishSummary {
     /// Bytes of the table.
     pub file_bytes: u64,
     /// The hash of the table's content.
-    pub build_id: [u8; 16],
+    pub build_id: BuildId,
 }
 
 impl Default for PublishOptions {
@@ -140,7 +141,7 @@ impl Source {
                 source,
             })?;
             let layout = integrity::layout(&file, metadata.len())?;
-            let build_id = layout.build_id;
+            let build_id = layout.build_id.into();
             let published = PublishSummary { file_bytes: metadata.len(), build_id };
             Ok(Self { path: path.to_owned(), file, check: Check::new(layout), published })
         };

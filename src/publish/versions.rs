@@ -246,9 +246,7 @@ impl Versions {
                 format!("there is one of number {last}, the last that there can be: move it");
             return Err(failed(io::Error::other(text)));
         };
-        let start = &source.published.build_id[..4];
-        let start: String = start.iter().map(|byte| format!("{byte:02x}")).collect();
-        let id = format!("{next:08}-{start}");
+        let id = format!("{next:08}-{:.8}", source.published.build_id);
         let path = self.version(&id);
         make(&path, mode).map_err(&failed)?;
         let held = File::open(&path).map_err(&failed)?;

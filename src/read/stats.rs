@@ -2,6 +2,7 @@
 
 use super::table::Table;
 use super::view::View;
+use crate::build_id::BuildId;
 use crate::error::{ReadError, ReadResult};
 use crate::format::header::{FOOTER, kind};
 use crate::format::layout::Layout;
@@ -22,7 +23,7 @@ pub struct Stats {
     /// Bytes of the whole table.
     pub file_bytes: u64,
     /// Identifies the content.
-    pub build_id: [u8; 16],
+    pub build_id: BuildId,
     /// Sum of the lengths of all keys.
     pub key_bytes: u64,
     /// Sum of the lengths of all values.
@@ -157,7 +158,7 @@ impl Table {
             entries: layout.entries,
             keys: layout.keys,
             file_bytes: layout.file_len as u64,
-            build_id: layout.build_id,
+            build_id: layout.build_id.into(),
             key_bytes: block.key_bytes.get(),
             value_bytes: block.value_bytes.get(),
             key_len_min: block.key_len_min.get(),

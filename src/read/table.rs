@@ -7,6 +7,7 @@ use super::place::{Place, Side, Start};
 use super::search::Search;
 use super::view::View;
 use super::walk::{Cursor, GetAll, Iter, Keys, LongestPrefix, Values};
+use crate::build_id::BuildId;
 use crate::error::{ReadError, ReadResult};
 use crate::format::layout::Layout;
 use crate::format::order::successor_len;
@@ -70,8 +71,8 @@ impl Table {
     }
 
     /// Identifies the content: a hash of entries and layout. Costs nothing.
-    pub fn build_id(&self) -> [u8; 16] {
-        self.view().layout().build_id
+    pub fn build_id(&self) -> BuildId {
+        self.view().layout().build_id.into()
     }
 
     /// Whether a page under this table was lost since it was opened: the file was truncated, or

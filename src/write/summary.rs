@@ -1,5 +1,7 @@
 //! The summary of a finished build.
 
+use crate::build_id::BuildId;
+
 /// A published table in numbers.
 #[non_exhaustive]
 #[derive(Clone, Debug)]
@@ -15,7 +17,7 @@ pub struct BuildSummary {
     /// Sum of the lengths of all values.
     pub value_bytes: u64,
     /// The build id, which identifies the content: equal entries and options give equal build ids.
-    pub build_id: [u8; 16],
+    pub build_id: BuildId,
     /// Whether the table has a hash index, and if not, why.
     pub hash_index: HashIndexOutcome,
     /// Keys that the hash index does not hold, because a smaller key has the same 64-bit hash. The

@@ -251,7 +251,7 @@ impl TableWriter {
             key_bytes: self.counts.key_bytes,
             value_bytes: self.counts.value_bytes,
             file_bytes,
-            build_id,
+            build_id: build_id.into(),
             hash_index: outcome,
             set_aside,
         })

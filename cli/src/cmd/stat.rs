@@ -8,7 +8,7 @@ use crate::exit::{Failure, Outcome, reading};
 use crate::open;
 use crate::output::Output;
 use crate::proc::Mapped;
-use graven::{AccessPattern, HashStats, Residency, Stats, Table};
+use graven::{AccessPattern, HashStats, Residency, Table};
 use std::path::Path;
 
 /// A metadata pair.
@@ -51,11 +51,6 @@ fn huge_pages(table: &Table, residency: &Residency, path: &Path) -> Option<f64> 
         let _ = table.warm(graven::Warm::All);
     }
     Mapped::of("self", path)?.huge_share()
-}
-
-/// The build id in hexadecimal, as it is written everywhere.
-fn build_id(stats: &Stats) -> String {
-    stats.build_id.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// A ratio, 0 where there is nothing to divide by.

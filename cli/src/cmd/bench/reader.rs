@@ -8,7 +8,7 @@ use super::sample::{Answer, Lookup, VERSIONS, answer};
 use crate::args::BenchReader;
 use crate::exit::{Failure, Outcome, reading};
 use crate::open;
-use graven::{AccessPattern, ErrorKind, Live, Table};
+use graven::{AccessPattern, BuildId, ErrorKind, Live, Table};
 use serde_json::json;
 use std::io::{self, BufRead, Write};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
@@ -75,9 +75,10 @@ fn say(line: &str) -> io::Result<()> {
 }
 
 /// The build ids of both versions.
-fn versions(args: &BenchReader, sample: &Table) -> Result<[[u8; 16]; 2], Failure> {
+fn versions(args: &BenchReader, sample: &Table) -> Result<[BuildId; 2], Failure> {
     let metadata = sample.metadata().map_err(reading(&args.sample))?;
-    let [first, second] = VERSIONS.map(|name| metadata.get(name)?.try_into().ok());
+    let [first, second] =
+        VERSIONS.map(|name| <[u8; 16]>::try_from(metadata.get(name)?).ok().map(BuildId::from));
     match (first, second) {
         (Some(first), Some(second)) => Ok([first, second]),
         _ => Err(Failure::at(ErrorKind::Data, args.sample.display(), "is no sample of lookups")),
@@ -161,7 +162,7 @@ struct Shared<'r> {
     args: &'r BenchReader,
     sample: &'r Table,
     live: &'r Live,
-    versions: [[u8; 16]; 2],
+    versions: [BuildId; 2],
     start: Instant,
 }
 

@@ -81,7 +81,7 @@ impl Draw<'_> {
         let mut options = BuildOptions::new().sorted(true).durable(false);
         options = options.hash_index(HashIndex::Never);
         for (name, table) in VERSIONS.into_iter().zip(&tables) {
-            options = options.metadata(name, table.build_id());
+            options = options.metadata(name, *table.build_id().as_bytes());
         }
         let failed = |error| Failure::build(sample, &error);
         let mut builder = options.create(sample).map_err(failed)?;

@@ -1,6 +1,6 @@
 //! The figures as one JSON object. Its names are stable: programs read them.
 
-use super::{Memory, Pair, build_id, probes, ratio};
+use super::{Memory, Pair, probes, ratio};
 use crate::terminal;
 use graven::{HashStats, LengthBin, Residency, Stats};
 use serde_json::{Map, Value, json};
@@ -17,7 +17,7 @@ pub(super) fn render(stats: &Stats, metadata: &[Pair<'_>], memory: &Memory) -> S
     let metadata = metadata.iter().map(|(key, value)| (text(key), Value::from(text(value))));
     let object = json!({
         "format": format!("{}.{}", stats.format.0, stats.format.1),
-        "build_id": build_id(stats),
+        "build_id": stats.build_id.to_string(),
         "entries": stats.entries,
         "keys": stats.keys,
         "file_bytes": stats.file_bytes,

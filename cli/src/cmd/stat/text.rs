@@ -1,6 +1,6 @@
 //! The figures for people.
 
-use super::{Memory, Pair, build_id, probes, ratio};
+use super::{Memory, Pair, probes, ratio};
 use crate::{terminal, tsv};
 use graven::{HashStats, LengthBin, Residency, Stats};
 use std::fmt::{self, Write};
@@ -27,7 +27,7 @@ fn write(text: &mut String, stats: &Stats, memory: &Memory) -> fmt::Result {
     let (major, minor) = stats.format;
     let overhead = if entries == 0 { 0.0 } else { stats.overhead_per_entry() };
     writeln!(text, "format         {major}.{minor}")?;
-    writeln!(text, "build id       {}", build_id(stats))?;
+    writeln!(text, "build id       {}", stats.build_id)?;
     writeln!(text, "entries        {entries}")?;
     writeln!(text, "distinct keys  {keys}")?;
     writeln!(text, "file           {file_bytes} bytes")?;
