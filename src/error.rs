@@ -1,21 +1,20 @@
-//! The errors, one enum per operation. Each text says what is wrong, where, and what to do.
+//! The errors, one type per operation. Each text says what is wrong, where, and what to do; it names
+//! the file once, and holds the operating system's answer. So no error returns a `source`: a program
+//! that prints the chain of sources would print that answer twice.
 
 mod display;
+mod io_error;
+mod kind;
+mod open;
+mod read;
+
+pub use kind::ErrorKind;
+pub use open::{OpenError, OpenFailure};
+pub(crate) use read::ReadResult;
+pub use read::{ReadError, ReadFailure};
 
 use std::io;
-use std::path::PathBuf;
-
-/// Whose fault an error is, for a caller that maps errors to exit codes or retries.
-#[non_exhaustive]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ErrorKind {
-    /// An option or argument is out of its range. Change the call.
-    Usage,
-    /// The table or the input entries are malformed, damaged or unsupported: change the data.
-    Data,
-    /// The operating system refused: space, permissions, a path of the wrong kind, address space.
-    Io,
-}
+use std::path::{Path, PathBuf};
 
 /// Why a table could not be built. Nothing was published, except for
 /// [`BuildError::PublishedButNotDurable`].
@@ -119,7 +118,7 @@ pub enum BuildError {
         /// The table that was not published.
         path: PathBuf,
         /// What was found.
-        source: OpenError,
+        source: OpenFailure,
     },
     /// An option is out of its range.
     InvalidOption {
@@ -158,7 +157,7 @@ pub enum PublishError {
         /// Its path.
         path: PathBuf,
         /// What is wrong with it.
-        source: OpenError,
+        source: OpenFailure,
     },
     /// The target could not be written.
     Target(BuildError),
@@ -172,199 +171,9 @@ pub enum PublishError {
     },
 }
 
-/// Why a table could not be opened.
-#[non_exhaustive]
-#[derive(Debug)]
-pub enum OpenError {
-    /// The operating system refused an operation on the file.
-    Io {
-        /// What was being done.
-        action: &'static str,
-        /// The file, where the table came from a path.
-        path: Option<PathBuf>,
-        /// The operating system's answer.
-        source: io::Error,
-    },
-    /// The path names a directory, a FIFO, a device or a socket; only a regular file can be
-    /// mapped.
-    NotARegularFile {
-        /// What it is.
-        kind: &'static str,
-    },
-    /// The file is shorter than the smallest table.
-    TooShort {
-        /// Its length in bytes.
-        got: u64,
-        /// The smallest possible length.
-        expected: u64,
-    },
-    /// The file does not begin with graven's magic bytes.
-    NotATable {
-        /// The first eight bytes.
-        found: [u8; 8],
-    },
-    /// The table was written by a later major version of the format.
-    UnsupportedVersion {
-        /// The table's major version.
-        major: u16,
-        /// The table's minor version.
-        minor: u16,
-        /// The major version that this library reads.
-        supported: u16,
-    },
-    /// The table needs a feature that this library does not know.
-    UnsupportedFeature {
-        /// The feature, for example "section kind" or "key order".
-        feature: &'static str,
-        /// Its number in the file.
-        id: u64,
-    },
-    /// The header's checksum does not fit its bytes.
-    HeaderChecksum {
-        /// The checksum in the header.
-        expected: u32,
-        /// The checksum of the bytes.
-        got: u32,
-    },
-    /// The file is shorter than its header says.
-    Truncated {
-        /// Length by the header.
-        expected: u64,
-        /// Length of the file.
-        got: u64,
-    },
-    /// The file is longer than its header says.
-    TrailingBytes {
-        /// Length by the header.
-        expected: u64,
-        /// Length of the file.
-        got: u64,
-    },
-    /// The footer is damaged or belongs to another table: the file was torn or overwritten.
-    FooterMismatch {
-        /// Which field does not fit.
-        field: &'static str,
-        /// Where the footer starts.
-        offset: u64,
-    },
-    /// A header field has an impossible value although the header's checksum fits.
-    InvalidHeader {
-        /// Which field, and why.
-        field: &'static str,
-        /// Where it stands in the file.
-        offset: u64,
-        /// Its value.
-        got: u64,
-    },
-    /// There is not enough address space for the table, mapped or copied (`ulimit -v`, or a 32-bit
-    /// process).
-    AddressSpaceExhausted {
-        /// Bytes of address space that the table needs.
-        needed: u64,
-        /// Bytes of address space that the process may use in all (`ulimit -v`), if that limit
-        /// stands in the way.
-        limit: Option<u64>,
-    },
-    /// The process has as many mappings as Linux allows one to have. Each open table needs one.
-    TooManyMappings {
-        /// Mappings that the process has.
-        mappings: u64,
-        /// Mappings that it may have (`vm.max_map_count`).
-        limit: u64,
-    },
-    /// The table could not be locked into memory.
-    LockRefused {
-        /// Bytes that were to be locked.
-        needed: u64,
-        /// Bytes that the process may lock in all (`ulimit -l`), if limited.
-        limit: Option<u64>,
-        /// The operating system's answer.
-        source: io::Error,
-    },
-    /// There is not enough memory for a private copy, or `ulimit -d` allows less.
-    OutOfMemory {
-        /// Bytes that the copy needs.
-        needed: u64,
-    },
-    /// `section(offset, len)` reaches beyond the end of the file.
-    SectionOutOfBounds {
-        /// The asked offset.
-        offset: u64,
-        /// The asked length.
-        len: u64,
-        /// The file's length.
-        file_len: u64,
-    },
-    /// With [`PageChecks::AtOpen`](crate::PageChecks::AtOpen): the table is damaged.
-    Damaged(ReadError),
-    /// A typed table was opened with other types than it was built with.
-    TypeMismatch {
-        /// "key" or "value".
-        part: &'static str,
-        /// The type in the file.
-        expected: String,
-        /// The type asked for.
-        got: String,
-    },
-    /// The table's values are not aligned in memory as the requested type needs: the table was
-    /// opened from bytes, or at an offset that is not a multiple of the alignment.
-    Misaligned {
-        /// The alignment that the value type needs, in bytes.
-        needed: usize,
-        /// The address modulo that alignment, or the alignment the table was built with.
-        got: usize,
-    },
-}
-
-/// Why a lookup could not answer. The table is damaged at the offset in the error; no bytes of the
-/// damaged page were returned.
-#[non_exhaustive]
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ReadError {
-    /// A page's checksum does not fit its bytes.
-    Checksum {
-        /// Where the page starts, counted from the table's first byte.
-        offset: u64,
-        /// The checksum in the table's page sums.
-        expected: u32,
-        /// The checksum of the bytes.
-        got: u32,
-    },
-    /// The checksums fit but the bytes break the format: the file was not written by graven, or by
-    /// a faulty version of it.
-    Corrupt {
-        /// What is wrong.
-        what: &'static str,
-        /// Where, counted from the table's first byte.
-        offset: u64,
-    },
-    /// The kernel could not deliver a page: the file was truncated, or its device failed.
-    Faulted {
-        /// Where the unreadable stretch starts, counted from the table's first byte.
-        offset: u64,
-    },
-}
-
-/// The result of a lookup.
-pub(crate) type ReadResult<T> = Result<T, ReadError>;
-
-impl ReadError {
-    #[cold]
-    pub(crate) fn corrupt(what: &'static str, offset: u64) -> Self {
-        Self::Corrupt { what, offset }
-    }
-
-    /// Always [`ErrorKind::Data`], or [`ErrorKind::Io`] for a page that could not be read.
-    pub fn kind(&self) -> ErrorKind {
-        match self {
-            Self::Faulted { .. } => ErrorKind::Io,
-            _ => ErrorKind::Data,
-        }
-    }
-}
-
 impl BuildError {
     /// Whose fault it is.
+    #[must_use]
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Io { .. }
@@ -379,6 +188,31 @@ impl BuildError {
             | Self::PublishedButNotDurable { .. } => ErrorKind::Io,
             Self::InvalidOption { .. } => ErrorKind::Usage,
             _ => ErrorKind::Data,
+        }
+    }
+
+    /// The file or directory that the error concerns. `None` where it concerns an entry, an option,
+    /// or the build as a whole.
+    #[must_use]
+    pub fn path(&self) -> Option<&Path> {
+        match self {
+            Self::Io { path, .. }
+            | Self::OutOfSpace { path, .. }
+            | Self::AlreadyExists { path }
+            | Self::NotARegularFile { path, .. }
+            | Self::NotATable { path }
+            | Self::NotReplaceable { path, .. }
+            | Self::Locked { path, .. }
+            | Self::ReadBack { path, .. }
+            | Self::PublishedButNotDurable { path, .. } => Some(path),
+            Self::KeyTooLong { .. }
+            | Self::ValueTooLong { .. }
+            | Self::ValueReader { .. }
+            | Self::OutOfOrder { .. }
+            | Self::DuplicateKey { .. }
+            | Self::InvalidOption { .. }
+            | Self::TableTooLarge { .. }
+            | Self::Failed => None,
         }
     }
 
@@ -402,11 +236,22 @@ impl BuildError {
 
 impl PublishError {
     /// Whose fault it is.
+    #[must_use]
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Source { source, .. } => source.kind(),
             Self::Target(error) => error.kind(),
             Self::NoVersion { .. } => ErrorKind::Io,
+        }
+    }
+
+    /// The file or directory that the error concerns. `None` for an option.
+    #[must_use]
+    pub fn path(&self) -> Option<&Path> {
+        match self {
+            Self::Source { path, .. } => Some(path),
+            Self::Target(error) => error.path(),
+            Self::NoVersion { directory, .. } => Some(directory),
         }
     }
 }
@@ -417,61 +262,6 @@ impl From<BuildError> for PublishError {
     }
 }
 
-impl OpenError {
-    /// Whose fault it is.
-    pub fn kind(&self) -> ErrorKind {
-        match self {
-            Self::Io { .. }
-            | Self::NotARegularFile { .. }
-            | Self::AddressSpaceExhausted { .. }
-            | Self::TooManyMappings { .. }
-            | Self::LockRefused { .. }
-            | Self::OutOfMemory { .. } => ErrorKind::Io,
-            Self::SectionOutOfBounds { .. } => ErrorKind::Usage,
-            Self::Damaged(error) => error.kind(),
-            _ => ErrorKind::Data,
-        }
-    }
-}
+impl std::error::Error for BuildError {}
 
-impl From<ReadError> for OpenError {
-    fn from(error: ReadError) -> Self {
-        Self::Damaged(error)
-    }
-}
-
-impl std::error::Error for BuildError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Io { source, .. }
-            | Self::OutOfSpace { source, .. }
-            | Self::ValueReader { source, .. }
-            | Self::Locked { source, .. }
-            | Self::PublishedButNotDurable { source, .. } => Some(source),
-            Self::ReadBack { source, .. } => Some(source),
-            _ => None,
-        }
-    }
-}
-
-impl std::error::Error for PublishError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Source { source, .. } => Some(source),
-            Self::Target(error) => Some(error),
-            Self::NoVersion { .. } => None,
-        }
-    }
-}
-
-impl std::error::Error for OpenError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Io { source, .. } | Self::LockRefused { source, .. } => Some(source),
-            Self::Damaged(error) => Some(error),
-            _ => None,
-        }
-    }
-}
-
-impl std::error::Error for ReadError {}
+impl std::error::Error for PublishError {}

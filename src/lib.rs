@@ -37,7 +37,9 @@ mod verify;
 mod write;
 
 pub use build_id::{BuildId, ParseBuildIdError};
-pub use error::{BuildError, ErrorKind, OpenError, PublishError, ReadError};
+pub use error::{
+    BuildError, ErrorKind, OpenError, OpenFailure, PublishError, ReadError, ReadFailure,
+};
 pub use file::remove_temporary_files;
 pub use format::types::TypedKey;
 pub use live::{Live, LiveStatus, Pinned, RefreshOutcome};

@@ -11,7 +11,7 @@ mod location;
 mod retire;
 
 use crate::build_id::BuildId;
-use crate::error::OpenError;
+use crate::error::{OpenError, OpenFailure};
 use crate::read::map::Located;
 use crate::read::{OpenOptions, Table, WarmProgress};
 use arc_swap::{ArcSwap, ArcSwapOption, Guard};
@@ -132,7 +132,7 @@ impl Live {
     /// modification of the file.
     ///
     /// # Errors
-    /// See [`OpenError`].
+    /// [`OpenError`], which names the file.
     pub unsafe fn open(path: impl AsRef<Path>) -> Result<Self, OpenError> {
         // SAFETY: the caller's promise is the same.
         unsafe { Self::open_with(path, &OpenOptions::new()) }
@@ -147,12 +147,22 @@ impl Live {
     /// The promise of [`open`](Self::open).
     ///
     /// # Errors
-    /// See [`OpenError`].
+    /// [`OpenError`], which names the file.
     pub unsafe fn open_with(
         path: impl AsRef<Path>,
         options: &OpenOptions,
     ) -> Result<Self, OpenError> {
         let location = Location::new(path.as_ref());
+        let path = location.path().to_owned();
+        // SAFETY: the caller's promise.
+        unsafe { Self::follow(location, options) }.map_err(|failure| failure.at(&path))
+    }
+
+    /// Opens what stands at a location.
+    ///
+    /// # Safety
+    /// The promise of [`open`](Self::open).
+    unsafe fn follow(location: Location, options: &OpenOptions) -> Result<Self, OpenFailure> {
         let (file, name) = location.find(options)?;
         // SAFETY: the caller's promise.
         let table = unsafe { options.map(&file) }?;
@@ -262,7 +272,7 @@ impl Deref for Pinned {
 
 impl Shared {
     fn refresh(&self) -> Result<RefreshOutcome, OpenError> {
-        let refreshed = self.look();
+        let refreshed = self.look().map_err(|failure| failure.at(self.location.path()));
         match &refreshed {
             Err(error) => self.failure.store(Some(Arc::new(error.to_string()))),
             Ok(_) if self.failure.load().is_some() => self.failure.store(None),
@@ -271,7 +281,7 @@ impl Shared {
         refreshed
     }
 
-    fn look(&self) -> Result<RefreshOutcome, OpenError> {
+    fn look(&self) -> Result<RefreshOutcome, OpenFailure> {
         let look = self.location.stat()?;
         if self.current.load().serves(&look) {
             return Ok(RefreshOutcome::Unchanged);
@@ -280,7 +290,7 @@ impl Shared {
     }
 
     #[cold]
-    fn change(&self) -> Result<RefreshOutcome, OpenError> {
+    fn change(&self) -> Result<RefreshOutcome, OpenFailure> {
         let _one_at_a_time = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
         let (file, name) = self.location.find(&self.options)?;
         // The look is taken from the opened file, because another file may stand at the path by
@@ -330,7 +340,7 @@ impl Shared {
         Ok(RefreshOutcome::Swapped)
     }
 
-    fn map(&self, file: &Located) -> Result<Table, OpenError> {
+    fn map(&self, file: &Located) -> Result<Table, OpenFailure> {
         // SAFETY: the promise that `Live::open_with` asks for covers every file at the path.
         unsafe { self.options.map(file) }
     }

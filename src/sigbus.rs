@@ -3,7 +3,7 @@
 //! If the kernel can't deliver a page of a mapping, because the file was truncated, its network
 //! file system went away or its disk failed, it raises SIGBUS, which ends the process. After
 //! [`install`], such a fault marks the one table in which it happened. From then on each lookup in
-//! that table gives [`ReadError::Faulted`](crate::ReadError::Faulted), and
+//! that table gives [`ReadFailure::Faulted`](crate::ReadFailure::Faulted), and
 //! [`Table::is_faulted`](crate::Table::is_faulted) says so; the process and all other tables go on.
 //!
 //! The guard can't restore lost bytes. It puts zeros where the lost page was, and after a few pages

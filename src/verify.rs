@@ -50,7 +50,7 @@ impl Table {
         let audit = Audit { table: self, view: self.view() };
         // The SIGBUS guard replaces a lost page by zeros, so the result holds only if no page was
         // lost.
-        self.view().sound(audit.run())
+        self.view().sound(audit.run().map_err(|error| self.view().named(error)))
     }
 }
 

@@ -68,7 +68,7 @@ const STOREYS: &[(&str, &[&[&str]])] = &[
             &["live", "verify"],
         ],
     ),
-    ("src/error", &[&["."], &["display"]]),
+    ("src/error", &[&["kind"], &["read"], &["open"], &["."], &["display", "io_error"]]),
     (
         "src/format",
         &[

@@ -11,7 +11,9 @@ mod common;
 
 use bad_files::{Attack, Expect, attacks};
 use common::{blessing, data};
-use graven::{Cursor, Iter, OpenError, OpenOptions, PageChecks, ReadError, Table};
+use graven::{
+    Cursor, Iter, OpenError, OpenFailure, OpenOptions, PageChecks, ReadError, ReadFailure, Table,
+};
 use std::fmt::Write;
 use std::fs;
 use std::sync::mpsc;
@@ -22,18 +24,22 @@ const LARGEST: usize = 8 << 10;
 
 /// A short name of an error: its variant, and the field or text that tells its cause.
 fn open_error(error: &OpenError) -> String {
-    match error {
-        OpenError::InvalidHeader { field, .. } => format!("InvalidHeader({field})"),
-        OpenError::FooterMismatch { field, .. } => format!("FooterMismatch({field})"),
-        OpenError::UnsupportedFeature { feature, .. } => format!("UnsupportedFeature({feature})"),
-        OpenError::Damaged(error) => read_error(error),
+    match &error.failure {
+        OpenFailure::InvalidHeader { field, .. } => format!("InvalidHeader({field})"),
+        OpenFailure::FooterMismatch { field, .. } => format!("FooterMismatch({field})"),
+        OpenFailure::UnsupportedFeature { feature, .. } => format!("UnsupportedFeature({feature})"),
+        OpenFailure::Damaged(failure) => read_failure(failure),
         other => variant(other),
     }
 }
 
 fn read_error(error: &ReadError) -> String {
-    match error {
-        ReadError::Corrupt { what, .. } => format!("Corrupt({what})"),
+    read_failure(&error.failure)
+}
+
+fn read_failure(failure: &ReadFailure) -> String {
+    match failure {
+        ReadFailure::Corrupt { what, .. } => format!("Corrupt({what})"),
         other => variant(other),
     }
 }

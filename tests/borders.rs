@@ -6,7 +6,7 @@ mod common;
 
 use common::craft::{Image, LINES, RECORDS, at};
 use common::{Case, Entry, generate};
-use graven::{HashIndex, OpenOptions, PageChecks, ReadError, Table};
+use graven::{HashIndex, OpenOptions, PageChecks, ReadError, ReadFailure, Table};
 
 const PAGE: usize = 4096;
 
@@ -179,7 +179,7 @@ fn a_record_across_a_page_border_is_checked_on_both_sides() {
             for (name, query) in QUERIES {
                 let found = query(&table, &entry.key, rank as u64);
                 let checksum = matches!(
-                    found, Err(ReadError::Checksum { offset, .. }) if offset == border as u64
+                    found, Err(ReadError { failure: ReadFailure::Checksum { offset, .. }, .. }) if offset == border as u64
                 );
                 assert!(checksum, "{}, {name} at {border}: {found:?}", layout.name);
             }
@@ -219,7 +219,7 @@ fn a_value_does_not_reach_beyond_the_records() {
                 for (name, query) in QUERIES {
                     let found = query(&table, &last.key, rank as u64);
                     let what = "record makes no sense";
-                    let refused = matches!(found, Err(ReadError::Corrupt { what: told, .. })
+                    let refused = matches!(found, Err(ReadError { failure: ReadFailure::Corrupt { what: told, .. }, .. })
                         if told == what);
                     assert!(refused, "{}, {name}, {verify:?}: {found:?}", layout.name);
                 }

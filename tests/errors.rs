@@ -8,8 +8,8 @@ mod common;
 
 use common::{Case, generate};
 use graven::{
-    BuildError, BuildOptions, Builder, Duplicates, ErrorKind, OpenError, OpenOptions, PageChecks,
-    Table, TypedTable,
+    BuildError, BuildOptions, Builder, Duplicates, ErrorKind, OpenError, OpenFailure, OpenOptions,
+    PageChecks, Table, TypedTable,
 };
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -34,7 +34,7 @@ fn open_error(path: &Path) -> OpenError {
     let loaded = options.load(path).unwrap_err();
     // SAFETY: nobody else knows the file.
     let mapped = unsafe { options.open(path) }.unwrap_err();
-    assert_eq!(std::mem::discriminant(&mapped), std::mem::discriminant(&loaded));
+    assert_eq!(std::mem::discriminant(&mapped.failure), std::mem::discriminant(&loaded.failure));
     assert!(!mapped.to_string().is_empty() && !mapped.to_string().ends_with('.'));
     mapped
 }
@@ -49,9 +49,9 @@ fn damaged(damage: impl FnOnce(&mut Vec<u8>)) -> OpenError {
     fs::write(&path, &bytes).unwrap();
     let error = open_error(&path);
     let in_memory = Table::from_bytes(bytes.clone()).unwrap_err();
-    assert_eq!(std::mem::discriminant(&error), std::mem::discriminant(&in_memory));
+    assert_eq!(std::mem::discriminant(&error.failure), std::mem::discriminant(&in_memory.failure));
     let streamed = Table::from_reader(bytes.as_slice()).unwrap_err();
-    assert_eq!(std::mem::discriminant(&error), std::mem::discriminant(&streamed));
+    assert_eq!(std::mem::discriminant(&error.failure), std::mem::discriminant(&streamed.failure));
     error
 }
 
@@ -59,17 +59,17 @@ fn damaged(damage: impl FnOnce(&mut Vec<u8>)) -> OpenError {
 fn missing_file() {
     let directory = directory();
     let error = open_error(&directory.path().join("absent"));
-    let OpenError::Io { path, source, .. } = &error else { panic!("{error:?}") };
+    let OpenFailure::Io { source, .. } = &error.failure else { panic!("{error:?}") };
     assert_eq!(source.kind(), std::io::ErrorKind::NotFound);
-    assert!(path.as_ref().unwrap().ends_with("absent"));
+    assert!(error.path().unwrap().ends_with("absent"));
     assert_eq!(error.kind(), ErrorKind::Io);
 }
 
 #[test]
 fn not_a_regular_file() {
     let directory = directory();
-    let kind = |path: &Path| match open_error(path) {
-        OpenError::NotARegularFile { kind } => kind,
+    let kind = |path: &Path| match open_error(path).failure {
+        OpenFailure::NotARegularFile { kind } => kind,
         other => panic!("{}: {other:?}", path.display()),
     };
     assert_eq!(kind(directory.path()), "directory");
@@ -102,7 +102,7 @@ fn fifo_does_not_hang() {
     let fifo = path.clone();
     std::thread::spawn(move || done.send(open_error(&fifo)));
     let error = wait.recv_timeout(std::time::Duration::from_secs(10)).expect("open hangs");
-    assert!(matches!(error, OpenError::NotARegularFile { kind: "FIFO" }), "{error:?}");
+    assert!(matches!(error.failure, OpenFailure::NotARegularFile { kind: "FIFO" }), "{error:?}");
     let error = BuildOptions::new().create(&path).err().unwrap();
     assert!(matches!(error, BuildError::NotARegularFile { .. }), "{error:?}");
 }
@@ -111,7 +111,9 @@ fn fifo_does_not_hang() {
 fn too_short() {
     for len in [0, 1, 7, 8, 479] {
         let error = damaged(|bytes| bytes.truncate(len));
-        let OpenError::TooShort { got, expected } = error else { panic!("{len}: {error:?}") };
+        let OpenFailure::TooShort { got, expected } = error.failure else {
+            panic!("{len}: {error:?}")
+        };
         assert_eq!((got, expected), (len as u64, 480));
     }
 }
@@ -119,9 +121,11 @@ fn too_short() {
 #[test]
 fn foreign_files() {
     let error = damaged(|bytes| bytes[..4].copy_from_slice(b"\x7fELF"));
-    assert!(matches!(error, OpenError::NotATable { found } if found.starts_with(b"\x7fELF")));
+    assert!(
+        matches!(error.failure, OpenFailure::NotATable { found } if found.starts_with(b"\x7fELF"))
+    );
     let error = damaged(|bytes| *bytes = b"key\tvalue\n".to_vec());
-    assert!(matches!(error, OpenError::NotATable { .. }), "{error:?}");
+    assert!(matches!(error.failure, OpenFailure::NotATable { .. }), "{error:?}");
     assert_eq!(error.kind(), ErrorKind::Data);
 }
 
@@ -129,7 +133,7 @@ fn foreign_files() {
 fn newer_major_version() {
     // The version comes before the checksum, which a later version may compute otherwise.
     let error = damaged(|bytes| bytes[8] = 2);
-    let OpenError::UnsupportedVersion { major: 2, supported: 1, .. } = error else {
+    let OpenFailure::UnsupportedVersion { major: 2, supported: 1, .. } = error.failure else {
         panic!("{error:?}")
     };
     assert!(error.to_string().contains("newer"), "says what to do: {error}");
@@ -138,18 +142,18 @@ fn newer_major_version() {
 #[test]
 fn damaged_ends() {
     let error = damaged(|bytes| bytes[40] ^= 1);
-    assert!(matches!(error, OpenError::HeaderChecksum { .. }), "{error:?}");
+    assert!(matches!(error.failure, OpenFailure::HeaderChecksum { .. }), "{error:?}");
     let error = damaged(|bytes| bytes.truncate(bytes.len() - 1));
-    let OpenError::Truncated { expected, got } = error else { panic!("{error:?}") };
+    let OpenFailure::Truncated { expected, got } = error.failure else { panic!("{error:?}") };
     assert_eq!(expected, got + 1);
     let error = damaged(|bytes| bytes.push(0));
-    let OpenError::TrailingBytes { expected, got } = error else { panic!("{error:?}") };
+    let OpenFailure::TrailingBytes { expected, got } = error.failure else { panic!("{error:?}") };
     assert_eq!(expected + 1, got);
     let error = damaged(|bytes| {
         let last = bytes.len() - 1;
         bytes[last] ^= 1;
     });
-    assert!(matches!(error, OpenError::FooterMismatch { .. }), "{error:?}");
+    assert!(matches!(error.failure, OpenFailure::FooterMismatch { .. }), "{error:?}");
 }
 
 /// Damage in the middle is found at open only if that is asked for.
@@ -160,7 +164,10 @@ fn damaged_page() {
     bytes[500] ^= 1;
     Table::from_bytes(bytes.clone()).unwrap();
     let error = OpenOptions::new().page_checks(PageChecks::AtOpen).from_bytes(bytes).unwrap_err();
-    assert!(matches!(error, OpenError::Damaged(graven::ReadError::Checksum { offset: 0, .. })));
+    assert!(matches!(
+        error.failure,
+        OpenFailure::Damaged(graven::ReadFailure::Checksum { offset: 0, .. })
+    ));
 }
 
 /// A truncated file is an error of the audit, whatever was mapped before: no SIGBUS.
@@ -190,7 +197,7 @@ fn verify_of_a_truncated_file_child() {
     for len in [3_000_000, 8_192, 0] {
         fs::File::options().write(true).open(&path).unwrap().set_len(len).unwrap();
         let error = table.verify().unwrap_err();
-        assert!(matches!(error, graven::ReadError::Faulted { .. }), "{len}: {error:?}");
+        assert!(matches!(error.failure, graven::ReadFailure::Faulted { .. }), "{len}: {error:?}");
         assert_eq!(error.kind(), ErrorKind::Io);
     }
 }
@@ -233,14 +240,16 @@ fn range_out_of_bounds() {
         // SAFETY: nobody else knows the file.
         let mapped = unsafe { options.open(&path) }.unwrap_err();
         for error in [mapped, options.load(&path).unwrap_err()] {
-            let OpenError::SectionOutOfBounds { file_len, .. } = error else { panic!("{error:?}") };
+            let OpenFailure::SectionOutOfBounds { file_len, .. } = error.failure else {
+                panic!("{error:?}")
+            };
             assert_eq!((file_len, error.kind()), (len, ErrorKind::Usage));
         }
         let error = options.from_bytes(fs::read(&path).unwrap()).unwrap_err();
-        assert!(matches!(error, OpenError::SectionOutOfBounds { .. }), "{error:?}");
+        assert!(matches!(error.failure, OpenFailure::SectionOutOfBounds { .. }), "{error:?}");
     }
     let error = OpenOptions::new().section(len, 0).load(&path).unwrap_err();
-    assert!(matches!(error, OpenError::TooShort { got: 0, .. }), "{error:?}");
+    assert!(matches!(error.failure, OpenFailure::TooShort { got: 0, .. }), "{error:?}");
 }
 
 #[cfg(target_os = "linux")]
@@ -269,7 +278,9 @@ fn address_space_exhausted_child() {
     let Some(path) = std::env::var_os(LIMITED) else { return };
     // SAFETY: nobody else knows the file.
     let error = unsafe { Table::open(&path) }.unwrap_err();
-    let OpenError::AddressSpaceExhausted { needed, limit } = error else { panic!("{error}") };
+    let OpenFailure::AddressSpaceExhausted { needed, limit } = error.failure else {
+        panic!("{error}")
+    };
     assert_eq!((needed, limit), (64 << 30, Some(4_000_000 << 10)));
     for words in ["68719476736", "ulimit -v allows the process 4096000000", "raise the limit"] {
         assert!(error.to_string().contains(words), "{words:?} is not in {error}");
@@ -279,9 +290,8 @@ fn address_space_exhausted_child() {
         assert!(!error.to_string().contains(words), "{words:?} is in {error}");
     }
     let copied = Table::load(&path).unwrap_err();
-    let same = matches!(
-        copied,
-        OpenError::AddressSpaceExhausted { needed, limit: Some(4_096_000_000) } if needed == 64 << 30
+    let same = matches!(copied.failure,
+        OpenFailure::AddressSpaceExhausted { needed, limit: Some(4_096_000_000) } if needed == 64 << 30
     );
     assert!(same, "{copied:?}");
     assert_eq!(copied.to_string(), error.to_string());
@@ -289,7 +299,7 @@ fn address_space_exhausted_child() {
     let foreign = Path::new(&path).with_extension("foreign");
     fs::write(&foreign, "no table").unwrap();
     fs::File::options().write(true).open(&foreign).unwrap().set_len(64 << 30).unwrap();
-    assert!(matches!(open_error(&foreign), OpenError::NotATable { .. }));
+    assert!(matches!(open_error(&foreign).failure, OpenFailure::NotATable { .. }));
 }
 
 /// What the errors advise works: a table that had no room has it under a higher limit, or once
@@ -319,7 +329,7 @@ fn room_below_a_limit() {
     let limit = pages * rustix::param::page_size() as u64 + (8 << 20);
     setrlimit(Resource::As, Rlimit { current: Some(limit), ..before }).unwrap();
     let error = open_error(&path);
-    let OpenError::AddressSpaceExhausted { needed, limit: Some(told) } = error else {
+    let OpenFailure::AddressSpaceExhausted { needed, limit: Some(told) } = error.failure else {
         panic!("{error:?}")
     };
     assert!(told == limit && (16 << 20..17 << 20).contains(&needed), "{error}");
@@ -342,7 +352,7 @@ fn room_for_no_copy() {
     let limit = Rlimit { current: Some((kib << 10) + (8 << 20)), ..getrlimit(Resource::Data) };
     setrlimit(Resource::Data, limit).unwrap();
     let error = Table::load(&path).unwrap_err();
-    assert!(matches!(error, OpenError::OutOfMemory { .. }), "{error:?}");
+    assert!(matches!(error.failure, OpenFailure::OutOfMemory { .. }), "{error:?}");
     let text = error.to_string();
     assert!(text.contains("ulimit -d") && text.contains("open()"), "{text}");
     // SAFETY: nobody else knows the file.
@@ -374,7 +384,7 @@ fn room_among_many_mappings() {
     mappings.truncate(mappings.len() - 8);
     assert!(most > limit / 2, "{most} of {limit} mappings");
     for error in [mapped.unwrap_err(), copied.unwrap_err()] {
-        let OpenError::TooManyMappings { mappings, limit: told } = error else {
+        let OpenFailure::TooManyMappings { mappings, limit: told } = error.failure else {
             panic!("{error:?}")
         };
         assert!(told == limit && mappings >= most, "{error}");
@@ -663,7 +673,9 @@ where
     V: zerocopy::FromBytes + zerocopy::Immutable + zerocopy::KnownLayout + 'static,
 {
     match TypedTable::<K, V>::new(Table::load(path).unwrap()).map(drop) {
-        Err(OpenError::TypeMismatch { part: got, .. }) => assert_eq!(got, part),
+        Err(OpenError { failure: OpenFailure::TypeMismatch { part: got, .. }, .. }) => {
+            assert_eq!(got, part)
+        }
         other => panic!("{other:?}"),
     }
 }
@@ -711,7 +723,9 @@ fn misaligned_values() {
                 assert_eq!(offset % 8, 0);
                 assert_eq!(table.get(&3).unwrap(), Some(&3));
             }
-            Err(OpenError::Misaligned { needed: 8, got }) => assert_eq!(got, offset % 8),
+            Err(OpenError { failure: OpenFailure::Misaligned { needed: 8, got }, .. }) => {
+                assert_eq!(got, offset % 8)
+            }
             Err(other) => panic!("{other:?}"),
         }
         // A copy is aligned wherever it came from.

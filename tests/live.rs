@@ -10,7 +10,7 @@ mod common;
 
 use common::{Mapped, field, numbered_table};
 use graven::{
-    BuildOptions, ErrorKind, Live, OpenError, OpenOptions, PageChecks, PublishOptions,
+    BuildOptions, ErrorKind, Live, OpenError, OpenFailure, OpenOptions, PageChecks, PublishOptions,
     RefreshOutcome, Table, Versions, Warm, sigbus,
 };
 use std::fs::{self, File};
@@ -116,24 +116,28 @@ fn a_bad_file_leaves_the_old_table() {
     };
     type Check = fn(&OpenError) -> bool;
     let bad: [(&str, Vec<u8>, Check); 8] = [
-        ("empty", Vec::new(), |e| matches!(e, OpenError::TooShort { .. })),
+        ("empty", Vec::new(), |e| matches!(e.failure, OpenFailure::TooShort { .. })),
         ("foreign", b"PNG or whatever this is".repeat(99), |e| {
-            matches!(e, OpenError::NotATable { .. })
+            matches!(e.failure, OpenFailure::NotATable { .. })
         }),
         ("truncated", spoiled(&|bytes| bytes.truncate(bytes.len() - 1)), |e| {
-            matches!(e, OpenError::Truncated { .. })
+            matches!(e.failure, OpenFailure::Truncated { .. })
         }),
         ("longer", spoiled(&|bytes| bytes.push(0)), |e| {
-            matches!(e, OpenError::TrailingBytes { .. })
+            matches!(e.failure, OpenFailure::TrailingBytes { .. })
         }),
         ("header", spoiled(&|bytes| bytes[20] ^= 1), |e| {
-            matches!(e, OpenError::HeaderChecksum { .. })
+            matches!(e.failure, OpenFailure::HeaderChecksum { .. })
         }),
         ("footer", spoiled(&|bytes| *bytes.last_mut().expect("a byte") ^= 1), |e| {
-            matches!(e, OpenError::FooterMismatch { .. })
+            matches!(e.failure, OpenFailure::FooterMismatch { .. })
         }),
-        ("later format", resealed(8, 9), |e| matches!(e, OpenError::UnsupportedVersion { .. })),
-        ("older format", resealed(8, 0), |e| matches!(e, OpenError::UnsupportedVersion { .. })),
+        ("later format", resealed(8, 9), |e| {
+            matches!(e.failure, OpenFailure::UnsupportedVersion { .. })
+        }),
+        ("older format", resealed(8, 0), |e| {
+            matches!(e.failure, OpenFailure::UnsupportedVersion { .. })
+        }),
     ];
     for (name, bytes, expected) in bad {
         replace(&path, &bytes);
@@ -146,11 +150,11 @@ fn a_bad_file_leaves_the_old_table() {
     }
     fs::remove_file(&path).expect("a file");
     let error = live.refresh().expect_err("nothing is there");
-    let OpenError::Io { source, .. } = error else { panic!("{error}") };
+    let OpenFailure::Io { source, .. } = &error.failure else { panic!("{error}") };
     assert_eq!(source.kind(), std::io::ErrorKind::NotFound);
     fs::create_dir(&path).expect("a directory");
     let error = live.refresh().expect_err("a directory is there");
-    assert!(matches!(error, OpenError::NotARegularFile { kind: "directory" }), "{error}");
+    assert!(matches!(error.failure, OpenFailure::NotARegularFile { kind: "directory" }), "{error}");
     assert_eq!(value(&live.pin()), "one");
     fs::remove_dir(&path).expect("a directory");
     publish(&path, "two");
@@ -179,7 +183,7 @@ fn damage_is_found_before_the_swap_if_asked_for() {
     // SAFETY: as above.
     let live = unsafe { Live::open_with(&path, &careful) }.expect("a table");
     replace(&path, &bytes);
-    assert!(matches!(live.refresh(), Err(OpenError::Damaged(_))));
+    assert!(matches!(live.refresh(), Err(OpenError { failure: OpenFailure::Damaged(_), .. })));
     assert_eq!(value(&live.pin()), "one");
 }
 
@@ -335,7 +339,7 @@ fn a_versioned_directory_is_followed_through_its_link() {
     assert_eq!((value(&live.pin()), live.status().version.as_deref()), ("seven", Some("7")));
     // A link to nowhere.
     fs::remove_dir_all(root.join("versions/7")).expect("a directory");
-    assert!(matches!(live.refresh(), Err(OpenError::Io { .. })));
+    assert!(matches!(live.refresh(), Err(OpenError { failure: OpenFailure::Io { .. }, .. })));
     assert_eq!(value(&live.pin()), "seven");
 }
 

@@ -8,7 +8,7 @@ mod common;
 
 use common::Rng;
 use common::craft::{HASH, Image, LINES, RECORDS, SUMS};
-use graven::{BuildOptions, Duplicates, HashIndex, ReadError, Table};
+use graven::{BuildOptions, Duplicates, HashIndex, ReadError, ReadFailure, Table};
 
 /// A table of some megabytes: bytes, and numbers of entries and of distinct keys.
 struct Subject {
@@ -98,7 +98,8 @@ fn every_byte_of_the_hash_and_line_index_is_compared() {
             image.put8(at, image.get::<1>(at)[0] ^ (1 + rng.below(255) as u8));
             image.seal();
             let (name, at, found) = (subject.name, at - start, verify(&image.bytes));
-            let corrupt = matches!(found, Err(ReadError::Corrupt { .. }));
+            let corrupt =
+                matches!(found, Err(ReadError { failure: ReadFailure::Corrupt { .. }, .. }));
             assert!(corrupt, "{name}: byte {at} of the index: {found:?}");
             tried += 1;
         }
@@ -127,7 +128,8 @@ fn order_holds_over_the_borders_of_pieces() {
             image.bytes[at - stride..at + stride].rotate_left(stride);
             image.seal();
             let found = verify(&image.bytes);
-            let corrupt = matches!(found, Err(ReadError::Corrupt { .. }));
+            let corrupt =
+                matches!(found, Err(ReadError { failure: ReadFailure::Corrupt { .. }, .. }));
             assert!(corrupt, "{}: ranks {} and {rank}: {found:?}", subject.name, rank - 1);
         }
     }
@@ -146,7 +148,7 @@ fn the_damaged_page_is_told() {
             let page = at as u64 / 4096 * 4096;
             let found = verify(&bytes);
             assert!(
-                matches!(found, Err(ReadError::Checksum { offset, .. }) if offset == page),
+                matches!(found, Err(ReadError { failure: ReadFailure::Checksum { offset, .. }, .. }) if offset == page),
                 "{}: byte {at}: {found:?}",
                 subject.name
             );

@@ -5,7 +5,7 @@
 #![cfg(unix)]
 
 use graven::{
-    BuildError, BuildOptions, Builder, ErrorKind, OpenError, PublishError, PublishOptions, Table,
+    BuildError, BuildOptions, Builder, ErrorKind, OpenFailure, PublishError, PublishOptions, Table,
     Versions,
 };
 use std::fs;
@@ -130,7 +130,7 @@ fn only_tables_are_published_and_only_over_tables() {
     let (source, target) = (directory.path().join("s"), directory.path().join("t"));
     table(&source, 10, 1);
     let kind = |path: &Path| match publish(path, &target).unwrap_err() {
-        PublishError::Source { source: OpenError::NotARegularFile { kind }, .. } => kind,
+        PublishError::Source { source: OpenFailure::NotARegularFile { kind }, .. } => kind,
         other => panic!("{other:?}"),
     };
     assert_eq!(kind(directory.path()), "directory");
@@ -140,7 +140,7 @@ fn only_tables_are_published_and_only_over_tables() {
     let notes = "notes, and no table";
     fs::write(&target, notes).unwrap();
     let error = publish(&target, &source).unwrap_err();
-    let none = matches!(&error, PublishError::Source { source: OpenError::NotATable { .. }, .. });
+    let none = matches!(&error, PublishError::Source { source: OpenFailure::NotATable { .. }, .. });
     assert!(none, "{error:?}");
     let error = publish(&source, &target).unwrap_err();
     assert!(matches!(error, PublishError::Target(BuildError::NotATable { .. })), "{error:?}");

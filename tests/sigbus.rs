@@ -15,7 +15,7 @@ use common::{
     Index, Peer, Rng, VALUE, answer, full, indexed_table, numbered_key, numbered_table,
     numbered_value, value_len,
 };
-use graven::{OpenOptions, PageChecks, ReadError, Table, Warm, sigbus};
+use graven::{OpenOptions, PageChecks, ReadError, ReadFailure, Table, Warm, sigbus};
 use std::fs::{self, File};
 use std::hint::black_box;
 use std::io::BufRead;
@@ -80,7 +80,7 @@ impl Seen {
             let right = match table.get(&numbered_key(i)) {
                 Ok(Some(value)) => value == &expected[..value_len(i, Index::Hash)],
                 Ok(None) => false,
-                Err(ReadError::Faulted { .. }) => {
+                Err(ReadError { failure: ReadFailure::Faulted { .. }, .. }) => {
                     self.faulted.fetch_add(1, Relaxed);
                     lost = true;
                     continue;
@@ -238,7 +238,8 @@ fn every_query_says_faulted() {
                 let told = query(&table);
                 // Some need no page: an absent key of another length, a table without metadata.
                 let untouched = told.is_ok() && !table.is_faulted();
-                let faulted = matches!(told, Err(ReadError::Faulted { .. }));
+                let faulted =
+                    matches!(told, Err(ReadError { failure: ReadFailure::Faulted { .. }, .. }));
                 assert!(faulted || untouched, "{name} {index:?} {verify:?}: {told:?}");
                 // Where lengths are known and nothing is left to check, a slice is made without a look.
                 let looks = verify == PageChecks::FirstTouch || index != Index::Line;
@@ -249,7 +250,8 @@ fn every_query_says_faulted() {
                 let _ = table.get(&numbered_key(1));
                 assert!(table.is_faulted(), "{name} {index:?} {verify:?}");
                 let again = query(&table);
-                let faulted = matches!(again, Err(ReadError::Faulted { .. }));
+                let faulted =
+                    matches!(again, Err(ReadError { failure: ReadFailure::Faulted { .. }, .. }));
                 let nothing_read = ["get, absent", "metadata"].contains(&name) && again.is_ok();
                 assert!(faulted || nothing_read, "{name} {index:?} {verify:?}: {again:?}");
             }
@@ -324,7 +326,7 @@ fn a_walk_says_soon_that_a_page_was_lost() {
             // One is handed on before anybody has touched the lost pages.
             let most = if runs && index == Index::Line { RUN / width as u64 } else { 1 };
             assert!(after <= most, "{name} {index:?}: {after} entries after the loss");
-            let [ReadError::Faulted { .. }] = errors[..] else {
+            let [ReadError { failure: ReadFailure::Faulted { .. }, .. }] = errors[..] else {
                 panic!("{name} {index:?}: {errors:?}")
             };
             assert_eq!(before, BEFORE, "{name} {index:?}");
@@ -345,7 +347,7 @@ fn a_slice_that_was_handed_out_turns_to_zeros_and_the_flag_tells() {
     assert!(black_box(value).iter().all(|&byte| byte == 0));
     assert!(table.is_faulted());
     let error = table.get(&numbered_key(2)).expect_err("the table is given up");
-    let ReadError::Faulted { offset } = error else { panic!("{error}") };
+    let ReadFailure::Faulted { offset } = error.failure else { panic!("{error}") };
     assert!((4096..table.stats().map_or(u64::MAX, |stats| stats.file_bytes)).contains(&offset));
     // A new open of what is left says what it is.
     // SAFETY: nobody touches the file any more.
@@ -368,7 +370,10 @@ fn threads_that_fault_together_all_go_on() {
                 scope.spawn(|| {
                     barrier.wait();
                     let told = table.get(&numbered_key(7));
-                    assert!(matches!(told, Err(ReadError::Faulted { .. })), "{round}: {told:?}");
+                    assert!(
+                        matches!(told, Err(ReadError { failure: ReadFailure::Faulted { .. }, .. })),
+                        "{round}: {told:?}"
+                    );
                 });
             }
         });
@@ -538,7 +543,10 @@ fn dying_process() {
             let table = open(&path);
             truncate(&path, 4096);
             for told in [table.verify().map(drop), table.warm(Warm::All), table.warm(Warm::Index)] {
-                assert!(matches!(told, Err(ReadError::Faulted { .. })), "{told:?}");
+                assert!(
+                    matches!(told, Err(ReadError { failure: ReadFailure::Faulted { .. }, .. })),
+                    "{told:?}"
+                );
             }
             assert!(!table.is_faulted(), "nothing was touched");
             std::process::exit(0);
@@ -597,7 +605,10 @@ fn guarded(path: &Path) {
     soft_table(path, ENTRIES);
     let table = open(path);
     truncate(path, 0);
-    assert!(matches!(table.get(&numbered_key(7)), Err(ReadError::Faulted { .. })));
+    assert!(matches!(
+        table.get(&numbered_key(7)),
+        Err(ReadError { failure: ReadFailure::Faulted { .. }, .. })
+    ));
 }
 
 fn death(how: &str) -> Output {

@@ -9,8 +9,8 @@ mod common;
 
 use common::{Mapped, answer, numbered_key, numbered_table, skip};
 use graven::{
-    AccessPattern, BuildOptions, ErrorKind, OpenError, OpenOptions, PageChecks, ReadError,
-    Residency, SectionResidency, Table, Warm,
+    AccessPattern, BuildOptions, ErrorKind, OpenError, OpenFailure, OpenOptions, PageChecks,
+    ReadError, ReadFailure, Residency, SectionResidency, Table, Warm,
 };
 use std::fs::{self, File};
 use std::ops::ControlFlow;
@@ -160,7 +160,9 @@ fn an_embedded_table_is_warmed_and_counted_likewise() {
     graven::sigbus::install().expect("the guard");
     File::options().write(true).open(&path).expect("the file").set_len(8192).expect("shorter");
     let told = table.get(&numbered_key(40_000));
-    let Err(ReadError::Faulted { offset }) = told else { panic!("{told:?}") };
+    let Err(ReadError { failure: ReadFailure::Faulted { offset }, .. }) = told else {
+        panic!("{told:?}")
+    };
     assert!(offset < len, "{offset}");
 }
 
@@ -178,13 +180,15 @@ fn limited_process() {
             // SAFETY: nobody else knows the file.
             let error = unsafe { OpenOptions::new().lock_memory(true).open(path) };
             let error = error.expect_err("more than the limit");
-            let OpenError::LockRefused { needed, limit, .. } = error else { panic!("{error}") };
+            let OpenFailure::LockRefused { needed, limit, .. } = error.failure else {
+                panic!("{error}")
+            };
             assert_eq!(needed, fs::metadata(path).expect("the table").len());
             assert_eq!(limit, Some(64 << 10));
             assert_eq!(error.kind(), ErrorKind::Io);
             assert!(error.to_string().contains("ulimit -l allows 65536 bytes"), "{error}");
             let error = OpenOptions::new().lock_memory(true).load(path).expect_err("likewise");
-            assert!(matches!(error, OpenError::LockRefused { .. }), "{error}");
+            assert!(matches!(error.failure, OpenFailure::LockRefused { .. }), "{error}");
         }
         "asks" => {
             let table = open(OpenOptions::new().warm(Warm::All), path);
@@ -293,7 +297,7 @@ fn a_locked_table_is_in_memory() {
             assert_eq!(table.residency().resident(), Some(bytes));
             assert!(Mapped::of("self", &path).sum("Locked") * 1024 >= bytes);
         }
-        Err(OpenError::LockRefused { limit, .. }) => {
+        Err(OpenError { failure: OpenFailure::LockRefused { limit, .. }, .. }) => {
             skip("a_locked_table", &format!("the limit is {limit:?}"));
         }
         Err(error) => panic!("{error}"),

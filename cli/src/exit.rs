@@ -1,7 +1,7 @@
 //! How a run ends: the exit code, and the one line that says why.
 
 use crate::{output, terminal};
-use graven::{BuildError, ErrorKind, OpenError, PublishError, ReadError};
+use graven::{BuildError, ErrorKind, OpenError, OpenFailure, PublishError, ReadError};
 use std::fmt::Display;
 use std::io::{self, Write};
 use std::path::Path;
@@ -42,17 +42,22 @@ impl Failure {
         Self::at(ErrorKind::Io, file, error)
     }
 
-    /// A table that does not open.
+    /// A table that does not open. `path` is as the user gave it.
     pub(crate) fn open(path: &Path, error: &OpenError) -> Self {
+        Self::table(path, &error.failure)
+    }
+
+    /// What is wrong with a table.
+    fn table(path: &Path, error: &OpenFailure) -> Self {
         let table = path.display();
         match error {
-            OpenError::NotARegularFile { kind } => Self::at(
+            OpenFailure::NotARegularFile { kind } => Self::at(
                 error.kind(),
                 table,
                 format_args!("is a {kind}, which cannot be mapped: use a regular file"),
             ),
             // The library's error text advises callers of the library, not users of the tool.
-            OpenError::TrailingBytes { expected, got } => Self::at(
+            OpenFailure::TrailingBytes { expected, got } => Self::at(
                 error.kind(),
                 table,
                 format_args!(
@@ -60,7 +65,7 @@ impl Failure {
                      or build the table again"
                 ),
             ),
-            OpenError::AddressSpaceExhausted { needed, limit } => {
+            OpenFailure::AddressSpaceExhausted { needed, limit } => {
                 let why = match limit {
                     Some(limit) => {
                         format!("ulimit -v allows {limit} in all: raise the limit, or split it")
@@ -81,7 +86,7 @@ impl Failure {
             "memory_budget" => "--memory",
             "threads" => "--threads",
             "metadata" => "--meta",
-            "permissions" => "--mode",
+            "mode" => "--mode",
             "directory_mode" => "--dir-mode",
             other => other,
         };
@@ -128,7 +133,7 @@ impl Failure {
             BuildError::ReadBack { source, .. } => (
                 out,
                 format!(
-                    "reading it back from the disk found that it {source}; nothing published: \
+                    "the disk gave back other bytes than were written: {source}; nothing published: \
                      look for a failing disk or memory"
                 ),
             ),
@@ -149,7 +154,7 @@ impl Failure {
     /// A table that cannot be published at `target`, a file or a directory of versions.
     pub(crate) fn publish(target: &Path, error: &PublishError) -> Self {
         match error {
-            PublishError::Source { path, source } => Self::open(path, source),
+            PublishError::Source { path, source } => Self::table(path, source),
             PublishError::Target(error) => Self::build(target, error),
             PublishError::NoVersion { id: Some(id), .. } => {
                 let what = format_args!("no version {id}; --list shows what there is");

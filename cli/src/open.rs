@@ -2,7 +2,7 @@
 #![expect(unsafe_code, reason = "mapping a path is unsafe: the tool takes on the promise below")]
 
 use crate::exit::Failure;
-use graven::{AccessPattern, ErrorKind, Live, OpenError, OpenOptions, Table, sigbus};
+use graven::{AccessPattern, ErrorKind, Live, OpenError, OpenFailure, OpenOptions, Table, sigbus};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -26,7 +26,7 @@ pub(crate) fn table(path: &Path, access: AccessPattern) -> Result<Table, Failure
     let mut opened = map(&options, path);
     for _ in 1..ATTEMPTS {
         match &opened {
-            Err(OpenError::Io { source, .. })
+            Err(OpenError { failure: OpenFailure::Io { source, .. }, .. })
                 if source.kind() == io::ErrorKind::NotFound && path.is_symlink() =>
             {
                 opened = map(&options, path);

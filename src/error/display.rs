@@ -1,6 +1,6 @@
 //! The texts of the errors.
 
-use super::{BuildError, OpenError, PublishError, ReadError};
+use super::{BuildError, OpenError, OpenFailure, PublishError, ReadError, ReadFailure};
 use std::{fmt, io};
 
 /// A key as an error shows it: escaped, and cut after 64 bytes.
@@ -79,8 +79,8 @@ impl fmt::Display for BuildError {
             }
             Self::ReadBack { path, source } => write!(
                 f,
-                "{} was not published: reading it back from the disk found that it {source}; look \
-                 for a failing disk or memory",
+                "{}: was not published, since the disk gave back other bytes than were written: \
+                 {source}; look for a failing disk or memory",
                 path.display()
             ),
             Self::InvalidOption { option, got, expected } => {
@@ -106,7 +106,7 @@ impl fmt::Display for BuildError {
 impl fmt::Display for PublishError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Source { path, source } => write!(f, "{} {source}", path.display()),
+            Self::Source { path, source } => write!(f, "{}: {source}", path.display()),
             Self::Target(error) => error.fmt(f),
             Self::NoVersion { directory, id: Some(id) } => {
                 write!(f, "{} has no version {id}: list the versions", directory.display())
@@ -121,6 +121,15 @@ impl fmt::Display for PublishError {
 }
 
 impl fmt::Display for OpenError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(path) = self.path() {
+            write!(f, "{}: ", path.display())?;
+        }
+        self.failure.fmt(f)
+    }
+}
+
+impl fmt::Display for OpenFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Io { action, source, .. } => write!(f, "could not {action}: {source}"),
@@ -164,7 +173,7 @@ impl fmt::Display for OpenError {
             Self::TrailingBytes { expected, got } => write!(
                 f,
                 "has {got} bytes but its header says {expected}: something was appended; open the \
-                 table's part with range(), or copy it again"
+                 table's part with section(), or copy it again"
             ),
             Self::FooterMismatch { field, offset } => write!(
                 f,
@@ -172,7 +181,10 @@ impl fmt::Display for OpenError {
                  file is torn, copy or build the table again"
             ),
             Self::InvalidHeader { field, offset, got } => {
-                write!(f, "header field {field} at offset {offset} is {got}, which cannot be")
+                write!(
+                    f,
+                    "header field {field} at offset {offset} is {got}, which is impossible: build the table again"
+                )
             }
             Self::AddressSpaceExhausted { needed, limit } => {
                 write!(f, "needs {needed} bytes of address space, mapped or copied, and ")?;
@@ -208,7 +220,7 @@ impl fmt::Display for OpenError {
             ),
             Self::SectionOutOfBounds { offset, len, file_len } => write!(
                 f,
-                "the range of {len} bytes at offset {offset} reaches beyond the file's {file_len} \
+                "the section of {len} bytes at offset {offset} reaches beyond the file's {file_len} \
                  bytes"
             ),
             Self::Damaged(error) => error.fmt(f),
@@ -226,6 +238,15 @@ impl fmt::Display for OpenError {
 }
 
 impl fmt::Display for ReadError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(path) = self.path() {
+            write!(f, "{}: ", path.display())?;
+        }
+        self.failure.fmt(f)
+    }
+}
+
+impl fmt::Display for ReadFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Checksum { offset, expected, got } => write!(

@@ -6,7 +6,7 @@ mod disk;
 mod tests;
 
 use super::io::{CHUNK, read_exact_at};
-use crate::error::{BuildError, OpenError, ReadError};
+use crate::error::{BuildError, OpenFailure, ReadError, ReadFailure};
 use crate::format::header::{FOOTER, MAX_HEADER, build_id};
 use crate::format::layout::{Layout, SMALLEST};
 use crate::format::sums::{self, SUM_BYTES, UNIT};
@@ -16,13 +16,13 @@ use std::path::Path;
 use xxhash_rust::xxh3::Xxh3;
 
 /// Reads and proves the header and footer of the table in a file.
-pub(crate) fn layout(file: &File, len: u64) -> Result<Layout, OpenError> {
+pub(crate) fn layout(file: &File, len: u64) -> Result<Layout, OpenFailure> {
     if len < SMALLEST {
         // A foreign file is reported as no table, if it is long enough to show its magic bytes.
         let mut start = vec![0; len as usize];
         read(file, &mut start, 0)?;
         Layout::check_start(&start, len)?;
-        return Err(OpenError::TooShort { got: len, expected: SMALLEST });
+        return Err(OpenFailure::TooShort { got: len, expected: SMALLEST });
     }
     let mut start = vec![0; len.min(u64::from(MAX_HEADER)) as usize];
     read(file, &mut start, 0)?;
@@ -32,12 +32,12 @@ pub(crate) fn layout(file: &File, len: u64) -> Result<Layout, OpenError> {
     Layout::parse_ends(&start, &end, len)
 }
 
-fn read(file: &File, bytes: &mut [u8], at: u64) -> Result<(), OpenError> {
+fn read(file: &File, bytes: &mut [u8], at: u64) -> Result<(), OpenFailure> {
     read_exact_at(file, bytes, at).map_err(failed)
 }
 
-fn failed(source: io::Error) -> OpenError {
-    OpenError::Io { action: "read the table", path: None, source }
+fn failed(source: io::Error) -> OpenFailure {
+    OpenFailure::Io { action: "read the table", source }
 }
 
 /// The state of a check: what has been taken of a table so far.
@@ -88,7 +88,7 @@ impl Check {
     }
 
     /// Ends the check. On damage, reads `file` once more to name the damaged page.
-    pub(crate) fn finish(self, file: &File) -> Result<(), OpenError> {
+    pub(crate) fn finish(self, file: &File) -> Result<(), OpenFailure> {
         // Header and footer may have changed since they were proven.
         let layout = Layout::parse_ends(&self.header, &self.footer, self.at as u64)?;
         let same = layout.build_id == self.layout.build_id && layout.sums == self.layout.sums;
@@ -96,7 +96,7 @@ impl Check {
             return Err(ReadError::corrupt("header changed while it was read", 0).into());
         }
         if self.made.digest128() != self.found.digest128() {
-            return Err(first_bad_page(file, &layout)?.into());
+            return Err(OpenFailure::Damaged(first_bad_page(file, &layout)?));
         }
         if build_id(self.content, &self.header) == self.layout.build_id {
             Ok(())
@@ -107,7 +107,7 @@ impl Check {
 }
 
 /// Reads a damaged table once more, to find the first bad page.
-fn first_bad_page(file: &File, layout: &Layout) -> Result<ReadError, OpenError> {
+fn first_bad_page(file: &File, layout: &Layout) -> Result<ReadFailure, OpenFailure> {
     let mut page = [0; UNIT];
     for unit in 0..layout.sums.len() / SUM_BYTES as usize {
         let start = unit * UNIT;
@@ -118,10 +118,11 @@ fn first_bad_page(file: &File, layout: &Layout) -> Result<ReadError, OpenError> 
         let expected = u32::from_le_bytes(stored) ^ sums::mask(&layout.build_id, unit as u64);
         let got = sums::crc(page);
         if expected != got {
-            return Ok(ReadError::Checksum { offset: start as u64, expected, got });
+            return Ok(ReadFailure::Checksum { offset: start as u64, expected, got });
         }
     }
-    Ok(ReadError::corrupt("page sums changed while they were read", layout.sums.start as u64))
+    let what = "page sums changed while they were read";
+    Ok(ReadFailure::Corrupt { what, offset: layout.sums.start as u64 })
 }
 
 /// The chunks of a file, each with its offset and its length.

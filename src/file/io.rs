@@ -1,6 +1,6 @@
 //! Opens files without hanging, names the kind of a file, and reads and writes at any place of it.
 
-use crate::error::OpenError;
+use crate::error::OpenFailure;
 use rustix::fs::{FileType, OFlags};
 use std::fs::{self, File, Metadata};
 use std::io;
@@ -17,8 +17,8 @@ pub(super) const CAREFUL: OFlags = OFlags::NONBLOCK.union(OFlags::NOCTTY);
 /// Opens a regular file to read it. `failed` turns the system's error into the caller's.
 pub(crate) fn open_regular(
     path: &Path,
-    failed: impl Fn(io::Error) -> OpenError,
-) -> Result<(File, Metadata), OpenError> {
+    failed: impl Fn(io::Error) -> OpenFailure,
+) -> Result<(File, Metadata), OpenFailure> {
     let opened = File::options().read(true).custom_flags(CAREFUL.bits() as i32).open(path);
     let file = match opened {
         Ok(file) => file,
@@ -35,9 +35,9 @@ pub(crate) fn open_regular(
     Ok((file, metadata))
 }
 
-fn check_kind(metadata: &Metadata) -> Result<(), OpenError> {
+fn check_kind(metadata: &Metadata) -> Result<(), OpenFailure> {
     match special_kind(FileType::from_raw_mode(metadata.mode() as _)) {
-        Some(kind) => Err(OpenError::NotARegularFile { kind }),
+        Some(kind) => Err(OpenFailure::NotARegularFile { kind }),
         None => Ok(()),
     }
 }

@@ -10,7 +10,7 @@ use super::index::line::{LINE, LineScale};
 use super::record::{Decoder, Fixed, RecordLayout};
 use super::sums::{SUM_BYTES, UNIT_LOG2, units};
 use super::{MAGIC, MAJOR, MAX_BLOCK, MAX_FILE, MAX_KEY, MAX_LEVELS, SECTION_ALIGN};
-use crate::error::OpenError;
+use crate::error::OpenFailure;
 use std::mem::offset_of;
 use zerocopy::{FromBytes, IntoBytes};
 
@@ -121,7 +121,7 @@ pub(crate) const SMALLEST: u64 = (HEADER + FOOTER) as u64;
 macro_rules! ensure {
     ($condition:expr, $field:ident, $got:expr) => {
         if !$condition {
-            return Err(OpenError::InvalidHeader {
+            return Err(OpenFailure::InvalidHeader {
                 field: stringify!($field),
                 offset: offset_of!(Header, $field) as u64,
                 got: u64::from($got),
@@ -133,39 +133,39 @@ macro_rules! ensure {
 impl Layout {
     /// Parses and proves the header and footer of a whole table. Reads the header's and the
     /// footer's bytes and no others.
-    pub(crate) fn parse(table: &[u8]) -> Result<Self, OpenError> {
+    pub(crate) fn parse(table: &[u8]) -> Result<Self, OpenFailure> {
         Self::parse_ends(table, table, table.len() as u64)
     }
 
     /// Parses and proves a table of `got` bytes from its two ends: `start` holds at least the first
     /// 4,096 bytes, or all, and `end` ends with the footer.
-    pub(crate) fn parse_ends(start: &[u8], end: &[u8], got: u64) -> Result<Self, OpenError> {
+    pub(crate) fn parse_ends(start: &[u8], end: &[u8], got: u64) -> Result<Self, OpenFailure> {
         let header = Self::check_start(start, got)?;
         let offset = got - FOOTER as u64;
         let footer =
             end.last_chunk::<FOOTER>().and_then(|bytes| Footer::read_from_bytes(bytes).ok());
         let mismatch = footer.map_or(Some("length"), |footer| footer.mismatch(&header));
         if let Some(field) = mismatch {
-            return Err(OpenError::FooterMismatch { field, offset });
+            return Err(OpenFailure::FooterMismatch { field, offset });
         }
         Self::prove(&header)
     }
 
     /// The header of a table of `got` bytes of which `table` holds at least the first 4,096, or
     /// all: magic, version, checksum and length are right.
-    pub(crate) fn check_start(table: &[u8], got: u64) -> Result<Header, OpenError> {
+    pub(crate) fn check_start(table: &[u8], got: u64) -> Result<Header, OpenFailure> {
         if got >= 8 && table[..8] != MAGIC {
             let mut found = [0; 8];
             found.copy_from_slice(&table[..8]);
-            return Err(OpenError::NotATable { found });
+            return Err(OpenFailure::NotATable { found });
         }
-        let too_short = || OpenError::TooShort { got, expected: SMALLEST };
+        let too_short = || OpenFailure::TooShort { got, expected: SMALLEST };
         if got < SMALLEST {
             return Err(too_short());
         }
         let (header, _) = Header::read_from_prefix(table).map_err(|_| too_short())?;
         if header.major.get() != MAJOR {
-            return Err(OpenError::UnsupportedVersion {
+            return Err(OpenFailure::UnsupportedVersion {
                 major: header.major.get(),
                 minor: header.minor.get(),
                 supported: MAJOR,
@@ -176,18 +176,18 @@ impl Layout {
         let sane = (HEADER as u32..=MAX_HEADER).contains(&header_size);
         ensure!(sane, header_size, header_size);
         let Some(header_bytes) = table.get(..header_size as usize) else {
-            return Err(OpenError::Truncated { expected: header.file_len.get(), got });
+            return Err(OpenFailure::Truncated { expected: header.file_len.get(), got });
         };
         let (expected, actual) = (header.checksum.get(), header_checksum(header_bytes));
         if expected != actual {
-            return Err(OpenError::HeaderChecksum { expected, got: actual });
+            return Err(OpenFailure::HeaderChecksum { expected, got: actual });
         }
         let file_len = header.file_len.get();
         if got < file_len {
-            return Err(OpenError::Truncated { expected: file_len, got });
+            return Err(OpenFailure::Truncated { expected: file_len, got });
         }
         if got > file_len {
-            return Err(OpenError::TrailingBytes { expected: file_len, got });
+            return Err(OpenFailure::TrailingBytes { expected: file_len, got });
         }
         ensure!(file_len <= MAX_FILE, file_len, file_len);
         Ok(header)
@@ -195,9 +195,9 @@ impl Layout {
 
     /// Every relation between header fields that a reader relies on. The header's checksum is
     /// right, so a failure is a faulty or hostile writer.
-    fn prove(header: &Header) -> Result<Self, OpenError> {
+    fn prove(header: &Header) -> Result<Self, OpenFailure> {
         if header.order != 0 {
-            return Err(OpenError::UnsupportedFeature {
+            return Err(OpenFailure::UnsupportedFeature {
                 feature: "key order",
                 id: u64::from(header.order),
             });
@@ -251,7 +251,7 @@ impl Layout {
         Ok(layout)
     }
 
-    fn record_layout(header: &Header) -> Result<RecordLayout, OpenError> {
+    fn record_layout(header: &Header) -> Result<RecordLayout, OpenFailure> {
         let flags = header.flags.get();
         let fixed = |flag, value: u32| (flags & flag != 0).then_some(value);
         let (key_len, value_len) = (header.fixed_key_len.get(), header.fixed_value_len.get());
@@ -274,7 +274,7 @@ impl Layout {
     }
 
     /// Sections ascend, do not overlap, lie between header and footer; each known kind once.
-    fn prove_sections(&mut self, header: &Header) -> Result<(), OpenError> {
+    fn prove_sections(&mut self, header: &Header) -> Result<(), OpenFailure> {
         let count = header.section_count.get();
         ensure!(count <= SECTIONS as u32, section_count, count);
         let end = header.file_len.get() - FOOTER as u64;
@@ -303,7 +303,7 @@ impl Layout {
                 kind::METADATA => self.metadata = Some(span),
                 kind::SUMS => self.sums = span,
                 _ if section.flags.get() & kind::REQUIRED != 0 => {
-                    return Err(OpenError::UnsupportedFeature {
+                    return Err(OpenFailure::UnsupportedFeature {
                         feature: "section kind",
                         id: u64::from(id),
                     });
@@ -323,7 +323,7 @@ impl Layout {
         Ok(())
     }
 
-    fn prove_records(&mut self, header: &Header) -> Result<(), OpenError> {
+    fn prove_records(&mut self, header: &Header) -> Result<(), OpenFailure> {
         let length = self.records.len() as u64;
         let stride = self.record.stride();
         let right = match stride {
@@ -349,7 +349,7 @@ impl Layout {
     }
 
     /// The line index takes the place of the tree, in tables of fixed width without repeated keys.
-    fn prove_lines(&mut self, header: &Header) -> Result<(), OpenError> {
+    fn prove_lines(&mut self, header: &Header) -> Result<(), OpenFailure> {
         let (base, scale) = (header.line_base.get(), header.line_scale.get());
         let Some(span) = self.section(kind::LINES) else {
             ensure!(base == 0 && scale == 0, line_scale, scale);
@@ -365,7 +365,7 @@ impl Layout {
         Ok(())
     }
 
-    fn prove_tree(&mut self, header: &Header) -> Result<(), OpenError> {
+    fn prove_tree(&mut self, header: &Header) -> Result<(), OpenFailure> {
         let span = self.section(kind::TREE);
         let levels = header.index_levels;
         let leaves = header.index_leaves.get();
@@ -393,7 +393,7 @@ impl Layout {
         Ok(())
     }
 
-    fn prove_hash(&mut self, header: &Header) -> Result<(), OpenError> {
+    fn prove_hash(&mut self, header: &Header) -> Result<(), OpenFailure> {
         let span = self.section(kind::HASH);
         let function = header.hash_function;
         ensure!((function != 0) == span.is_some(), hash_function, function);
@@ -407,7 +407,7 @@ impl Layout {
             return Ok(());
         };
         if function != hasher::FUNCTION {
-            return Err(OpenError::UnsupportedFeature {
+            return Err(OpenFailure::UnsupportedFeature {
                 feature: "hash function",
                 id: u64::from(function),
             });

@@ -1,6 +1,6 @@
 //! Where a live table stands, and which file stands there at the moment.
 
-use crate::error::OpenError;
+use crate::error::OpenFailure;
 use crate::file::target::CURRENT;
 use crate::read::OpenOptions;
 use crate::read::map::Located;
@@ -33,13 +33,11 @@ impl Location {
     }
 
     /// Looks at the file that stands there now. Costs one system call.
-    pub(super) fn stat(&self) -> Result<Look, OpenError> {
+    pub(super) fn stat(&self) -> Result<Look, OpenFailure> {
         let metadata = fs::metadata(&self.path);
-        metadata.map(|metadata| Look::at(&metadata)).map_err(|source| OpenError::Io {
-            action: "look for a new table",
-            path: Some(self.path.clone()),
-            source,
-        })
+        metadata
+            .map(|metadata| Look::at(&metadata))
+            .map_err(|source| OpenFailure::Io { action: "look for a new table", source })
     }
 
     /// Opens the file that stands there now. Returns it with the version's name, in a versioned
@@ -47,7 +45,7 @@ impl Location {
     pub(super) fn find(
         &self,
         options: &OpenOptions,
-    ) -> Result<(Located, Option<String>), OpenError> {
+    ) -> Result<(Located, Option<String>), OpenFailure> {
         let mut attempt = 1;
         loop {
             // The link is read here instead of followed by the open, so that name and file belong
@@ -58,7 +56,7 @@ impl Location {
             match options.locate(&target) {
                 Ok(file) => return Ok((file, link.as_deref().and_then(version_name))),
                 // A publisher has published a newer version and removed this one.
-                Err(OpenError::Io { source, .. })
+                Err(OpenFailure::Io { source, .. })
                     if source.kind() == io::ErrorKind::NotFound
                         && link.is_some()
                         && attempt < ATTEMPTS =>

@@ -1,7 +1,7 @@
 //! Copies a table, checks it on the way and publishes the copy.
 
 use crate::build_id::BuildId;
-use crate::error::{BuildError, OpenError, PublishError};
+use crate::error::{BuildError, OpenFailure, PublishError};
 use crate::file::integrity::{self, Check};
 use crate::file::io::{open_regular, read_exact_at, write_all_at};
 use crate::file::{Publishing, Unpublished};
@@ -114,7 +114,7 @@ impl PublishOptions {
             Err(BuildError::InvalidOption { option, got: format!("{mode:o}"), expected })
         };
         match (self.how.mode, self.directory_mode) {
-            (0o1000.., _) => refused("permissions", self.how.mode, "0 to 0777 (octal)"),
+            (0o1000.., _) => refused("mode", self.how.mode, "0 to 0777 (octal)"),
             (_, Some(mode)) if mode > 0o7777 || mode & 0o700 != 0o700 => {
                 refused("directory_mode", mode, "0700 to 07777 (octal), all of 0700 among it")
             }
@@ -135,11 +135,8 @@ impl Source {
     /// Opens a table and checks its two ends.
     pub(super) fn open(path: &Path) -> Result<Self, PublishError> {
         let opened = || {
-            let (file, metadata) = open_regular(path, |source| OpenError::Io {
-                action: "open the table",
-                path: None,
-                source,
-            })?;
+            let (file, metadata) =
+                open_regular(path, |source| OpenFailure::Io { action: "open the table", source })?;
             let layout = integrity::layout(&file, metadata.len())?;
             let build_id = layout.build_id.into();
             let published = PublishSummary { file_bytes: metadata.len(), build_id };
@@ -156,9 +153,8 @@ impl Source {
         let mut buffer = Vec::new();
         for (at, len) in integrity::chunks(self.published.file_bytes) {
             buffer.resize(len, 0);
-            read_exact_at(&self.file, &mut buffer, at).map_err(|source| {
-                failed(OpenError::Io { action: "read the table", path: None, source })
-            })?;
+            read_exact_at(&self.file, &mut buffer, at)
+                .map_err(|source| failed(OpenFailure::Io { action: "read the table", source }))?;
             integrity::ask_behind(&self.file, at);
             check.take(&buffer);
             write_all_at(copy.file(), &buffer, at).map_err(|source| {

@@ -13,7 +13,7 @@
 //! that died.
 
 use super::copy::{PublishOptions, Source};
-use crate::error::{BuildError, OpenError, PublishError};
+use crate::error::{BuildError, OpenFailure, PublishError};
 use crate::file::directory::{names_in, remove_directory, sync_directory};
 use crate::file::integrity;
 use crate::file::target::CURRENT;
@@ -283,7 +283,7 @@ impl Versions {
     /// Checks the table of a version, and returns the identity of the checked file.
     fn check(&self, version: &Version) -> Result<Identity, PublishError> {
         let failed = |source| PublishError::Source { path: version.path.clone(), source };
-        let io = |source| failed(OpenError::Io { action: "open the table", path: None, source });
+        let io = |source| failed(OpenFailure::Io { action: "open the table", source });
         let file = File::open(&version.path).map_err(io)?;
         let found = file.metadata().map_err(io)?;
         match integrity::read_back(&file, &version.path) {

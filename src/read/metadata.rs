@@ -43,7 +43,7 @@ impl Table {
         };
         view.ensure(span.start..span.end)?;
         let section = view.slice(span.start..span.end)?;
-        let bad = || ReadError::corrupt("metadata makes no sense", span.start as u64);
+        let bad = || view.corrupt("metadata makes no sense", span.start as u64);
         let count = u32_at(section, 0).ok_or_else(bad)?;
         let metadata = Metadata { pairs: &section[4..], count };
         let mut last: Option<&[u8]> = None;

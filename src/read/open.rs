@@ -6,13 +6,14 @@ use super::map::{AccessPattern, Bytes, Located, io_error};
 use super::pages::Pages;
 use super::table::Table;
 use super::warm::{Warm, WarmProgress};
-use crate::error::{OpenError, ReadError};
+use crate::error::{OpenError, OpenFailure, ReadFailure};
 use crate::file::io::{open_regular, read_exact_at};
 use crate::format::layout::{Layout, SMALLEST};
 use std::borrow::Cow;
 use std::io::Read;
 use std::ops::ControlFlow;
 use std::path::Path;
+use std::sync::Arc;
 
 /// When page checksums are checked.
 #[non_exhaustive]
@@ -85,17 +86,22 @@ impl OpenOptions {
     /// Safe, because nobody else can change the copy.
     ///
     /// # Errors
-    /// See [`OpenError`]; each cause has its own.
+    /// [`OpenError`], which names the file; each cause has an [`OpenFailure`] of its own.
     pub fn load(&self, path: impl AsRef<Path>) -> Result<Table, OpenError> {
         let path = path.as_ref();
+        self.copy(path).map_err(|failure| failure.at(path))
+    }
+
+    /// Copies the table at `path`.
+    fn copy(&self, path: &Path) -> Result<Table, OpenFailure> {
         let located = self.locate(path)?;
         // A foreign file is refused before all of it is read.
-        let failed = io_error("read the file", path);
-        located.check_start(&failed)?;
-        let Located { file, offset, len, .. } = located;
+        let failed = io_error("read the file");
+        located.check_start(failed)?;
+        let Located { file, path, offset, len, .. } = located;
         let bytes =
-            Bytes::private(len, |memory| read_exact_at(&file, memory, offset).map_err(&failed))?;
-        let table = self.parse(bytes)?;
+            Bytes::private(len, |memory| read_exact_at(&file, memory, offset).map_err(failed))?;
+        let table = self.parse(bytes, Some(path))?;
         self.prepare(&table, |_| ControlFlow::Continue(()))?;
         Ok(table)
     }
@@ -103,9 +109,13 @@ impl OpenOptions {
     /// Opens a table in memory, for example one made with `include_bytes!`.
     ///
     /// # Errors
-    /// See [`OpenError`]; each cause has its own.
+    /// [`OpenError`], which names the file; each cause has an [`OpenFailure`] of its own.
     pub fn from_bytes(&self, bytes: impl Into<Cow<'static, [u8]>>) -> Result<Table, OpenError> {
-        let bytes = bytes.into();
+        self.own(bytes.into()).map_err(OpenFailure::in_memory)
+    }
+
+    /// Opens a table in memory.
+    fn own(&self, bytes: Cow<'static, [u8]>) -> Result<Table, OpenFailure> {
         let (start, len) = self.part(bytes.len() as u64)?;
         let part = match bytes {
             Cow::Borrowed(bytes) => Cow::Borrowed(&bytes[start as usize..][..len]),
@@ -115,7 +125,7 @@ impl OpenOptions {
                 Cow::Owned(bytes)
             }
         };
-        self.parse(Bytes::from_cow(part))
+        self.parse(Bytes::from_cow(part), None)
     }
 
     /// Maps the table at `path` with these options.
@@ -124,61 +134,62 @@ impl OpenOptions {
     /// As for [`Table::open`].
     ///
     /// # Errors
-    /// See [`OpenError`]; each cause has its own.
+    /// [`OpenError`], which names the file; each cause has an [`OpenFailure`] of its own.
     pub unsafe fn open(&self, path: impl AsRef<Path>) -> Result<Table, OpenError> {
-        let file = self.locate(path.as_ref())?;
-        // SAFETY: the caller's promise is the same.
-        let table = unsafe { self.map(&file) }?;
-        self.prepare(&table, |_| ControlFlow::Continue(()))?;
-        Ok(table)
+        let path = path.as_ref();
+        let opened = self.locate(path).and_then(|file| {
+            // SAFETY: the caller's promise is the same.
+            let table = unsafe { self.map(&file) }?;
+            self.prepare(&table, |_| ControlFlow::Continue(()))?;
+            Ok(table)
+        });
+        opened.map_err(|failure| failure.at(path))
     }
 
     /// Maps a file that is open already.
     ///
     /// # Safety
     /// As for [`Table::open`].
-    pub(crate) unsafe fn map(&self, file: &Located) -> Result<Table, OpenError> {
+    pub(crate) unsafe fn map(&self, file: &Located) -> Result<Table, OpenFailure> {
         // SAFETY: the caller promises that the file stays as it is while the table lives.
         let bytes = unsafe { Bytes::map(file, self.access) };
         // A file that is no table is refused as that, and not for the room that it would take.
-        let bytes = bytes.or_else(|error| {
-            let failed = |source| OpenError::Io { action: "read the file", path: None, source };
-            file.check_start(failed).and(Err(error))
-        })?;
+        let bytes =
+            bytes.or_else(|error| file.check_start(io_error("read the file")).and(Err(error)))?;
         if self.warm == Warm::All {
             // Reading the ends would bring them into memory in small pages.
             bytes.ask_for_huge_pages(0, file.len);
-            return self.parse(bytes);
+            return self.parse(bytes, Some(file.path.clone()));
         }
-        self.with_layout(bytes, file.layout()?)
+        self.with_layout(bytes, file.layout()?, Some(file.path.clone()))
     }
 
     /// Opens a regular file and finds the part of it that is the table.
-    pub(crate) fn locate(&self, path: &Path) -> Result<Located, OpenError> {
-        let (file, metadata) = open_regular(path, io_error("open the file", path))?;
+    pub(crate) fn locate(&self, path: &Path) -> Result<Located, OpenFailure> {
+        let (file, metadata) = open_regular(path, io_error("open the file"))?;
         let (offset, len) = self.part(metadata.len())?;
-        Ok(Located { file, offset, len, metadata })
+        Ok(Located { file, path: path.into(), offset, len, metadata })
     }
 
     /// Offset and length of the table in `file_len` bytes.
-    fn part(&self, file_len: u64) -> Result<(u64, usize), OpenError> {
+    fn part(&self, file_len: u64) -> Result<(u64, usize), OpenFailure> {
         let (offset, len) = match self.section {
             None => (0, file_len),
             Some((offset, len)) => {
                 let inside = offset.checked_add(len).is_some_and(|end| end <= file_len);
                 if !inside {
-                    return Err(OpenError::SectionOutOfBounds { offset, len, file_len });
+                    return Err(OpenFailure::SectionOutOfBounds { offset, len, file_len });
                 }
                 (offset, len)
             }
         };
         if len < 8 {
-            return Err(OpenError::TooShort { got: len, expected: SMALLEST });
+            return Err(OpenFailure::TooShort { got: len, expected: SMALLEST });
         }
         // A mapping, like any object, takes at most half of the address space.
         match isize::try_from(len) {
             Ok(len) => Ok((offset, len as usize)),
-            Err(_) => Err(OpenError::AddressSpaceExhausted { needed: len, limit: None }),
+            Err(_) => Err(OpenFailure::AddressSpaceExhausted { needed: len, limit: None }),
         }
     }
 
@@ -187,27 +198,32 @@ impl OpenOptions {
         &self,
         table: &Table,
         progress: impl FnMut(WarmProgress) -> ControlFlow<()>,
-    ) -> Result<(), OpenError> {
+    ) -> Result<(), OpenFailure> {
         table.warm_with(self.warm, progress)?;
         if self.lock_memory { table.view().memory().lock() } else { Ok(()) }
     }
 
     /// Parses header and footer, and sets up the page checks.
-    fn parse(&self, bytes: Bytes) -> Result<Table, OpenError> {
+    fn parse(&self, bytes: Bytes, path: Option<Arc<Path>>) -> Result<Table, OpenFailure> {
         let layout = Layout::parse(bytes.get());
         if let Some(offset) = bytes.lost_at() {
-            return Err(OpenError::Damaged(ReadError::Faulted { offset }));
+            return Err(OpenFailure::Damaged(ReadFailure::Faulted { offset }));
         }
-        self.with_layout(bytes, layout?)
+        self.with_layout(bytes, layout?, path)
     }
 
     /// Sets up the page checks of a table with a known layout.
-    fn with_layout(&self, bytes: Bytes, layout: Layout) -> Result<Table, OpenError> {
+    fn with_layout(
+        &self,
+        bytes: Bytes,
+        layout: Layout,
+        path: Option<Arc<Path>>,
+    ) -> Result<Table, OpenFailure> {
         let pages = match self.page_checks {
             PageChecks::Never => Pages::unchecked(),
             _ => Pages::new(&layout),
         };
-        let table = Table::new(bytes, layout, pages);
+        let table = Table::new(bytes, layout, pages, path);
         if self.page_checks == PageChecks::AtOpen {
             table.view().check_all_pages()?;
         }
@@ -226,7 +242,7 @@ impl Table {
     /// something else writes into them: never `cp` over a table, never edit one in place.
     ///
     /// # Errors
-    /// See [`OpenError`]; each cause has its own.
+    /// [`OpenError`], which names the file; each cause has an [`OpenFailure`] of its own.
     pub unsafe fn open(path: impl AsRef<Path>) -> Result<Self, OpenError> {
         // SAFETY: the caller's promise is the same.
         unsafe { OpenOptions::new().open(path) }
@@ -236,7 +252,7 @@ impl Table {
     /// Safe, since nobody else can change the copy; costs memory and time for the whole file.
     ///
     /// # Errors
-    /// See [`OpenError`]; each cause has its own.
+    /// [`OpenError`], which names the file; each cause has an [`OpenFailure`] of its own.
     pub fn load(path: impl AsRef<Path>) -> Result<Self, OpenError> {
         OpenOptions::new().load(path)
     }
@@ -244,7 +260,7 @@ impl Table {
     /// Opens a table in memory: borrowed for ever (`include_bytes!`) or owned.
     ///
     /// # Errors
-    /// See [`OpenError`]; each cause has its own.
+    /// [`OpenError`], which names the file; each cause has an [`OpenFailure`] of its own.
     pub fn from_bytes(bytes: impl Into<Cow<'static, [u8]>>) -> Result<Self, OpenError> {
         OpenOptions::new().from_bytes(bytes)
     }
@@ -252,19 +268,17 @@ impl Table {
     /// Reads a table from a pipe, a socket or any other stream up to its end.
     ///
     /// # Errors
-    /// See [`OpenError`]; each cause has its own.
+    /// [`OpenError`], which names the file; each cause has an [`OpenFailure`] of its own.
     pub fn from_reader(mut reader: impl Read) -> Result<Self, OpenError> {
         let mut stream = Vec::new();
-        reader.read_to_end(&mut stream).map_err(|source| OpenError::Io {
-            action: "read the stream",
-            path: None,
-            source,
-        })?;
+        let read = reader.read_to_end(&mut stream).map_err(io_error("read the stream"));
         // Page-aligned memory, so that typed values are aligned.
-        let bytes = Bytes::private(stream.len(), |memory| {
+        let copy = |memory: &mut [u8]| {
             memory.copy_from_slice(&stream);
             Ok(())
-        })?;
-        OpenOptions::new().parse(bytes)
+        };
+        read.and_then(|_| Bytes::private(stream.len(), copy))
+            .and_then(|bytes| OpenOptions::new().parse(bytes, None))
+            .map_err(OpenFailure::in_memory)
     }
 }

@@ -2,7 +2,7 @@
 //! page of the file, 4 KiB, with a checksum of its own.
 
 use super::simd::{CACHE_LINE, prefetch};
-use crate::error::{ReadError, ReadResult};
+use crate::error::ReadFailure;
 use crate::format::layout::{Layout, Span};
 use crate::format::sums::{self, SUM_BYTES, UNIT, UNIT_LOG2};
 use crate::format::u32_at;
@@ -152,7 +152,7 @@ impl Pages {
         table: &[u8],
         layout: &Layout,
         range: Range<usize>,
-    ) -> ReadResult<()> {
+    ) -> Result<(), ReadFailure> {
         if self.are_checked(&range) {
             return Ok(());
         }
@@ -166,7 +166,7 @@ impl Pages {
     }
 
     #[cold]
-    fn check(&self, table: &[u8], layout: &Layout, range: Range<usize>) -> ReadResult<()> {
+    fn check(&self, table: &[u8], layout: &Layout, range: Range<usize>) -> Result<(), ReadFailure> {
         let units = sums::units(layout.sums.start as u64) as usize;
         let first = range.start >> UNIT_LOG2;
         let last = range.end.saturating_sub(1).max(range.start) >> UNIT_LOG2;
@@ -230,18 +230,18 @@ pub(crate) fn page_end(offset: usize) -> usize {
 }
 
 /// Compares the CRC of a unit's bytes with its stored sum.
-pub(crate) fn check_unit(table: &[u8], layout: &Layout, unit: usize) -> ReadResult<()> {
+pub(crate) fn check_unit(table: &[u8], layout: &Layout, unit: usize) -> Result<(), ReadFailure> {
     let start = unit << UNIT_LOG2;
     let end = (start + UNIT).min(layout.sums.start);
     let offset = start as u64;
     let Some(bytes) = table.get(start..end) else {
-        return Err(ReadError::corrupt("page beyond the end", offset));
+        return Err(ReadFailure::Corrupt { what: "page beyond the end", offset });
     };
     let at = layout.sums.start + unit * SUM_BYTES as usize;
     let stored = u32_at(table, at).unwrap_or(0);
     let mask = sums::mask(&layout.build_id, unit as u64);
     let (expected, got) = (stored ^ mask, sums::crc(bytes));
-    if expected == got { Ok(()) } else { Err(ReadError::Checksum { offset, expected, got }) }
+    if expected == got { Ok(()) } else { Err(ReadFailure::Checksum { offset, expected, got }) }
 }
 
 #[cfg(test)]

@@ -57,7 +57,7 @@ pub(crate) fn check_pieces(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::ReadError;
+    use crate::error::{ReadError, ReadFailure};
     use std::time::Duration;
 
     #[test]
@@ -88,7 +88,13 @@ mod tests {
                 }
             };
             let found = check_pieces(1000, check);
-            assert!(matches!(found, Err(ReadError::Corrupt { offset: 17, .. })), "{found:?}");
+            assert!(
+                matches!(
+                    found,
+                    Err(ReadError { failure: ReadFailure::Corrupt { offset: 17, .. }, .. })
+                ),
+                "{found:?}"
+            );
             assert!(checked.load(Relaxed) < 1000, "it goes on after an error");
         }
     }

@@ -5,7 +5,7 @@ use super::index::line::Lines;
 use super::index::tree::{Block, Tree};
 use super::place::{Entry, Found, Place, Side, Start};
 use super::view::View;
-use crate::error::{ReadError, ReadResult};
+use crate::error::ReadResult;
 
 /// The error for a record that ends elsewhere than the index says.
 const MISPLACED: &str = "index names another place";
@@ -58,7 +58,7 @@ impl<'t> Search<'t> {
     #[cold]
     pub(crate) fn rank_at(self, offset: usize) -> ReadResult<u64> {
         let place = self.seek(self.view.key_at(offset)?.0, Side::NotBelow)?;
-        let misplaced = || ReadError::corrupt("ordered index misses a record", offset as u64);
+        let misplaced = || self.view.corrupt("ordered index misses a record", offset as u64);
         if place.offset == offset { Ok(place.rank) } else { Err(misplaced()) }
     }
 
@@ -106,12 +106,12 @@ impl<'t> Search<'t> {
             }
             if place.rank > most {
                 let at = place.offset as u64;
-                return Err(ReadError::corrupt("block is longer than allowed", at));
+                return Err(self.view.corrupt("block is longer than allowed", at));
             }
             place = Place { rank: place.rank + 1, offset: parts.end() };
         }
         if place.offset != layout.records.end {
-            return Err(ReadError::corrupt("records after the last entry", place.offset as u64));
+            return Err(self.view.corrupt("records after the last entry", place.offset as u64));
         }
         Ok(self.view.end())
     }
@@ -135,7 +135,7 @@ impl<'t> Search<'t> {
             place = Place { rank: place.rank + 1, offset: parts.end() };
         }
         if place.offset >= self.view.layout().records.end {
-            return Err(ReadError::corrupt(MISPLACED, place.offset as u64));
+            return Err(self.view.corrupt(MISPLACED, place.offset as u64));
         }
         Ok(place)
     }
@@ -147,7 +147,7 @@ impl<'t> Search<'t> {
         let offset = self.place_of(rank)?.offset;
         let parts = self.view.parts_at(offset)?;
         if self.view.after(offset, &parts) != place.offset {
-            return self.view.sound(Err(ReadError::corrupt(MISPLACED, offset as u64)));
+            return self.view.sound(Err(self.view.corrupt(MISPLACED, offset as u64)));
         }
         Ok(Some(Found { offset, parts }))
     }
@@ -162,7 +162,7 @@ impl<'t> Search<'t> {
     pub(crate) fn block_of(self, rank: u64) -> ReadResult<Block> {
         match Tree::of(self.view) {
             Some(tree) => tree.block_of(rank),
-            None => Block::only(self.view).proven(rank),
+            None => Block::only(self.view).proven(self.view, rank),
         }
     }
 

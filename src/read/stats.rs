@@ -195,7 +195,7 @@ impl<'t> StatsSection<'t> {
         let span = view.layout().stats;
         view.ensure(span.start..span.end)?;
         let section = view.slice(span.start..span.end)?;
-        let bad = || ReadError::corrupt("statistics make no sense", span.start as u64);
+        let bad = || view.corrupt("statistics make no sense", span.start as u64);
         let (block, keys) = StatsBlock::read_from_prefix(section).map_err(|_| bad())?;
         let len = u64::from(block.first_key_len.get()) + u64::from(block.last_key_len.get());
         let second = block.second_bucket_keys.get();

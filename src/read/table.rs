@@ -13,6 +13,7 @@ use crate::format::layout::Layout;
 use crate::format::order::successor_len;
 use std::fmt;
 use std::ops::{Bound, RangeBounds};
+use std::path::Path;
 use std::sync::Arc;
 
 /// An open table. Cloning it is cheap and shares everything. It is `Send + Sync`; a lookup takes no
@@ -41,6 +42,7 @@ struct Shared {
 impl fmt::Debug for Table {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Table")
+            .field("path", &self.path())
             .field("entries", &self.len())
             .field("bytes", &self.view().layout().file_len)
             .finish_non_exhaustive()
@@ -48,10 +50,10 @@ impl fmt::Debug for Table {
 }
 
 impl Table {
-    pub(super) fn new(bytes: Bytes, layout: Layout, pages: Pages) -> Self {
+    pub(super) fn new(bytes: Bytes, layout: Layout, pages: Pages, path: Option<Arc<Path>>) -> Self {
         let lookups = Lookups::of(&layout);
         let first_walk = Iter::first_walk(&layout);
-        let view = View::new(bytes, layout, pages);
+        let view = View::new(bytes, layout, pages, path);
         Self { shared: Arc::new(Shared { view, lookups, first_walk }) }
     }
 
@@ -73,6 +75,13 @@ impl Table {
     /// Identifies the content: a hash of entries and layout. Costs nothing.
     pub fn build_id(&self) -> BuildId {
         self.view().layout().build_id.into()
+    }
+
+    /// The path from which it was opened, as it was given: names the table in messages. `None` for a
+    /// table in memory or from a stream. Costs nothing.
+    #[must_use]
+    pub fn path(&self) -> Option<&Path> {
+        self.view().path()
     }
 
     /// Whether a page under this table was lost since it was opened: the file was truncated, or

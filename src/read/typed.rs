@@ -3,7 +3,7 @@
 #![expect(unsafe_code, reason = "mapping a path is unsafe, and the promise is the caller's")]
 
 use super::table::Table;
-use crate::error::{OpenError, ReadError};
+use crate::error::{OpenError, OpenFailure, ReadError};
 use crate::format::types::{self, TypedKey, value_order, value_tag};
 use std::marker::PhantomData;
 use std::path::Path;
@@ -63,12 +63,23 @@ where
     /// A typed view of an open table.
     ///
     /// # Errors
-    /// [`OpenError::TypeMismatch`] for a table of other types, [`OpenError::Misaligned`] where
+    /// [`OpenFailure::TypeMismatch`] for a table of other types, [`OpenFailure::Misaligned`] where
     /// values do not lie in memory as `V` needs.
     pub fn new(table: Table) -> Result<Self, OpenError> {
+        match Self::check(&table) {
+            Ok(()) => Ok(Self { table, types: PhantomData }),
+            Err(failure) => Err(match table.path() {
+                Some(path) => failure.at(path),
+                None => failure.in_memory(),
+            }),
+        }
+    }
+
+    /// Whether the table holds these types, where they can be read in place.
+    fn check(table: &Table) -> Result<(), OpenFailure> {
         let layout = table.view().layout();
         let mismatch = |part, expected: String, got: String| {
-            Err(OpenError::TypeMismatch { part, expected, got })
+            Err(OpenFailure::TypeMismatch { part, expected, got })
         };
         if layout.key_type != K::TAG {
             let (expected, got) = (types::name(layout.key_type), types::name(K::TAG));
@@ -98,13 +109,13 @@ where
         let needed = align_of::<V>();
         let in_file = layout.record.align() as usize;
         if in_file < needed {
-            return Err(OpenError::Misaligned { needed, got: in_file });
+            return Err(OpenFailure::Misaligned { needed, got: in_file });
         }
         let off = table.view().bytes().as_ptr().addr() % needed;
         if off != 0 {
-            return Err(OpenError::Misaligned { needed, got: off });
+            return Err(OpenFailure::Misaligned { needed, got: off });
         }
-        Ok(Self { table, types: PhantomData })
+        Ok(())
     }
 
     /// The value of `key`, in place.

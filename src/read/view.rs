@@ -6,17 +6,21 @@ use super::pages::{Pages, check_unit, page_end, page_start};
 use super::parallel::check_pieces;
 use super::place::{Entry, Place, Side};
 use super::simd::{CACHE_LINE, prefetch};
-use crate::error::{ReadError, ReadResult};
+use crate::error::{ReadError, ReadFailure, ReadResult};
 use crate::format::layout::Layout;
 use crate::format::record::{Fixed, Parts};
 use crate::format::sums;
 use std::ops::Range;
+use std::path::Path;
+use std::sync::Arc;
 
 /// The bytes of a table, its layout, and the checks of its pages.
 pub(crate) struct View {
     bytes: Bytes,
     layout: Layout,
     pages: Pages,
+    /// The file that the bytes come from, if they come from one.
+    path: Option<Arc<Path>>,
     /// Whether the table exceeds the memory, so that walks ask ahead.
     exceeds_memory: bool,
 }
@@ -24,10 +28,20 @@ pub(crate) struct View {
 const BAD_RECORD: &str = "record makes no sense";
 
 impl View {
-    pub(crate) fn new(mut bytes: Bytes, layout: Layout, pages: Pages) -> Self {
+    pub(crate) fn new(
+        mut bytes: Bytes,
+        layout: Layout,
+        pages: Pages,
+        path: Option<Arc<Path>>,
+    ) -> Self {
         bytes.prove(&layout);
         let exceeds_memory = bytes.reading() == Reading::Windows;
-        Self { bytes, layout, pages, exceeds_memory }
+        Self { bytes, layout, pages, path, exceeds_memory }
+    }
+
+    /// The path from which the table was opened.
+    pub(crate) fn path(&self) -> Option<&Path> {
+        self.path.as_deref()
     }
 
     // Bytes and layout
@@ -65,7 +79,7 @@ impl View {
     #[inline]
     pub(crate) fn slice(&self, range: Range<usize>) -> ReadResult<&[u8]> {
         let offset = range.start as u64;
-        self.bytes().get(range).ok_or_else(|| ReadError::corrupt("record beyond the end", offset))
+        self.bytes().get(range).ok_or_else(|| self.corrupt("record beyond the end", offset))
     }
 
     /// The place before the first entry.
@@ -77,6 +91,28 @@ impl View {
     /// The place after the last entry.
     pub(crate) fn end(&self) -> Place {
         Place { rank: self.layout.entries, offset: self.layout.records.end }
+    }
+
+    // Errors
+
+    /// The error for bytes that break the format. It names the file, at no cost for lookups that
+    /// succeed.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn corrupt(&self, what: &'static str, offset: u64) -> ReadError {
+        self.failed(ReadFailure::Corrupt { what, offset })
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn failed(&self, failure: ReadFailure) -> ReadError {
+        self.named(failure.into())
+    }
+
+    /// An error of this table, with the table's file.
+    #[cold]
+    pub(crate) fn named(&self, error: ReadError) -> ReadError {
+        error.at(self.path.as_ref())
     }
 
     // Page checks
@@ -99,7 +135,7 @@ impl View {
         match self.pages.ensure(self.bytes(), &self.layout, range) {
             Ok(()) => Ok(()),
             // A lost page fails its checksum.
-            Err(error) => self.sound(Err(error)),
+            Err(failure) => self.sound(Err(self.failed(failure))),
         }
     }
 
@@ -113,7 +149,7 @@ impl View {
     #[cold]
     #[inline(never)]
     fn faulted<T>(&self) -> ReadResult<T> {
-        Err(ReadError::Faulted { offset: self.bytes.lost_at().unwrap_or(0) })
+        Err(self.failed(ReadFailure::Faulted { offset: self.bytes.lost_at().unwrap_or(0) }))
     }
 
     /// Whether the table exceeds the memory: every fault reads one page, and walks ask ahead.
@@ -154,7 +190,7 @@ impl View {
     /// does by itself.
     pub(crate) fn map_in(&self, range: Range<usize>) -> ReadResult<()> {
         let (start, len) = (range.start, range.len());
-        let failed = |_| ReadError::Faulted { offset: start as u64 };
+        let failed = |_| self.failed(ReadFailure::Faulted { offset: start as u64 });
         // Where the guard has replaced pages, the call maps zeros that are not the file's.
         self.sound(self.bytes.populate(start, len).map_err(failed))
     }
@@ -177,7 +213,8 @@ impl View {
         let end = (units.end * sums::UNIT).min(self.layout.file_len);
         self.populate(start..end)?;
         for unit in units {
-            self.sound(check_unit(self.bytes(), &self.layout, unit))?;
+            let checked = check_unit(self.bytes(), &self.layout, unit);
+            self.sound(checked.map_err(|failure| self.failed(failure)))?;
             self.pages.mark(unit);
         }
         Ok(())
@@ -245,7 +282,7 @@ impl View {
         const LENGTHS: usize = 10;
         match self.ensure(offset..offset.saturating_add(LENGTHS)) {
             Err(error) => error,
-            Ok(()) => ReadError::corrupt(BAD_RECORD, offset as u64),
+            Ok(()) => self.corrupt(BAD_RECORD, offset as u64),
         }
     }
 

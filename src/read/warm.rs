@@ -54,7 +54,7 @@ impl Table {
     /// [`OpenOptions::lock_memory`](crate::OpenOptions::lock_memory) does.
     ///
     /// # Errors
-    /// [`ReadError::Faulted`] if a page can't be read.
+    /// [`ReadFailure::Faulted`](crate::ReadFailure::Faulted) if a page can't be read.
     pub fn warm(&self, warm: Warm) -> Result<(), ReadError> {
         self.warm_with(warm, |_| ControlFlow::Continue(())).map(drop)
     }
@@ -80,7 +80,7 @@ impl Table {
     /// ```
     ///
     /// # Errors
-    /// [`ReadError::Faulted`] if a page can't be read.
+    /// [`ReadFailure::Faulted`](crate::ReadFailure::Faulted) if a page can't be read.
     pub fn warm_with(
         &self,
         warm: Warm,

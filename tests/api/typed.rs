@@ -1,6 +1,6 @@
 //! `TypedTable`: keys that order as numbers, values that are read in place.
 
-use graven::{BuildOptions, OpenError, Table, TypedKey, TypedTable};
+use graven::{BuildOptions, OpenError, OpenFailure, Table, TypedKey, TypedTable};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 /// A typed table of these entries, in memory.
@@ -70,9 +70,15 @@ fn structs_are_read_in_place() {
 fn another_type_is_an_error_and_not_another_number() {
     let table = untyped(&[(1_u64, 2_u32)]);
     let opened = TypedTable::<i64, u32>::new(table.clone());
-    assert!(matches!(opened.err(), Some(OpenError::TypeMismatch { part: "key", .. })));
+    assert!(matches!(
+        opened.err(),
+        Some(OpenError { failure: OpenFailure::TypeMismatch { part: "key", .. }, .. })
+    ));
     let opened = TypedTable::<u64, f32>::new(table);
-    assert!(matches!(opened.err(), Some(OpenError::TypeMismatch { part: "value", .. })));
+    assert!(matches!(
+        opened.err(),
+        Some(OpenError { failure: OpenFailure::TypeMismatch { part: "value", .. }, .. })
+    ));
 }
 
 #[test]

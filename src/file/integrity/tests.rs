@@ -16,7 +16,7 @@ fn table(directory: &Path, entries: u32) -> PathBuf {
     path
 }
 
-fn check_of(path: &Path) -> Result<(), OpenError> {
+fn check_of(path: &Path) -> Result<(), OpenFailure> {
     let file = File::open(path).unwrap();
     match read_back(&file, path) {
         Ok(()) => Ok(()),
@@ -49,7 +49,7 @@ fn every_page_is_checked_and_named() {
         bytes[at] ^= 4;
         std::fs::write(&damaged, &bytes).unwrap();
         let error = check_of(&damaged).unwrap_err();
-        let OpenError::Damaged(ReadError::Checksum { offset, .. }) = error else {
+        let OpenFailure::Damaged(ReadFailure::Checksum { offset, .. }) = error else {
             panic!("{at}: {error:?}")
         };
         assert_eq!(offset as usize, at / UNIT * UNIT);
@@ -85,6 +85,8 @@ fn the_build_id_is_that_of_the_content() {
     let forged = directory.path().join("forged");
     std::fs::write(&forged, bytes).unwrap();
     let error = check_of(&forged).unwrap_err();
-    let OpenError::Damaged(ReadError::Corrupt { what, .. }) = error else { panic!("{error:?}") };
+    let OpenFailure::Damaged(ReadFailure::Corrupt { what, .. }) = error else {
+        panic!("{error:?}")
+    };
     assert!(what.contains("build id"), "{what}");
 }

@@ -3,7 +3,7 @@
 use super::super::place::Found;
 use super::super::simd::{Baseline, Simd};
 use super::super::view::View;
-use crate::error::{ReadError, ReadResult};
+use crate::error::ReadResult;
 use crate::format::index::hash::{BUCKET, MAX_EQUAL_TAGS, overflow, tag};
 use crate::format::layout::HashLayout;
 use crate::format::order::equal;
@@ -48,7 +48,7 @@ impl<'t> Hash<'t> {
             let mask = Baseline.matches(bucket, tag(hash), index.slots);
             if mask.count_ones() as usize > MAX_EQUAL_TAGS {
                 let start = index.bucket_start(number) as u64;
-                return Err(ReadError::corrupt("bucket has too many equal tags", start));
+                return Err(self.view.corrupt("bucket has too many equal tags", start));
             }
             for slot in (0..index.slots.count()).filter(|slot| mask >> slot & 1 != 0) {
                 let held = index.slots.get(bucket, slot);
@@ -78,7 +78,7 @@ impl<'t> Hash<'t> {
         let start = self.index.bucket_start(number);
         self.view.ensure(start..start + BUCKET)?;
         let bucket = self.view.bytes().get(start..).and_then(|bytes| bytes.first_chunk());
-        bucket.ok_or_else(|| ReadError::corrupt("bucket beyond the end", start as u64))
+        bucket.ok_or_else(|| self.view.corrupt("bucket beyond the end", start as u64))
     }
 
     /// Where the record starts to which a slot of the hash index refers.
@@ -87,7 +87,7 @@ impl<'t> Hash<'t> {
         match &self.view.layout().fixed {
             Some(fixed) if reference < self.view.layout().entries => Ok(fixed.offset(reference)),
             None if reference < records.len() as u64 => Ok(records.start + reference as usize),
-            _ => Err(ReadError::corrupt("slot refers to no record", records.start as u64)),
+            _ => Err(self.view.corrupt("slot refers to no record", records.start as u64)),
         }
     }
 }

@@ -3,7 +3,7 @@
 use super::super::place::{Place, Side};
 use super::super::simd::{Baseline, Simd};
 use super::super::view::View;
-use crate::error::{ReadError, ReadResult};
+use crate::error::ReadResult;
 use crate::format::index::line::{LINE, LINE_TAGS, MAX_LINE_EQUAL, MAX_LINE_KEYS, base_rank};
 use crate::format::layout::LineLayout;
 use crate::format::record::Fixed;
@@ -66,7 +66,7 @@ impl<'t> Lines<'t> {
         let start = self.index.span.start + number as usize * LINE;
         self.view.ensure(start..start + LINE)?;
         let bytes = self.view.bytes().get(start..).and_then(|bytes| bytes.first_chunk());
-        bytes.ok_or_else(|| ReadError::corrupt("line beyond the end", start as u64))
+        bytes.ok_or_else(|| self.view.corrupt("line beyond the end", start as u64))
     }
 
     /// Walks from the first key of a tag to the place, rarely more than one step.
@@ -83,6 +83,6 @@ impl<'t> Lines<'t> {
             return Ok(view.end());
         }
         let offset = fixed.offset(start) as u64;
-        Err(ReadError::corrupt("more keys of one tag than allowed", offset))
+        Err(view.corrupt("more keys of one tag than allowed", offset))
     }
 }

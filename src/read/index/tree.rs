@@ -39,12 +39,12 @@ impl Block {
     }
 
     /// The block, if it holds `rank` and has no more records than a block may have.
-    pub(crate) fn proven(self, rank: u64) -> ReadResult<Self> {
+    pub(crate) fn proven(self, view: &View, rank: u64) -> ReadResult<Self> {
         let records = self.end_rank.saturating_sub(self.start.rank);
         let holds = (self.start.rank..self.end_rank).contains(&rank);
         if records > u64::from(MAX_BLOCK) || !holds {
             let offset = self.start.offset as u64;
-            return Err(ReadError::corrupt("block does not hold its ranks", offset));
+            return Err(view.corrupt("block does not hold its ranks", offset));
         }
         Ok(self)
     }
@@ -63,13 +63,13 @@ impl<'t> Tree<'t> {
 
     /// The error for a tree whose nodes contradict each other.
     fn bad(self) -> ReadError {
-        ReadError::corrupt(BAD_NODE, self.index.span.start as u64)
+        self.view.corrupt(BAD_NODE, self.index.span.start as u64)
     }
 
     /// The error for node `number`.
     fn bad_node(self, number: u64) -> ReadError {
         let start = self.index.span.start as u64 + (number << self.index.node_log2);
-        ReadError::corrupt(BAD_NODE, start)
+        self.view.corrupt(BAD_NODE, start)
     }
 
     /// The numbers of the samples of block `child` of a leaf.
@@ -257,7 +257,7 @@ impl<'t> Tree<'t> {
                 end = middle;
             }
         }
-        self.block_in_leaf(low, &leaf, child)?.proven(rank)
+        self.block_in_leaf(low, &leaf, child)?.proven(self.view, rank)
     }
 
     /// Block `child` of leaf `number`.
@@ -287,6 +287,6 @@ impl<'t> Tree<'t> {
                 self.block_in_leaf(number, &leaf, leaf.separators())?
             }
         };
-        before.proven(block.start.rank.saturating_sub(1))
+        before.proven(self.view, block.start.rank.saturating_sub(1))
     }
 }

@@ -9,7 +9,7 @@ use super::mapping::{Mapping, pages_around};
 use super::proven::Proven;
 use super::reading::Reading;
 use super::room::no_room;
-use crate::error::OpenError;
+use crate::error::OpenFailure;
 use crate::format::layout::Layout;
 use crate::sigbus::{Lost, Watch};
 #[cfg(target_os = "linux")]
@@ -108,8 +108,8 @@ impl Bytes {
     /// the kernel has them.
     pub(crate) fn private(
         len: usize,
-        fill: impl FnOnce(&mut [u8]) -> Result<(), OpenError>,
-    ) -> Result<Self, OpenError> {
+        fill: impl FnOnce(&mut [u8]) -> Result<(), OpenFailure>,
+    ) -> Result<Self, OpenFailure> {
         let out_of_memory = |_| no_room(len as u64, true);
         let mut memory = MmapMut::map_anon(len.max(1)).map_err(out_of_memory)?;
         #[cfg(target_os = "linux")]
@@ -132,7 +132,7 @@ impl Bytes {
     ///
     /// # Safety
     /// Until the result is dropped, nobody modifies or truncates the file.
-    pub(crate) unsafe fn map(file: &Located, access: AccessPattern) -> Result<Self, OpenError> {
+    pub(crate) unsafe fn map(file: &Located, access: AccessPattern) -> Result<Self, OpenFailure> {
         // SAFETY: the caller's promise is the same.
         let mapping = unsafe { Mapping::new(file, access) }?;
         let (start, len) = (NonNull::from(&mapping.map[..]).cast(), file.len);
@@ -194,7 +194,7 @@ impl Bytes {
     }
 
     /// Keeps the bytes in memory until they are dropped.
-    pub(crate) fn lock(&self) -> Result<(), OpenError> {
+    pub(crate) fn lock(&self) -> Result<(), OpenFailure> {
         #[cfg(unix)]
         {
             let memory = match &self.owner {
@@ -205,7 +205,7 @@ impl Bytes {
             let limit = rustix::process::getrlimit(rustix::process::Resource::Memlock).current;
             let needed = self.len as u64;
             let locked = self.reading_ahead(|| memory.lock());
-            locked.map_err(|source| OpenError::LockRefused { needed, limit, source })
+            locked.map_err(|source| OpenFailure::LockRefused { needed, limit, source })
         }
         #[cfg(not(unix))]
         Ok(())

@@ -1,11 +1,12 @@
 //! The file of a table: its ends and its owner.
 
-use crate::error::OpenError;
+use crate::error::OpenFailure;
 use crate::file::io::read_exact_at;
 use crate::format::header::{FOOTER, MAX_HEADER};
 use crate::format::layout::Layout;
 use std::fs::{File, Metadata};
 use std::path::Path;
+use std::sync::Arc;
 
 /// How the table will be accessed, for the kernel's read-ahead.
 #[non_exhaustive]
@@ -29,6 +30,8 @@ pub enum AccessPattern {
 /// A regular file, open, and the part of it that is the table.
 pub(crate) struct Located {
     pub(crate) file: File,
+    /// The path under which it was opened.
+    pub(crate) path: Arc<Path>,
     pub(crate) offset: u64,
     pub(crate) len: usize,
     pub(crate) metadata: Metadata,
@@ -38,8 +41,8 @@ impl Located {
     /// Refuses a file that does not begin as a table does.
     pub(crate) fn check_start(
         &self,
-        failed: impl Fn(std::io::Error) -> OpenError,
-    ) -> Result<(), OpenError> {
+        failed: impl Fn(std::io::Error) -> OpenFailure,
+    ) -> Result<(), OpenFailure> {
         let mut start = [0; MAX_HEADER as usize];
         let start = &mut start[..self.len.min(MAX_HEADER as usize)];
         read_exact_at(&self.file, start, self.offset).map_err(failed)?;
@@ -49,8 +52,8 @@ impl Located {
     /// The layout of the table, from its header and footer. Both are read, not touched in a
     /// mapping: a page fault takes several times as long as a read, and the fault of the last page
     /// would also build a page table for that one page.
-    pub(crate) fn layout(&self) -> Result<Layout, OpenError> {
-        let failed = |source| OpenError::Io { action: "read the file", path: None, source };
+    pub(crate) fn layout(&self) -> Result<Layout, OpenFailure> {
+        let failed = io_error("read the file");
         let (mut start, mut end) = ([0; MAX_HEADER as usize], [0; FOOTER]);
         let start = &mut start[..self.len.min(MAX_HEADER as usize)];
         read_exact_at(&self.file, start, self.offset).map_err(failed)?;
@@ -75,11 +78,9 @@ impl Located {
     }
 }
 
-pub(crate) fn io_error<'p>(
-    action: &'static str,
-    path: &'p Path,
-) -> impl Fn(std::io::Error) -> OpenError + 'p {
-    move |source| OpenError::Io { action, path: Some(path.to_owned()), source }
+/// Turns the system's answer into a failure.
+pub(crate) fn io_error(action: &'static str) -> impl Fn(std::io::Error) -> OpenFailure + Copy {
+    move |source| OpenFailure::Io { action, source }
 }
 
 /// Whether the kernel tells this process which pages of a file of the user `owner` are in memory:

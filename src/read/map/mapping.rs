@@ -5,7 +5,7 @@
 use super::file::{AccessPattern, Located};
 use super::reading::Reading;
 use super::room::no_room;
-use crate::error::OpenError;
+use crate::error::OpenFailure;
 use memmap2::{Advice, Mmap, MmapOptions};
 use std::ptr::NonNull;
 
@@ -23,7 +23,7 @@ impl Mapping {
     ///
     /// # Safety
     /// Until the result is dropped, nobody modifies or truncates the file.
-    pub(super) unsafe fn new(file: &Located, access: AccessPattern) -> Result<Self, OpenError> {
+    pub(super) unsafe fn new(file: &Located, access: AccessPattern) -> Result<Self, OpenFailure> {
         let len = file.len;
         let mut options = MmapOptions::new();
         options.offset(file.offset).len(len);
@@ -42,7 +42,7 @@ impl Mapping {
             if out_of_address_space(&source) {
                 no_room(len as u64, false)
             } else {
-                OpenError::Io { action: "map the file", path: None, source }
+                OpenFailure::Io { action: "map the file", source }
             }
         })?;
         let reading = Reading::new(access, len);

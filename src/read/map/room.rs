@@ -1,23 +1,23 @@
 //! Why there is no room for a table's bytes: the kernel says `ENOMEM` for several limits, each of
 //! which has another way out.
 
-use crate::error::OpenError;
+use crate::error::OpenFailure;
 
 /// What stands in the way of `needed` bytes more in the address space: of a mapped file, or of a
 /// private copy. Nothing is allocated here, since there may be no room for that either.
 #[cold]
-pub(super) fn no_room(needed: u64, copy: bool) -> OpenError {
+pub(super) fn no_room(needed: u64, copy: bool) -> OpenFailure {
     #[cfg(target_os = "linux")]
     if let (Some(mappings), Some(limit)) =
         (proc::mappings(), proc::number("/proc/sys/vm/max_map_count"))
         && mappings >= limit
     {
-        return OpenError::TooManyMappings { mappings, limit };
+        return OpenFailure::TooManyMappings { mappings, limit };
     }
     match exceeded_limit(needed) {
         // A copy may also be refused for want of memory, or by `ulimit -d`; a mapping is not.
-        None if copy => OpenError::OutOfMemory { needed },
-        limit => OpenError::AddressSpaceExhausted { needed, limit },
+        None if copy => OpenFailure::OutOfMemory { needed },
+        limit => OpenFailure::AddressSpaceExhausted { needed, limit },
     }
 }
 

@@ -5,7 +5,7 @@ use super::super::index::tree::Block;
 use super::super::search::Search;
 use super::super::simd::{CACHE_LINE, prefetch};
 use super::super::view::View;
-use crate::error::{ReadError, ReadResult};
+use crate::error::ReadResult;
 use crate::format::{BLOCK_BYTES, MAX_BLOCK};
 use std::ops::Range;
 
@@ -59,7 +59,7 @@ impl BackwardBlock {
         let mut offset = base;
         let records = (block.end_rank - block.start.rank) as usize;
         for start in &mut self.starts[..records] {
-            let far = |_| ReadError::corrupt("block is too long", base as u64);
+            let far = |_| view.corrupt("block is too long", base as u64);
             *start = u32::try_from(offset - base).map_err(far)?;
             offset = view.parts_at(offset)?.end();
         }

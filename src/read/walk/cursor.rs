@@ -177,7 +177,7 @@ impl<'t> Cursor<'t> {
         // A record that is found by its rank ends where the one behind it starts.
         match self.next_offset {
             Some(offset) if offset != end => {
-                self.go(Err(ReadError::corrupt("index names another place", self.at as u64)))
+                self.go(Err(self.view.corrupt("index names another place", self.at as u64)))
             }
             _ => Ok(on_entry),
         }
@@ -215,7 +215,7 @@ impl<'t> Cursor<'t> {
             (place.offset >= end.offset, place.rank.unwrap_or(self.position) + 1);
         if (position > end.rank) != over && (!over || place.rank.is_some()) {
             let at = place.offset as u64;
-            return Err(ReadError::corrupt("number of records is not that of entries", at));
+            return Err(self.view.corrupt("number of records is not that of entries", at));
         }
         self.at = place.offset;
         if over {

@@ -113,7 +113,7 @@ impl<'t> Iter<'t> {
 
     #[cold]
     fn misplaced(&self, what: &'static str) -> ReadError {
-        ReadError::corrupt(what, self.front as u64)
+        self.view.corrupt(what, self.front as u64)
     }
 
     /// Entries from the front to the end.
@@ -260,7 +260,7 @@ impl<'t> Iter<'t> {
         let parts = self.view.parts_at(offset)?;
         // A record that is found by its rank ends where the one behind it starts.
         if offset < self.front || self.view.after(offset, &parts) != self.end.offset {
-            return Err(ReadError::corrupt(MISPLACED, offset as u64));
+            return Err(self.view.corrupt(MISPLACED, offset as u64));
         }
         let entry = self.view.entry(&parts)?;
         (self.end, self.left) = (Place { rank, offset }, left);
@@ -281,7 +281,7 @@ impl<'t> Iter<'t> {
             Some(rest) => Search::of(self.view).place_of(self.end.rank - rest)?,
         };
         if place.offset <= self.front || place.offset > self.end.offset {
-            return Err(ReadError::corrupt(MISPLACED, place.offset as u64));
+            return Err(self.view.corrupt(MISPLACED, place.offset as u64));
         }
         (self.front, self.left) = (place.offset, self.end.rank - place.rank);
         self.ranked = true;
@@ -302,7 +302,7 @@ impl<'t> Iter<'t> {
             _ => self.back.offset(self.view, rank)?,
         };
         if offset < self.front || offset >= self.end.offset {
-            return Err(ReadError::corrupt(MISPLACED, offset as u64));
+            return Err(self.view.corrupt(MISPLACED, offset as u64));
         }
         (self.end, self.left) = (Place { rank, offset }, rest);
         self.ranked = true;

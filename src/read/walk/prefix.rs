@@ -11,7 +11,7 @@ use super::super::place::{Entry, Found, Place, Side};
 use super::super::search::Search;
 use super::super::simd::prefetch;
 use super::super::view::View;
-use crate::error::{ReadError, ReadResult};
+use crate::error::ReadResult;
 use crate::format::MAX_BLOCK;
 use crate::format::order::common_prefix;
 use std::ops::Range;
@@ -71,7 +71,7 @@ impl<'t> LongestPrefix<'t> {
                 return Ok(Some(found));
             }
             if shared == candidate.len() {
-                return Err(ReadError::corrupt(UNORDERED, found.offset as u64));
+                return Err(self.view.corrupt(UNORDERED, found.offset as u64));
             }
             // A stored prefix stands before `found` and shares no more with the key.
             candidate = &key[..shared];
@@ -97,7 +97,7 @@ impl<'t> LongestPrefix<'t> {
         // What was taken as shared rests on the order of the keys.
         match key.starts_with(stored) {
             true => Ok(Some(Found { offset, parts })),
-            false => Err(ReadError::corrupt(UNORDERED, offset as u64)),
+            false => Err(self.view.corrupt(UNORDERED, offset as u64)),
         }
     }
 }
@@ -137,7 +137,7 @@ impl Walk<'_, '_> {
     /// Reads a record that shares at least `known` bytes with the key.
     fn read(&self, number: u64, offset: usize, known: usize) -> ReadResult<Fence> {
         let (stored, parts) = self.view.key_at(offset)?;
-        let unordered = || ReadError::corrupt(UNORDERED, offset as u64);
+        let unordered = || self.view.corrupt(UNORDERED, offset as u64);
         let rest = stored.get(known..).ok_or_else(unordered)?;
         let shared = known + common_prefix(rest, self.key.get(known..).ok_or_else(unordered)?);
         #[cfg(test)]
@@ -213,7 +213,7 @@ impl Walk<'_, '_> {
             at = self.read(0, at.after, at.shared)?;
             found = if at.is_prefix { Some(at.offset) } else { found };
         }
-        Err(ReadError::corrupt("block is longer than allowed", first.offset as u64))
+        Err(self.view.corrupt("block is longer than allowed", first.offset as u64))
     }
 }
 

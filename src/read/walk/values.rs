@@ -41,7 +41,7 @@ impl<'t> GetAll<'t> {
 
     /// The value of `found`, and the record after it if it holds the same key.
     fn step(&mut self, key: &'t [u8], found: Found) -> ReadResult<(&'t [u8], State<'t>)> {
-        let too_many = || ReadError::corrupt("more records than ranks", found.offset as u64);
+        let too_many = || self.view.corrupt("more records than ranks", found.offset as u64);
         self.left = self.left.checked_sub(1).ok_or_else(too_many)?;
         let (_, value) = self.view.entry(&found.parts)?;
         if !self.view.layout().repeated_keys {

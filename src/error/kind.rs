@@ -1,0 +1,13 @@
+//! Whose fault an error is.
+
+/// Whose fault an error is, for a caller that maps errors to exit codes or retries.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ErrorKind {
+    /// An option or argument is out of its range. Change the call.
+    Usage,
+    /// The table or the input entries are malformed, damaged or unsupported: change the data.
+    Data,
+    /// The operating system refused: space, permissions, a path of the wrong kind, address space.
+    Io,
+}

@@ -1,0 +1,224 @@
+//! The error of opening: the file, and what is wrong with it.
+
+use super::kind::ErrorKind;
+use super::read::{ReadError, ReadFailure};
+use std::error::Error;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Why a table could not be opened: which file, and what is wrong with it.
+///
+/// ```
+/// # let dir = tempfile::tempdir().unwrap();
+/// # let path = dir.path().join("colours.grv");
+/// use graven::OpenFailure;
+///
+/// std::fs::write(&path, "no table").unwrap();
+/// let error = graven::Table::load(&path).unwrap_err();
+/// assert!(error.to_string().starts_with(&format!("{}: ", path.display())));
+/// assert!(matches!(error.failure, OpenFailure::NotATable { .. }));
+/// ```
+#[non_exhaustive]
+#[derive(Debug)]
+pub struct OpenError {
+    path: Option<PathBuf>,
+    /// What is wrong.
+    pub failure: OpenFailure,
+}
+
+/// What is wrong with a table that could not be opened. Each cause has its own variant.
+#[non_exhaustive]
+#[derive(Debug)]
+pub enum OpenFailure {
+    /// The operating system refused an operation on the file.
+    Io {
+        /// What was being done.
+        action: &'static str,
+        /// The operating system's answer.
+        source: io::Error,
+    },
+    /// The path names a directory, a FIFO, a device or a socket; only a regular file can be
+    /// mapped.
+    NotARegularFile {
+        /// What it is.
+        kind: &'static str,
+    },
+    /// The file is shorter than the smallest table.
+    TooShort {
+        /// Its length in bytes.
+        got: u64,
+        /// The smallest possible length.
+        expected: u64,
+    },
+    /// The file does not begin with graven's magic bytes.
+    NotATable {
+        /// The first eight bytes.
+        found: [u8; 8],
+    },
+    /// The table was written by a later major version of the format.
+    UnsupportedVersion {
+        /// The table's major version.
+        major: u16,
+        /// The table's minor version.
+        minor: u16,
+        /// The major version that this library reads.
+        supported: u16,
+    },
+    /// The table needs a feature that this library does not know.
+    UnsupportedFeature {
+        /// The feature, for example "section kind" or "key order".
+        feature: &'static str,
+        /// Its number in the file.
+        id: u64,
+    },
+    /// The header's checksum does not fit its bytes.
+    HeaderChecksum {
+        /// The checksum in the header.
+        expected: u32,
+        /// The checksum of the bytes.
+        got: u32,
+    },
+    /// The file is shorter than its header says.
+    Truncated {
+        /// Length by the header.
+        expected: u64,
+        /// Length of the file.
+        got: u64,
+    },
+    /// The file is longer than its header says.
+    TrailingBytes {
+        /// Length by the header.
+        expected: u64,
+        /// Length of the file.
+        got: u64,
+    },
+    /// The footer is damaged or belongs to another table: the file was torn or overwritten.
+    FooterMismatch {
+        /// Which field does not fit.
+        field: &'static str,
+        /// Where the footer starts.
+        offset: u64,
+    },
+    /// A header field has an impossible value although the header's checksum fits.
+    InvalidHeader {
+        /// Which field, and why.
+        field: &'static str,
+        /// Where it stands in the file.
+        offset: u64,
+        /// Its value.
+        got: u64,
+    },
+    /// There is not enough address space for the table, mapped or copied (`ulimit -v`, or a 32-bit
+    /// process).
+    AddressSpaceExhausted {
+        /// Bytes of address space that the table needs.
+        needed: u64,
+        /// Bytes of address space that the process may use in all (`ulimit -v`), if that limit
+        /// stands in the way.
+        limit: Option<u64>,
+    },
+    /// The process has as many mappings as Linux allows one to have. Each open table needs one.
+    TooManyMappings {
+        /// Mappings that the process has.
+        mappings: u64,
+        /// Mappings that it may have (`vm.max_map_count`).
+        limit: u64,
+    },
+    /// The table could not be locked into memory.
+    LockRefused {
+        /// Bytes that were to be locked.
+        needed: u64,
+        /// Bytes that the process may lock in all (`ulimit -l`), if limited.
+        limit: Option<u64>,
+        /// The operating system's answer.
+        source: io::Error,
+    },
+    /// There is not enough memory for a private copy, or `ulimit -d` allows less.
+    OutOfMemory {
+        /// Bytes that the copy needs.
+        needed: u64,
+    },
+    /// `section(offset, len)` reaches beyond the end of the file.
+    SectionOutOfBounds {
+        /// The asked offset.
+        offset: u64,
+        /// The asked length.
+        len: u64,
+        /// The file's length.
+        file_len: u64,
+    },
+    /// With [`PageChecks::AtOpen`](crate::PageChecks::AtOpen): the table is damaged.
+    Damaged(ReadFailure),
+    /// A typed table was opened with other types than it was built with.
+    TypeMismatch {
+        /// "key" or "value".
+        part: &'static str,
+        /// The type in the file.
+        expected: String,
+        /// The type asked for.
+        got: String,
+    },
+    /// The table's values are not aligned in memory as the requested type needs: the table was
+    /// opened from bytes, or at an offset that is not a multiple of the alignment.
+    Misaligned {
+        /// The alignment that the value type needs, in bytes.
+        needed: usize,
+        /// The address modulo that alignment, or the alignment the table was built with.
+        got: usize,
+    },
+}
+
+impl OpenError {
+    /// The file, as it was given; of a versioned directory its `CURRENT`. `None` for a table in
+    /// memory or from a stream.
+    #[must_use]
+    pub fn path(&self) -> Option<&Path> {
+        self.path.as_deref()
+    }
+
+    /// Whose fault it is.
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        self.failure.kind()
+    }
+}
+
+impl OpenFailure {
+    /// Whose fault it is.
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Io { .. }
+            | Self::NotARegularFile { .. }
+            | Self::AddressSpaceExhausted { .. }
+            | Self::TooManyMappings { .. }
+            | Self::LockRefused { .. }
+            | Self::OutOfMemory { .. } => ErrorKind::Io,
+            Self::SectionOutOfBounds { .. } => ErrorKind::Usage,
+            Self::Damaged(error) => error.kind(),
+            _ => ErrorKind::Data,
+        }
+    }
+
+    /// The error for the file at `path`.
+    #[cold]
+    pub(crate) fn at(self, path: &Path) -> OpenError {
+        OpenError { path: Some(path.to_owned()), failure: self }
+    }
+
+    /// The error for a table that is no file.
+    #[cold]
+    pub(crate) fn in_memory(self) -> OpenError {
+        OpenError { path: None, failure: self }
+    }
+}
+
+impl From<ReadError> for OpenFailure {
+    fn from(error: ReadError) -> Self {
+        Self::Damaged(error.failure)
+    }
+}
+
+impl Error for OpenError {}
+
+impl Error for OpenFailure {}

@@ -1,0 +1,116 @@
+//! The error of lookups: the table, and the damage.
+
+use super::kind::ErrorKind;
+use std::path::Path;
+use std::sync::Arc;
+
+/// Why a lookup could not answer: which table, and what is wrong with it. No bytes of the damaged
+/// page were returned.
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let dir = tempfile::tempdir()?;
+/// # let (built, path) = (dir.path().join("built"), dir.path().join("colours.grv"));
+/// # let mut builder = graven::Builder::create(&built)?;
+/// # builder.insert(b"red", b"#ff0000")?;
+/// # builder.finish()?;
+/// use graven::ReadFailure;
+///
+/// # let mut bytes = std::fs::read(&built)?;
+/// # let red = bytes.windows(3).position(|bytes| bytes == b"red").unwrap();
+/// # bytes[red + 3] ^= 1;
+/// # std::fs::write(&path, bytes)?;
+/// let table = graven::Table::load(&path)?; // a file with a damaged page
+/// let error = table.get(b"red").unwrap_err();
+/// assert_eq!(error.path(), Some(path.as_path()));
+/// assert!(matches!(error.failure, ReadFailure::Checksum { offset: 0, .. }));
+/// # Ok(())
+/// # }
+/// ```
+#[non_exhaustive]
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReadError {
+    /// Shared with the table, so that the error costs no allocation.
+    path: Option<Arc<Path>>,
+    /// What is wrong.
+    pub failure: ReadFailure,
+}
+
+/// What is wrong with a table whose lookup could not answer. Offsets count from the table's first
+/// byte.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ReadFailure {
+    /// A page's checksum does not fit its bytes.
+    Checksum {
+        /// Where the page starts.
+        offset: u64,
+        /// The checksum in the table's page sums.
+        expected: u32,
+        /// The checksum of the bytes.
+        got: u32,
+    },
+    /// The checksums fit but the bytes break the format: the file was not written by graven, or by
+    /// a faulty version of it.
+    Corrupt {
+        /// What is wrong.
+        what: &'static str,
+        /// Where.
+        offset: u64,
+    },
+    /// The kernel could not deliver a page: the file was truncated, or its device failed.
+    Faulted {
+        /// Where the unreadable stretch starts.
+        offset: u64,
+    },
+}
+
+/// The result of a lookup.
+pub(crate) type ReadResult<T> = Result<T, ReadError>;
+
+impl ReadError {
+    /// An error that does not yet know its file.
+    #[cold]
+    pub(crate) fn corrupt(what: &'static str, offset: u64) -> Self {
+        ReadFailure::Corrupt { what, offset }.into()
+    }
+
+    /// The error with the file of its table.
+    #[cold]
+    pub(crate) fn at(self, path: Option<&Arc<Path>>) -> Self {
+        Self { path: path.cloned(), failure: self.failure }
+    }
+
+    /// The table's file, as it was given at open. `None` for a table in memory or from a stream.
+    #[must_use]
+    pub fn path(&self) -> Option<&Path> {
+        self.path.as_deref()
+    }
+
+    /// Whose fault it is.
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        self.failure.kind()
+    }
+}
+
+impl ReadFailure {
+    /// Always [`ErrorKind::Data`], or [`ErrorKind::Io`] for a page that could not be read.
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Faulted { .. } => ErrorKind::Io,
+            _ => ErrorKind::Data,
+        }
+    }
+}
+
+impl From<ReadFailure> for ReadError {
+    fn from(failure: ReadFailure) -> Self {
+        Self { path: None, failure }
+    }
+}
+
+impl std::error::Error for ReadError {}
+
+impl std::error::Error for ReadFailure {}
