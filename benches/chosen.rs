@@ -141,7 +141,8 @@ fn compare(name: &str, keys: &[Vec<u8>], entries: u64, fixed: bool, directory: &
         let [hits, misses, batches] = found[side];
         [seconds[side], hits, misses, batches]
     });
-    let attempts = tables[1].stats().expect("statistics").hash.map_or(0, |hash| hash.attempts);
+    let attempts =
+        tables[1].stats().expect("statistics").hash_index.map_or(0, |hash| hash.attempts);
     let set_aside = built.map_or(0, |summary| summary.set_aside);
     let name = format!("{name}{}", if fixed { ", fixed" } else { "" });
     print!("{name:28} {set_aside:>9} {attempts:>8} {:>5.2} s", chosen[0]);

@@ -46,8 +46,8 @@ pub use live::{Live, LiveStatus, Pinned, RefreshOutcome};
 pub use publish::{PublishOptions, PublishSummary, Version, Versions};
 pub use read::{
     AccessPattern, Cursor, GetAll, HashStats, Iter, Keys, LengthBin, LineStats, Metadata,
-    OpenOptions, PageChecks, Residency, SectionResidency, SectionStats, Stats, Table, TypedTable,
-    Values, Warm, WarmProgress,
+    OpenOptions, PageChecks, Residency, Section, SectionResidency, SectionStats, Stats, Table,
+    TreeStats, TypedTable, Values, Warm, WarmProgress,
 };
 pub use verify::VerifyReport;
 pub use write::{

@@ -17,6 +17,7 @@ use crate::read::{OpenOptions, Table, WarmProgress};
 use arc_swap::{ArcSwap, ArcSwapOption, Guard};
 use helper::Helper;
 use location::{Location, Look};
+use std::fmt;
 use std::fs::File;
 use std::io;
 use std::ops::{ControlFlow, Deref};
@@ -90,12 +91,13 @@ struct Version {
 
 /// A pinned table. It stays unchanged until this is dropped, whatever is published meanwhile. Use
 /// it as a [`Table`]; `Table::clone(&pinned)` is another way to keep it.
+#[must_use = "a pin that is dropped at once pins nothing"]
 #[derive(Debug)]
 pub struct Pinned(Guard<Arc<Version>>);
 
-/// The result of a refresh.
+/// The result of a refresh. `Display` is one word: `unchanged` or `swapped`.
 #[non_exhaustive]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum RefreshOutcome {
     /// The file at the path has the content that is served: it is the same file, perhaps with
     /// another mode or name, or a copy. Readers stay on the table that they have.
@@ -104,9 +106,9 @@ pub enum RefreshOutcome {
     Swapped,
 }
 
-/// What a handle serves, for metrics.
+/// What a handle serves, for metrics. `Display` writes one line for a log.
 #[non_exhaustive]
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct LiveStatus {
     /// The version's name, in a versioned directory.
     pub version: Option<String>,
@@ -118,6 +120,29 @@ pub struct LiveStatus {
     pub age: Duration,
     /// Why the last refresh failed; `None` once one has succeeded.
     pub failure: Option<String>,
+}
+
+impl fmt::Display for RefreshOutcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Unchanged => "unchanged",
+            Self::Swapped => "swapped",
+        })
+    }
+}
+
+impl fmt::Display for LiveStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { version, build_id, generation, age, failure } = self;
+        write!(f, "generation {generation}, build id {build_id}, for {} s", age.as_secs())?;
+        if let Some(version) = version {
+            write!(f, ", version {version}")?;
+        }
+        match failure {
+            Some(failure) => write!(f, "; the last refresh failed: {failure}"),
+            None => Ok(()),
+        }
+    }
 }
 
 impl Live {
@@ -256,6 +281,7 @@ impl Drop for Live {
 
 impl Pinned {
     /// Counts the tables that the handle has served, from 1.
+    #[must_use]
     pub fn generation(&self) -> u64 {
         self.0.generation
     }

@@ -55,6 +55,7 @@ pub fn install() -> io::Result<()> {
 
 /// Whether [`install`] was called and succeeded. Does not notice a handler that has replaced the
 /// guard since.
+#[must_use]
 pub fn is_installed() -> bool {
     handler::is_installed()
 }

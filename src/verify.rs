@@ -20,12 +20,13 @@ use crate::read::view::View;
 use content::Content;
 use indexes::Indexes;
 use records::{PIECE, Records};
+use std::fmt;
 use std::ops::Range;
 use zeros::check_zeros;
 
-/// What an audit read.
+/// What an audit read. `Display` writes one line: entries, pages and bytes.
 #[non_exhaustive]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct VerifyReport {
     /// Entries read.
     pub entries: u64,
@@ -35,6 +36,16 @@ pub struct VerifyReport {
     pub units: u64,
     /// Bytes of the table.
     pub bytes: u64,
+}
+
+impl fmt::Display for VerifyReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { entries, keys, units, bytes } = self;
+        write!(
+            f,
+            "{entries} entries, {keys} distinct keys, {units} pages, {bytes} bytes: no damage"
+        )
+    }
 }
 
 impl Table {

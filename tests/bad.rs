@@ -34,7 +34,7 @@ fn open_error(error: &OpenError) -> String {
 }
 
 fn read_error(error: &ReadError) -> String {
-    read_failure(&error.failure)
+    read_failure(&error.failure())
 }
 
 fn read_failure(failure: &ReadFailure) -> String {

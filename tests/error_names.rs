@@ -203,12 +203,12 @@ fn lookups_name_the_table() {
             for (query, error) in errors {
                 let error = error.unwrap();
                 assert_eq!(error.path(), Some(path.as_path()), "{query}: {error}");
-                assert_eq!(error.to_string(), format!("{}: {}", path.display(), error.failure));
+                assert_eq!(error.to_string(), format!("{}: {}", path.display(), error.failure()));
                 names(&error, &path);
             }
         }
         let error = options.from_bytes(bytes).unwrap().verify().unwrap_err();
-        assert_eq!((error.path(), error.to_string()), (None, error.failure.to_string()));
+        assert_eq!((error.path(), error.to_string()), (None, error.failure().to_string()));
         fs::remove_file(&path).unwrap();
     }
 }
@@ -223,7 +223,7 @@ fn lost_pages_name_the_table() {
     let table = unsafe { Table::open(&path) }.unwrap();
     fs::File::options().write(true).open(&path).unwrap().set_len(0).unwrap();
     for error in [table.verify().unwrap_err(), table.warm(Warm::All).unwrap_err()] {
-        assert!(matches!(error.failure, ReadFailure::Faulted { .. }), "{error:?}");
+        assert!(matches!(error.failure(), ReadFailure::Faulted { .. }), "{error:?}");
         names(&error, &path);
     }
 }

@@ -197,7 +197,7 @@ fn verify_of_a_truncated_file_child() {
     for len in [3_000_000, 8_192, 0] {
         fs::File::options().write(true).open(&path).unwrap().set_len(len).unwrap();
         let error = table.verify().unwrap_err();
-        assert!(matches!(error.failure, graven::ReadFailure::Faulted { .. }), "{len}: {error:?}");
+        assert!(matches!(error.failure(), graven::ReadFailure::Faulted { .. }), "{len}: {error:?}");
         assert_eq!(error.kind(), ErrorKind::Io);
     }
 }

@@ -98,8 +98,7 @@ fn every_byte_of_the_hash_and_line_index_is_compared() {
             image.put8(at, image.get::<1>(at)[0] ^ (1 + rng.below(255) as u8));
             image.seal();
             let (name, at, found) = (subject.name, at - start, verify(&image.bytes));
-            let corrupt =
-                matches!(found, Err(ReadError { failure: ReadFailure::Corrupt { .. }, .. }));
+            let corrupt = matches!(&found, Err(error) if matches!(error.failure(), ReadFailure::Corrupt { .. }));
             assert!(corrupt, "{name}: byte {at} of the index: {found:?}");
             tried += 1;
         }
@@ -128,8 +127,7 @@ fn order_holds_over_the_borders_of_pieces() {
             image.bytes[at - stride..at + stride].rotate_left(stride);
             image.seal();
             let found = verify(&image.bytes);
-            let corrupt =
-                matches!(found, Err(ReadError { failure: ReadFailure::Corrupt { .. }, .. }));
+            let corrupt = matches!(&found, Err(error) if matches!(error.failure(), ReadFailure::Corrupt { .. }));
             assert!(corrupt, "{}: ranks {} and {rank}: {found:?}", subject.name, rank - 1);
         }
     }
@@ -148,7 +146,7 @@ fn the_damaged_page_is_told() {
             let page = at as u64 / 4096 * 4096;
             let found = verify(&bytes);
             assert!(
-                matches!(found, Err(ReadError { failure: ReadFailure::Checksum { offset, .. }, .. }) if offset == page),
+                matches!(&found, Err(error) if matches!(error.failure(), ReadFailure::Checksum { offset, .. } if offset == page)),
                 "{}: byte {at}: {found:?}",
                 subject.name
             );

@@ -167,7 +167,7 @@ impl Failure {
 
 /// Turns the error of a lookup into a failure that names the table.
 pub(crate) fn reading(table: &Path) -> impl Fn(ReadError) -> Failure + Copy + '_ {
-    |error| Failure::at(error.kind(), table.display(), error)
+    |error| Failure::at(error.kind(), table.display(), error.failure())
 }
 
 /// Reports a failure on standard error and gives the exit code.

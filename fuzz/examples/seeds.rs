@@ -45,7 +45,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     // was looked for without end.
     let mut bytes = fs::read(corpus.join("open").join("lines.seed"))?;
     let sections = Table::from_bytes(bytes.clone())?.stats()?.sections;
-    let lines = sections.iter().find(|section| section.name == "line index");
+    let lines = sections.iter().find(|section| section.section == graven::Section::LineIndex);
     let line = lines.ok_or("no line index")?.offset as usize;
     bytes[line..line + 4].copy_from_slice(&50u32.to_le_bytes());
     common::repair(&mut bytes);

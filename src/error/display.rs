@@ -242,7 +242,7 @@ impl fmt::Display for ReadError {
         if let Some(path) = self.path() {
             write!(f, "{}: ", path.display())?;
         }
-        self.failure.fmt(f)
+        self.failure().fmt(f)
     }
 }
 

@@ -2,7 +2,7 @@
 
 /// Whose fault an error is, for a caller that maps errors to exit codes or retries.
 #[non_exhaustive]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ErrorKind {
     /// An option or argument is out of its range. Change the call.
     Usage,

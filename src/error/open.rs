@@ -215,7 +215,7 @@ impl OpenFailure {
 
 impl From<ReadError> for OpenFailure {
     fn from(error: ReadError) -> Self {
-        Self::Damaged(error.failure)
+        Self::Damaged(error.failure())
     }
 }
 

@@ -1,6 +1,7 @@
 //! The error of lookups: the table, and the damage.
 
 use super::kind::ErrorKind;
+use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -23,17 +24,19 @@ use std::sync::Arc;
 /// let table = graven::Table::load(&path)?; // a file with a damaged page
 /// let error = table.get(b"red").unwrap_err();
 /// assert_eq!(error.path(), Some(path.as_path()));
-/// assert!(matches!(error.failure, ReadFailure::Checksum { offset: 0, .. }));
+/// assert!(matches!(error.failure(), ReadFailure::Checksum { offset: 0, .. }));
 /// # Ok(())
 /// # }
 /// ```
-#[non_exhaustive]
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ReadError {
-    /// Shared with the table, so that the error costs no allocation.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ReadError(Box<Inner>);
+
+/// Behind a pointer: the result of a search then fits two registers, and what a lookup does when
+/// nothing is wrong does not depend on what an error holds.
+#[derive(Clone, PartialEq, Eq)]
+struct Inner {
     path: Option<Arc<Path>>,
-    /// What is wrong.
-    pub failure: ReadFailure,
+    failure: ReadFailure,
 }
 
 /// What is wrong with a table whose lookup could not answer. Offsets count from the table's first
@@ -78,19 +81,25 @@ impl ReadError {
     /// The error with the file of its table.
     #[cold]
     pub(crate) fn at(self, path: Option<&Arc<Path>>) -> Self {
-        Self { path: path.cloned(), failure: self.failure }
+        Self(Box::new(Inner { path: path.cloned(), failure: self.failure() }))
     }
 
     /// The table's file, as it was given at open. `None` for a table in memory or from a stream.
     #[must_use]
     pub fn path(&self) -> Option<&Path> {
-        self.path.as_deref()
+        self.0.path.as_deref()
+    }
+
+    /// What is wrong.
+    #[must_use]
+    pub fn failure(&self) -> ReadFailure {
+        self.0.failure
     }
 
     /// Whose fault it is.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
-        self.failure.kind()
+        self.failure().kind()
     }
 }
 
@@ -106,8 +115,18 @@ impl ReadFailure {
 }
 
 impl From<ReadFailure> for ReadError {
+    #[cold]
     fn from(failure: ReadFailure) -> Self {
-        Self { path: None, failure }
+        Self(Box::new(Inner { path: None, failure }))
+    }
+}
+
+impl fmt::Debug for ReadError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ReadError")
+            .field("path", &self.path())
+            .field("failure", &self.failure())
+            .finish()
     }
 }
 

@@ -5,6 +5,7 @@ use crate::error::{BuildError, OpenFailure, PublishError};
 use crate::file::integrity::{self, Check};
 use crate::file::io::{open_regular, read_exact_at, write_all_at};
 use crate::file::{Publishing, Unpublished};
+use std::fmt;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
@@ -27,14 +28,21 @@ pub struct PublishOptions {
     pub(super) directory_mode: Option<u32>,
 }
 
-/// A table that was copied.
+/// A table that was copied. `Display` writes one line: bytes and build id.
 #[non_exhaustive]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct PublishSummary {
     /// Bytes of the table.
     pub file_bytes: u64,
     /// The hash of the table's content.
     pub build_id: BuildId,
+}
+
+impl fmt::Display for PublishSummary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { file_bytes, build_id } = self;
+        write!(f, "{file_bytes} bytes, build id {build_id}")
+    }
 }
 
 impl Default for PublishOptions {
@@ -46,11 +54,13 @@ impl Default for PublishOptions {
 
 impl PublishOptions {
     /// The defaults.
+    #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
     /// Permission bits of the published file, whatever the umask. Default: 0o444.
+    #[must_use]
     pub fn mode(mut self, mode: u32) -> Self {
         self.how.mode = mode;
         self
@@ -61,12 +71,14 @@ impl PublishOptions {
     /// may read the table may enter the directories, and only their owner may change them; for a
     /// table of mode 0o444 that is 0o755. With 0o2775 everyone in the group of the first directory
     /// may publish, roll back and prune. The mode must include all bits of the owner (0o700).
+    #[must_use]
     pub fn directory_mode(mut self, mode: u32) -> Self {
         self.directory_mode = Some(mode);
         self
     }
 
     /// Whether the copy and its directory are synced before [`publish`] returns. Default: true.
+    #[must_use]
     pub fn durable(mut self, durable: bool) -> Self {
         self.how.durable = durable;
         self
@@ -74,6 +86,7 @@ impl PublishOptions {
 
     /// Whether a table that stands at the path is replaced. Default: true. Any other file is
     /// never replaced, unless it is empty.
+    #[must_use]
     pub fn replace(mut self, replace: bool) -> Self {
         self.how.replace = replace;
         self
@@ -82,6 +95,7 @@ impl PublishOptions {
     /// Whether the copy is read back from the disk and checked again before it gets its name, as
     /// [`BuildOptions::verify_after_write`](crate::BuildOptions::verify_after_write) does for a
     /// build. Default: false, since the bytes are checked while they are copied.
+    #[must_use]
     pub fn verify_after_write(mut self, verify: bool) -> Self {
         self.how.read_back = verify;
         self

@@ -18,6 +18,7 @@ use crate::file::directory::{names_in, remove_directory, sync_directory};
 use crate::file::integrity;
 use crate::file::target::CURRENT;
 use crate::file::{Pointer, Publishing, Unpublished};
+use std::fmt;
 use std::fs::{self, DirBuilder, File};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
@@ -46,14 +47,14 @@ const TABLE: &str = "table.grv";
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Versions {
     directory: PathBuf,
 }
 
-/// A version of a table.
+/// A version of a table. `Display` writes one line: its name, its bytes, and whether it is current.
 #[non_exhaustive]
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Version {
     /// The version's name. Names ascend in the order of publishing.
     pub id: String,
@@ -63,6 +64,13 @@ pub struct Version {
     pub file_bytes: u64,
     /// Whether this is the current version, which readers are to open.
     pub current: bool,
+}
+
+impl fmt::Display for Version {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { id, file_bytes, current, .. } = self;
+        write!(f, "{id}, {file_bytes} bytes{}", if *current { ", current" } else { "" })
+    }
 }
 
 impl Versions {

@@ -15,6 +15,7 @@ pub struct Metadata<'t> {
 
 impl<'t> Metadata<'t> {
     /// The value of a key. Scans the pairs.
+    #[must_use]
     pub fn get(&self, key: &[u8]) -> Option<&'t [u8]> {
         self.iter().find(|pair| pair.0 == key).map(|pair| pair.1)
     }

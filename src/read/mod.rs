@@ -25,7 +25,7 @@ pub use metadata::Metadata;
 pub use open::{OpenOptions, PageChecks};
 pub use residency::{Residency, SectionResidency};
 pub(crate) use stats::StatsSection;
-pub use stats::{HashStats, LengthBin, LineStats, SectionStats, Stats};
+pub use stats::{HashStats, LengthBin, LineStats, Section, SectionStats, Stats, TreeStats};
 pub use table::Table;
 pub use typed::TypedTable;
 pub use walk::{Cursor, GetAll, Iter, Keys, Values};

@@ -17,7 +17,7 @@ use std::sync::Arc;
 
 /// When page checksums are checked.
 #[non_exhaustive]
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum PageChecks {
     /// A page is checked when this process first touches it, 0.5 to 0.9 µs once per 4 KiB page;
     /// afterwards that costs a bit test. Bytes that failed are never returned.
@@ -42,11 +42,13 @@ pub struct OpenOptions {
 
 impl OpenOptions {
     /// The defaults.
+    #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
     /// When checksums are checked. Default: [`PageChecks::FirstTouch`].
+    #[must_use]
     pub fn page_checks(mut self, checks: PageChecks) -> Self {
         self.page_checks = checks;
         self
@@ -54,6 +56,7 @@ impl OpenOptions {
 
     /// The expected access. Default: [`AccessPattern::Auto`], which looks at the table's size and the
     /// memory.
+    #[must_use]
     pub fn access(mut self, access: AccessPattern) -> Self {
         self.access = access;
         self
@@ -61,6 +64,7 @@ impl OpenOptions {
 
     /// What is read into memory before `open` returns; see [`Table::warm`]. Default:
     /// [`Warm::None`].
+    #[must_use]
     pub fn warm(mut self, warm: Warm) -> Self {
         self.warm = warm;
         self
@@ -70,6 +74,7 @@ impl OpenOptions {
     /// and none of it leaves memory while the table is open. Counts against `ulimit -l` once per
     /// process; a child made by `fork` does not inherit it. Without effect on
     /// [`from_bytes`](Self::from_bytes). Default: false.
+    #[must_use]
     pub fn lock_memory(mut self, lock: bool) -> Self {
         self.lock_memory = lock;
         self
@@ -77,6 +82,7 @@ impl OpenOptions {
 
     /// The table is the `len` bytes at `offset` of a larger file. Any offset will do, but values
     /// keep their alignment in memory only if it is a multiple of it.
+    #[must_use]
     pub fn section(mut self, offset: u64, len: u64) -> Self {
         self.section = Some((offset, len));
         self

@@ -1,7 +1,8 @@
 //! Which part of a table is in memory.
 
-use super::stats::SectionStats;
+use super::stats::{Section, SectionStats};
 use super::table::Table;
+use std::fmt;
 
 /// Which part of a table is in memory, by section.
 #[non_exhaustive]
@@ -15,10 +16,11 @@ pub enum Residency {
 }
 
 /// How much of one section is in memory.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct SectionResidency {
-    /// What the section holds; the names of [`SectionStats`](crate::SectionStats).
-    pub name: &'static str,
+    /// What the section holds.
+    pub section: Section,
     /// Its length.
     pub bytes: u64,
     /// How much of it is in memory.
@@ -27,11 +29,34 @@ pub struct SectionResidency {
 
 impl Residency {
     /// Bytes in memory, all sections together.
+    #[must_use]
     pub fn resident(&self) -> Option<u64> {
         match self {
             Self::Known(sections) => Some(sections.iter().map(|section| section.resident).sum()),
             Self::Unknown => None,
         }
+    }
+}
+
+/// One line: `4096 of 8192 bytes in memory`, or `unknown`.
+impl fmt::Display for Residency {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Known(sections) => {
+                let resident = sections.iter().map(|section| section.resident).sum::<u64>();
+                let bytes = sections.iter().map(|section| section.bytes).sum::<u64>();
+                write!(f, "{resident} of {bytes} bytes in memory")
+            }
+            Self::Unknown => f.write_str("unknown"),
+        }
+    }
+}
+
+/// One line: `records: 4096 of 8192 bytes in memory`.
+impl fmt::Display for SectionResidency {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { section, bytes, resident } = self;
+        write!(f, "{section}: {resident} of {bytes} bytes in memory")
     }
 }
 
@@ -44,7 +69,7 @@ impl Table {
         let sections = SectionStats::of(view.layout()).into_iter().map(|section| {
             let start = section.offset as usize;
             let resident = view.memory().resident(start..start + section.bytes as usize)?;
-            Some(SectionResidency { name: section.name, bytes: section.bytes, resident })
+            Some(SectionResidency { section: section.section, bytes: section.bytes, resident })
         });
         sections.collect::<Option<_>>().map_or(Residency::Unknown, Residency::Known)
     }

@@ -7,12 +7,15 @@ use crate::error::{ReadError, ReadResult};
 use crate::format::header::{FOOTER, kind};
 use crate::format::layout::Layout;
 use crate::format::meta::{StatsBlock, bin_range};
+use std::fmt;
 use zerocopy::FromBytes;
 use zerocopy::byteorder::little_endian::U64;
 
 /// A table in numbers, from its header and its statistics section; no record is read.
+///
+/// `Display` writes one line: entries, keys, bytes and indexes.
 #[non_exhaustive]
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stats {
     /// Format version, major and minor.
     pub format: (u16, u16),
@@ -50,17 +53,16 @@ pub struct Stats {
     /// `file_bytes`.
     pub sections: Vec<SectionStats>,
     /// The hash index, if there is one.
-    pub hash: Option<HashStats>,
+    pub hash_index: Option<HashStats>,
     /// The line index, if there is one; the table then has no ordered index.
     pub line_index: Option<LineStats>,
-    /// Levels of the ordered index; 0 = the records are one block, or there is a line index.
-    pub index_levels: u32,
-    /// Nodes of the ordered index.
-    pub index_nodes: u64,
+    /// The ordered index. `None` if the records are one block, or if there is a line index.
+    pub ordered_index: Option<TreeStats>,
 }
 
 /// One bin of a length histogram.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct LengthBin {
     /// Least length in the bin.
     pub min: u64,
@@ -70,20 +72,63 @@ pub struct LengthBin {
     pub count: u64,
 }
 
+/// What a section of a table holds. `Display` writes its name, as `graven stat` does.
+///
+/// ```
+/// assert_eq!(graven::Section::OrderedIndex.to_string(), "ordered index");
+/// ```
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Section {
+    /// Lengths, places and checksums of everything else: the first bytes of the table.
+    Header,
+    /// Zeros between two sections, so that the next one starts where it must.
+    Padding,
+    /// Keys and values.
+    Records,
+    /// The B+-tree of separators.
+    OrderedIndex,
+    /// The lines of tags.
+    LineIndex,
+    /// The buckets.
+    HashIndex,
+    /// Counts and histograms.
+    Statistics,
+    /// What the user added.
+    Metadata,
+    /// The checksums of all pages.
+    PageSums,
+    /// A section of a kind that this library does not know and need not know.
+    Unknown,
+    /// The last bytes of the table.
+    Footer,
+}
+
 /// One section.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct SectionStats {
     /// What it holds.
-    pub name: &'static str,
+    pub section: Section,
     /// Where it starts.
     pub offset: u64,
     /// Its length.
     pub bytes: u64,
 }
 
+/// The ordered index in numbers.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct TreeStats {
+    /// Levels of nodes: a search reads one node of each.
+    pub levels: u32,
+    /// Nodes of all levels.
+    pub nodes: u64,
+}
+
 /// The line index in numbers.
 #[non_exhaustive]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct LineStats {
     /// Lines of 64 bytes.
     pub lines: u64,
@@ -93,6 +138,7 @@ pub struct LineStats {
 
 impl LineStats {
     /// Keys of a line, on average.
+    #[must_use]
     pub fn keys_per_line(&self) -> f64 {
         self.keys as f64 / self.lines.max(1) as f64
     }
@@ -100,7 +146,7 @@ impl LineStats {
 
 /// The hash index in numbers.
 #[non_exhaustive]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct HashStats {
     /// Attempts that failed before the index could be built. If there are any, hashes have a seed.
     pub attempts: u32,
@@ -119,6 +165,7 @@ pub struct HashStats {
 
 impl Stats {
     /// Bytes of the file per entry beyond keys and values.
+    #[must_use]
     pub fn overhead_per_entry(&self) -> f64 {
         let payload = self.key_bytes.saturating_add(self.value_bytes);
         self.file_bytes.saturating_sub(payload) as f64 / self.entries.max(1) as f64
@@ -127,11 +174,13 @@ impl Stats {
 
 impl HashStats {
     /// Share of the slots that are taken.
+    #[must_use]
     pub fn load(&self) -> f64 {
         self.keys as f64 / (self.buckets as f64 * f64::from(self.slots_per_bucket)).max(1.0)
     }
 
     /// Buckets read for a key that is present, on average.
+    #[must_use]
     pub fn mean_probes(&self) -> f64 {
         1.0 + self.second_bucket_keys as f64 / self.keys.max(1) as f64
     }
@@ -145,7 +194,7 @@ impl Table {
     pub fn stats(&self) -> Result<Stats, ReadError> {
         let layout = self.view().layout();
         let StatsSection { block, .. } = StatsSection::read(self.view())?;
-        let hash = layout.hash.map(|hash| HashStats {
+        let hash_index = layout.hash.map(|hash| HashStats {
             attempts: hash.attempt,
             buckets: hash.shape.buckets(),
             slots_per_bucket: hash.slots.count() as u32,
@@ -171,12 +220,13 @@ impl Table {
             fixed_value_len: layout.record.fixed_value,
             value_align: layout.record.align() as u32,
             sections: SectionStats::of(layout),
-            hash,
+            hash_index,
             line_index: layout
                 .lines
                 .map(|index| LineStats { lines: index.lines, keys: layout.keys }),
-            index_levels: layout.tree.map_or(0, |index| u32::from(index.levels)),
-            index_nodes: layout.tree.map_or(0, |index| index.nodes),
+            ordered_index: layout
+                .tree
+                .map(|index| TreeStats { levels: u32::from(index.levels), nodes: index.nodes }),
         })
     }
 }
@@ -208,32 +258,77 @@ impl<'t> StatsSection<'t> {
 impl SectionStats {
     /// All sections of a table, in file order.
     pub(super) fn of(layout: &Layout) -> Vec<Self> {
-        let header = Self { name: "header", offset: 0, bytes: layout.header_size as u64 };
+        let header = Self { section: Section::Header, offset: 0, bytes: layout.header_size as u64 };
         let mut out = vec![header];
         let mut end = header.bytes;
         for &(id, span) in &layout.sections[..layout.section_count] {
             let offset = span.start as u64;
             if offset > end {
-                out.push(Self { name: "padding", offset: end, bytes: offset - end });
+                out.push(Self { section: Section::Padding, offset: end, bytes: offset - end });
             }
-            out.push(Self { name: section_name(id), offset, bytes: span.len() as u64 });
+            out.push(Self { section: Section::of(id), offset, bytes: span.len() as u64 });
             end = span.end as u64;
         }
-        out.push(Self { name: "footer", offset: end, bytes: FOOTER as u64 });
+        out.push(Self { section: Section::Footer, offset: end, bytes: FOOTER as u64 });
         out
     }
 }
 
-fn section_name(id: u32) -> &'static str {
-    match id {
-        kind::RECORDS => "records",
-        kind::TREE => "ordered index",
-        kind::HASH => "hash index",
-        kind::STATS => "statistics",
-        kind::LINES => "line index",
-        kind::METADATA => "metadata",
-        kind::SUMS => "page sums",
-        _ => "unknown",
+impl Section {
+    fn of(id: u32) -> Self {
+        match id {
+            kind::RECORDS => Self::Records,
+            kind::TREE => Self::OrderedIndex,
+            kind::HASH => Self::HashIndex,
+            kind::STATS => Self::Statistics,
+            kind::LINES => Self::LineIndex,
+            kind::METADATA => Self::Metadata,
+            kind::SUMS => Self::PageSums,
+            _ => Self::Unknown,
+        }
+    }
+}
+
+impl fmt::Display for Section {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Header => "header",
+            Self::Padding => "padding",
+            Self::Records => "records",
+            Self::OrderedIndex => "ordered index",
+            Self::LineIndex => "line index",
+            Self::HashIndex => "hash index",
+            Self::Statistics => "statistics",
+            Self::Metadata => "metadata",
+            Self::PageSums => "page sums",
+            Self::Unknown => "unknown",
+            Self::Footer => "footer",
+        })
+    }
+}
+
+impl fmt::Display for SectionStats {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { section, offset, bytes } = self;
+        write!(f, "{section}: {bytes} bytes at {offset}")
+    }
+}
+
+impl fmt::Display for Stats {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { entries, keys, file_bytes, .. } = self;
+        write!(f, "{entries} entries, {keys} distinct keys, {file_bytes} bytes; ")?;
+        let indexes = [
+            (self.hash_index.is_some(), Section::HashIndex),
+            (self.line_index.is_some(), Section::LineIndex),
+            (self.ordered_index.is_some(), Section::OrderedIndex),
+        ];
+        let mut names = indexes.iter().filter(|(there, _)| *there).map(|(_, section)| section);
+        match names.next() {
+            None => f.write_str("no index")?,
+            Some(first) => write!(f, "{first}")?,
+        }
+        names.try_for_each(|name| write!(f, ", {name}"))
     }
 }
 

@@ -68,11 +68,13 @@ impl Table {
     }
 
     /// Number of entries. Costs nothing.
+    #[must_use]
     pub fn len(&self) -> u64 {
         self.view().layout().entries
     }
 
     /// Identifies the content: a hash of entries and layout. Costs nothing.
+    #[must_use]
     pub fn build_id(&self) -> BuildId {
         self.view().layout().build_id.into()
     }
@@ -89,22 +91,26 @@ impl Table {
     /// by themselves; a caller that has used a slice after its lookup returned asks here whether
     /// the slice's bytes were the file's. Costs two loads.
     #[inline]
+    #[must_use]
     pub fn is_faulted(&self) -> bool {
         !self.view().memory().nothing_lost()
     }
 
     /// Whether [`sigbus::install`](crate::sigbus::install) protects this table: false only for a
     /// mapped table that was opened while 4,096 others were open.
+    #[must_use]
     pub fn is_guarded(&self) -> bool {
         self.view().memory().is_guarded()
     }
 
     /// Number of distinct keys. Costs nothing.
+    #[must_use]
     pub fn distinct_keys(&self) -> u64 {
         self.view().layout().keys
     }
 
     /// Whether there is no entry.
+    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -163,11 +169,13 @@ impl Table {
     }
 
     /// All values of `key`, in the order of their insertion.
+    #[must_use]
     pub fn get_all(&self, key: &[u8]) -> GetAll<'_> {
         GetAll::new(self.view(), key)
     }
 
     /// All entries, ascending; can be walked from both ends.
+    #[must_use]
     pub fn iter(&self) -> Iter<'_> {
         self.between(Ok(self.view().start().into()), Ok(self.view().end()))
     }
@@ -202,6 +210,7 @@ impl Table {
     }
 
     /// The entries whose keys start with `prefix`.
+    #[must_use]
     pub fn prefix(&self, prefix: &[u8]) -> Iter<'_> {
         let walk = self.shared.first_walk;
         let from = self.search().seek_ordered(prefix, Side::NotBelow, walk);
@@ -230,16 +239,19 @@ impl Table {
     }
 
     /// All keys, ascending.
+    #[must_use]
     pub fn keys(&self) -> Keys<'_> {
         Keys(self.iter())
     }
 
     /// All values, in the order of their keys.
+    #[must_use]
     pub fn values(&self) -> Values<'_> {
         Values(self.iter())
     }
 
     /// A cursor before the first entry.
+    #[must_use]
     pub fn cursor(&self) -> Cursor<'_> {
         Cursor::new(self.view(), self.shared.first_walk)
     }

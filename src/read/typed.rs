@@ -5,6 +5,7 @@
 use super::table::Table;
 use crate::error::{OpenError, OpenFailure, ReadError};
 use crate::format::types::{self, TypedKey, value_order, value_tag};
+use std::fmt;
 use std::marker::PhantomData;
 use std::path::Path;
 use zerocopy::{FromBytes, Immutable, KnownLayout};
@@ -39,6 +40,12 @@ pub struct TypedTable<K, V> {
 impl<K, V> Clone for TypedTable<K, V> {
     fn clone(&self) -> Self {
         Self { table: self.table.clone(), types: PhantomData }
+    }
+}
+
+impl<K, V> fmt::Debug for TypedTable<K, V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("TypedTable").field(&self.table).finish()
     }
 }
 
@@ -139,6 +146,7 @@ where
     }
 
     /// All entries in the order of their keys; can be walked from both ends.
+    #[must_use]
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = Result<(K, &V), ReadError>> {
         self.table.iter().map(|entry| entry.and_then(Self::entry))
     }
@@ -154,6 +162,7 @@ where
     }
 
     /// The table beneath, whose keys and values are bytes.
+    #[must_use]
     pub fn table(&self) -> &Table {
         &self.table
     }

@@ -3,11 +3,12 @@
 use super::table::Table;
 use crate::error::ReadError;
 use crate::format::layout::Layout;
+use std::fmt;
 use std::ops::{ControlFlow, Range};
 
 /// Which part of a table is read into memory.
 #[non_exhaustive]
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Warm {
     /// Nothing.
     #[default]
@@ -31,13 +32,20 @@ impl Warm {
     }
 }
 
-/// The progress of a warm-up, in bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// The progress of a warm-up, in bytes. `Display` writes `4096 of 8192 bytes`.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct WarmProgress {
     /// Bytes that are in memory and mapped.
     pub done: u64,
     /// Bytes that were asked for.
     pub total: u64,
+}
+
+impl fmt::Display for WarmProgress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} of {} bytes", self.done, self.total)
+    }
 }
 
 /// Bytes read by one system call: the largest page that the kernel maps at once.
@@ -71,7 +79,7 @@ impl Table {
     /// // SAFETY: nobody modifies or truncates the published file.
     /// let table = unsafe { graven::Table::open(&path)? };
     /// let warmed = table.warm_with(graven::Warm::All, |warmed| {
-    ///     println!("{} of {} bytes", warmed.done, warmed.total);
+    ///     println!("{warmed}"); // 2097152 of 9000000 bytes
     ///     ControlFlow::Continue(()) // Break(()) stops
     /// })?;
     /// assert_eq!(warmed.done, warmed.total);

@@ -12,6 +12,7 @@ use super::value_stream::ValueStream;
 use crate::error::BuildError;
 use crate::file::{Unpublished, target};
 use crate::format::{MAX_KEY, MAX_VALUE};
+use std::fmt;
 use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
@@ -32,6 +33,7 @@ use std::sync::Arc;
 /// # Ok(())
 /// # }
 /// ```
+#[must_use = "a table is published by `finish`"]
 pub struct Builder {
     input: Input,
     settings: Settings,
@@ -40,6 +42,12 @@ pub struct Builder {
     value_stream: ValueStream,
     /// An insert failed. Entries may be missing, so nothing must be published.
     failed: bool,
+}
+
+impl fmt::Debug for Builder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Builder").field("entries", &self.entries).finish_non_exhaustive()
+    }
 }
 
 enum Input {

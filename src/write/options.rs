@@ -32,18 +32,21 @@ pub struct BuildOptions {
 
 impl BuildOptions {
     /// Options with their defaults.
+    #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
     /// Promises that entries come in ascending order of their keys. They are written at once instead
     /// of sorted, and a key out of order is an error that shows both keys. Default: false.
+    #[must_use]
     pub fn sorted(mut self, sorted: bool) -> Self {
         self.settings.sorted = sorted;
         self
     }
 
     /// What happens when a key occurs more than once. Default: [`Duplicates::Reject`].
+    #[must_use]
     pub fn duplicates(mut self, duplicates: Duplicates) -> Self {
         self.settings.duplicates = duplicates;
         self
@@ -57,6 +60,7 @@ impl BuildOptions {
     /// [`create`](Self::create) is called. The limits of its control groups (cgroup v1 and v2), its
     /// own limits (`ulimit -v` and `-d`) and the available memory of the machine count. Then the
     /// default is half of what is available beyond 64 MiB, at least an eighth of what is available.
+    #[must_use]
     pub fn memory_budget(mut self, bytes: impl Into<Option<u64>>) -> Self {
         self.settings.memory_budget = bytes.into();
         self
@@ -66,6 +70,7 @@ impl BuildOptions {
     /// each processor, or the threads of the rayon pool in which the build runs. Threads start when they
     /// are needed, as many as the system grants, and end with the build. The table does not depend
     /// on their number.
+    #[must_use]
     pub fn threads(mut self, threads: impl Into<Option<usize>>) -> Self {
         self.settings.threads = threads.into();
         self
@@ -74,6 +79,7 @@ impl BuildOptions {
     /// Least number of bytes that keys and values will have together, if it is known. If the disk has
     /// no room for them, [`create`](Self::create) fails before any work is done. Nothing is checked
     /// if repeated keys are left out, as the table may then be smaller. Default: `None`.
+    #[must_use]
     pub fn expected_bytes(mut self, bytes: impl Into<Option<u64>>) -> Self {
         self.settings.expected_bytes = bytes.into();
         self
@@ -82,12 +88,14 @@ impl BuildOptions {
     /// Directory for temporary files, which hold what does not fit in memory. They have no name, so
     /// nothing is ever left of them. They may take as much space as the table, or twice as much with
     /// a small [`memory_budget`](Self::memory_budget). Default: the directory of the table.
+    #[must_use]
     pub fn temp_dir(mut self, dir: impl Into<PathBuf>) -> Self {
         self.settings.temp_dir = Some(dir.into());
         self
     }
 
     /// Whether to build the hash index. Default: [`HashIndex::Auto`].
+    #[must_use]
     pub fn hash_index(mut self, hash_index: HashIndex) -> Self {
         self.settings.hash_index = hash_index;
         self
@@ -95,12 +103,14 @@ impl BuildOptions {
 
     /// Alignment of values: each value starts at a multiple of this many bytes from the table's
     /// first byte. 1 (the default), 2, 4, 8, 16, 32 or 64. Costs padding before each value.
+    #[must_use]
     pub fn value_align(mut self, align: u32) -> Self {
         self.settings.value_align = align;
         self
     }
 
     /// Adds a pair to the table's metadata; a repeated key replaces the earlier value.
+    #[must_use]
     pub fn metadata(mut self, key: impl Into<Vec<u8>>, value: impl Into<Vec<u8>>) -> Self {
         let (key, value) = (key.into(), value.into());
         self.settings.metadata.retain(|(other, _)| *other != key);
@@ -110,6 +120,7 @@ impl BuildOptions {
 
     /// Permission bits of the published file, whatever the umask. Default: 0o444, because a
     /// published table is never modified.
+    #[must_use]
     pub fn mode(mut self, mode: u32) -> Self {
         self.settings.mode = mode;
         self
@@ -118,6 +129,7 @@ impl BuildOptions {
     /// Whether `finish` syncs the file and its directory before it returns. Default: true. Without
     /// the sync, a power loss soon afterwards may leave a damaged table; `open` or the first read of
     /// a damaged page reports it.
+    #[must_use]
     pub fn durable(mut self, durable: bool) -> Self {
         self.settings.durable = durable;
         self
@@ -126,6 +138,7 @@ impl BuildOptions {
     /// Whether a table that stands at the path is replaced. Default: true. If false, it is the error
     /// [`BuildError::AlreadyExists`]. A file that is neither a table nor empty is never replaced. Of
     /// a symbolic link to a table, the link is replaced and the table stays.
+    #[must_use]
     pub fn replace(mut self, replace: bool) -> Self {
         self.settings.replace = replace;
         self
@@ -135,6 +148,7 @@ impl BuildOptions {
     /// reads from the disk, past the page cache, where the system can. Costs a read of the whole
     /// table, and a sync even without `durable`. Default: false. If the check fails, the error is
     /// [`BuildError::ReadBack`].
+    #[must_use]
     pub fn verify_after_write(mut self, verify: bool) -> Self {
         self.settings.verify_after_write = verify;
         self
@@ -148,6 +162,7 @@ impl BuildOptions {
     ///     eprintln!("{:?}: {} of {}", progress.phase, progress.done, progress.total);
     /// });
     /// ```
+    #[must_use]
     pub fn progress(mut self, callback: impl Fn(BuildProgress) + Send + Sync + 'static) -> Self {
         self.settings.progress = Reporter::new(callback);
         self

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 /// How far a build is. [`BuildOptions::progress`](crate::BuildOptions::progress) asks for it.
 #[non_exhaustive]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct BuildProgress {
     /// The current stage.
     pub phase: BuildPhase,
@@ -17,7 +17,7 @@ pub struct BuildProgress {
 
 /// A stage of a build. Entries that come in order skip the first two stages.
 #[non_exhaustive]
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum BuildPhase {
     /// The entries in memory are sorted, and written to a temporary file if more are to come.
     Sort,
@@ -27,6 +27,27 @@ pub enum BuildPhase {
     Index,
     /// The table is made durable and gets its name.
     Sync,
+}
+
+/// One line: `merge: 300 of 1000 entries`.
+impl fmt::Display for BuildProgress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { phase, done, total } = self;
+        let unit = if *phase == BuildPhase::Sync { "bytes" } else { "entries" };
+        write!(f, "{phase}: {done} of {total} {unit}")
+    }
+}
+
+/// One word: `sort`, `merge`, `index`, `sync`.
+impl fmt::Display for BuildPhase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Sort => "sort",
+            Self::Merge => "merge",
+            Self::Index => "index",
+            Self::Sync => "sync",
+        })
+    }
 }
 
 type Callback = dyn Fn(BuildProgress) + Send + Sync;

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 
 /// What happens when a key occurs more than once.
 #[non_exhaustive]
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Duplicates {
     /// The build fails with [`BuildError::DuplicateKey`].
     #[default]
@@ -33,7 +33,7 @@ impl Duplicates {
 /// Whether the table gets a hash index, about 6 bytes per key, which answers `get` with one or
 /// two cache lines. Without it the ordered index answers.
 #[non_exhaustive]
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum HashIndex {
     /// Left out where the ordered index answers `get` as fast.
     #[default]

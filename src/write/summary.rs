@@ -1,10 +1,23 @@
 //! The summary of a finished build.
 
 use crate::build_id::BuildId;
+use std::fmt;
 
-/// A published table in numbers.
+/// A published table in numbers. `Display` writes one line: entries, bytes, build id, and what a
+/// caller may want to know of the hash index.
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let dir = tempfile::tempdir()?;
+/// # let path = dir.path().join("t");
+/// let summary = graven::Builder::create(&path)?.finish()?;
+/// println!("{summary}"); // 0 entries, 0 distinct keys, 608 bytes, build id …
+/// # assert!(summary.to_string().starts_with("0 entries, 0 distinct keys, "));
+/// # Ok(())
+/// # }
+/// ```
 #[non_exhaustive]
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BuildSummary {
     /// Entries in the table, after the duplicates policy.
     pub entries: u64,
@@ -26,9 +39,9 @@ pub struct BuildSummary {
     pub set_aside: u64,
 }
 
-/// What became of the hash index.
+/// What became of the hash index. `Display` says it in some words.
 #[non_exhaustive]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum HashIndexOutcome {
     /// The table has a hash index.
     Built,
@@ -43,4 +56,27 @@ pub enum HashIndexOutcome {
         /// Attempts made.
         attempts: u32,
     },
+}
+
+impl fmt::Display for BuildSummary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { entries, keys, file_bytes, build_id, hash_index, set_aside, .. } = self;
+        write!(f, "{entries} entries, {keys} distinct keys, {file_bytes} bytes, ")?;
+        write!(f, "build id {build_id}, hash index {hash_index}")?;
+        match set_aside {
+            0 => Ok(()),
+            _ => write!(f, " ({set_aside} keys set aside)"),
+        }
+    }
+}
+
+impl fmt::Display for HashIndexOutcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Built => f.pad("built"),
+            Self::NotNeeded => f.pad("not needed"),
+            Self::Disabled => f.pad("disabled"),
+            Self::Abandoned { attempts } => write!(f, "abandoned after {attempts} attempts"),
+        }
+    }
 }

@@ -5,14 +5,22 @@ use super::settings::Settings;
 use super::summary::BuildSummary;
 use crate::error::BuildError;
 use crate::format::types::{TypedKey, Types, value_order, value_tag};
+use std::fmt;
 use std::marker::PhantomData;
 use std::path::Path;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 /// Builds a table of typed keys and values, which [`TypedTable`](crate::TypedTable) reads.
+#[must_use = "a table is published by `finish`"]
 pub struct TypedBuilder<K, V> {
     builder: Builder,
     types: PhantomData<fn(K, V)>,
+}
+
+impl<K, V> fmt::Debug for TypedBuilder<K, V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("TypedBuilder").field(&self.builder).finish()
+    }
 }
 
 impl<K, V> TypedBuilder<K, V>

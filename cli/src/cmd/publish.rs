@@ -52,7 +52,7 @@ fn add(args: &Publish, source: &Path, dir: &Path) -> Result<Outcome, Failure> {
     let min_age = Duration::from_secs(args.min_age);
     let pruned = versions.prune(args.keep, min_age).map_err(|error| {
         let what = "the new version is published and complete, but old ones could not be removed";
-        Failure::at(error.kind(), dir.display(), format_args!("{what}: {error}"))
+        Failure::new(error.kind(), format_args!("{what}: {error}"))
     });
     for Version { id, .. } in pruned? {
         say(args, format_args!("{}: version {id} removed", dir.display()));

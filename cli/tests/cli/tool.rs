@@ -201,7 +201,7 @@ impl Ran {
     }
 
     /// The exit code, and one line on standard error that starts with the program's name and
-    /// what it is about, and holds all these words.
+    /// what it is about, says that once, and holds all these words.
     #[track_caller]
     pub(crate) fn failed(&self, code: i32, about: &str, words: &[&str]) {
         assert_eq!(self.code, code, "{}", self.err);
@@ -211,6 +211,11 @@ impl Ran {
         assert_eq!(self.err.lines().count(), 1, "{:?}", self.err);
         for word in words {
             assert!(self.err.contains(word), "{word:?} is not in {:?}", self.err);
+        }
+        // The library's errors name their file, too: the line names it once.
+        if about.ends_with(": ") {
+            let named = self.err.matches(&format!(" {about}")).count();
+            assert_eq!(named, 1, "{about:?} in {:?}", self.err);
         }
     }
 }

@@ -17,7 +17,7 @@ pub(crate) fn ask_everything(table: &Table, keys: &[&[u8]]) {
     }
     if let Ok(stats) = table.stats() {
         black_box(stats.overhead_per_entry());
-        black_box(stats.hash.map(|hash| (hash.load(), hash.mean_probes())));
+        black_box(stats.hash_index.map(|hash| (hash.load(), hash.mean_probes())));
     }
     let _ = black_box(table.verify());
 

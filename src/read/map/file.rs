@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 /// How the table will be accessed, for the kernel's read-ahead.
 #[non_exhaustive]
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum AccessPattern {
     /// As [`Normal`](Self::Normal) if the table fits into the memory that this process may still
     /// take when it opens the table: what its control groups (cgroup v1 and v2) and the machine

@@ -6,6 +6,7 @@ use super::super::view::View;
 use super::backward::BackwardBlock;
 use super::windows::Windows;
 use crate::error::{ReadError, ReadResult};
+use std::fmt;
 
 /// A position in a table: on an entry, before the first or after the last. It may change its
 /// direction at any time.
@@ -29,6 +30,7 @@ use crate::error::{ReadError, ReadResult};
 /// # Ok(())
 /// # }
 /// ```
+#[must_use = "a cursor does nothing unless it is moved"]
 #[derive(Clone)]
 pub struct Cursor<'t> {
     view: &'t View,
@@ -48,6 +50,13 @@ pub struct Cursor<'t> {
     back: BackwardBlock,
     /// What was asked for upwards and downwards, where the table exceeds the memory.
     windows: [Windows; 2],
+}
+
+impl fmt::Debug for Cursor<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let key = self.current.map(|(key, _)| key.escape_ascii().to_string());
+        f.debug_struct("Cursor").field("key", &key).finish_non_exhaustive()
+    }
 }
 
 impl<'t> Cursor<'t> {
@@ -71,11 +80,13 @@ impl<'t> Cursor<'t> {
     }
 
     /// The current key, if the cursor is on an entry.
+    #[must_use]
     pub fn key(&self) -> Option<&'t [u8]> {
         self.current.map(|entry| entry.0)
     }
 
     /// The current value, if the cursor is on an entry.
+    #[must_use]
     pub fn value(&self) -> Option<&'t [u8]> {
         self.current.map(|entry| entry.1)
     }

@@ -8,6 +8,7 @@ use super::windows::Windows;
 use crate::error::{ReadError, ReadResult};
 use crate::format::layout::Layout;
 use crate::format::record::Fixed;
+use std::fmt;
 use std::iter::FusedIterator;
 use std::ops::Range;
 
@@ -36,6 +37,7 @@ const TOO_MANY: &str = "more records than ranks";
 /// Where the start was found through the hash index its rank is unknown. Then
 /// [`len`](ExactSizeIterator::len), [`nth`](Iterator::nth) and a skip from the back cost one
 /// search.
+#[must_use = "iterators do nothing unless they are consumed"]
 #[derive(Clone)]
 pub struct Iter<'t> {
     view: &'t View,
@@ -55,6 +57,14 @@ pub struct Iter<'t> {
     /// What was asked for at the front and at the end, where the table exceeds the memory.
     windows: [Windows; 2],
     error: Option<ReadError>,
+}
+
+impl fmt::Debug for Iter<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Iter")
+            .field("bytes", &(self.front..self.end.offset))
+            .finish_non_exhaustive()
+    }
 }
 
 impl<'t> Iter<'t> {
@@ -417,7 +427,8 @@ impl FusedIterator for Iter<'_> {}
 macro_rules! projection {
     ($name:ident, $part:tt, $doc:expr) => {
         #[doc = $doc]
-        #[derive(Clone)]
+        #[must_use = "iterators do nothing unless they are consumed"]
+        #[derive(Clone, Debug)]
         pub struct $name<'t>(pub(crate) Iter<'t>);
 
         impl<'t> Iterator for $name<'t> {

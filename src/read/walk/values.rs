@@ -6,9 +6,11 @@ use super::super::view::View;
 use super::windows::Windows;
 use crate::error::{ReadError, ReadResult};
 use crate::format::order::equal;
+use std::fmt;
 use std::iter::FusedIterator;
 
 /// All values of one key, in the order of their insertion. After an error the iteration is over.
+#[must_use = "iterators do nothing unless they are consumed"]
 pub struct GetAll<'t> {
     view: &'t View,
     state: State<'t>,
@@ -16,6 +18,16 @@ pub struct GetAll<'t> {
     left: u64,
     /// What was asked for, where the table exceeds the memory.
     windows: Windows,
+}
+
+impl fmt::Debug for GetAll<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let key = match &self.state {
+            State::At(key, _) => Some(key.escape_ascii().to_string()),
+            State::Failed(_) | State::Over => None,
+        };
+        f.debug_struct("GetAll").field("key", &key).finish_non_exhaustive()
+    }
 }
 
 enum State<'t> {

@@ -10,7 +10,7 @@ pub(super) fn render(stats: &Stats, metadata: &[Pair<'_>], memory: &Memory) -> S
     let sections = stats.sections.iter().map(|section| {
         let per_entry = ratio(section.bytes, stats.entries);
         json!({
-            "name": section.name, "offset": section.offset, "bytes": section.bytes,
+            "name": section.section.to_string(), "offset": section.offset, "bytes": section.bytes,
             "bytes_per_entry": per_entry,
         })
     });
@@ -31,11 +31,14 @@ pub(super) fn render(stats: &Stats, metadata: &[Pair<'_>], memory: &Memory) -> S
         "value_len":
             lengths(stats, stats.value_len_min, stats.value_len_max, &stats.value_len_histogram),
         "sections": sections.collect::<Vec<_>>(),
-        "index": { "levels": stats.index_levels, "nodes": stats.index_nodes },
+        "index": {
+            "levels": stats.ordered_index.map_or(0, |index| index.levels),
+            "nodes": stats.ordered_index.map_or(0, |index| index.nodes),
+        },
         "lines": stats.line_index.map(|index| json!({
             "lines": index.lines, "keys": index.keys, "keys_per_line": index.keys_per_line(),
         })),
-        "hash": stats.hash.as_ref().map(hash),
+        "hash": stats.hash_index.as_ref().map(hash),
         "residency": residency(&memory.residency),
         "huge_page_share": memory.huge_pages,
         "metadata": metadata.collect::<Map<_, _>>(),
@@ -77,7 +80,7 @@ fn lengths(stats: &Stats, min: u32, max: u32, histogram: &[LengthBin]) -> Value 
 fn residency(residency: &Residency) -> Value {
     let Residency::Known(sections) = residency else { return Value::Null };
     let sections = sections.iter().map(|section| {
-        json!({ "name": section.name, "bytes": section.bytes, "resident": section.resident })
+        json!({ "name": section.section.to_string(), "bytes": section.bytes, "resident": section.resident })
     });
     json!({ "resident": residency.resident(), "sections": sections.collect::<Vec<_>>() })
 }

@@ -46,12 +46,13 @@ fn write(text: &mut String, stats: &Stats, memory: &Memory) -> fmt::Result {
     for section in &stats.sections {
         let share = 100.0 * ratio(section.bytes, file_bytes);
         let per_entry = ratio(section.bytes, entries);
-        let (name, offset, bytes) = (section.name, section.offset, section.bytes);
+        let (name, offset, bytes) = (section.section, section.offset, section.bytes);
         writeln!(text, "{name:<16}{offset:>16}{bytes:>16}{share:>8.2}{per_entry:>11.2}")?;
     }
 
     write_memory(text, memory)?;
-    writeln!(text, "\nordered index  {} levels, {} nodes", stats.index_levels, stats.index_nodes)?;
+    let tree = stats.ordered_index.map_or((0, 0), |index| (index.levels, index.nodes));
+    writeln!(text, "\nordered index  {} levels, {} nodes", tree.0, tree.1)?;
     match &stats.line_index {
         Some(index) => {
             let (lines, keys) = (index.lines, index.keys_per_line());
@@ -59,7 +60,7 @@ fn write(text: &mut String, stats: &Stats, memory: &Memory) -> fmt::Result {
         }
         None => writeln!(text, "line index     none")?,
     }
-    match &stats.hash {
+    match &stats.hash_index {
         Some(hash) => write_hash(text, hash)?,
         None => writeln!(text, "hash index     none")?,
     }
@@ -93,7 +94,12 @@ fn write_memory(text: &mut String, memory: &Memory) -> fmt::Result {
     if resident != bytes {
         // Small sections are left out: they share their pages with others.
         for section in sections.iter().filter(|section| section.bytes >= bytes / 100) {
-            write!(text, "; {} {:.1} %", section.name, percent(section.resident, section.bytes))?;
+            write!(
+                text,
+                "; {} {:.1} %",
+                section.section,
+                percent(section.resident, section.bytes)
+            )?;
         }
     }
     writeln!(text)?;
