@@ -216,6 +216,20 @@ impl BuildError {
         }
     }
 
+    /// The kind that an `io::Error` of this error has.
+    fn io_kind(&self) -> io::ErrorKind {
+        match self {
+            Self::Io { source, .. }
+            | Self::OutOfSpace { source, .. }
+            | Self::ValueReader { source, .. }
+            | Self::Locked { source, .. }
+            | Self::PublishedButNotDurable { source, .. } => source.kind(),
+            Self::AlreadyExists { .. } => io::ErrorKind::AlreadyExists,
+            Self::ReadBack { source, .. } => source.io_kind(),
+            _ => self.kind().io_kind(),
+        }
+    }
+
     /// Sorts an I/O error into "no space" and the rest.
     #[cold]
     pub(crate) fn io(
@@ -242,6 +256,15 @@ impl PublishError {
             Self::Source { source, .. } => source.kind(),
             Self::Target(error) => error.kind(),
             Self::NoVersion { .. } => ErrorKind::Io,
+        }
+    }
+
+    /// The kind that an `io::Error` of this error has.
+    fn io_kind(&self) -> io::ErrorKind {
+        match self {
+            Self::Source { source, .. } => source.io_kind(),
+            Self::Target(error) => error.io_kind(),
+            Self::NoVersion { .. } => io::ErrorKind::NotFound,
         }
     }
 

@@ -1,5 +1,7 @@
 //! Whose fault an error is.
 
+use std::io;
+
 /// Whose fault an error is, for a caller that maps errors to exit codes or retries.
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -10,4 +12,15 @@ pub enum ErrorKind {
     Data,
     /// The operating system refused: space, permissions, a path of the wrong kind, address space.
     Io,
+}
+
+impl ErrorKind {
+    /// The kind of an `io::Error` of which only the fault is known.
+    pub(super) fn io_kind(self) -> io::ErrorKind {
+        match self {
+            Self::Usage => io::ErrorKind::InvalidInput,
+            Self::Data => io::ErrorKind::InvalidData,
+            Self::Io => io::ErrorKind::Other,
+        }
+    }
 }

@@ -3,8 +3,8 @@
 use super::kind::ErrorKind;
 use super::read::{ReadError, ReadFailure};
 use std::error::Error;
-use std::io;
 use std::path::{Path, PathBuf};
+use std::{fmt, io};
 
 /// Why a table could not be opened: which file, and what is wrong with it.
 ///
@@ -200,6 +200,17 @@ impl OpenFailure {
         }
     }
 
+    /// The kind that an `io::Error` of this failure has.
+    pub(super) fn io_kind(&self) -> io::ErrorKind {
+        match self {
+            Self::Io { source, .. } | Self::LockRefused { source, .. } => source.kind(),
+            Self::AddressSpaceExhausted { .. }
+            | Self::TooManyMappings { .. }
+            | Self::OutOfMemory { .. } => io::ErrorKind::OutOfMemory,
+            _ => self.kind().io_kind(),
+        }
+    }
+
     /// The error for the file at `path`.
     #[cold]
     pub(crate) fn at(self, path: &Path) -> OpenError {
@@ -222,3 +233,120 @@ impl From<ReadError> for OpenFailure {
 impl Error for OpenError {}
 
 impl Error for OpenFailure {}
+
+impl fmt::Display for OpenError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(path) = self.path() {
+            write!(f, "{}: ", path.display())?;
+        }
+        self.failure.fmt(f)
+    }
+}
+
+impl fmt::Display for OpenFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Io { action, source, .. } => write!(f, "could not {action}: {source}"),
+            Self::NotARegularFile { kind } => write!(
+                f,
+                "is a {kind}, and only a regular file can be mapped: name the table's file, or read \
+                 the stream with from_reader"
+            ),
+            Self::TooShort { got, expected } => write!(
+                f,
+                "has {got} bytes, the smallest table has {expected}: the file is empty, cut off or \
+                 no table"
+            ),
+            Self::NotATable { found } => write!(
+                f,
+                "starts with \"{}\" and is no graven table: check the path",
+                found.escape_ascii()
+            ),
+            Self::UnsupportedVersion { major, minor, supported } => write!(
+                f,
+                "has format version {major}.{minor}, this library reads {supported}.x: use a newer \
+                 graven"
+            ),
+            Self::UnsupportedFeature { feature, id } => {
+                write!(
+                    f,
+                    "needs {feature} {id}, unknown to this library: use a newer graven, or build the table \
+                     again if it is older than this one"
+                )
+            }
+            Self::HeaderChecksum { expected, got } => write!(
+                f,
+                "header is damaged: checksum at offset 112 says {expected:08x}, the bytes give \
+                 {got:08x}: copy or build the table again"
+            ),
+            Self::Truncated { expected, got } => write!(
+                f,
+                "is cut off: the header says {expected} bytes, the file has {got}: copy or build \
+                 the table again"
+            ),
+            Self::TrailingBytes { expected, got } => write!(
+                f,
+                "has {got} bytes but its header says {expected}: something was appended; open the \
+                 table's part with section(), or copy it again"
+            ),
+            Self::FooterMismatch { field, offset } => write!(
+                f,
+                "footer at offset {offset} does not belong to the header ({field} differs): the \
+                 file is torn, copy or build the table again"
+            ),
+            Self::InvalidHeader { field, offset, got } => {
+                write!(
+                    f,
+                    "header field {field} at offset {offset} is {got}, which is impossible: build the table again"
+                )
+            }
+            Self::AddressSpaceExhausted { needed, limit } => {
+                write!(f, "needs {needed} bytes of address space, mapped or copied, and ")?;
+                match limit {
+                    Some(limit) => write!(
+                        f,
+                        "ulimit -v allows the process {limit} in all: raise the limit, close other \
+                         tables, or split this one"
+                    ),
+                    None => write!(
+                        f,
+                        "the process has less: use a 64-bit one, close other tables, or split this \
+                         one"
+                    ),
+                }
+            }
+            Self::TooManyMappings { mappings, limit } => write!(
+                f,
+                "cannot be mapped or copied: the process has {mappings} mappings, and \
+                 vm.max_map_count allows {limit}: close other tables, or raise the limit with sysctl"
+            ),
+            Self::LockRefused { needed, limit, source } => {
+                write!(f, "could not lock {needed} bytes into memory ({source}")?;
+                if let Some(limit) = limit {
+                    write!(f, "; ulimit -l allows {limit} bytes in all")?;
+                }
+                write!(f, "): raise the limit, or warm() the table instead of locking it")
+            }
+            Self::OutOfMemory { needed } => write!(
+                f,
+                "a private copy needs {needed} bytes of memory and there is less, or ulimit -d \
+                 allows less: map the file with open()"
+            ),
+            Self::SectionOutOfBounds { offset, len, file_len } => write!(
+                f,
+                "the section of {len} bytes at offset {offset} reaches beyond the file's {file_len} \
+                 bytes"
+            ),
+            Self::Damaged(error) => error.fmt(f),
+            Self::TypeMismatch { part, expected, got } => {
+                write!(f, "{part} type is {expected} in the table, {got} was asked for")
+            }
+            Self::Misaligned { needed, got } => write!(
+                f,
+                "values must lie at multiples of {needed} in memory and lie at {got} (modulo that, or \
+                 by the table's own alignment): build with value_align({needed}), and map a file or \
+                 load() it"
+            ),
+        }
+    }
+}

@@ -133,3 +133,32 @@ impl fmt::Debug for ReadError {
 impl std::error::Error for ReadError {}
 
 impl std::error::Error for ReadFailure {}
+
+impl fmt::Display for ReadError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(path) = self.path() {
+            write!(f, "{}: ", path.display())?;
+        }
+        self.failure().fmt(f)
+    }
+}
+
+impl fmt::Display for ReadFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Checksum { offset, expected, got } => write!(
+                f,
+                "page at offset {offset} is damaged: checksum {expected:08x} expected, {got:08x} \
+                 found: copy or build the table again"
+            ),
+            Self::Corrupt { what, offset } => {
+                write!(f, "{what} at offset {offset}: build the table again")
+            }
+            Self::Faulted { offset } => write!(
+                f,
+                "page at offset {offset} cannot be read: the file was truncated or its device \
+                 failed"
+            ),
+        }
+    }
+}
