@@ -169,13 +169,11 @@ impl Table {
     }
 
     /// All values of `key`, in the order of their insertion.
-    #[must_use]
     pub fn get_all(&self, key: &[u8]) -> GetAll<'_> {
         GetAll::new(self.view(), key)
     }
 
     /// All entries, ascending; can be walked from both ends.
-    #[must_use]
     pub fn iter(&self) -> Iter<'_> {
         self.between(Ok(self.view().start().into()), Ok(self.view().end()))
     }
@@ -210,7 +208,6 @@ impl Table {
     }
 
     /// The entries whose keys start with `prefix`.
-    #[must_use]
     pub fn prefix(&self, prefix: &[u8]) -> Iter<'_> {
         let walk = self.shared.first_walk;
         let from = self.search().seek_ordered(prefix, Side::NotBelow, walk);
@@ -239,19 +236,16 @@ impl Table {
     }
 
     /// All keys, ascending.
-    #[must_use]
     pub fn keys(&self) -> Keys<'_> {
         Keys(self.iter())
     }
 
     /// All values, in the order of their keys.
-    #[must_use]
     pub fn values(&self) -> Values<'_> {
         Values(self.iter())
     }
 
     /// A cursor before the first entry.
-    #[must_use]
     pub fn cursor(&self) -> Cursor<'_> {
         Cursor::new(self.view(), self.shared.first_walk)
     }
