@@ -74,7 +74,7 @@ fn keys_of_one_hash_are_all_found() {
             assert_eq!(summary.set_aside, equal - 1, "{case}");
             let table = Table::load(&path).expect("a table");
             table.verify().expect("a sound table");
-            let hash = table.stats().expect("statistics").hash.expect("a hash index");
+            let hash = table.stats().expect("statistics").hash_index.expect("a hash index");
             assert_eq!((hash.keys, hash.set_aside, hash.attempts), (others + 1, equal - 1, 0));
             // Absent, with the hash of those that are there.
             let absent = [equal, equal + 1, u64::MAX].map(of_one_hash);
@@ -116,7 +116,7 @@ fn chosen_keys_are_placed_or_set_aside() {
         assert!(bytes[0] == bytes[1], "{name}: other bytes with little memory");
         let table = Table::load(&paths[0]).expect("a table");
         table.verify().expect("a sound table");
-        let hash = table.stats().expect("statistics").hash.expect("a hash index");
+        let hash = table.stats().expect("statistics").hash_index.expect("a hash index");
         // Those with other hashes than the known function gives are spread as random keys are.
         let share = hash.second_bucket_keys as f64 / hash.keys as f64;
         assert!(share < 0.115, "{name}: {share} of the keys are in their second bucket");

@@ -10,7 +10,7 @@ mod common;
 use common::{Mapped, answer, numbered_key, numbered_table, skip};
 use graven::{
     AccessPattern, BuildOptions, ErrorKind, OpenError, OpenFailure, OpenOptions, PageChecks,
-    ReadError, ReadFailure, Residency, Section, SectionResidency, Table, Warm,
+    ReadFailure, Residency, Section, SectionResidency, Table, Warm,
 };
 use std::fs::{self, File};
 use std::ops::ControlFlow;
