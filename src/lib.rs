@@ -24,25 +24,37 @@
 //! # }
 //! ```
 
+#![cfg_attr(not(unix), allow(dead_code, reason = "nothing is written, mapped or served"))]
+
 mod build_id;
 mod error;
+#[cfg(unix)]
+mod file;
+#[cfg(not(unix))]
+#[path = "file/reading.rs"]
 mod file;
 mod format;
 mod limits;
+#[cfg(unix)]
 mod live;
+#[cfg(unix)]
 mod publish;
 mod read;
 pub mod sigbus;
 mod verify;
+#[cfg(unix)]
 mod write;
 
 pub use build_id::{BuildId, ParseBuildIdError};
 pub use error::{
     BuildError, ErrorKind, OpenError, OpenFailure, PublishError, ReadError, ReadFailure,
 };
+#[cfg(unix)]
 pub use file::remove_temporary_files;
 pub use format::types::TypedKey;
+#[cfg(unix)]
 pub use live::{Live, LiveStatus, Pinned, RefreshOutcome};
+#[cfg(unix)]
 pub use publish::{PublishOptions, PublishSummary, Version, Versions};
 pub use read::{
     AccessPattern, Cursor, GetAll, HashStats, Iter, Keys, LengthBin, LineStats, Metadata,
@@ -50,6 +62,7 @@ pub use read::{
     TreeStats, TypedTable, Values, Warm, WarmProgress,
 };
 pub use verify::VerifyReport;
+#[cfg(unix)]
 pub use write::{
     BuildOptions, BuildPhase, BuildProgress, BuildSummary, Builder, Duplicates, HashIndex,
     HashIndexOutcome, TypedBuilder,

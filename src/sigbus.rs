@@ -26,7 +26,10 @@
 //! reports stack overflows. The earlier handler runs as it would without the guard: with its signal
 //! mask, on its stack, and only once if it was installed to run once.
 
-#![expect(unsafe_code, reason = "installs a signal handler, which replaces lost pages")]
+#![cfg_attr(
+    target_os = "linux",
+    expect(unsafe_code, reason = "installs a signal handler, which replaces lost pages")
+)]
 
 mod registry;
 

@@ -101,7 +101,13 @@ const STOREYS: &[(&str, &[&[&str]])] = &[
     ("src/read/simd", &[&["form", "prefetch"], &["portable", "sse2"], &["avx512"], &["."]]),
     (
         "src/read/map",
-        &[&["file", "proven", "room"], &["reading"], &["mapping"], &["bytes"], &["."]],
+        &[
+            &["file", "proven", "room"],
+            &["private", "reading"],
+            &["mapping", "no_mapping"],
+            &["bytes"],
+            &["."],
+        ],
     ),
     ("src/read/index", &[&["hash", "line", "tree"], &["."]]),
     ("src/read/get", &[&["shape"], &["optimistic"], &["checked"], &["kernels"], &["many"], &["."]]),
@@ -137,7 +143,7 @@ const STOREYS: &[(&str, &[&[&str]])] = &[
     (
         "src/file",
         &[
-            &["io"],
+            &["io", "reading"],
             &["standing", "integrity"],
             &["directory"],
             &["target"],

@@ -1,6 +1,9 @@
 //! How a table is opened.
 
-#![expect(unsafe_code, reason = "mapping a path is unsafe, and the promise is the caller's")]
+#![cfg_attr(
+    unix,
+    expect(unsafe_code, reason = "mapping a path is unsafe, and the promise is the caller's")
+)]
 
 use super::map::{AccessPattern, Bytes, Located, io_error};
 use super::pages::Pages;
@@ -141,6 +144,7 @@ impl OpenOptions {
     ///
     /// # Errors
     /// [`OpenError`], which names the file; each cause has an [`OpenFailure`] of its own.
+    #[cfg(unix)]
     pub unsafe fn open(&self, path: impl AsRef<Path>) -> Result<Table, OpenError> {
         let path = path.as_ref();
         let opened = self.locate(path).and_then(|file| {
@@ -156,6 +160,7 @@ impl OpenOptions {
     ///
     /// # Safety
     /// As for [`Table::open`].
+    #[cfg(unix)]
     pub(crate) unsafe fn map(&self, file: &Located) -> Result<Table, OpenFailure> {
         // SAFETY: the caller promises that the file stays as it is while the table lives.
         let bytes = unsafe { Bytes::map(file, self.access) };
@@ -174,7 +179,14 @@ impl OpenOptions {
     pub(crate) fn locate(&self, path: &Path) -> Result<Located, OpenFailure> {
         let (file, metadata) = open_regular(path, io_error("open the file"))?;
         let (offset, len) = self.part(metadata.len())?;
-        Ok(Located { file, path: path.into(), offset, len, metadata })
+        Ok(Located {
+            file,
+            path: path.into(),
+            offset,
+            len,
+            #[cfg(unix)]
+            metadata,
+        })
     }
 
     /// Offset and length of the table in `file_len` bytes.

@@ -1,12 +1,16 @@
 //! A typed view of a table: keys as numbers, values in place.
 
-#![expect(unsafe_code, reason = "mapping a path is unsafe, and the promise is the caller's")]
+#![cfg_attr(
+    unix,
+    expect(unsafe_code, reason = "mapping a path is unsafe, and the promise is the caller's")
+)]
 
 use super::table::Table;
 use crate::error::{OpenError, OpenFailure, ReadError};
 use crate::format::types::{self, TypedKey, value_order, value_tag};
 use std::fmt;
 use std::marker::PhantomData;
+#[cfg(unix)]
 use std::path::Path;
 use zerocopy::{FromBytes, Immutable, KnownLayout};
 
@@ -61,6 +65,7 @@ where
     ///
     /// # Errors
     /// As [`Table::open`], and as [`TypedTable::new`].
+    #[cfg(unix)]
     pub unsafe fn open(path: impl AsRef<Path>) -> Result<Self, OpenError> {
         // SAFETY: the caller's promise is the same.
         let table = unsafe { Table::open(path) }?;

@@ -127,8 +127,6 @@ impl Tails {
 /// The first slot's number among a bucket's words of four bytes, and the first tag's number among
 /// its bytes, where slots have four bytes. They are equal, so one mask serves both.
 pub(crate) const FIRST_WORD: usize = Slots::Four.tags_start();
-/// A bit per slot of four bytes, at the number of its word.
-pub(crate) const WORDS: u32 = ((1 << Slots::Four.count()) - 1) << FIRST_WORD;
 
 /// The bucket's word with the number of the lowest bit of `words`, which is not 0.
 #[inline(always)]

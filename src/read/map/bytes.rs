@@ -4,17 +4,17 @@
 
 #[cfg(target_os = "linux")]
 use super::file::may_ask;
+#[cfg(unix)]
 use super::file::{AccessPattern, Located};
-use super::mapping::{Mapping, pages_around};
+use super::mapping::Mapping;
+#[cfg(unix)]
+use super::mapping::pages_around;
+use super::private::Private;
 use super::proven::Proven;
 use super::reading::Reading;
-use super::room::no_room;
 use crate::error::OpenFailure;
 use crate::format::layout::Layout;
 use crate::sigbus::{Lost, Watch};
-#[cfg(target_os = "linux")]
-use memmap2::Advice;
-use memmap2::{Mmap, MmapMut};
 use std::borrow::Cow;
 use std::ptr::NonNull;
 
@@ -37,7 +37,7 @@ pub(crate) struct Bytes {
 #[derive(Debug)]
 enum Owner {
     Mapped(Mapping),
-    Private(Mmap),
+    Private(Private),
     Heap(#[expect(dead_code, reason = "held for its memory")] Vec<u8>),
     Static,
 }
@@ -104,20 +104,13 @@ impl Bytes {
         Self { start, len, proven: Proven::NOTHING, lost: Lost::NEVER, watch: None, owner }
     }
 
-    /// A private copy that `fill` writes into zeroed, page-aligned memory, in huge pages where
-    /// the kernel has them.
+    /// A private copy that `fill` writes into zeroed memory.
     pub(crate) fn private(
         len: usize,
         fill: impl FnOnce(&mut [u8]) -> Result<(), OpenFailure>,
     ) -> Result<Self, OpenFailure> {
-        let out_of_memory = |_| no_room(len as u64, true);
-        let mut memory = MmapMut::map_anon(len.max(1)).map_err(out_of_memory)?;
-        #[cfg(target_os = "linux")]
-        // Advice: without huge pages it is slower, not wrong.
-        let _ = memory.advise(Advice::HugePage);
-        fill(&mut memory[..len])?;
-        let memory = memory.make_read_only().map_err(out_of_memory)?;
-        let start = NonNull::from(&memory[..]).cast();
+        let memory = Private::new(len, fill)?;
+        let start = NonNull::from(memory.bytes()).cast();
         Ok(Self {
             start,
             len,
@@ -132,6 +125,7 @@ impl Bytes {
     ///
     /// # Safety
     /// Until the result is dropped, nobody modifies or truncates the file.
+    #[cfg(unix)]
     pub(crate) unsafe fn map(file: &Located, access: AccessPattern) -> Result<Self, OpenFailure> {
         // SAFETY: the caller's promise is the same.
         let mapping = unsafe { Mapping::new(file, access) }?;
@@ -197,14 +191,14 @@ impl Bytes {
     pub(crate) fn lock(&self) -> Result<(), OpenFailure> {
         #[cfg(unix)]
         {
-            let memory = match &self.owner {
-                Owner::Mapped(mapping) => &mapping.map,
-                Owner::Private(memory) => memory,
-                Owner::Heap(_) | Owner::Static => return Ok(()),
+            let lock = || match &self.owner {
+                Owner::Mapped(mapping) => mapping.map.lock(),
+                Owner::Private(memory) => memory.lock(),
+                Owner::Heap(_) | Owner::Static => Ok(()),
             };
             let limit = rustix::process::getrlimit(rustix::process::Resource::Memlock).current;
             let needed = self.len as u64;
-            let locked = self.reading_ahead(|| memory.lock());
+            let locked = self.reading_ahead(lock);
             locked.map_err(|source| OpenFailure::LockRefused { needed, limit, source })
         }
         #[cfg(not(unix))]

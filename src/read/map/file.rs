@@ -2,9 +2,13 @@
 
 use crate::error::OpenFailure;
 use crate::file::io::read_exact_at;
-use crate::format::header::{FOOTER, MAX_HEADER};
+#[cfg(unix)]
+use crate::format::header::FOOTER;
+use crate::format::header::MAX_HEADER;
 use crate::format::layout::Layout;
-use std::fs::{File, Metadata};
+use std::fs::File;
+#[cfg(unix)]
+use std::fs::Metadata;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -34,6 +38,7 @@ pub(crate) struct Located {
     pub(crate) path: Arc<Path>,
     pub(crate) offset: u64,
     pub(crate) len: usize,
+    #[cfg(unix)]
     pub(crate) metadata: Metadata,
 }
 
@@ -52,6 +57,7 @@ impl Located {
     /// The layout of the table, from its header and footer. Both are read, not touched in a
     /// mapping: a page fault takes several times as long as a read, and the fault of the last page
     /// would also build a page table for that one page.
+    #[cfg(unix)]
     pub(crate) fn layout(&self) -> Result<Layout, OpenFailure> {
         let failed = io_error("read the file");
         let (mut start, mut end) = ([0; MAX_HEADER as usize], [0; FOOTER]);
@@ -69,12 +75,6 @@ impl Located {
     #[cfg(unix)]
     pub(super) fn owner(&self) -> Option<u32> {
         Some(std::os::unix::fs::MetadataExt::uid(&self.metadata))
-    }
-
-    /// The file's owner, where users have numbers.
-    #[cfg(not(unix))]
-    pub(super) fn owner(&self) -> Option<u32> {
-        None
     }
 }
 

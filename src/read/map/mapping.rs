@@ -61,14 +61,11 @@ impl Mapping {
     /// Advises the kernel how to read ahead. A kernel that refuses the advice reads ahead as it
     /// likes.
     fn advise(&self, reading: Reading) {
-        #[cfg(unix)]
         let _ = self.map.advise(match reading {
             Reading::Ahead => Advice::Normal,
             Reading::Sequential => Advice::Sequential,
             Reading::Pages | Reading::Windows => Advice::Random,
         });
-        #[cfg(not(unix))]
-        let _ = reading;
     }
 
     /// How pages come into memory.
@@ -82,12 +79,9 @@ impl Mapping {
         /// the disk. The larger of both is at least this, unless somebody has lowered it.
         const PIECE: usize = 128 << 10;
         let start = self.place(table, start);
-        #[cfg(unix)]
         for at in (start..start + len).step_by(PIECE) {
             let _ = self.map.advise_range(Advice::WillNeed, at, PIECE.min(start + len - at));
         }
-        #[cfg(not(unix))]
-        let _ = (start, len, PIECE);
     }
 
     /// Reads `len` bytes of the table from `start` on while the kernel reads ahead by its default, and
@@ -152,19 +146,10 @@ impl Mapping {
 
 /// The whole pages that hold `len` bytes from `start` on.
 pub(super) fn pages_around(start: usize, len: usize) -> (usize, usize) {
-    #[cfg(unix)]
     let page = rustix::param::page_size();
-    #[cfg(not(unix))]
-    let page = 4096;
     (start & !(page - 1), (start + len).next_multiple_of(page))
 }
 
-#[cfg(unix)]
 fn out_of_address_space(error: &std::io::Error) -> bool {
     error.raw_os_error() == Some(rustix::io::Errno::NOMEM.raw_os_error())
-}
-
-#[cfg(not(unix))]
-fn out_of_address_space(error: &std::io::Error) -> bool {
-    error.kind() == std::io::ErrorKind::OutOfMemory
 }

@@ -3,7 +3,12 @@
 
 mod bytes;
 mod file;
+#[cfg(unix)]
 mod mapping;
+#[cfg(not(unix))]
+#[path = "no_mapping.rs"]
+mod mapping;
+mod private;
 mod proven;
 mod reading;
 mod room;

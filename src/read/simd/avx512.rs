@@ -6,7 +6,7 @@
 use super::form::{Family, Lookup, Simd, Work};
 use super::sse2::{Sse2, sum};
 use crate::format::hasher::{ADDENDS, Sums};
-use crate::format::index::hash::{BUCKET, Slots, WORDS};
+use crate::format::index::hash::{BUCKET, FIRST_WORD, Slots};
 use crate::format::index::line::{LINE, LINE_TAGS};
 use std::arch::x86_64 as arch;
 use std::sync::LazyLock;
@@ -27,6 +27,9 @@ impl Avx512 {
         FOUND.then_some(Self(()))
     }
 }
+
+/// A bit per slot of four bytes, at the number of its word.
+const WORDS: u32 = ((1 << Slots::Four.count()) - 1) << FIRST_WORD;
 
 /// The first and the last `N` bytes.
 #[inline(always)]
