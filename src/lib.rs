@@ -57,9 +57,9 @@ pub use live::{Live, LiveStatus, Pinned, RefreshOutcome};
 #[cfg(unix)]
 pub use publish::{PublishOptions, PublishSummary, Version, Versions};
 pub use read::{
-    AccessPattern, Cursor, GetAll, HashStats, Iter, Keys, LengthBin, LineStats, Metadata,
+    AccessPattern, Cursor, GetAll, HashStats, IntoIter, Iter, Keys, LengthBin, LineStats, Metadata,
     OpenOptions, PageChecks, Residency, Section, SectionResidency, SectionStats, Stats, Table,
-    TreeStats, TypedTable, Values, Warm, WarmProgress,
+    TreeStats, TypedTable, Value, Values, Warm, WarmProgress,
 };
 pub use verify::VerifyReport;
 #[cfg(unix)]

@@ -11,6 +11,8 @@ mod cursor;
 mod get;
 #[path = "api/metadata.rs"]
 mod metadata;
+#[path = "api/owned.rs"]
+mod owned;
 #[path = "api/range.rs"]
 mod range;
 #[path = "api/rank.rs"]

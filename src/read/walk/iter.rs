@@ -40,23 +40,23 @@ const TOO_MANY: &str = "more records than ranks";
 #[must_use = "iterators do nothing unless they are consumed"]
 #[derive(Clone)]
 pub struct Iter<'t> {
-    view: &'t View,
+    pub(super) view: &'t View,
     /// Where the next entry starts.
-    front: usize,
-    end: Place,
+    pub(super) front: usize,
+    pub(super) end: Place,
     /// How many entries are left: exactly if `ranked`, else at most.
-    left: u64,
+    pub(super) left: u64,
     /// Whether the rank of the front is known.
-    ranked: bool,
+    pub(super) ranked: bool,
     /// The table up to the end of the pages ahead of the front that are known to be checked.
     /// Records that end in it need no check.
-    ahead: &'t [u8],
+    pub(super) ahead: &'t [u8],
     /// The bytes before the end whose pages are known to be checked.
-    behind: Range<usize>,
-    back: BackwardBlock,
+    pub(super) behind: Range<usize>,
+    pub(super) back: BackwardBlock,
     /// What was asked for at the front and at the end, where the table exceeds the memory.
-    windows: [Windows; 2],
-    error: Option<ReadError>,
+    pub(super) windows: [Windows; 2],
+    pub(super) error: Option<ReadError>,
 }
 
 impl fmt::Debug for Iter<'_> {

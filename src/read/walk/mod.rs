@@ -4,11 +4,13 @@
 mod backward;
 mod cursor;
 mod iter;
+mod paused;
 mod prefix;
 mod values;
 mod windows;
 
 pub use cursor::Cursor;
 pub use iter::{Iter, Keys, Values};
+pub(crate) use paused::Paused;
 pub(crate) use prefix::LongestPrefix;
 pub use values::GetAll;
