@@ -41,6 +41,15 @@ fn workloads() -> Vec<(&'static str, &'static str, HashIndex)> {
         ("miss id hash", "id", HashIndex::Always),
         ("batch url hash", "url", HashIndex::Always),
         ("seek url tree", "url", HashIndex::Never),
+        ("iter url hash", "url", HashIndex::Always),
+        ("lend url hash", "url", HashIndex::Always),
+        ("owned url hash", "url", HashIndex::Always),
+        ("iter u64 lines", "u64", HashIndex::Auto),
+        ("lend u64 lines", "u64", HashIndex::Auto),
+        ("owned u64 lines", "u64", HashIndex::Auto),
+        ("back_iter url hash", "url", HashIndex::Always),
+        ("back_lend url hash", "url", HashIndex::Always),
+        ("value url hash", "url", HashIndex::Always),
     ]
 }
 
@@ -151,6 +160,31 @@ fn run(workload: &str, lookups: usize, path: &Path) {
                 found += usize::from(table.ceil(key).expect("an answer").is_some());
             }
         }
+        // Entries of a walk, borrowed and owned.
+        "iter" => found = table.iter().map(sum).take(lookups).filter(|&n| n > 0).count(),
+        "back_iter" => found = table.iter().rev().map(sum).take(lookups).filter(|&n| n > 0).count(),
+        "owned" => {
+            let entries = table.into_iter().map(|entry| {
+                let (key, value) = entry.expect("an entry");
+                key.len() + value.len()
+            });
+            found = entries.take(lookups).filter(|&n| n > 0).count();
+        }
+        "lend" | "back_lend" => {
+            let mut entries = table.into_iter();
+            while found < lookups {
+                let entry = match measure {
+                    "lend" => entries.lend_next(),
+                    _ => entries.lend_next_back(),
+                };
+                found += usize::from(entry.map(sum).is_some_and(|n| n > 0));
+            }
+        }
+        "value" => {
+            for key in &keys[..lookups] {
+                found += usize::from(table.get_owned(key).expect("an answer").is_some());
+            }
+        }
         _ => {
             for key in &keys[..lookups] {
                 found += usize::from(table.get(key).expect("an answer").is_some());
@@ -158,4 +192,9 @@ fn run(workload: &str, lookups: usize, path: &Path) {
         }
     }
     assert_eq!(found, if measure == "miss" { 0 } else { lookups });
+}
+
+fn sum(entry: Result<(&[u8], &[u8]), graven::ReadError>) -> usize {
+    let (key, value) = entry.expect("an entry");
+    key.len() + value.len()
 }

@@ -20,6 +20,35 @@ fn scan(c: &mut Criterion) {
         group.bench_function(format!("{}/backward", workload.name()), |b| {
             b.iter(|| black_box(sum(table.iter().rev())));
         });
+        // What an iterator costs that owns its table; `step` is the borrowed one, step by step.
+        group.bench_function(format!("{}/step", workload.name()), |b| {
+            b.iter(|| {
+                let (mut sum, mut entries) = (0u64, table.iter());
+                while let Some(entry) = entries.next() {
+                    let (key, value) = entry.expect("a good table");
+                    sum = sum.wrapping_add(touch(key)).wrapping_add(touch(value));
+                }
+                black_box(sum)
+            });
+        });
+        group.bench_function(format!("{}/lent", workload.name()), |b| {
+            b.iter(|| {
+                let (mut sum, mut entries) = (0u64, table.clone().into_iter());
+                while let Some(entry) = entries.lend_next() {
+                    let (key, value) = entry.expect("a good table");
+                    sum = sum.wrapping_add(touch(key)).wrapping_add(touch(value));
+                }
+                black_box(sum)
+            });
+        });
+        group.bench_function(format!("{}/owned", workload.name()), |b| {
+            b.iter(|| {
+                black_box(table.clone().into_iter().fold(0u64, |sum, entry| {
+                    let (key, value) = entry.expect("a good table");
+                    sum.wrapping_add(touch(&key)).wrapping_add(touch(&value))
+                }))
+            });
+        });
         group.finish();
     }
 }

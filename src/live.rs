@@ -90,7 +90,8 @@ struct Version {
 }
 
 /// A pinned table. It stays unchanged until this is dropped, whatever is published meanwhile. Use
-/// it as a [`Table`]; `Table::clone(&pinned)` is another way to keep it.
+/// it as a [`Table`]; `Table::clone(&pinned)` is another way to keep it, and
+/// [`get_owned`](Table::get_owned) gives values that need no pin.
 #[must_use = "a pin that is dropped at once pins nothing"]
 #[derive(Debug)]
 pub struct Pinned(Guard<Arc<Version>>);
@@ -227,8 +228,9 @@ impl Live {
     /// device differ (also after `chmod`, a hard link or a copy), header and footer are read once,
     /// and the table stays if build id and length are the same. If a file's times are whole
     /// seconds, header and footer are also read once two seconds after the table came. The old
-    /// table, unless it is small, is unmapped by a thread of its own once nobody has it pinned:
-    /// unmapping can take a third of a second per GiB.
+    /// table, unless it is small, is unmapped by a thread of its own once nobody has it pinned and no
+    /// clone or owned [`Value`](crate::Value) of it is left, or a minute later by whoever drops the
+    /// last of these: unmapping can take a third of a second per GiB.
     ///
     /// # Errors
     /// Why the file at the path can't be served. The handle still serves the old table, and
@@ -361,7 +363,7 @@ impl Shared {
         let new = Version { table, look, again, held: None, name, generation, since };
         drop(self.current.swap(Arc::new(new)));
         if old.table.view().layout().file_len > retire::SMALL {
-            retire::retire(old);
+            retire::retire(old, |old| old.table.is_shared());
         }
         Ok(RefreshOutcome::Swapped)
     }

@@ -105,6 +105,8 @@ fn queries<'t>(table: &'t Table, keys: &[&[u8]], out: &mut Vec<Option<&'t [u8]>>
     hits += u64::from(table.first().unwrap().is_some());
     hits += u64::from(table.last().unwrap().is_some());
 
+    hits += owned_queries(table, keys);
+
     let mut cursor = table.cursor();
     for key in keys {
         hits += u64::from(cursor.seek_ceil(key).unwrap());
@@ -116,6 +118,26 @@ fn queries<'t>(table: &'t Table, keys: &[&[u8]], out: &mut Vec<Option<&'t [u8]>>
         hits += 1;
     }
     hits
+}
+
+/// Values and iterators that own the table share it and copy nothing.
+fn owned_queries(table: &Table, keys: &[&[u8]]) -> u64 {
+    let mut hits = 0;
+    for key in keys {
+        let value = table.get_owned(key).unwrap();
+        hits += u64::from(value.clone() == value && value.is_some());
+        let floor = table.floor(key).unwrap();
+        hits += u64::from(floor.is_some_and(|(key, _)| table.slice_ref(key).is_some()));
+        let mut from = table.clone().into_range(*key..);
+        while let Some(entry) = from.lend_next_back() {
+            hits += u64::from(entry.is_ok());
+            if hits % 3 == 0 {
+                break;
+            }
+        }
+    }
+    let entries = table.clone().into_iter();
+    hits + entries.map(|entry| entry.unwrap().1.len() as u64).sum::<u64>()
 }
 
 #[test]

@@ -252,6 +252,84 @@ fn range_out_of_bounds() {
     assert!(matches!(error.failure, OpenFailure::TooShort { got: 0, .. }), "{error:?}");
 }
 
+/// Each way to open a table refuses another build, shows both ids, and opens the expected one.
+#[test]
+fn another_build() {
+    let (_directory, path) = table();
+    let bytes = fs::read(&path).unwrap();
+    let id = Table::load(&path).unwrap().build_id();
+    let mut other = id;
+    other[15] ^= 1;
+    let hex = |id: [u8; 16]| id.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let options = OpenOptions::new();
+    let (wrong, right) = (options.expect_build_id(other), options.expect_build_id(id));
+    let warm = wrong.warm(graven::Warm::All).lock_memory(true);
+    // A damaged page is not reached: the header alone tells.
+    let late = wrong.page_checks(PageChecks::AtOpen);
+    let mut damaged = bytes.clone();
+    damaged[600] ^= 1;
+    let damaged_path = path.with_extension("damaged");
+    fs::write(&damaged_path, &damaged).unwrap();
+    for error in [
+        wrong.load(&path),
+        // SAFETY: nobody else knows the files.
+        unsafe { wrong.open(&path) },
+        // SAFETY: as above.
+        unsafe { warm.open(&path) },
+        wrong.from_bytes(bytes.clone()),
+        wrong.from_reader(&bytes[..]),
+        late.load(&damaged_path),
+        // SAFETY: as above.
+        unsafe { late.open(&damaged_path) },
+    ] {
+        let error = error.unwrap_err();
+        let OpenError::OtherBuild { expected, got } = error else { panic!("{error:?}") };
+        assert_eq!((expected, got), (other, id));
+        assert_eq!(error.kind(), ErrorKind::Data);
+        let text = error.to_string();
+        assert!(text.contains(&hex(id)) && text.contains(&hex(other)), "{text}");
+    }
+    assert_eq!(right.load(&path).unwrap().len(), 100);
+    // SAFETY: as above.
+    assert_eq!(unsafe { right.open(&path) }.unwrap().len(), 100);
+    assert_eq!(right.from_bytes(bytes.clone()).unwrap().len(), 100);
+    assert_eq!(right.from_reader(&bytes[..]).unwrap().len(), 100);
+    // What is no table is refused as that.
+    assert!(matches!(wrong.from_bytes(&b"no table at all"[..]), Err(OpenError::NotATable { .. })));
+    assert!(matches!(wrong.load(path.with_extension("none")), Err(OpenError::Io { .. })));
+}
+
+/// The options hold for a stream: its section, its checks, and a reader that fails.
+#[test]
+fn from_reader_with_options() {
+    struct Failing;
+    impl std::io::Read for Failing {
+        fn read(&mut self, _: &mut [u8]) -> std::io::Result<usize> {
+            Err(std::io::Error::other("the socket is gone"))
+        }
+    }
+    let (_directory, path) = table();
+    let bytes = fs::read(&path).unwrap();
+    let around = [&[7; 9], &bytes[..], &[7; 5]].concat();
+    let section = OpenOptions::new().section(9, bytes.len() as u64);
+    assert_eq!(section.from_reader(&around[..]).unwrap().len(), 100);
+    let warm = section.warm(graven::Warm::All);
+    assert_eq!(warm.from_reader(&around[..]).unwrap().len(), 100);
+    let error = section.from_reader(&around[..20]).unwrap_err();
+    assert!(matches!(error, OpenError::SectionOutOfBounds { file_len: 20, .. }), "{error:?}");
+    let empty = OpenOptions::new().from_reader(&[][..]);
+    assert!(matches!(empty, Err(OpenError::TooShort { got: 0, .. })));
+
+    let mut damaged = bytes;
+    damaged[600] ^= 1;
+    let checked = OpenOptions::new().page_checks(PageChecks::AtOpen);
+    assert!(matches!(checked.from_reader(&damaged[..]), Err(OpenError::Damaged(_))));
+    assert!(OpenOptions::new().from_reader(&damaged[..]).is_ok());
+    let error = checked.from_reader(Failing).unwrap_err();
+    let text = error.to_string();
+    assert!(matches!(error, OpenError::Io { .. }) && text.contains("socket"), "{text}");
+}
+
 #[cfg(target_os = "linux")]
 const LIMITED: &str = "GRAVEN_TEST_ADDRESS_SPACE";
 

@@ -187,6 +187,27 @@ fn damage_is_found_before_the_swap_if_asked_for() {
     assert_eq!(value(&live.pin()), "one");
 }
 
+/// An expected build holds for every later table: another one is refused, and the old one goes on.
+#[test]
+fn another_build_is_not_swapped_in() {
+    let (_directory, path) = table("one");
+    let id = Table::load(&path).expect("a table").build_id();
+    let options = OpenOptions::new().expect_build_id(id);
+    // SAFETY: as above.
+    let live = unsafe { Live::open_with(&path, &options) }.expect("a table");
+    publish(&path, "two");
+    let refused = live.refresh();
+    assert!(matches!(refused, Err(OpenError::OtherBuild { expected, .. }) if expected == id));
+    assert_eq!(value(&live.pin()), "one");
+    assert!(live.status().failure.is_some());
+    // SAFETY: as above.
+    let other = unsafe { Live::open_with(&path, &options) };
+    assert!(matches!(other, Err(OpenError::OtherBuild { .. })));
+    publish(&path, "one");
+    assert_eq!(live.refresh().expect("the build"), RefreshOutcome::Unchanged);
+    assert_eq!(live.status().failure, None);
+}
+
 /// Whatever happens to a file but not to its content reloads nothing: readers keep their pages,
 /// and from then on the file as it is now is the one that is compared with.
 #[test]

@@ -204,12 +204,16 @@ fn every_query_says_faulted() {
     type Query = (&'static str, fn(&Table) -> Result<(), ReadError>);
     let queries: &[Query] = &[
         ("get", |t| t.get(&numbered_key(7)).map(drop)),
+        ("get_owned", |t| t.get_owned(numbered_key(7)).map(drop)),
         ("get, absent", |t| t.get(b"nowhere").map(drop)),
         ("contains_key", |t| t.contains_key(&numbered_key(7)).map(drop)),
         ("get_all", |t| t.get_all(&numbered_key(7)).next().expect("an item").map(drop)),
         ("get_many", |t| t.get_many(&[numbered_key(7), numbered_key(8)]).map(drop)),
         ("iter", |t| t.iter().next().expect("an item").map(drop)),
         ("iter, back", |t| t.iter().next_back().expect("an item").map(drop)),
+        ("into_iter", |t| t.clone().into_iter().next().expect("an item").map(drop)),
+        ("into_iter, back", |t| t.clone().into_iter().next_back().expect("an item").map(drop)),
+        ("into_iter, nth", |t| t.clone().into_iter().nth(1000).expect("an item").map(drop)),
         ("iter, nth", |t| t.iter().nth(1000).expect("an item").map(drop)),
         ("range", |t| t.range(&numbered_key(9)[..]..).next().expect("an item").map(drop)),
         ("prefix", |t| t.prefix(&[0]).next().expect("an item").map(drop)),
@@ -266,7 +270,7 @@ type Each<'e> = &'e mut dyn FnMut(Item<'_>);
 type Walk = (&'static str, bool, fn(&Table, Each<'_>));
 
 /// Ways to walk through a table, and whether records of fixed width may go by whole runs.
-const WALKS: [Walk; 8] = [
+const WALKS: [Walk; 11] = [
     ("next", false, |table, each| {
         for item in table.iter() {
             each(item);
@@ -286,6 +290,26 @@ const WALKS: [Walk; 8] = [
     }),
     ("values, back", false, |table, each| {
         table.values().rev().for_each(|item| each(item.map(|value| (&value[..0], value))));
+    }),
+    ("owned", false, |table, each| {
+        for item in table.clone() {
+            match item {
+                Ok((key, value)) => each(Ok((&key, &value))),
+                Err(error) => each(Err(error)),
+            }
+        }
+    }),
+    ("lent", false, |table, each| {
+        let mut entries = table.clone().into_iter();
+        while let Some(item) = entries.lend_next() {
+            each(item);
+        }
+    }),
+    ("lent, back", false, |table, each| {
+        let mut entries = table.clone().into_iter();
+        while let Some(item) = entries.lend_next_back() {
+            each(item);
+        }
     }),
 ];
 
@@ -343,9 +367,10 @@ fn a_slice_that_was_handed_out_turns_to_zeros_and_the_flag_tells() {
     let table = open(&path);
     let value = table.get(&numbered_key(2000)).expect("a sound table").expect("a value");
     truncate(&path, 4096);
-    assert!(!table.is_faulted(), "nobody has touched it yet");
+    let owned = table.slice_ref(value).expect("a slice of the table");
+    assert!(!table.is_faulted() && !owned.is_faulted(), "nobody has touched it yet");
     assert!(black_box(value).iter().all(|&byte| byte == 0));
-    assert!(table.is_faulted());
+    assert!(table.is_faulted() && owned.is_faulted());
     let error = table.get(&numbered_key(2)).expect_err("the table is given up");
     let ReadFailure::Faulted { offset } = error.failure() else { panic!("{error}") };
     assert!((4096..table.stats().map_or(u64::MAX, |stats| stats.file_bytes)).contains(&offset));

@@ -2,6 +2,7 @@
 
 use super::kind::ErrorKind;
 use super::read::{ReadError, ReadFailure};
+use crate::build_id::BuildId;
 use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::{fmt, io};
@@ -146,6 +147,14 @@ pub enum OpenFailure {
         len: u64,
         /// The file's length.
         file_len: u64,
+    },
+    /// With [`expect_build_id`](crate::OpenOptions::expect_build_id): the table is sound, and
+    /// another build than the expected one. Open the file of that build, or expect this one.
+    OtherBuild {
+        /// The build that was asked for.
+        expected: BuildId,
+        /// The build in the file.
+        got: BuildId,
     },
     /// With [`PageChecks::AtOpen`](crate::PageChecks::AtOpen): the table is damaged.
     Damaged(ReadFailure),
@@ -336,6 +345,11 @@ impl fmt::Display for OpenFailure {
                 f,
                 "the section of {len} bytes at offset {offset} reaches beyond the file's {file_len} \
                  bytes"
+            ),
+            Self::OtherBuild { expected, got } => write!(
+                f,
+                "is build {got}, and build {expected} was expected: open the file of that build, or \
+                 expect this one"
             ),
             Self::Damaged(error) => error.fmt(f),
             Self::TypeMismatch { part, expected, got } => {

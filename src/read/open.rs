@@ -9,6 +9,7 @@ use super::map::{AccessPattern, Bytes, Located, io_error};
 use super::pages::Pages;
 use super::table::Table;
 use super::warm::{Warm, WarmProgress};
+use crate::build_id::BuildId;
 use crate::error::{OpenError, OpenFailure, ReadFailure};
 use crate::file::io::{open_regular, read_exact_at};
 use crate::format::layout::{Layout, SMALLEST};
@@ -41,6 +42,7 @@ pub struct OpenOptions {
     warm: Warm,
     lock_memory: bool,
     section: Option<(u64, u64)>,
+    build_id: Option<BuildId>,
 }
 
 impl OpenOptions {
@@ -65,8 +67,9 @@ impl OpenOptions {
         self
     }
 
-    /// What is read into memory before `open` returns; see [`Table::warm`]. Default:
-    /// [`Warm::None`].
+    /// What is read into memory before `open` returns; see [`Table::warm`]. A page that was not
+    /// blocks the thread of the lookup that touches it first, also an async executor's: see
+    /// [`Table`]. Default: [`Warm::None`].
     #[must_use]
     pub fn warm(mut self, warm: Warm) -> Self {
         self.warm = warm;
@@ -91,6 +94,33 @@ impl OpenOptions {
         self
     }
 
+    /// Refuses every table but the build `id`, as [`Table::build_id`] and
+    /// [`BuildSummary`](crate::BuildSummary) give it: for a program whose other files belong to one
+    /// build. The id in the table's header is compared, before pages are checked or warmed, at no
+    /// cost. It says what was built, and is no signature. Default: any table opens.
+    ///
+    /// With [`Live::open_with`](crate::Live::open_with) the option holds for later tables, too, as
+    /// all options do: a refresh that finds another build fails, and the handle goes on serving the
+    /// expected one.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("t");
+    /// # let mut builder = graven::Builder::create(&path)?;
+    /// # builder.insert(b"k", b"v")?;
+    /// let built = builder.finish()?;
+    /// let table = graven::OpenOptions::new().expect_build_id(built.build_id).load(&path)?;
+    /// let other = graven::OpenOptions::new().expect_build_id([7; 16]).load(&path);
+    /// assert!(matches!(other, Err(graven::OpenError::OtherBuild { .. })));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn expect_build_id(mut self, id: impl Into<BuildId>) -> Self {
+        self.build_id = Some(id.into());
+        self
+    }
+
     /// Reads the table at `path` into private memory, in huge pages where the kernel has them.
     /// Safe, because nobody else can change the copy.
     ///
@@ -107,6 +137,9 @@ impl OpenOptions {
         // A foreign file is refused before all of it is read.
         let failed = io_error("read the file");
         located.check_start(failed)?;
+        if self.build_id.is_some() {
+            self.check_build(&located.layout()?)?;
+        }
         let Located { file, path, offset, len, .. } = located;
         let bytes =
             Bytes::private(len, |memory| read_exact_at(&file, memory, offset).map_err(failed))?;
@@ -135,6 +168,46 @@ impl OpenOptions {
             }
         };
         self.parse(Bytes::from_cow(part), None)
+    }
+
+    /// Reads a table from a pipe, a socket or any other stream up to its end. Of a
+    /// [`section`](Self::section), too, all of the stream is read. Needs twice the stream's length
+    /// of memory while it reads.
+    ///
+    /// # Errors
+    /// See [`OpenError`]; each cause has its own.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("t");
+    /// # let mut builder = graven::Builder::create(&path)?;
+    /// # builder.insert(b"k", b"v")?;
+    /// # builder.finish()?;
+    /// let stream = std::fs::File::open(&path)?; // or a socket, a decompressor …
+    /// let options = graven::OpenOptions::new().page_checks(graven::PageChecks::AtOpen);
+    /// assert_eq!(options.from_reader(stream)?.get(b"k")?, Some(&b"v"[..]));
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[expect(clippy::wrong_self_convention, reason = "the options of Table::from_reader")]
+    pub fn from_reader(&self, reader: impl Read) -> Result<Table, OpenError> {
+        self.read(reader).map_err(OpenFailure::in_memory)
+    }
+
+    /// Copies the table that `reader` gives.
+    fn read(&self, mut reader: impl Read) -> Result<Table, OpenFailure> {
+        let mut stream = Vec::new();
+        reader.read_to_end(&mut stream).map_err(io_error("read the stream"))?;
+        let (start, len) = self.part(stream.len() as u64)?;
+        // Page-aligned memory, so that typed values are aligned.
+        let bytes = Bytes::private(len, |memory| {
+            memory.copy_from_slice(&stream[start as usize..][..len]);
+            Ok(())
+        })?;
+        let table = self.parse(bytes, None)?;
+        self.prepare(&table, |_| ControlFlow::Continue(()))?;
+        Ok(table)
     }
 
     /// Maps the table at `path` with these options.
@@ -230,6 +303,16 @@ impl OpenOptions {
         self.with_layout(bytes, layout?, path)
     }
 
+    /// Refuses another build than the expected one.
+    fn check_build(&self, layout: &Layout) -> Result<(), OpenFailure> {
+        match self.build_id {
+            Some(expected) if expected != layout.build_id.into() => {
+                Err(OpenFailure::OtherBuild { expected, got: layout.build_id.into() })
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Sets up the page checks of a table with a known layout.
     fn with_layout(
         &self,
@@ -237,6 +320,7 @@ impl OpenOptions {
         layout: Layout,
         path: Option<Arc<Path>>,
     ) -> Result<Table, OpenFailure> {
+        self.check_build(&layout)?;
         let pages = match self.page_checks {
             PageChecks::Never => Pages::unchecked(),
             _ => Pages::new(&layout),
@@ -286,17 +370,8 @@ impl Table {
     /// Reads a table from a pipe, a socket or any other stream up to its end.
     ///
     /// # Errors
-    /// [`OpenError`], which names the file; each cause has an [`OpenFailure`] of its own.
-    pub fn from_reader(mut reader: impl Read) -> Result<Self, OpenError> {
-        let mut stream = Vec::new();
-        let read = reader.read_to_end(&mut stream).map_err(io_error("read the stream"));
-        // Page-aligned memory, so that typed values are aligned.
-        let copy = |memory: &mut [u8]| {
-            memory.copy_from_slice(&stream);
-            Ok(())
-        };
-        read.and_then(|_| Bytes::private(stream.len(), copy))
-            .and_then(|bytes| OpenOptions::new().parse(bytes, None))
-            .map_err(OpenFailure::in_memory)
+    /// [`OpenError`]; each cause has an [`OpenFailure`] of its own.
+    pub fn from_reader(reader: impl Read) -> Result<Self, OpenError> {
+        OpenOptions::new().from_reader(reader)
     }
 }

@@ -7,7 +7,7 @@ use super::walk::Paused;
 use crate::error::{ReadError, ReadResult};
 use std::fmt;
 use std::iter::FusedIterator;
-use std::ops::{Range, RangeBounds};
+use std::ops::RangeBounds;
 
 impl Table {
     /// The value of `key` as [`get`](Self::get) finds it, owned: it keeps the table open and can
@@ -147,9 +147,6 @@ impl IntoIterator for Table {
 /// costs four atomic counts an entry, several times what [`Iter`](crate::Iter) needs. [`lend_next`] and
 /// [`lend_next_back`] lend the slices instead, and cost at most twice what `Iter` costs.
 ///
-/// Entries are found ahead in blocks of up to 16 entries or 4 KiB, at first one by one, so a walk
-/// that is given up may have touched that much more than it returned.
-///
 /// ```
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # let dir = tempfile::tempdir()?;
@@ -171,17 +168,12 @@ impl IntoIterator for Table {
 #[derive(Clone)]
 pub struct IntoIter {
     table: Table,
-    /// What lies between the two blocks.
     walk: Paused,
-    front: Block,
-    back: Block,
-    /// Found behind the entries of a block, and returned after them.
-    error: Option<ReadError>,
 }
 
 impl IntoIter {
     fn new(table: Table, walk: Paused) -> Self {
-        Self { table, walk, front: Block::EMPTY, back: Block::EMPTY, error: None }
+        Self { table, walk }
     }
 
     /// The next entry, lent until the next call: no atomic count. An async task may hold the
@@ -210,8 +202,7 @@ impl IntoIter {
     /// ```
     #[inline]
     pub fn lend_next(&mut self) -> Option<Result<(&[u8], &[u8]), ReadError>> {
-        let span = self.take::<false>();
-        self.lend(span)
+        self.walk.next(self.table.view())
     }
 
     /// The last entry, lent as by [`lend_next`](Self::lend_next).
@@ -234,97 +225,16 @@ impl IntoIter {
     /// ```
     #[inline]
     pub fn lend_next_back(&mut self) -> Option<Result<(&[u8], &[u8]), ReadError>> {
-        let span = self.take::<true>();
-        self.lend(span)
+        self.walk.next_back(self.table.view())
     }
 
+    /// Key and value of an entry, owned.
     #[inline]
-    fn take<const BACK: bool>(&mut self) -> Option<ReadResult<Span>> {
-        let near = if BACK { &mut self.back } else { &mut self.front };
-        match near.take_first() {
-            Some(span) => Some(self.sound(span)),
-            None => self.refill::<BACK>(),
-        }
-    }
-
-    /// Pages that were lost since the block was filled read as zeros.
-    #[inline]
-    fn sound(&mut self, span: Span) -> ReadResult<Span> {
-        let sound = self.table.view().sound(Ok(span));
-        if sound.is_err() {
-            self.end();
-        }
-        sound
-    }
-
-    /// Fills the block of one end from the walk, and takes its first entry. Once the walk is over,
-    /// the entries that the other end has found ahead are left.
-    #[inline(never)]
-    fn refill<const BACK: bool>(&mut self) -> Option<ReadResult<Span>> {
-        if let Some(error) = self.error.take() {
-            self.end();
-            return Some(Err(error));
-        }
-        let Self { table, walk, front, back, .. } = self;
-        let (near, far) = if BACK { (back, front) } else { (front, back) };
-        let mut iter = walk.resume(table.view());
-        self.error = near.fill(table, || if BACK { iter.next_back() } else { iter.next() });
-        *walk = Paused::new(iter);
-        match near.take_first().or_else(|| far.take_last()) {
-            Some(span) => Some(self.sound(span)),
-            None => self.error.take().map(Err),
-        }
-    }
-
-    /// Ends the iteration after an error.
-    #[cold]
-    fn end(&mut self) {
-        self.walk.end();
-        (self.front, self.back, self.error) = (Block::EMPTY, Block::EMPTY, None);
-    }
-
-    /// Entries that both blocks hold.
-    fn found(&self) -> usize {
-        self.front.len() + self.back.len()
-    }
-
-    /// Skips `n` entries and takes the next one: by rank where the blocks do not hold them.
-    fn skip<const BACK: bool>(&mut self, n: usize) -> Option<ReadResult<Span>> {
-        let Self { table, walk, front, back, error } = self;
-        let (near, far) = if BACK { (back, front) } else { (front, back) };
-        let found = near.len();
-        near.drop_first(n);
-        if n < found || error.is_some() {
-            return self.take::<BACK>();
-        }
-        let n = n - found;
-        let mut iter = walk.resume(table.view());
-        let left = iter.len();
-        let entry = if BACK { iter.nth_back(n) } else { iter.nth(n) };
-        *walk = Paused::new(iter);
-        match entry {
-            Some(Ok(entry)) => Some(Ok(Span::new(table, entry))),
-            Some(Err(error)) => {
-                self.end();
-                Some(Err(error))
-            }
-            None => {
-                far.drop_last(n.saturating_sub(left));
-                self.take::<BACK>()
-            }
-        }
-    }
-
-    #[inline]
-    fn lend(&self, span: Option<ReadResult<Span>>) -> Option<ReadResult<Entry<'_>>> {
-        let bytes = self.table.view().bytes();
-        Some(span?.map(|span| (&bytes[span.key()], &bytes[span.value()])))
-    }
-
-    #[inline]
-    fn own(&self, span: Option<ReadResult<Span>>) -> Option<ReadResult<(Value, Value)>> {
-        let value = |part| Value::new(&self.table, part);
-        Some(span?.map(|span| (value(span.key()), value(span.value()))))
+    fn own(
+        table: &Table,
+        entry: Option<ReadResult<Entry<'_>>>,
+    ) -> Option<<Self as Iterator>::Item> {
+        Some(entry?.map(|(key, value)| (Value::of(table, key), Value::of(table, value))))
     }
 }
 
@@ -339,17 +249,11 @@ impl Iterator for IntoIter {
 
     #[inline]
     fn next(&mut self) -> Option<Self::Item> {
-        let span = self.take::<false>();
-        self.own(span)
+        Self::own(&self.table, self.walk.next(self.table.view()))
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
-        let (least, most) = match &self.error {
-            Some(_) => (1, Some(1)),
-            None => self.walk.resume(self.table.view()).size_hint(),
-        };
-        let found = self.found();
-        (least.saturating_add(found), most.and_then(|most| most.checked_add(found)))
+        self.walk.iter(self.table.view()).size_hint()
     }
 
     fn count(self) -> usize {
@@ -362,127 +266,23 @@ impl Iterator for IntoIter {
 
     /// Skips by rank, without walking.
     fn nth(&mut self, n: usize) -> Option<Self::Item> {
-        let span = self.skip::<false>(n);
-        self.own(span)
+        let entry = self.walk.resume(self.table.view(), |iter| iter.nth(n));
+        Self::own(&self.table, entry)
     }
 }
 
 impl DoubleEndedIterator for IntoIter {
     #[inline]
     fn next_back(&mut self) -> Option<Self::Item> {
-        let span = self.take::<true>();
-        self.own(span)
+        Self::own(&self.table, self.walk.next_back(self.table.view()))
     }
 
     /// Skips by rank, without walking.
     fn nth_back(&mut self, n: usize) -> Option<Self::Item> {
-        let span = self.skip::<true>(n);
-        self.own(span)
+        let entry = self.walk.resume(self.table.view(), |iter| iter.nth_back(n));
+        Self::own(&self.table, entry)
     }
 }
 
 impl ExactSizeIterator for IntoIter {}
 impl FusedIterator for IntoIter {}
-
-/// Where key and value of an entry lie in the table.
-#[derive(Clone, Copy)]
-struct Span {
-    key: usize,
-    value: usize,
-    key_len: u32,
-    value_len: u32,
-}
-
-impl Span {
-    const EMPTY: Self = Self { key: 0, value: 0, key_len: 0, value_len: 0 };
-
-    /// The format's longest values have `u32::MAX` bytes, so no length is cut.
-    #[inline]
-    fn new(table: &Table, (key, value): Entry<'_>) -> Self {
-        let memory = table.view().memory();
-        Self {
-            key: memory.offset_of(key),
-            value: memory.offset_of(value),
-            key_len: key.len() as u32,
-            value_len: value.len() as u32,
-        }
-    }
-
-    #[inline]
-    fn key(self) -> Range<usize> {
-        self.key..self.key + self.key_len as usize
-    }
-
-    #[inline]
-    fn value(self) -> Range<usize> {
-        self.value..self.value + self.value_len as usize
-    }
-}
-
-/// Entries that one end of an iteration has found ahead, in its order.
-#[derive(Clone)]
-struct Block {
-    spans: [Span; Self::MOST],
-    next: usize,
-    end: usize,
-}
-
-impl Block {
-    /// Most entries of a block: enough that resuming a walk costs little for each.
-    const MOST: usize = 16;
-    /// A block ends with the entry that reaches this many bytes, so that large values are not
-    /// touched long before they are asked for.
-    const BYTES: usize = 4 << 10;
-    /// How many times as many entries as the last block the next one has.
-    const GROWTH: usize = 4;
-    const EMPTY: Self = Self { spans: [Span::EMPTY; Self::MOST], next: 0, end: 0 };
-
-    fn len(&self) -> usize {
-        self.end - self.next
-    }
-
-    #[inline]
-    fn take_first(&mut self) -> Option<Span> {
-        let span = self.spans[..self.end].get(self.next)?;
-        self.next += 1;
-        Some(*span)
-    }
-
-    fn take_last(&mut self) -> Option<Span> {
-        if self.next == self.end {
-            return None;
-        }
-        self.end -= 1;
-        Some(self.spans[self.end])
-    }
-
-    fn drop_first(&mut self, n: usize) {
-        self.next += n.min(self.len());
-    }
-
-    fn drop_last(&mut self, n: usize) {
-        self.end -= n.min(self.len());
-    }
-
-    /// Fills an empty block with entries. The error that comes after them, if one does.
-    fn fill<'t>(
-        &mut self,
-        table: &Table,
-        mut entry: impl FnMut() -> Option<ReadResult<Entry<'t>>>,
-    ) -> Option<ReadError> {
-        // The block that was used up shows how long the walk is by now.
-        let most = (self.end * Self::GROWTH).clamp(1, Self::MOST);
-        (self.next, self.end) = (0, 0);
-        let mut bytes = 0;
-        while self.end < most && bytes < Self::BYTES {
-            let (key, value) = match entry()? {
-                Ok(entry) => entry,
-                Err(error) => return Some(error),
-            };
-            self.spans[self.end] = Span::new(table, (key, value));
-            self.end += 1;
-            bytes += key.len() + value.len();
-        }
-        None
-    }
-}

@@ -1,9 +1,7 @@
 //! Owned values and iterators: what they give, and what they keep alive.
 
 use super::{Pair, both, pairs, repeated, table, table_with, text};
-use graven::{
-    BuildOptions, Builder, HashIndex, IntoIter, Live, OpenOptions, ReadError, Table, Value,
-};
+use graven::{BuildOptions, HashIndex, IntoIter, Live, OpenOptions, ReadError, Table, Value};
 use std::collections::{HashMap, VecDeque};
 use std::path::Path;
 
@@ -204,7 +202,7 @@ fn a_slice_of_something_else_is_refused() {
 // Iterators
 
 /// Tables of every kind of layout: of none, one and many entries, of fixed and of varied width, with
-/// values larger than a block of the iterator, with repeated keys, with each index.
+/// values larger than a page, with repeated keys, with each index.
 fn kinds() -> Vec<Table> {
     let numbered = |n: usize, len: fn(usize) -> usize| -> Vec<(String, String)> {
         (0..n).map(|i| (format!("{i:06}"), "v".repeat(len(i)))).collect()
@@ -252,8 +250,7 @@ fn owned_entries_are_the_entries() {
     }
 }
 
-/// Any mix of steps and skips from both ends, against a queue. The blocks of both ends meet in
-/// every way.
+/// Any mix of steps and skips from both ends, against a queue.
 #[test]
 fn the_ends_meet() {
     for (number, table) in kinds().into_iter().enumerate() {
@@ -393,9 +390,9 @@ fn damage_ends_an_owned_iteration_once() {
     assert_eq!(keys.len(), found);
 }
 
-/// One end has found the error ahead, and the other end reports it when it gets there.
+/// Damage that one end comes upon ends the iteration of the other, too.
 #[test]
-fn an_error_that_one_end_has_found_is_the_others_too() {
+fn an_error_at_one_end_is_the_end_of_both() {
     let table = damaged_table(&[10_000]);
     let before = table.iter().take_while(Result::is_ok).count();
     for taken in 1..before {

@@ -2,9 +2,7 @@
 
 use crate::error::OpenFailure;
 use crate::file::io::read_exact_at;
-#[cfg(unix)]
-use crate::format::header::FOOTER;
-use crate::format::header::MAX_HEADER;
+use crate::format::header::{FOOTER, MAX_HEADER};
 use crate::format::layout::Layout;
 use std::fs::File;
 #[cfg(unix)]
@@ -57,7 +55,6 @@ impl Located {
     /// The layout of the table, from its header and footer. Both are read, not touched in a
     /// mapping: a page fault takes several times as long as a read, and the fault of the last page
     /// would also build a page table for that one page.
-    #[cfg(unix)]
     pub(crate) fn layout(&self) -> Result<Layout, OpenFailure> {
         let failed = io_error("read the file");
         let (mut start, mut end) = ([0; MAX_HEADER as usize], [0; FOOTER]);

@@ -41,28 +41,82 @@ const TOO_MANY: &str = "more records than ranks";
 #[derive(Clone)]
 pub struct Iter<'t> {
     pub(super) view: &'t View,
-    /// Where the next entry starts.
-    pub(super) front: usize,
-    pub(super) end: Place,
-    /// How many entries are left: exactly if `ranked`, else at most.
-    pub(super) left: u64,
-    /// Whether the rank of the front is known.
-    pub(super) ranked: bool,
+    pub(super) walk: Walk,
     /// The table up to the end of the pages ahead of the front that are known to be checked.
     /// Records that end in it need no check.
     pub(super) ahead: &'t [u8],
+}
+
+/// What an iteration is besides its borrow of the table.
+#[derive(Clone)]
+pub(super) struct Walk {
+    /// Where the next entry starts.
+    front: usize,
+    end: Place,
+    /// How many entries are left: exactly if `ranked`, else at most.
+    left: u64,
+    /// Whether the rank of the front is known.
+    ranked: bool,
     /// The bytes before the end whose pages are known to be checked.
-    pub(super) behind: Range<usize>,
-    pub(super) back: BackwardBlock,
+    behind: Range<usize>,
+    back: BackwardBlock,
     /// What was asked for at the front and at the end, where the table exceeds the memory.
-    pub(super) windows: [Windows; 2],
-    pub(super) error: Option<ReadError>,
+    windows: [Windows; 2],
+    error: Option<ReadError>,
+}
+
+impl Walk {
+    #[inline(always)]
+    pub(super) fn is_over(&self) -> bool {
+        self.front >= self.end.offset
+    }
+
+    /// The next entry, if it lies on pages that are known to be checked: in `ahead`.
+    #[inline(always)]
+    pub(super) fn ready<'t>(&mut self, view: &'t View, ahead: &'t [u8]) -> Option<Entry<'t>> {
+        let (offset, left) = (self.front, self.left.checked_sub(1)?);
+        let (key, value, after) = match &view.layout().fixed {
+            Some(fixed) => {
+                let (key, value) = fixed.split(ahead.get(offset..)?)?;
+                (key, value, offset + fixed.stride)
+            }
+            None => {
+                let parts = view.layout().decoder.parts(ahead, offset)?;
+                let value = ahead.get(parts.value())?;
+                (ahead.get(parts.key())?, value, parts.end())
+            }
+        };
+        (self.front, self.left) = (after, left);
+        Some((key, value))
+    }
+
+    /// The last entry, if it lies on pages that are known to be checked.
+    #[inline(always)]
+    pub(super) fn ready_back<'t>(&mut self, view: &'t View) -> Option<Entry<'t>> {
+        let (rank, left) = (self.end.rank.checked_sub(1)?, self.left.checked_sub(1)?);
+        let bytes = view.bytes();
+        let (offset, parts) = match &view.layout().fixed {
+            Some(fixed) => (fixed.offset(rank), fixed.parts(fixed.offset(rank))),
+            None => {
+                let offset = self.back.known_offset(rank)?;
+                let parts = view.layout().decoder.parts(bytes, offset)?;
+                prefetch_before(bytes, offset..parts.end());
+                (offset, parts)
+            }
+        };
+        if offset < self.behind.start.max(self.front) || parts.end() > self.behind.end {
+            return None;
+        }
+        let entry = (bytes.get(parts.key())?, bytes.get(parts.value())?);
+        (self.end, self.left) = (Place { rank, offset }, left);
+        Some(entry)
+    }
 }
 
 impl fmt::Debug for Iter<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Iter")
-            .field("bytes", &(self.front..self.end.offset))
+            .field("bytes", &(self.walk.front..self.walk.end.offset))
             .finish_non_exhaustive()
     }
 }
@@ -91,15 +145,17 @@ impl<'t> Iter<'t> {
         };
         let mut iter = Self {
             view,
-            front: from.offset,
-            end,
-            left: end.rank.saturating_sub(from.rank.unwrap_or(0)),
-            ranked: from.rank.is_some(),
             ahead: &[],
-            behind: 0..0,
-            back: BackwardBlock::new(),
-            windows: [Windows::START; 2],
-            error,
+            walk: Walk {
+                front: from.offset,
+                end,
+                left: end.rank.saturating_sub(from.rank.unwrap_or(0)),
+                ranked: from.rank.is_some(),
+                behind: 0..0,
+                back: BackwardBlock::new(),
+                windows: [Windows::START; 2],
+                error,
+            },
         };
         // A search has prefetched them already, but not every walk begins with a search.
         view.prefetch_walk(from.offset, walk.min(end.offset - from.offset));
@@ -107,15 +163,10 @@ impl<'t> Iter<'t> {
         iter
     }
 
-    #[inline(always)]
-    fn is_over(&self) -> bool {
-        self.front >= self.end.offset
-    }
-
     /// The ends have met; in a damaged table, not as their ranks say.
     #[inline(never)]
-    fn over(&mut self) -> Option<ReadResult<Entry<'t>>> {
-        if self.front == self.end.offset && (self.left == 0 || !self.ranked) {
+    pub(super) fn over(&mut self) -> Option<ReadResult<Entry<'t>>> {
+        if self.walk.front == self.walk.end.offset && (self.walk.left == 0 || !self.walk.ranked) {
             return None;
         }
         self.fail(self.misplaced(MISPLACED))
@@ -123,65 +174,47 @@ impl<'t> Iter<'t> {
 
     #[cold]
     fn misplaced(&self, what: &'static str) -> ReadError {
-        self.view.corrupt(what, self.front as u64)
+        self.view.corrupt(what, self.walk.front as u64)
     }
 
     /// Entries from the front to the end.
     fn left(&self) -> ReadResult<u64> {
-        if self.is_over() {
+        if self.walk.is_over() {
             return Ok(0);
         }
-        if self.ranked {
-            return Ok(self.left);
+        if self.walk.ranked {
+            return Ok(self.walk.left);
         }
-        Ok(self.end.rank.saturating_sub(Search::of(self.view).rank_at(self.front)?))
+        Ok(self.walk.end.rank.saturating_sub(Search::of(self.view).rank_at(self.walk.front)?))
     }
 
     /// Notes how far the pages from the front on are checked. While an error waits to be returned,
     /// nothing is ready.
     #[inline]
     fn look_ahead(&mut self) {
-        let mut ahead = match self.error {
-            None => self.view.checked_from(self.front),
+        let mut ahead = match self.walk.error {
+            None => self.view.checked_from(self.walk.front),
             Some(_) => 0,
         };
         if self.view.exceeds_memory() && ahead > 0 {
-            let limit = self.windows[0].forward(self.view, self.front, self.end.offset);
+            let limit =
+                self.walk.windows[0].forward(self.view, self.walk.front, self.walk.end.offset);
             ahead = ahead.min(limit);
         }
         self.ahead = self.view.bytes().get(..ahead).unwrap_or_default();
     }
 
-    /// The next entry, if it lies on pages that are known to be checked.
-    #[inline(always)]
-    fn ready(&mut self) -> Option<Entry<'t>> {
-        let (offset, left) = (self.front, self.left.checked_sub(1)?);
-        let (key, value, after) = match &self.view.layout().fixed {
-            Some(fixed) => {
-                let (key, value) = fixed.split(self.ahead.get(offset..)?)?;
-                (key, value, offset + fixed.stride)
-            }
-            None => {
-                let parts = self.view.layout().decoder.parts(self.ahead, offset)?;
-                let value = self.ahead.get(parts.value())?;
-                (self.ahead.get(parts.key())?, value, parts.end())
-            }
-        };
-        (self.front, self.left) = (after, left);
-        Some((key, value))
-    }
-
     #[cold]
     fn fail(&mut self, error: ReadError) -> Option<ReadResult<Entry<'t>>> {
-        self.end.offset = self.front;
-        self.left = 0;
+        self.walk.end.offset = self.walk.front;
+        self.walk.left = 0;
         Some(self.view.sound(Err(error)))
     }
 
     /// The next entry, its pages checked first.
     #[inline(never)]
-    fn checked_next(&mut self) -> Option<ReadResult<Entry<'t>>> {
-        if let Some(error) = self.error.take() {
+    pub(super) fn checked_next(&mut self) -> Option<ReadResult<Entry<'t>>> {
+        if let Some(error) = self.walk.error.take() {
             return self.fail(error);
         }
         match self.step() {
@@ -191,21 +224,21 @@ impl<'t> Iter<'t> {
     }
 
     fn step(&mut self) -> ReadResult<Entry<'t>> {
-        let left = self.left.checked_sub(1).ok_or_else(|| self.misplaced(TOO_MANY))?;
-        let parts = self.view.parts_at(self.front)?;
+        let left = self.walk.left.checked_sub(1).ok_or_else(|| self.misplaced(TOO_MANY))?;
+        let parts = self.view.parts_at(self.walk.front)?;
         let entry = self.view.entry(&parts)?;
-        (self.front, self.left) = (self.view.after(self.front, &parts), left);
+        (self.walk.front, self.walk.left) = (self.view.after(self.walk.front, &parts), left);
         self.look_ahead();
         Ok(entry)
     }
 
     /// Takes a run of records of fixed width from the front: their pages are known to be checked.
     fn take_run(&mut self, fixed: &Fixed) -> &'t [u8] {
-        let end = self.ahead.len().min(self.end.offset);
-        let records = self.run_len(end.saturating_sub(self.front), fixed);
-        let run = self.front..self.front + records * fixed.stride;
-        self.front = run.end;
-        self.left -= records as u64;
+        let end = self.ahead.len().min(self.walk.end.offset);
+        let records = self.run_len(end.saturating_sub(self.walk.front), fixed);
+        let run = self.walk.front..self.walk.front + records * fixed.stride;
+        self.walk.front = run.end;
+        self.walk.left -= records as u64;
         self.ahead.get(run).unwrap_or_default()
     }
 
@@ -214,47 +247,25 @@ impl<'t> Iter<'t> {
     /// that is lost within a run reads as zeros.
     fn run_len(&self, checked: usize, fixed: &Fixed) -> usize {
         let bytes = if self.view.memory().nothing_lost() { checked.min(RUN) } else { 0 };
-        (bytes / fixed.stride).min(usize::try_from(self.left).unwrap_or(usize::MAX))
+        (bytes / fixed.stride).min(usize::try_from(self.walk.left).unwrap_or(usize::MAX))
     }
 
     /// Takes a run of records of fixed width from the back.
     fn take_run_back(&mut self, fixed: &Fixed) -> &'t [u8] {
-        let end = self.end.offset;
-        let start = self.behind.start.max(self.front);
-        let checked = if end <= self.behind.end { end.saturating_sub(start) } else { 0 };
+        let end = self.walk.end.offset;
+        let start = self.walk.behind.start.max(self.walk.front);
+        let checked = if end <= self.walk.behind.end { end.saturating_sub(start) } else { 0 };
         let records = self.run_len(checked, fixed);
-        self.end.rank -= records as u64;
-        self.end.offset -= records * fixed.stride;
-        self.left -= records as u64;
-        self.view.bytes().get(self.end.offset..end).unwrap_or_default()
-    }
-
-    /// The last entry, if it lies on pages that are known to be checked.
-    #[inline(always)]
-    fn ready_back(&mut self) -> Option<Entry<'t>> {
-        let (rank, left) = (self.end.rank.checked_sub(1)?, self.left.checked_sub(1)?);
-        let bytes = self.view.bytes();
-        let (offset, parts) = match &self.view.layout().fixed {
-            Some(fixed) => (fixed.offset(rank), fixed.parts(fixed.offset(rank))),
-            None => {
-                let offset = self.back.known_offset(rank)?;
-                let parts = self.view.layout().decoder.parts(bytes, offset)?;
-                prefetch_before(bytes, offset..parts.end());
-                (offset, parts)
-            }
-        };
-        if offset < self.behind.start.max(self.front) || parts.end() > self.behind.end {
-            return None;
-        }
-        let entry = (bytes.get(parts.key())?, bytes.get(parts.value())?);
-        (self.end, self.left) = (Place { rank, offset }, left);
-        Some(entry)
+        self.walk.end.rank -= records as u64;
+        self.walk.end.offset -= records * fixed.stride;
+        self.walk.left -= records as u64;
+        self.view.bytes().get(self.walk.end.offset..end).unwrap_or_default()
     }
 
     /// The last entry, its pages checked first.
     #[inline(never)]
-    fn checked_next_back(&mut self) -> Option<ReadResult<Entry<'t>>> {
-        if let Some(error) = self.error.take() {
+    pub(super) fn checked_next_back(&mut self) -> Option<ReadResult<Entry<'t>>> {
+        if let Some(error) = self.walk.error.take() {
             return self.fail(error);
         }
         match self.step_back() {
@@ -264,20 +275,20 @@ impl<'t> Iter<'t> {
     }
 
     fn step_back(&mut self) -> ReadResult<Entry<'t>> {
-        let ranks = self.end.rank.checked_sub(1).zip(self.left.checked_sub(1));
+        let ranks = self.walk.end.rank.checked_sub(1).zip(self.walk.left.checked_sub(1));
         let (rank, left) = ranks.ok_or_else(|| self.misplaced(TOO_MANY))?;
-        let offset = self.back.offset(self.view, rank)?;
+        let offset = self.walk.back.offset(self.view, rank)?;
         let parts = self.view.parts_at(offset)?;
         // A record that is found by its rank ends where the one behind it starts.
-        if offset < self.front || self.view.after(offset, &parts) != self.end.offset {
+        if offset < self.walk.front || self.view.after(offset, &parts) != self.walk.end.offset {
             return Err(self.view.corrupt(MISPLACED, offset as u64));
         }
         let entry = self.view.entry(&parts)?;
-        (self.end, self.left) = (Place { rank, offset }, left);
-        self.behind = self.view.checked_around(offset..parts.end());
+        (self.walk.end, self.walk.left) = (Place { rank, offset }, left);
+        self.walk.behind = self.view.checked_around(offset..parts.end());
         if self.view.exceeds_memory() {
-            let limit = self.windows[1].backward(self.view, offset, self.front);
-            self.behind.start = self.behind.start.max(limit);
+            let limit = self.walk.windows[1].backward(self.view, offset, self.walk.front);
+            self.walk.behind.start = self.walk.behind.start.max(limit);
         }
         Ok(entry)
     }
@@ -287,15 +298,15 @@ impl<'t> Iter<'t> {
         let left = self.left()?;
         let place = match left.checked_sub(n as u64) {
             _ if left == 0 => return Err(self.misplaced(TOO_MANY)),
-            None | Some(0) => self.end,
-            Some(rest) => Search::of(self.view).place_of(self.end.rank - rest)?,
+            None | Some(0) => self.walk.end,
+            Some(rest) => Search::of(self.view).place_of(self.walk.end.rank - rest)?,
         };
-        if place.offset <= self.front || place.offset > self.end.offset {
+        if place.offset <= self.walk.front || place.offset > self.walk.end.offset {
             return Err(self.view.corrupt(MISPLACED, place.offset as u64));
         }
-        (self.front, self.left) = (place.offset, self.end.rank - place.rank);
-        self.ranked = true;
-        self.windows[0] = Windows::START;
+        (self.walk.front, self.walk.left) = (place.offset, self.walk.end.rank - place.rank);
+        self.walk.ranked = true;
+        self.walk.windows[0] = Windows::START;
         self.look_ahead();
         Ok(())
     }
@@ -304,20 +315,20 @@ impl<'t> Iter<'t> {
     fn skip_back(&mut self, n: usize) -> ReadResult<()> {
         let left = self.left()?;
         let rest = left.saturating_sub(n as u64);
-        let rank = self.end.rank - (left - rest);
+        let rank = self.walk.end.rank - (left - rest);
         let offset = match rest {
             _ if left == 0 => return Err(self.misplaced(TOO_MANY)),
-            0 => self.front,
+            0 => self.walk.front,
             // The places of the block, since the entry before is asked for next.
-            _ => self.back.offset(self.view, rank)?,
+            _ => self.walk.back.offset(self.view, rank)?,
         };
-        if offset < self.front || offset >= self.end.offset {
+        if offset < self.walk.front || offset >= self.walk.end.offset {
             return Err(self.view.corrupt(MISPLACED, offset as u64));
         }
-        (self.end, self.left) = (Place { rank, offset }, rest);
-        self.ranked = true;
-        self.behind = 0..0;
-        self.windows[1] = Windows::START;
+        (self.walk.end, self.walk.left) = (Place { rank, offset }, rest);
+        self.walk.ranked = true;
+        self.walk.behind = 0..0;
+        self.walk.windows[1] = Windows::START;
         Ok(())
     }
 }
@@ -327,10 +338,10 @@ impl<'t> Iterator for Iter<'t> {
 
     #[inline]
     fn next(&mut self) -> Option<Self::Item> {
-        if self.is_over() {
+        if self.walk.is_over() {
             return self.over();
         }
-        match self.ready() {
+        match self.walk.ready(self.view, self.ahead) {
             Some(entry) if self.view.memory().nothing_lost() => Some(Ok(entry)),
             _ => self.checked_next(),
         }
@@ -338,7 +349,7 @@ impl<'t> Iterator for Iter<'t> {
 
     fn size_hint(&self) -> (usize, Option<usize>) {
         // An error is an item of its own.
-        let left = if self.error.is_some() { Ok(1) } else { self.left() };
+        let left = if self.walk.error.is_some() { Ok(1) } else { self.left() };
         match usize::try_from(left.unwrap_or(1)) {
             Ok(left) => (left, Some(left)),
             Err(_) => (usize::MAX, None),
@@ -371,8 +382,8 @@ impl<'t> Iterator for Iter<'t> {
     /// Skips by rank, without walking.
     fn nth(&mut self, n: usize) -> Option<Self::Item> {
         if n > 0
-            && self.error.is_none()
-            && !self.is_over()
+            && self.walk.error.is_none()
+            && !self.walk.is_over()
             && let Err(error) = self.skip(n)
         {
             return self.fail(error);
@@ -384,10 +395,10 @@ impl<'t> Iterator for Iter<'t> {
 impl DoubleEndedIterator for Iter<'_> {
     #[inline]
     fn next_back(&mut self) -> Option<Self::Item> {
-        if self.is_over() {
+        if self.walk.is_over() {
             return self.over();
         }
-        match self.ready_back() {
+        match self.walk.ready_back(self.view) {
             Some(entry) if self.view.memory().nothing_lost() => Some(Ok(entry)),
             _ => self.checked_next_back(),
         }
@@ -411,8 +422,8 @@ impl DoubleEndedIterator for Iter<'_> {
     /// Skips by rank, without walking.
     fn nth_back(&mut self, n: usize) -> Option<Self::Item> {
         if n > 0
-            && self.error.is_none()
-            && !self.is_over()
+            && self.walk.error.is_none()
+            && !self.walk.is_over()
             && let Err(error) = self.skip_back(n)
         {
             return self.fail(error);

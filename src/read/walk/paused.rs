@@ -1,43 +1,65 @@
-//! A walk without its table, for iterators that own the table.
+//! An iteration without its borrow of the table, for iterators that own the table.
 
-use super::super::place::Place;
+use super::super::place::Entry;
 use super::super::view::View;
-use super::backward::BackwardBlock;
-use super::iter::Iter;
-use super::windows::Windows;
-use crate::error::ReadError;
-use std::ops::Range;
+use super::iter::{Iter, Walk};
+use crate::error::ReadResult;
 
-/// What an [`Iter`] is besides its borrow of the table.
+/// An [`Iter`] that is between two steps. Each step is given the view of the table, always the same.
 #[derive(Clone)]
 pub(crate) struct Paused {
-    front: usize,
-    end: Place,
-    left: u64,
-    ranked: bool,
-    /// Length of the checked part at the front.
+    walk: Walk,
+    /// Length of the table's part up to which pages ahead of the front are known to be checked.
     ahead: usize,
-    behind: Range<usize>,
-    back: BackwardBlock,
-    windows: [Windows; 2],
-    error: Option<ReadError>,
 }
 
 impl Paused {
     pub(crate) fn new(iter: Iter<'_>) -> Self {
-        let Iter { view: _, front, end, left, ranked, ahead, behind, back, windows, error } = iter;
-        Self { front, end, left, ranked, ahead: ahead.len(), behind, back, windows, error }
+        Self { walk: iter.walk, ahead: iter.ahead.len() }
     }
 
-    /// The walk, from where it was paused. `view` is that of the table whose walk was paused.
-    pub(crate) fn resume<'t>(&self, view: &'t View) -> Iter<'t> {
-        let Self { front, end, left, ranked, ahead, behind, back, windows, error } = self.clone();
-        let ahead = view.bytes().get(..ahead).unwrap_or_default();
-        Iter { view, front, end, left, ranked, ahead, behind, back, windows, error }
+    /// A step of [`Iter::next`]. Only steps that find nothing ready are taken by an `Iter`, as its
+    /// making copies some hundred bytes.
+    #[inline]
+    pub(crate) fn next<'t>(&mut self, view: &'t View) -> Option<ReadResult<Entry<'t>>> {
+        if self.walk.is_over() {
+            return self.resume(view, Iter::over);
+        }
+        let ahead = view.bytes().get(..self.ahead).unwrap_or_default();
+        match self.walk.ready(view, ahead) {
+            Some(entry) if view.memory().nothing_lost() => Some(Ok(entry)),
+            _ => self.resume(view, Iter::checked_next),
+        }
     }
 
-    /// Leaves nothing of the walk.
-    pub(crate) fn end(&mut self) {
-        (self.end.offset, self.left, self.error) = (self.front, 0, None);
+    /// A step of [`Iter::next_back`](DoubleEndedIterator::next_back).
+    #[inline]
+    pub(crate) fn next_back<'t>(&mut self, view: &'t View) -> Option<ReadResult<Entry<'t>>> {
+        if self.walk.is_over() {
+            return self.resume(view, Iter::over);
+        }
+        match self.walk.ready_back(view) {
+            Some(entry) if view.memory().nothing_lost() => Some(Ok(entry)),
+            _ => self.resume(view, Iter::checked_next_back),
+        }
+    }
+
+    /// Lets an [`Iter`] go on from here.
+    #[inline(never)]
+    pub(crate) fn resume<'t, T>(
+        &mut self,
+        view: &'t View,
+        step: impl FnOnce(&mut Iter<'t>) -> T,
+    ) -> T {
+        let mut iter = self.iter(view);
+        let result = step(&mut iter);
+        *self = Self::new(iter);
+        result
+    }
+
+    /// What is left.
+    pub(crate) fn iter<'t>(&self, view: &'t View) -> Iter<'t> {
+        let ahead = view.bytes().get(..self.ahead).unwrap_or_default();
+        Iter { view, walk: self.walk.clone(), ahead }
     }
 }
