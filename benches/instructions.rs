@@ -170,14 +170,16 @@ fn run(workload: &str, lookups: usize, path: &Path) {
             });
             found = entries.take(lookups).filter(|&n| n > 0).count();
         }
-        "lend" | "back_lend" => {
+        "lend" => {
             let mut entries = table.into_iter();
             while found < lookups {
-                let entry = match measure {
-                    "lend" => entries.lend_next(),
-                    _ => entries.lend_next_back(),
-                };
-                found += usize::from(entry.map(sum).is_some_and(|n| n > 0));
+                found += usize::from(entries.lend_next().map(sum).is_some_and(|n| n > 0));
+            }
+        }
+        "back_lend" => {
+            let mut entries = table.into_iter();
+            while found < lookups {
+                found += usize::from(entries.lend_next_back().map(sum).is_some_and(|n| n > 0));
             }
         }
         "value" => {

@@ -1,6 +1,6 @@
 //! Owned values and iterators: what they give, and what they keep alive.
 
-use super::{Pair, both, pairs, repeated, table, table_with, text};
+use super::{Pair, both, pairs, repeated, table, text};
 use graven::{BuildOptions, HashIndex, IntoIter, Live, OpenOptions, ReadError, Table, Value};
 use std::collections::{HashMap, VecDeque};
 use std::path::Path;
