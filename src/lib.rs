@@ -57,9 +57,10 @@ pub use live::{Live, LiveStatus, Pinned, RefreshOutcome};
 #[cfg(unix)]
 pub use publish::{PublishOptions, PublishSummary, Version, Versions};
 pub use read::{
-    AccessPattern, Cursor, GetAll, HashStats, IntoIter, Iter, Keys, LengthBin, LineStats, Metadata,
-    OpenOptions, PageChecks, Residency, Section, SectionResidency, SectionStats, Stats, Table,
-    TreeStats, TypedTable, Value, Values, Warm, WarmProgress,
+    AccessPattern, Cursor, GetAll, HashStats, IntoIter, Iter, KeyCounts, KeyRange, Keys, LengthBin,
+    LineStats, Metadata, MetadataIter, OpenOptions, PageChecks, PrefixesOf, Residency, Section,
+    SectionResidency, SectionStats, Stats, Table, TreeStats, TypedTable, Value, Values, Warm,
+    WarmProgress,
 };
 pub use verify::VerifyReport;
 #[cfg(unix)]

@@ -84,7 +84,7 @@ const STOREYS: &[(&str, &[&[&str]])] = &[
     (
         "src/read",
         &[
-            &["simd", "map", "parallel", "place", "guess"],
+            &["simd", "map", "parallel", "place", "guess", "range"],
             &["pages"],
             &["view"],
             &["index"],
@@ -92,7 +92,7 @@ const STOREYS: &[(&str, &[&[&str]])] = &[
             &["get"],
             &["walk"],
             &["table"],
-            &["stats", "metadata", "value", "warm"],
+            &["ordered", "stats", "metadata", "value", "warm"],
             &["open", "owned", "residency"],
             &["typed"],
             &["."],
@@ -113,7 +113,12 @@ const STOREYS: &[(&str, &[&[&str]])] = &[
     ("src/read/get", &[&["shape"], &["optimistic"], &["checked"], &["kernels"], &["many"], &["."]]),
     (
         "src/read/walk",
-        &[&["backward", "windows"], &["cursor", "iter", "prefix", "values"], &["paused"], &["."]],
+        &[
+            &["backward", "windows"],
+            &["cursor", "iter", "prefix", "values"],
+            &["counts", "paused", "prefixes"],
+            &["."],
+        ],
     ),
     ("src/live", &[&["location", "retire", "helper"], &["."]]),
     ("src/verify", &[&["content", "hashed", "zeros"], &["indexes"], &["records"], &["."]]),
@@ -167,6 +172,7 @@ const FACE: (&str, &[&str]) = (
         "src/read/metadata.rs",
         "src/read/open.rs",
         "src/read/owned.rs",
+        "src/read/ordered.rs",
         "src/read/residency.rs",
         "src/read/stats.rs",
         "src/read/warm.rs",

@@ -1,13 +1,13 @@
 //! Owned access: values and iterators that keep the table open, and borrow nothing.
 
 use super::place::Entry;
+use super::range::KeyRange;
 use super::table::Table;
 use super::value::Value;
 use super::walk::Paused;
 use crate::error::{ReadError, ReadResult};
 use std::fmt;
 use std::iter::FusedIterator;
-use std::ops::RangeBounds;
 
 impl Table {
     /// The value of `key` as [`get`](Self::get) finds it, owned: it keeps the table open and can
@@ -89,15 +89,15 @@ impl Table {
     /// # // SAFETY: nobody modifies or truncates the published file.
     /// # let live = unsafe { graven::Live::open(&path)? };
     /// let table = graven::Table::clone(&live.pin());
-    /// let entries = table.into_range(&b"b"[..]..);
+    /// let entries = table.into_range("b"..);
     /// let thread = std::thread::spawn(move || entries.map(|entry| entry.unwrap().0).collect());
     /// let keys: Vec<graven::Value> = thread.join().unwrap();
     /// assert_eq!(keys, ["b", "c"]);
     /// # Ok(())
     /// # }
     /// ```
-    pub fn into_range<'k>(self, bounds: impl RangeBounds<&'k [u8]>) -> IntoIter {
-        let walk = Paused::new(self.range(bounds));
+    pub fn into_range(self, range: impl KeyRange) -> IntoIter {
+        let walk = Paused::new(self.range(range));
         IntoIter::new(self, walk)
     }
 
@@ -122,7 +122,7 @@ impl Table {
     /// # }
     /// ```
     pub fn into_prefix(self, prefix: impl AsRef<[u8]>) -> IntoIter {
-        let walk = Paused::new(self.prefix(prefix.as_ref()));
+        let walk = Paused::new(self.prefix(prefix));
         IntoIter::new(self, walk)
     }
 }

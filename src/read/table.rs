@@ -1,18 +1,17 @@
 //! The table: a face of public methods. The bytes, the page checks and the searches stand below.
+//! Its queries by order stand in `ordered`.
 
 use super::get::{Batch, Lookups};
 use super::map::Bytes;
 use super::pages::Pages;
-use super::place::{Place, Side, Start};
+use super::place::{Place, Side};
 use super::search::Search;
 use super::view::View;
-use super::walk::{Cursor, GetAll, Iter, Keys, LongestPrefix, Values};
+use super::walk::{Cursor, GetAll, Iter, KeyCounts, Keys, Values};
 use crate::build_id::BuildId;
 use crate::error::{ReadError, ReadResult};
 use crate::format::layout::Layout;
-use crate::format::order::successor_len;
 use std::fmt;
-use std::ops::{Bound, RangeBounds};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -55,6 +54,17 @@ struct Shared {
     first_walk: usize,
 }
 
+impl Shared {
+    fn count_of(&self, key: &[u8]) -> ReadResult<u64> {
+        if !self.view.layout().repeated_keys {
+            return Ok(self.lookups.get(&self.view, key)?.is_some().into());
+        }
+        let search = Search::of(&self.view);
+        let (from, to) = (search.seek(key, Side::NotBelow)?, search.seek(key, Side::Above)?);
+        Ok(to.rank.saturating_sub(from.rank))
+    }
+}
+
 impl fmt::Debug for Table {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Table")
@@ -78,7 +88,11 @@ impl Table {
         &self.shared.view
     }
 
-    #[inline(always)]
+    /// Bytes of records that are prefetched at the start of a walk.
+    pub(super) fn first_walk(&self) -> usize {
+        self.shared.first_walk
+    }
+
     fn search(&self) -> Search<'_> {
         Search::of(self.view())
     }
@@ -139,19 +153,38 @@ impl Table {
     /// The value of `key`, the first one where it is repeated. With the hash index this touches
     /// about two cache lines; without it, the ordered index is searched.
     ///
-    /// # Errors
-    /// [`ReadError`] if a page that was touched is damaged.
-    #[inline]
-    pub fn get(&self, key: &[u8]) -> Result<Option<&[u8]>, ReadError> {
-        self.shared.lookups.get(self.view(), key)
-    }
-
-    /// Whether `key` is in the table. Costs what [`get`](Self::get) costs.
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("t");
+    /// # graven::BuildOptions::new().build(&path, [("a", "1"), ("b", "2"), ("c", "3")])?;
+    /// # let table = graven::Table::load(&path)?;
+    /// assert_eq!(table.get("b")?, Some(&b"2"[..]));
+    /// assert_eq!(table.get("d")?, None);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// [`ReadError`] if a page that was touched is damaged.
     #[inline]
-    pub fn contains_key(&self, key: &[u8]) -> Result<bool, ReadError> {
+    pub fn get(&self, key: impl AsRef<[u8]>) -> Result<Option<&[u8]>, ReadError> {
+        self.shared.lookups.get(self.view(), key.as_ref())
+    }
+
+    /// Whether `key` is in the table. Costs what [`get`](Self::get) costs.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("t");
+    /// # graven::BuildOptions::new().build(&path, [("a", "1"), ("b", "2"), ("c", "3")])?;
+    /// # let table = graven::Table::load(&path)?;
+    /// assert!(table.contains_key("b")?);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`ReadError`] if a page that was touched is damaged.
+    #[inline]
+    pub fn contains_key(&self, key: impl AsRef<[u8]>) -> Result<bool, ReadError> {
         Ok(self.get(key)?.is_some())
     }
 
@@ -160,6 +193,15 @@ impl Table {
     /// index and records are prefetched before they are needed. A table with the ordered index
     /// alone does one get after the other. Allocates the vector;
     /// [`get_many_into`](Self::get_many_into) takes one that is there.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("t");
+    /// # graven::BuildOptions::new().build(&path, [("a", "1"), ("b", "2"), ("c", "3")])?;
+    /// # let table = graven::Table::load(&path)?;
+    /// assert_eq!(table.get_many(&["c", "d"])?, [Some(&b"3"[..]), None]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// [`ReadError`] if a page that was touched is damaged.
@@ -171,6 +213,20 @@ impl Table {
 
     /// As [`get_many`](Self::get_many), into a vector that is used again: `out` is cleared, then
     /// gets one answer per key. After an error `out` is empty.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("t");
+    /// # graven::BuildOptions::new().build(&path, [("a", "1"), ("b", "2"), ("c", "3")])?;
+    /// # let table = graven::Table::load(&path)?;
+    /// let mut values = Vec::new();
+    /// for batch in [["a", "b"], ["c", "d"]] {
+    ///     table.get_many_into(&batch, &mut values)?;
+    ///     assert_eq!(values.len(), 2);
+    /// }
+    /// assert_eq!(values, [Some(&b"3"[..]), None]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// [`ReadError`] if a page that was touched is damaged.
@@ -189,89 +245,182 @@ impl Table {
         answered
     }
 
-    /// All values of `key`, in the order of their insertion.
-    pub fn get_all(&self, key: &[u8]) -> GetAll<'_> {
-        GetAll::new(self.view(), key)
-    }
-
-    /// All entries, ascending; can be walked from both ends.
-    pub fn iter(&self) -> Iter<'_> {
-        self.between(Ok(self.view().start().into()), Ok(self.view().end()))
-    }
-
-    /// The entries whose keys lie within `bounds`. A start beyond the end yields nothing. Costs
-    /// one search per bound.
+    /// All values of `key`, in the order of their insertion. Costs one [`get`](Self::get) and a step
+    /// per value.
     ///
     /// ```
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let dir = tempfile::tempdir()?;
     /// # let path = dir.path().join("t");
-    /// # let mut builder = graven::Builder::create(&path)?;
-    /// # for key in ["a", "b", "c"] { builder.insert(key.as_bytes(), b"")?; }
-    /// # builder.finish()?;
+    /// # graven::BuildOptions::new().duplicates(graven::Duplicates::KeepAll).build(&path, [("a", "1"), ("b", "2"), ("b", "3")])?;
     /// # let table = graven::Table::load(&path)?;
-    /// let mut keys = Vec::new();
-    /// for entry in table.range(&b"b"[..]..) {
-    ///     keys.push(entry?.0);
-    /// }
-    /// assert_eq!(keys, [b"b", b"c"]);
-    /// # Ok(())
-    /// # }
+    /// let values: Result<Vec<_>, _> = table.get_all("b").collect();
+    /// assert_eq!(values?, [b"2", b"3"]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn range<'k>(&self, bounds: impl RangeBounds<&'k [u8]>) -> Iter<'_> {
-        let (search, walk) = (self.search(), self.shared.first_walk);
-        let from = match bounds.start_bound() {
-            Bound::Unbounded => Ok(self.view().start().into()),
-            Bound::Included(key) => search.seek_start(key, Side::NotBelow, walk),
-            Bound::Excluded(key) => search.seek_start(key, Side::Above, walk),
+    #[inline]
+    pub fn get_all(&self, key: impl AsRef<[u8]>) -> GetAll<'_> {
+        GetAll::new(self.view(), key.as_ref())
+    }
+
+    /// Number of entries with `key`, without a walk over them: one [`get`](Self::get), or two
+    /// searches in a table with repeated keys.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("t");
+    /// # graven::BuildOptions::new().duplicates(graven::Duplicates::KeepAll).build(&path, [("a", "1"), ("b", "2"), ("b", "3")])?;
+    /// # let table = graven::Table::load(&path)?;
+    /// assert_eq!(table.count_of("b")?, 2);
+    /// assert_eq!(table.count_of("c")?, 0);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`ReadError`] if a page that was touched is damaged.
+    #[inline]
+    pub fn count_of(&self, key: impl AsRef<[u8]>) -> Result<u64, ReadError> {
+        self.shared.count_of(key.as_ref())
+    }
+
+    /// All entries, ascending; can be walked from both ends. `&table` in a `for` loop is the same.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("t");
+    /// # graven::BuildOptions::new().build(&path, [("a", "1"), ("b", "2"), ("c", "3")])?;
+    /// # let table = graven::Table::load(&path)?;
+    /// for entry in &table {
+    ///     let (key, value) = entry?;
+    ///     println!("{}: {}", key.escape_ascii(), value.escape_ascii());
+    /// }
+    /// let (key, _) = table.iter().rev().nth(1).ok_or("too few entries")??;
+    /// assert_eq!(key, b"b");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn iter(&self) -> Iter<'_> {
+        let (start, end) = (self.view().start(), self.view().end());
+        Iter::between(self.view(), Ok(start.into()), Ok(end), self.first_walk())
+    }
+
+    /// All entries in `n` parts of about equal numbers of entries, in order: one for each of `n`
+    /// threads to walk. Every entry is in one part; the entries of a repeated key may be in two or
+    /// more. There are no empty parts: a table of fewer than `n` entries gives one for each entry,
+    /// an empty table or an `n` of 0 one part with everything.
+    ///
+    /// Costs a search by rank for each part, or none where keys and values have fixed lengths. A
+    /// search that fails is the error of the parts on both sides of it.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("t");
+    /// # graven::BuildOptions::new().build(&path, [("a", "1"), ("b", "2"), ("c", "3")])?;
+    /// # let table = graven::Table::load(&path)?;
+    /// let parts = table.split(2);
+    /// let threads = std::thread::scope(|scope| {
+    ///     let threads: Vec<_> = parts.into_iter().map(|part| scope.spawn(|| part.count())).collect();
+    ///     threads.into_iter().map(|thread| thread.join().expect("no panic")).collect::<Vec<_>>()
+    /// });
+    /// assert_eq!(threads, [1, 2]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn split(&self, n: usize) -> Vec<Iter<'_>> {
+        let (view, len) = (self.view(), self.len());
+        let parts = (n as u64).clamp(1, len.max(1));
+        let mut from: ReadResult<Place> = Ok(view.start());
+        let part = |i: u64| {
+            let rank = u128::from(len) * u128::from(i) / u128::from(parts);
+            let to = match i == parts {
+                true => Ok(view.end()),
+                false => self.search().place_of(rank as u64),
+            };
+            let to = to.and_then(|to| match &from {
+                // In a damaged table an index may name the places in another order.
+                Ok(from) if len > 0 && to.offset <= from.offset => {
+                    Err(view.corrupt("index names another place", to.offset as u64))
+                }
+                _ => Ok(to),
+            });
+            let from = std::mem::replace(&mut from, to.clone());
+            // Nothing is prefetched: the walks begin later, on other processors.
+            Iter::between(view, from.map(Into::into), to, 0)
         };
-        self.between(from, self.upper_end(bounds.end_bound()))
+        (1..=parts).map(part).collect()
     }
 
-    /// The entries whose keys start with `prefix`.
-    pub fn prefix(&self, prefix: &[u8]) -> Iter<'_> {
-        let walk = self.shared.first_walk;
-        let from = self.search().seek_ordered(prefix, Side::NotBelow, walk);
-        let to = match successor_len(prefix) {
-            None => Ok(self.view().end()),
-            Some(len) => {
-                // On the stack, unless the prefix is very long, so that nothing is allocated.
-                let (mut short, mut long) = ([0; 512], Vec::new());
-                let above = match short.get_mut(..len) {
-                    Some(above) => above,
-                    None => {
-                        long.resize(len, 0);
-                        &mut long[..]
-                    }
-                };
-                above.copy_from_slice(&prefix[..len]);
-                above[len - 1] += 1;
-                self.search().seek(above, Side::NotBelow)
-            }
-        };
-        self.between(from, to)
-    }
-
-    fn between(&self, from: ReadResult<Start>, to: ReadResult<Place>) -> Iter<'_> {
-        Iter::between(self.view(), from, to, self.shared.first_walk)
-    }
-
-    /// All keys, ascending.
+    /// The keys of all entries, ascending: a repeated key comes once for each of its entries.
+    /// [`key_counts`](Self::key_counts) gives each key once.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("t");
+    /// # graven::BuildOptions::new().duplicates(graven::Duplicates::KeepAll).build(&path, [("a", "1"), ("b", "2"), ("b", "3")])?;
+    /// # let table = graven::Table::load(&path)?;
+    /// let keys: Result<Vec<_>, _> = table.keys().collect();
+    /// assert_eq!(keys?, [b"a", b"b", b"b"]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn keys(&self) -> Keys<'_> {
         Keys(self.iter())
     }
 
-    /// All values, in the order of their keys.
+    /// The distinct keys, ascending, each with the number of its entries. Costs a walk over the
+    /// entries; of a key with many, a search leaves out most.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("t");
+    /// # graven::BuildOptions::new().duplicates(graven::Duplicates::KeepAll).build(&path, [("a", "1"), ("b", "2"), ("b", "3")])?;
+    /// # let table = graven::Table::load(&path)?;
+    /// let counts: Result<Vec<_>, _> = table.key_counts().collect();
+    /// assert_eq!(counts?, [(&b"a"[..], 1), (b"b", 2)]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn key_counts(&self) -> KeyCounts<'_> {
+        KeyCounts::new(self.view(), self.iter())
+    }
+
+    /// The values of all entries, in the order of their keys.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("t");
+    /// # graven::BuildOptions::new().build(&path, [("a", "1"), ("b", "2"), ("c", "3")])?;
+    /// # let table = graven::Table::load(&path)?;
+    /// let values: Result<Vec<_>, _> = table.values().collect();
+    /// assert_eq!(values?, [b"1", b"2", b"3"]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn values(&self) -> Values<'_> {
         Values(self.iter())
     }
 
-    /// A cursor before the first entry.
+    /// A cursor before the first entry. Costs nothing.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("t");
+    /// # graven::BuildOptions::new().build(&path, [("a", "1"), ("b", "2"), ("c", "3")])?;
+    /// # let table = graven::Table::load(&path)?;
+    /// let mut cursor = table.cursor();
+    /// while cursor.next()? {
+    ///     println!("{:?}", cursor.key());
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn cursor(&self) -> Cursor<'_> {
         Cursor::new(self.view(), self.shared.first_walk)
     }
 
-    /// The first entry.
+    /// The first entry, which has the smallest key.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("t");
+    /// # graven::BuildOptions::new().build(&path, [("a", "1"), ("b", "2"), ("c", "3")])?;
+    /// # let table = graven::Table::load(&path)?;
+    /// assert_eq!(table.first()?, Some((&b"a"[..], &b"1"[..])));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// [`ReadError`] if a page that was touched is damaged.
@@ -279,7 +428,16 @@ impl Table {
         self.view().entry_from(self.view().start().offset)
     }
 
-    /// The last entry.
+    /// The last entry, which has the greatest key. Costs one search by rank.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("t");
+    /// # graven::BuildOptions::new().build(&path, [("a", "1"), ("b", "2"), ("c", "3")])?;
+    /// # let table = graven::Table::load(&path)?;
+    /// assert_eq!(table.last()?, Some((&b"c"[..], &b"3"[..])));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// [`ReadError`] if a page that was touched is damaged.
@@ -287,24 +445,17 @@ impl Table {
         self.search().entry_before(self.view().end())
     }
 
-    /// The last entry whose key is not greater than `key`.
+    /// The entry with `rank` entries before it. Costs one search by rank.
     ///
-    /// # Errors
-    /// [`ReadError`] if a page that was touched is damaged.
-    pub fn floor(&self, key: &[u8]) -> Result<Option<(&[u8], &[u8])>, ReadError> {
-        self.search().entry_before(self.search().seek(key, Side::Above)?)
-    }
-
-    /// The first entry whose key is not smaller than `key`.
-    ///
-    /// # Errors
-    /// [`ReadError`] if a page that was touched is damaged.
-    pub fn ceil(&self, key: &[u8]) -> Result<Option<(&[u8], &[u8])>, ReadError> {
-        let start = self.search().seek_start(key, Side::NotBelow, 0)?;
-        self.view().entry_from(start.offset)
-    }
-
-    /// The entry with `rank` entries before it.
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("t");
+    /// # graven::BuildOptions::new().build(&path, [("a", "1"), ("b", "2"), ("c", "3")])?;
+    /// # let table = graven::Table::load(&path)?;
+    /// assert_eq!(table.nth(1)?, Some((&b"b"[..], &b"2"[..])));
+    /// assert_eq!(table.nth(3)?, None);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// [`ReadError`] if a page that was touched is damaged.
@@ -314,48 +465,13 @@ impl Table {
         }
         self.view().entry_from(self.search().place_of(rank)?.offset)
     }
+}
 
-    /// The entry with the longest key that is a prefix of `key` (or `key` itself): routing tables,
-    /// tokenizers. Costs one to three searches for most keys. Where many stored keys start as `key`
-    /// does and none of the longer ones is a prefix, what is left after these is walked by halves:
-    /// at most one record on each level of the index for each byte of `key`, whose bytes are
-    /// compared once on each level.
-    ///
-    /// # Errors
-    /// [`ReadError`] if a page that was touched is damaged.
-    pub fn longest_prefix(&self, key: &[u8]) -> Result<Option<(&[u8], &[u8])>, ReadError> {
-        LongestPrefix::of(self.view()).find(key)
-    }
+impl<'t> IntoIterator for &'t Table {
+    type Item = Result<(&'t [u8], &'t [u8]), ReadError>;
+    type IntoIter = Iter<'t>;
 
-    /// Number of entries with keys below `key`.
-    ///
-    /// # Errors
-    /// [`ReadError`] if a page that was touched is damaged.
-    pub fn rank(&self, key: &[u8]) -> Result<u64, ReadError> {
-        Ok(self.search().seek(key, Side::NotBelow)?.rank)
-    }
-
-    /// Number of entries with keys within `bounds`: two searches, no walk.
-    ///
-    /// # Errors
-    /// [`ReadError`] if a page that was touched is damaged.
-    pub fn count<'k>(&self, bounds: impl RangeBounds<&'k [u8]>) -> Result<u64, ReadError> {
-        let search = self.search();
-        let from = match bounds.start_bound() {
-            Bound::Unbounded => Ok(self.view().start()),
-            Bound::Included(key) => search.seek(key, Side::NotBelow),
-            Bound::Excluded(key) => search.seek(key, Side::Above),
-        };
-        let to = self.upper_end(bounds.end_bound());
-        Ok(to?.rank.saturating_sub(from?.rank))
-    }
-
-    /// The place after the last entry of a range.
-    fn upper_end(&self, bound: Bound<&&[u8]>) -> ReadResult<Place> {
-        match bound {
-            Bound::Unbounded => Ok(self.view().end()),
-            Bound::Included(key) => self.search().seek(key, Side::Above),
-            Bound::Excluded(key) => self.search().seek(key, Side::NotBelow),
-        }
+    fn into_iter(self) -> Iter<'t> {
+        self.iter()
     }
 }

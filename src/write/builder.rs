@@ -25,11 +25,11 @@ use std::sync::Arc;
 /// # let dir = tempfile::tempdir()?;
 /// # let path = dir.path().join("capitals.grv");
 /// let mut builder = graven::Builder::create(&path)?;
-/// builder.insert(b"fr", b"Paris")?;
-/// builder.insert(b"de", b"Berlin")?;
+/// builder.insert("fr", "Paris")?;
+/// builder.insert("de", "Berlin")?;
 /// builder.finish()?;
 /// let table = graven::Table::load(&path)?;
-/// assert_eq!(table.get(b"de")?, Some(&b"Berlin"[..]));
+/// assert_eq!(table.get("de")?, Some(&b"Berlin"[..]));
 /// # Ok(())
 /// # }
 /// ```
@@ -96,6 +96,17 @@ impl Builder {
 
     /// Adds an entry: a key of 0 to 65,535 bytes, a value of 0 to 4 GiB − 1. Both are copied.
     ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("t");
+    /// # let mut builder = graven::Builder::create(&path)?;
+    /// builder.insert("a", "1")?;
+    /// builder.insert(&String::from("b"), b"\x00\xff")?;
+    /// builder.insert(7u32.to_be_bytes(), Vec::new())?;
+    /// # builder.finish()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// - [`BuildError::KeyTooLong`], [`BuildError::ValueTooLong`]
     /// - [`BuildError::OutOfOrder`] with `sorted(true)`
@@ -105,13 +116,53 @@ impl Builder {
     ///
     /// After an error the builder is of no use: every further call returns
     /// [`BuildError::Failed`], and nothing is published.
-    pub fn insert(&mut self, key: &[u8], value: &[u8]) -> Result<(), BuildError> {
+    #[inline]
+    pub fn insert(
+        &mut self,
+        key: impl AsRef<[u8]>,
+        value: impl AsRef<[u8]>,
+    ) -> Result<(), BuildError> {
+        self.insert_bytes(key.as_ref(), value.as_ref())
+    }
+
+    fn insert_bytes(&mut self, key: &[u8], value: &[u8]) -> Result<(), BuildError> {
         if self.failed {
             return Err(BuildError::Failed);
         }
         let inserted = self.try_insert(key, value);
         self.failed = inserted.is_err();
         inserted
+    }
+
+    /// Adds entries, each as [`insert`](Self::insert) does, up to the first error.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("squares.grv");
+    /// let mut builder = graven::Builder::create(&path)?;
+    /// builder.extend([("one", "1"), ("two", "4")])?;
+    /// builder.extend((3..=9).map(|i| (i.to_string(), (i * i).to_string())))?;
+    /// assert_eq!(builder.finish()?.entries, 9);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// The errors of [`insert`](Self::insert), with the same consequence. A panic of `entries` has
+    /// it too: what was to come is missing.
+    pub fn extend<K: AsRef<[u8]>, V: AsRef<[u8]>>(
+        &mut self,
+        entries: impl IntoIterator<Item = (K, V)>,
+    ) -> Result<(), BuildError> {
+        if self.failed {
+            return Err(BuildError::Failed);
+        }
+        // Set before the iterator is called: if it panics, entries are missing.
+        self.failed = true;
+        for (key, value) in entries {
+            self.try_insert(key.as_ref(), value.as_ref())?;
+        }
+        self.failed = false;
+        Ok(())
     }
 
     /// Adds an entry whose value is read from `value` to its end. A value of any length takes
@@ -126,9 +177,9 @@ impl Builder {
     /// # let source = dir.path().join("disk.img");
     /// # std::fs::write(&source, b"image")?;
     /// let mut builder = graven::Builder::create(&path)?;
-    /// builder.insert_from(b"disk.img", std::fs::File::open(&source)?)?;
+    /// builder.insert_from("disk.img", std::fs::File::open(&source)?)?;
     /// builder.finish()?;
-    /// assert_eq!(graven::Table::load(&path)?.get(b"disk.img")?, Some(&b"image"[..]));
+    /// assert_eq!(graven::Table::load(&path)?.get("disk.img")?, Some(&b"image"[..]));
     /// # Ok(())
     /// # }
     /// ```
@@ -138,13 +189,22 @@ impl Builder {
     /// [`BuildError::ValueReader`] if `value` fails; [`BuildError::ValueTooLong`] once more than
     /// 4 GiB − 1 bytes have been read. Part of `value` may be left unread after an error, and only
     /// then.
-    pub fn insert_from(&mut self, key: &[u8], mut value: impl Read) -> Result<(), BuildError> {
+    #[inline]
+    pub fn insert_from(
+        &mut self,
+        key: impl AsRef<[u8]>,
+        mut value: impl Read,
+    ) -> Result<(), BuildError> {
+        self.insert_stream(key.as_ref(), &mut value)
+    }
+
+    fn insert_stream(&mut self, key: &[u8], value: &mut dyn Read) -> Result<(), BuildError> {
         if self.failed {
             return Err(BuildError::Failed);
         }
         // Set before the reader is called: if it panics, the entry is missing as well.
         self.failed = true;
-        self.try_insert_from(key, &mut value)?;
+        self.try_insert_from(key, value)?;
         self.failed = false;
         Ok(())
     }

@@ -3,13 +3,14 @@
 use super::builder::Builder;
 use super::progress::{BuildProgress, Reporter};
 use super::settings::{Duplicates, HashIndex, Settings};
+use super::summary::BuildSummary;
 use super::typed::TypedBuilder;
 use crate::error::BuildError;
 use crate::format::types::TypedKey;
 use std::path::{Path, PathBuf};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
-/// Options of a build; [`BuildOptions::create`] starts it.
+/// Options of a build; [`BuildOptions::create`] starts it, [`BuildOptions::build`] does all of it.
 ///
 /// ```
 /// # fn main() -> Result<(), graven::BuildError> {
@@ -18,8 +19,8 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 ///     .duplicates(graven::Duplicates::KeepLast)
 ///     .metadata("source", "census 2020")
 ///     .create(dir.path().join("cities.grv"))?;
-/// builder.insert(b"Bern", b"133883")?;
-/// builder.insert(b"Basel", b"173863")?;
+/// builder.insert("Bern", "133883")?;
+/// builder.insert("Basel", "173863")?;
 /// let summary = builder.finish()?;
 /// assert_eq!(summary.entries, 2);
 /// # Ok(())
@@ -178,6 +179,32 @@ impl BuildOptions {
     /// directory of the table, or the one for temporary files, can't be written.
     pub fn create(&self, path: impl AsRef<Path>) -> Result<Builder, BuildError> {
         Builder::start(self.settings.clone(), path.as_ref())
+    }
+
+    /// Builds the table of `entries` at `path` and publishes it: [`create`](Self::create),
+    /// [`Builder::extend`], [`Builder::finish`].
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("capitals.grv");
+    /// let capitals = std::collections::BTreeMap::from([("Norway", "Oslo"), ("Japan", "Tokyo")]);
+    /// let summary = graven::BuildOptions::new().sorted(true).build(&path, &capitals)?;
+    /// assert_eq!(summary.entries, 2);
+    /// assert_eq!(graven::Table::load(&path)?.get("Japan")?, Some(&b"Tokyo"[..]));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// The errors of the three. Nothing is published then, except with
+    /// [`BuildError::PublishedButNotDurable`].
+    pub fn build<K: AsRef<[u8]>, V: AsRef<[u8]>>(
+        &self,
+        path: impl AsRef<Path>,
+        entries: impl IntoIterator<Item = (K, V)>,
+    ) -> Result<BuildSummary, BuildError> {
+        let mut builder = self.create(path)?;
+        builder.extend(entries)?;
+        builder.finish()
     }
 
     /// Starts a typed build. Values are aligned for `V`, at least. The types of keys and values

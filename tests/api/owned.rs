@@ -303,15 +303,15 @@ fn owned_ranges_and_prefixes() {
             entries.map(|entry| owned(entry.unwrap()).0).collect::<Vec<_>>().join(" ")
         };
         let table = || table.clone();
-        assert_eq!(keys(table().into_range(&b"ab"[..]..)), "ab abc b c");
-        assert_eq!(keys(table().into_range(&b"ab"[..]..&b"b"[..])), "ab abc");
-        assert_eq!(keys(table().into_range(..=&b"ab"[..])), "a ab");
-        assert_eq!(keys(table().into_range(&b"b"[..]..&b"a"[..])), "");
+        assert_eq!(keys(table().into_range("ab"..)), "ab abc b c");
+        assert_eq!(keys(table().into_range("ab".."b")), "ab abc");
+        assert_eq!(keys(table().into_range(..="ab")), "a ab");
+        assert_eq!(keys(table().into_range("b".."a")), "");
         assert_eq!(keys(table().into_prefix("ab")), "ab abc");
         assert_eq!(keys(table().into_prefix("")), "a ab abc b c");
         assert_eq!(keys(table().into_prefix("x")), "");
         // The rank of this start is unknown where the hash index found it.
-        let mut from = table().into_range(&b"abc"[..]..);
+        let mut from = table().into_range("abc"..);
         assert_eq!(from.len(), 3);
         assert_eq!(owned(from.nth(1).unwrap().unwrap()).0, "b");
         assert_eq!(from.len(), 1);
@@ -413,7 +413,7 @@ fn a_damaged_index_is_an_error() {
     let index = stats.sections.iter().find(|section| section.name == "ordered index").unwrap();
     let table = damaged_table(&[index.offset as usize]);
     assert!(table.range(&b"050"[..]..).next().is_some_and(|entry| entry.is_err()));
-    let mut entries = table.into_range(&b"050"[..]..);
+    let mut entries = table.into_range("050"..);
     assert_eq!(entries.len(), 1);
     assert!(entries.nth(5).is_some_and(|entry| entry.is_err()));
     assert!(entries.next().is_none());
@@ -456,7 +456,7 @@ fn bytes_leave_an_async_handler() {
 fn a_walk_lives_in_an_async_task() {
     let expected: Vec<String> = (0..100).map(|i| format!("{i:03}")).collect();
     let entries: Vec<_> = expected.iter().map(|key| (key.as_str(), "v")).collect();
-    let mut walk = table(&entries).into_range(&b"010"[..]..);
+    let mut walk = table(&entries).into_range("010"..);
     let task = async move {
         let mut keys = Vec::new();
         while let Some(entry) = walk.lend_next() {

@@ -96,7 +96,12 @@ impl<'t> Cursor<'t> {
     ///
     /// # Errors
     /// [`ReadError`] if a page that was touched is damaged; the cursor is then before the first.
-    pub fn seek_ceil(&mut self, key: &[u8]) -> Result<bool, ReadError> {
+    #[inline]
+    pub fn seek_ceil(&mut self, key: impl AsRef<[u8]>) -> Result<bool, ReadError> {
+        self.go_to_ceil(key.as_ref())
+    }
+
+    fn go_to_ceil(&mut self, key: &[u8]) -> ReadResult<bool> {
         self.jump();
         let start = self.search().seek_start(key, Side::NotBelow, self.first_walk);
         self.position = 0;
@@ -108,7 +113,12 @@ impl<'t> Cursor<'t> {
     ///
     /// # Errors
     /// [`ReadError`] if a page that was touched is damaged; the cursor is then before the first.
-    pub fn seek_floor(&mut self, key: &[u8]) -> Result<bool, ReadError> {
+    #[inline]
+    pub fn seek_floor(&mut self, key: impl AsRef<[u8]>) -> Result<bool, ReadError> {
+        self.go_to_floor(key.as_ref())
+    }
+
+    fn go_to_floor(&mut self, key: &[u8]) -> ReadResult<bool> {
         self.jump();
         match self.search().seek(key, Side::Above) {
             Ok(place) => {

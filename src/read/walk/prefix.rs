@@ -46,20 +46,28 @@ impl<'t> LongestPrefix<'t> {
     /// The entry with the longest key that is a prefix of `key`; of repeated keys the first, as
     /// `get` gives it.
     pub(crate) fn find(self, key: &[u8]) -> ReadResult<Option<Entry<'t>>> {
+        self.locate(key)?.map(|found| self.view.entry(&found.parts)).transpose()
+    }
+
+    /// The first record with the longest key that is a prefix of `key`.
+    pub(super) fn locate(self, key: &[u8]) -> ReadResult<Option<Found>> {
         let view = self.view;
         let checked = Checked::of(view);
         // Of keys of one length, one may be a prefix.
         if let Some(len) = view.layout().record.fixed_key {
-            let Some(prefix) = key.get(..len as usize) else { return Ok(None) };
-            return checked.locate(prefix)?.map(|found| view.entry(&found.parts)).transpose();
+            return key.get(..len as usize).map_or(Ok(None), |prefix| checked.locate(prefix));
         }
-        let Some(found) = view.sound(self.locate(key))? else { return Ok(None) };
-        let (found_key, value) = view.entry(&found.parts)?;
-        let first = if view.layout().repeated_keys { checked.get(found_key)? } else { None };
-        Ok(Some((found_key, first.unwrap_or(value))))
+        let Some(found) = view.sound(self.locate_last(key))? else { return Ok(None) };
+        if !view.layout().repeated_keys {
+            return Ok(Some(found));
+        }
+        let first = checked.locate(view.slice(found.parts.key())?)?;
+        let missed = || view.corrupt("index misses a record", found.offset as u64);
+        view.sound(first.ok_or_else(missed).map(Some))
     }
 
-    fn locate(self, key: &[u8]) -> ReadResult<Option<Found>> {
+    /// The last record with the longest key that is a prefix of `key`.
+    fn locate_last(self, key: &[u8]) -> ReadResult<Option<Found>> {
         let search = Search::of(self.view);
         let mut candidate = key;
         for turn in 1.. {

@@ -1,7 +1,7 @@
 //! All values of one key.
 
 use super::super::get::Checked;
-use super::super::place::Found;
+use super::super::place::{Entry, Found};
 use super::super::view::View;
 use super::windows::Windows;
 use crate::error::{ReadError, ReadResult};
@@ -39,7 +39,12 @@ enum State<'t> {
 
 impl<'t> GetAll<'t> {
     pub(crate) fn new(view: &'t View, key: &[u8]) -> Self {
-        let first = Checked::of(view).locate(key).and_then(|found| match found {
+        Self::of_found(view, Checked::of(view).locate(key), view.layout().entries)
+    }
+
+    /// The values of a key whose first record was looked for. `left`: how many may come.
+    pub(super) fn of_found(view: &'t View, found: ReadResult<Option<Found>>, left: u64) -> Self {
+        let first = found.and_then(|found| match found {
             Some(found) => Ok(Some((view.slice(found.parts.key())?, found))),
             None => Ok(None),
         });
@@ -48,7 +53,27 @@ impl<'t> GetAll<'t> {
             Ok(None) => State::Over,
             Err(error) => State::Failed(error),
         };
-        Self { view, state, left: view.layout().entries, windows: Windows::START }
+        Self { view, state, left, windows: Windows::START }
+    }
+
+    /// How many values may come yet.
+    pub(super) fn left(&self) -> u64 {
+        self.left
+    }
+
+    /// The key with its next value.
+    pub(super) fn next_entry(&mut self) -> Option<ReadResult<Entry<'t>>> {
+        match std::mem::replace(&mut self.state, State::Over) {
+            State::Over => None,
+            State::Failed(error) => Some(Err(error)),
+            State::At(key, found) => match self.step(key, found) {
+                Ok((value, state)) => {
+                    self.state = state;
+                    Some(Ok((key, value)))
+                }
+                Err(error) => Some(self.view.sound(Err(error))),
+            },
+        }
     }
 
     /// The value of `found`, and the record after it if it holds the same key.
@@ -76,17 +101,7 @@ impl<'t> Iterator for GetAll<'t> {
     type Item = Result<&'t [u8], ReadError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        match std::mem::replace(&mut self.state, State::Over) {
-            State::Over => None,
-            State::Failed(error) => Some(Err(error)),
-            State::At(key, found) => match self.step(key, found) {
-                Ok((value, state)) => {
-                    self.state = state;
-                    Some(Ok(value))
-                }
-                Err(error) => Some(self.view.sound(Err(error))),
-            },
-        }
+        Some(self.next_entry()?.map(|entry| entry.1))
     }
 }
 

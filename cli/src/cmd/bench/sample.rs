@@ -144,7 +144,7 @@ fn absent(table: &Table, key: &mut Vec<u8>, random: &mut Random) -> Result<(), g
         for (byte, noise) in key[start..].iter_mut().zip(random.next().to_le_bytes()) {
             *byte ^= noise;
         }
-        if !table.contains_key(key)? {
+        if !table.contains_key(&*key)? {
             return Ok(());
         }
     }

@@ -1,0 +1,279 @@
+//! The face, continued: the queries that follow the order of keys. Keys come as whatever has
+//! bytes; each public method is a shell over one on bytes, which is compiled once.
+
+use super::place::{Entry, Place, Side, Start};
+use super::range::KeyRange;
+use super::search::Search;
+use super::table::Table;
+use super::view::View;
+use super::walk::{Iter, LongestPrefix, PrefixesOf};
+use crate::error::{ReadError, ReadResult};
+use crate::format::order::successor_len;
+use std::ops::Bound;
+
+impl Table {
+    /// The entries whose keys lie within `range`; can be walked from both ends. A start beyond the
+    /// end yields nothing. Costs one search per end.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("t");
+    /// # graven::BuildOptions::new().build(&path, [("a", "1"), ("b", "2"), ("c", "3")])?;
+    /// # let table = graven::Table::load(&path)?;
+    /// let mut keys = Vec::new();
+    /// for entry in table.range("b"..) {
+    ///     keys.push(entry?.0);
+    /// }
+    /// assert_eq!(keys, [b"b", b"c"]);
+    /// assert_eq!(table.range("b"..="c").len(), 2);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[inline]
+    pub fn range(&self, range: impl KeyRange) -> Iter<'_> {
+        Ordered::of(self).range(range.lower(), range.upper())
+    }
+
+    /// The entries whose keys start with `prefix`; can be walked from both ends. Costs two searches.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("t");
+    /// # graven::BuildOptions::new().build(&path, [("Iran", "98"), ("Iraq", "964"), ("Italy", "39")])?;
+    /// # let table = graven::Table::load(&path)?;
+    /// for entry in table.prefix("Ira") {
+    ///     let (country, _) = entry?;
+    ///     assert!(country == b"Iran" || country == b"Iraq");
+    /// }
+    /// assert_eq!(table.prefix("I").len(), 3);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[inline]
+    pub fn prefix(&self, prefix: impl AsRef<[u8]>) -> Iter<'_> {
+        Ordered::of(self).prefix(prefix.as_ref())
+    }
+
+    /// Number of entries with keys within `range`: two searches, no walk.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("t");
+    /// # graven::BuildOptions::new().build(&path, [("a", "1"), ("b", "2"), ("c", "3")])?;
+    /// # let table = graven::Table::load(&path)?;
+    /// assert_eq!(table.count("b"..)?, 2);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`ReadError`] if a page that was touched is damaged.
+    #[inline]
+    pub fn count(&self, range: impl KeyRange) -> Result<u64, ReadError> {
+        Ordered::of(self).count(range.lower(), range.upper())
+    }
+
+    /// The last entry whose key is not greater than `key`. Costs one search by key and one by rank.
+    ///
+    /// Of ranges that are stored by their starts, this finds the one that `key` may lie in, if no
+    /// range contains another. Of nested ones it finds the one that starts last, which may end
+    /// before `key`: with the nets 10.0.0.0/8 and 10.1.0.0/16, the floor of 10.2.0.1 is 10.1.0.0/16,
+    /// though 10.0.0.0/8 covers it. The example `nets` cuts nested nets into disjoint ranges when
+    /// the table is built, so that one `floor` answers.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("t");
+    /// # graven::BuildOptions::new().build(&path, [("1990", "3.4"), ("2000", "7.3")])?;
+    /// # let table = graven::Table::load(&path)?;
+    /// assert_eq!(table.floor("1997")?, Some((&b"1990"[..], &b"3.4"[..])));
+    /// assert_eq!(table.floor("1989")?, None);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`ReadError`] if a page that was touched is damaged.
+    #[inline]
+    pub fn floor(&self, key: impl AsRef<[u8]>) -> Result<Option<(&[u8], &[u8])>, ReadError> {
+        Ordered::of(self).floor(key.as_ref())
+    }
+
+    /// The first entry whose key is not smaller than `key`. Costs one search.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("t");
+    /// # graven::BuildOptions::new().build(&path, [("1990", "3.4"), ("2000", "7.3")])?;
+    /// # let table = graven::Table::load(&path)?;
+    /// assert_eq!(table.ceil("1997")?, Some((&b"2000"[..], &b"7.3"[..])));
+    /// assert_eq!(table.ceil("2001")?, None);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`ReadError`] if a page that was touched is damaged.
+    #[inline]
+    pub fn ceil(&self, key: impl AsRef<[u8]>) -> Result<Option<(&[u8], &[u8])>, ReadError> {
+        Ordered::of(self).ceil(key.as_ref())
+    }
+
+    /// Number of entries with keys below `key`; [`nth`](Self::nth) is the inverse. Costs one search.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("t");
+    /// # graven::BuildOptions::new().build(&path, [("a", "1"), ("b", "2"), ("c", "3")])?;
+    /// # let table = graven::Table::load(&path)?;
+    /// assert_eq!(table.rank("c")?, 2);
+    /// assert_eq!(table.rank("absent")?, 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`ReadError`] if a page that was touched is damaged.
+    #[inline]
+    pub fn rank(&self, key: impl AsRef<[u8]>) -> Result<u64, ReadError> {
+        Ordered::of(self).rank(key.as_ref())
+    }
+
+    /// The entry with the longest key that is a prefix of `key` (or `key` itself): routing tables,
+    /// tokenizers. Prefixes are of bytes, so `/api` is one of `/apix`; where that is not wanted,
+    /// [`prefixes_of`](Self::prefixes_of) gives the shorter ones too. Costs one to three searches
+    /// for most keys. Where many stored keys start as `key`
+    /// does and none of the longer ones is a prefix, what is left after these is walked by halves:
+    /// at most one record on each level of the index for each byte of `key`, whose bytes are
+    /// compared once on each level.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("t");
+    /// # graven::BuildOptions::new().build(&path, [("/", "root"), ("/api", "1"), ("/api/v2", "2")])?;
+    /// # let table = graven::Table::load(&path)?;
+    /// let route = table.longest_prefix("/api/v1/users")?;
+    /// assert_eq!(route, Some((&b"/api"[..], &b"1"[..])));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`ReadError`] if a page that was touched is damaged.
+    #[inline]
+    pub fn longest_prefix(
+        &self,
+        key: impl AsRef<[u8]>,
+    ) -> Result<Option<(&[u8], &[u8])>, ReadError> {
+        Ordered::of(self).longest_prefix(key.as_ref())
+    }
+
+    /// All entries whose keys are prefixes of `key`, the longest first: `key` itself and the empty
+    /// key are among them, where they are stored. Of a repeated key all entries come, in the order
+    /// of their insertion. Each key that is found costs what [`longest_prefix`](Self::longest_prefix)
+    /// costs, mostly one search; nothing is allocated.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("t");
+    /// # graven::BuildOptions::new().build(&path, [("/", "root"), ("/api", "api"), ("/apj", "")])?;
+    /// # let table = graven::Table::load(&path)?;
+    /// // The longest stored path that ends where a segment of the request ends.
+    /// let request = b"/apix/y";
+    /// let mut found = None;
+    /// for entry in table.prefixes_of(request) {
+    ///     let (path, route) = entry?;
+    ///     if path.ends_with(b"/") || matches!(request.get(path.len()), None | Some(b'/')) {
+    ///         found = Some(route);
+    ///         break;
+    ///     }
+    /// }
+    /// assert_eq!(found, Some(&b"root"[..]));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[inline]
+    pub fn prefixes_of(&self, key: impl AsRef<[u8]>) -> PrefixesOf<'_> {
+        PrefixesOf::new(self.view(), key.as_ref())
+    }
+}
+
+/// The same queries, for keys and ends as bytes.
+struct Ordered<'t> {
+    view: &'t View,
+    /// Bytes of records that are prefetched at the start of a walk.
+    first_walk: usize,
+}
+
+impl<'t> Ordered<'t> {
+    fn of(table: &'t Table) -> Self {
+        Self { view: table.view(), first_walk: table.first_walk() }
+    }
+
+    fn search(&self) -> Search<'t> {
+        Search::of(self.view)
+    }
+
+    fn between(&self, from: ReadResult<Start>, to: ReadResult<Place>) -> Iter<'t> {
+        Iter::between(self.view, from, to, self.first_walk)
+    }
+
+    fn range(&self, lower: Bound<&[u8]>, upper: Bound<&[u8]>) -> Iter<'t> {
+        let (search, walk) = (self.search(), self.first_walk);
+        let from = match lower {
+            Bound::Unbounded => Ok(self.view.start().into()),
+            Bound::Included(key) => search.seek_start(key, Side::NotBelow, walk),
+            Bound::Excluded(key) => search.seek_start(key, Side::Above, walk),
+        };
+        self.between(from, self.end(upper))
+    }
+
+    fn prefix(&self, prefix: &[u8]) -> Iter<'t> {
+        let from = self.search().seek_ordered(prefix, Side::NotBelow, self.first_walk);
+        let to = match successor_len(prefix) {
+            None => Ok(self.view.end()),
+            Some(len) => {
+                // On the stack, unless the prefix is very long, so that nothing is allocated.
+                let (mut short, mut long) = ([0; 512], Vec::new());
+                let above = match short.get_mut(..len) {
+                    Some(above) => above,
+                    None => {
+                        long.resize(len, 0);
+                        &mut long[..]
+                    }
+                };
+                above.copy_from_slice(&prefix[..len]);
+                above[len - 1] += 1;
+                self.search().seek(above, Side::NotBelow)
+            }
+        };
+        self.between(from, to)
+    }
+
+    fn count(&self, lower: Bound<&[u8]>, upper: Bound<&[u8]>) -> ReadResult<u64> {
+        let from = match lower {
+            Bound::Unbounded => Ok(self.view.start()),
+            Bound::Included(key) => self.search().seek(key, Side::NotBelow),
+            Bound::Excluded(key) => self.search().seek(key, Side::Above),
+        };
+        Ok(self.end(upper)?.rank.saturating_sub(from?.rank))
+    }
+
+    /// The place after the last entry of a range.
+    fn end(&self, upper: Bound<&[u8]>) -> ReadResult<Place> {
+        match upper {
+            Bound::Unbounded => Ok(self.view.end()),
+            Bound::Included(key) => self.search().seek(key, Side::Above),
+            Bound::Excluded(key) => self.search().seek(key, Side::NotBelow),
+        }
+    }
+
+    fn floor(&self, key: &[u8]) -> ReadResult<Option<Entry<'t>>> {
+        self.search().entry_before(self.search().seek(key, Side::Above)?)
+    }
+
+    fn ceil(&self, key: &[u8]) -> ReadResult<Option<Entry<'t>>> {
+        let start = self.search().seek_start(key, Side::NotBelow, 0)?;
+        self.view.entry_from(start.offset)
+    }
+
+    fn rank(&self, key: &[u8]) -> ReadResult<u64> {
+        Ok(self.search().seek(key, Side::NotBelow)?.rank)
+    }
+
+    fn longest_prefix(&self, key: &[u8]) -> ReadResult<Option<Entry<'t>>> {
+        LongestPrefix::of(self.view).find(key)
+    }
+}
