@@ -95,12 +95,14 @@ fn queries<'t>(table: &'t Table, keys: &[&[u8]], out: &mut Vec<Option<&'t [u8]>>
         hits += u64::from(table.floor(key).unwrap().is_some());
         hits += u64::from(table.ceil(key).unwrap().is_some());
         hits += u64::from(table.longest_prefix(key).unwrap().is_some());
+        hits += table.prefixes_of(key).count() as u64 + table.count_of(key).unwrap();
         hits += table.range(*key..).take(3).count() as u64;
         hits += table.range(..*key).rev().take(3).count() as u64;
     }
     hits += table.iter().map(|entry| entry.unwrap().1.len() as u64).sum::<u64>();
     hits += table.iter().rev().map(|entry| entry.unwrap().1.len() as u64).sum::<u64>();
     hits += table.keys().count() as u64 + table.values().rev().count() as u64;
+    hits += table.key_counts().count() as u64;
     hits += (0..50).filter(|&rank| table.nth(rank * 31).unwrap().is_some()).count() as u64;
     hits += u64::from(table.first().unwrap().is_some());
     hits += u64::from(table.last().unwrap().is_some());

@@ -3,6 +3,8 @@
 //! a query does at its edges. How the queries behave on large, random and damaged tables is
 //! tested by `model`, `bad` and `corrupt`.
 
+#[path = "api/arguments.rs"]
+mod arguments;
 #[path = "api/batch.rs"]
 mod batch;
 #[path = "api/cursor.rs"]
@@ -13,6 +15,8 @@ mod get;
 mod metadata;
 #[path = "api/owned.rs"]
 mod owned;
+#[path = "api/parts.rs"]
+mod parts;
 #[path = "api/range.rs"]
 mod range;
 #[path = "api/rank.rs"]

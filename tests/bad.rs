@@ -62,7 +62,10 @@ fn exercise(table: &Table) {
         let _ = table.contains_key(key);
         bounded("get_all", n, &mut table.get_all(key), |values| values.next().map(|v| v.is_ok()));
         let _ = (table.floor(key), table.ceil(key), table.rank(key), table.longest_prefix(key));
-        let _ = table.count(key.as_slice()..);
+        bounded("prefixes_of", n, &mut table.prefixes_of(key), |entries| {
+            entries.next().map(|entry| entry.is_ok())
+        });
+        let _ = (table.count(key.as_slice()..), table.count_of(key));
         walks(n, &table.prefix(key));
         walks(n, &table.range(key.as_slice()..));
         walks(n, &table.range(..=key.as_slice()));
@@ -76,6 +79,7 @@ fn exercise(table: &Table) {
     let mut out = Vec::new();
     let _ = table.get_many_into(&keys, &mut out);
     walks(n, &table.iter());
+    parts(table);
     bounded("keys", n, &mut table.keys(), |keys| keys.nth(1).map(|key| key.is_ok()));
     bounded("keys back", n, &mut table.keys(), |keys| keys.nth_back(1).map(|key| key.is_ok()));
     bounded("values", n, &mut table.values(), |values| values.nth(1).map(|v| v.is_ok()));
@@ -90,6 +94,30 @@ fn exercise(table: &Table) {
         metadata.iter().take(1 << 16).for_each(drop);
         let _ = metadata.get(b"absent");
     }
+}
+
+/// Parts and counts of distinct keys: they cover all entries, or one of them is an error.
+fn parts(table: &Table) {
+    let n = table.len();
+    for asked in [2, 3, 17] {
+        let (mut entries, mut failed) = (0, false);
+        for mut part in table.split(asked) {
+            bounded("split", n, &mut part, |part| {
+                let is_entry = part.next()?.is_ok();
+                (entries, failed) = (entries + u64::from(is_entry), failed | !is_entry);
+                Some(is_entry)
+            });
+        }
+        assert!(entries <= n && (failed || entries == n), "{entries} of {n} in {asked} parts");
+    }
+    let (mut entries, mut failed) = (0, false);
+    bounded("key_counts", n, &mut table.key_counts(), |counts| {
+        let count = counts.next()?;
+        failed |= count.is_err();
+        entries += count.as_ref().map_or(0, |(_, count)| *count);
+        Some(count.is_ok())
+    });
+    assert!(entries <= n && (failed || entries == n), "{entries} of {n} in keys");
 }
 
 /// The ways to step through entries; each gives an item, says whether it is an entry, or is over.

@@ -1,5 +1,6 @@
-//! Guards against a wrong longest prefix: keys that share much with each other, so that the search
-//! ends and the walk over what is left begins, against the plain definition.
+//! Guards against a wrong longest prefix, or a wrong one among the shorter ones: keys that share
+//! much with each other, so that the search ends and the walk over what is left begins, against the
+//! plain definition.
 
 mod common;
 
@@ -36,11 +37,14 @@ fn check(case: &Case, keys: &[Vec<u8>]) {
     let model = case.model();
     let table = Table::from_bytes(case.bytes()).unwrap();
     for key in keys {
-        let right = (0..=key.len()).rev().find_map(|len| {
-            let (found, values) = model.map.get_key_value(&key[..len])?;
-            Some((found.as_slice(), values[0].as_slice()))
-        });
-        assert_eq!(table.longest_prefix(key).unwrap(), right, "{}", key.escape_ascii());
+        let prefixes = (0..=key.len()).rev().filter_map(|len| model.map.get_key_value(&key[..len]));
+        let right: Vec<_> = prefixes
+            .flat_map(|(found, values)| values.iter().map(|value| (&found[..], &value[..])))
+            .collect();
+        let longest = table.longest_prefix(key).unwrap();
+        assert_eq!(longest, right.first().copied(), "{}", key.escape_ascii());
+        let all: Result<Vec<_>, _> = table.prefixes_of(key).collect();
+        assert_eq!(all.unwrap(), right, "{}", key.escape_ascii());
     }
 }
 

@@ -118,8 +118,31 @@ impl Context<'_> {
             table.values().rev().map(Result::unwrap).eq(flat.iter().rev().map(|entry| entry.1))
         );
         assert_eq!((table.keys().len(), table.values().len()), (flat.len(), flat.len()));
+        let counts = self.model.map.iter().map(|(key, values)| (&key[..], values.len() as u64));
+        assert!(table.key_counts().map(Result::unwrap).eq(counts));
         self.mixed(table.iter(), flat, rng);
         self.skips(rng);
+        self.parts(rng);
+    }
+
+    /// `split`: parts in order, which differ by one entry at most.
+    fn parts(&self, rng: &mut Rng) {
+        let n = self.flat.len();
+        for asked in [0, 1, 2, 7, rng.below(n + 2), n + 1] {
+            // More parts than these take long in the largest tables.
+            let asked = asked.min(2_000);
+            let parts = self.table.split(asked);
+            assert_eq!(parts.len(), asked.clamp(1, n.max(1)));
+            let (least, most) = (n / parts.len(), n.div_ceil(parts.len()));
+            let mut left = self.flat;
+            for part in parts {
+                assert!((least..=most).contains(&part.len()));
+                let (right, rest) = left.split_at(part.len());
+                left = rest;
+                assert!(part.map(Result::unwrap).eq(right.iter().copied()));
+            }
+            assert!(left.is_empty());
+        }
     }
 
     /// Both ends in turn, until they meet.
@@ -172,6 +195,8 @@ impl Context<'_> {
             assert_eq!(self.table.contains_key(key).unwrap(), values.is_some());
             let all: Result<Vec<_>, _> = self.table.get_all(key).collect();
             assert_eq!(all.unwrap(), values.cloned().unwrap_or_default());
+            let count = values.map_or(0, |values| values.len() as u64);
+            assert_eq!(self.table.count_of(key).unwrap(), count, "{}", key.escape_ascii());
         }
     }
 
@@ -208,6 +233,12 @@ impl Context<'_> {
             let longest = longest.max_by_key(|entry| entry.0.len()).map(|entry| entry.0);
             let right = longest.map(|found| (found, self.model.map[found][0].as_slice()));
             assert_eq!(self.table.longest_prefix(key).unwrap(), right);
+            let prefixes = (0..=key.len()).rev().filter_map(|len| {
+                let (found, values) = self.model.map.get_key_value(&key[..len])?;
+                Some(values.iter().map(move |value| (&found[..], &value[..])))
+            });
+            let found = self.table.prefixes_of(key).map(Result::unwrap);
+            assert!(found.eq(prefixes.flatten()), "prefixes_of {}", key.escape_ascii());
         }
     }
 

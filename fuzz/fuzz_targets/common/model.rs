@@ -158,6 +158,17 @@ impl Model {
             assert!(values.iter().copied().eq(self.slices(0..len).rev().map(|(_, value)| value)));
         }
 
+        for n in [0, 1, 2, 7, len + 1] {
+            let mut want = self.slices(0..len);
+            for part in table.split(n) {
+                let part_len = part.len();
+                judge.list(part, want.by_ref().take(part_len));
+            }
+            assert!(judge.errors_allowed || want.next().is_none(), "parts leave entries out");
+        }
+        let counts: Result<Vec<_>, _> = table.key_counts().collect();
+        judge.same(counts, self.counts());
+
         for (i, &key) in questions.iter().enumerate() {
             self.judge_key(table, key, judge);
             self.judge_range(table, key, questions[questions.len() - 1 - i], judge);
@@ -184,6 +195,12 @@ impl Model {
         let prefixes = self.slices(0..equal.end).rev().filter(|(k, _)| key.starts_with(k));
         let longest = prefixes.max_by_key(|(k, _)| k.len());
         judge.same(table.longest_prefix(key), longest);
+        let mut prefixes: Vec<_> =
+            self.slices(0..equal.end).filter(|(k, _)| key.starts_with(k)).collect();
+        // Stable: those of one key stay in the order of their insertion.
+        prefixes.sort_by_key(|(k, _)| std::cmp::Reverse(k.len()));
+        judge.list(table.prefixes_of(key), prefixes.into_iter());
+        judge.same(table.count_of(key), equal.len() as u64);
         let end = self.entries[equal.start..].partition_point(|(k, _)| k.starts_with(key));
         let prefixed = equal.start..equal.start + end;
         let (got, want) = (table.prefix(key), self.slices(prefixed.clone()));
@@ -256,6 +273,12 @@ impl Model {
     fn get(&self, key: &[u8]) -> Option<&[u8]> {
         let at = self.below(key);
         self.entries.get(at).filter(|(k, _)| k == key).map(|(_, value)| &value[..])
+    }
+
+    /// The distinct keys with the number of their entries.
+    fn counts(&self) -> Vec<(&[u8], u64)> {
+        let runs = self.entries.chunk_by(|a, b| a.0 == b.0);
+        runs.map(|run| (&run[0].0[..], run.len() as u64)).collect()
     }
 
     fn at(&self, n: usize) -> Option<Slices<'_>> {

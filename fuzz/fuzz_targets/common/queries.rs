@@ -31,6 +31,7 @@ pub(crate) fn ask_everything(table: &Table, keys: &[&[u8]]) {
     for bytes in table.keys().rev().take(WALK).chain(table.values().rev().take(WALK)).flatten() {
         touch(bytes);
     }
+    parts(table);
     pair(table.first());
     pair(table.last());
     for n in [0, 1, table.len() / 2, table.len().wrapping_sub(1), table.len(), u64::MAX] {
@@ -47,6 +48,13 @@ pub(crate) fn ask_everything(table: &Table, keys: &[&[u8]]) {
         pair(table.floor(key));
         pair(table.ceil(key));
         pair(table.longest_prefix(key));
+        let prefixes = table.prefixes_of(key).take(WALK);
+        let prefixes = prefixes.flatten().inspect(|(found, value)| {
+            touch(value);
+            assert!(key.starts_with(found), "no prefix of what was asked for");
+        });
+        assert!(prefixes.count() as u64 <= most, "more prefixes than entries");
+        let _ = black_box(table.count_of(key));
         let _ = black_box(table.rank(key));
         let other = keys[keys.len() - 1 - i];
         let _ = black_box(table.count(key..other));
@@ -103,6 +111,45 @@ fn ask_typed<K: TypedKey, V: FromBytes + Immutable + KnownLayout + 'static>(tabl
     for (key, _) in typed.iter().take(WALK).chain(typed.iter().rev().take(WALK)).flatten() {
         let _ = black_box((typed.contains_key(&key), typed.get(&key).is_ok()));
         let _ = black_box(typed.range(&key, &key).count());
+    }
+}
+
+/// Parts and counts of distinct keys, as far as they are walked: no more entries than the table
+/// has, and all of them if nothing failed.
+fn parts(table: &Table) {
+    let most = table.len();
+    for n in [0, 1, 2, 7, 64] {
+        let (mut entries, mut whole) = (0, true);
+        for mut part in table.split(n) {
+            let before = entries;
+            for entry in part.by_ref().take(WALK) {
+                entries += u64::from(entry.is_ok());
+                whole &= entry.is_ok();
+                pair(entry.map(Some));
+            }
+            whole &= entries - before < WALK as u64;
+        }
+        assert!(entries <= most, "{entries} of {most} entries in {n} parts");
+        assert!(entries == most || !whole, "{entries} of {most} entries in {n} parts");
+    }
+    let mut entries = 0;
+    let mut counts = table.key_counts();
+    for _ in 0..WALK {
+        match counts.next() {
+            Some(Ok((key, count))) => {
+                touch(key);
+                entries += count;
+            }
+            Some(Err(_)) => {
+                assert!(counts.next().is_none(), "counts go on after their error");
+                break;
+            }
+            None => {
+                assert_eq!(entries, most, "entries of distinct keys");
+                break;
+            }
+        }
+        assert!(entries <= most, "{entries} of {most} entries counted");
     }
 }
 
