@@ -17,39 +17,38 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("{} characters, from {}", table.len(), source(&table)?);
 
     // A point read. The slice points into the mapping: nothing is copied.
-    match table.get(b"CRAB")? {
+    match table.get("CRAB")? {
         Some(value) => println!("CRAB is {}", text(value)?),
         None => println!("no CRAB"),
     }
-    assert_eq!(table.get(b"CRAB CAKE")?, None);
+    assert_eq!(table.get("CRAB CAKE")?, None);
 
     // Many point reads at once: one result per key, in the order asked.
     let keys = ["LION FACE", "UNICORN FACE", "DODO", "DRAGON FACE", "GRIFFIN"];
-    let mut found = Vec::new();
-    table.get_many_into(&keys, &mut found)?;
+    let found = table.get_many(&keys)?;
     for (key, value) in keys.iter().zip(&found) {
         println!("{key} is {}", value.map_or(Ok("not there"), text)?);
     }
 
     // All keys with a prefix, in ascending order; `.rev()` walks backward.
-    for entry in table.prefix(b"CHESS SYMBOL ").rev().take(3) {
+    for entry in table.prefix("CHESS SYMBOL ").rev().take(3) {
         let (key, value) = entry?;
         println!("{} {}", text(value)?, text(key)?);
     }
 
-    // An interval of keys: here everything after one key, up to and with another.
-    let after: &[u8] = b"BLACK CHESS QUEEN";
-    let upto: &[u8] = b"BLACK CHESS ROOK";
+    // A range of keys: `a..b`, `a..=b`, `a..` and so on; here everything after one key, up to and
+    // with another.
+    let (after, upto) = ("BLACK CHESS QUEEN", "BLACK CHESS ROOK");
     for entry in table.range((Bound::Excluded(after), Bound::Included(upto))) {
         let (key, value) = entry?;
         println!("{} {}", text(value)?, text(key)?);
     }
 
     // Neighbours and positions.
-    if let Some((key, _)) = table.ceil(b"D")? {
+    if let Some((key, _)) = table.ceil("D")? {
         println!("the first name from D on is {}, number {}", text(key)?, table.rank(key)?);
     }
-    if let Some((key, value)) = table.longest_prefix(b"OWL PELLET")? {
+    if let Some((key, value)) = table.longest_prefix("OWL PELLET")? {
         println!("the longest name that OWL PELLET begins with is {} {}", text(key)?, text(value)?);
     }
     Ok(())
@@ -66,7 +65,7 @@ fn open(path: &std::ffi::OsStr) -> Result<Table, graven::OpenError> {
 
 fn source(table: &Table) -> Result<String, Box<dyn Error>> {
     let metadata = table.metadata()?;
-    Ok(metadata.get(b"source").map(text).transpose()?.unwrap_or("an unknown source").to_owned())
+    Ok(metadata.get("source").map(text).transpose()?.unwrap_or("an unknown source").to_owned())
 }
 
 fn text(bytes: &[u8]) -> Result<&str, std::str::Utf8Error> {

@@ -28,7 +28,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         let mut utf8 = [0; 4];
         // The order of the input does not matter. A repeated key is an error, unless
         // `BuildOptions::duplicates` says otherwise.
-        builder.insert(name.as_bytes(), character.encode_utf8(&mut utf8).as_bytes())?;
+        builder.insert(name, character.encode_utf8(&mut utf8))?;
     }
 
     // Until finish() returns, nothing is visible under the path; afterwards the whole

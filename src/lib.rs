@@ -10,14 +10,14 @@
 //! # let dir = tempfile::tempdir()?;
 //! # let path = dir.path().join("colours.grv");
 //! let mut builder = graven::Builder::create(&path)?;
-//! builder.insert(b"red", b"#ff0000")?;
-//! builder.insert(b"green", b"#00ff00")?;
+//! builder.insert("red", "#ff0000")?;
+//! builder.insert("green", "#00ff00")?;
 //! builder.finish()?;
 //!
 //! // SAFETY: nobody modifies or truncates the published file.
 //! let table = unsafe { graven::Table::open(&path)? };
-//! assert_eq!(table.get(b"red")?, Some(&b"#ff0000"[..])); // a hit
-//! assert_eq!(table.get(b"blue")?, None); // a miss
+//! assert_eq!(table.get("red")?, Some(&b"#ff0000"[..])); // a hit
+//! assert_eq!(table.get("blue")?, None); // a miss
 //! let keys: Result<Vec<_>, _> = table.keys().collect();
 //! assert_eq!(keys?, [&b"green"[..], b"red"]); // in order
 //! # Ok(())

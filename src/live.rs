@@ -35,7 +35,7 @@ use std::time::{Duration, Instant};
 /// # let path = dir.path().join("prices.grv");
 /// # let publish = |price: &[u8]| -> Result<(), graven::BuildError> {
 /// #     let mut builder = graven::Builder::create(&path)?;
-/// #     builder.insert(b"apple", price)?;
+/// #     builder.insert("apple", price)?;
 /// #     builder.finish().map(drop)
 /// # };
 /// # publish(b"3")?;
@@ -43,12 +43,12 @@ use std::time::{Duration, Instant};
 /// let live = unsafe { graven::Live::open(&path)? };
 ///
 /// let table = live.pin(); // one version for the whole request
-/// assert_eq!(table.get(b"apple")?, Some(&b"3"[..]));
+/// assert_eq!(table.get("apple")?, Some(&b"3"[..]));
 ///
 /// publish(b"4")?; // by any process
 /// assert_eq!(live.refresh()?, graven::RefreshOutcome::Swapped);
-/// assert_eq!(live.pin().get(b"apple")?, Some(&b"4"[..]));
-/// assert_eq!(table.get(b"apple")?, Some(&b"3"[..])); // pinned, so unchanged
+/// assert_eq!(live.pin().get("apple")?, Some(&b"4"[..]));
+/// assert_eq!(table.get("apple")?, Some(&b"3"[..])); // pinned, so unchanged
 /// # Ok(())
 /// # }
 /// ```

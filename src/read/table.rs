@@ -251,7 +251,8 @@ impl Table {
     /// ```
     /// # let dir = tempfile::tempdir()?;
     /// # let path = dir.path().join("t");
-    /// # graven::BuildOptions::new().duplicates(graven::Duplicates::KeepAll).build(&path, [("a", "1"), ("b", "2"), ("b", "3")])?;
+    /// # let options = graven::BuildOptions::new().duplicates(graven::Duplicates::KeepAll);
+    /// # options.build(&path, [("a", "1"), ("b", "2"), ("b", "3")])?;
     /// # let table = graven::Table::load(&path)?;
     /// let values: Result<Vec<_>, _> = table.get_all("b").collect();
     /// assert_eq!(values?, [b"2", b"3"]);
@@ -268,7 +269,8 @@ impl Table {
     /// ```
     /// # let dir = tempfile::tempdir()?;
     /// # let path = dir.path().join("t");
-    /// # graven::BuildOptions::new().duplicates(graven::Duplicates::KeepAll).build(&path, [("a", "1"), ("b", "2"), ("b", "3")])?;
+    /// # let options = graven::BuildOptions::new().duplicates(graven::Duplicates::KeepAll);
+    /// # options.build(&path, [("a", "1"), ("b", "2"), ("b", "3")])?;
     /// # let table = graven::Table::load(&path)?;
     /// assert_eq!(table.count_of("b")?, 2);
     /// assert_eq!(table.count_of("c")?, 0);
@@ -353,7 +355,8 @@ impl Table {
     /// ```
     /// # let dir = tempfile::tempdir()?;
     /// # let path = dir.path().join("t");
-    /// # graven::BuildOptions::new().duplicates(graven::Duplicates::KeepAll).build(&path, [("a", "1"), ("b", "2"), ("b", "3")])?;
+    /// # let options = graven::BuildOptions::new().duplicates(graven::Duplicates::KeepAll);
+    /// # options.build(&path, [("a", "1"), ("b", "2"), ("b", "3")])?;
     /// # let table = graven::Table::load(&path)?;
     /// let keys: Result<Vec<_>, _> = table.keys().collect();
     /// assert_eq!(keys?, [b"a", b"b", b"b"]);
@@ -369,7 +372,8 @@ impl Table {
     /// ```
     /// # let dir = tempfile::tempdir()?;
     /// # let path = dir.path().join("t");
-    /// # graven::BuildOptions::new().duplicates(graven::Duplicates::KeepAll).build(&path, [("a", "1"), ("b", "2"), ("b", "3")])?;
+    /// # let options = graven::BuildOptions::new().duplicates(graven::Duplicates::KeepAll);
+    /// # options.build(&path, [("a", "1"), ("b", "2"), ("b", "3")])?;
     /// # let table = graven::Table::load(&path)?;
     /// let counts: Result<Vec<_>, _> = table.key_counts().collect();
     /// assert_eq!(counts?, [(&b"a"[..], 1), (b"b", 2)]);

@@ -15,12 +15,10 @@ use std::fmt;
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # let dir = tempfile::tempdir()?;
 /// # let path = dir.path().join("t");
-/// # let mut builder = graven::Builder::create(&path)?;
-/// # for key in ["a", "c", "e"] { builder.insert(key.as_bytes(), b"")?; }
-/// # builder.finish()?;
+/// # graven::BuildOptions::new().build(&path, [("a", ""), ("c", ""), ("e", "")])?;
 /// # let table = graven::Table::load(&path)?;
 /// let mut cursor = table.cursor();
-/// assert!(cursor.seek_ceil(b"b")?);
+/// assert!(cursor.seek_ceil("b")?);
 /// assert_eq!(cursor.key(), Some(&b"c"[..]));
 /// assert!(cursor.prev()?);
 /// assert_eq!(cursor.key(), Some(&b"a"[..]));
@@ -80,19 +78,54 @@ impl<'t> Cursor<'t> {
     }
 
     /// The current key, if the cursor is on an entry.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("t");
+    /// # graven::BuildOptions::new().build(&path, [("a", "1"), ("c", "3"), ("e", "5")])?;
+    /// # let table = graven::Table::load(&path)?;
+    /// let mut cursor = table.cursor();
+    /// assert_eq!(cursor.key(), None);
+    /// cursor.next()?;
+    /// assert_eq!(cursor.key(), Some(&b"a"[..]));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn key(&self) -> Option<&'t [u8]> {
         self.current.map(|entry| entry.0)
     }
 
     /// The current value, if the cursor is on an entry.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("t");
+    /// # graven::BuildOptions::new().build(&path, [("a", "1"), ("c", "3"), ("e", "5")])?;
+    /// # let table = graven::Table::load(&path)?;
+    /// let mut cursor = table.cursor();
+    /// cursor.next()?;
+    /// assert_eq!(cursor.value(), Some(&b"1"[..]));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn value(&self) -> Option<&'t [u8]> {
         self.current.map(|entry| entry.1)
     }
 
     /// Moves to the first entry whose key is not smaller than `key`; false, and after the last,
-    /// if there is none.
+    /// if there is none. Costs one search.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("t");
+    /// # graven::BuildOptions::new().build(&path, [("a", "1"), ("c", "3"), ("e", "5")])?;
+    /// # let table = graven::Table::load(&path)?;
+    /// let mut cursor = table.cursor();
+    /// assert!(cursor.seek_ceil("b")?);
+    /// assert_eq!(cursor.key(), Some(&b"c"[..]));
+    /// assert!(!cursor.seek_ceil("f")?);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// [`ReadError`] if a page that was touched is damaged; the cursor is then before the first.
@@ -109,7 +142,19 @@ impl<'t> Cursor<'t> {
     }
 
     /// Moves to the last entry whose key is not greater than `key`; false, and before the first,
-    /// if there is none.
+    /// if there is none. Costs one search by key and one by rank.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("t");
+    /// # graven::BuildOptions::new().build(&path, [("a", "1"), ("c", "3"), ("e", "5")])?;
+    /// # let table = graven::Table::load(&path)?;
+    /// let mut cursor = table.cursor();
+    /// assert!(cursor.seek_floor("b")?);
+    /// assert_eq!(cursor.key(), Some(&b"a"[..]));
+    /// assert!(!cursor.seek_floor("A")?);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// [`ReadError`] if a page that was touched is damaged; the cursor is then before the first.
@@ -132,6 +177,17 @@ impl<'t> Cursor<'t> {
 
     /// Moves to the first entry; false if the table is empty.
     ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("t");
+    /// # graven::BuildOptions::new().build(&path, [("a", "1"), ("c", "3"), ("e", "5")])?;
+    /// # let table = graven::Table::load(&path)?;
+    /// let mut cursor = table.cursor();
+    /// assert!(cursor.seek_first()?);
+    /// assert_eq!(cursor.key(), Some(&b"a"[..]));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// [`ReadError`] if a page that was touched is damaged.
     pub fn seek_first(&mut self) -> Result<bool, ReadError> {
@@ -140,6 +196,17 @@ impl<'t> Cursor<'t> {
     }
 
     /// Moves to the last entry; false if the table is empty.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("t");
+    /// # graven::BuildOptions::new().build(&path, [("a", "1"), ("c", "3"), ("e", "5")])?;
+    /// # let table = graven::Table::load(&path)?;
+    /// let mut cursor = table.cursor();
+    /// assert!(cursor.seek_last()?);
+    /// assert_eq!(cursor.key(), Some(&b"e"[..]));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// [`ReadError`] if a page that was touched is damaged.
@@ -152,6 +219,20 @@ impl<'t> Cursor<'t> {
     }
 
     /// Moves to the next entry; false, and after the last, if there is none.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("t");
+    /// # graven::BuildOptions::new().build(&path, [("a", "1"), ("c", "3"), ("e", "5")])?;
+    /// # let table = graven::Table::load(&path)?;
+    /// let mut cursor = table.cursor();
+    /// let mut entries = 0;
+    /// while cursor.next()? {
+    ///     entries += 1;
+    /// }
+    /// assert_eq!(entries, 3);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// [`ReadError`] if a page that was touched is damaged; the cursor is then before the first.
@@ -173,6 +254,19 @@ impl<'t> Cursor<'t> {
     }
 
     /// Moves to the entry before; false, and before the first, if there is none.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("t");
+    /// # graven::BuildOptions::new().build(&path, [("a", "1"), ("c", "3"), ("e", "5")])?;
+    /// # let table = graven::Table::load(&path)?;
+    /// let mut cursor = table.cursor();
+    /// cursor.seek_ceil("c")?;
+    /// assert!(cursor.prev()?);
+    /// assert_eq!(cursor.key(), Some(&b"a"[..]));
+    /// assert!(!cursor.prev()?);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// [`ReadError`] if a page that was touched is damaged; the cursor is then before the first.

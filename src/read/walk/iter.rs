@@ -37,6 +37,19 @@ const TOO_MANY: &str = "more records than ranks";
 /// Where the start was found through the hash index its rank is unknown. Then
 /// [`len`](ExactSizeIterator::len), [`nth`](Iterator::nth) and a skip from the back cost one
 /// search.
+///
+/// ```
+/// # let dir = tempfile::tempdir()?;
+/// # let path = dir.path().join("t");
+/// # graven::BuildOptions::new().build(&path, [("a", "1"), ("c", "3"), ("e", "5")])?;
+/// # let table = graven::Table::load(&path)?;
+/// let mut entries = table.range("b"..);
+/// assert_eq!(entries.len(), 2);
+/// assert_eq!(entries.next_back().transpose()?, Some((&b"e"[..], &b"5"[..])));
+/// assert_eq!(entries.next().transpose()?, Some((&b"c"[..], &b"3"[..])));
+/// assert!(entries.next().is_none());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[must_use = "iterators do nothing unless they are consumed"]
 #[derive(Clone)]
 pub struct Iter<'t> {
@@ -482,5 +495,9 @@ macro_rules! projection {
     };
 }
 
-projection!(Keys, 0, "Keys, ascending.");
-projection!(Values, 1, "Values, in the order of their keys.");
+projection!(Keys, 0, "The keys of entries, ascending. See [`Table::keys`](crate::Table::keys).");
+projection!(
+    Values,
+    1,
+    "The values of entries, in the order of their keys. See [`Table::values`](crate::Table::values)."
+);

@@ -14,8 +14,8 @@ use std::iter::FusedIterator;
 /// of their insertion. After an error the iteration is over. See
 /// [`Table::prefixes_of`](crate::Table::prefixes_of).
 ///
-/// Each key is shorter than the one before, whatever the indexes of a damaged table say, and no more
-/// entries come than the table has.
+/// Each key is shorter than the one before, whatever the indexes of a damaged table say, and no
+/// more entries come than the table has.
 pub struct PrefixesOf<'t> {
     view: &'t View,
     /// The entries of the key that was found last.

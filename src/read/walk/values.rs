@@ -10,6 +10,7 @@ use std::fmt;
 use std::iter::FusedIterator;
 
 /// All values of one key, in the order of their insertion. After an error the iteration is over.
+/// See [`Table::get_all`](crate::Table::get_all).
 #[must_use = "iterators do nothing unless they are consumed"]
 pub struct GetAll<'t> {
     view: &'t View,
