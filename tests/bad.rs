@@ -100,15 +100,19 @@ fn exercise(table: &Table) {
 fn parts(table: &Table) {
     let n = table.len();
     for asked in [2, 3, 17] {
-        let (mut entries, mut failed) = (0, false);
-        for mut part in table.split(asked) {
-            bounded("split", n, &mut part, |part| {
+        let parts = table.split(asked);
+        let (count, ranks) = (parts.len() as u128, u128::from(n));
+        for (mut part, i) in parts.into_iter().zip(0..) {
+            // As many as the ranks of its ends say.
+            let right = (ranks * (i + 1) / count - ranks * i / count) as u64;
+            let (mut entries, mut failed) = (0, false);
+            bounded("split", right, &mut part, |part| {
                 let is_entry = part.next()?.is_ok();
                 (entries, failed) = (entries + u64::from(is_entry), failed | !is_entry);
                 Some(is_entry)
             });
+            assert!(failed || entries == right, "{entries} of {right} in part {i} of {count}");
         }
-        assert!(entries <= n && (failed || entries == n), "{entries} of {n} in {asked} parts");
     }
     let (mut entries, mut failed) = (0, false);
     bounded("key_counts", n, &mut table.key_counts(), |counts| {
