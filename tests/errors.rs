@@ -8,8 +8,8 @@ mod common;
 
 use common::{Case, generate};
 use graven::{
-    BuildError, BuildOptions, Builder, Duplicates, ErrorKind, OpenError, OpenFailure, OpenOptions,
-    PageChecks, Table, TypedTable,
+    BuildError, BuildId, BuildOptions, Builder, Duplicates, ErrorKind, OpenError, OpenFailure,
+    OpenOptions, PageChecks, Table, TypedTable,
 };
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -258,9 +258,9 @@ fn another_build() {
     let (_directory, path) = table();
     let bytes = fs::read(&path).unwrap();
     let id = Table::load(&path).unwrap().build_id();
-    let mut other = id;
+    let mut other = *id.as_bytes();
     other[15] ^= 1;
-    let hex = |id: [u8; 16]| id.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let other = BuildId::from(other);
     let options = OpenOptions::new();
     let (wrong, right) = (options.expect_build_id(other), options.expect_build_id(id));
     let warm = wrong.warm(graven::Warm::All).lock_memory(true);
@@ -283,11 +283,11 @@ fn another_build() {
         unsafe { late.open(&damaged_path) },
     ] {
         let error = error.unwrap_err();
-        let OpenError::OtherBuild { expected, got } = error else { panic!("{error:?}") };
-        assert_eq!((expected, got), (other, id));
+        let OpenFailure::OtherBuild { expected, got } = &error.failure else { panic!("{error:?}") };
+        assert_eq!((*expected, *got), (other, id));
         assert_eq!(error.kind(), ErrorKind::Data);
         let text = error.to_string();
-        assert!(text.contains(&hex(id)) && text.contains(&hex(other)), "{text}");
+        assert!(text.contains(&id.to_string()) && text.contains(&other.to_string()), "{text}");
     }
     assert_eq!(right.load(&path).unwrap().len(), 100);
     // SAFETY: as above.
@@ -295,8 +295,10 @@ fn another_build() {
     assert_eq!(right.from_bytes(bytes.clone()).unwrap().len(), 100);
     assert_eq!(right.from_reader(&bytes[..]).unwrap().len(), 100);
     // What is no table is refused as that.
-    assert!(matches!(wrong.from_bytes(&b"no table at all"[..]), Err(OpenError::NotATable { .. })));
-    assert!(matches!(wrong.load(path.with_extension("none")), Err(OpenError::Io { .. })));
+    let error = wrong.from_bytes(&b"no table at all"[..]).unwrap_err();
+    assert!(matches!(error.failure, OpenFailure::NotATable { .. }));
+    let error = wrong.load(path.with_extension("none")).unwrap_err();
+    assert!(matches!(error.failure, OpenFailure::Io { .. }));
 }
 
 /// The options hold for a stream: its section, its checks, and a reader that fails.
@@ -316,18 +318,22 @@ fn from_reader_with_options() {
     let warm = section.warm(graven::Warm::All);
     assert_eq!(warm.from_reader(&around[..]).unwrap().len(), 100);
     let error = section.from_reader(&around[..20]).unwrap_err();
-    assert!(matches!(error, OpenError::SectionOutOfBounds { file_len: 20, .. }), "{error:?}");
-    let empty = OpenOptions::new().from_reader(&[][..]);
-    assert!(matches!(empty, Err(OpenError::TooShort { got: 0, .. })));
+    assert!(
+        matches!(error.failure, OpenFailure::SectionOutOfBounds { file_len: 20, .. }),
+        "{error:?}"
+    );
+    let empty = OpenOptions::new().from_reader(&[][..]).unwrap_err();
+    assert!(matches!(empty.failure, OpenFailure::TooShort { got: 0, .. }));
 
     let mut damaged = bytes;
     damaged[600] ^= 1;
     let checked = OpenOptions::new().page_checks(PageChecks::AtOpen);
-    assert!(matches!(checked.from_reader(&damaged[..]), Err(OpenError::Damaged(_))));
+    let error = checked.from_reader(&damaged[..]).unwrap_err();
+    assert!(matches!(error.failure, OpenFailure::Damaged(_)));
     assert!(OpenOptions::new().from_reader(&damaged[..]).is_ok());
     let error = checked.from_reader(Failing).unwrap_err();
     let text = error.to_string();
-    assert!(matches!(error, OpenError::Io { .. }) && text.contains("socket"), "{text}");
+    assert!(matches!(error.failure, OpenFailure::Io { .. }) && text.contains("socket"), "{text}");
 }
 
 #[cfg(target_os = "linux")]

@@ -196,13 +196,13 @@ fn another_build_is_not_swapped_in() {
     // SAFETY: as above.
     let live = unsafe { Live::open_with(&path, &options) }.expect("a table");
     publish(&path, "two");
-    let refused = live.refresh();
-    assert!(matches!(refused, Err(OpenError::OtherBuild { expected, .. }) if expected == id));
+    let refused = live.refresh().unwrap_err();
+    assert!(matches!(refused.failure, OpenFailure::OtherBuild { expected, .. } if expected == id));
     assert_eq!(value(&live.pin()), "one");
     assert!(live.status().failure.is_some());
     // SAFETY: as above.
     let other = unsafe { Live::open_with(&path, &options) };
-    assert!(matches!(other, Err(OpenError::OtherBuild { .. })));
+    assert!(matches!(other.unwrap_err().failure, OpenFailure::OtherBuild { .. }));
     publish(&path, "one");
     assert_eq!(live.refresh().expect("the build"), RefreshOutcome::Unchanged);
     assert_eq!(live.status().failure, None);

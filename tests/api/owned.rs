@@ -1,7 +1,10 @@
 //! Owned values and iterators: what they give, and what they keep alive.
 
 use super::{Pair, both, pairs, repeated, table, text};
-use graven::{BuildOptions, HashIndex, IntoIter, Live, OpenOptions, ReadError, Table, Value};
+use graven::{
+    BuildOptions, HashIndex, IntoIter, Live, OpenOptions, ReadError, ReadFailure, Section, Table,
+    Value,
+};
 use std::collections::{HashMap, VecDeque};
 use std::path::Path;
 
@@ -360,7 +363,8 @@ fn damage_ends_an_owned_iteration_once() {
     for (borrowed, owned) in both_ways {
         let (borrowed, owned): (Vec<_>, Vec<_>) = (borrowed.collect(), owned.collect());
         assert!((5..90).contains(&borrowed.len()), "{} items", borrowed.len());
-        assert!(matches!(borrowed.last(), Some(Err(ReadError::Checksum { .. }))));
+        let last = borrowed.last().map(|item| item.as_ref().map_err(ReadError::failure));
+        assert!(matches!(last, Some(Err(ReadFailure::Checksum { .. }))));
         assert_eq!(owned, borrowed);
     }
     // Each end in turn: one error, and no entry twice or from behind the damage.
@@ -375,7 +379,7 @@ fn damage_ends_an_owned_iteration_once() {
             }
             Ok(None) => break,
             Err(error) => {
-                assert!(matches!(error, ReadError::Checksum { offset: 8192, .. }));
+                assert!(matches!(error.failure(), ReadFailure::Checksum { offset: 8192, .. }));
                 errors += 1;
             }
         }
@@ -400,7 +404,8 @@ fn an_error_at_one_end_is_the_end_of_both() {
         assert!(entries.by_ref().take(taken).all(|entry| entry.is_ok()));
         let backward: Vec<_> = entries.by_ref().rev().map(|entry| entry.map(owned)).collect();
         let (last, found) = backward.split_last().expect("the error");
-        assert!(matches!(last, Err(ReadError::Checksum { .. })), "{taken} taken, {last:?}");
+        let failure = last.as_ref().map_err(ReadError::failure);
+        assert!(matches!(failure, Err(ReadFailure::Checksum { .. })), "{taken} taken, {last:?}");
         assert!(found.iter().all(Result::is_ok));
         assert!(entries.next().is_none());
     }
@@ -410,7 +415,8 @@ fn an_error_at_one_end_is_the_end_of_both() {
 #[test]
 fn a_damaged_index_is_an_error() {
     let stats = damaged_table(&[]).stats().unwrap();
-    let index = stats.sections.iter().find(|section| section.name == "ordered index").unwrap();
+    let index =
+        stats.sections.iter().find(|section| section.section == Section::OrderedIndex).unwrap();
     let table = damaged_table(&[index.offset as usize]);
     assert!(table.range(&b"050"[..]..).next().is_some_and(|entry| entry.is_err()));
     let mut entries = table.into_range("050"..);
