@@ -50,6 +50,8 @@ fn workloads() -> Vec<(&'static str, &'static str, HashIndex)> {
         ("back_iter url hash", "url", HashIndex::Always),
         ("back_lend url hash", "url", HashIndex::Always),
         ("value url hash", "url", HashIndex::Always),
+        ("typed u64 lines", "u64", HashIndex::Auto),
+        ("typed u64 hash", "u64", HashIndex::Always),
     ]
 }
 
@@ -119,14 +121,19 @@ fn key(data: &str, i: u64) -> Vec<u8> {
 }
 
 fn build(data: &str, hash_index: HashIndex, path: &Path) {
-    let mut builder = BuildOptions::new()
-        .hash_index(hash_index)
-        .durable(false)
-        .create(path)
-        .expect("the table is created");
+    let options = BuildOptions::new().hash_index(hash_index).durable(false);
+    if data == "u64" {
+        // Typed or not, the records are the same.
+        let mut builder = options.create_typed::<u64, u64>(path).expect("the table is created");
+        for i in 0..ENTRIES {
+            builder.insert(&mix(i), &i).expect("an entry");
+        }
+        builder.finish().expect("the table is published");
+        return;
+    }
+    let mut builder = options.create(path).expect("the table is created");
     for i in 0..ENTRIES {
         let len = match data {
-            "u64" => 8,
             "id" => 64,
             _ => 20 + mix(i) as usize % 100,
         };
@@ -185,6 +192,13 @@ fn run(workload: &str, lookups: usize, path: &Path) {
         "value" => {
             for key in &keys[..lookups] {
                 found += usize::from(table.get_owned(key).expect("an answer").is_some());
+            }
+        }
+        "typed" => {
+            let table = table.typed::<u64, u64>().expect("these types");
+            let keys: Vec<u64> = (0..2 * LOOKUPS as u64).map(mix).collect();
+            for key in &keys[..lookups] {
+                found += usize::from(table.get(key).expect("an answer").is_some());
             }
         }
         _ => {

@@ -8,19 +8,19 @@ use std::error::Error;
 use std::fs::File;
 use std::io::{BufRead, BufReader};
 
-use graven::{BuildOptions, TypedTable};
-use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+use graven::{BuildOptions, OpenOptions, TypedTable};
 
 /// Lines of code point (hexadecimal), TAB, name.
 const DATA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/data/unicode-names.tsv");
 
-/// What the table says about a character's name. The file holds exactly these bytes;
-/// the derives prove that every bit pattern is a valid value and that there is no padding.
-#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
-#[repr(C)]
-struct NameShape {
-    bytes: u16,
-    words: u16,
+graven::typed_value! {
+    /// What the table says about a character's name. The file holds exactly these bytes, and the
+    /// struct's name and fields, which are compared when the table is opened.
+    #[derive(Clone, Copy, Debug)]
+    struct NameShape {
+        bytes: u16,
+        words: u16,
+    }
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -51,5 +51,5 @@ fn main() -> Result<(), Box<dyn Error>> {
 #[expect(unsafe_code, reason = "mapping a path is a promise about the file")]
 fn open(path: &std::ffi::OsStr) -> Result<TypedTable<u32, NameShape>, graven::OpenError> {
     // SAFETY: nobody modifies or truncates the file while it is open.
-    unsafe { TypedTable::open(path) }
+    unsafe { OpenOptions::new().open_typed(path) }
 }

@@ -51,7 +51,12 @@ pub use error::{
 };
 #[cfg(unix)]
 pub use file::remove_temporary_files;
-pub use format::types::TypedKey;
+pub use format::types::key::TypedKey;
+#[doc(hidden)]
+pub use format::types::value::__private;
+pub use format::types::value::TypedValue;
+#[cfg(unix)]
+pub use live::typed::{TypedLive, TypedPinned};
 #[cfg(unix)]
 pub use live::{Live, LiveStatus, Pinned, RefreshOutcome};
 #[cfg(unix)]
@@ -59,8 +64,8 @@ pub use publish::{PublishOptions, PublishSummary, Version, Versions};
 pub use read::{
     AccessPattern, Cursor, GetAll, HashStats, IntoIter, Iter, KeyCounts, KeyRange, Keys, LengthBin,
     LineStats, Metadata, MetadataIter, OpenOptions, PageChecks, PrefixesOf, Residency, Section,
-    SectionResidency, SectionStats, Stats, Table, TreeStats, TypedTable, Value, Values, Warm,
-    WarmProgress,
+    SectionResidency, SectionStats, Stats, Table, TreeStats, TypedCursor, TypedGetAll, TypedIter,
+    TypedKeys, TypedTable, TypedValues, Value, Values, Warm, WarmProgress,
 };
 pub use verify::VerifyReport;
 #[cfg(unix)]

@@ -9,11 +9,14 @@
 mod helper;
 mod location;
 mod retire;
+pub(crate) mod typed;
 
 use crate::build_id::BuildId;
 use crate::error::{OpenError, OpenFailure};
+use crate::format::types::key::TypedKey;
+use crate::format::types::value::TypedValue;
 use crate::read::map::Located;
-use crate::read::{OpenOptions, Table, WarmProgress};
+use crate::read::{OpenOptions, Table, TypedTable, WarmProgress};
 use arc_swap::{ArcSwap, ArcSwapOption, Guard};
 use helper::Helper;
 use location::{Location, Look};
@@ -53,19 +56,51 @@ use std::time::{Duration, Instant};
 /// # }
 /// ```
 #[derive(Debug)]
-pub struct Live {
+pub struct Live(Handle<Table>);
+
+/// A handle on tables of one kind.
+#[derive(Debug)]
+struct Handle<T> {
     /// The helper thread, which ends when this is dropped.
     helper: Mutex<Option<Helper>>,
-    shared: Arc<Shared>,
+    shared: Arc<Shared<T>>,
 }
 
-/// What the handle and the helper thread share. Only [`Live::open_with`] makes one, so its caller's
+/// What a handle serves: a table, or a typed view of one.
+trait Served: Clone + Send + Sync + 'static {
+    /// The table as it is served; an error if it can't be served so.
+    fn of(table: Table) -> Result<Self, OpenFailure>;
+    /// The table itself.
+    fn table(&self) -> &Table;
+}
+
+impl Served for Table {
+    fn of(table: Table) -> Result<Self, OpenFailure> {
+        Ok(table)
+    }
+
+    fn table(&self) -> &Table {
+        self
+    }
+}
+
+impl<K: TypedKey, V: TypedValue> Served for TypedTable<K, V> {
+    fn of(table: Table) -> Result<Self, OpenFailure> {
+        Self::of(table)
+    }
+
+    fn table(&self) -> &Table {
+        self.table()
+    }
+}
+
+/// What the handle and the helper thread share. Only [`Handle::open`] makes one, so its caller's
 /// promise holds for every file that is found at `location`.
 #[derive(Debug)]
-struct Shared {
+struct Shared<T> {
     location: Location,
     options: OpenOptions,
-    current: ArcSwap<Version>,
+    current: ArcSwap<Version<T>>,
     failure: ArcSwapOption<String>,
     /// Held while the table is being changed, by one thread at a time.
     changing: Mutex<()>,
@@ -75,8 +110,8 @@ struct Shared {
 
 /// A table and where it came from.
 #[derive(Debug)]
-struct Version {
-    table: Table,
+struct Version<T> {
+    table: T,
     /// How the file at the path looked, from the opened file's own metadata.
     look: Look,
     /// When the file must be read once more, even if it looks unchanged; see [`Look::once_more`].
@@ -94,7 +129,7 @@ struct Version {
 /// [`get_owned`](Table::get_owned) gives values that need no pin.
 #[must_use = "a pin that is dropped at once pins nothing"]
 #[derive(Debug)]
-pub struct Pinned(Guard<Arc<Version>>);
+pub struct Pinned(Guard<Arc<Version<Table>>>);
 
 /// The result of a refresh. `Display` is one word: `unchanged` or `swapped`.
 #[non_exhaustive]
@@ -178,7 +213,85 @@ impl Live {
         path: impl AsRef<Path>,
         options: &OpenOptions,
     ) -> Result<Self, OpenError> {
-        let location = Location::new(path.as_ref());
+        // SAFETY: the caller's promise is the same.
+        unsafe { Handle::open(path.as_ref(), options) }.map(Self)
+    }
+
+    /// Pins the current table. Costs a few nanoseconds and never waits. Pin once per request, so
+    /// that one version answers all lookups of a request. A pin that is held for long keeps an old
+    /// table in memory.
+    #[inline]
+    pub fn pin(&self) -> Pinned {
+        Pinned(self.0.shared.current.load())
+    }
+
+    /// Looks for another table at the path. If there is one, opens it, checks its header and
+    /// footer, prepares it as the options say, and swaps it in. If nothing has changed, this is one
+    /// `stat`, without a lock or an allocation, so it may be called often. If size, times, inode or
+    /// device differ (also after `chmod`, a hard link or a copy), header and footer are read once,
+    /// and the table stays if build id and length are the same. If a file's times are whole
+    /// seconds, header and footer are also read once two seconds after the table came. The old
+    /// table, unless it is small, is unmapped by a thread of its own once nobody has it pinned and no
+    /// clone or owned [`Value`](crate::Value) of it is left, or a minute later by whoever drops the
+    /// last of these: unmapping can take a third of a second per GiB.
+    ///
+    /// # Errors
+    /// Why the file at the path can't be served. The handle still serves the old table, and
+    /// [`status`](Self::status) reports the failure until a refresh succeeds.
+    pub fn refresh(&self) -> Result<RefreshOutcome, OpenError> {
+        self.0.shared.refresh()
+    }
+
+    /// Starts a thread that refreshes every `interval`, plus a random part of `jitter`, so that
+    /// many processes do not refresh at once. The thread ends when this handle is dropped; another
+    /// call replaces the thread. [`status`](Self::status) reports its failures.
+    ///
+    /// A thread does not survive `fork`: call this in each child, and not before in the parent. A
+    /// child that is forked while the thread swaps tables could never refresh.
+    ///
+    /// # Errors
+    /// The operating system's answer, if it can't start a thread.
+    pub fn refresh_every(&self, interval: Duration, jitter: Duration) -> io::Result<()> {
+        self.0.refresh_every(interval, jitter)
+    }
+
+    /// What is served, for metrics.
+    #[must_use]
+    pub fn status(&self) -> LiveStatus {
+        self.0.status()
+    }
+
+    /// The path that is followed.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        self.0.shared.location.path()
+    }
+}
+
+impl Pinned {
+    /// Counts the tables that the handle has served, from 1.
+    #[must_use]
+    pub fn generation(&self) -> u64 {
+        self.0.generation
+    }
+}
+
+impl Deref for Pinned {
+    type Target = Table;
+
+    #[inline]
+    fn deref(&self) -> &Table {
+        &self.0.table
+    }
+}
+
+impl<T: Served> Handle<T> {
+    /// Opens what stands at `path` now.
+    ///
+    /// # Safety
+    /// The promise of [`Live::open`].
+    unsafe fn open(path: &Path, options: &OpenOptions) -> Result<Self, OpenError> {
+        let location = Location::new(path);
         let path = location.path().to_owned();
         // SAFETY: the caller's promise.
         unsafe { Self::follow(location, options) }.map_err(|failure| failure.at(&path))
@@ -187,12 +300,13 @@ impl Live {
     /// Opens what stands at a location.
     ///
     /// # Safety
-    /// The promise of [`open`](Self::open).
+    /// The promise of [`Live::open`].
     unsafe fn follow(location: Location, options: &OpenOptions) -> Result<Self, OpenFailure> {
         let (file, name) = location.find(options)?;
         // SAFETY: the caller's promise.
         let table = unsafe { options.map(&file) }?;
-        options.prepare(&table, |_| ControlFlow::Continue(()))?;
+        let table = T::of(table)?;
+        options.prepare(table.table(), |_| ControlFlow::Continue(()))?;
         let look = Look::at(&file.metadata);
         let version = Version {
             table,
@@ -214,41 +328,7 @@ impl Live {
         Ok(Self { helper: Mutex::new(None), shared: Arc::new(shared) })
     }
 
-    /// Pins the current table. Costs a few nanoseconds and never waits. Pin once per request, so
-    /// that one version answers all lookups of a request. A pin that is held for long keeps an old
-    /// table in memory.
-    #[inline]
-    pub fn pin(&self) -> Pinned {
-        Pinned(self.shared.current.load())
-    }
-
-    /// Looks for another table at the path. If there is one, opens it, checks its header and
-    /// footer, prepares it as the options say, and swaps it in. If nothing has changed, this is one
-    /// `stat`, without a lock or an allocation, so it may be called often. If size, times, inode or
-    /// device differ (also after `chmod`, a hard link or a copy), header and footer are read once,
-    /// and the table stays if build id and length are the same. If a file's times are whole
-    /// seconds, header and footer are also read once two seconds after the table came. The old
-    /// table, unless it is small, is unmapped by a thread of its own once nobody has it pinned and no
-    /// clone or owned [`Value`](crate::Value) of it is left, or a minute later by whoever drops the
-    /// last of these: unmapping can take a third of a second per GiB.
-    ///
-    /// # Errors
-    /// Why the file at the path can't be served. The handle still serves the old table, and
-    /// [`status`](Self::status) reports the failure until a refresh succeeds.
-    pub fn refresh(&self) -> Result<RefreshOutcome, OpenError> {
-        self.shared.refresh()
-    }
-
-    /// Starts a thread that refreshes every `interval`, plus a random part of `jitter`, so that
-    /// many processes do not refresh at once. The thread ends when this handle is dropped; another
-    /// call replaces the thread. [`status`](Self::status) reports its failures.
-    ///
-    /// A thread does not survive `fork`: call this in each child, and not before in the parent. A
-    /// child that is forked while the thread swaps tables could never refresh.
-    ///
-    /// # Errors
-    /// The operating system's answer, if it can't start a thread.
-    pub fn refresh_every(&self, interval: Duration, jitter: Duration) -> io::Result<()> {
+    fn refresh_every(&self, interval: Duration, jitter: Duration) -> io::Result<()> {
         let shared = Arc::clone(&self.shared);
         // The status holds the error, so the result is dropped here.
         let refresh = move || drop(shared.refresh());
@@ -257,48 +337,25 @@ impl Live {
         Ok(())
     }
 
-    /// What is served, for metrics.
-    pub fn status(&self) -> LiveStatus {
+    fn status(&self) -> LiveStatus {
         let version = self.shared.current.load();
         LiveStatus {
             version: version.name.clone(),
-            build_id: version.table.build_id(),
+            build_id: version.table.table().build_id(),
             generation: version.generation,
             age: version.since.elapsed(),
             failure: self.shared.failure.load().as_deref().cloned(),
         }
     }
-
-    /// The path that is followed.
-    pub fn path(&self) -> &Path {
-        self.shared.location.path()
-    }
 }
 
-impl Drop for Live {
+impl<T> Drop for Handle<T> {
     fn drop(&mut self) {
         self.shared.stopping.store(true, Relaxed);
     }
 }
 
-impl Pinned {
-    /// Counts the tables that the handle has served, from 1.
-    #[must_use]
-    pub fn generation(&self) -> u64 {
-        self.0.generation
-    }
-}
-
-impl Deref for Pinned {
-    type Target = Table;
-
-    #[inline]
-    fn deref(&self) -> &Table {
-        &self.0.table
-    }
-}
-
-impl Shared {
+impl<T: Served> Shared<T> {
     fn refresh(&self) -> Result<RefreshOutcome, OpenError> {
         let refreshed = self.look().map_err(|failure| failure.at(self.location.path()));
         match &refreshed {
@@ -331,9 +388,9 @@ impl Shared {
         }
         // Header and footer show whether there is a new table to map and to check.
         let layout = file.layout()?;
-        let serves = old.table.view().layout();
+        let serves = old.table.table().view().layout();
         let same = (layout.build_id, layout.file_len) == (serves.build_id, serves.file_len);
-        if same && !old.table.is_faulted() {
+        if same && !old.table.table().is_faulted() {
             // The table stays, with its warm pages. Later refreshes compare with the new look.
             let held = match look.same_number(&old.look) {
                 true => old.held.clone(),
@@ -351,19 +408,19 @@ impl Shared {
             }));
             return Ok(RefreshOutcome::Unchanged);
         }
-        let table = self.map(&file)?;
+        let table = T::of(self.map(&file)?)?;
         let go_on = |_: WarmProgress| match self.stopping.load(Relaxed) {
             true => ControlFlow::Break(()),
             false => ControlFlow::Continue(()),
         };
-        self.options.prepare(&table, go_on)?;
+        self.options.prepare(table.table(), go_on)?;
         let generation = old.generation + 1;
         let since = Instant::now();
         let again = look.once_more();
         let new = Version { table, look, again, held: None, name, generation, since };
         drop(self.current.swap(Arc::new(new)));
-        if old.table.view().layout().file_len > retire::SMALL {
-            retire::retire(old, |old| old.table.is_shared());
+        if old.table.table().view().layout().file_len > retire::SMALL {
+            retire::retire(old, |old| old.table.table().is_shared());
         }
         Ok(RefreshOutcome::Swapped)
     }
@@ -374,14 +431,14 @@ impl Shared {
     }
 }
 
-impl Version {
+impl<T: Served> Version<T> {
     /// Whether this version is the table of the file with this look. Device and inode number alone
     /// are not enough: on some file systems the number stands for the path (FUSE without `use_ino`,
     /// such as sshfs and cloud mounts). A table that has lost pages serves no file any more: its
     /// pages are not the file's, and it does not hold the file.
     fn serves(&self, look: &Look) -> bool {
         self.look == *look
-            && !self.table.is_faulted()
+            && !self.table.table().is_faulted()
             && self.again.is_none_or(|again| Instant::now() < again)
     }
 }

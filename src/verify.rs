@@ -14,9 +14,9 @@ mod zeros;
 use crate::error::{ReadError, ReadResult};
 use crate::format::layout::Layout;
 use crate::format::sums::{self, UNIT};
-use crate::read::Table;
 use crate::read::parallel::check_pieces;
 use crate::read::view::View;
+use crate::read::{Table, TypesSection};
 use content::Content;
 use indexes::Indexes;
 use records::{PIECE, Records};
@@ -92,6 +92,7 @@ impl Audit<'_> {
         self.stream(records.end..sums.start, |bytes| content.update(bytes))?;
         content.check(view)?;
         self.table.metadata()?;
+        TypesSection::read(view)?;
         Ok(VerifyReport {
             entries: layout.entries,
             keys,

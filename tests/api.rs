@@ -24,6 +24,8 @@ mod rank;
 #[path = "api/typed.rs"]
 mod typed;
 
+mod common;
+
 use graven::{BuildOptions, Duplicates, HashIndex, ReadError, Table};
 
 /// An entry as text.

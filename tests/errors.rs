@@ -9,7 +9,7 @@ mod common;
 use common::{Case, generate};
 use graven::{
     BuildError, BuildId, BuildOptions, Builder, Duplicates, ErrorKind, OpenError, OpenFailure,
-    OpenOptions, PageChecks, Table, TypedTable,
+    OpenOptions, PageChecks, Table, TypedValue,
 };
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -734,11 +734,7 @@ fn permissions_child() {
 fn typed<K, V>(directory: &TempDir, entry: impl Fn(u8) -> (K, V)) -> PathBuf
 where
     K: graven::TypedKey,
-    V: zerocopy::FromBytes
-        + zerocopy::IntoBytes
-        + zerocopy::Immutable
-        + zerocopy::KnownLayout
-        + 'static,
+    V: TypedValue,
 {
     let path = directory.path().join("typed");
     let mut builder = BuildOptions::new().durable(false).create_typed::<K, V>(&path).unwrap();
@@ -751,16 +747,45 @@ where
 }
 
 #[track_caller]
-fn mismatch<K, V>(path: &Path, part: &str)
+fn mismatch<K, V>(path: &Path, part: &str, expected: &str, got: &str)
 where
     K: graven::TypedKey,
-    V: zerocopy::FromBytes + zerocopy::Immutable + zerocopy::KnownLayout + 'static,
+    V: TypedValue,
 {
-    match TypedTable::<K, V>::new(Table::load(path).unwrap()).map(drop) {
-        Err(OpenError { failure: OpenFailure::TypeMismatch { part: got, .. }, .. }) => {
-            assert_eq!(got, part)
-        }
-        other => panic!("{other:?}"),
+    let error = OpenOptions::new().load_typed::<K, V>(path).unwrap_err();
+    let text = format!("{part} type is {expected} in the table, {got} was asked for");
+    assert_eq!(error.to_string(), text);
+    assert!(matches!(error.failure, OpenFailure::TypeMismatch { .. }));
+}
+
+graven::typed_value! {
+    /// A struct of 16 bytes, and others like it.
+    struct Mixed {
+        number: i64,
+        code: [u8; 3],
+        kind: u8,
+        count: u32,
+    }
+
+    struct Other {
+        number: f64,
+        parts: [u16; 4],
+    }
+
+    struct Swapped {
+        number: i64,
+        code: [u8; 3],
+        count: [u8; 4],
+        kind: u8,
+    }
+
+    struct Outer {
+        inner: Inner,
+        id: u64,
+    }
+
+    struct Inner {
+        number: u64,
     }
 }
 
@@ -768,25 +793,50 @@ where
 fn types_do_not_mix() {
     let directory = directory();
     let path = typed(&directory, |i| (u64::from(i), u32::from(i)));
-    TypedTable::<u64, u32>::new(Table::load(&path).unwrap()).unwrap();
-    mismatch::<i64, u32>(&path, "key");
-    mismatch::<u32, u32>(&path, "key");
-    mismatch::<[u8; 8], u32>(&path, "key");
-    mismatch::<u64, i32>(&path, "value");
-    mismatch::<u64, f32>(&path, "value");
-    mismatch::<u64, u64>(&path, "value");
-    mismatch::<u64, [u8; 4]>(&path, "value");
+    Table::load(&path).unwrap().typed::<u64, u32>().unwrap();
+    mismatch::<i64, u32>(&path, "key", "u64", "i64");
+    mismatch::<u32, u32>(&path, "key", "u64", "u32");
+    mismatch::<[u8; 8], u32>(&path, "key", "u64", "[u8; 8]");
+    mismatch::<(u32, u32), u32>(&path, "key", "u64", "(u32, u32)");
+    mismatch::<u64, i32>(&path, "value", "u32", "i32");
+    mismatch::<u64, f32>(&path, "value", "u32", "f32");
+    mismatch::<u64, u64>(&path, "value", "u32", "u64");
+    mismatch::<u64, [u8; 4]>(&path, "value", "u32", "[u8; 4]");
+    mismatch::<u64, ()>(&path, "value", "u32", "()");
 
-    // Structs are told apart by their size.
     let path = typed(&directory, |i| ([i; 3], [u32::from(i); 3]));
-    TypedTable::<[u8; 3], [u32; 3]>::new(Table::load(&path).unwrap()).unwrap();
-    mismatch::<[u8; 3], [u32; 2]>(&path, "value");
-    mismatch::<[u8; 4], [u32; 3]>(&path, "key");
+    Table::load(&path).unwrap().typed::<[u8; 3], [u32; 3]>().unwrap();
+    mismatch::<[u8; 3], [u32; 2]>(&path, "value", "[u32; 3]", "[u32; 2]");
+    mismatch::<[u8; 3], [f32; 3]>(&path, "value", "[u32; 3]", "[f32; 3]");
+    mismatch::<[u8; 4], [u32; 3]>(&path, "key", "[u8; 3]", "[u8; 4]");
+
+    // Tuples of the same bytes.
+    let path = typed(&directory, |i| ((u32::from(i), [i; 4]), i));
+    mismatch::<([u8; 4], u32), u8>(&path, "key", "(u32, [u8; 4])", "([u8; 4], u32)");
+    mismatch::<(u32, i32), u8>(&path, "key", "(u32, [u8; 4])", "(u32, i32)");
+    mismatch::<(u32, [u8; 3]), u8>(&path, "key", "(u32, [u8; 4])", "(u32, [u8; 3])");
+    mismatch::<(u32, [u8; 4]), i8>(&path, "value", "u8", "i8");
+
+    // Structs of the same size.
+    let mixed = "Mixed { number: i64, code: [u8; 3], kind: u8, count: u32 }";
+    let other = "Other { number: f64, parts: [u16; 4] }";
+    let path = typed(&directory, |i| (i, Mixed { number: 7, code: [i; 3], kind: i, count: 9 }));
+    let table = OpenOptions::new().load_typed::<u8, Mixed>(&path).unwrap();
+    let found = table.get(&3).unwrap().unwrap();
+    assert_eq!((found.number, found.code, found.kind, found.count), (7, [3; 3], 3, 9));
+    mismatch::<u8, Other>(&path, "value", mixed, other);
+    mismatch::<u8, [f64; 2]>(&path, "value", mixed, "[f64; 2]");
+    let swapped = "Swapped { number: i64, code: [u8; 3], count: [u8; 4], kind: u8 }";
+    mismatch::<u8, Swapped>(&path, "value", mixed, swapped);
+    let path = typed(&directory, |i| (i, Outer { inner: Inner { number: 7 }, id: i.into() }));
+    let outer = "Outer { inner: Inner { number: u64 }, id: u64 }";
+    mismatch::<u8, Other>(&path, "value", outer, other);
+    assert_eq!(Table::load(&path).unwrap().stats().unwrap().value_type.as_deref(), Some(outer));
 
     // A table without types.
     let plain = directory.path().join("plain");
     Case::of(vec![(vec![0; 8], vec![0; 4])]).build(&plain).unwrap();
-    mismatch::<u64, u32>(&plain, "key");
+    mismatch::<u64, u32>(&plain, "key", "bytes", "u64");
 }
 
 /// At an offset that is no multiple of the alignment the values can't be read in place.
@@ -802,7 +852,7 @@ fn misaligned_values() {
         // SAFETY: nobody else knows the file.
         let table = unsafe { options.open(&embedded) }.unwrap();
         assert_eq!(table.len(), 5);
-        match TypedTable::<u32, u64>::new(table) {
+        match table.typed::<u32, u64>() {
             Ok(table) => {
                 assert_eq!(offset % 8, 0);
                 assert_eq!(table.get(&3).unwrap(), Some(&3));
@@ -813,7 +863,7 @@ fn misaligned_values() {
             Err(other) => panic!("{other:?}"),
         }
         // A copy is aligned wherever it came from.
-        TypedTable::<u32, u64>::new(options.load(&embedded).unwrap()).unwrap();
+        options.load_typed::<u32, u64>(&embedded).unwrap();
     }
 }
 
@@ -836,13 +886,13 @@ macro_rules! numeric_order {
         builder.finish().unwrap();
         numbers.sort_unstable();
         numbers.dedup();
-        let table = TypedTable::<$type, u8>::new(Table::load(&path).unwrap()).unwrap();
+        let table = OpenOptions::new().load_typed::<$type, u8>(&path).unwrap();
         let keys: Vec<$type> = table.iter().map(|entry| entry.unwrap().0).collect();
         assert_eq!(keys, numbers);
         for (i, number) in numbers.iter().enumerate() {
             assert_eq!(table.get(number).unwrap(), Some(&(*number as u8)));
             let below: Vec<$type> =
-                table.range(&numbers[0], number).map(|entry| entry.unwrap().0).collect();
+                table.range(..number).map(|entry| entry.unwrap().0).collect();
             assert_eq!(below, numbers[..i]);
         }
     })*};

@@ -12,7 +12,7 @@ mod chosen;
 mod common;
 
 use common::{Case, blessing, compare, data, each_form, generate};
-use graven::{BuildOptions, HashIndex, Table, TypedTable};
+use graven::{BuildOptions, HashIndex, OpenOptions, Table};
 use std::fs;
 use std::path::Path;
 
@@ -71,6 +71,31 @@ fn build_typed(path: &Path) {
     builder.finish().unwrap();
 }
 
+graven::typed_value! {
+    /// A struct with an array and a nested struct.
+    #[derive(Clone, Copy, Debug, PartialEq)]
+    struct Reading {
+        celsius: f64,
+        at: Sensor,
+        counts: [u16; 2],
+    }
+
+    #[derive(Clone, Copy, Debug, PartialEq)]
+    struct Sensor {
+        number: i16,
+        kind: [u8; 2],
+    }
+}
+
+/// Keys and values of the table of tuples and structs.
+fn structs() -> impl Iterator<Item = ((u16, [u8; 3], i8), Reading)> {
+    (0..40_u16).map(|i| {
+        let at = Sensor { number: -(i as i16), kind: *b"kt" };
+        let key = (i / 9, [b'a', b'b', i as u8 % 3], (i % 9) as i8 - 4);
+        (key, Reading { celsius: f64::from(i) / 4.0, at, counts: [i, 2 * i] })
+    })
+}
+
 /// The committed file, made anew first if that is asked for.
 fn golden(name: &str, built: &[u8]) -> Vec<u8> {
     let path = data("v1").join(name).with_extension("grv");
@@ -127,7 +152,7 @@ fn typed_table() {
 
     let path = data("v1").join("typed.grv");
     // SAFETY: nobody changes a committed file while tests run.
-    let table = unsafe { TypedTable::<i32, u64>::open(&path) }.unwrap();
+    let table = unsafe { OpenOptions::new().open_typed::<i32, u64>(&path) }.unwrap();
     let entries: Result<Vec<_>, _> = table.iter().collect();
     let entries: Vec<(i32, u64)> = entries.unwrap().into_iter().map(|(k, v)| (k, *v)).collect();
     assert_eq!(entries, typed().collect::<Vec<_>>());
@@ -136,6 +161,34 @@ fn typed_table() {
         assert_eq!(table.get(&key.wrapping_add(5)).unwrap(), None);
     }
     table.table().verify().unwrap();
+}
+
+/// A table of tuples and structs, whose types stand in it.
+#[test]
+#[cfg(target_endian = "little")]
+fn typed_table_of_structs() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("structs");
+    BuildOptions::new().durable(false).build_typed(&path, structs()).unwrap();
+    let built = fs::read(&path).unwrap();
+    assert!(built == golden("structs", &built), "table of structs is built to other bytes");
+
+    let table = Table::load(data("v1").join("structs.grv")).unwrap();
+    let typed = table.typed::<(u16, [u8; 3], i8), Reading>().unwrap();
+    let mut sorted: Vec<_> = structs().collect();
+    sorted.sort_by_key(|entry| entry.0);
+    let entries: Vec<_> = typed.iter().map(|entry| entry.unwrap()).collect();
+    assert!(entries.iter().map(|(key, value)| (*key, **value)).eq(sorted));
+    let text =
+        "Reading { celsius: f64, at: Sensor { number: i16, kind: [u8; 2] }, counts: [u16; 2] }";
+    let bytes = fs::read(data("v1").join("structs.grv")).unwrap();
+    let types = format!("(u16, [u8; 3], i8)\n{text}");
+    assert!(bytes.windows(types.len()).any(|part| part == types.as_bytes()));
+    // Text and records are what they are; the record of the smallest key, by hand.
+    let first = table.first().unwrap().unwrap();
+    assert_eq!(first.0, [0, 0, b'a', b'b', 0, 0x7C]);
+    assert_eq!(first.1, [&0_f64.to_le_bytes()[..], &[0, 0, b'k', b't', 0, 0, 0, 0]].concat());
+    table.verify().unwrap();
 }
 
 /// Bytes that are part of the program, borrowed for ever.
@@ -153,7 +206,7 @@ fn included_bytes() {
 #[test]
 fn each_file_is_known() {
     let mut known: Vec<String> = tables().iter().map(|(name, _)| format!("{name}.grv")).collect();
-    known.push("typed.grv".to_owned());
+    known.extend(["typed.grv", "structs.grv"].map(str::to_owned));
     for file in fs::read_dir(data("v1")).unwrap() {
         let file = file.unwrap();
         let name = file.file_name().into_string().unwrap();

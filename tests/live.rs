@@ -11,7 +11,7 @@ mod common;
 use common::{Mapped, field, numbered_table};
 use graven::{
     BuildOptions, ErrorKind, Live, OpenError, OpenFailure, OpenOptions, PageChecks, PublishOptions,
-    RefreshOutcome, Table, Versions, Warm, sigbus,
+    RefreshOutcome, Table, TypedLive, TypedTable, Versions, Warm, sigbus,
 };
 use std::fs::{self, File};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
@@ -92,6 +92,73 @@ fn the_status_tells_what_is_served() {
     live.refresh().expect("a table");
     let after = live.status();
     assert!(after.build_id != before.build_id && after.generation == 2);
+}
+
+/// A table of other types is refused as a broken one is; one of the same types heals.
+#[test]
+fn a_typed_handle_serves_its_types_alone() {
+    let (_directory, path) = table("bytes");
+    let options = BuildOptions::new().durable(false);
+    // SAFETY: the tables of this test are replaced by rename.
+    let error = unsafe { TypedLive::<u32, f64>::open(&path) }.expect_err("a table of bytes");
+    assert!(matches!(error.failure, OpenFailure::TypeMismatch { .. }), "{error}");
+
+    options.build_typed(&path, [(7_u32, 1.5_f64)]).expect("a table");
+    // SAFETY: the tables of this test are replaced by rename.
+    let live = unsafe { TypedLive::<u32, f64>::open(&path) }.expect("these types");
+    assert_eq!(live.path(), path);
+    let first = live.pin();
+    assert_eq!(live.refresh().expect("a table"), RefreshOutcome::Unchanged);
+
+    options.build_typed(&path, [(7_u32, 1.5_f32)]).expect("a table");
+    for _ in 0..2 {
+        let error = live.refresh().expect_err("other values");
+        assert!(
+            matches!(error.failure, OpenFailure::TypeMismatch { part: "value", .. }),
+            "{error}"
+        );
+        let status = live.status();
+        assert_eq!((status.failure, status.generation), (Some(error.to_string()), 1));
+        assert_eq!(live.pin().get(&7).expect("a sound table"), Some(&1.5));
+    }
+    publish(&path, "bytes");
+    let error = live.refresh().unwrap_err();
+    assert!(matches!(error.failure, OpenFailure::TypeMismatch { part: "key", .. }));
+
+    options.build_typed(&path, [(7_u32, 2.5_f64)]).expect("a table");
+    assert_eq!(live.refresh().expect("a table"), RefreshOutcome::Swapped);
+    assert_eq!((live.status().failure, live.status().generation), (None, 2));
+    assert_eq!(live.pin().get(&7).expect("a sound table"), Some(&2.5));
+    assert_eq!(first.get(&7).expect("a sound table"), Some(&1.5), "pinned, so unchanged");
+    assert_eq!((first.generation(), live.pin().generation()), (1, 2));
+    let kept = TypedTable::clone(&first);
+    drop((first, live));
+    assert_eq!(kept.get(&7).expect("a sound table"), Some(&1.5), "a clone outlives the handle");
+}
+
+/// The helper thread of a typed handle refuses other types as well.
+#[test]
+fn a_typed_handle_follows_by_itself() {
+    let (_directory, path) = table("bytes");
+    let options = BuildOptions::new().durable(false);
+    options.build_typed(&path, [(1_u8, 1_u8)]).expect("a table");
+    // SAFETY: the tables of this test are replaced by rename.
+    let opened = unsafe { TypedLive::<u8, u8>::open_with(&path, &OpenOptions::new()) };
+    let live = opened.expect("these types");
+    live.refresh_every(Duration::from_millis(1), Duration::ZERO).expect("a thread");
+    let until = |done: &dyn Fn() -> bool| {
+        let end = Instant::now() + Duration::from_secs(60);
+        while !done() && Instant::now() < end {
+            thread::sleep(Duration::from_millis(1));
+        }
+        assert!(done());
+    };
+    options.build_typed(&path, [(1_u8, 1_i8)]).expect("a table");
+    until(&|| live.status().failure.is_some());
+    assert_eq!(live.status().generation, 1);
+    options.build_typed(&path, [(1_u8, 3_u8)]).expect("a table");
+    until(&|| live.status().generation == 2);
+    assert_eq!(live.pin().get(&1).expect("a sound table"), Some(&3));
 }
 
 /// Every bad file is refused with its own error; the old table goes on, and a good one heals.

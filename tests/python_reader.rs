@@ -266,6 +266,34 @@ fn cut(text: &str) -> &str {
     text.get(..200).unwrap_or(text)
 }
 
+/// Keys and values of typed tables, decoded as format.md says, and their types.
+#[test]
+fn python_reads_a_typed_table() {
+    if let Some(why) = no_python() {
+        return skip("python_reads_a_typed_table", &why);
+    }
+    let directory = common::directory();
+    let path = directory.path().join("typed.grv");
+    let keys = [(-1_i16, [7_u8, 8], 0x0102_0304_u32), (0, [0, 0], 5), (0, [0, 1], 0)];
+    let entries = keys.map(|key| (key, [1_u8, 2, 3]));
+    BuildOptions::new().durable(false).build_typed(&path, entries).expect("a table");
+    let output = ask(&path, "check\ntypes\niter\n");
+    let said = String::from_utf8(output.stdout).expect("text");
+    let expected = [
+        "3 3",
+        "(i16, [u8; 2], u32)",
+        "[u8; 3]",
+        "7fff070801020304 010203",
+        "8000000000000005 010203",
+        "8000000100000000 010203",
+    ];
+    assert_eq!(said.lines().collect::<Vec<_>>(), expected);
+
+    let path = directory.path().join("bytes.grv");
+    graven::Builder::create(&path).and_then(graven::Builder::finish).expect("a table");
+    assert_eq!(ask(&path, "types\n").stdout, b"-\n");
+}
+
 /// The reader's page sums and parameter checks are not for show.
 #[test]
 fn python_sees_a_flipped_bit() {

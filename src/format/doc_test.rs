@@ -9,6 +9,7 @@ use super::index::tree::{MAX_PREFIX, MAX_TAIL, NO_SAMPLE, NODE_HEADER, NodeHeade
 use super::meta::StatsBlock;
 use super::record::ESCAPE_BYTES;
 use super::sums::UNIT;
+use super::types::MAX_TYPE;
 use super::{
     BLOCK_BYTES, BLOCK_RECORDS, BLOCK_RECORDS_FIXED, BLOCK_RECORDS_LEAST, MAX_BLOCK, MAX_FILE,
     MAX_KEY, MAX_LEVELS, MAX_VALUE, NODE_LOG2, SAMPLE_STEP, SECTION_ALIGN,
@@ -185,6 +186,7 @@ fn constants_have_their_values() {
         MAX_PREFIX,
         MAX_TAIL,
         ESCAPE_BYTES,
+        MAX_TYPE,
         BLOCK_RECORDS,
         BLOCK_RECORDS_LEAST,
         BLOCK_RECORDS_FIXED,

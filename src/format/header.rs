@@ -169,6 +169,8 @@ pub(crate) mod kind {
     pub(crate) const METADATA: u32 = 5;
     /// Page sums.
     pub(crate) const SUMS: u32 = 6;
+    /// The types of a typed table as text.
+    pub(crate) const TYPES: u32 = 8;
 
     /// Section flag: an unknown kind must be refused.
     pub(crate) const REQUIRED: u32 = 1;

@@ -105,6 +105,8 @@ pub(crate) struct Layout {
     pub(crate) lines: Option<LineLayout>,
     pub(crate) stats: Span,
     pub(crate) metadata: Option<Span>,
+    /// The types of a typed table as text.
+    pub(crate) types: Option<Span>,
     pub(crate) sums: Span,
     pub(crate) header_size: usize,
     pub(crate) key_type: u8,
@@ -235,6 +237,7 @@ impl Layout {
             lines: None,
             stats: Span::default(),
             metadata: None,
+            types: None,
             sums: Span::default(),
             header_size: header.header_size.get() as usize,
             key_type: header.key_type,
@@ -301,6 +304,7 @@ impl Layout {
                 kind::TREE | kind::HASH | kind::LINES => {}
                 kind::STATS => self.stats = span,
                 kind::METADATA => self.metadata = Some(span),
+                kind::TYPES => self.types = Some(span),
                 kind::SUMS => self.sums = span,
                 _ if section.flags.get() & kind::REQUIRED != 0 => {
                     return Err(OpenFailure::UnsupportedFeature {

@@ -328,7 +328,7 @@ pub(crate) fn choose_word<'s>(
                             let escaped = layout(bits).word(key as usize, value as usize).is_none();
                             u64::from(width) + if escaped { ESCAPE_BYTES as u64 } else { 0 }
                         })
-                        .sum()
+                        .sum::<u64>()
         })
         .count() as u8;
     (width, key_bits + same.saturating_sub(1) / 2)

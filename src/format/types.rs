@@ -1,17 +1,20 @@
-//! Typed tables: how typed keys become bytes that order as they do, and the type tags, one byte
-//! each for key and value in the header.
+//! Typed tables: the type tags, one byte each for key and value in the header, and the types as
+//! text in a section of their own. How keys and values become bytes stands in the files below.
 
-use std::any::TypeId;
+pub(crate) mod key;
+pub(crate) mod value;
 
 /// A byte array `[u8; N]`, as a key.
 pub(crate) const ARRAY: u8 = 13;
-/// Another zerocopy type, known by size and alignment only.
+/// Another value type: a struct, an array or `()`.
 pub(crate) const OTHER: u8 = 14;
+/// A tuple of keys.
+pub(crate) const TUPLE: u8 = 15;
 
 /// Names of the tags, by number.
-const NAMES: [&str; 15] = [
+const NAMES: [&str; 16] = [
     "bytes", "u8", "u16", "u32", "u64", "u128", "i8", "i16", "i32", "i64", "i128", "f32", "f64",
-    "[u8; N]", "struct",
+    "[u8; N]", "struct", "tuple",
 ];
 
 /// The name of a type tag.
@@ -24,6 +27,9 @@ pub(crate) const ORDER_NONE: u8 = 0;
 /// The byte order of the machine at hand.
 pub(crate) const ORDER_HOST: u8 = if cfg!(target_endian = "little") { 1 } else { 2 };
 
+/// Longest text of a type in bytes.
+pub(crate) const MAX_TYPE: usize = 65_535;
+
 /// The types of a table as its header names them; all zero for a table of bytes.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Types {
@@ -35,93 +41,28 @@ pub(crate) struct Types {
     pub(crate) byte_order: u8,
 }
 
-/// A key type of a typed table. Its bytes order as its values do.
-///
-/// Implemented for the integers (big-endian, the sign bit flipped for signed ones) and for byte
-/// arrays; sealed, since a table's type tags are part of the format.
-pub trait TypedKey: sealed::Sealed {
-    /// The key as bytes.
-    #[doc(hidden)]
-    type Bytes: AsRef<[u8]>;
-    /// The tag in the header.
-    #[doc(hidden)]
-    const TAG: u8;
-    /// Encodes the key.
-    #[doc(hidden)]
-    fn encode(&self) -> Self::Bytes;
-    /// Decodes the bytes of a key; `None` for bytes of another length.
-    #[doc(hidden)]
-    fn decode(bytes: &[u8]) -> Option<Self>
-    where
-        Self: Sized;
+/// The types of a table as text. The types section is both, with a line feed between them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct TypeNames<'t> {
+    /// For example `(u32, [u8; 4])`.
+    pub(crate) key: &'t str,
+    /// For example `Shape { area: f64, sides: u32, id: u32 }`.
+    pub(crate) value: &'t str,
 }
 
-mod sealed {
-    pub trait Sealed {}
-}
-
-macro_rules! integer_key {
-    ($($type:ty, $tag:expr, $flip:expr;)*) => {$(
-        impl sealed::Sealed for $type {}
-        impl TypedKey for $type {
-            type Bytes = [u8; size_of::<$type>()];
-            const TAG: u8 = $tag;
-            #[inline]
-            fn encode(&self) -> Self::Bytes {
-                (*self ^ $flip).to_be_bytes()
-            }
-            #[inline]
-            fn decode(bytes: &[u8]) -> Option<Self> {
-                Some(<$type>::from_be_bytes(bytes.try_into().ok()?) ^ $flip)
-            }
+impl<'t> TypeNames<'t> {
+    /// Reads the types section.
+    pub(crate) fn parse(section: &'t [u8]) -> Option<Self> {
+        // The bound comes first, so that a long section costs nothing.
+        if section.len() > 2 * MAX_TYPE + 1 {
+            return None;
         }
-    )*};
-}
-
-integer_key! {
-    u8, 1, 0; u16, 2, 0; u32, 3, 0; u64, 4, 0; u128, 5, 0;
-    i8, 6, i8::MIN; i16, 7, i16::MIN; i32, 8, i32::MIN; i64, 9, i64::MIN; i128, 10, i128::MIN;
-}
-
-impl<const N: usize> sealed::Sealed for [u8; N] {}
-impl<const N: usize> TypedKey for [u8; N] {
-    type Bytes = [u8; N];
-    const TAG: u8 = ARRAY;
-    #[inline]
-    fn encode(&self) -> Self::Bytes {
-        *self
+        let (key, value) = std::str::from_utf8(section).ok()?.split_once('\n')?;
+        let sound = |text: &str| {
+            (1..=MAX_TYPE).contains(&text.len()) && !text.chars().any(char::is_control)
+        };
+        (sound(key) && sound(value)).then_some(Self { key, value })
     }
-    #[inline]
-    fn decode(bytes: &[u8]) -> Option<Self> {
-        bytes.try_into().ok()
-    }
-}
-
-/// The tag of a value type.
-pub(crate) fn value_tag<V: 'static>() -> u8 {
-    let known = [
-        TypeId::of::<u8>(),
-        TypeId::of::<u16>(),
-        TypeId::of::<u32>(),
-        TypeId::of::<u64>(),
-        TypeId::of::<u128>(),
-        TypeId::of::<i8>(),
-        TypeId::of::<i16>(),
-        TypeId::of::<i32>(),
-        TypeId::of::<i64>(),
-        TypeId::of::<i128>(),
-        TypeId::of::<f32>(),
-        TypeId::of::<f64>(),
-    ];
-    let place = known.iter().position(|&id| id == TypeId::of::<V>());
-    place.map_or(OTHER, |place| place as u8 + 1)
-}
-
-/// The byte order that values of this type depend on. What a struct holds is not known, so it is
-/// taken to depend on it.
-pub(crate) fn value_order<V: 'static>() -> u8 {
-    let bytes = [TypeId::of::<u8>(), TypeId::of::<i8>()];
-    if bytes.contains(&TypeId::of::<V>()) { ORDER_NONE } else { ORDER_HOST }
 }
 
 #[cfg(test)]
@@ -129,24 +70,36 @@ mod tests {
     use super::*;
 
     #[test]
-    fn encoded_integers_order_as_numbers() {
-        let numbers = [i32::MIN, -70_000, -1, 0, 1, 255, 256, i32::MAX];
-        for pair in numbers.windows(2) {
-            assert!(pair[0].encode() < pair[1].encode(), "{pair:?}");
-        }
-        for number in numbers {
-            assert_eq!(i32::decode(&number.encode()), Some(number));
-        }
-        assert_eq!(u64::decode(&[0; 7]), None);
-        assert_eq!(0x0102u16.encode(), [1, 2]);
+    fn tags_have_names() {
+        assert_eq!(name(0), "bytes");
+        assert_eq!(name(12), "f64");
+        assert_eq!(name(ARRAY), "[u8; N]");
+        assert_eq!(name(OTHER), "struct");
+        assert_eq!(name(TUPLE), "tuple");
+        assert_eq!(name(200), "unknown type");
     }
 
     #[test]
-    fn tags_have_names() {
-        assert_eq!(name(value_tag::<u64>()), "u64");
-        assert_eq!(name(value_tag::<i64>()), "i64");
-        assert_eq!(name(value_tag::<[u32; 3]>()), "struct");
-        assert_eq!(name(<[u8; 4]>::TAG), "[u8; N]");
-        assert_eq!(name(200), "unknown type");
+    fn a_section_of_types_is_two_lines() {
+        let names = TypeNames { key: "u64", value: "Größe { x: f64 }" };
+        assert_eq!(TypeNames::parse("u64\nGröße { x: f64 }".as_bytes()), Some(names));
+        let wrong: [&[u8]; 8] = [
+            b"",
+            b"u64",
+            b"\nu64",
+            b"u64\n",
+            b"u64\nu8\n",
+            b"u64\nu\x1b[8",
+            b"u64\r\nu8",
+            b"\xFF\nu8",
+        ];
+        for wrong in wrong {
+            assert_eq!(TypeNames::parse(wrong), None, "{wrong:?}");
+        }
+        let mut long = [b'a'; 2 * MAX_TYPE + 2];
+        long[MAX_TYPE] = b'\n';
+        assert_eq!(TypeNames::parse(&long), None);
+        assert!(TypeNames::parse(&long[..2 * MAX_TYPE + 1]).is_some());
+        assert_eq!(TypeNames::parse(&long[..1 + MAX_TYPE]), None);
     }
 }

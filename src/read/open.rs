@@ -8,11 +8,14 @@
 use super::map::{AccessPattern, Bytes, Located, io_error};
 use super::pages::Pages;
 use super::table::Table;
+use super::typed::TypedTable;
 use super::warm::{Warm, WarmProgress};
 use crate::build_id::BuildId;
 use crate::error::{OpenError, OpenFailure, ReadFailure};
 use crate::file::io::{open_regular, read_exact_at};
 use crate::format::layout::{Layout, SMALLEST};
+use crate::format::types::key::TypedKey;
+use crate::format::types::value::TypedValue;
 use std::borrow::Cow;
 use std::io::Read;
 use std::ops::ControlFlow;
@@ -227,6 +230,46 @@ impl OpenOptions {
             Ok(table)
         });
         opened.map_err(|failure| failure.at(path))
+    }
+
+    /// Maps the typed table at `path` with these options.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("t");
+    /// graven::BuildOptions::new().build_typed(&path, [(1_u32, 10_u64), (2, 20)])?;
+    /// // SAFETY: nobody modifies or truncates the published file.
+    /// let table = unsafe { graven::OpenOptions::new().open_typed::<u32, u64>(&path)? };
+    /// assert_eq!(table.get(&2)?, Some(&20));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Safety
+    /// As for [`Table::open`].
+    ///
+    /// # Errors
+    /// The errors of [`open`](Self::open) and [`Table::typed`].
+    #[cfg(unix)]
+    pub unsafe fn open_typed<K: TypedKey, V: TypedValue>(
+        &self,
+        path: impl AsRef<Path>,
+    ) -> Result<TypedTable<K, V>, OpenError> {
+        // SAFETY: the caller's promise is the same.
+        let table = unsafe { self.open(path) }?;
+        table.typed()
+    }
+
+    /// Reads the typed table at `path` into private memory, as [`load`](Self::load) does.
+    ///
+    /// # Errors
+    /// The errors of [`load`](Self::load) and [`Table::typed`].
+    pub fn load_typed<K: TypedKey, V: TypedValue>(
+        &self,
+        path: impl AsRef<Path>,
+    ) -> Result<TypedTable<K, V>, OpenError> {
+        self.load(path)?.typed()
     }
 
     /// Maps a file that is open already.

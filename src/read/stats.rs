@@ -1,12 +1,14 @@
 //! Statistics of a table.
 
 use super::table::Table;
+use super::types::TypesSection;
 use super::view::View;
 use crate::build_id::BuildId;
 use crate::error::{ReadError, ReadResult};
 use crate::format::header::{FOOTER, kind};
 use crate::format::layout::Layout;
 use crate::format::meta::{StatsBlock, bin_range};
+use crate::format::types;
 use std::fmt;
 use zerocopy::FromBytes;
 use zerocopy::byteorder::little_endian::U64;
@@ -49,6 +51,10 @@ pub struct Stats {
     pub fixed_value_len: Option<u32>,
     /// Alignment of values in bytes.
     pub value_align: u32,
+    /// Type of the keys of a typed table, for example `(u32, i16)`.
+    pub key_type: Option<String>,
+    /// Type of the values of a typed table, for example `Shape { area: f64, sides: u32, id: u32 }`.
+    pub value_type: Option<String>,
     /// Sections in file order, header, footer and padding included: their bytes add up to
     /// `file_bytes`.
     pub sections: Vec<SectionStats>,
@@ -96,6 +102,8 @@ pub enum Section {
     Statistics,
     /// What the user added.
     Metadata,
+    /// Key and value type of a typed table, as text.
+    Types,
     /// The checksums of all pages.
     PageSums,
     /// A section of a kind that this library does not know and need not know.
@@ -202,6 +210,12 @@ impl Table {
             second_bucket_keys: block.second_bucket_keys.get(),
             set_aside: hash.set_aside,
         });
+        let names = TypesSection::read(self.view())?.map(|section| section.names);
+        // A typed table from before 1.0 knows its tags alone.
+        let named = |tag, name: Option<&str>| {
+            let name = || name.unwrap_or(types::name(tag)).to_owned();
+            (tag != 0).then(name)
+        };
         Ok(Stats {
             format: layout.version,
             entries: layout.entries,
@@ -219,6 +233,8 @@ impl Table {
             fixed_key_len: layout.record.fixed_key,
             fixed_value_len: layout.record.fixed_value,
             value_align: layout.record.align() as u32,
+            key_type: named(layout.key_type, names.map(|names| names.key)),
+            value_type: named(layout.value_type, names.map(|names| names.value)),
             sections: SectionStats::of(layout),
             hash_index,
             line_index: layout
@@ -283,6 +299,7 @@ impl Section {
             kind::STATS => Self::Statistics,
             kind::LINES => Self::LineIndex,
             kind::METADATA => Self::Metadata,
+            kind::TYPES => Self::Types,
             kind::SUMS => Self::PageSums,
             _ => Self::Unknown,
         }
@@ -300,6 +317,7 @@ impl fmt::Display for Section {
             Self::HashIndex => "hash index",
             Self::Statistics => "statistics",
             Self::Metadata => "metadata",
+            Self::Types => "types",
             Self::PageSums => "page sums",
             Self::Unknown => "unknown",
             Self::Footer => "footer",

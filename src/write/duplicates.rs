@@ -57,6 +57,7 @@ impl Resolver {
             hash_index: settings.hash_index,
             metadata: settings.metadata.clone(),
             types: settings.types,
+            type_names: settings.type_names.clone(),
             memory,
             pool: pool.clone(),
             sink: Terms { directory: Arc::clone(&directory), threaded, expected },

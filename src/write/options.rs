@@ -6,9 +6,9 @@ use super::settings::{Duplicates, HashIndex, Settings};
 use super::summary::BuildSummary;
 use super::typed::TypedBuilder;
 use crate::error::BuildError;
-use crate::format::types::TypedKey;
+use crate::format::types::key::TypedKey;
+use crate::format::types::value::TypedValue;
 use std::path::{Path, PathBuf};
-use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 /// Options of a build; [`BuildOptions::create`] starts it, [`BuildOptions::build`] does all of it.
 ///
@@ -208,19 +208,41 @@ impl BuildOptions {
     }
 
     /// Starts a typed build. Values are aligned for `V`, at least. The types of keys and values
-    /// are noted in the file, so that it can't be opened as a table of other types.
+    /// stand in the file, so that it can't be opened as a table of other types.
     ///
     /// # Errors
     /// The errors of [`create`](Self::create); [`BuildError::InvalidOption`] for a type whose
-    /// alignment is above 64.
-    pub fn create_typed<K, V>(
+    /// alignment is above 64, or whose text is longer than 65,535 bytes.
+    pub fn create_typed<K: TypedKey, V: TypedValue>(
         &self,
         path: impl AsRef<Path>,
-    ) -> Result<TypedBuilder<K, V>, BuildError>
-    where
-        K: TypedKey,
-        V: FromBytes + IntoBytes + Immutable + KnownLayout + 'static,
-    {
+    ) -> Result<TypedBuilder<K, V>, BuildError> {
         TypedBuilder::start(self.settings.clone(), path.as_ref())
+    }
+
+    /// Builds a typed table of these entries at `path`.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("squares");
+    /// let squares = (-100_i32..=100).map(|n| (n, n * n));
+    /// graven::BuildOptions::new().sorted(true).build_typed(&path, squares)?;
+    /// let table = graven::OpenOptions::new().load_typed::<i32, i32>(&path)?;
+    /// assert_eq!(table.get(&-12)?, Some(&144));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// The errors of [`create_typed`](Self::create_typed) and [`Builder::finish`].
+    pub fn build_typed<K: TypedKey, V: TypedValue>(
+        &self,
+        path: impl AsRef<Path>,
+        entries: impl IntoIterator<Item = (K, V)>,
+    ) -> Result<BuildSummary, BuildError> {
+        let mut builder = self.create_typed(path)?;
+        builder.extend(entries)?;
+        builder.finish()
     }
 }

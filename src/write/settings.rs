@@ -62,6 +62,8 @@ pub(super) struct Settings {
     pub(super) replace: bool,
     pub(super) verify_after_write: bool,
     pub(super) types: Types,
+    /// The types section; empty for a table of bytes.
+    pub(super) type_names: String,
     pub(super) progress: Reporter,
     pub(super) expected_bytes: Option<u64>,
 }
@@ -87,6 +89,7 @@ impl Default for Settings {
             replace: true,
             verify_after_write: false,
             types: Types::default(),
+            type_names: String::new(),
             progress: Reporter::default(),
             expected_bytes: None,
         }

@@ -39,6 +39,8 @@ pub(super) struct Plan {
     pub(super) hash_index: HashIndex,
     pub(super) metadata: Vec<(Vec<u8>, Vec<u8>)>,
     pub(super) types: Types,
+    /// The types section; empty for a table of bytes.
+    pub(super) type_names: String,
     /// Bytes that the indexes may take before they are spilled.
     pub(super) memory: usize,
     pub(super) pool: Pool,
@@ -221,6 +223,10 @@ impl TableWriter {
             self.sink.pad_to(SECTION_ALIGN)?;
             let metadata = encode_metadata(&plan.metadata);
             sections.write(&mut self.sink, kind::METADATA, false, &metadata)?;
+        }
+        if !plan.type_names.is_empty() {
+            self.sink.pad_to(SECTION_ALIGN)?;
+            sections.write(&mut self.sink, kind::TYPES, false, plan.type_names.as_bytes())?;
         }
         self.sink.pad_to(SECTION_ALIGN)?;
         let body = self.sink.end_body()?;

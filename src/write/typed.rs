@@ -4,13 +4,29 @@ use super::builder::Builder;
 use super::settings::Settings;
 use super::summary::BuildSummary;
 use crate::error::BuildError;
-use crate::format::types::{TypedKey, Types, value_order, value_tag};
+use crate::format::types::key::TypedKey;
+use crate::format::types::value::TypedValue;
+use crate::format::types::{MAX_TYPE, ORDER_HOST, ORDER_NONE, Types};
 use std::fmt;
 use std::marker::PhantomData;
 use std::path::Path;
-use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+use zerocopy::IntoBytes;
 
 /// Builds a table of typed keys and values, which [`TypedTable`](crate::TypedTable) reads.
+/// [`BuildOptions::create_typed`](crate::BuildOptions::create_typed) makes one. Entries may come in
+/// any order. A builder that is dropped before [`finish`](Self::finish) leaves nothing behind.
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let dir = tempfile::tempdir()?;
+/// # let path = dir.path().join("t");
+/// let mut builder = graven::BuildOptions::new().create_typed::<i32, u64>(&path)?;
+/// builder.insert(&-5, &500)?;
+/// builder.extend([(7, 700), (0, 1)])?;
+/// assert_eq!(builder.finish()?.entries, 3);
+/// # Ok(())
+/// # }
+/// ```
 #[must_use = "a table is published by `finish`"]
 pub struct TypedBuilder<K, V> {
     builder: Builder,
@@ -23,16 +39,15 @@ impl<K, V> fmt::Debug for TypedBuilder<K, V> {
     }
 }
 
-impl<K, V> TypedBuilder<K, V>
-where
-    K: TypedKey,
-    V: FromBytes + IntoBytes + Immutable + KnownLayout + 'static,
-{
+impl<K: TypedKey, V: TypedValue> TypedBuilder<K, V> {
     /// Starts a build of the table at `path`.
     pub(super) fn start(mut settings: Settings, path: &Path) -> Result<Self, BuildError> {
-        settings.value_align = settings.value_align.max(align_of::<V>() as u32);
-        settings.types =
-            Types { key: K::TAG, value: value_tag::<V>(), byte_order: value_order::<V>() };
+        let align = V::__ALIGN.max(align_of::<V>());
+        settings.value_align = settings.value_align.max(align as u32);
+        let byte_order = if V::__SINGLE_BYTES { ORDER_NONE } else { ORDER_HOST };
+        settings.types = Types { key: K::TAG, value: V::__TAG, byte_order };
+        let (key, value) = (text(K::write_type)?, text(V::__write_type)?);
+        settings.type_names = format!("{key}\n{value}");
         Ok(Self { builder: Builder::start(settings, path)?, types: PhantomData })
     }
 
@@ -41,7 +56,15 @@ where
     /// # Errors
     /// The errors of [`Builder::insert`].
     pub fn insert(&mut self, key: &K, value: &V) -> Result<(), BuildError> {
-        self.builder.insert(key.encode().as_ref(), value.as_bytes())
+        self.builder.insert(key.encode().as_bytes(), value.as_bytes())
+    }
+
+    /// Adds entries up to the end of the iterator or the first error.
+    ///
+    /// # Errors
+    /// The errors of [`Builder::insert`].
+    pub fn extend(&mut self, entries: impl IntoIterator<Item = (K, V)>) -> Result<(), BuildError> {
+        entries.into_iter().try_for_each(|(key, value)| self.insert(&key, &value))
     }
 
     /// Sorts the entries, writes the table and publishes it.
@@ -50,5 +73,18 @@ where
     /// The errors of [`Builder::finish`].
     pub fn finish(self) -> Result<BuildSummary, BuildError> {
         self.builder.finish()
+    }
+}
+
+/// A type as text, of a length that readers accept.
+fn text(write: fn(&mut dyn fmt::Write) -> fmt::Result) -> Result<String, BuildError> {
+    let mut text = String::new();
+    match write(&mut text) {
+        Ok(()) if text.len() <= MAX_TYPE => Ok(text),
+        _ => Err(BuildError::InvalidOption {
+            option: "type",
+            got: format!("a text of {} bytes", text.len()),
+            expected: "at most 65535 bytes for the names and types of all fields",
+        }),
     }
 }

@@ -26,6 +26,9 @@ pub(crate) mod at {
     pub(crate) const INDEX_LEVELS: usize = 75;
     pub(crate) const HASH_FUNCTION: usize = 76;
     pub(crate) const SLOT_WIDTH: usize = 77;
+    pub(crate) const KEY_TYPE: usize = 78;
+    pub(crate) const VALUE_TYPE: usize = 79;
+    pub(crate) const BYTE_ORDER: usize = 80;
     pub(crate) const SAMPLE_STEP: usize = 81;
     pub(crate) const RESERVED_1: usize = 82;
     pub(crate) const HASH_ATTEMPT: usize = 88;
@@ -51,6 +54,7 @@ pub(crate) const STATS: u32 = 4;
 pub(crate) const METADATA: u32 = 5;
 pub(crate) const SUMS: u32 = 6;
 pub(crate) const LINES: u32 = 7;
+pub(crate) const TYPES: u32 = 8;
 
 /// A table that is being changed.
 pub(crate) struct Image {

@@ -8,6 +8,7 @@ Answers one line per query line; bytes are in hexadecimal, `-` stands for nothin
     seek KEY, above KEY    first entry not below, or above: rank, key, value
     nth RANK               key, value
     iter, meta             all entries, all metadata: key, value, a line each
+    types                  the text of the key type, that of the value type
     check                  checks every page sum; entries, distinct keys
     hash KEY SEED          the seed in hexadecimal
 """
@@ -22,7 +23,7 @@ ADDENDS = [int(word, 16) for word in """
     9216d5d9 8979fb1b d1310ba6 98dfb5ac 2ffd72db d01adfb7 b8e1afed 6a267e96
     ba7c9045 f12c7f99 24a19947 b3916cf7 0801f2e2 858efc16 636920d8 71574e69
 """.split()]
-RECORDS, INDEX, HASH, STATS, METADATA, SUMS, LINES = range(1, 8)
+RECORDS, INDEX, HASH, STATS, METADATA, SUMS, LINES, TYPES = range(1, 9)
 SLOTS = {4: (4, 12), 5: (4, 10), 6: (1, 9)}  # bytes of overflow bits, slots
 
 def need(condition, what):
@@ -133,7 +134,7 @@ class Table:
             kind, flags, offset, length, reserved = section
             need(offset >= free and offset % 64 == 0 and reserved == 0, "section")
             need(self.data[free:offset] == bytes(offset - free), "padding")
-            need(kind not in found and (kind in range(1, 8) or not flags & 1), "section kind")
+            need(kind not in found and (kind in range(1, 9) or not flags & 1), "section kind")
             free, found[kind] = offset + length, (offset, length)
         need(self.data[192 + 32 * count : 448] == bytes(256 - 32 * count), "unused sections")
         need(RECORDS in found and STATS in found and SUMS in found, "section is missing")
@@ -338,6 +339,13 @@ class Table:
                 at = end
             need(at == start + length, "pairs do not fill the metadata")
 
+    def types(self):
+        if TYPES in self.sections:
+            start, length = self.sections[TYPES]
+            texts = self.data[start : start + length].split(b"\n")
+            need(len(texts) == 2 and all(1 <= len(text) < 1 << 16 for text in texts), "types")
+            yield from (text.decode() for text in texts)
+
 def shown(parts):
     text = (part.hex() or '""' if isinstance(part, bytes) else str(part) for part in parts)
     return " ".join(text).replace("None", "-")
@@ -345,6 +353,8 @@ def shown(parts):
 def answer(table, verb, word="", seed="0"):
     if verb in ("iter", "meta"):
         return "\n".join(map(shown, getattr(table, verb)()))
+    if verb == "types":
+        return "\n".join(table.types()) or "-"
     if verb in ("check", "nth"):
         return shown(table.check() if verb == "check" else table.nth(int(word)))
     key = bytes.fromhex(word.strip('"'))

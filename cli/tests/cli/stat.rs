@@ -130,3 +130,29 @@ fn metadata_that_is_no_text_is_still_json() {
     let text = text(&dir, "t");
     assert!(text.contains("k = line\\nbreak"), "one line each: {text}");
 }
+
+#[test]
+fn types_of_a_typed_table() {
+    graven::typed_value! {
+        struct Shape {
+            area: f64,
+            sides: u64,
+        }
+    }
+    let dir = Sandbox::new();
+    let entries = [((1_u32, -1_i16), Shape { area: 0.5, sides: 3 })];
+    let path = dir.path("t");
+    graven::BuildOptions::new().durable(false).build_typed(path, entries).unwrap();
+    let stat = json(&dir, "t");
+    let (key, value) = ("(u32, i16)", "Shape { area: f64, sides: u64 }");
+    assert_eq!((&stat["key_type"], &stat["value_type"]), (&json!(key), &json!(value)));
+    let text_of = text(&dir, "t");
+    assert_eq!((figure(&text_of, "key type"), figure(&text_of, "value type")), (key, value));
+    assert!(stat["sections"].as_array().unwrap().iter().any(|part| part["name"] == "types"));
+
+    dir.write("in", "a\t1\n");
+    dir.run(&["build", "--quiet", "bytes", "in"]).printed("");
+    let stat = json(&dir, "bytes");
+    assert_eq!((&stat["key_type"], &stat["value_type"]), (&Value::Null, &Value::Null));
+    assert!(!text(&dir, "bytes").contains("key type"));
+}

@@ -1,9 +1,8 @@
 //! Every query of the public API, for tables of which nothing is known. The answers do
 //! not matter; that there is one does, and that no walk gives more entries than the table has.
 
-use graven::{Cursor, Iter, Table, TypedKey, TypedTable};
+use graven::{Cursor, Iter, Table, TypedKey, TypedValue};
 use std::hint::black_box;
-use zerocopy::{FromBytes, Immutable, KnownLayout};
 
 /// A table can say that it has more entries than anybody wants to walk.
 const WALK: usize = 500;
@@ -106,11 +105,11 @@ pub(crate) fn ask_everything(table: &Table, keys: &[&[u8]]) {
 }
 
 /// Opens the table with types that may be the wrong ones, and reads it with them.
-fn ask_typed<K: TypedKey, V: FromBytes + Immutable + KnownLayout + 'static>(table: &Table) {
-    let Ok(typed) = TypedTable::<K, V>::new(table.clone()) else { return };
+fn ask_typed<K: TypedKey, V: TypedValue>(table: &Table) {
+    let Ok(typed) = table.typed::<K, V>() else { return };
     for (key, _) in typed.iter().take(WALK).chain(typed.iter().rev().take(WALK)).flatten() {
         let _ = black_box((typed.contains_key(&key), typed.get(&key).is_ok()));
-        let _ = black_box(typed.range(&key, &key).count());
+        let _ = black_box(typed.range(key..=key).count());
     }
 }
 

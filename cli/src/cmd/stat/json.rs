@@ -25,6 +25,8 @@ pub(super) fn render(stats: &Stats, metadata: &[Pair<'_>], memory: &Memory) -> S
         "value_bytes": stats.value_bytes,
         "overhead_per_entry": if stats.entries == 0 { 0.0 } else { stats.overhead_per_entry() },
         "value_align": stats.value_align,
+        "key_type": stats.key_type,
+        "value_type": stats.value_type,
         "fixed_key_len": stats.fixed_key_len,
         "fixed_value_len": stats.fixed_value_len,
         "key_len": lengths(stats, stats.key_len_min, stats.key_len_max, &stats.key_len_histogram),

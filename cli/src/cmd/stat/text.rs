@@ -15,14 +15,19 @@ pub(super) fn render(
     terminal: bool,
 ) -> String {
     let mut text = String::new();
-    let line = if terminal { terminal::shown } else { line };
+    let line: fn(&[u8]) -> String = if terminal { terminal::shown } else { line };
     // Writing to a String cannot fail.
-    let _ = write(&mut text, stats, memory);
+    let _ = write(&mut text, stats, memory, line);
     let _ = write_metadata(&mut text, metadata, line);
     text
 }
 
-fn write(text: &mut String, stats: &Stats, memory: &Memory) -> fmt::Result {
+fn write(
+    text: &mut String,
+    stats: &Stats,
+    memory: &Memory,
+    line: fn(&[u8]) -> String,
+) -> fmt::Result {
     let Stats { entries, keys, file_bytes, .. } = *stats;
     let (major, minor) = stats.format;
     let overhead = if entries == 0 { 0.0 } else { stats.overhead_per_entry() };
@@ -36,6 +41,11 @@ fn write(text: &mut String, stats: &Stats, memory: &Memory) -> fmt::Result {
     let extremes = (stats.value_len_min, stats.value_len_max);
     writeln!(text, "values         {}", sizes(entries, stats.value_bytes, extremes))?;
     writeln!(text, "value align    {}", stats.value_align)?;
+    for (title, name) in [("key type", &stats.key_type), ("value type", &stats.value_type)] {
+        if let Some(name) = name {
+            writeln!(text, "{title:<15}{}", line(name.as_bytes()))?;
+        }
+    }
     writeln!(text, "overhead       {overhead:.2} bytes per entry")?;
 
     writeln!(
