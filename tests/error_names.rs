@@ -129,11 +129,11 @@ fn what_stands_under_a_name() {
 #[test]
 fn a_table_of_other_types() {
     let (directory, path) = table();
-    let error = TypedTable::<u32, u64>::new(Table::load(&path).unwrap()).err().unwrap();
+    let error = Table::load(&path).unwrap().typed::<u32, u64>().err().unwrap();
     assert!(matches!(error.failure, OpenFailure::TypeMismatch { .. }), "{error:?}");
     names(&error, &path);
     let bytes = fs::read(&path).unwrap();
-    let error = TypedTable::<u32, u64>::new(Table::from_bytes(bytes).unwrap()).err().unwrap();
+    let error = Table::from_bytes(bytes).unwrap().typed::<u32, u64>().err().unwrap();
     assert_eq!(error.path(), None);
 
     let typed = directory.path().join("typed");
@@ -145,7 +145,7 @@ fn a_table_of_other_types() {
     fs::write(&moved, [b"1", &bytes[..]].concat()).unwrap();
     // SAFETY: nobody else knows the file.
     let table = unsafe { OpenOptions::new().section(1, bytes.len() as u64).open(&moved) }.unwrap();
-    let error = TypedTable::<u32, u64>::new(table).err().unwrap();
+    let error = table.typed::<u32, u64>().err().unwrap();
     assert!(matches!(error.failure, OpenFailure::Misaligned { needed: 8, got: 1 }), "{error:?}");
     names(&error, &moved);
 }

@@ -70,7 +70,7 @@ impl Table {
     /// let table = graven::Table::load(&path)?;
     /// assert_eq!(table.typed::<u64, f32>()?.get(&1)?, Some(&2.5));
     /// let error = table.typed::<u64, u32>().unwrap_err();
-    /// assert_eq!(error.to_string(), "value type is f32 in the table, u32 was asked for");
+    /// assert!(error.to_string().contains("value type is f32 in the table, u32 was asked for"));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///

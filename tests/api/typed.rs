@@ -528,7 +528,7 @@ fn a_table_that_lies_about_its_types_is_refused() {
     let refused = |entries, types: &[u8], change: fn(&mut Image), expected: &str| {
         let table = crafted(entries, types, change);
         let error = table.typed::<u64, u32>().expect_err(expected);
-        assert!(error.to_string().starts_with(expected), "{error}");
+        assert!(error.to_string().contains(expected), "{error}");
     };
     let table = crafted(sound, b"u64\nu32", |_| {});
     let typed = table.typed::<u64, u32>().expect("these types");
