@@ -29,6 +29,8 @@ pub(crate) const ORDER_HOST: u8 = if cfg!(target_endian = "little") { 1 } else {
 
 /// Longest text of a type in bytes.
 pub(crate) const MAX_TYPE: usize = 65_535;
+/// Longest types section.
+pub(crate) const MAX_SECTION: usize = 2 * MAX_TYPE + 1;
 
 /// The types of a table as its header names them; all zero for a table of bytes.
 #[derive(Clone, Copy, Debug, Default)]
@@ -51,12 +53,8 @@ pub(crate) struct TypeNames<'t> {
 }
 
 impl<'t> TypeNames<'t> {
-    /// Reads the types section.
+    /// Reads the types section, of at most [`MAX_SECTION`] bytes.
     pub(crate) fn parse(section: &'t [u8]) -> Option<Self> {
-        // The bound comes first, so that a long section costs nothing.
-        if section.len() > 2 * MAX_TYPE + 1 {
-            return None;
-        }
         let (key, value) = std::str::from_utf8(section).ok()?.split_once('\n')?;
         let sound = |text: &str| {
             (1..=MAX_TYPE).contains(&text.len()) && !text.chars().any(char::is_control)
@@ -96,10 +94,10 @@ mod tests {
         for wrong in wrong {
             assert_eq!(TypeNames::parse(wrong), None, "{wrong:?}");
         }
-        let mut long = [b'a'; 2 * MAX_TYPE + 2];
+        let mut long = [b'a'; MAX_SECTION + 1];
         long[MAX_TYPE] = b'\n';
         assert_eq!(TypeNames::parse(&long), None);
-        assert!(TypeNames::parse(&long[..2 * MAX_TYPE + 1]).is_some());
+        assert!(TypeNames::parse(&long[..MAX_SECTION]).is_some());
         assert_eq!(TypeNames::parse(&long[..1 + MAX_TYPE]), None);
     }
 }

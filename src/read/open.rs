@@ -263,6 +263,15 @@ impl OpenOptions {
 
     /// Reads the typed table at `path` into private memory, as [`load`](Self::load) does.
     ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("t");
+    /// graven::BuildOptions::new().build_typed(&path, [(-1_i8, 2.5_f64)])?;
+    /// let table = graven::OpenOptions::new().load_typed::<i8, f64>(&path)?;
+    /// assert_eq!(table.get(&-1)?, Some(&2.5));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// The errors of [`load`](Self::load) and [`Table::typed`].
     pub fn load_typed<K: TypedKey, V: TypedValue>(

@@ -29,7 +29,8 @@ use zerocopy::IntoBytes;
 /// ```
 #[must_use = "a table is published by `finish`"]
 pub struct TypedBuilder<K, V> {
-    builder: Builder,
+    /// None after an error: entries may be missing.
+    builder: Option<Builder>,
     types: PhantomData<fn(K, V)>,
 }
 
@@ -48,7 +49,7 @@ impl<K: TypedKey, V: TypedValue> TypedBuilder<K, V> {
         settings.types = Types { key: K::TAG, value: V::__TAG, byte_order };
         let (key, value) = (text(K::write_type)?, text(V::__write_type)?);
         settings.type_names = format!("{key}\n{value}");
-        Ok(Self { builder: Builder::start(settings, path)?, types: PhantomData })
+        Ok(Self { builder: Some(Builder::start(settings, path)?), types: PhantomData })
     }
 
     /// Adds an entry. Both key and value are copied.
@@ -56,15 +57,23 @@ impl<K: TypedKey, V: TypedValue> TypedBuilder<K, V> {
     /// # Errors
     /// The errors of [`Builder::insert`].
     pub fn insert(&mut self, key: &K, value: &V) -> Result<(), BuildError> {
-        self.builder.insert(key.encode().as_bytes(), value.as_bytes())
+        let builder = self.builder.as_mut().ok_or(BuildError::Failed)?;
+        builder.insert(key.encode().as_bytes(), value.as_bytes())
     }
 
-    /// Adds entries up to the end of the iterator or the first error.
+    /// Adds entries, each as [`insert`](Self::insert) does, up to the first error.
     ///
     /// # Errors
-    /// The errors of [`Builder::insert`].
+    /// The errors of [`insert`](Self::insert), with the same consequence. A panic of `entries` has
+    /// it too: what was to come is missing.
     pub fn extend(&mut self, entries: impl IntoIterator<Item = (K, V)>) -> Result<(), BuildError> {
-        entries.into_iter().try_for_each(|(key, value)| self.insert(&key, &value))
+        // Taken out before the iterator is called: if it panics, entries are missing.
+        let mut builder = self.builder.take().ok_or(BuildError::Failed)?;
+        for (key, value) in entries {
+            builder.insert(key.encode().as_bytes(), value.as_bytes())?;
+        }
+        self.builder = Some(builder);
+        Ok(())
     }
 
     /// Sorts the entries, writes the table and publishes it.
@@ -72,7 +81,7 @@ impl<K: TypedKey, V: TypedValue> TypedBuilder<K, V> {
     /// # Errors
     /// The errors of [`Builder::finish`].
     pub fn finish(self) -> Result<BuildSummary, BuildError> {
-        self.builder.finish()
+        self.builder.ok_or(BuildError::Failed)?.finish()
     }
 }
 

@@ -459,6 +459,33 @@ fn a_typed_build_has_the_errors_of_a_build() {
     assert_eq!(all(&table), [(-3, &2), (0, &3), (3, &1)]);
 }
 
+/// After an error, and after an iterator that panicked, entries are missing: nothing is published.
+#[test]
+fn a_typed_build_that_failed_stays_so() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("t.grv");
+    let create = || {
+        let options = BuildOptions::new().durable(false).sorted(true);
+        options.create_typed::<u8, u8>(&path).expect("a builder")
+    };
+    let mut builder = create();
+    builder.extend([(1, 1), (0, 0)]).expect_err("out of order");
+    assert!(matches!(builder.insert(&2, &2), Err(BuildError::Failed)));
+    assert!(matches!(builder.extend([]), Err(BuildError::Failed)));
+    assert!(matches!(builder.finish(), Err(BuildError::Failed)));
+    let mut builder = create();
+    builder.insert(&1, &1).expect("an entry");
+    builder.insert(&0, &0).expect_err("out of order");
+    assert!(matches!(builder.extend([(2, 2)]), Err(BuildError::Failed)));
+
+    let mut builder = create();
+    let panics = (0..9_u8).map(|i| if i < 5 { (i, i) } else { panic!("a part is missing") });
+    let extended = std::panic::AssertUnwindSafe(|| builder.extend(panics));
+    std::panic::catch_unwind(extended).expect_err("a panic");
+    assert!(matches!(builder.finish(), Err(BuildError::Failed)));
+    assert!(!path.exists());
+}
+
 /// A struct whose text readers would not accept.
 #[test]
 fn a_type_of_too_many_names_is_refused() {
@@ -558,6 +585,9 @@ fn a_table_that_lies_about_its_types_is_refused() {
         assert!(table.verify().is_err() && table.stats().is_err(), "{types:?}");
         assert!(table.get([0; 8].as_slice()).expect("still a table of bytes").is_some());
     }
+    let long = ["u64\n", &"u".repeat(140_000)].concat();
+    let error = crafted(sound, long.as_bytes(), |_| {}).typed::<u64, u32>().expect_err("too long");
+    assert!(matches!(error, OpenError::Damaged(ReadError::Corrupt { .. })), "{error}");
     // Types as asked for, and bytes that do not fit them.
     refused(short, b"u64\nu32", |_| {}, "key type is 7 bytes in the table, 8 bytes was asked for");
     refused(uneven, b"u64\nu32", |_| {}, "key type is of no fixed length in the table");
