@@ -92,6 +92,7 @@ pub(crate) fn ask_everything(table: &Table, keys: &[&[u8]]) {
 
     ask_typed::<u32, u64>(table);
     ask_typed::<i64, u16>(table);
+    ask_typed::<(u16, [u8; 2]), [u32; 2]>(table);
     ask_typed::<[u8; 4], [u8; 8]>(table);
 
     let mut out = Vec::new();
@@ -109,8 +110,13 @@ fn ask_typed<K: TypedKey, V: TypedValue>(table: &Table) {
     let Ok(typed) = table.typed::<K, V>() else { return };
     for (key, _) in typed.iter().take(WALK).chain(typed.iter().rev().take(WALK)).flatten() {
         let _ = black_box((typed.contains_key(&key), typed.get(&key).is_ok()));
-        let _ = black_box(typed.range(key..=key).count());
+        let _ = black_box((typed.range(key..=key).count(), typed.count(..key)));
+        let _ = black_box((typed.floor(&key).is_ok(), typed.ceil(&key).is_ok(), typed.rank(&key)));
+        let _ = black_box((typed.get_all(&key).count(), typed.get_many(&[key]).is_ok()));
+        let mut cursor = typed.cursor();
+        let _ = black_box((cursor.seek_ceil(&key), cursor.key().is_some(), cursor.prev()));
     }
+    let _ = black_box((typed.first().is_ok(), typed.last().is_ok(), typed.nth(1).is_ok()));
 }
 
 /// Parts and counts of distinct keys, as far as they are walked: no more entries than the table
