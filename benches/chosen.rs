@@ -53,7 +53,7 @@ fn build(keys: &[Vec<u8>], entries: u64, fixed: bool, path: &Path) -> (f64, Buil
     let value = [7; 40];
     let value_of = |i: u64| &value[..if fixed { 32 } else { 20 + i as usize % 20 }];
     for i in 0..entries - keys.len() as u64 {
-        builder.insert(&ordinary(i, len), value_of(i)).expect("room");
+        builder.insert(ordinary(i, len), value_of(i)).expect("room");
         if let Some(key) = keys.get(i as usize) {
             builder.insert(key, value_of(i)).expect("room");
         }

@@ -137,7 +137,7 @@ fn build(data: &str, hash_index: HashIndex, path: &Path) {
             "id" => 64,
             _ => 20 + mix(i) as usize % 100,
         };
-        builder.insert(&key(data, i), &vec![i as u8; len]).expect("an entry");
+        builder.insert(key(data, i), vec![i as u8; len]).expect("an entry");
     }
     builder.finish().expect("the table is published");
 }

@@ -66,7 +66,7 @@ fn measured_process() {
         "streamed" | "streamed in order" => {
             for i in 0..2u64 {
                 let value = io::repeat(7).take((2 * (BUDGET + MORE)) + i);
-                builder.insert_from(&i.to_be_bytes(), value).expect("room");
+                builder.insert_from(i.to_be_bytes(), value).expect("room");
             }
         }
         "ascending" => {
@@ -77,7 +77,7 @@ fn measured_process() {
         // Half of the keys have one hash: they belong to one group, which holds 12,288.
         "equal" => {
             for i in 0..1_500_000u64 {
-                builder.insert(&of_one_hash(mix(i)), b"v").expect("room");
+                builder.insert(of_one_hash(mix(i)), b"v").expect("room");
                 builder.insert(&random.next().to_be_bytes(), b"v").expect("room");
             }
         }
@@ -88,7 +88,7 @@ fn measured_process() {
             for (i, key) in crowd.enumerate() {
                 builder.insert(&key, b"v").expect("room");
                 builder.insert(&random.next().to_be_bytes(), b"v").expect("room");
-                builder.insert(&of_one_hash(mix(i as u64)), b"v").expect("room");
+                builder.insert(of_one_hash(mix(i as u64)), b"v").expect("room");
             }
         }
         // Short entries, so that the indexes are large beside them.
@@ -141,7 +141,7 @@ fn build_by_default(path: &Path) {
     let mut random = Rng::new(1);
     for _ in 0..ENTRIES {
         let key = random.next().to_be_bytes();
-        builder.insert(&key, &[key[0]; VALUE]).expect("room");
+        builder.insert(&key, [key[0]; VALUE]).expect("room");
     }
     builder.finish().expect("a table");
     answer("built");
@@ -265,14 +265,14 @@ fn a_value_that_waits_is_not_given_back() {
         for version in 0..3 {
             for key in 0..KEYS {
                 let name = (key * 37 % KEYS).to_be_bytes();
-                builder.insert(&name, &value(key * 37 % KEYS, version)).expect("room");
+                builder.insert(&name, value(key * 37 % KEYS, version)).expect("room");
             }
         }
         builder.finish().expect("a table");
         let table = Table::load(&path).expect("a table");
         let stays = if duplicates == Duplicates::KeepLast { 2 } else { 0 };
         for key in 0..KEYS {
-            let found = table.get(&key.to_be_bytes()).expect("a sound table").expect("a value");
+            let found = table.get(key.to_be_bytes()).expect("a sound table").expect("a value");
             assert!(found == value(key, stays), "{duplicates:?} {key}: {:?}", &found[..4]);
         }
     }

@@ -189,20 +189,20 @@ fn a_repeated_key_is_no_collision() {
     let options = BuildOptions::new().duplicates(Duplicates::KeepAll).hash_index(HashIndex::Always);
     let mut builder = options.memory_budget(1 << 20).create(&path).expect("a builder");
     for i in 0..60_000u64 {
-        builder.insert(&of_one_hash(i % 3), &i.to_be_bytes()).expect("room");
+        builder.insert(of_one_hash(i % 3), i.to_be_bytes()).expect("room");
     }
     let summary = builder.finish().expect("a table");
     assert_eq!((summary.entries, summary.keys), (60_000, 3));
     assert_eq!(summary.hash_index, HashIndexOutcome::Built);
     let table = OpenOptions::new().load(&path).expect("a table");
     for key in 0..3u64 {
-        let values: Result<Vec<_>, _> = table.get_all(&of_one_hash(key)).collect();
+        let values: Result<Vec<_>, _> = table.get_all(of_one_hash(key)).collect();
         let values = values.expect("a sound table");
         assert_eq!(values.len(), 20_000);
         let expected = (0..60_000).filter(|i| i % 3 == key);
         assert!(values.iter().zip(expected).all(|(found, i)| *found == i.to_be_bytes()));
     }
-    assert_eq!(table.get(&of_one_hash(3)).expect("a sound table"), None);
+    assert_eq!(table.get(of_one_hash(3)).expect("a sound table"), None);
 }
 
 /// Keys of one tag in a line of the line index, whose first eight bytes are equal: in lines with
@@ -227,7 +227,7 @@ fn keys_of_one_tag_are_told_apart() {
     for &(head, count) in &heads {
         for last in 0..count {
             let key = key(head, 2 * last + 1);
-            builder.insert(&key, &value(&key)).expect("room");
+            builder.insert(&key, value(&key)).expect("room");
         }
     }
     let summary = builder.finish().expect("a table");

@@ -181,7 +181,7 @@ fn verify_of_a_truncated_file() {
     let path = directory.path().join("t");
     let mut builder = Builder::create(&path).unwrap();
     for i in 0..40_000u32 {
-        builder.insert(&i.to_be_bytes(), &[7; 100]).unwrap();
+        builder.insert(i.to_be_bytes(), [7; 100]).unwrap();
     }
     builder.finish().unwrap();
     fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o644)).unwrap();
@@ -222,7 +222,7 @@ fn a_failed_insert_ends_the_build() {
     for sorted in [false, true] {
         let mut builder = BuildOptions::new().sorted(sorted).create(&path).unwrap();
         builder.insert(b"a", b"1").unwrap();
-        builder.insert(&vec![0; 65_536], b"").unwrap_err();
+        builder.insert(vec![0; 65_536], b"").unwrap_err();
         let error = builder.insert(b"b", b"2").unwrap_err();
         assert!(matches!(error, BuildError::Failed), "{error:?}");
         let error = builder.finish().unwrap_err();
@@ -394,7 +394,7 @@ fn room_that_the_errors_advise_to_make() {
     let directory = directory();
     let path = directory.path().join("table");
     let mut builder = Builder::create(&path).unwrap();
-    builder.insert(b"key", &vec![7; 16 << 20]).unwrap();
+    builder.insert(b"key", vec![7; 16 << 20]).unwrap();
     builder.finish().unwrap();
     common::run_child("room_below_a_limit", LIMITED, &path);
     common::run_child("room_among_many_mappings", LIMITED, &path);
@@ -496,7 +496,7 @@ fn key_too_long() {
     let path = directory.path().join("t");
     for sorted in [false, true] {
         let mut builder = BuildOptions::new().sorted(sorted).create(&path).unwrap();
-        builder.insert(&vec![0xAA; generate::LONGEST_KEY], b"").unwrap();
+        builder.insert(vec![0xAA; generate::LONGEST_KEY], b"").unwrap();
         let key = vec![0xBB; generate::LONGEST_KEY + 1];
         let error = builder.insert(&key, b"").unwrap_err();
         assert!(matches!(error, BuildError::KeyTooLong { len: 65_536, entry: 1 }), "{error:?}");
@@ -671,10 +671,10 @@ fn dropped_builder_leaves_nothing() {
         let options = BuildOptions::new().sorted(sorted).memory_budget(1 << 20);
         let mut builder = options.create(&path).unwrap();
         for i in 0..20_000u32 {
-            builder.insert(&i.to_be_bytes(), &[7; 300]).unwrap();
+            builder.insert(i.to_be_bytes(), [7; 300]).unwrap();
         }
         // Another width: the second unpublished file.
-        builder.insert(&20_000u64.to_be_bytes(), b"").err();
+        builder.insert(20_000u64.to_be_bytes(), b"").err();
         drop(builder);
         assert_only(directory.path(), &[]);
     }

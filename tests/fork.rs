@@ -49,7 +49,7 @@ fn read_all(table: &Table, edition: u8) {
     let mut expected = [0; VALUE];
     for i in 0..ENTRIES {
         numbered_value(i, edition, &mut expected);
-        let found = table.get(&numbered_key(i)).expect("a sound table");
+        let found = table.get(numbered_key(i)).expect("a sound table");
         assert_eq!(found, Some(&expected[..value_len(i, Index::Hash)]), "{i}");
     }
 }
@@ -127,7 +127,7 @@ fn forking_process() {
         .expect("the owner");
     File::options().write(true).open(&other).expect("the table").set_len(0).expect("shorter");
     wait(child(|| {
-        assert!(lossy.pin().get(&numbered_key(7)).is_err() && lossy.pin().is_faulted());
+        assert!(lossy.pin().get(numbered_key(7)).is_err() && lossy.pin().is_faulted());
         read_all(&pinned, 1);
     }));
     assert!(!lossy.pin().is_faulted(), "the parent has not touched it");

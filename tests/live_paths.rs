@@ -177,7 +177,7 @@ impl Mount {
         let path = directory.path().join("t");
         let mut builder = BuildOptions::new().durable(false).create(&path).expect("a builder");
         for key in 0..entries {
-            builder.insert(&key.to_be_bytes(), value.as_bytes()).expect("an entry");
+            builder.insert(key.to_be_bytes(), value.as_bytes()).expect("an entry");
         }
         builder.finish().expect("a table");
         fs::read(&path).expect("the table")

@@ -223,7 +223,7 @@ fn work(task: &str, path: &Path) -> u64 {
                 table.warm(Warm::Index).unwrap();
             }
             let warm = bytes_read() - start;
-            keys.for_each(|i| assert!(table.get(&numbered_key(i)).unwrap().is_some()));
+            keys.for_each(|i| assert!(table.get(numbered_key(i)).unwrap().is_some()));
             return warm;
         }
         "batches" => {
@@ -236,7 +236,7 @@ fn work(task: &str, path: &Path) -> u64 {
         }
         "misses" => {
             let table = table();
-            assert!(keys.all(|i| table.get(&absent_key(i)).unwrap().is_none()));
+            assert!(keys.all(|i| table.get(absent_key(i)).unwrap().is_none()));
         }
         "short" => {
             let table = table();

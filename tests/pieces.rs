@@ -34,7 +34,7 @@ fn subject(
             key(i),
             if name == "fixed" || name == "lines" { value } else { value + i as usize % 7 },
         );
-        builder.insert(&key, &vec![i as u8; len]).unwrap();
+        builder.insert(&key, vec![i as u8; len]).unwrap();
         distinct.insert(key);
     }
     builder.finish().unwrap();

@@ -24,7 +24,7 @@ fn directory() -> TempDir {
 fn table(path: &Path, entries: u32, edition: u8) {
     let mut builder = BuildOptions::new().sorted(true).durable(false).create(path).unwrap();
     for i in 0..entries {
-        builder.insert(&i.to_be_bytes(), &vec![edition; 50 + i as usize % 3]).unwrap();
+        builder.insert(i.to_be_bytes(), vec![edition; 50 + i as usize % 3]).unwrap();
     }
     builder.finish().unwrap();
 }

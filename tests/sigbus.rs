@@ -77,7 +77,7 @@ impl Seen {
         for n in 0..ENTRIES {
             let i = (first + n) % ENTRIES;
             numbered_value(i, 1, &mut expected);
-            let right = match table.get(&numbered_key(i)) {
+            let right = match table.get(numbered_key(i)) {
                 Ok(Some(value)) => value == &expected[..value_len(i, Index::Hash)],
                 Ok(None) => false,
                 Err(error) if matches!(error.failure(), ReadFailure::Faulted { .. }) => {
@@ -203,11 +203,11 @@ fn every_query_says_faulted() {
     let directory = common::directory();
     type Query = (&'static str, fn(&Table) -> Result<(), ReadError>);
     let queries: &[Query] = &[
-        ("get", |t| t.get(&numbered_key(7)).map(drop)),
+        ("get", |t| t.get(numbered_key(7)).map(drop)),
         ("get_owned", |t| t.get_owned(numbered_key(7)).map(drop)),
         ("get, absent", |t| t.get(b"nowhere").map(drop)),
-        ("contains_key", |t| t.contains_key(&numbered_key(7)).map(drop)),
-        ("get_all", |t| t.get_all(&numbered_key(7)).next().expect("an item").map(drop)),
+        ("contains_key", |t| t.contains_key(numbered_key(7)).map(drop)),
+        ("get_all", |t| t.get_all(numbered_key(7)).next().expect("an item").map(drop)),
         ("get_many", |t| t.get_many(&[numbered_key(7), numbered_key(8)]).map(drop)),
         ("iter", |t| t.iter().next().expect("an item").map(drop)),
         ("iter, back", |t| t.iter().next_back().expect("an item").map(drop)),
@@ -216,16 +216,16 @@ fn every_query_says_faulted() {
         ("into_iter, nth", |t| t.clone().into_iter().nth(1000).expect("an item").map(drop)),
         ("iter, nth", |t| t.iter().nth(1000).expect("an item").map(drop)),
         ("range", |t| t.range(&numbered_key(9)[..]..).next().expect("an item").map(drop)),
-        ("prefix", |t| t.prefix(&[0]).next().expect("an item").map(drop)),
+        ("prefix", |t| t.prefix([0]).next().expect("an item").map(drop)),
         ("first", |t| t.first().map(drop)),
         ("last", |t| t.last().map(drop)),
-        ("floor", |t| t.floor(&numbered_key(9)).map(drop)),
-        ("ceil", |t| t.ceil(&numbered_key(9)).map(drop)),
+        ("floor", |t| t.floor(numbered_key(9)).map(drop)),
+        ("ceil", |t| t.ceil(numbered_key(9)).map(drop)),
         ("nth", |t| t.nth(1234).map(drop)),
-        ("longest_prefix", |t| t.longest_prefix(&numbered_key(9)).map(drop)),
-        ("rank", |t| t.rank(&numbered_key(9)).map(drop)),
+        ("longest_prefix", |t| t.longest_prefix(numbered_key(9)).map(drop)),
+        ("rank", |t| t.rank(numbered_key(9)).map(drop)),
         ("count", |t| t.count(&numbered_key(9)[..]..).map(drop)),
-        ("cursor", |t| t.cursor().seek_ceil(&numbered_key(9)).map(drop)),
+        ("cursor", |t| t.cursor().seek_ceil(numbered_key(9)).map(drop)),
         ("cursor, next", |t| t.cursor().next().map(drop)),
         ("cursor, back", |t| t.cursor().seek_last().map(drop)),
         ("metadata", |t| t.metadata().map(drop)),
@@ -250,7 +250,7 @@ fn every_query_says_faulted() {
                 if looks && !few.contains(&name) {
                     assert!(faulted, "{name} {index:?} {verify:?}: {told:?}");
                 }
-                let _ = table.get(&numbered_key(1));
+                let _ = table.get(numbered_key(1));
                 assert!(table.is_faulted(), "{name} {index:?} {verify:?}");
                 let again = query(&table);
                 let faulted = matches!(&again, Err(error) if matches!(error.failure(), ReadFailure::Faulted { .. }));
@@ -365,13 +365,13 @@ fn a_slice_that_was_handed_out_turns_to_zeros_and_the_flag_tells() {
     sigbus::install().expect("the guard");
     soft_table(&path, ENTRIES);
     let table = open(&path);
-    let value = table.get(&numbered_key(2000)).expect("a sound table").expect("a value");
+    let value = table.get(numbered_key(2000)).expect("a sound table").expect("a value");
     truncate(&path, 4096);
     let owned = table.slice_ref(value).expect("a slice of the table");
     assert!(!table.is_faulted() && !owned.is_faulted(), "nobody has touched it yet");
     assert!(black_box(value).iter().all(|&byte| byte == 0));
     assert!(table.is_faulted() && owned.is_faulted());
-    let error = table.get(&numbered_key(2)).expect_err("the table is given up");
+    let error = table.get(numbered_key(2)).expect_err("the table is given up");
     let ReadFailure::Faulted { offset } = error.failure() else { panic!("{error}") };
     assert!((4096..table.stats().map_or(u64::MAX, |stats| stats.file_bytes)).contains(&offset));
     // A new open of what is left says what it is.
@@ -394,7 +394,7 @@ fn threads_that_fault_together_all_go_on() {
             for _ in 0..TOGETHER {
                 scope.spawn(|| {
                     barrier.wait();
-                    let told = table.get(&numbered_key(7));
+                    let told = table.get(numbered_key(7));
                     assert!(
                         matches!(&told, Err(error) if matches!(error.failure(), ReadFailure::Faulted { .. })),
                         "{round}: {told:?}"
@@ -416,7 +416,7 @@ fn the_loss_of_a_hundred_thousand_pages_is_survived() {
     let mut builder = options.create(&path).expect("a builder");
     let value = vec![7; PIECE];
     for i in 0..PIECES {
-        builder.insert(&numbered_key(i), &value).expect("room");
+        builder.insert(numbered_key(i), &value).expect("room");
     }
     builder.finish().expect("a table");
     // SAFETY: not kept, as above.
@@ -446,11 +446,11 @@ fn tables_after_the_fault_are_whole() {
     // Slots are used again, and begin anew.
     for _ in 0..100 {
         let table = faulted_table(&path, Index::Hash, OpenOptions::new());
-        assert!(table.get(&numbered_key(7)).is_err());
+        assert!(table.get(numbered_key(7)).is_err());
         drop(table);
         numbered_table(&path, 100, 2);
         let table = open(&path);
-        assert!(table.get(&numbered_key(7)).expect("a sound table").is_some());
+        assert!(table.get(numbered_key(7)).expect("a sound table").is_some());
         assert!(!table.is_faulted());
     }
 }
@@ -561,7 +561,7 @@ fn dying_process() {
             soft_table(&path, ENTRIES);
             let table = open(&path);
             truncate(&path, 0);
-            let _ = table.get(&numbered_key(7));
+            let _ = table.get(numbered_key(7));
         }
         "populated" => {
             soft_table(&path, ENTRIES);
@@ -631,7 +631,7 @@ fn guarded(path: &Path) {
     let table = open(path);
     truncate(path, 0);
     assert!(
-        matches!(&table.get(&numbered_key(7)), Err(error) if matches!(error.failure(), ReadFailure::Faulted { .. }))
+        matches!(&table.get(numbered_key(7)), Err(error) if matches!(error.failure(), ReadFailure::Faulted { .. }))
     );
 }
 

@@ -42,7 +42,7 @@ fn publish(path: &Path, generation: u64) {
     let options = options.metadata(*b"generation", generation.to_le_bytes());
     let mut builder = options.create(path).expect("a builder");
     for i in 0..ENTRIES {
-        builder.insert(&numbered_key(i), &value(generation, i)).expect("an entry");
+        builder.insert(numbered_key(i), value(generation, i)).expect("an entry");
     }
     builder.finish().expect("a table");
 }
@@ -73,7 +73,7 @@ impl Seen {
         for _ in 0..READS {
             let i = random.below(ENTRIES);
             self.reads += 1;
-            match table.get(&numbered_key(i)) {
+            match table.get(numbered_key(i)) {
                 Ok(Some(found)) if found == value(generation, i) => {}
                 Ok(Some(found)) if found.len() == value(generation, i).len() => self.mixed += 1,
                 Ok(_) => self.wrong += 1,

@@ -46,7 +46,7 @@ fn names(directory: &Path) -> Vec<String> {
 /// Three megabytes in, two megabytes of disk.
 fn overfill(mut builder: Builder) -> BuildError {
     for i in 0..3_000u32 {
-        if let Err(error) = builder.insert(&i.to_be_bytes(), &[7; 1 << 10]) {
+        if let Err(error) = builder.insert(i.to_be_bytes(), [7; 1 << 10]) {
             return error;
         }
     }

@@ -126,7 +126,7 @@ fn a_warm_up_is_cancelled_half_way() {
         let resident = table.residency().resident().expect("the owner is told");
         assert!((warmed.done..bytes * 3 / 4).contains(&resident), "{resident} of {bytes}");
     }
-    assert!(table.get(&numbered_key(ENTRIES - 1)).expect("a sound table").is_some());
+    assert!(table.get(numbered_key(ENTRIES - 1)).expect("a sound table").is_some());
     table.warm(Warm::All).expect("a sound table");
     assert_eq!(table.residency().resident(), Some(bytes));
 }
@@ -162,7 +162,7 @@ fn an_embedded_table_is_warmed_and_counted_likewise() {
     assert!(table.is_guarded());
     graven::sigbus::install().expect("the guard");
     File::options().write(true).open(&path).expect("the file").set_len(8192).expect("shorter");
-    let told = table.get(&numbered_key(40_000));
+    let told = table.get(numbered_key(40_000));
     let error = told.unwrap_err();
     let ReadFailure::Faulted { offset } = error.failure() else { panic!("{error:?}") };
     assert!(offset < len, "{offset}");
@@ -204,12 +204,12 @@ fn limited_process() {
             let live = path.parent().expect("a directory").join("live");
             assert!(fs::write(live, "x").is_err(), "it may create files");
             let table = open(OpenOptions::new().warm(Warm::All), path);
-            assert!(table.get(&numbered_key(7)).expect("a sound table").is_some());
+            assert!(table.get(numbered_key(7)).expect("a sound table").is_some());
             table.verify().expect("a sound table");
             // SAFETY: nobody changes the file.
             let live = unsafe { graven::Live::open(path) }.expect("a table");
             assert_eq!(live.refresh().expect("still there"), graven::RefreshOutcome::Unchanged);
-            assert!(live.pin().get(&numbered_key(7)).expect("a sound table").is_some());
+            assert!(live.pin().get(numbered_key(7)).expect("a sound table").is_some());
         }
         "alone" => {
             let limit = rustix::process::Rlimit { current: Some(1), maximum: Some(1) };
@@ -224,7 +224,7 @@ fn limited_process() {
                 let options = BuildOptions::new().threads(threads).memory_budget(1 << 20);
                 let mut builder = options.create(&path).expect("a builder");
                 for i in (0..50_000).rev() {
-                    builder.insert(&numbered_key(i), &numbered_key(i)).expect("an entry");
+                    builder.insert(numbered_key(i), numbered_key(i)).expect("an entry");
                 }
                 builder.finish().expect("a table");
                 open(OpenOptions::new(), &path).verify().expect("a sound table");

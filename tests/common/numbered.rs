@@ -59,7 +59,7 @@ pub(crate) fn indexed_table(path: &Path, entries: u64, edition: u8, index: Index
     let mut value = [0; VALUE];
     for i in 0..entries {
         numbered_value(i, edition, &mut value);
-        builder.insert(&numbered_key(i), &value[..value_len(i, index)]).expect("an insert");
+        builder.insert(numbered_key(i), &value[..value_len(i, index)]).expect("an insert");
     }
     let summary = builder.finish().expect("a table");
     if index == Index::Line {

@@ -10,7 +10,7 @@ fn table(directory: &Path, entries: u32) -> PathBuf {
     let path = directory.join(format!("{entries}.grv"));
     let mut builder = BuildOptions::new().sorted(true).durable(false).create(&path).unwrap();
     for i in 0..entries {
-        builder.insert(&i.to_be_bytes(), &vec![i as u8; 40 + i as usize % 3]).unwrap();
+        builder.insert(i.to_be_bytes(), vec![i as u8; 40 + i as usize % 3]).unwrap();
     }
     builder.finish().unwrap();
     path

@@ -266,7 +266,7 @@ mod tests {
             let mut builder = BuildOptions::new().hash_index(hash_index).create(&path).unwrap();
             for key in 0..500u64 {
                 let key = key.wrapping_mul(0x9E37_79B9_7F4A_7C15).to_be_bytes();
-                builder.insert(&key, &[7; 5]).unwrap();
+                builder.insert(key, [7; 5]).unwrap();
             }
             builder.finish().unwrap();
             let whole = std::fs::read(&path).unwrap();

@@ -103,7 +103,7 @@ impl Draw<'_> {
             }
             records.sort_unstable();
             for (_, record) in records {
-                builder.insert(&(number as u32).to_be_bytes(), &record).map_err(failed)?;
+                builder.insert((number as u32).to_be_bytes(), &record).map_err(failed)?;
                 number += 1;
                 bytes += record.len();
             }
