@@ -155,7 +155,7 @@ fn build(settings: &Settings, table: &Path, sorted: bool) -> BuildSummary {
         for (at, word) in value.chunks_exact_mut(8).enumerate() {
             word.copy_from_slice(&random.wrapping_mul(at as u64 | 1).to_le_bytes());
         }
-        builder.insert(&key, &value).expect("room for an entry");
+        builder.insert(key, value).expect("room for an entry");
     }
     let summary = builder.finish().expect("a table");
     assert_eq!(summary.entries, settings.entries);

@@ -61,7 +61,7 @@ fn runs(len: usize, end: &[u8], hash_index: HashIndex) -> Table {
     let options = BuildOptions::new().durable(false).hash_index(hash_index);
     let mut builder = options.create(&path).expect("a new table");
     for n in 1..=len {
-        builder.insert(&[&vec![b'a'; n], end].concat(), b"value").expect("an entry");
+        builder.insert([&vec![b'a'; n], end].concat(), b"value").expect("an entry");
     }
     builder.finish().expect("a table");
     Table::load(&path).expect("a good table")

@@ -31,7 +31,7 @@ fn read_everything(table: &Table, edition: u8) -> u64 {
         numbered_value(i, edition, &mut value);
         let expected = &value[..value_len(i, Index::Hash)];
         let key = numbered_key(i);
-        assert_eq!(table.get(&key).expect("a sound table"), Some(expected), "get of {i}");
+        assert_eq!(table.get(key).expect("a sound table"), Some(expected), "get of {i}");
         let entry = entries.next().expect("as many entries as counted").expect("a sound table");
         assert_eq!(entry, (&key[..], expected), "entry {i}");
     }

@@ -32,7 +32,7 @@ fn table(path: &Path, entries: u32, edition: u8) {
 #[track_caller]
 fn assert_edition(path: &Path, edition: u8) {
     let table = Table::load(path).unwrap();
-    assert_eq!(table.get(&0u32.to_be_bytes()).unwrap().unwrap()[0], edition);
+    assert_eq!(table.get(0u32.to_be_bytes()).unwrap().unwrap()[0], edition);
 }
 
 fn names(directory: &Path) -> Vec<String> {

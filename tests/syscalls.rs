@@ -69,21 +69,21 @@ fn look_up<'t>(table: &'t Table, keys: &[Wanted], out: &mut Vec<Option<&'t [u8]>
         assert!(out.iter().zip(batch).all(|(answer, wanted)| answer.is_some() == wanted.1));
     }
     for &Wanted(key, stored) in keys.iter().step_by(99) {
-        assert_eq!(table.get_all(&key).count(), usize::from(stored));
+        assert_eq!(table.get_all(key).count(), usize::from(stored));
         let forward = table.range(&key[..]..).take(20).filter(Result::is_ok).count();
         let backward = table.range(..&key[..]).rev().take(20).filter(Result::is_ok).count();
         assert!(forward == 20 || backward == 20);
         assert_eq!(table.prefix(&key[..15]).filter(Result::is_ok).count(), usize::from(stored));
-        let rank = table.rank(&key).expect("a sound table");
+        let rank = table.rank(key).expect("a sound table");
         let at = table.nth(rank).expect("a sound table");
-        assert_eq!(at, table.ceil(&key).expect("a sound table"));
-        assert!(table.floor(&key).is_ok_and(|entry| entry.is_some()));
-        assert!(table.longest_prefix(&key).is_ok_and(|entry| entry.is_some() == stored));
+        assert_eq!(at, table.ceil(key).expect("a sound table"));
+        assert!(table.floor(key).is_ok_and(|entry| entry.is_some()));
+        assert!(table.longest_prefix(key).is_ok_and(|entry| entry.is_some() == stored));
         let mut cursor = table.cursor();
-        assert!(cursor.seek_floor(&key).expect("a sound table"));
+        assert!(cursor.seek_floor(key).expect("a sound table"));
         let value = table.get_owned(key).expect("a sound table");
         assert_eq!(value.as_deref(), table.get(&key).expect("a sound table"));
-        let mut owned = table.clone().into_range(&key[..]..);
+        let mut owned = table.clone().into_range(key..);
         assert!((0..20).all(|_| owned.lend_next().is_none_or(|entry| entry.is_ok())));
     }
 }

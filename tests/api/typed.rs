@@ -3,7 +3,7 @@
 use crate::common::craft::{Image, TYPES, at};
 use crate::common::{Case, Rng};
 use graven::{
-    BuildError, BuildOptions, Duplicates, HashIndex, OpenFailure, OpenOptions, ReadFailure, Table,
+    BuildError, BuildOptions, Duplicates, HashIndex, OpenFailure, OpenOptions, ReadError, ReadFailure, Table,
     TypedKey, TypedTable, TypedValue,
 };
 use std::ops::Bound::{self, Excluded, Included, Unbounded};
@@ -587,7 +587,7 @@ fn a_table_that_lies_about_its_types_is_refused() {
     }
     let long = ["u64\n", &"u".repeat(140_000)].concat();
     let error = crafted(sound, long.as_bytes(), |_| {}).typed::<u64, u32>().expect_err("too long");
-    assert!(matches!(error, OpenError::Damaged(ReadError::Corrupt { .. })), "{error}");
+    assert!(matches!(error.failure, OpenFailure::Damaged(ReadFailure::Corrupt { .. })), "{error}");
     // Types as asked for, and bytes that do not fit them.
     refused(short, b"u64\nu32", |_| {}, "key type is 7 bytes in the table, 8 bytes was asked for");
     refused(uneven, b"u64\nu32", |_| {}, "key type is of no fixed length in the table");
