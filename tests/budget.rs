@@ -56,7 +56,7 @@ fn measured_process() {
             let value = vec![7; 24 << 20];
             let before = status("VmRSS");
             for i in 0..6u64 {
-                builder.insert(&random.next().to_be_bytes(), &value[i as usize..]).expect("room");
+                builder.insert(random.next().to_be_bytes(), &value[i as usize..]).expect("room");
             }
             let summary = builder.finish().expect("a table");
             assert!(summary.value_bytes > 8 * BUDGET);
@@ -78,7 +78,7 @@ fn measured_process() {
         "equal" => {
             for i in 0..1_500_000u64 {
                 builder.insert(of_one_hash(mix(i)), b"v").expect("room");
-                builder.insert(&random.next().to_be_bytes(), b"v").expect("room");
+                builder.insert(random.next().to_be_bytes(), b"v").expect("room");
             }
         }
         // A third of the keys belong to one group until there is a seed, and a third have one hash.
@@ -87,7 +87,7 @@ fn measured_process() {
             let crowd = places.choose(|_, [.., group]| group == 0).take(1_000_000);
             for (i, key) in crowd.enumerate() {
                 builder.insert(&key, b"v").expect("room");
-                builder.insert(&random.next().to_be_bytes(), b"v").expect("room");
+                builder.insert(random.next().to_be_bytes(), b"v").expect("room");
                 builder.insert(of_one_hash(mix(i as u64)), b"v").expect("room");
             }
         }
@@ -141,7 +141,7 @@ fn build_by_default(path: &Path) {
     let mut random = Rng::new(1);
     for _ in 0..ENTRIES {
         let key = random.next().to_be_bytes();
-        builder.insert(&key, [key[0]; VALUE]).expect("room");
+        builder.insert(key, [key[0]; VALUE]).expect("room");
     }
     builder.finish().expect("a table");
     answer("built");
@@ -265,7 +265,7 @@ fn a_value_that_waits_is_not_given_back() {
         for version in 0..3 {
             for key in 0..KEYS {
                 let name = (key * 37 % KEYS).to_be_bytes();
-                builder.insert(&name, value(key * 37 % KEYS, version)).expect("room");
+                builder.insert(name, value(key * 37 % KEYS, version)).expect("room");
             }
         }
         builder.finish().expect("a table");
