@@ -10,7 +10,7 @@ mod common;
 use common::{Case, generate};
 use graven::{
     BuildError, BuildOptions, Builder, ErrorKind, Live, OpenError, OpenFailure, OpenOptions,
-    PageChecks, PublishError, PublishOptions, ReadFailure, Table, TypedTable, Versions, Warm,
+    PageChecks, PublishError, PublishOptions, ReadFailure, Table, Versions, Warm,
 };
 use std::error::Error;
 use std::fs;

@@ -3,8 +3,8 @@
 use crate::common::craft::{Image, TYPES, at};
 use crate::common::{Case, Rng};
 use graven::{
-    BuildError, BuildOptions, Duplicates, HashIndex, OpenFailure, OpenOptions, ReadError, ReadFailure, Table,
-    TypedKey, TypedTable, TypedValue,
+    BuildError, BuildOptions, Duplicates, HashIndex, OpenFailure, OpenOptions, ReadError,
+    ReadFailure, Table, TypedKey, TypedTable, TypedValue,
 };
 use std::ops::Bound::{self, Excluded, Included, Unbounded};
 
