@@ -23,8 +23,8 @@ fn scan(c: &mut Criterion) {
         // What an iterator costs that owns its table; `step` is the borrowed one, step by step.
         group.bench_function(format!("{}/step", workload.name()), |b| {
             b.iter(|| {
-                let (mut sum, mut entries) = (0u64, table.iter());
-                while let Some(entry) = entries.next() {
+                let (mut sum, entries) = (0u64, table.iter());
+                for entry in entries {
                     let (key, value) = entry.expect("a good table");
                     sum = sum.wrapping_add(touch(key)).wrapping_add(touch(value));
                 }

@@ -24,7 +24,7 @@ fn build(path: &Path, entries: u32, options: &BuildOptions) -> graven::BuildSumm
     let mut builder = options.clone().durable(false).create(path).unwrap();
     for i in 0..entries {
         builder
-            .insert(format!("key {i:05} {}", i % 7).as_bytes(), &vec![b'v'; i as usize % 9])
+            .insert(format!("key {i:05} {}", i % 7).as_bytes(), vec![b'v'; i as usize % 9])
             .unwrap();
     }
     builder.finish().unwrap()

@@ -157,7 +157,7 @@ fn lookups_name_the_table() {
     let path = directory.path().join("zebra");
     let mut builder = BuildOptions::new().durable(false).create(&path).unwrap();
     for i in 0..5_000u32 {
-        builder.insert(format!("key {i:05}").as_bytes(), &[7; 40]).unwrap();
+        builder.insert(format!("key {i:05}").as_bytes(), [7; 40]).unwrap();
     }
     builder.finish().unwrap();
     let sound = fs::read(&path).unwrap();

@@ -82,7 +82,7 @@ fn look_up<'t>(table: &'t Table, keys: &[Wanted], out: &mut Vec<Option<&'t [u8]>
         let mut cursor = table.cursor();
         assert!(cursor.seek_floor(key).expect("a sound table"));
         let value = table.get_owned(key).expect("a sound table");
-        assert_eq!(value.as_deref(), table.get(&key).expect("a sound table"));
+        assert_eq!(value.as_deref(), table.get(key).expect("a sound table"));
         let mut owned = table.clone().into_range(key..);
         assert!((0..20).all(|_| owned.lend_next().is_none_or(|entry| entry.is_ok())));
     }

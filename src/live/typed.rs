@@ -118,6 +118,7 @@ impl<K: TypedKey, V: TypedValue> TypedLive<K, V> {
 
 impl<K, V> TypedPinned<K, V> {
     /// Counts the tables that the handle has served, from 1.
+    #[must_use]
     pub fn generation(&self) -> u64 {
         self.0.generation
     }

@@ -36,6 +36,7 @@ impl<'t> Metadata<'t> {
     }
 
     /// All pairs, ascending by key. `&metadata` in a `for` loop is the same.
+    #[must_use]
     pub fn iter(&self) -> MetadataIter<'t> {
         MetadataIter { pairs: self.pairs, at: 0, left: self.count }
     }

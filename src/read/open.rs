@@ -119,6 +119,7 @@ impl OpenOptions {
     /// # Ok(())
     /// # }
     /// ```
+    #[must_use]
     pub fn expect_build_id(mut self, id: impl Into<BuildId>) -> Self {
         self.build_id = Some(id.into());
         self
@@ -193,7 +194,6 @@ impl OpenOptions {
     /// # Ok(())
     /// # }
     /// ```
-    #[expect(clippy::wrong_self_convention, reason = "the options of Table::from_reader")]
     pub fn from_reader(&self, reader: impl Read) -> Result<Table, OpenError> {
         self.read(reader).map_err(OpenFailure::in_memory)
     }

@@ -67,6 +67,7 @@ impl Table {
     /// # }
     /// ```
     #[inline]
+    #[must_use]
     pub fn slice_ref(&self, slice: &[u8]) -> Option<Value> {
         // The bytes of one slice lie in one object, so a slice that starts inside the table and is
         // no longer than the rest of it is part of it.

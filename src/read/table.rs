@@ -325,6 +325,7 @@ impl Table {
     /// assert_eq!(threads, [1, 2]);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
+    #[must_use]
     pub fn split(&self, n: usize) -> Vec<Iter<'_>> {
         let (view, len) = (self.view(), self.len());
         let parts = (n as u64).clamp(1, len.max(1));
@@ -379,6 +380,7 @@ impl Table {
     /// assert_eq!(counts?, [(&b"a"[..], 1), (b"b", 2)]);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
+    #[must_use]
     pub fn key_counts(&self) -> KeyCounts<'_> {
         KeyCounts::new(self.view(), self.iter())
     }

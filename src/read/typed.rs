@@ -299,6 +299,7 @@ impl<K: TypedKey, V: TypedValue> TypedTable<K, V> {
     /// assert_eq!((cursor.key(), cursor.value()), (Some(0), Some(&2)));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
+    #[must_use]
     pub fn cursor(&self) -> TypedCursor<'_, K, V> {
         TypedCursor::new(self.table.cursor())
     }
@@ -450,11 +451,13 @@ impl<K: TypedKey, V: TypedValue> TypedTable<K, V> {
 
 impl<K, V> TypedTable<K, V> {
     /// Number of entries. Costs nothing.
+    #[must_use]
     pub fn len(&self) -> u64 {
         self.table.len()
     }
 
     /// Whether there is no entry.
+    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.table.is_empty()
     }
@@ -471,6 +474,7 @@ impl<K, V> TypedTable<K, V> {
     /// assert_eq!(typed.table().first()?, Some((&b"\x7f\xff"[..], &b"\x07"[..])));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
+    #[must_use]
     pub fn table(&self) -> &Table {
         &self.table
     }

@@ -81,6 +81,7 @@ impl Value {
     /// # }
     /// ```
     #[inline]
+    #[must_use]
     pub fn is_faulted(&self) -> bool {
         self.table.is_faulted()
     }

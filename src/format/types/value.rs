@@ -75,6 +75,7 @@ pub mod __private {
     }
 
     /// The largest alignment.
+    #[must_use]
     pub const fn largest(aligns: &[usize]) -> usize {
         let (mut largest, mut i) = (1, 0);
         while i < aligns.len() {

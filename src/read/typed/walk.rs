@@ -186,6 +186,7 @@ impl<'t, K: TypedKey, V: TypedValue> TypedCursor<'t, K, V> {
     }
 
     /// The current value, if the cursor is on an entry.
+    #[must_use]
     pub fn value(&self) -> Option<&'t V> {
         // So have all values.
         self.cursor.value().and_then(|bytes| value(bytes).ok())
