@@ -23,6 +23,90 @@
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! # Which type for what
+//!
+//! | to … | use |
+//! |---|---|
+//! | build a table of entries that come one by one | [`Builder`] |
+//! | build one with options, or from an iterator | [`BuildOptions`] |
+//! | look keys up, walk in order, count | [`Table`]: every query is a method |
+//! | open with options, or read from bytes or a stream | [`OpenOptions`] |
+//! | step forward and back | [`Cursor`], from [`Table::cursor`] |
+//! | keep a value without a borrow, for a thread or an async handler | [`Value`], from [`Table::get_owned`] |
+//! | numbers or tuples as keys, numbers or structs as values | [`TypedTable`], [`TypedBuilder`], [`typed_value!`] |
+//! | serve from a table that is replaced from time to time | [`Live`], [`TypedLive`] |
+//! | copy a finished table to where it is read, checked on the way | [`PublishOptions`] |
+//! | keep several versions in a directory, and roll back | [`Versions`] |
+//! | outlive a file that is truncated, or a failing disk | [`sigbus::install`] |
+//! | ask what a table holds, and what of it is in memory | [`Table::stats`], [`Table::residency`] |
+//!
+//! Build a table from an iterator:
+//!
+//! ```
+//! # let dir = tempfile::tempdir()?;
+//! # let path = dir.path().join("ages.grv");
+//! let summary = graven::BuildOptions::new().build(&path, [("Ann", "31"), ("Bob", "45")])?;
+//! println!("{summary}");
+//! # assert_eq!(summary.entries, 2);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! Walk a part of it, or all of it:
+//!
+//! ```
+//! # let dir = tempfile::tempdir()?;
+//! # let path = dir.path().join("ages.grv");
+//! # graven::BuildOptions::new().build(&path, [("Ann", "31"), ("Bob", "45")])?;
+//! # let table = graven::Table::load(&path)?;
+//! assert_eq!(table.range("B"..).count(), 1);
+//! for entry in &table {
+//!     let (name, age) = entry?;
+//!     println!("{}: {}", name.escape_ascii(), age.escape_ascii());
+//! }
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! Take a value out of the function, without a copy:
+//!
+//! ```
+//! # let dir = tempfile::tempdir()?;
+//! # let path = dir.path().join("ages.grv");
+//! # graven::BuildOptions::new().build(&path, [("Ann", "31"), ("Bob", "45")])?;
+//! fn age(table: &graven::Table, name: &str) -> Result<Option<graven::Value>, graven::ReadError> {
+//!     table.get_owned(name)
+//! }
+//! # let table = graven::Table::load(&path)?;
+//! # let found = age(&table, "Ann")?;
+//! # drop(table);
+//! assert_eq!(found.unwrap(), "31");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! Use types: numbers keep their order, and values are read where they lie.
+//!
+//! ```
+//! # let dir = tempfile::tempdir()?;
+//! # let path = dir.path().join("ages.grv");
+//! graven::BuildOptions::new().build_typed(&path, [(-3_i32, 0.5_f64), (10, 1.5)])?;
+//! let table = graven::OpenOptions::new().load_typed::<i32, f64>(&path)?;
+//! assert_eq!(table.floor(&4)?, Some((-3, &0.5)));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # Why a lookup returns a `Result`
+//!
+//! Opening a table reads its two ends and nothing else, whatever its size. So damage in the rest is
+//! found when a page is touched first: the page is compared with its checksum, once per process,
+//! and bytes that do not fit are a [`ReadError`], never an answer. A table that was checked as a
+//! whole ([`Table::verify`], or [`PageChecks::AtOpen`] for the checksums alone) gives no error
+//! for damage any more. What is left is a page that the system can't deliver any more, which is an
+//! error if [`sigbus::install`] was called, and else ends the process.
+//!
+//! # Systems
+//!
+//! Building, mapping and serving need a Unix system. On others, WebAssembly and Windows among them,
+//! [`Table::load`], [`Table::from_bytes`] and [`Table::from_reader`] read tables.
 
 #![cfg_attr(not(unix), allow(dead_code, reason = "nothing is written, mapped or served"))]
 
