@@ -4,10 +4,11 @@ mod access;
 mod advice;
 mod fields;
 mod serve;
-mod text;
 mod values;
 
 use crate::exit::Failure;
+use crate::formats::tsv::Text;
+use crate::formats::{InputFormat, OutputFormat};
 pub(crate) use access::Reading;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 pub(crate) use fields::{Bare, KeyForm, Separator, unescape};
@@ -15,7 +16,6 @@ use graven::{Duplicates, ErrorKind, HashIndex};
 pub(crate) use serve::{Bench, BenchReader, Warm};
 use std::ffi::OsString;
 use std::path::PathBuf;
-pub(crate) use text::{Text, Unusual};
 use values::{Pair, directory_mode, number, octal, pair, size, threads};
 
 /// Build immutable sorted tables and read them.
@@ -82,11 +82,8 @@ pub(crate) struct Build {
     /// The table's path; then all other paths are IN
     #[arg(short = 'o', value_name = "OUT")]
     output: Option<PathBuf>,
-    /// Format of the input
-    #[arg(short = 'i', value_name = "FMT", value_enum, default_value_t = Format::Tsv)]
-    pub(crate) format: Format,
     #[command(flatten)]
-    pub(crate) text: Text,
+    pub(crate) format: InputFormat,
     /// The input ascends: write as it is read; a key out of order is an error
     #[arg(long)]
     pub(crate) sorted: bool,
@@ -214,12 +211,11 @@ pub(crate) struct Scan {
     pub(crate) values: bool,
     #[command(flatten)]
     pub(crate) bare: Bare,
+    #[command(flatten)]
+    pub(crate) format: OutputFormat,
     /// Print only the number of entries
     #[arg(long)]
     pub(crate) count: bool,
-    /// Escape nothing; a key with TAB or LF, or a value with LF, is an error
-    #[arg(long)]
-    pub(crate) no_escape: bool,
 }
 
 /// Print sizes, lengths and index figures of a table
@@ -246,12 +242,8 @@ pub(crate) struct Verify {
 /// Where keys repeat, build them with `--dup keep`.
 #[derive(Args)]
 pub(crate) struct Dump {
-    /// Format of the output
-    #[arg(short = 'o', value_name = "FMT", value_enum, default_value_t = Format::Tsv)]
-    pub(crate) format: Format,
-    /// Escape nothing in tsv; a key with TAB or LF, or a value with LF, is an error
-    #[arg(long)]
-    pub(crate) no_escape: bool,
+    #[command(flatten)]
+    pub(crate) format: OutputFormat,
     #[arg(value_name = "TABLE")]
     pub(crate) table: PathBuf,
     #[command(flatten)]
@@ -307,15 +299,6 @@ pub(crate) struct Publish {
     /// Print nothing
     #[arg(long)]
     pub(crate) quiet: bool,
-}
-
-/// How entries are written in a file.
-#[derive(Clone, Copy, ValueEnum)]
-pub(crate) enum Format {
-    /// Key, TAB, value, LF; backslash escapes
-    Tsv,
-    /// Length of key, length of value (both u32, little-endian), key, value
-    Raw,
 }
 
 /// What becomes of a repeated key.

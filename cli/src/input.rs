@@ -9,6 +9,8 @@ use std::fs::{self, File, Metadata};
 use std::io::{self, Read};
 use std::os::fd::AsFd;
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Bytes asked for in one read.
 const PIECE: usize = 1 << 20;
@@ -59,6 +61,14 @@ impl Input {
         self.file.metadata().ok().and_then(|metadata| regular(&metadata))
     }
 
+    /// The bytes of the input for a reader of entries, and a counter of the bytes that were read of
+    /// the file.
+    pub(crate) fn source(self) -> io::Result<(Source, Taken)> {
+        let taken = Taken::default();
+        let counted = Counted { file: self.file, taken: taken.clone() };
+        Ok((Box::new(counted), taken))
+    }
+
     /// The length that [`len`](Self::len) will return, found without opening the file: a FIFO can
     /// be opened only once.
     pub(crate) fn size(path: &Path) -> Result<Option<u64>, Failure> {
@@ -67,6 +77,33 @@ impl Input {
         }
         let metadata = fs::metadata(path).map_err(|error| Failure::io(path.display(), &error))?;
         Ok(regular(&metadata))
+    }
+}
+
+/// The bytes of an input, as a reader of entries gets them.
+pub(crate) type Source = Box<dyn Read + Send>;
+
+/// How many bytes were read of an input's file.
+#[derive(Clone, Default)]
+pub(crate) struct Taken(Arc<AtomicU64>);
+
+impl Taken {
+    pub(crate) fn bytes(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// A file whose bytes are counted when they are read.
+struct Counted {
+    file: File,
+    taken: Taken,
+}
+
+impl Read for Counted {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let read = self.file.read(into)?;
+        self.taken.0.fetch_add(read as u64, Ordering::Relaxed);
+        Ok(read)
     }
 }
 
@@ -101,8 +138,10 @@ impl Entry<'_> {
 pub(crate) enum InputError {
     /// The operating system refused to read.
     Read(io::Error),
-    /// The bytes are not of the format.
+    /// The entry is malformed. The next call gives the entry behind it.
     Malformed(String),
+    /// The input is malformed or damaged, and where its next entry starts cannot be known.
+    Broken(String),
     /// The input is something else altogether.
     Foreign(Foreign),
 }
@@ -111,7 +150,7 @@ impl fmt::Display for InputError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Read(error) => error.fmt(f),
-            Self::Malformed(what) => what.fmt(f),
+            Self::Malformed(what) | Self::Broken(what) => what.fmt(f),
             Self::Foreign(foreign) => foreign.fmt(f),
         }
     }
@@ -120,8 +159,7 @@ impl fmt::Display for InputError {
 impl std::error::Error for InputError {}
 
 impl InputError {
-    /// The [`InputError`] that the error of a value's reader contains, or else `Read` with that
-    /// error.
+    /// The [`InputError`] that the error of a reader contains, or else `Read` with that error.
     pub(crate) fn within(error: io::Error) -> Self {
         error.downcast().unwrap_or_else(Self::Read)
     }
@@ -129,7 +167,7 @@ impl InputError {
 
 impl From<io::Error> for InputError {
     fn from(error: io::Error) -> Self {
-        Self::Read(error)
+        Self::within(error)
     }
 }
 

@@ -5,16 +5,15 @@ mod closed;
 mod cmd;
 mod exit;
 mod foreign;
+mod formats;
 mod input;
 mod lines;
 mod open;
 mod output;
 mod proc;
 mod progress;
-mod raw;
 mod signals;
 mod terminal;
-mod tsv;
 
 fn main() -> std::process::ExitCode {
     signals::report_large_files();

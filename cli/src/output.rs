@@ -2,7 +2,7 @@
 
 use crate::args::{Bare, Separator};
 use crate::exit::Failure;
-use crate::tsv::{Form, Unwritable};
+use crate::formats::tsv::{Form, Unwritable};
 use crate::{closed, terminal};
 use graven::ErrorKind;
 use rustix::fs::OFlags;

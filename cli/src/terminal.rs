@@ -2,7 +2,7 @@
 //! text round.
 
 use crate::exit;
-use crate::tsv;
+use crate::formats::tsv;
 use std::io::{self, IsTerminal, Write};
 
 /// Whether a terminal does something else with a character than show it. These are control

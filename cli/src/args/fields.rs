@@ -2,8 +2,9 @@
 //! same in every command.
 
 use crate::exit::Failure;
+use crate::formats::tsv;
 use crate::input::InputError;
-use crate::{terminal, tsv};
+use crate::terminal;
 use clap::{Args, ValueEnum};
 use data_encoding::{
     BASE64, BASE64_NOPAD, BASE64URL, BASE64URL_NOPAD, DecodeError, DecodeKind, HEXLOWER_PERMISSIVE,

@@ -1,15 +1,14 @@
 //! `graven build`: entries from files or standard input into a published table.
 
-mod entries;
 mod repeated;
 
 use crate::args::Build;
 use crate::exit::{Failure, Outcome, note, say};
-use crate::input::{Entry, Input, InputError};
+use crate::formats::Entries;
+use crate::formats::tsv::shown;
+use crate::input::{Entry, Input, InputError, Taken};
 use crate::progress::{Progress, Unit};
-use crate::tsv::shown;
 use crate::{signals, terminal};
-use entries::Entries;
 use graven::{
     BuildError, BuildOptions, BuildPhase, BuildSummary, Builder, ErrorKind, HashIndexOutcome,
 };
@@ -30,6 +29,7 @@ pub(crate) fn run(args: &Build) -> Result<Outcome, Failure> {
         let what = "a table cannot be written to standard output: name a file";
         return Err(Failure::at(ErrorKind::Usage, "-", what));
     }
+    args.format.check()?;
     signals::clean_up_and_exit()?;
     let standard = [PathBuf::from("-")];
     let paths = if args.inputs.is_empty() { &standard } else { &args.inputs[..] };
@@ -136,24 +136,24 @@ fn load(
     before: u64,
 ) -> Result<u64, Failure> {
     let input = Input::open(path)?;
-    let name = input.name;
-    let mut entries = Entries::new(args.format, args.text, input.file);
+    let name = input.name.clone();
+    let (source, taken) = input.source().map_err(|error| Failure::io(&name, &error))?;
+    let mut entries = Entries::new(&args.format, source);
     let unread = |error, place| match error {
         InputError::Read(error) => Failure::io(&name, &error),
-        InputError::Malformed(what) => misplaced(&name, what, place),
+        InputError::Malformed(what) | InputError::Broken(what) => misplaced(&name, what, place),
         InputError::Foreign(foreign) => {
             Failure::at(ErrorKind::Data, &name, foreign.advice(path, paths, &args.out))
         }
     };
     let mut number = 0u64;
     loop {
-        let start = before + entries.taken();
         let inserted = match entries.next() {
             Ok(Some(Entry::Whole(key, value))) => builder.insert(key, value),
             Ok(Some(Entry::Long(key, value))) => {
-                builder.insert_from(key, Watched { value, at: start, progress })
+                builder.insert_from(key, Watched { value, before, taken: &taken, progress })
             }
-            Ok(None) => return Ok(entries.taken()),
+            Ok(None) => return Ok(taken.bytes()),
             Err(error) => return Err(unread(error, entries.place())),
         };
         if let Err(error) = inserted {
@@ -172,7 +172,7 @@ fn load(
         }
         number += 1;
         if number.is_multiple_of(STEP) {
-            progress.set(before + entries.taken());
+            progress.set(before + taken.bytes());
         }
     }
 }
@@ -181,16 +181,16 @@ fn load(
 /// the value is read.
 struct Watched<'a> {
     value: &'a mut dyn Read,
-    /// Bytes of the input so far, without what escapes add.
-    at: u64,
+    /// Bytes of the inputs before this one.
+    before: u64,
+    taken: &'a Taken,
     progress: &'a Progress,
 }
 
 impl Read for Watched<'_> {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         let read = self.value.read(into)?;
-        self.at += read as u64;
-        self.progress.set(self.at);
+        self.progress.set(self.before + self.taken.bytes());
         Ok(read)
     }
 }

@@ -4,13 +4,14 @@
 //! that has arrived ends, and its answers are written before the run waits for more input. So a
 //! program that writes a line into a pipe and waits for the answer gets it.
 
-use crate::args::{Mget, Separator, Text};
+use crate::args::{Mget, Separator};
 use crate::exit::{Failure, Outcome, note, reading};
+use crate::formats::tsv::{self, Text};
 use crate::input::{Input, InputError, LONG};
 use crate::lines::{Line, Lines};
 use crate::output::Output;
 use crate::progress::{Progress, Unit};
-use crate::{open, terminal, tsv};
+use crate::{open, terminal};
 use graven::ErrorKind;
 use std::fs::File;
 

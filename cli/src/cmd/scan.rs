@@ -2,10 +2,11 @@
 
 use crate::args::{Scan, Separator};
 use crate::exit::{Failure, Outcome, note, reading};
+use crate::formats::{Format, Writer};
 use crate::output::Output;
 use crate::progress::{Progress, Unit};
-use crate::{open, terminal, tsv};
-use graven::ReadError;
+use crate::{open, terminal};
+use graven::{ErrorKind, ReadError};
 use std::borrow::Cow;
 use std::ffi::OsString;
 use std::ops::Bound;
@@ -19,8 +20,14 @@ pub(crate) fn run(args: &Scan) -> Result<Outcome, Failure> {
     let reading = reading(&args.table);
     let limit = args.limit.unwrap_or(u64::MAX);
     let mut out = Output::new()?;
-    out.set_form(tsv::Form::new(args.no_escape));
     let alone = args.values || args.keys;
+    if args.format.format != Format::Tsv && (alone || args.count) {
+        let format = args.format.format.name();
+        let what =
+            format_args!("-o {format} writes entries: leave out --keys, --values and --count");
+        return Err(Failure::new(ErrorKind::Usage, what));
+    }
+    let mut writer = Writer::new(&args.format, &table, &mut out)?;
     let separator = out.separator(args.bare, alone, "--values or --keys")?;
     if let Some(why) = bounds.contradiction() {
         note(format_args!("{}: {why}", args.table.display()));
@@ -30,11 +37,15 @@ pub(crate) fn run(args: &Scan) -> Result<Outcome, Failure> {
         let count = table.count(interval.bounds()).map_err(reading)?;
         out.write(format!("{}\n", count.min(limit)).as_bytes())?;
     } else {
-        let entries = table.range(interval.bounds());
+        let entries = || table.range(interval.bounds());
         if args.reverse {
-            print(args, separator, entries.rev().zip(0..limit), &mut out, reading)?;
+            let entries = || entries().rev().zip(0..limit);
+            writer.check(entries().map(|(entry, _)| entry), &args.table)?;
+            print(args, separator, entries(), writer, &mut out, reading)?;
         } else {
-            print(args, separator, entries.zip(0..limit), &mut out, reading)?;
+            let entries = || entries().zip(0..limit);
+            writer.check(entries().map(|(entry, _)| entry), &args.table)?;
+            print(args, separator, entries(), writer, &mut out, reading)?;
         }
     }
     out.flush()?;
@@ -46,10 +57,12 @@ fn print<'t>(
     args: &Scan,
     separator: Option<Separator>,
     entries: impl Iterator<Item = (Result<(&'t [u8], &'t [u8]), ReadError>, u64)>,
+    mut writer: Writer,
     out: &mut Output,
     reading: impl Fn(ReadError) -> Failure,
 ) -> Result<(), Failure> {
     let progress = Progress::new("scanning", Unit::Entries, None, !out.is_file());
+    writer.begin(out)?;
     for (entry, number) in entries {
         let (key, value) = entry.map_err(&reading)?;
         match (args.keys, args.values, separator) {
@@ -57,13 +70,13 @@ fn print<'t>(
             (true, _, None) => out.key(key)?,
             (_, true, Some(separator)) => out.bare(value, separator)?,
             (_, true, None) => out.value(value)?,
-            _ => out.entry(key, value)?,
+            _ => writer.entry(out, key, value)?,
         }
         if number % STEP == 0 {
             progress.set(number);
         }
     }
-    Ok(())
+    writer.finish(out)
 }
 
 /// The bounds of the keys, as the command line gives them.

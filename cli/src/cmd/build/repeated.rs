@@ -2,8 +2,8 @@
 //! would cost every build memory that only failed builds need. So a failed build reads its input
 //! again.
 
-use super::entries::Entries;
 use crate::args::Build;
+use crate::formats::Entries;
 use crate::input::Input;
 use std::io::Seek;
 use std::path::PathBuf;
@@ -19,10 +19,11 @@ pub(super) fn places(args: &Build, paths: &[PathBuf], key: &[u8]) -> Vec<(String
         if input.len().is_none() || input.file.rewind().is_err() {
             continue;
         }
-        let mut entries = Entries::new(args.format, args.text, input.file);
+        let (name, Ok((source, _))) = (input.name.clone(), input.source()) else { continue };
+        let mut entries = Entries::new(&args.format, source);
         while let Ok(Some(entry)) = entries.next() {
             if entry.key() == key {
-                places.push((input.name.clone(), entries.place()));
+                places.push((name.clone(), entries.place()));
                 if places.len() == 2 {
                     return places;
                 }

@@ -1,7 +1,8 @@
 //! The figures for people.
 
 use super::{Memory, Pair, probes, ratio};
-use crate::{terminal, tsv};
+use crate::formats::tsv;
+use crate::terminal;
 use graven::{HashStats, LengthBin, Residency, Stats};
 use std::fmt::{self, Write};
 

@@ -73,7 +73,8 @@ impl<R: Read> Reader<R> {
             Some(foreign) if self.number == 1 && foreign != Foreign::Raw => {
                 InputError::Foreign(foreign)
             }
-            _ => InputError::Malformed(what),
+            // Without lengths that can be trusted, nothing leads to the next entry.
+            _ => InputError::Broken(what),
         }
     }
 
@@ -112,11 +113,6 @@ impl<R: Read> Reader<R> {
         self.start
     }
 
-    /// Bytes taken from the input so far.
-    pub(crate) fn taken(&self) -> u64 {
-        self.source.window.taken()
-    }
-
     /// Reads until the window holds `len` bytes. False if the input ends before.
     #[inline]
     fn holds(&mut self, len: u64) -> io::Result<bool> {
@@ -150,7 +146,7 @@ impl<R: Read> Read for Source<R> {
         }
         if self.window.bytes().is_empty() && !self.window.more()? {
             let what = cut_short(self.whole, self.whole - self.left);
-            return Err(io::Error::other(InputError::Malformed(what)));
+            return Err(io::Error::other(InputError::Broken(what)));
         }
         let bytes = self.window.bytes();
         let len = bytes.len().min(most);
@@ -191,7 +187,7 @@ mod tests {
                     all.push((key, bytes));
                 }
                 Ok(None) => return Ok(all),
-                Err(InputError::Malformed(what)) => {
+                Err(InputError::Broken(what)) => {
                     return Err((what, reader.entry(), reader.start()));
                 }
                 Err(error) => panic!("a slice cannot fail: {error}"),

@@ -3,14 +3,16 @@
 //! The writer uses the escapes `\\ \t \n \r \0` and writes every other byte as it is. The reader
 //! also takes `\xHH`. Without escapes a backslash is a byte like any other.
 
+mod text;
 mod value;
 mod write;
 
-use crate::args::{Text, Unusual};
 use crate::foreign::{self, Foreign};
 use crate::input::{Entry, InputError, MAX_KEY};
 use crate::lines::{Line, Lines};
 use std::io::Read;
+pub(crate) use text::Text;
+use text::Unusual;
 use value::Source;
 pub(crate) use write::{Form, Unwritable, shown, write_field};
 
@@ -92,11 +94,6 @@ impl<R: Read> Reader<R> {
     /// The number of the line that [`next`](Self::next) was at, from 1.
     pub(crate) fn line(&self) -> u64 {
         self.source.lines.number()
-    }
-
-    /// Bytes taken from the input so far.
-    pub(crate) fn taken(&self) -> u64 {
-        self.source.lines.taken()
     }
 }
 

@@ -1,7 +1,7 @@
 //! A value too long to be held in memory, unescaped as it is read.
 
+use super::Text;
 use super::{escaped, unfinished};
-use crate::args::Text;
 use crate::input::InputError;
 use crate::lines::Lines;
 use std::io::{self, Read};

@@ -1,6 +1,5 @@
 use super::write::{write_entry, write_line};
 use super::*;
-use crate::args::Unusual;
 
 fn written(key: &[u8], value: &[u8]) -> Vec<u8> {
     let mut out = Vec::new();

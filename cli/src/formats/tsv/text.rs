@@ -16,6 +16,19 @@ pub(crate) struct Text {
     pub(crate) no_escape: bool,
 }
 
+impl Text {
+    /// An option that was given, if any was.
+    pub(crate) fn given(self) -> Option<&'static str> {
+        let Self { crlf, bom, no_escape } = self;
+        match (crlf, bom) {
+            _ if no_escape => Some("--no-escape"),
+            (Unusual::Strip | Unusual::Keep, _) => Some("--crlf"),
+            (_, Unusual::Strip | Unusual::Keep) => Some("--bom"),
+            _ => None,
+        }
+    }
+}
+
 /// What becomes of bytes that are probably not meant to be there.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Unusual {

@@ -1,0 +1,95 @@
+//! Entries on their way out in any of the formats.
+
+use super::{Format, OutputFormat, raw, tsv};
+use crate::exit::{Failure, reading};
+use crate::output::Output;
+use graven::{ErrorKind, ReadError, Table};
+use std::path::Path;
+
+/// A writer of one of the formats. The calls, in this order: [`new`](Self::new),
+/// [`check`](Self::check), [`begin`](Self::begin), [`entry`](Self::entry) for each entry,
+/// [`finish`](Self::finish).
+pub(crate) enum Writer {
+    Tsv,
+    Raw,
+}
+
+impl Writer {
+    /// A writer of entries of `table`. It fails where the format cannot go to this output.
+    pub(crate) fn new(
+        format: &OutputFormat,
+        _table: &Table,
+        out: &mut Output,
+    ) -> Result<Self, Failure> {
+        format.check()?;
+        out.set_form(tsv::Form::new(format.no_escape));
+        match format.format {
+            Format::Tsv => Ok(Self::Tsv),
+            Format::Raw => {
+                out.takes_binary("-o raw")?;
+                Ok(Self::Raw)
+            }
+        }
+    }
+
+    /// Fails at the first of `entries` that the format cannot hold, before anything is written.
+    /// `path` is the table's. Reads entries only for formats that do not hold all of them.
+    pub(crate) fn check<'t>(
+        &mut self,
+        entries: impl Iterator<Item = Result<(&'t [u8], &'t [u8]), ReadError>>,
+        path: &Path,
+    ) -> Result<(), Failure> {
+        if self.holds_all() {
+            return Ok(());
+        }
+        let reading = reading(path);
+        for entry in entries {
+            let (key, value) = entry.map_err(reading)?;
+            self.holds(key, value)
+                .map_err(|what| Failure::at(ErrorKind::Data, path.display(), what))?;
+        }
+        Ok(())
+    }
+
+    /// Whether the format holds every entry that a table can hold.
+    fn holds_all(&self) -> bool {
+        match self {
+            // Lines without escapes are checked when they are written.
+            Self::Tsv | Self::Raw => true,
+        }
+    }
+
+    /// Says why the format cannot hold an entry, if it cannot. The text names the key.
+    fn holds(&mut self, _key: &[u8], _value: &[u8]) -> Result<(), String> {
+        match self {
+            Self::Tsv | Self::Raw => Ok(()),
+        }
+    }
+
+    /// Writes what stands before the entries.
+    pub(crate) fn begin(&mut self, _out: &mut Output) -> Result<(), Failure> {
+        match self {
+            Self::Tsv | Self::Raw => Ok(()),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn entry(
+        &mut self,
+        out: &mut Output,
+        key: &[u8],
+        value: &[u8],
+    ) -> Result<(), Failure> {
+        match self {
+            Self::Tsv => out.entry(key, value),
+            Self::Raw => out.with(|out| raw::write_entry(out, key, value)),
+        }
+    }
+
+    /// Writes what stands behind the entries.
+    pub(crate) fn finish(self, _out: &mut Output) -> Result<(), Failure> {
+        match self {
+            Self::Tsv | Self::Raw => Ok(()),
+        }
+    }
+}
