@@ -3,6 +3,7 @@
 use crate::closed;
 use crate::exit::Failure;
 use crate::foreign::Foreign;
+use crate::unpack;
 use graven::ErrorKind;
 use std::fmt;
 use std::fs::{self, File, Metadata};
@@ -61,12 +62,12 @@ impl Input {
         self.file.metadata().ok().and_then(|metadata| regular(&metadata))
     }
 
-    /// The bytes of the input for a reader of entries, and a counter of the bytes that were read of
-    /// the file.
+    /// The bytes of the input for a reader of entries, decompressed where they are compressed, and a
+    /// counter of the bytes that were read of the file.
     pub(crate) fn source(self) -> io::Result<(Source, Taken)> {
         let taken = Taken::default();
         let counted = Counted { file: self.file, taken: taken.clone() };
-        Ok((Box::new(counted), taken))
+        Ok((unpack::unpacked(counted)?, taken))
     }
 
     /// The length that [`len`](Self::len) will return, found without opening the file: a FIFO can

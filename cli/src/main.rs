@@ -14,6 +14,7 @@ mod proc;
 mod progress;
 mod signals;
 mod terminal;
+mod unpack;
 
 fn main() -> std::process::ExitCode {
     signals::report_large_files();

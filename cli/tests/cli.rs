@@ -18,6 +18,8 @@ mod lookup;
 mod malformed;
 #[path = "cli/options.rs"]
 mod options;
+#[path = "cli/packed.rs"]
+mod packed;
 #[path = "cli/progress.rs"]
 mod progress;
 #[path = "cli/publish.rs"]

@@ -29,7 +29,7 @@ impl Entries {
     /// The place of the entry that [`next`](Self::next) was at, as messages name it.
     pub(crate) fn place(&self) -> String {
         match self {
-            Self::Tsv(reader) => format!("line {}", reader.line()),
+            Self::Tsv(reader) => format!("line {}", reader.line().max(1)),
             Self::Raw(reader) => format!("entry {} at byte {}", reader.entry(), reader.start()),
         }
     }

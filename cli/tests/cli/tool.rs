@@ -220,6 +220,19 @@ impl Ran {
     }
 }
 
+/// Whether one of these programs is not installed. The test then says so and skips.
+pub(crate) fn lacks(programs: &[&str]) -> bool {
+    let missing = programs.iter().find(|program| {
+        let mut sh = Command::new("sh");
+        let found = sh.args(["-c", &format!("command -v {program} >/dev/null")]);
+        !found.status().unwrap().success()
+    });
+    if let Some(program) = missing {
+        eprintln!("skipped: no {program} on this system");
+    }
+    missing.is_some()
+}
+
 /// Bytes as an argument.
 pub(crate) fn os(bytes: &[u8]) -> &OsStr {
     OsStr::from_bytes(bytes)

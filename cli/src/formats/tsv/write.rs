@@ -1,6 +1,7 @@
 //! Lines of tsv on their way out.
 
 use super::MARK;
+use crate::unpack;
 use std::fmt;
 use std::io::{self, Write};
 
@@ -127,11 +128,12 @@ pub(crate) fn write_entry(out: &mut impl Write, key: &[u8], value: &[u8]) -> io:
     write_line(out, value)
 }
 
-/// Writes a key at the start of a line: a byte order mark at its start is escaped.
+/// Writes a key at the start of a line. The first byte is escaped if an input of this line would be
+/// taken for something else than text.
 #[inline]
 pub(crate) fn write_key(out: &mut impl Write, key: &[u8]) -> io::Result<()> {
     match key {
-        [first @ 0xef..=0xff, rest @ ..] if begins_with_mark(key) => {
+        [first, rest @ ..] if is_mistaken(key) => {
             write!(out, "\\x{first:02x}")?;
             write_field(out, rest)
         }
@@ -139,9 +141,16 @@ pub(crate) fn write_key(out: &mut impl Write, key: &[u8]) -> io::Result<()> {
     }
 }
 
-/// Whether an input of this line alone would begin with a byte order mark.
-fn begins_with_mark(line: &[u8]) -> bool {
-    line.starts_with(MARK) || matches!(line, [0xff, 0xfe, ..] | [0xfe, 0xff, ..])
+/// Whether an input that begins with this key would be taken for one that begins with a byte order
+/// mark, or for a compressed one.
+#[inline]
+pub(crate) fn is_mistaken(key: &[u8]) -> bool {
+    matches!(key, [0x1f | 0x28 | 0x50..=0x5f | 0xef..=0xff, _, ..])
+        && (key.starts_with(MARK)
+            || matches!(key, [0xff, 0xfe, ..] | [0xfe, 0xff, ..])
+            || unpack::is_packed(key)
+            // The flags of gzip may be the TAB or LF that follows.
+            || key.starts_with(b"\x1f\x8b\x08"))
 }
 
 /// Writes a key as a line.
