@@ -1,7 +1,10 @@
 //! The formats of entries, one file each: how `build` reads them, and how `dump` and `scan` write
 //! them. A new format gets a file, a variant of [`Format`], of [`Entries`] and of [`Writer`].
 
+pub(crate) mod cdb;
 mod entries;
+pub(crate) mod mdb;
+mod prefixed;
 pub(crate) mod raw;
 pub(crate) mod tsv;
 mod writer;
@@ -10,6 +13,7 @@ use crate::exit::Failure;
 use clap::{Args, ValueEnum};
 pub(crate) use entries::Entries;
 use graven::ErrorKind;
+use std::ffi::OsString;
 use tsv::Text;
 pub(crate) use writer::Writer;
 
@@ -20,6 +24,10 @@ pub(crate) enum Format {
     Tsv,
     /// Length of key, length of value (both u32, little-endian), key, value
     Raw,
+    /// cdb: the text of cdb -d and cdbdump; also read: .cdb files, cdb64 too
+    Cdb,
+    /// The text of LMDB's mdb_dump
+    Mdb,
 }
 
 /// The format of an input, with the options of all formats.
@@ -30,12 +38,16 @@ pub(crate) struct InputFormat {
     pub(crate) format: Format,
     #[command(flatten)]
     pub(crate) text: Text,
+    /// The database to read, where an mdb dump has several; '' is the main one
+    #[arg(long, value_name = "NAME", allow_hyphen_values = true)]
+    pub(crate) db: Option<OsString>,
 }
 
 impl InputFormat {
     /// Refuses options of other formats than the one that is read.
     pub(crate) fn check(&self) -> Result<(), Failure> {
-        self.text.given().map_or(Ok(()), |option| only(option, self.format, &[Format::Tsv]))
+        self.text.given().map_or(Ok(()), |option| only(option, self.format, &[Format::Tsv]))?;
+        self.db.as_ref().map_or(Ok(()), |_| only("--db", self.format, &[Format::Mdb]))
     }
 }
 

@@ -160,6 +160,16 @@ impl fmt::Display for InputError {
 impl std::error::Error for InputError {}
 
 impl InputError {
+    /// The error of an input that seems to have another format: if the input is malformed, the other
+    /// format is reported instead.
+    #[cold]
+    pub(crate) fn or(self, foreign: Option<Foreign>) -> Self {
+        match (self, foreign) {
+            (Self::Malformed(_) | Self::Broken(_), Some(foreign)) => Self::Foreign(foreign),
+            (error, _) => error,
+        }
+    }
+
     /// The [`InputError`] that the error of a reader contains, or else `Read` with that error.
     pub(crate) fn within(error: io::Error) -> Self {
         error.downcast().unwrap_or_else(Self::Read)

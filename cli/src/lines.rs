@@ -88,6 +88,12 @@ impl<R: Read> Lines<R> {
         self.window.taken()
     }
 
+    /// The current line, unless it is a long one.
+    pub(crate) fn line(&self) -> &[u8] {
+        let line = &self.window.bytes()[..self.current];
+        line.strip_suffix(b"\n").unwrap_or(line)
+    }
+
     /// All bytes in memory, from the start of the current line on.
     pub(crate) fn in_memory(&self) -> &[u8] {
         self.window.bytes()

@@ -50,16 +50,34 @@ pub(crate) fn run(args: &Build) -> Result<Outcome, Failure> {
             state.stage(what, unit, progress.done, Some(progress.total));
         }
     };
+    // Metadata comes before all entries, so that of the first input is read before the builder is
+    // made.
+    let first = Opened::new(args, paths, &paths[0])?;
+    let metadata = first.metadata.clone();
+    let mut first = Some(first);
     let mut builder =
-        start(args, total, tell).map_err(|error| Failure::build(&args.out, &error))?;
+        start(args, total, tell, &metadata).map_err(|error| Failure::build(&args.out, &error))?;
+    let mut warnings = Vec::new();
     let mut before = 0;
     for path in paths {
-        before += load(&mut builder, args, paths, path, &progress, before)?;
+        let mut opened = match first.take() {
+            Some(first) => first,
+            None => Opened::new(args, paths, path)?,
+        };
+        if opened.metadata != metadata {
+            let what = "has other flags (integerkey, dupsort ...) than the inputs before it";
+            return Err(Failure::at(ErrorKind::Data, opened.name, what));
+        }
+        before += load(&mut builder, args, paths, &mut opened, &progress, before)?;
+        warnings.extend(opened.entries.warning().map(|warning| (opened.name, warning)));
     }
     all_read.store(true, Ordering::Relaxed);
     progress.state().stage("writing", Unit::Entries, 0, None);
     let summary = builder.finish().map_err(|error| unpublished(args, paths, &error))?;
     drop(progress);
+    for (input, warning) in warnings {
+        note(format_args!("{input}: warning: {warning}"));
+    }
     if let Some(warning) = slower(&summary) {
         note(format_args!("{}: warning: {warning}", args.out.display()));
     }
@@ -101,6 +119,7 @@ fn start(
     args: &Build,
     input_bytes: Option<u64>,
     tell: impl Fn(graven::BuildProgress) + Send + Sync + 'static,
+    metadata: &[(String, String)],
 ) -> Result<Builder, BuildError> {
     // Escapes and lengths make an input longer than its entries, but seldom twice as long.
     let at_least = input_bytes.map(|bytes| bytes / 2);
@@ -120,10 +139,50 @@ fn start(
     if let Some(dir) = &args.tmp_dir {
         options = options.temp_dir(dir);
     }
+    for (key, value) in metadata {
+        options = options.metadata(&key[..], &value[..]);
+    }
     for pair in &args.meta {
         options = options.metadata(&pair.key[..], &pair.value[..]);
     }
     options.create(&args.out)
+}
+
+/// An input whose entries are about to be read.
+struct Opened<'a> {
+    path: &'a Path,
+    name: String,
+    entries: Entries,
+    taken: Taken,
+    /// The pairs that it adds to the table's metadata.
+    metadata: Vec<(String, String)>,
+}
+
+impl<'a> Opened<'a> {
+    fn new(args: &Build, paths: &[PathBuf], path: &'a Path) -> Result<Self, Failure> {
+        let input = Input::open(path)?;
+        let name = input.name.clone();
+        let (source, taken) = input.source().map_err(|error| Failure::io(&name, &error))?;
+        let entries = Entries::new(&args.format, source);
+        let mut opened = Self { path, name, entries, taken, metadata: Vec::new() };
+        let metadata = opened.entries.metadata();
+        opened.metadata = metadata.map_err(|error| opened.failure(args, paths, error))?;
+        Ok(opened)
+    }
+
+    /// The failure that the current entry could not be read.
+    fn failure(&self, args: &Build, paths: &[PathBuf], error: InputError) -> Failure {
+        match error {
+            InputError::Read(error) => Failure::io(&self.name, &error),
+            InputError::Malformed(what) | InputError::Broken(what) => {
+                misplaced(&self.name, what, self.entries.place())
+            }
+            InputError::Foreign(foreign) => {
+                let advice = foreign.advice(self.path, paths, &args.out);
+                Failure::at(ErrorKind::Data, &self.name, advice)
+            }
+        }
+    }
 }
 
 /// Inserts all entries of one input and gives its length in bytes.
@@ -131,34 +190,24 @@ fn load(
     builder: &mut Builder,
     args: &Build,
     paths: &[PathBuf],
-    path: &Path,
+    opened: &mut Opened<'_>,
     progress: &Progress,
     before: u64,
 ) -> Result<u64, Failure> {
-    let input = Input::open(path)?;
-    let name = input.name.clone();
-    let (source, taken) = input.source().map_err(|error| Failure::io(&name, &error))?;
-    let mut entries = Entries::new(&args.format, source);
-    let unread = |error, place| match error {
-        InputError::Read(error) => Failure::io(&name, &error),
-        InputError::Malformed(what) | InputError::Broken(what) => misplaced(&name, what, place),
-        InputError::Foreign(foreign) => {
-            Failure::at(ErrorKind::Data, &name, foreign.advice(path, paths, &args.out))
-        }
-    };
     let mut number = 0u64;
     loop {
+        let Opened { entries, taken, .. } = &mut *opened;
         let inserted = match entries.next() {
             Ok(Some(Entry::Whole(key, value))) => builder.insert(key, value),
             Ok(Some(Entry::Long(key, value))) => {
-                builder.insert_from(key, Watched { value, before, taken: &taken, progress })
+                builder.insert_from(key, Watched { value, before, taken, progress })
             }
-            Ok(None) => return Ok(taken.bytes()),
-            Err(error) => return Err(unread(error, entries.place())),
+            Ok(None) => break,
+            Err(error) => return Err(opened.failure(args, paths, error)),
         };
         if let Err(error) = inserted {
             if let BuildError::ValueReader { source, .. } = error {
-                return Err(unread(InputError::within(source), entries.place()));
+                return Err(opened.failure(args, paths, InputError::within(source)));
             }
             // Without --sorted, entries that come in order are checked a little later, so the
             // current entry need not be the repeated one.
@@ -166,7 +215,7 @@ fn load(
                 return Err(unpublished(args, paths, &error));
             }
             return Err(match refused(&error) {
-                Some(what) => misplaced(&name, what, entries.place()),
+                Some(what) => misplaced(&opened.name, what, opened.entries.place()),
                 None => Failure::build(&args.out, &error),
             });
         }
@@ -175,6 +224,7 @@ fn load(
             progress.set(before + taken.bytes());
         }
     }
+    Ok(opened.taken.bytes())
 }
 
 /// A long value that reports how far it has been read. Otherwise the bar would stand still while

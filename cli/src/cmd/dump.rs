@@ -14,7 +14,7 @@ pub(crate) fn run(args: &Dump) -> Result<Outcome, Failure> {
     let table = open::table(&args.table, args.reading.access())?;
     let reading = reading(&args.table);
     let mut out = Output::new()?;
-    let mut writer = Writer::new(&args.format, &table, &mut out)?;
+    let mut writer = Writer::new(&args.format, (&table, &args.table), &mut out)?;
     writer.check(table.iter(), &args.table)?;
     let progress = Progress::new("dumping", Unit::Entries, Some(table.len()), !out.is_file());
     writer.begin(&mut out)?;

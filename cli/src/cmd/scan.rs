@@ -27,7 +27,7 @@ pub(crate) fn run(args: &Scan) -> Result<Outcome, Failure> {
             format_args!("-o {format} writes entries: leave out --keys, --values and --count");
         return Err(Failure::new(ErrorKind::Usage, what));
     }
-    let mut writer = Writer::new(&args.format, &table, &mut out)?;
+    let mut writer = Writer::new(&args.format, (&table, &args.table), &mut out)?;
     let separator = out.separator(args.bare, alone, "--values or --keys")?;
     if let Some(why) = bounds.contradiction() {
         note(format_args!("{}: {why}", args.table.display()));

@@ -1,12 +1,15 @@
 //! Entries of an input in whichever format it has.
 
-use super::{Format, InputFormat, raw, tsv};
+use super::{Format, InputFormat, cdb, mdb, raw, tsv};
 use crate::input::{Entry, InputError, Source};
+use std::os::unix::ffi::OsStrExt;
 
 /// A reader of one of the formats.
 pub(crate) enum Entries {
     Tsv(tsv::Reader<Source>),
     Raw(raw::Reader<Source>),
+    Cdb(cdb::Reader<Source>),
+    Mdb(mdb::Reader<Source>),
 }
 
 impl Entries {
@@ -14,6 +17,11 @@ impl Entries {
         match format.format {
             Format::Tsv => Self::Tsv(tsv::Reader::new(source, format.text)),
             Format::Raw => Self::Raw(raw::Reader::new(source)),
+            Format::Cdb => Self::Cdb(cdb::Reader::new(source)),
+            Format::Mdb => {
+                let db = format.db.as_ref().map(|name| name.as_bytes().to_vec());
+                Self::Mdb(mdb::Reader::new(source, db))
+            }
         }
     }
 
@@ -23,6 +31,25 @@ impl Entries {
         match self {
             Self::Tsv(reader) => reader.next(),
             Self::Raw(reader) => reader.next(),
+            Self::Cdb(reader) => reader.next(),
+            Self::Mdb(reader) => reader.next(),
+        }
+    }
+
+    /// The pairs that the table's metadata gets from this input. Called before the first entry is
+    /// read; only of formats that have such pairs, anything is read.
+    pub(crate) fn metadata(&mut self) -> Result<Vec<(String, String)>, InputError> {
+        let Self::Mdb(reader) = self else { return Ok(Vec::new()) };
+        let flags = reader.flags()?;
+        let pair = (mdb::FLAGS.to_owned(), flags.metadata());
+        Ok((!flags.is_empty()).then_some(pair).into_iter().collect())
+    }
+
+    /// What the user should know of an input that was read to its end.
+    pub(crate) fn warning(&self) -> Option<String> {
+        match self {
+            Self::Mdb(reader) => reader.warning(),
+            _ => None,
         }
     }
 
@@ -31,6 +58,8 @@ impl Entries {
         match self {
             Self::Tsv(reader) => format!("line {}", reader.line().max(1)),
             Self::Raw(reader) => format!("entry {} at byte {}", reader.entry(), reader.start()),
+            Self::Cdb(reader) => format!("entry {} at byte {}", reader.entry(), reader.start()),
+            Self::Mdb(reader) => format!("line {}", reader.line()),
         }
     }
 }

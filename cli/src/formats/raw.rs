@@ -1,8 +1,9 @@
 //! Entries with their lengths in front: u32 key length, u32 value length (both little-endian), key,
-//! value. Nothing is escaped, so no byte is searched for.
+//! value.
 
+use super::prefixed::{Prefixed, Shape};
 use crate::foreign::Foreign;
-use crate::input::{Entry, InputError, LONG, MAX_KEY, Window};
+use crate::input::{Entry, InputError};
 use std::io::{self, Read, Write};
 
 /// The two lengths.
@@ -10,150 +11,52 @@ const LENGTHS: usize = 8;
 
 /// Entries of a raw input.
 pub(crate) struct Reader<R> {
-    source: Source<R>,
-    number: u64,
-    /// Where the current entry starts.
-    start: u64,
-    /// Bytes of the current entry in the window. They are taken off when the next entry is asked
-    /// for.
-    current: usize,
-    /// The key before a long value.
-    key: Vec<u8>,
+    source: Prefixed<R>,
+    /// The other format that the input seems to have. It is reported only if the input is
+    /// malformed.
+    foreign: Option<Foreign>,
 }
 
 impl<R: Read> Reader<R> {
     pub(crate) fn new(source: R) -> Self {
-        let source = Source { window: Window::new(source), left: 0, whole: 0 };
-        Self { source, number: 0, start: 0, current: 0, key: Vec::new() }
+        Self { source: Prefixed::new(source), foreign: None }
     }
 
     /// The next entry, or none at the end.
     #[inline]
     pub(crate) fn next(&mut self) -> Result<Option<Entry<'_>>, InputError> {
-        self.source.window.take(std::mem::take(&mut self.current));
-        if self.source.left > 0 {
-            self.skip()?;
+        let Self { source, foreign } = self;
+        source.advance()?;
+        let whole = source.holds(LENGTHS as u64)?;
+        if source.number() == 1 {
+            *foreign = Foreign::of(source.bytes()).filter(|foreign| *foreign != Foreign::Raw);
         }
-        self.number += 1;
-        self.start = self.source.window.taken();
-        if !self.holds(LENGTHS as u64)? {
-            return match self.source.window.bytes().len() {
-                0 => Ok(None),
-                _ => Err(self.malformed("cut short inside the lengths".into())),
+        let foreign = *foreign;
+        if !whole {
+            return match source.bytes() {
+                [] => Ok(None),
+                _ => Err(InputError::Broken("cut short inside the lengths".into()).or(foreign)),
             };
         }
-        let [k0, k1, k2, k3, v0, v1, v2, v3, ..] = *self.source.window.bytes() else {
-            unreachable!()
+        let &[k0, k1, k2, k3, v0, v1, v2, v3, ..] = source.bytes() else { unreachable!() };
+        let shape = Shape {
+            head: LENGTHS,
+            key: u32::from_le_bytes([k0, k1, k2, k3]).into(),
+            between: b"",
+            value: u32::from_le_bytes([v0, v1, v2, v3]).into(),
+            after: b"",
         };
-        let key_len = u32::from_le_bytes([k0, k1, k2, k3]);
-        let value_len = u32::from_le_bytes([v0, v1, v2, v3]);
-        if key_len as usize > MAX_KEY {
-            let what = format!("key length {key_len}, at most {MAX_KEY} is allowed");
-            return Err(self.malformed(what));
-        }
-        let whole = LENGTHS as u64 + u64::from(key_len) + u64::from(value_len);
-        if value_len as usize > LONG {
-            return self.long(key_len as usize, value_len, whole).map(Some);
-        }
-        if !self.holds(whole)? {
-            let got = self.source.window.bytes().len() as u64;
-            return Err(self.malformed(cut_short(whole, got)));
-        }
-        self.current = whole as usize;
-        let entry = &self.source.window.bytes()[LENGTHS..self.current];
-        let (key, value) = entry.split_at(key_len as usize);
-        Ok(Some(Entry::Whole(key, value)))
-    }
-
-    /// The error for a malformed entry. For the first entry, it may say that the input has another
-    /// format than raw.
-    #[cold]
-    fn malformed(&self, what: String) -> InputError {
-        match Foreign::of(self.source.window.bytes()) {
-            Some(foreign) if self.number == 1 && foreign != Foreign::Raw => {
-                InputError::Foreign(foreign)
-            }
-            // Without lengths that can be trusted, nothing leads to the next entry.
-            _ => InputError::Broken(what),
-        }
-    }
-
-    /// An entry whose value is handed on as a stream.
-    #[cold]
-    fn long(
-        &mut self,
-        key_len: usize,
-        value_len: u32,
-        whole: u64,
-    ) -> Result<Entry<'_>, InputError> {
-        if !self.holds((LENGTHS + key_len) as u64)? {
-            let got = self.source.window.bytes().len() as u64;
-            return Err(self.malformed(cut_short(whole, got)));
-        }
-        self.key.clear();
-        self.key.extend_from_slice(&self.source.window.bytes()[LENGTHS..LENGTHS + key_len]);
-        self.source.window.take(LENGTHS + key_len);
-        (self.source.left, self.source.whole) = (value_len.into(), whole);
-        Ok(Entry::Long(&self.key, &mut self.source))
-    }
-
-    /// Skips the rest of a long value.
-    #[cold]
-    fn skip(&mut self) -> Result<(), InputError> {
-        io::copy(&mut self.source, &mut io::sink()).map(drop).map_err(InputError::within)
+        source.entry(shape).map(Some).map_err(|error| error.or(foreign))
     }
 
     /// The number of the entry that [`next`](Self::next) was at, from 1.
     pub(crate) fn entry(&self) -> u64 {
-        self.number
+        self.source.number()
     }
 
     /// Bytes of the input before the entry that [`next`](Self::next) was at.
     pub(crate) fn start(&self) -> u64 {
-        self.start
-    }
-
-    /// Reads until the window holds `len` bytes. False if the input ends before.
-    #[inline]
-    fn holds(&mut self, len: u64) -> io::Result<bool> {
-        while (self.source.window.bytes().len() as u64) < len {
-            if !self.source.window.more()? {
-                return Ok(false);
-            }
-        }
-        Ok(true)
-    }
-}
-
-fn cut_short(whole: u64, got: u64) -> String {
-    format!("cut short: the lengths say {whole} bytes, {got} are there")
-}
-
-/// A window from which the rest of a long value can be read.
-struct Source<R> {
-    window: Window<R>,
-    /// Bytes of the value that were not taken.
-    left: u64,
-    /// Bytes of the whole entry: lengths, key and value.
-    whole: u64,
-}
-
-impl<R: Read> Read for Source<R> {
-    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        let most = usize::try_from(self.left).unwrap_or(usize::MAX).min(into.len());
-        if most == 0 {
-            return Ok(0);
-        }
-        if self.window.bytes().is_empty() && !self.window.more()? {
-            let what = cut_short(self.whole, self.whole - self.left);
-            return Err(io::Error::other(InputError::Broken(what)));
-        }
-        let bytes = self.window.bytes();
-        let len = bytes.len().min(most);
-        into[..len].copy_from_slice(&bytes[..len]);
-        self.window.take(len);
-        self.left -= len as u64;
-        Ok(len)
+        self.source.start()
     }
 }
 

@@ -1,6 +1,6 @@
 //! Entries on their way out in any of the formats.
 
-use super::{Format, OutputFormat, raw, tsv};
+use super::{Format, OutputFormat, cdb, mdb, raw, tsv};
 use crate::exit::{Failure, reading};
 use crate::output::Output;
 use graven::{ErrorKind, ReadError, Table};
@@ -12,13 +12,15 @@ use std::path::Path;
 pub(crate) enum Writer {
     Tsv,
     Raw,
+    Cdb(cdb::Size),
+    Mdb(Box<mdb::Writer>),
 }
 
 impl Writer {
     /// A writer of entries of `table`. It fails where the format cannot go to this output.
     pub(crate) fn new(
         format: &OutputFormat,
-        _table: &Table,
+        (table, path): (&Table, &Path),
         out: &mut Output,
     ) -> Result<Self, Failure> {
         format.check()?;
@@ -28,6 +30,15 @@ impl Writer {
             Format::Raw => {
                 out.takes_binary("-o raw")?;
                 Ok(Self::Raw)
+            }
+            Format::Cdb => {
+                out.takes_binary("-o cdb")?;
+                Ok(Self::Cdb(cdb::Size::EMPTY))
+            }
+            Format::Mdb => {
+                let metadata = table.metadata().map_err(reading(path))?;
+                let flags = metadata.get(mdb::FLAGS.as_bytes());
+                Ok(Self::Mdb(Box::new(mdb::Writer::new(flags))))
             }
         }
     }
@@ -56,20 +67,24 @@ impl Writer {
         match self {
             // Lines without escapes are checked when they are written.
             Self::Tsv | Self::Raw => true,
+            Self::Cdb(_) | Self::Mdb(_) => false,
         }
     }
 
     /// Says why the format cannot hold an entry, if it cannot. The text names the key.
-    fn holds(&mut self, _key: &[u8], _value: &[u8]) -> Result<(), String> {
+    fn holds(&mut self, key: &[u8], value: &[u8]) -> Result<(), String> {
         match self {
             Self::Tsv | Self::Raw => Ok(()),
+            Self::Cdb(size) => size.holds(key, value),
+            Self::Mdb(writer) => writer.holds(key, value),
         }
     }
 
     /// Writes what stands before the entries.
-    pub(crate) fn begin(&mut self, _out: &mut Output) -> Result<(), Failure> {
+    pub(crate) fn begin(&mut self, out: &mut Output) -> Result<(), Failure> {
         match self {
-            Self::Tsv | Self::Raw => Ok(()),
+            Self::Tsv | Self::Raw | Self::Cdb(_) => Ok(()),
+            Self::Mdb(writer) => out.with(|out| writer.begin(out)),
         }
     }
 
@@ -83,13 +98,17 @@ impl Writer {
         match self {
             Self::Tsv => out.entry(key, value),
             Self::Raw => out.with(|out| raw::write_entry(out, key, value)),
+            Self::Cdb(_) => out.with(|out| cdb::write_entry(out, key, value)),
+            Self::Mdb(writer) => out.with(|out| writer.entry(out, key, value)),
         }
     }
 
     /// Writes what stands behind the entries.
-    pub(crate) fn finish(self, _out: &mut Output) -> Result<(), Failure> {
+    pub(crate) fn finish(self, out: &mut Output) -> Result<(), Failure> {
         match self {
             Self::Tsv | Self::Raw => Ok(()),
+            Self::Cdb(_) => out.write(cdb::END),
+            Self::Mdb(writer) => out.with(|out| writer.finish(out)),
         }
     }
 }
