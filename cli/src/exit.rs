@@ -1,5 +1,6 @@
 //! How a run ends: the exit code, and the one line that says why.
 
+use crate::foreign::Foreign;
 use crate::{output, terminal};
 use graven::{BuildError, ErrorKind, OpenError, OpenFailure, PublishError, ReadError};
 use std::fmt::Display;
@@ -50,6 +51,13 @@ impl Failure {
     /// What is wrong with a table.
     fn table(path: &Path, error: &OpenFailure) -> Self {
         let table = path.display();
+        if let OpenError::NotATable { .. }
+        | OpenError::TooShort { .. }
+        | OpenError::NotARegularFile { .. } = error
+            && let Some(what) = Foreign::at(path).and_then(|foreign| foreign.no_table(path))
+        {
+            return Self::at(error.kind(), table, what);
+        }
         match error {
             OpenFailure::NotARegularFile { kind } => Self::at(
                 error.kind(),

@@ -1,7 +1,14 @@
-//! Inputs that have another format than the one they are read as, recognized by their first bytes.
+//! Files that have another format than the one they are read as, recognized by their first and last
+//! bytes.
 
+mod shell;
+mod store;
+
+use crate::formats::{cdb, mdb};
+use shell::{is_standard, quoted, through};
 use std::fmt;
 use std::path::{Path, PathBuf};
+use store::Store;
 
 /// The format that an input has instead.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -12,8 +19,10 @@ pub(crate) enum Foreign {
     Utf16(&'static str),
     /// A graven table.
     Table,
-    /// Another program's database.
-    Database(&'static str),
+    /// A file of another store.
+    Store(Store),
+    /// The text form of a store, which this format reads.
+    Text(&'static str),
     /// Entries with their lengths in front.
     Raw,
 }
@@ -22,6 +31,9 @@ impl Foreign {
     /// The format of an input that begins with `start` and that could not be read in the format
     /// that the user named.
     pub(crate) fn of(start: &[u8]) -> Option<Self> {
+        if let Some(store) = Store::by_start(start) {
+            return Some(Self::Store(store));
+        }
         Some(match start {
             [0x1f, 0x8b, ..] => Self::Packed("gzip", "zcat"),
             [0x28, 0xb5, 0x2f, 0xfd, ..] => Self::Packed("zstd", "zstdcat"),
@@ -30,11 +42,40 @@ impl Foreign {
             [0x04, 0x22, 0x4d, 0x18, ..] => Self::Packed("lz4", "lz4cat"),
             [b'P', b'K', 3, 4, ..] => Self::Packed("zip", "unzip -p"),
             [0x89, b'G', b'R', b'V', ..] => Self::Table,
-            _ if start.starts_with(b"SQLite format 3\0") => Self::Database("SQLite"),
-            _ if is_lmdb(start) => Self::Database("LMDB"),
+            _ if cdb::is_text(start) => Self::Text("cdb"),
+            _ if mdb::is_dump(start) => Self::Text("mdb"),
             _ if is_raw(start) => Self::Raw,
             _ => return None,
         })
+    }
+
+    /// The format of the file at `path`, which may be known by its end. Of a directory: the store
+    /// that has its files there. `None` for what is no file and what cannot be read.
+    pub(crate) fn at(path: &Path) -> Option<Self> {
+        Store::at(path).map(Self::Store).or_else(|| Self::of(&store::start(path)?))
+    }
+
+    /// The store of the input at `path`, if it is known by its end or is a directory.
+    pub(crate) fn at_end(path: &Path) -> Option<Self> {
+        Store::at_end(path).map(Self::Store)
+    }
+
+    /// What is to be said where a table is expected at `path` and something else is there.
+    pub(crate) fn no_table(self, path: &Path) -> Option<String> {
+        let file = quoted(path);
+        match self {
+            Self::Packed(_, program) => {
+                Some(format!("{self}, and a table cannot be read so: {program} {file} > TABLE"))
+            }
+            Self::Store(store) => {
+                let command = store.command(&file, "TABLE").unwrap_or_else(|| store.advice());
+                Some(format!("{self}, not a graven table: {command}"))
+            }
+            Self::Text(format) => {
+                Some(format!("{self}, not a graven table: graven build -i {format} TABLE {file}"))
+            }
+            Self::Utf16(_) | Self::Table | Self::Raw => None,
+        }
     }
 
     /// The message about the input at `path`, which is one of the `inputs` of a build of `out`.
@@ -48,11 +89,16 @@ impl Foreign {
                 format!("{self}: {through}; --bom keep takes the bytes as they are")
             }
             Self::Table if !is_standard(path) => {
-                format!("{self}: graven dump {} writes its entries", shell(path))
+                format!("{self}: graven dump {} writes its entries", quoted(path))
             }
             Self::Table => format!("{self}: graven dump writes its entries"),
-            Self::Database(_) => format!("{self}: export its entries as tsv or raw first"),
+            Self::Store(store) => {
+                let file = if is_standard(path) { "FILE".into() } else { quoted(path) };
+                let command = store.command(&file, &quoted(out));
+                format!("{self}: {}", command.unwrap_or_else(|| store.advice()))
+            }
             Self::Raw => format!("{self}, which -i raw reads"),
+            Self::Text(format) => format!("{self}, which -i {format} reads"),
         }
     }
 
@@ -74,7 +120,9 @@ impl fmt::Display for Foreign {
             Self::Packed(format, _) => write!(f, "is compressed by {format}"),
             Self::Utf16(order) => write!(f, "line 1 is {order}"),
             Self::Table => f.write_str("is a graven table"),
-            Self::Database(program) => write!(f, "is a database of {program}"),
+            Self::Store(store) => write!(f, "is {store}"),
+            Self::Text("mdb") => f.write_str("is a dump of LMDB"),
+            Self::Text(_) => f.write_str("is the text of a cdb"),
             Self::Raw => f.write_str("looks like raw"),
         }
     }
@@ -111,15 +159,6 @@ pub(crate) fn utf16(start: &[u8]) -> Option<&'static str> {
     }
 }
 
-/// Whether the input is a database of LMDB: the two pages at its start hold `MAGIC`.
-fn is_lmdb(start: &[u8]) -> bool {
-    const MAGIC: u32 = 0xBEEF_C0DE;
-    [12, 16].iter().any(|&at| {
-        let word = start.get(at..at + 4);
-        word == Some(&MAGIC.to_le_bytes()) || word == Some(&MAGIC.to_be_bytes())
-    })
-}
-
 /// Whether lengths lead from entry to entry up to the end of `start`. Text that is read as a length
 /// is never below 2^16.
 fn is_raw(start: &[u8]) -> bool {
@@ -140,37 +179,6 @@ fn is_raw(start: &[u8]) -> bool {
         }
     }
     true
-}
-
-fn is_standard(path: &Path) -> bool {
-    path.as_os_str() == "-"
-}
-
-/// The command that builds `out` and reads `path` through a program.
-fn through(program: &str, path: &Path, inputs: &[PathBuf], out: &Path) -> String {
-    if is_standard(path) {
-        return format!("put {program} in front of graven build {}", shell(out));
-    }
-    let mut command = format!("use {program} {} | graven build {}", shell(path), shell(out));
-    // Standard input need not be named if it is the only input.
-    if inputs.len() > 1 {
-        for input in inputs {
-            command.push(' ');
-            command.push_str(&if input == path { "-".into() } else { shell(input) });
-        }
-    }
-    command
-}
-
-/// A path, quoted for a shell if necessary.
-fn shell(path: &Path) -> String {
-    let text = path.display().to_string();
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-/+,:@%=".contains(&byte);
-    match text.bytes().all(plain) && !text.starts_with('-') {
-        true => text,
-        false if text.starts_with('-') => format!("'./{}'", text.replace('\'', "'\\''")),
-        false => format!("'{}'", text.replace('\'', "'\\''")),
-    }
 }
 
 #[cfg(test)]
@@ -220,7 +228,7 @@ mod tests {
         let mut page = vec![0; 4096];
         page[8..12].copy_from_slice(&[0, 0, 8, 0]);
         page[16..20].copy_from_slice(&0xBEEF_C0DEu32.to_le_bytes());
-        assert_eq!(Foreign::of(&page), Some(Foreign::Database("LMDB")));
+        assert_eq!(Foreign::of(&page), Some(Foreign::Store(Store::Lmdb09)));
         assert_eq!(Foreign::of(&[0; 4096]), None);
     }
 

@@ -4,6 +4,7 @@ mod repeated;
 
 use crate::args::Build;
 use crate::exit::{Failure, Outcome, note, say};
+use crate::foreign::Foreign;
 use crate::formats::Entries;
 use crate::formats::tsv::shown;
 use crate::input::{Entry, Input, InputError, Taken};
@@ -172,6 +173,11 @@ impl<'a> Opened<'a> {
 
     /// The failure that the current entry could not be read.
     fn failure(&self, args: &Build, paths: &[PathBuf], error: InputError) -> Failure {
+        // A file may be known by its end, or a directory by its files.
+        let error = match Foreign::at_end(self.path) {
+            Some(foreign) => InputError::Foreign(foreign),
+            None => error,
+        };
         match error {
             InputError::Read(error) => Failure::io(&self.name, &error),
             InputError::Malformed(what) | InputError::Broken(what) => {

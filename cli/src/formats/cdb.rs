@@ -59,17 +59,18 @@ impl<R: Read> Reader<R> {
     /// Finds out what the input is, and takes the header of a file.
     #[cold]
     fn begin(&mut self) -> Result<Form, InputError> {
-        // A window on a pipe may hold less than a record and still be text.
-        self.source.holds(text::START)?;
-        let start = self.source.bytes();
-        if start.first().is_none_or(|&byte| byte == b'\n') || is_text(start) {
-            return Ok(Form::Text);
-        }
+        // A header comes first: it may begin with any byte, with those of a text, too.
         self.source.holds(file::LONGEST_HEADER)?;
-        let start = self.source.bytes();
-        if let Some(layout) = Layout::of(start) {
+        if let Some(layout) = Layout::of(self.source.bytes()) {
+            // The first records show which kind of cdb64 it is.
+            self.source.holds(layout.records_end().min(file::FIRST_RECORDS))?;
+            let layout = Layout::of(self.source.bytes()).unwrap_or(layout);
             self.source.take(layout.header());
             return Ok(Form::File(layout));
+        }
+        let start = self.source.bytes();
+        if matches!(start, [] | [b'\n', ..]) || is_text(start) {
+            return Ok(Form::Text);
         }
         let what = "no cdb and not the output of cdb -d (without -m): \"+klen,dlen:key->data\", or \
                     a header that leads to hash tables, is expected at the start";

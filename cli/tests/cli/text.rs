@@ -195,7 +195,7 @@ fn what_is_no_tsv_is_told_by_its_start() {
         (b"BZh91AY&SY", "by bzip2: use bzcat 'my in' | graven build t\n"),
         (&table, "is a graven table: graven dump 'my in' writes its entries\n"),
         (&raw, "looks like raw, which -i raw reads\n"),
-        (&lmdb, "is a database of LMDB: export its entries as tsv or raw first\n"),
+        (&lmdb, "is a data file of LMDB 0.9: mdb_dump -n 'my in' | graven build -i mdb t\n"),
         (b"plain text", "no TAB between key and value, line 1\n"),
     ];
     for (input, what) in cases {

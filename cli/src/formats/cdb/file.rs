@@ -19,6 +19,9 @@ const TABLES: usize = 256;
 /// Bytes of the header of a cdb64.
 pub(super) const LONGEST_HEADER: u64 = 4096;
 
+/// Bytes that are looked at to find out what kind of cdb64 a file is.
+pub(super) const FIRST_RECORDS: u64 = 64 << 10;
+
 /// Where the parts of a cdb lie.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Layout {
@@ -55,14 +58,16 @@ impl Layout {
             }
             file_end = position.checked_add(slots.checked_mul(2 * width as u64)?)?;
         }
-        // Programs disagree about the position of a table without slots, but a file of zeros is no
-        // cdb.
-        let mut empty = pairs.iter().filter(|(_, slots)| *slots == 0).map(|(position, _)| *position);
+        // A table without slots has a position like the others, or zero in the files of
+        // ever0de/cdb64-rs. A file of zeros is no cdb.
+        let zero = width == 8 && file_end > records_end;
         let sound = records_end >= header as u64
-            && match file_end > records_end {
-                true => empty.all(|position| position <= file_end),
-                false => empty.all(|position| position == header as u64),
-            };
+            && pairs.iter().all(|&(position, slots)| match slots {
+                0 => (records_end..=file_end).contains(&position) || zero && position == 0,
+                _ => true,
+            });
+        // A cdb ends at 4 GiB.
+        let sound = sound && (width == 8 || u32::try_from(file_end).is_ok());
         sound.then_some(Self { width, length: width, records_end, file_end })
     }
 
@@ -77,6 +82,9 @@ impl Layout {
     fn leads_on(self, start: &[u8]) -> bool {
         let mut at = self.header() as u64;
         while at < self.records_end {
+            if self.records_end - at < 2 * self.length as u64 {
+                return false;
+            }
             let rest = usize::try_from(at).ok().and_then(|at| start.get(at..));
             let Some(lengths) = rest.and_then(|rest| rest.get(..2 * self.length)) else {
                 return true;
@@ -102,6 +110,11 @@ impl Layout {
         2 * self.width * TABLES
     }
 
+    /// Where the first hash table starts.
+    pub(super) fn records_end(self) -> u64 {
+        self.records_end
+    }
+
     pub(crate) fn is_cdb64(self) -> bool {
         self.width == 8
     }
@@ -120,9 +133,7 @@ impl Layout {
             return Err(self.cut_short(at + source.bytes().len() as u64));
         }
         match self.record(at, &source.bytes()[..head]) {
-            Some((key, value, _)) => {
-                Ok(Some(Shape { head, key, between: b"", value, after: b"" }))
-            }
+            Some((key, value, _)) => Ok(Some(Shape { head, key, between: b"", value, after: b"" })),
             None => {
                 let what = "a record that reaches into the hash tables: the file is damaged";
                 Err(InputError::Broken(what.into()))

@@ -4,9 +4,6 @@ use crate::formats::prefixed::{Prefixed, Shape};
 use crate::input::InputError;
 use std::io::Read;
 
-/// Bytes that decide whether an input is text: `+`, a length of at most 20 digits, `,`, and a
-/// digit.
-pub(super) const START: u64 = 23;
 /// Longest head of a record: `+`, a length, `,`, a length, `:`.
 const LONGEST_HEAD: u64 = 43;
 

@@ -79,7 +79,7 @@ fn decode(
 /// `\\` is a backslash, as `mdb_load` reads it. `mdb_dump -p` before LMDB 0.9.25 does not double a
 /// backslash, so one that escapes nothing stands for itself.
 fn print(field: &[u8], whole: bool, out: &mut [u8]) -> Done {
-        let mut done = Done::default();
+    let mut done = Done::default();
     while done.taken < field.len() && done.written < out.len() {
         let rest = &field[done.taken..];
         let room = out.len() - done.written;
