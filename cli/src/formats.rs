@@ -83,6 +83,11 @@ fn only(option: &str, format: Format, formats: &[Format]) -> Result<(), Failure>
 }
 
 impl Format {
+    /// Whether an input may have pairs for the table's metadata.
+    pub(crate) fn has_metadata(self) -> bool {
+        self == Self::Mdb
+    }
+
     /// The name on the command line.
     pub(crate) fn name(self) -> String {
         self.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned())

@@ -51,11 +51,12 @@ pub(crate) fn run(args: &Build) -> Result<Outcome, Failure> {
             state.stage(what, unit, progress.done, Some(progress.total));
         }
     };
-    // Metadata comes before all entries, so that of the first input is read before the builder is
-    // made.
-    let first = Opened::new(args, paths, &paths[0])?;
-    let metadata = first.metadata.clone();
-    let mut first = Some(first);
+    // The builder takes metadata before all entries, so that of the first input is read here.
+    let mut first = match args.format.format.has_metadata() {
+        true => Some(Opened::new(args, paths, &paths[0])?),
+        false => None,
+    };
+    let metadata = first.as_ref().map_or(Vec::new(), |first| first.metadata.clone());
     let mut builder =
         start(args, total, tell, &metadata).map_err(|error| Failure::build(&args.out, &error))?;
     let mut warnings = Vec::new();
@@ -163,7 +164,10 @@ impl<'a> Opened<'a> {
     fn new(args: &Build, paths: &[PathBuf], path: &'a Path) -> Result<Self, Failure> {
         let input = Input::open(path)?;
         let name = input.name.clone();
-        let (source, taken) = input.source().map_err(|error| Failure::io(&name, &error))?;
+        let place = String::new;
+        let (source, taken) = input
+            .source()
+            .map_err(|error| unread(args, paths, path, place, InputError::Read(error)))?;
         let entries = Entries::new(&args.format, source);
         let mut opened = Self { path, name, entries, taken, metadata: Vec::new() };
         let metadata = opened.entries.metadata();
@@ -173,20 +177,26 @@ impl<'a> Opened<'a> {
 
     /// The failure that the current entry could not be read.
     fn failure(&self, args: &Build, paths: &[PathBuf], error: InputError) -> Failure {
-        // A file may be known by its end, or a directory by its files.
-        let error = match Foreign::at_end(self.path) {
-            Some(foreign) => InputError::Foreign(foreign),
-            None => error,
-        };
-        match error {
-            InputError::Read(error) => Failure::io(&self.name, &error),
-            InputError::Malformed(what) | InputError::Broken(what) => {
-                misplaced(&self.name, what, self.entries.place())
-            }
-            InputError::Foreign(foreign) => {
-                let advice = foreign.advice(self.path, paths, &args.out);
-                Failure::at(ErrorKind::Data, &self.name, advice)
-            }
+        unread(args, paths, self.path, || self.entries.place(), error)
+    }
+}
+
+/// The failure that the input at `path` could not be read at `place`.
+fn unread(
+    args: &Build,
+    paths: &[PathBuf],
+    path: &Path,
+    place: impl Fn() -> String,
+    error: InputError,
+) -> Failure {
+    let name = Input::name(path);
+    // A file may be known by its end, or a directory by its files.
+    let error = Foreign::at_end(path).map_or(error, InputError::Foreign);
+    match error {
+        InputError::Read(error) => Failure::io(&name, &error),
+        InputError::Malformed(what) | InputError::Broken(what) => misplaced(&name, what, place()),
+        InputError::Foreign(foreign) => {
+            Failure::at(ErrorKind::Data, &name, foreign.advice(path, paths, &args.out))
         }
     }
 }
