@@ -11,7 +11,7 @@ use crate::formats::tsv::Text;
 use crate::formats::{InputFormat, OutputFormat};
 pub(crate) use access::Reading;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
-pub(crate) use fields::{Bare, KeyForm, Separator, unescape};
+pub(crate) use fields::{Bare, KeyForm, Separator, base64, unescape};
 use graven::{Duplicates, ErrorKind, HashIndex};
 pub(crate) use serve::{Bench, BenchReader, Warm};
 use std::ffi::OsString;
@@ -87,6 +87,10 @@ pub(crate) struct Build {
     /// The input ascends: write as it is read; a key out of order is an error
     #[arg(long)]
     pub(crate) sorted: bool,
+    /// Leave out malformed entries, and say how many there were and where the first one is. Without
+    /// it, the first one ends the build
+    #[arg(long)]
+    pub(crate) skip_bad: bool,
     /// What becomes of a repeated key
     #[arg(long, value_name = "POLICY", value_enum, default_value_t = Dup::Error)]
     pub(crate) dup: Dup,

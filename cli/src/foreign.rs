@@ -49,6 +49,21 @@ impl Foreign {
         })
     }
 
+    /// The format of an input that begins with `start`, if its text formats hardly begin so. Only the
+    /// writers of formats in which everything is text must see to it that they never do: by a quote,
+    /// or by an escape.
+    pub(crate) fn certain(start: &[u8]) -> Option<Self> {
+        let printable = start.first().is_some_and(|byte| matches!(byte, b' '..=b'~'));
+        Self::of(start).filter(|foreign| match foreign {
+            _ if start.starts_with(b"\"") => false,
+            Self::Packed(..) | Self::Table | Self::Raw | Self::Store(Store::Sqlite) => true,
+            // By numbers at some distance from the start.
+            Self::Store(_) => !printable,
+            Self::Text(format) => *format == "mdb",
+            Self::Utf16(_) => false,
+        })
+    }
+
     /// The format of the file at `path`, which may be known by its end. Of a directory: the store
     /// that has its files there. `None` for what is no file and what cannot be read.
     pub(crate) fn at(path: &Path) -> Option<Self> {
@@ -128,22 +143,33 @@ impl fmt::Display for Foreign {
     }
 }
 
+/// What to do about a text in UTF-16 that no option takes as it is.
+pub(crate) fn convert(order: &str) -> String {
+    format!("the text is {order}: put {} in front", iconv(order))
+}
+
 /// The command that converts a text to UTF-8.
 fn iconv(order: &str) -> String {
     format!("iconv -f {order} -t UTF-8")
 }
 
-/// Which UTF-16 a text is, recognized by its mark or by the zeros in its first line.
+/// Which UTF-16 a text of lines with TABs is, recognized by its mark or by the zeros in its first
+/// line.
 pub(crate) fn utf16(start: &[u8]) -> Option<&'static str> {
+    utf16_of_fields(start, b'\t')
+}
+
+/// Which UTF-16 a text is whose fields are divided by `delimiter`.
+pub(crate) fn utf16_of_fields(start: &[u8], delimiter: u8) -> Option<&'static str> {
     match start {
         [0xff, 0xfe, ..] => return Some("UTF-16LE"),
         [0xfe, 0xff, ..] => return Some("UTF-16BE"),
         _ => {}
     }
-    // Without a mark: in the first line TAB, LF and at least one letter are each in a pair of bytes
+    // Without a mark: in the first line delimiter, LF and at least one letter are each in a pair of bytes
     // with a zero. Binary keys may have zeros, too, but hardly in these places.
     let lf = memchr::memchr(b'\n', start)?;
-    let tab = memchr::memchr(b'\t', &start[..lf])?;
+    let tab = memchr::memchr(delimiter, &start[..lf])?;
     let zero = |at: usize| start.get(at) == Some(&0);
     let units = start[..lf].as_chunks().0;
     match (tab % 2, lf % 2) {

@@ -2,16 +2,22 @@
 //! them. A new format gets a file, a variant of [`Format`], of [`Entries`] and of [`Writer`].
 
 pub(crate) mod cdb;
+mod csv;
 mod entries;
+mod fields;
+mod jsonl;
+mod lines;
 pub(crate) mod mdb;
 mod prefixed;
-pub(crate) mod raw;
+mod raw;
 pub(crate) mod tsv;
 mod writer;
 
 use crate::exit::Failure;
 use clap::{Args, ValueEnum};
+use csv::Csv;
 pub(crate) use entries::Entries;
+use fields::Fields;
 use graven::ErrorKind;
 use std::ffi::OsString;
 use tsv::Text;
@@ -22,6 +28,12 @@ pub(crate) use writer::Writer;
 pub(crate) enum Format {
     /// Key, TAB, value, LF; backslash escapes
     Tsv,
+    /// Comma-separated values (RFC 4180)
+    Csv,
+    /// A JSON object per line
+    Jsonl,
+    /// A key per line, with the escapes of tsv; values are empty
+    Lines,
     /// Length of key, length of value (both u32, little-endian), key, value
     Raw,
     /// cdb: the text of cdb -d and cdbdump; also read: .cdb files, cdb64 too
@@ -38,6 +50,10 @@ pub(crate) struct InputFormat {
     pub(crate) format: Format,
     #[command(flatten)]
     pub(crate) text: Text,
+    #[command(flatten)]
+    pub(crate) fields: Fields,
+    #[command(flatten)]
+    pub(crate) csv: Csv,
     /// The database to read, where an mdb dump has several; '' is the main one
     #[arg(long, value_name = "NAME", allow_hyphen_values = true)]
     pub(crate) db: Option<OsString>,
@@ -46,8 +62,17 @@ pub(crate) struct InputFormat {
 impl InputFormat {
     /// Refuses options of other formats than the one that is read.
     pub(crate) fn check(&self) -> Result<(), Failure> {
-        self.text.given().map_or(Ok(()), |option| only(option, self.format, &[Format::Tsv]))?;
-        self.db.as_ref().map_or(Ok(()), |_| only("--db", self.format, &[Format::Mdb]))
+        let Self { format, text, fields, csv, db } = self;
+        if let Some(option) = text.given() {
+            only(option, *format, &[Format::Tsv, Format::Lines])?;
+        }
+        if let Some(option) = csv.given() {
+            only(option, *format, &[Format::Csv])?;
+        }
+        if db.is_some() {
+            only("--db", *format, &[Format::Mdb])?;
+        }
+        fields.check(*format, csv.header)
     }
 }
 
@@ -57,17 +82,25 @@ pub(crate) struct OutputFormat {
     /// Format of the output
     #[arg(short = 'o', value_name = "FMT", value_enum, default_value_t = Format::Tsv)]
     pub(crate) format: Format,
-    /// Escape nothing in tsv; a key with TAB or LF, or a value with LF, is an error
+    /// Escape nothing in tsv and lines; what a line cannot hold then (LF; TAB in a key of tsv) is an
+    /// error
     #[arg(long)]
     pub(crate) no_escape: bool,
+    #[command(flatten)]
+    pub(crate) csv: Csv,
 }
 
 impl OutputFormat {
     /// Refuses options of other formats than the one that is written.
     pub(crate) fn check(&self) -> Result<(), Failure> {
-        // Nothing is escaped in raw.
-        let formats = [Format::Tsv, Format::Raw];
-        if self.no_escape { only("--no-escape", self.format, &formats) } else { Ok(()) }
+        if self.no_escape {
+            // Nothing is escaped in raw.
+            only("--no-escape", self.format, &[Format::Tsv, Format::Lines, Format::Raw])?;
+        }
+        match self.csv.given() {
+            Some(option) => only(option, self.format, &[Format::Csv]),
+            None => Ok(()),
+        }
     }
 }
 
@@ -77,7 +110,7 @@ fn only(option: &str, format: Format, formats: &[Format]) -> Result<(), Failure>
         return Ok(());
     }
     let formats: Vec<_> = formats.iter().map(|format| format.name()).collect();
-    let (formats, format) = (formats.join(" and "), format.name());
+    let (formats, format) = (formats.join(", "), format.name());
     let what = format_args!("{option} goes with {formats}, and the format is {format}");
     Err(Failure::new(ErrorKind::Usage, what))
 }

@@ -170,6 +170,12 @@ impl InputError {
         }
     }
 
+    /// The error for a record that does not fit in memory.
+    #[cold]
+    pub(crate) fn no_memory() -> Self {
+        Self::Read(io::ErrorKind::OutOfMemory.into())
+    }
+
     /// The [`InputError`] that the error of a reader contains, or else `Read` with that error.
     pub(crate) fn within(error: io::Error) -> Self {
         error.downcast().unwrap_or_else(Self::Read)

@@ -6,10 +6,14 @@
 
 #[path = "cli/build.rs"]
 mod build;
+#[path = "cli/csv.rs"]
+mod csv;
 #[path = "cli/exits.rs"]
 mod exits;
 #[path = "cli/fields.rs"]
 mod fields;
+#[path = "cli/jsonl.rs"]
+mod jsonl;
 #[path = "cli/long.rs"]
 mod long;
 #[path = "cli/lookup.rs"]
@@ -30,6 +34,8 @@ mod roundtrip;
 mod scan;
 #[path = "cli/serve.rs"]
 mod serve;
+#[path = "cli/skip.rs"]
+mod skip;
 #[path = "cli/stat.rs"]
 mod stat;
 #[path = "cli/stumbles.rs"]

@@ -77,7 +77,7 @@ pub(crate) fn unescape(field: &[u8]) -> Result<Vec<u8>, String> {
 }
 
 /// Decodes Base64 in either alphabet of RFC 4648, padded or not.
-fn base64(text: &[u8]) -> Result<Vec<u8>, DecodeError> {
+pub(crate) fn base64(text: &[u8]) -> Result<Vec<u8>, DecodeError> {
     let url = text.iter().any(|byte| matches!(byte, b'-' | b'_'));
     match (url, text.ends_with(b"=")) {
         (false, false) => BASE64_NOPAD.decode(text),

@@ -1,18 +1,20 @@
 //! `graven build`: entries from files or standard input into a published table.
 
 mod repeated;
+mod skipped;
 
 use crate::args::Build;
 use crate::exit::{Failure, Outcome, note, say};
 use crate::foreign::Foreign;
 use crate::formats::Entries;
 use crate::formats::tsv::shown;
-use crate::input::{Entry, Input, InputError, Taken};
+use crate::input::{Entry, Input, InputError, MAX_KEY, Taken};
 use crate::progress::{Progress, Unit};
 use crate::{signals, terminal};
 use graven::{
     BuildError, BuildOptions, BuildPhase, BuildSummary, Builder, ErrorKind, HashIndexOutcome,
 };
+use skipped::Skipped;
 use std::fmt::Display;
 use std::fs::File;
 use std::io::{self, Read};
@@ -59,7 +61,7 @@ pub(crate) fn run(args: &Build) -> Result<Outcome, Failure> {
     let metadata = first.as_ref().map_or(Vec::new(), |first| first.metadata.clone());
     let mut builder =
         start(args, total, tell, &metadata).map_err(|error| Failure::build(&args.out, &error))?;
-    let mut warnings = Vec::new();
+    let mut notes = Vec::new();
     let mut before = 0;
     for path in paths {
         let mut opened = match first.take() {
@@ -71,15 +73,15 @@ pub(crate) fn run(args: &Build) -> Result<Outcome, Failure> {
             return Err(Failure::at(ErrorKind::Data, opened.name, what));
         }
         before += load(&mut builder, args, paths, &mut opened, &progress, before)?;
-        warnings.extend(opened.entries.warning().map(|warning| (opened.name, warning)));
+        let Opened { name, entries, skipped, .. } = opened;
+        notes.extend(skipped.map(|skipped| format!("{name}: {skipped}")));
+        notes.extend(entries.warning().map(|warning| format!("{name}: warning: {warning}")));
     }
     all_read.store(true, Ordering::Relaxed);
     progress.state().stage("writing", Unit::Entries, 0, None);
     let summary = builder.finish().map_err(|error| unpublished(args, paths, &error))?;
     drop(progress);
-    for (input, warning) in warnings {
-        note(format_args!("{input}: warning: {warning}"));
-    }
+    notes.iter().for_each(note);
     if let Some(warning) = slower(&summary) {
         note(format_args!("{}: warning: {warning}", args.out.display()));
     }
@@ -158,6 +160,8 @@ struct Opened<'a> {
     taken: Taken,
     /// The pairs that it adds to the table's metadata.
     metadata: Vec<(String, String)>,
+    /// What is to be said about the malformed entries that were left out, once it was read.
+    skipped: Option<String>,
 }
 
 impl<'a> Opened<'a> {
@@ -169,7 +173,7 @@ impl<'a> Opened<'a> {
             .source()
             .map_err(|error| unread(args, paths, path, place, InputError::Read(error)))?;
         let entries = Entries::new(&args.format, source);
-        let mut opened = Self { path, name, entries, taken, metadata: Vec::new() };
+        let mut opened = Self { path, name, entries, taken, metadata: Vec::new(), skipped: None };
         let metadata = opened.entries.metadata();
         opened.metadata = metadata.map_err(|error| opened.failure(args, paths, error))?;
         Ok(opened)
@@ -211,14 +215,36 @@ fn load(
     before: u64,
 ) -> Result<u64, Failure> {
     let mut number = 0u64;
+    let mut skipped = Skipped::default();
     loop {
         let Opened { entries, taken, .. } = &mut *opened;
         let inserted = match entries.next() {
+            Ok(Some(Entry::Whole(key, _))) if args.skip_bad && key.len() > MAX_KEY => {
+                skipped.add(too_long(key.len()), entries.place());
+                continue;
+            }
             Ok(Some(Entry::Whole(key, value))) => builder.insert(key, value),
             Ok(Some(Entry::Long(key, value))) => {
-                builder.insert_from(key, Watched { value, before, taken, progress })
+                let mut value = Watched { value, before, taken, progress };
+                if args.skip_bad {
+                    // The builder could not forget a value of which it has read a part.
+                    match skipped::held(&mut value, args)? {
+                        Ok(held) => builder.insert_from(key, held),
+                        Err(InputError::Malformed(what)) => {
+                            skipped.add(what, entries.place());
+                            continue;
+                        }
+                        Err(error) => return Err(opened.failure(args, paths, error)),
+                    }
+                } else {
+                    builder.insert_from(key, value)
+                }
             }
             Ok(None) => break,
+            Err(InputError::Malformed(what)) if args.skip_bad => {
+                skipped.add(what, entries.place());
+                continue;
+            }
             Err(error) => return Err(opened.failure(args, paths, error)),
         };
         if let Err(error) = inserted {
@@ -240,6 +266,7 @@ fn load(
             progress.set(before + taken.bytes());
         }
     }
+    opened.skipped = skipped.report(&opened.name, number)?;
     Ok(opened.taken.bytes())
 }
 
@@ -277,14 +304,18 @@ fn refused(error: &BuildError) -> Option<String> {
             )
         }
         BuildError::DuplicateKey { key } => repetition(key),
-        BuildError::KeyTooLong { len, .. } => format!("key of {len} bytes, 65535 are allowed"),
+        BuildError::KeyTooLong { len, .. } => too_long(*len),
         // The message has no length: reading stops before the end of the value.
-        BuildError::ValueTooLong { .. } => {
-            "value longer than the 4294967295 bytes that are allowed".into()
-        }
+        BuildError::ValueTooLong { .. } => VALUE_TOO_LONG.into(),
         _ => return None,
     })
 }
+
+fn too_long(key_len: usize) -> String {
+    format!("key of {key_len} bytes, {MAX_KEY} are allowed")
+}
+
+const VALUE_TOO_LONG: &str = "value longer than the 4294967295 bytes that are allowed";
 
 fn repetition(key: &[u8]) -> String {
     format!("key {} is repeated, and --dup says what to do then", shown(key))

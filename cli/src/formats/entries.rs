@@ -1,12 +1,15 @@
 //! Entries of an input in whichever format it has.
 
-use super::{Format, InputFormat, cdb, mdb, raw, tsv};
+use super::{Format, InputFormat, cdb, csv, jsonl, lines, mdb, raw, tsv};
 use crate::input::{Entry, InputError, Source};
 use std::os::unix::ffi::OsStrExt;
 
 /// A reader of one of the formats.
 pub(crate) enum Entries {
     Tsv(tsv::Reader<Source>),
+    Csv(Box<csv::Reader<Source>>),
+    Jsonl(jsonl::Reader<Source>),
+    Lines(lines::Reader<Source>),
     Raw(raw::Reader<Source>),
     Cdb(cdb::Reader<Source>),
     Mdb(mdb::Reader<Source>),
@@ -14,12 +17,16 @@ pub(crate) enum Entries {
 
 impl Entries {
     pub(crate) fn new(format: &InputFormat, source: Source) -> Self {
-        match format.format {
-            Format::Tsv => Self::Tsv(tsv::Reader::new(source, format.text)),
+        let InputFormat { format, text, fields, csv, db } = format;
+        match format {
+            Format::Tsv => Self::Tsv(tsv::Reader::new(source, *text)),
+            Format::Csv => Self::Csv(Box::new(csv::Reader::new(source, *csv, fields.clone()))),
+            Format::Jsonl => Self::Jsonl(jsonl::Reader::new(source, fields.clone())),
+            Format::Lines => Self::Lines(lines::Reader::new(source, *text)),
             Format::Raw => Self::Raw(raw::Reader::new(source)),
             Format::Cdb => Self::Cdb(cdb::Reader::new(source)),
             Format::Mdb => {
-                let db = format.db.as_ref().map(|name| name.as_bytes().to_vec());
+                let db = db.as_ref().map(|name| name.as_bytes().to_vec());
                 Self::Mdb(mdb::Reader::new(source, db))
             }
         }
@@ -30,6 +37,9 @@ impl Entries {
     pub(crate) fn next(&mut self) -> Result<Option<Entry<'_>>, InputError> {
         match self {
             Self::Tsv(reader) => reader.next(),
+            Self::Csv(reader) => reader.next(),
+            Self::Jsonl(reader) => reader.next(),
+            Self::Lines(reader) => reader.next(),
             Self::Raw(reader) => reader.next(),
             Self::Cdb(reader) => reader.next(),
             Self::Mdb(reader) => reader.next(),
@@ -56,10 +66,18 @@ impl Entries {
     /// The place of the entry that [`next`](Self::next) was at, as messages name it.
     pub(crate) fn place(&self) -> String {
         match self {
-            Self::Tsv(reader) => format!("line {}", reader.line().max(1)),
+            Self::Tsv(reader) => line(reader.line()),
+            Self::Csv(reader) => line(reader.line()),
+            Self::Jsonl(reader) => line(reader.line()),
+            Self::Lines(reader) => line(reader.line()),
             Self::Raw(reader) => format!("entry {} at byte {}", reader.entry(), reader.start()),
             Self::Cdb(reader) => format!("entry {} at byte {}", reader.entry(), reader.start()),
-            Self::Mdb(reader) => format!("line {}", reader.line()),
+            Self::Mdb(reader) => line(reader.line()),
         }
     }
+}
+
+/// A line as a place. Before the first line has come, the place is that line.
+fn line(number: u64) -> String {
+    format!("line {}", number.max(1))
 }

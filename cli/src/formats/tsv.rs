@@ -14,7 +14,7 @@ use std::io::Read;
 pub(crate) use text::Text;
 use text::Unusual;
 use value::Source;
-pub(crate) use write::{Form, Unwritable, shown, write_field};
+pub(crate) use write::{Form, Unwritable, is_mistaken, shown, write_field, write_key};
 
 const MARK: &[u8] = b"\xef\xbb\xbf";
 

@@ -1,6 +1,7 @@
 //! Entries on their way out in any of the formats.
 
-use super::{Format, OutputFormat, cdb, mdb, raw, tsv};
+use super::{Format, OutputFormat, cdb, csv, jsonl, lines, mdb, raw, tsv};
+use crate::args::Separator;
 use crate::exit::{Failure, reading};
 use crate::output::Output;
 use graven::{ErrorKind, ReadError, Table};
@@ -11,6 +12,9 @@ use std::path::Path;
 /// [`finish`](Self::finish).
 pub(crate) enum Writer {
     Tsv,
+    Csv(csv::Writer),
+    Jsonl(jsonl::Writer),
+    Lines(lines::Writer),
     Raw,
     Cdb(cdb::Size),
     Mdb(Box<mdb::Writer>),
@@ -24,23 +28,28 @@ impl Writer {
         out: &mut Output,
     ) -> Result<Self, Failure> {
         format.check()?;
-        out.set_form(tsv::Form::new(format.no_escape));
-        match format.format {
-            Format::Tsv => Ok(Self::Tsv),
+        // Other text than tsv is complete when it comes to the output: its backslashes are its own.
+        let complete = format.no_escape || format.format != Format::Tsv;
+        out.set_form(tsv::Form::new(complete));
+        Ok(match format.format {
+            Format::Tsv => Self::Tsv,
+            Format::Csv => Self::Csv(csv::Writer::new(format.csv)),
+            Format::Jsonl => Self::Jsonl(jsonl::Writer::default()),
+            Format::Lines => Self::Lines(lines::Writer::new(format.no_escape)),
             Format::Raw => {
                 out.takes_binary("-o raw")?;
-                Ok(Self::Raw)
+                Self::Raw
             }
             Format::Cdb => {
                 out.takes_binary("-o cdb")?;
-                Ok(Self::Cdb(cdb::Size::EMPTY))
+                Self::Cdb(cdb::Size::EMPTY)
             }
             Format::Mdb => {
                 let metadata = table.metadata().map_err(reading(path))?;
                 let flags = metadata.get(mdb::FLAGS.as_bytes());
-                Ok(Self::Mdb(Box::new(mdb::Writer::new(flags))))
+                Self::Mdb(Box::new(mdb::Writer::new(flags)))
             }
-        }
+        })
     }
 
     /// Fails at the first of `entries` that the format cannot hold, before anything is written.
@@ -65,16 +74,17 @@ impl Writer {
     /// Whether the format holds every entry that a table can hold.
     fn holds_all(&self) -> bool {
         match self {
-            // Lines without escapes are checked when they are written.
-            Self::Tsv | Self::Raw => true,
-            Self::Cdb(_) | Self::Mdb(_) => false,
+            // Lines of tsv without escapes are checked when they are written.
+            Self::Tsv | Self::Csv(_) | Self::Jsonl(_) | Self::Raw => true,
+            Self::Lines(_) | Self::Cdb(_) | Self::Mdb(_) => false,
         }
     }
 
     /// Says why the format cannot hold an entry, if it cannot. The text names the key.
     fn holds(&mut self, key: &[u8], value: &[u8]) -> Result<(), String> {
         match self {
-            Self::Tsv | Self::Raw => Ok(()),
+            Self::Tsv | Self::Csv(_) | Self::Jsonl(_) | Self::Raw => Ok(()),
+            Self::Lines(writer) => writer.holds(key, value),
             Self::Cdb(size) => size.holds(key, value),
             Self::Mdb(writer) => writer.holds(key, value),
         }
@@ -83,7 +93,11 @@ impl Writer {
     /// Writes what stands before the entries.
     pub(crate) fn begin(&mut self, out: &mut Output) -> Result<(), Failure> {
         match self {
-            Self::Tsv | Self::Raw | Self::Cdb(_) => Ok(()),
+            Self::Csv(writer) => match writer.header() {
+                Some(line) => out.bare(line, Separator::Newline),
+                None => Ok(()),
+            },
+            Self::Tsv | Self::Jsonl(_) | Self::Lines(_) | Self::Raw | Self::Cdb(_) => Ok(()),
             Self::Mdb(writer) => out.with(|out| writer.begin(out)),
         }
     }
@@ -97,6 +111,9 @@ impl Writer {
     ) -> Result<(), Failure> {
         match self {
             Self::Tsv => out.entry(key, value),
+            Self::Csv(writer) => out.bare(writer.line(key, value), Separator::Newline),
+            Self::Jsonl(writer) => out.bare(writer.line(key, value), Separator::Newline),
+            Self::Lines(writer) => out.bare(writer.line(key), Separator::Newline),
             Self::Raw => out.with(|out| raw::write_entry(out, key, value)),
             Self::Cdb(_) => out.with(|out| cdb::write_entry(out, key, value)),
             Self::Mdb(writer) => out.with(|out| writer.entry(out, key, value)),
@@ -106,7 +123,7 @@ impl Writer {
     /// Writes what stands behind the entries.
     pub(crate) fn finish(self, out: &mut Output) -> Result<(), Failure> {
         match self {
-            Self::Tsv | Self::Raw => Ok(()),
+            Self::Tsv | Self::Csv(_) | Self::Jsonl(_) | Self::Lines(_) | Self::Raw => Ok(()),
             Self::Cdb(_) => out.write(cdb::END),
             Self::Mdb(writer) => out.with(|out| writer.finish(out)),
         }

@@ -151,7 +151,7 @@ fn the_table_may_be_named_by_an_option() {
     dir.run(&["dump", "u"]).printed("c\t3\n");
     dir.run(&["build"]).failed(2, "", &["<OUT>", "graven build --help"]);
     // Where it is the format, that is said.
-    dir.run(&["dump", "-o", "x.tsv", "t"]).failed(2, "", &["'x.tsv'", "tsv, raw", "> FILE"]);
+    dir.run(&["dump", "-o", "x.tsv", "t"]).failed(2, "", &["'x.tsv'", "tsv, csv", "> FILE"]);
 }
 
 #[test]

@@ -4,7 +4,7 @@
 
 use crate::args::Build;
 use crate::formats::Entries;
-use crate::input::Input;
+use crate::input::{Input, InputError};
 use std::io::Seek;
 use std::path::PathBuf;
 
@@ -21,12 +21,16 @@ pub(super) fn places(args: &Build, paths: &[PathBuf], key: &[u8]) -> Vec<(String
         }
         let (name, Ok((source, _))) = (input.name.clone(), input.source()) else { continue };
         let mut entries = Entries::new(&args.format, source);
-        while let Ok(Some(entry)) = entries.next() {
-            if entry.key() == key {
-                places.push((name.clone(), entries.place()));
-                if places.len() == 2 {
-                    return places;
-                }
+        loop {
+            match entries.next() {
+                Ok(Some(entry)) if entry.key() == key => {}
+                Ok(Some(_)) => continue,
+                Err(InputError::Malformed(_)) if args.skip_bad => continue,
+                Ok(None) | Err(_) => break,
+            }
+            places.push((name.clone(), entries.place()));
+            if places.len() == 2 {
+                return places;
             }
         }
     }
