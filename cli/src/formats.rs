@@ -121,6 +121,12 @@ impl Format {
         self == Self::Mdb
     }
 
+    /// Whether nearly all bytes are entries of the format, so that no error shows that an input has
+    /// another one.
+    pub(crate) fn takes_anything(self) -> bool {
+        matches!(self, Self::Lines | Self::Csv)
+    }
+
     /// The name on the command line.
     pub(crate) fn name(self) -> String {
         self.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned())

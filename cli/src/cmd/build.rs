@@ -169,6 +169,11 @@ impl<'a> Opened<'a> {
         let input = Input::open(path)?;
         let name = input.name.clone();
         let place = String::new;
+        if args.format.format.takes_anything()
+            && let Some(foreign) = Foreign::at_end(path)
+        {
+            return Err(unread(args, paths, path, place, InputError::Foreign(foreign)));
+        }
         let (source, taken) = input
             .source()
             .map_err(|error| unread(args, paths, path, place, InputError::Read(error)))?;

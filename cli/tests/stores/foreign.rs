@@ -96,7 +96,9 @@ fn files_that_are_known_by_their_end() {
     let what = "000008.sst: is a table file of RocksDB";
     dir.run(&["stat", "000008.sst"]).failed(3, what, &["docs/from-rocksdb.md"]);
     dir.run(&["build", "t", "000008.sst"]).failed(3, what, &["docs/from-rocksdb.md"]);
-    dir.run(&["build", "-i", "raw", "t", "000008.sst"]).failed(3, what, &[]);
+    for format in ["raw", "lines", "csv", "jsonl"] {
+        dir.run(&["build", "-i", format, "t", "000008.sst"]).failed(3, what, &[]);
+    }
     dir.write(
         "m.mmdb",
         [&b"tree\n"[..], &[0; 5000], b"\xab\xcd\xefMaxMind.com\xe9", &[1; 90_000]].concat(),
