@@ -34,6 +34,20 @@ fn installed(tools: &[&str]) -> bool {
     missing.is_empty()
 }
 
+/// The Python that has a module, of the first one in the path and of the system's. Without one,
+/// prints a line that says what is skipped.
+fn python_with(module: &str) -> Option<&'static str> {
+    let has = |python: &&str| {
+        let import = Command::new(python).args(["-c", &format!("import {module}")]).output();
+        import.is_ok_and(|import| import.status.success())
+    };
+    let python = ["python3", "/usr/bin/python3"].into_iter().find(has);
+    if python.is_none() {
+        eprintln!("skipped: no Python with the module {module}");
+    }
+    python
+}
+
 /// Keys and values with what breaks formats: every byte, the marks of the formats themselves, ends
 /// of lines, nothing. In key order; keys repeat if `repeated`.
 fn awkward(repeated: bool) -> Entries {

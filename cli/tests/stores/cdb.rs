@@ -1,7 +1,7 @@
 //! The cdb of tinycdb, in both forms, and cdb64.
 
 use crate::tool::Sandbox;
-use crate::{awkward, installed, raw, same};
+use crate::{awkward, installed, python_with, raw, same};
 
 #[test]
 fn a_table_becomes_a_cdb_and_comes_back() {
@@ -91,14 +91,7 @@ fn a_cdb_that_was_cut_builds_nothing() {
 /// The module `cdblib` of PyPI's pure-cdb writes and reads cdb64.
 #[test]
 fn cdb64_of_python() {
-    let has = |module: &str| {
-        let python = std::process::Command::new("python3").args(["-c", module]).output();
-        python.is_ok_and(|python| python.status.success())
-    };
-    if !has("import cdblib") {
-        eprintln!("skipped: no Python module cdblib (pip install pure-cdb)");
-        return;
-    }
+    let Some(python) = python_with("cdblib") else { return };
     let (dir, entries) = (Sandbox::new(), awkward(true));
     dir.raw_table("t", &entries);
     dir.write("raw", raw(&entries));
@@ -113,6 +106,6 @@ fn cdb64_of_python() {
          \x20       cdb.put(raw[at + 8 : at + 8 + k], raw[at + 8 + k : at + 8 + k + v])\n\
          \x20       at += 8 + k + v\n",
     );
-    dir.ran("python3 write.py && graven build --quiet --dup keep -i cdb u c.cdb");
+    dir.ran(&format!("{python} write.py && graven build --quiet --dup keep -i cdb u c.cdb"));
     same(&dir.read("u"), &dir.read("t"), "cdb64");
 }

@@ -1,8 +1,7 @@
 //! LMDB's mdb_dump and mdb_load, and py-lmdb where it is installed.
 
 use crate::tool::Sandbox;
-use crate::{Entries, awkward, installed, raw, same};
-use std::process::Command;
+use crate::{Entries, awkward, installed, python_with, raw, same};
 
 /// The entries that LMDB can hold.
 fn for_lmdb(repeated: bool) -> Entries {
@@ -183,16 +182,13 @@ fn the_printed_form_is_read_and_lossy_lines_are_named() {
 /// py-lmdb dumps and restores the text of cdbmake.
 #[test]
 fn the_text_of_py_lmdb() {
-    let python = Command::new("python3").args(["-c", "import lmdb.tool"]).output();
-    if !python.is_ok_and(|python| python.status.success()) {
-        eprintln!("skipped: no Python module lmdb (pip install lmdb)");
-        return;
-    }
+    let Some(python) = python_with("lmdb.tool") else { return };
+    let tool = format!("{python} -m lmdb.tool");
     let (dir, entries) = (Sandbox::new(), for_lmdb(false));
     dir.raw_table("t", &entries);
     dir.ran("graven dump -o cdb t > main.cdbmake");
-    dir.ran("python3 -m lmdb.tool -S 64 restore -e env :main:=main.cdbmake > /dev/null");
-    dir.ran("python3 -m lmdb.tool dump -e env :main:=back.cdbmake > /dev/null");
+    dir.ran(&format!("mkdir env && {tool} -S 64 restore -e env :main:=main.cdbmake > /dev/null"));
+    dir.ran(&format!("{tool} dump -e env :main:=back.cdbmake > /dev/null"));
     same(&dir.read("back.cdbmake"), &dir.read("main.cdbmake"), "py-lmdb's dump");
     dir.ran("graven build --quiet -i cdb u back.cdbmake");
     same(&dir.read("u"), &dir.read("t"), "the table");

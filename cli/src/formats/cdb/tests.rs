@@ -243,9 +243,11 @@ fn hostile_headers_are_no_cdb() {
 proptest::proptest! {
     #[test]
     fn changed_bytes_never_panic(at in 0usize..6000, byte: u8, form in 0usize..4) {
+        let mut entries = awkward();
+        entries.retain(|(key, _)| key.len() < 1000);
         let mut bytes = match form {
-            3 => text(&awkward()),
-            form => file(&awkward(), FILES[form].0, FILES[form].1),
+            3 => text(&entries),
+            form => file(&entries, FILES[form].0, FILES[form].1),
         };
         bytes[at] = byte;
         let _ = read_from(&bytes[..]);
