@@ -76,7 +76,7 @@ pub(crate) struct Build {
     /// The table's path
     #[arg(value_name = "OUT", required_unless_present = "output")]
     first: Option<PathBuf>,
-    /// Files with entries; none or `-` is standard input
+    /// Files with entries, also compressed by gzip or zstd; none or `-` is standard input
     #[arg(value_name = "IN")]
     pub(crate) inputs: Vec<PathBuf>,
     /// The table's path; then all other paths are IN
@@ -243,7 +243,8 @@ pub(crate) struct Verify {
 
 /// Write all entries, so that `graven build` makes the same entries of them, byte for byte
 ///
-/// Where keys repeat, build them with `--dup keep`.
+/// Where keys repeat, build them with `--dup keep`. What a format cannot hold is an error that names
+/// the key, before anything is written.
 #[derive(Args)]
 pub(crate) struct Dump {
     #[command(flatten)]

@@ -26,15 +26,19 @@ pub(crate) use writer::Writer;
 /// How entries are written in a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Format {
-    /// Key, TAB, value, LF; backslash escapes
+    /// Key, TAB, value, LF; backslash escapes: graven build OUT IN.tsv.gz
     Tsv,
-    /// Comma-separated values (RFC 4180)
+    /// Comma-separated values (RFC 4180): graven build -i csv --header --key id --value name OUT
+    /// IN.csv
     Csv,
-    /// A JSON object per line
+    /// A JSON object per line: graven build -i jsonl --key id OUT IN.jsonl keeps the lines as values;
+    /// without --key {"k":...,"v":...} as dump writes it
     Jsonl,
-    /// A key per line, with the escapes of tsv; values are empty
+    /// A key per line, with the escapes of tsv, and empty values: graven build -i lines OUT
+    /// /usr/share/dict/words
     Lines,
-    /// Length of key, length of value (both u32, little-endian), key, value
+    /// Length of key, length of value (both u32, little-endian), key, value: graven dump -o raw TABLE
+    /// | zstd > FILE
     Raw,
     /// cdb: the text of cdb -d and cdbdump; also read: .cdb files, cdb64 too
     Cdb,

@@ -253,3 +253,31 @@ impl<R: Read> Window<R> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use flate2::Compression;
+    use flate2::write::GzEncoder;
+    use std::io::Write;
+
+    /// Progress is in bytes of the file, whatever comes out of them.
+    #[test]
+    fn bytes_of_the_file_are_counted() {
+        let dir = tempfile::tempdir().unwrap();
+        let text = vec![b'x'; 100_000];
+        let mut packed = GzEncoder::new(Vec::new(), Compression::default());
+        packed.write_all(&text).unwrap();
+        for bytes in [packed.finish().unwrap(), text.clone()] {
+            let path = dir.path().join("in");
+            fs::write(&path, &bytes).unwrap();
+            let Ok(input) = Input::open(&path) else { panic!("{} does not open", path.display()) };
+            assert_eq!(input.len(), Some(bytes.len() as u64));
+            let (mut source, taken) = input.source().unwrap();
+            let mut all = Vec::new();
+            source.read_to_end(&mut all).unwrap();
+            assert!(all == text);
+            assert_eq!(taken.bytes(), bytes.len() as u64);
+        }
+    }
+}

@@ -202,6 +202,10 @@ impl<R: BufRead> Zstd<R> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use flate2::Compression;
+    use flate2::write::GzEncoder;
+    use ruzstd::encoding::{CompressionLevel, compress_to_vec};
+    use std::io::Write;
 
     #[test]
     fn text_is_not_packed() {
@@ -213,6 +217,74 @@ mod tests {
         assert_eq!(Packing::of(b"\x1f\x8b\x08\0more"), Ok(Some(Packing::Gzip)));
         assert_eq!(Packing::of(b"\x28\xb5\x2f\xfd"), Ok(Some(Packing::Zstd)));
         assert_eq!(Packing::of(b"\x5e\x2a\x4d\x18"), Ok(Some(Packing::Zstd)));
+    }
+
+    /// What a source gives, in reads of `piece` bytes.
+    fn read(source: impl Read + Send + 'static, piece: usize) -> Result<Vec<u8>, String> {
+        let mut source = unpacked(source).map_err(|error| error.to_string())?;
+        let (mut all, mut bytes) = (Vec::new(), vec![0; piece]);
+        loop {
+            match source.read(&mut bytes) {
+                Ok(0) => return Ok(all),
+                Ok(read) => all.extend_from_slice(&bytes[..read]),
+                Err(error) => return Err(error.to_string()),
+            }
+        }
+    }
+
+    fn gzip(bytes: &[u8]) -> Vec<u8> {
+        let mut packed = GzEncoder::new(Vec::new(), Compression::default());
+        packed.write_all(bytes).unwrap();
+        packed.finish().unwrap()
+    }
+
+    #[test]
+    fn members_and_frames_follow_one_another() {
+        let text: Vec<u8> = (0..300_000u32).map(|i| (i.wrapping_mul(i) >> 9) as u8).collect();
+        let (first, second) = text.split_at(123_456);
+        let zstd = |bytes: &[u8]| compress_to_vec(bytes, CompressionLevel::Fastest);
+        for packed in [
+            [gzip(first), gzip(second)].concat(),
+            [gzip(b""), gzip(&text), gzip(b"")].concat(),
+            [zstd(first), zstd(second)].concat(),
+            [&b"\x50\x2a\x4d\x18\x02\0\0\0ab"[..], &zstd(&text), b"\x5f\x2a\x4d\x18\0\0\0\0"]
+                .concat(),
+        ] {
+            for piece in [1, 1000, 1 << 20] {
+                assert!(read(Cursor::new(packed.clone()), piece).unwrap() == text, "{piece}");
+            }
+            // Cut anywhere behind the magic number: in a header, a block, a checksum. Between two
+            // members or frames, nothing shows that there were more.
+            for cut in (4..packed.len() - 1).step_by(997).chain([5, 9, packed.len() - 1]) {
+                match read(Cursor::new(packed[..cut].to_vec()), 1 << 16) {
+                    Ok(some) => assert!(some.is_empty() || some == first, "{cut}"),
+                    Err(what) => assert!(what.contains("cut short"), "{cut}: {what}"),
+                }
+            }
+        }
+        assert_eq!(read(Cursor::new(text[..5].to_vec()), 1).unwrap(), &text[..5]);
+    }
+
+    /// An error of the system is not taken for a damaged input.
+    #[test]
+    fn errors_of_the_source_stay_what_they_are() {
+        struct Failing(Cursor<Vec<u8>>);
+        impl Read for Failing {
+            fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+                match self.0.read(into)? {
+                    0 => Err(io::Error::from_raw_os_error(5)),
+                    read => Ok(read),
+                }
+            }
+        }
+        let text = vec![b'x'; 100_000];
+        for packed in [gzip(&text), compress_to_vec(&text[..], CompressionLevel::Fastest)] {
+            for cut in [2, 5, packed.len() / 2, packed.len() - 1] {
+                let source = Failing(Cursor::new(packed[..cut].to_vec()));
+                let error = read(source, 1000).expect_err("a failing source");
+                assert_eq!(error, io::Error::from_raw_os_error(5).to_string(), "{cut}");
+            }
+        }
     }
 
     /// The start of a pipe is not read further than is needed: the rest may come later.

@@ -11,7 +11,7 @@ pub(crate) struct Text {
     /// What becomes of a byte order mark at the start of an input; keep takes UTF-16 as it is, too
     #[arg(long, value_name = "WHAT", value_enum, default_value_t = Unusual::Error)]
     pub(crate) bom: Unusual,
-    /// A backslash is a byte like any other
+    /// A backslash is a byte like any other, in tsv and lines
     #[arg(long)]
     pub(crate) no_escape: bool,
 }
