@@ -94,7 +94,7 @@ impl Failure {
             "memory_budget" => "--memory",
             "threads" => "--threads",
             "metadata" => "--meta",
-            "mode" => "--mode",
+            "mode" | "permissions" => "--mode",
             "directory_mode" => "--dir-mode",
             other => other,
         };
