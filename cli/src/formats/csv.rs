@@ -7,7 +7,7 @@
 use super::fields::{Column, Fields};
 use super::tsv::{is_mistaken, shown};
 use crate::foreign::{self, Foreign};
-use crate::input::{Entry, InputError, Window};
+use crate::input::{Entry, InputError, MAX_KEY, Window};
 use clap::Args;
 use csv_core::ReadRecordResult;
 use std::io::Read;
@@ -58,7 +58,12 @@ pub(crate) struct Reader<R> {
 
 impl<R: Read> Reader<R> {
     pub(crate) fn new(source: R, csv: Csv, fields: Fields) -> Self {
-        let records = Records::new(source, csv.delimiter);
+        let mut records = Records::new(source, csv.delimiter);
+        records.key = match fields.key.as_deref().map(Column::new) {
+            None => Some(0),
+            Some(Column::Number(number)) => number.checked_sub(1),
+            Some(Column::Name(_)) => None,
+        };
         Self { records, csv, fields, columns: None, row: Vec::new() }
     }
 
@@ -186,6 +191,8 @@ struct Records<R> {
     lines: u64,
     /// Whether the current record is still to be handed out.
     unread: bool,
+    /// The column of the key, if it is known before the header is read.
+    key: Option<usize>,
 }
 
 impl<R: Read> Records<R> {
@@ -201,6 +208,7 @@ impl<R: Read> Records<R> {
             line: 1,
             lines: 0,
             unread: false,
+            key: None,
         }
     }
 
@@ -243,6 +251,10 @@ impl<R: Read> Records<R> {
                     let what = "a record longer than any entry (is a quote never closed?)";
                     return Err(InputError::Broken(what.into()));
                 }
+                ReadRecordResult::OutputFull if self.is_long_key(len) => {
+                    let what = "more than 65535 bytes in a key (is a quote never closed?)";
+                    return Err(InputError::Broken(what.into()));
+                }
                 ReadRecordResult::OutputFull => {
                     let room = self.bytes.len();
                     self.bytes.try_reserve(room).map_err(|_| InputError::no_memory())?;
@@ -253,6 +265,13 @@ impl<R: Read> Records<R> {
                 ReadRecordResult::End => return Ok(false),
             }
         }
+    }
+
+    /// Whether the field at whose end `len` bytes of the record are there is a key, and too long for
+    /// one. So an input of another kind takes no memory.
+    fn is_long_key(&self, len: usize) -> bool {
+        let start = self.width.checked_sub(1).map_or(0, |before| self.ends[before]);
+        self.key == Some(self.width) && len - start > MAX_KEY
     }
 
     /// Takes off the line ends before a record, the last one of the record before included. The

@@ -80,6 +80,16 @@ fn what_is_no_csv_is_placed() {
     build(&[], b"\xfe\xff\0a\0,").failed(3, "in: the text is UTF-16BE", &["iconv"]);
     dir.table("other", "a\t1\n");
     build(&[], &dir.read("other")).failed(3, "in: is a graven table", &[]);
+    dir.run(&["build", "-i", "csv", "t", "/dev/zero"]).failed(
+        3,
+        "/dev/zero: more than 65535 bytes in a key",
+        &["quote", "line 1"],
+    );
+    let open = [b"a,1\nb,1\n\"c", &vec![b'x'; 300_000][..]].concat();
+    build(&[], &open).failed(3, "in: more than 65535 bytes in a key", &[", line 3"]);
+    let open = [b"1,a\n2,b\n3,\"c", &vec![b'x'; 300_000][..]].concat();
+    build(&["--key", "2"], &open).failed(3, "in: more than 65535 bytes in a key", &[", line 3"]);
+    build(&[], &open).failed(3, "in: a quote that is not closed", &[", line 3"]);
     build(&[], b"a,1\na,2\n").failed(3, "in: key \"a\" is repeated", &["line 1 and line 2"]);
     // Options that do not fit.
     let usage = |options: &[&str], words: &[&str]| {
