@@ -41,6 +41,8 @@ pub(crate) struct Reader<R> {
     others: Vec<Vec<u8>>,
     /// The line of the current entry's key, if the key is malformed.
     bad_key: Option<u64>,
+    /// The first line of the main database with the record of a named one.
+    named: Option<u64>,
     key: Vec<u8>,
     value: Vec<u8>,
 }
@@ -56,6 +58,7 @@ impl<R: Read> Reader<R> {
             first: None,
             others: Vec::new(),
             bad_key: None,
+            named: None,
             key: Vec::new(),
             value: Vec::new(),
         }
@@ -71,16 +74,16 @@ impl<R: Read> Reader<R> {
 
     /// The next entry, or none at the end.
     pub(crate) fn next(&mut self) -> Result<Option<Entry<'_>>, InputError> {
-        let flags = loop {
-            let Some(Header { flags, .. }) = &self.section else {
+        let (flags, main) = loop {
+            let Some(Header { flags, name, .. }) = &self.section else {
                 if self.enter()? {
                     continue;
                 }
                 return Ok(None);
             };
-            let flags = *flags;
+            let properties = (*flags, name.is_empty());
             match self.source.lines.next()? {
-                Some(Line::Whole([b' ', ..])) => break flags,
+                Some(Line::Whole([b' ', ..])) => break properties,
                 Some(Line::Whole(b"DATA=END")) => self.section = None,
                 line => return Err(unexpected(line)),
             }
@@ -100,6 +103,9 @@ impl<R: Read> Reader<R> {
             return Ok(Some(Entry::Long(key, source)));
         }
         source.field(value)?;
+        if main && is_record(value) {
+            self.named.get_or_insert(source.lines.number());
+        }
         Ok(Some(Entry::Whole(key, value)))
     }
 
@@ -204,7 +210,13 @@ impl<R: Read> Reader<R> {
 
     /// What the user should know of an input that was read to its end.
     pub(crate) fn warning(&self) -> Option<String> {
-        let line = self.source.lone_backslash?;
+        let Some(line) = self.source.lone_backslash else {
+            let line = self.named?;
+            return Some(format!(
+                "line {line} has the record of a named database as its value: mdb_dump -s NAME writes \
+                 the entries of that database, and mdb_dump -l writes the names"
+            ));
+        };
         Some(format!(
             "line {line} has a backslash that escapes nothing, which was taken as it is: the \
              mdb_dump that wrote it writes different bytes alike with -p; use mdb_dump without -p"
@@ -236,6 +248,27 @@ fn big_endian(key: &mut [u8]) -> Result<(), InputError> {
     }
     key.reverse();
     Ok(())
+}
+
+/// Whether a value of the main database is the record of a named one: LMDB's `MDB_db`, as a machine
+/// of 64 bits writes it.
+fn is_record(value: &[u8]) -> bool {
+    /// The flags that a database keeps, of `MDB_REVERSEKEY` to `MDB_REVERSEDUP`.
+    const FLAGS: u64 = 0x7e;
+    /// `CURSOR_STACK`, the largest depth of a tree.
+    const DEPTH: u64 = 32;
+    if value.len() != 48 {
+        return false;
+    }
+    let number = |at: usize, len: usize| {
+        value[at..at + len].iter().rev().fold(0, |number, &byte| number << 8 | u64::from(byte))
+    };
+    let (flags, depth, leaves, root) = (number(4, 2), number(6, 2), number(16, 8), number(40, 8));
+    let tree = match depth {
+        0 => root == u64::MAX,
+        depth => depth <= DEPTH && leaves > 0 && root < 1 << 48,
+    };
+    flags & !FLAGS == 0 && tree
 }
 
 #[cfg(test)]

@@ -125,6 +125,11 @@ fn one_of_several_databases() {
     ran.failed(3, "all: has no database \"three\", but \"one\", \"two\"", &[]);
     dir.ran("graven build --quiet --dup keep -i mdb --db two t all");
     assert_eq!(dir.ran("graven dump t"), b"b\t1\nb\t2\n");
+    // The main database has the records of the others.
+    let ran = dir.shell("mdb_dump env | graven build --quiet -i mdb u");
+    assert_eq!(ran.code, 0);
+    let what = "graven: standard input: warning: line 9 has the record of a named database";
+    assert!(ran.err.starts_with(what), "{}", ran.err);
     let ran = dir.run(&["build", "-i", "tsv", "--db", "two", "t", "all"]);
     ran.failed(2, "--db goes with mdb", &[]);
     // The place of a repeated key is found in the chosen database.

@@ -127,6 +127,28 @@ fn long_printed_values_are_decoded_across_pieces() {
     assert!(entries[0].1.ends_with(b"\xc3\\\\c") && warning.is_some(), "{warning:?}");
 }
 
+#[test]
+fn the_record_of_a_named_database_is_warned_of() {
+    // As mdb_dump writes them without -s: one with entries, one without.
+    let full = "000000000400010000000000000000000100000000000000000000000000000003000000000000000500\
+                000000000000";
+    let empty = format!("00000000{}ffffffffffffffff", "0".repeat(72));
+    let body = |value: &str| format!("HEADER=END\n 61\n {value}\nDATA=END\n");
+    for value in [full, &empty[..]] {
+        let dump = format!("VERSION=3\n{}", body(value));
+        let (_, _, warning) = read_database(dump.as_bytes(), None).unwrap();
+        let warning = warning.expect("a warning");
+        assert!(warning.starts_with("line 4 has the record of a named database"), "{warning}");
+        // In a named database it is a value like any other.
+        let dump = format!("VERSION=3\ndatabase=one\n{}", body(value));
+        assert_eq!(read_database(dump.as_bytes(), None).unwrap().2, None);
+    }
+    for value in [&full[2..], &"0".repeat(96), &"f".repeat(96), &"61".repeat(48)] {
+        let dump = format!("VERSION=3\n{}", body(value));
+        assert_eq!(read_database(dump.as_bytes(), None).unwrap().2, None, "{value}");
+    }
+}
+
 /// Three databases, as `mdb_dump -a` writes them.
 const SEVERAL: &[u8] = b"VERSION=3\nformat=bytevalue\ndatabase=one\ntype=btree\nHEADER=END\n 61\n 31\n\
     DATA=END\nVERSION=3\nformat=print\ndatabase=two\ntype=btree\nduplicates=1\ndupsort=1\nHEADER=END\n \
