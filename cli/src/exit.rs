@@ -51,9 +51,9 @@ impl Failure {
     /// What is wrong with a table.
     fn table(path: &Path, error: &OpenFailure) -> Self {
         let table = path.display();
-        if let OpenError::NotATable { .. }
-        | OpenError::TooShort { .. }
-        | OpenError::NotARegularFile { .. } = error
+        if let OpenFailure::NotATable { .. }
+        | OpenFailure::TooShort { .. }
+        | OpenFailure::NotARegularFile { .. } = error
             && let Some(what) = Foreign::at(path).and_then(|foreign| foreign.no_table(path))
         {
             return Self::at(error.kind(), table, what);
@@ -94,7 +94,7 @@ impl Failure {
             "memory_budget" => "--memory",
             "threads" => "--threads",
             "metadata" => "--meta",
-            "mode" | "permissions" => "--mode",
+            "mode" => "--mode",
             "directory_mode" => "--dir-mode",
             other => other,
         };
