@@ -16,7 +16,7 @@ use graven::{Duplicates, ErrorKind, HashIndex};
 pub(crate) use serve::{Bench, BenchReader, Warm};
 use std::ffi::OsString;
 use std::path::PathBuf;
-use values::{Pair, directory_mode, number, octal, pair, size, threads};
+use values::{Pair, directory_mode, mark, number, octal, pair, size, threads};
 
 /// Build immutable sorted tables and read them.
 ///
@@ -160,6 +160,12 @@ pub(crate) struct Get {
 ///
 /// Prints key TAB value for each key found, in input order. Exit code 1 if any is missing. With
 /// --values a missing key leaves no trace in the output, so it is named on standard error.
+///
+/// With --missing every key gets exactly one line, in input order, so that a program in any language
+/// can ask through a pair of pipes: it writes keys, flushes them, and reads as many lines. Answers
+/// are written whenever no further key has arrived. A program that asks for many keys before it
+/// reads should stay below 64 KiB of keys and of answers, which is what pipes hold. A malformed key
+/// ends the run.
 #[derive(Args)]
 pub(crate) struct Mget {
     #[arg(value_name = "TABLE")]
@@ -169,6 +175,10 @@ pub(crate) struct Mget {
     /// Print only the values
     #[arg(long)]
     pub(crate) values: bool,
+    /// Answer a missing key, too: with MARK as its value; \N unless said, which no escaped value is
+    #[arg(long, value_name = "MARK", value_parser = mark(), conflicts_with_all = ["sep", "nul"])]
+    #[arg(num_args = 0..=1, require_equals = true, default_missing_value = "\\N")]
+    pub(crate) missing: Option<OsString>,
     #[command(flatten)]
     pub(crate) bare: Bare,
     /// Do not name keys that are missing

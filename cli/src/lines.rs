@@ -77,6 +77,19 @@ impl<R: Read> Lines<R> {
         Some(self.yielded(len))
     }
 
+    /// Whether [`buffered`](Self::buffered) has a line, so that [`next`](Self::next) does not wait.
+    pub(crate) fn is_buffered(&mut self) -> bool {
+        if self.long {
+            return false;
+        }
+        let found = self.find();
+        if let Some(at) = found {
+            // The next search starts at the LF and finds it again.
+            self.searched = at;
+        }
+        found.is_some()
+    }
+
     /// The number of the current line, from 1.
     pub(crate) fn number(&self) -> u64 {
         self.number

@@ -111,6 +111,21 @@ impl Output {
         self.with(|out| form.write_value(out, value))
     }
 
+    /// Writes a line of tsv that has `mark` in the place of a value, with the key before it if one is
+    /// given. The mark is no field: its backslashes stay as they are.
+    pub(crate) fn marked(&mut self, key: Option<&[u8]>, mark: &[u8]) -> Result<(), Failure> {
+        if self.terminal {
+            key.map_or(Ok(()), |key| self.shown(key, b"\t"))?;
+            return self.shown_as(Form::Plain, mark, b"\n");
+        }
+        let form = self.form;
+        self.with(|out| {
+            key.map_or(Ok(()), |key| form.write_key_before(out, key))?;
+            out.write_all(mark)?;
+            out.write_all(b"\n")
+        })
+    }
+
     /// Writes a field as it is, with its separator.
     #[inline]
     pub(crate) fn bare(&mut self, field: &[u8], separator: Separator) -> Result<(), Failure> {
@@ -138,7 +153,11 @@ impl Output {
     /// Writes a field for a terminal.
     #[cold]
     fn shown(&mut self, field: &[u8], end: &[u8]) -> Result<(), Failure> {
-        let form = self.form;
+        self.shown_as(self.form, field, end)
+    }
+
+    #[cold]
+    fn shown_as(&mut self, form: Form, field: &[u8], end: &[u8]) -> Result<(), Failure> {
         self.with(|out| {
             match form {
                 Form::Escaped => terminal::write_field(out, field)?,

@@ -6,6 +6,8 @@
 
 #[path = "cli/build.rs"]
 mod build;
+#[path = "cli/coprocess.rs"]
+mod coprocess;
 #[path = "cli/csv.rs"]
 mod csv;
 #[path = "cli/exits.rs"]

@@ -22,6 +22,14 @@ fn split(pair: &OsStr) -> Option<Pair> {
     Some(Pair { key: pair[..at].to_vec(), value: pair[at + 1..].to_vec() })
 }
 
+/// What stands for the value of a missing key. It is written as it is, so it must stay on its line.
+pub(super) fn mark() -> impl TypedValueParser<Value = OsString> {
+    OsStringValueParser::new().try_map(|mark: OsString| {
+        let breaks = mark.as_bytes().iter().any(|byte| matches!(byte, b'\t' | b'\n' | b'\r' | 0));
+        if breaks { Err("expected a mark without TAB, LF and CR") } else { Ok(mark) }
+    })
+}
+
 pub(super) fn octal(text: &str) -> Result<u32, String> {
     u32::from_str_radix(text, 8).map_err(|_| "expected an octal number, for example 0444".into())
 }

@@ -2,7 +2,8 @@
 //!
 //! Keys are looked up in batches, which hides the latency of memory. A batch ends where the input
 //! that has arrived ends, and its answers are written before the run waits for more input. So a
-//! program that writes a line into a pipe and waits for the answer gets it.
+//! program that writes lines into a pipe and waits for the answers gets them, whether its lines end
+//! inside a batch or with one. Input that keeps coming is answered in large pieces.
 
 use crate::args::{Mget, Separator};
 use crate::exit::{Failure, Outcome, note, reading};
@@ -14,6 +15,7 @@ use crate::progress::{Progress, Unit};
 use crate::{open, terminal};
 use graven::ErrorKind;
 use std::fs::File;
+use std::os::unix::ffi::OsStrExt;
 
 /// Maximum number of keys in a batch: enough to hide latency, few enough that their lines stay in
 /// the cache.
@@ -43,8 +45,8 @@ pub(crate) fn run(args: &Mget) -> Result<Outcome, Failure> {
         }
         progress.set(lines.taken());
         match filled {
-            Ok(Filled::Full) => {}
-            Ok(Filled::Waiting) => out.flush()?,
+            Ok(Filled::Full) if lines.is_buffered() => {}
+            Ok(Filled::Full | Filled::Waiting) => out.flush()?,
             Ok(Filled::End) => break,
             Err(error) => {
                 out.flush()?;
@@ -84,7 +86,9 @@ fn answer(
             (Some(value), None) => out.entry(key, value)?,
             (None, _) => {
                 outcome = Outcome::Missing;
-                if args.values && !args.quiet {
+                if let Some(mark) = &args.missing {
+                    out.marked((!args.values).then_some(*key), mark.as_bytes())?;
+                } else if args.values && !args.quiet {
                     let (table, key) = (args.table.display(), terminal::shown(key));
                     note(format_args!("{table}: no key \"{key}\""));
                 }

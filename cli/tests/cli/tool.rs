@@ -78,8 +78,18 @@ impl Sandbox {
 
     /// Runs the binary with a terminal as standard output, and gives the bytes that it got.
     pub(crate) fn on_terminal(&self, args: &[impl AsRef<OsStr>]) -> Ran {
-        let terminal = Terminal::new();
+        self.shown(self.command(args))
+    }
+
+    /// Runs the binary with a terminal as standard output and a file as standard input.
+    pub(crate) fn on_terminal_from(&self, name: &str, args: &[impl AsRef<OsStr>]) -> Ran {
         let mut command = self.command(args);
+        command.stdin(File::open(self.path(name)).unwrap());
+        self.shown(command)
+    }
+
+    fn shown(&self, mut command: Command) -> Ran {
+        let terminal = Terminal::new();
         let mut child = command.stdout(terminal.program_side()).spawn().unwrap();
         // The command holds the program's side of the terminal, which has to be closed everywhere.
         drop(command);

@@ -53,6 +53,18 @@ impl Form {
         }
     }
 
+    /// Writes a key and the TAB behind it.
+    pub(crate) fn write_key_before(self, out: &mut impl Write, key: &[u8]) -> io::Result<()> {
+        match self {
+            Self::Escaped => write_key(out, key)?,
+            Self::Plain => {
+                plain_key(key)?;
+                out.write_all(key)?;
+            }
+        }
+        out.write_all(b"\t")
+    }
+
     /// Writes a value as a line.
     #[inline]
     pub(crate) fn write_value(self, out: &mut impl Write, value: &[u8]) -> io::Result<()> {
