@@ -3,6 +3,7 @@
 mod access;
 mod advice;
 mod fields;
+mod find;
 mod serve;
 mod values;
 
@@ -12,6 +13,7 @@ use crate::formats::{InputFormat, OutputFormat};
 pub(crate) use access::Reading;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 pub(crate) use fields::{Bare, KeyForm, Separator, base64, unescape};
+pub(crate) use find::{Near, Sample, Split};
 use graven::{Duplicates, ErrorKind, HashIndex};
 pub(crate) use serve::{Bench, BenchReader, Warm};
 use std::ffi::OsString;
@@ -42,6 +44,31 @@ pub(crate) enum Verb {
     Get(Get),
     Mget(Mget),
     Scan(Scan),
+    /// Print the last entry whose key is not above KEY
+    ///
+    /// Where the key is repeated, that is the last of its entries. Prints key TAB value, escaped as
+    /// tsv, for each KEY in the order asked. A KEY without such an entry is named on standard error,
+    /// and the exit code is 1.
+    Floor(Near),
+    /// Print the first entry whose key is not below KEY
+    ///
+    /// Prints key TAB value, escaped as tsv, for each KEY in the order asked. A KEY without such an
+    /// entry is named on standard error, and the exit code is 1.
+    Ceil(Near),
+    /// Print the entry with the longest key that KEY starts with
+    ///
+    /// That key may be KEY itself, or the empty key. Prints key TAB value, escaped as tsv, for each
+    /// KEY in the order asked. A KEY without such an entry is named on standard error, and the exit
+    /// code is 1.
+    LongestPrefix(Near),
+    /// Print the entries of all keys that KEY starts with, the longest first
+    ///
+    /// KEY itself and the empty key count, if they are stored. Prints key TAB value, escaped as tsv,
+    /// for each KEY in the order asked; of a repeated key its first entry. A KEY without such an
+    /// entry is named on standard error, and the exit code is 1.
+    Prefixes(Near),
+    Sample(Sample),
+    Split(Split),
     Stat(Stat),
     Verify(Verify),
     Dump(Dump),

@@ -5,8 +5,11 @@ mod build;
 mod dump;
 mod get;
 mod mget;
+mod near;
 mod publish;
+mod sample;
 mod scan;
+mod split;
 mod stat;
 mod verify;
 mod warm;
@@ -24,6 +27,12 @@ pub(crate) fn run(mut verb: Verb) -> Result<Outcome, Failure> {
         Verb::Get(args) => get::run(&args),
         Verb::Mget(args) => mget::run(&args),
         Verb::Scan(args) => scan::run(&args),
+        Verb::Floor(args) => near::run(&args, near::Which::Floor),
+        Verb::Ceil(args) => near::run(&args, near::Which::Ceil),
+        Verb::LongestPrefix(args) => near::run(&args, near::Which::LongestPrefix),
+        Verb::Prefixes(args) => near::run(&args, near::Which::Prefixes),
+        Verb::Sample(args) => sample::run(&args),
+        Verb::Split(args) => split::run(&args),
         Verb::Stat(args) => stat::run(&args),
         Verb::Verify(args) => verify::run(&args),
         Verb::Dump(args) => dump::run(&args),
@@ -40,6 +49,11 @@ fn tables(verb: &mut Verb) -> Vec<&mut PathBuf> {
         Verb::Get(args) => vec![&mut args.table],
         Verb::Mget(args) => vec![&mut args.table],
         Verb::Scan(args) => vec![&mut args.table],
+        Verb::Floor(args) | Verb::Ceil(args) | Verb::LongestPrefix(args) | Verb::Prefixes(args) => {
+            vec![&mut args.table]
+        }
+        Verb::Sample(args) => vec![&mut args.table],
+        Verb::Split(args) => vec![&mut args.table],
         Verb::Stat(args) => vec![&mut args.table],
         Verb::Verify(args) => vec![&mut args.table],
         Verb::Dump(args) => vec![&mut args.table],

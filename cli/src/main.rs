@@ -12,6 +12,7 @@ mod open;
 mod output;
 mod proc;
 mod progress;
+mod random;
 mod signals;
 mod terminal;
 mod unpack;

@@ -14,6 +14,8 @@ mod csv;
 mod exits;
 #[path = "cli/fields.rs"]
 mod fields;
+#[path = "cli/find.rs"]
+mod find;
 #[path = "cli/jsonl.rs"]
 mod jsonl;
 #[path = "cli/long.rs"]

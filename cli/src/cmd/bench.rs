@@ -2,7 +2,6 @@
 
 mod histogram;
 mod peers;
-mod random;
 pub(super) mod reader;
 mod report;
 mod sample;

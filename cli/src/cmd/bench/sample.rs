@@ -2,9 +2,9 @@
 //! table. They are stored in a separate table that the readers share, so that they take no private
 //! memory of a process and need no search.
 
-use super::random::{Random, Zipf};
 use crate::exit::{Failure, reading};
 use crate::open;
+use crate::random::{Random, Zipf};
 use graven::{AccessPattern, BuildOptions, ErrorKind, HashIndex, Table};
 use std::path::Path;
 use std::time::{Duration, Instant};

@@ -1,16 +1,28 @@
 //! Reproducible numbers: the same keys in every run.
 
 /// SplitMix64 (Steele, Lea and Flood 2014).
-pub(super) struct Random(pub(super) u64);
+pub(crate) struct Random(pub(super) u64);
 
 impl Random {
-    pub(super) fn next(&mut self) -> u64 {
+    pub(crate) fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         mix(self.0)
     }
 
+    /// A number below `end`, which is not 0. Every one is equally likely (Lemire 2019).
+    pub(crate) fn below(&mut self, end: u64) -> u64 {
+        // Of the products whose low half is below this, some numbers have one more than others.
+        let uneven = end.wrapping_neg() % end;
+        loop {
+            let product = u128::from(self.next()) * u128::from(end);
+            if product as u64 >= uneven {
+                return (product >> 64) as u64;
+            }
+        }
+    }
+
     /// A number from 0 up to, but not including, 1.
-    pub(super) fn fraction(&mut self) -> f64 {
+    pub(crate) fn fraction(&mut self) -> f64 {
         (self.next() >> 11) as f64 / (1u64 << 53) as f64
     }
 }
@@ -24,7 +36,7 @@ fn mix(x: u64) -> u64 {
 /// Draws ranks below `n`. The k-th most frequent rank has a probability proportional to k^-s. Ranks
 /// are drawn by rejection from an envelope whose inverse is known. The frequent ranks lie anywhere
 /// in the table.
-pub(super) struct Zipf {
+pub(crate) struct Zipf {
     n: u64,
     s: f64,
     /// Area under the envelope.
@@ -32,13 +44,13 @@ pub(super) struct Zipf {
 }
 
 impl Zipf {
-    pub(super) fn new(n: u64, s: f64) -> Self {
+    pub(crate) fn new(n: u64, s: f64) -> Self {
         let count = n as f64;
         let area = if s == 1.0 { 1.0 + count.ln() } else { (count.powf(1.0 - s) - s) / (1.0 - s) };
         Self { n, s, area }
     }
 
-    pub(super) fn draw(&self, random: &mut Random) -> u64 {
+    pub(crate) fn draw(&self, random: &mut Random) -> u64 {
         let k = if self.s == 0.0 { random.next() % self.n } else { self.frequent(random) - 1 };
         if self.s == 0.0 { k } else { mix(k) % self.n }
     }

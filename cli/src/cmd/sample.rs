@@ -1,0 +1,104 @@
+//! `graven sample`: random entries, by rank.
+
+use crate::args::Sample;
+use crate::exit::{Failure, Outcome, reading};
+use crate::open;
+use crate::output::Output;
+use crate::random::Random;
+use std::collections::BTreeSet;
+use std::hash::{BuildHasher, RandomState};
+
+/// Up to this many ranks are kept in memory and sorted. More are drawn in ascending order: that
+/// takes no memory, and a random number for each entry of the table.
+const MOST: u64 = 1 << 20;
+
+pub(crate) fn run(args: &Sample) -> Result<Outcome, Failure> {
+    let table = open::table(&args.table, args.reading.access())?;
+    let reading = reading(&args.table);
+    let mut out = Output::new()?;
+    let alone = args.keys || args.values;
+    let separator = out.separator(args.bare, alone, "--values or --keys")?;
+    // The standard library's seed for hash maps is different at every call.
+    let seed = args.seed.unwrap_or_else(|| RandomState::new().hash_one(()));
+    for rank in ranks(table.len(), args.entries, Random(seed)) {
+        let Some((key, value)) = table.nth(rank).map_err(reading)? else { continue };
+        match (args.keys, args.values, separator) {
+            (true, _, Some(separator)) => out.bare(key, separator)?,
+            (true, _, None) => out.key(key)?,
+            (_, true, Some(separator)) => out.bare(value, separator)?,
+            (_, true, None) => out.value(value)?,
+            _ => out.entry(key, value)?,
+        }
+    }
+    out.flush()?;
+    open::intact(&table, &args.table)?;
+    Ok(Outcome::Fine)
+}
+
+/// `wanted` of the numbers below `all`, ascending; every set of so many is equally likely.
+fn ranks(all: u64, wanted: u64, mut random: Random) -> Box<dyn Iterator<Item = u64>> {
+    let wanted = wanted.min(all);
+    if wanted > MOST {
+        return Box::new(in_order(all, wanted, random));
+    }
+    // Floyd's algorithm (Bentley and Floyd 1987): one draw for each number that is wanted.
+    let mut drawn = BTreeSet::new();
+    for last in all - wanted..all {
+        let rank = random.below(last + 1);
+        if !drawn.insert(rank) {
+            drawn.insert(last);
+        }
+    }
+    Box::new(drawn.into_iter())
+}
+
+/// The same by selection (Knuth, The Art of Computer Programming, volume 2, algorithm 3.4.2 S): each
+/// number is taken with the probability that is left for it.
+fn in_order(all: u64, mut wanted: u64, mut random: Random) -> impl Iterator<Item = u64> {
+    (0..all).filter(move |rank| {
+        let taken = random.below(all - rank) < wanted;
+        wanted -= u64::from(taken);
+        taken
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every set of 2 out of 5 comes up about as often as every other one.
+    #[test]
+    fn every_set_is_equally_likely() {
+        const DRAWS: u32 = 20_000;
+        let draw: [fn(Random) -> Vec<u64>; 2] =
+            [|random| ranks(5, 2, random).collect(), |random| in_order(5, 2, random).collect()];
+        for draw in draw {
+            let mut seen = std::collections::BTreeMap::new();
+            for seed in 0..DRAWS {
+                let ranks = draw(Random(u64::from(seed) << 32));
+                assert!(ranks.len() == 2 && ranks[0] < ranks[1] && ranks[1] < 5, "{ranks:?}");
+                *seen.entry(ranks).or_insert(0u32) += 1;
+            }
+            assert_eq!(seen.len(), 10);
+            // Six standard deviations of a binomial count.
+            let (expected, most) =
+                (f64::from(DRAWS) / 10.0, 6.0 * f64::from(DRAWS * 9 / 100).sqrt());
+            for (ranks, count) in seen {
+                assert!((f64::from(count) - expected).abs() < most, "{ranks:?}: {count}");
+            }
+        }
+    }
+
+    #[test]
+    fn as_many_as_wanted_or_all() {
+        let few = |all, wanted| ranks(all, wanted, Random(7)).collect::<Vec<_>>();
+        assert_eq!(few(0, 3), []);
+        assert_eq!(few(3, 0), []);
+        assert_eq!(few(3, 3), [0, 1, 2]);
+        assert_eq!(few(3, u64::MAX), [0, 1, 2]);
+        let many = ranks(3 * MOST, MOST + 1, Random(7));
+        let many: BTreeSet<u64> = many.collect();
+        assert_eq!(many.len() as u64, MOST + 1);
+        assert!(many.last() < Some(&(3 * MOST)));
+    }
+}
