@@ -6,10 +6,12 @@ mod display;
 mod io_error;
 mod kind;
 mod open;
+mod publish;
 mod read;
 
 pub use kind::ErrorKind;
 pub use open::{OpenError, OpenFailure};
+pub use publish::PublishError;
 pub(crate) use read::ReadResult;
 pub use read::{ReadError, ReadFailure};
 
@@ -147,30 +149,6 @@ pub enum BuildError {
     },
 }
 
-/// Why a table could not be copied to where it is published, or a version could not be made
-/// current.
-#[non_exhaustive]
-#[derive(Debug)]
-pub enum PublishError {
-    /// The table to be published can't be read, is damaged, or is no table. Build or copy it again.
-    Source {
-        /// Its path.
-        path: PathBuf,
-        /// What is wrong with it.
-        source: OpenFailure,
-    },
-    /// The target could not be written.
-    Target(BuildError),
-    /// There is no such version: none was published yet, no version before the current one is left,
-    /// or no version has the id.
-    NoVersion {
-        /// The directory of versions.
-        directory: PathBuf,
-        /// The id that was asked for.
-        id: Option<String>,
-    },
-}
-
 impl BuildError {
     /// Whose fault it is.
     #[must_use]
@@ -248,43 +226,4 @@ impl BuildError {
     }
 }
 
-impl PublishError {
-    /// Whose fault it is.
-    #[must_use]
-    pub fn kind(&self) -> ErrorKind {
-        match self {
-            Self::Source { source, .. } => source.kind(),
-            Self::Target(error) => error.kind(),
-            Self::NoVersion { .. } => ErrorKind::Io,
-        }
-    }
-
-    /// The kind that an `io::Error` of this error has.
-    fn io_kind(&self) -> io::ErrorKind {
-        match self {
-            Self::Source { source, .. } => source.io_kind(),
-            Self::Target(error) => error.io_kind(),
-            Self::NoVersion { .. } => io::ErrorKind::NotFound,
-        }
-    }
-
-    /// The file or directory that the error concerns. `None` for an option.
-    #[must_use]
-    pub fn path(&self) -> Option<&Path> {
-        match self {
-            Self::Source { path, .. } => Some(path),
-            Self::Target(error) => error.path(),
-            Self::NoVersion { directory, .. } => Some(directory),
-        }
-    }
-}
-
-impl From<BuildError> for PublishError {
-    fn from(error: BuildError) -> Self {
-        Self::Target(error)
-    }
-}
-
 impl std::error::Error for BuildError {}
-
-impl std::error::Error for PublishError {}

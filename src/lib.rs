@@ -144,14 +144,14 @@ pub use live::typed::{TypedLive, TypedPinned};
 #[cfg(unix)]
 pub use live::{Live, LiveStatus, Pinned, RefreshOutcome};
 #[cfg(unix)]
-pub use publish::{PublishOptions, PublishSummary, Version, Versions};
+pub use publish::{NewVersion, PublishOptions, PublishSummary, Version, Versions};
 pub use read::{
     AccessPattern, Cursor, GetAll, HashStats, IntoIter, Iter, KeyCounts, KeyRange, Keys, LengthBin,
     LineStats, Metadata, MetadataIter, OpenOptions, PageChecks, PrefixesOf, Residency, Section,
     SectionResidency, SectionStats, Stats, Table, TreeStats, TypedCursor, TypedGetAll, TypedIter,
     TypedKeys, TypedTable, TypedValues, Value, Values, Warm, WarmProgress,
 };
-pub use verify::VerifyReport;
+pub use verify::{VerifyProgress, VerifyReport};
 #[cfg(unix)]
 pub use write::{
     BuildOptions, BuildPhase, BuildProgress, BuildSummary, Builder, Duplicates, HashIndex,

@@ -7,6 +7,7 @@
 #![expect(unsafe_code, reason = "following a path is unsafe, as mapping it once is")]
 
 mod helper;
+mod hook;
 mod location;
 mod retire;
 pub(crate) mod typed;
@@ -19,6 +20,7 @@ use crate::read::map::Located;
 use crate::read::{OpenOptions, Table, TypedTable, WarmProgress};
 use arc_swap::{ArcSwap, ArcSwapOption, Guard};
 use helper::Helper;
+use hook::Hook;
 use location::{Location, Look};
 use std::fmt;
 use std::fs::File;
@@ -106,6 +108,8 @@ struct Shared<T> {
     changing: Mutex<()>,
     /// Set when the handle is dropped, so that a warm-up ends early.
     stopping: AtomicBool,
+    on_swap: Hook<LiveStatus>,
+    on_failure: Hook<OpenError>,
 }
 
 /// A table and where it came from.
@@ -255,6 +259,41 @@ impl Live {
         self.0.refresh_every(interval, jitter)
     }
 
+    /// Sets a function that is called each time after a new table was swapped in, with what is
+    /// served then: for a log, a metric, or caches of a program that were made from the old table.
+    /// It takes the place of an earlier one.
+    ///
+    /// It runs on the thread that found the table: that of [`refresh_every`](Self::refresh_every),
+    /// or the one that called [`refresh`](Self::refresh). Readers never wait for it, the next
+    /// refresh of that thread does, so it must not block: hand long work to another thread. If
+    /// several threads refresh, calls may overlap and come out of order; `generation` tells which
+    /// is newer. A panic in it ends the call and nothing else. If it holds this handle, let it be by
+    /// a [`Weak`](std::sync::Weak), or the handle is never dropped.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("prices.grv");
+    /// # graven::Builder::create(&path)?.finish()?;
+    /// // SAFETY: tables at this path are replaced by rename and never changed in place.
+    /// let live = unsafe { graven::Live::open(&path)? };
+    /// live.on_swap(|status| eprintln!("table {} is served", status.generation));
+    /// live.on_failure(|error| eprintln!("the new table is not served: {error}"));
+    /// live.refresh_every(std::time::Duration::from_secs(1), std::time::Duration::ZERO)?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn on_swap(&self, hook: impl Fn(&LiveStatus) + Send + Sync + 'static) {
+        self.0.shared.on_swap.set(hook);
+    }
+
+    /// Sets a function that is called each time a refresh fails, with the reason: also when it is
+    /// the same as before, so that failures can be counted. It takes the place of an earlier one.
+    /// The rules of [`on_swap`](Self::on_swap) hold for it.
+    pub fn on_failure(&self, hook: impl Fn(&OpenError) + Send + Sync + 'static) {
+        self.0.shared.on_failure.set(hook);
+    }
+
     /// What is served, for metrics.
     #[must_use]
     pub fn status(&self) -> LiveStatus {
@@ -324,6 +363,8 @@ impl<T: Served> Handle<T> {
             failure: ArcSwapOption::empty(),
             changing: Mutex::new(()),
             stopping: AtomicBool::new(false),
+            on_swap: Hook::default(),
+            on_failure: Hook::default(),
         };
         Ok(Self { helper: Mutex::new(None), shared: Arc::new(shared) })
     }
@@ -338,14 +379,7 @@ impl<T: Served> Handle<T> {
     }
 
     fn status(&self) -> LiveStatus {
-        let version = self.shared.current.load();
-        LiveStatus {
-            version: version.name.clone(),
-            build_id: version.table.table().build_id(),
-            generation: version.generation,
-            age: version.since.elapsed(),
-            failure: self.shared.failure.load().as_deref().cloned(),
-        }
+        self.shared.status()
     }
 }
 
@@ -363,7 +397,24 @@ impl<T: Served> Shared<T> {
             Ok(_) if self.failure.load().is_some() => self.failure.store(None),
             Ok(_) => {}
         }
+        // No lock is held, so a hook may use the handle, also to refresh.
+        match &refreshed {
+            Err(error) => self.on_failure.call(|| error),
+            Ok(RefreshOutcome::Swapped) => self.on_swap.call(|| self.status()),
+            Ok(RefreshOutcome::Unchanged) => {}
+        }
         refreshed
+    }
+
+    fn status(&self) -> LiveStatus {
+        let version = self.current.load();
+        LiveStatus {
+            version: version.name.clone(),
+            build_id: version.table.table().build_id(),
+            generation: version.generation,
+            age: version.since.elapsed(),
+            failure: self.failure.load().as_deref().cloned(),
+        }
     }
 
     fn look(&self) -> Result<RefreshOutcome, OpenFailure> {

@@ -2,7 +2,9 @@
 //! directory.
 
 mod copy;
+mod filling;
+mod guard;
 mod versions;
 
 pub use copy::{PublishOptions, PublishSummary};
-pub use versions::{Version, Versions};
+pub use versions::{NewVersion, Version, Versions};

@@ -8,6 +8,7 @@
 mod content;
 mod hashed;
 mod indexes;
+mod progress;
 mod records;
 mod zeros;
 
@@ -19,6 +20,8 @@ use crate::read::view::View;
 use crate::read::{Table, TypesSection};
 use content::Content;
 use indexes::Indexes;
+use progress::Callback;
+pub use progress::VerifyProgress;
 use records::{PIECE, Records};
 use std::fmt;
 use std::ops::Range;
@@ -58,7 +61,34 @@ impl Table {
     /// # Errors
     /// The first damage found.
     pub fn verify(&self) -> Result<VerifyReport, ReadError> {
-        let audit = Audit { table: self, view: self.view() };
+        self.verify_with(|_| {})
+    }
+
+    /// As [`verify`](Self::verify), but calls `progress` after every mebibyte or so, and once more at
+    /// the end of the records. The threads that do the work call it, so calls may overlap, and one
+    /// may come later that reports less.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("t");
+    /// # graven::Builder::create(&path)?.finish()?;
+    /// let table = graven::Table::load(&path)?;
+    /// let report = table.verify_with(|progress| {
+    ///     eprintln!("{} of {} bytes", progress.done, progress.total);
+    /// })?;
+    /// assert_eq!(report.entries, 0);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// The first damage found.
+    pub fn verify_with(
+        &self,
+        progress: impl Fn(VerifyProgress) + Sync,
+    ) -> Result<VerifyReport, ReadError> {
+        let audit = Audit { table: self, view: self.view(), progress: &progress };
         // The SIGBUS guard replaces a lost page by zeros, so the result holds only if no page was
         // lost.
         self.view().sound(audit.run().map_err(|error| self.view().named(error)))
@@ -69,6 +99,7 @@ impl Table {
 struct Audit<'t> {
     table: &'t Table,
     view: &'t View,
+    progress: &'t Callback<'t>,
 }
 
 impl Audit<'_> {
@@ -88,7 +119,7 @@ impl Audit<'_> {
         indexes.check_nodes()?;
         let mut content = Content::new();
         self.stream(layout.header_size..records.start, |bytes| content.update(bytes))?;
-        let (mut content, keys) = Records { view, indexes }.check(content)?;
+        let (mut content, keys) = Records { view, indexes }.check(content, self.progress)?;
         self.stream(records.end..sums.start, |bytes| content.update(bytes))?;
         content.check(view)?;
         self.table.metadata()?;

@@ -68,7 +68,10 @@ const STOREYS: &[(&str, &[&[&str]])] = &[
             &["live", "verify"],
         ],
     ),
-    ("src/error", &[&["kind"], &["read"], &["open"], &["."], &["display", "io_error"]]),
+    (
+        "src/error",
+        &[&["kind"], &["read"], &["open"], &["."], &["display", "publish"], &["io_error"]],
+    ),
     (
         "src/format",
         &[
@@ -122,9 +125,12 @@ const STOREYS: &[(&str, &[&[&str]])] = &[
         ],
     ),
     ("src/read/typed", &[&["asked", "walk"], &["."]]),
-    ("src/live", &[&["location", "retire", "helper"], &["."], &["typed"]]),
-    ("src/verify", &[&["content", "hashed", "zeros"], &["indexes"], &["records"], &["."]]),
-    ("src/publish", &[&["copy"], &["versions"], &["."]]),
+    ("src/live", &[&["location", "retire", "helper", "hook"], &["."], &["typed"]]),
+    (
+        "src/verify",
+        &[&["content", "hashed", "progress", "zeros"], &["indexes"], &["records"], &["."]],
+    ),
+    ("src/publish", &[&["filling", "guard"], &["copy"], &["versions"], &["."]]),
     (
         "src/write",
         &[

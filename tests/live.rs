@@ -10,13 +10,14 @@ mod common;
 
 use common::{Mapped, field, numbered_table};
 use graven::{
-    BuildOptions, ErrorKind, Live, OpenError, OpenFailure, OpenOptions, PageChecks, PublishOptions,
-    RefreshOutcome, Table, TypedLive, TypedTable, Versions, Warm, sigbus,
+    BuildOptions, ErrorKind, Live, LiveStatus, OpenError, OpenFailure, OpenOptions, PageChecks,
+    PublishOptions, RefreshOutcome, Table, TypedLive, TypedTable, Versions, Warm, sigbus,
 };
 use std::fs::{self, File};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -541,6 +542,128 @@ fn the_helper_thread_follows_and_ends_with_the_handle() {
     }
     drop(live);
     assert_eq!(threads(), 0);
+}
+
+/// Puts the start of the table in its place: a table that is damaged, which builds replace.
+fn cut(path: &Path) {
+    let bytes = fs::read(path).expect("a table");
+    replace(path, &bytes[..100]);
+}
+
+/// What a hook was called with, and on which thread.
+type Calls<T> = Arc<Mutex<Vec<(T, thread::ThreadId)>>>;
+
+fn soon(what: &str, done: impl Fn() -> bool) {
+    let start = Instant::now();
+    while !done() {
+        assert!(start.elapsed() < Duration::from_secs(30), "not yet: {what}");
+        thread::sleep(Duration::from_millis(1));
+    }
+}
+
+#[test]
+fn hooks_tell_of_each_swap_and_each_failure() {
+    let (_directory, path) = table("0");
+    let live = open(&path);
+    let (swaps, failures): (Calls<_>, Calls<_>) = Default::default();
+    let (seen, told) = (Arc::clone(&swaps), Arc::clone(&failures));
+    live.on_swap(move |status| seen.lock().unwrap().push((status.clone(), thread::current().id())));
+    live.on_failure(move |error| {
+        told.lock().unwrap().push((error.to_string(), thread::current().id()));
+    });
+    let taken = |calls: &Calls<LiveStatus>| std::mem::take(&mut *calls.lock().unwrap());
+    live.refresh().expect("a table");
+    assert!(taken(&swaps).is_empty(), "nothing has changed");
+    publish(&path, "1");
+    live.refresh().expect("a table");
+    let [(status, thread)] = &taken(&swaps)[..] else { panic!("one call") };
+    assert_eq!((status.generation, *thread), (2, thread::current().id()));
+    assert_eq!((status.build_id, &status.failure), (live.status().build_id, &None));
+    // The same content under another look is no swap.
+    set_mode(&path, 0o600);
+    assert_eq!(live.refresh().expect("a table"), RefreshOutcome::Unchanged);
+    assert!(taken(&swaps).is_empty() && failures.lock().unwrap().is_empty());
+    cut(&path);
+    for _ in 0..2 {
+        let error = live.refresh().expect_err("no table");
+        let calls = std::mem::take(&mut *failures.lock().unwrap());
+        assert_eq!(calls, [(error.to_string(), thread::current().id())]);
+    }
+    // The status that a swap after a failure comes with has no failure any more.
+    publish(&path, "2");
+    live.refresh().expect("a table");
+    let [(status, _)] = &taken(&swaps)[..] else { panic!("one call") };
+    assert_eq!((status.generation, &status.failure), (3, &None));
+    // Another hook takes the place of the first.
+    let count = Arc::new(AtomicU64::new(0));
+    let counter = Arc::clone(&count);
+    live.on_swap(move |_| {
+        counter.fetch_add(1, Relaxed);
+    });
+    publish(&path, "3");
+    live.refresh().expect("a table");
+    assert_eq!((count.load(Relaxed), taken(&swaps).len()), (1, 0));
+}
+
+#[test]
+fn a_panic_in_a_hook_does_not_end_the_thread() {
+    let (_directory, path) = table("0");
+    let live = open(&path);
+    let here = thread::current().id();
+    let (swaps, failures) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
+    let (seen, told) = (Arc::clone(&swaps), Arc::clone(&failures));
+    live.on_swap(move |_| {
+        assert_ne!(thread::current().id(), here);
+        seen.fetch_add(1, Relaxed);
+        panic!("a hook of a test panics");
+    });
+    live.on_failure(move |_| {
+        told.fetch_add(1, Relaxed);
+        panic!("a hook of a test panics");
+    });
+    live.refresh_every(Duration::from_millis(1), Duration::ZERO).expect("a thread");
+    for round in 1..4 {
+        publish(&path, &round.to_string());
+        soon("a swap", || swaps.load(Relaxed) == round);
+        assert_eq!(value(&live.pin()), round.to_string());
+    }
+    cut(&path);
+    soon("failures", || failures.load(Relaxed) >= 2);
+    publish(&path, "4");
+    soon("a swap", || swaps.load(Relaxed) == 4);
+}
+
+/// A hook may use the handle: no lock is held while it runs.
+#[test]
+fn a_hook_may_use_and_drop_the_handle() {
+    let (_directory, path) = table("0");
+    let live = Arc::new(open(&path));
+    let weak = Arc::downgrade(&live);
+    let generations = Arc::new(Mutex::new(Vec::new()));
+    let seen = Arc::clone(&generations);
+    live.on_swap(move |status| {
+        let Some(live) = weak.upgrade() else { return };
+        live.on_failure(|_| {});
+        let refreshed = live.refresh().expect("a table");
+        assert_eq!(refreshed, RefreshOutcome::Unchanged);
+        seen.lock().unwrap().push((status.generation, live.pin().generation()));
+    });
+    publish(&path, "1");
+    live.refresh().expect("a table");
+    assert_eq!(*generations.lock().unwrap(), [(2, 2)]);
+
+    // The last handle is dropped by the thread that it would wait for.
+    let dropped = Arc::new(AtomicBool::new(false));
+    let (done, last) = (Arc::clone(&dropped), Arc::new(Mutex::new(None::<Arc<Live>>)));
+    let held = Arc::clone(&last);
+    live.on_swap(move |_| {
+        drop(held.lock().unwrap().take());
+        done.store(true, Relaxed);
+    });
+    live.refresh_every(Duration::from_millis(1), Duration::ZERO).expect("a thread");
+    *last.lock().unwrap() = Some(live);
+    publish(&path, "2");
+    soon("the handle is dropped", || dropped.load(Relaxed));
 }
 
 /// Not a test when run by itself: a process in which nothing else happens.

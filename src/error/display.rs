@@ -1,6 +1,6 @@
 //! The texts of the errors of building and publishing.
 
-use super::{BuildError, PublishError};
+use super::BuildError;
 use std::{fmt, io};
 
 /// A key as an error shows it: escaped, and cut after 64 bytes.
@@ -98,23 +98,6 @@ impl fmt::Display for BuildError {
                 "{} is published and complete, but its directory could not be synced ({source}): \
                  a power loss may bring the old table back",
                 path.display()
-            ),
-        }
-    }
-}
-
-impl fmt::Display for PublishError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Source { path, source } => write!(f, "{}: {source}", path.display()),
-            Self::Target(error) => error.fmt(f),
-            Self::NoVersion { directory, id: Some(id) } => {
-                write!(f, "{} has no version {id}: list the versions", directory.display())
-            }
-            Self::NoVersion { directory, id: None } => write!(
-                f,
-                "{} has no such version: publish one first, or name the version",
-                directory.display()
             ),
         }
     }

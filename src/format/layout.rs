@@ -153,6 +153,16 @@ impl Layout {
         Self::prove(&header)
     }
 
+    /// Parses and proves the header of a table that begins with `start`: with at least its first
+    /// 4,096 bytes, or all. The length is what the header says, so the rest may be missing.
+    pub(crate) fn parse_start(start: &[u8]) -> Result<Self, OpenFailure> {
+        let header = match Self::check_start(start, start.len() as u64) {
+            Err(OpenFailure::Truncated { expected, .. }) => Self::check_start(start, expected),
+            other => other,
+        };
+        Self::prove(&header?)
+    }
+
     /// The header of a table of `got` bytes of which `table` holds at least the first 4,096, or
     /// all: magic, version, checksum and length are right.
     pub(crate) fn check_start(table: &[u8], got: u64) -> Result<Header, OpenFailure> {

@@ -43,7 +43,9 @@ impl Helper {
 impl Drop for Helper {
     fn drop(&mut self) {
         let Some((stop, thread)) = self.thread.take() else { return };
-        if self.process == std::process::id() {
+        if thread.thread().id() == thread::current().id() {
+            // The work itself dropped its helper: the thread ends after this piece of work.
+        } else if self.process == std::process::id() {
             drop(stop);
             // A panic has printed its message; there is nothing left to stop.
             let _ = thread.join();

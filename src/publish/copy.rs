@@ -1,12 +1,15 @@
 //! Copies a table, checks it on the way and publishes the copy.
 
+use super::guard::{Guard, Incoming};
 use crate::build_id::BuildId;
 use crate::error::{BuildError, OpenFailure, PublishError};
 use crate::file::integrity::{self, Check};
-use crate::file::io::{open_regular, read_exact_at, write_all_at};
+use crate::file::io::{CHUNK, open_regular, read_exact_at, write_all_at};
 use crate::file::{Publishing, Unpublished};
+use crate::format::layout::Layout;
 use std::fmt;
 use std::fs::File;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 /// Options for copying a table to where it is published.
@@ -26,6 +29,7 @@ use std::path::{Path, PathBuf};
 pub struct PublishOptions {
     pub(super) how: Publishing,
     pub(super) directory_mode: Option<u32>,
+    pub(super) guard: Guard,
 }
 
 /// A table that was copied. `Display` writes one line: bytes and build id.
@@ -48,7 +52,7 @@ impl fmt::Display for PublishSummary {
 impl Default for PublishOptions {
     fn default() -> Self {
         let how = Publishing { mode: 0o444, durable: true, replace: true, read_back: false };
-        Self { how, directory_mode: None }
+        Self { how, directory_mode: None, guard: Guard::default() }
     }
 }
 
@@ -101,6 +105,27 @@ impl PublishOptions {
         self
     }
 
+    /// Fewest entries that a table must have to be published: one with fewer comes from a build
+    /// that lost its input. Costs nothing, the header has the number. Default: 0.
+    pub fn min_entries(mut self, entries: u64) -> Self {
+        self.guard.min_entries = entries;
+        self
+    }
+
+    /// Largest part of the entries of the table that is replaced that may be missing in the new
+    /// one: with 0.1, a new table with less than 90 % of the entries of the current one is refused,
+    /// for example because a build lost its input. From 0.0 to 1.0; any number by default. Only the
+    /// numbers of entries are compared, not keys. Costs opening the current table, of which header
+    /// and footer are read. Where there is no current table, every new one may be published.
+    ///
+    /// The current version of a directory of versions is compared before the copy and, under the
+    /// lock, right before the pointer moves; a table under a name before the copy and right before
+    /// the new one takes its name.
+    pub fn max_shrink(mut self, part: f64) -> Self {
+        self.guard.max_shrink = Some(part);
+        self
+    }
+
     /// Copies the table at `source`, from any directory, disk or mount, to `target` and publishes it
     /// there in one step, as a build does. Until that step, and after any error, what stood at
     /// `target` stays there. All checksums and the build id are checked during the copy. The copy is
@@ -109,21 +134,65 @@ impl PublishOptions {
     ///
     /// # Errors
     /// [`PublishError::Source`] if the source can't be read, is no table or is damaged;
-    /// [`PublishError::Target`] if the target can't be written.
+    /// [`PublishError::TooFewEntries`], [`PublishError::Shrunk`] or [`PublishError::Current`] if a
+    /// guard refuses it; [`PublishError::Target`] if the target can't be written.
     pub fn publish(
         &self,
         source: impl AsRef<Path>,
         target: impl AsRef<Path>,
     ) -> Result<PublishSummary, PublishError> {
         self.check()?;
-        let source = Source::open(source.as_ref())?;
-        let copy = Unpublished::create(target.as_ref(), self.how.replace)?;
+        self.publish_source(Source::open(source.as_ref())?, target.as_ref())
+    }
+
+    /// Publishes the table that `source` is read from at `target`, as [`publish`](Self::publish)
+    /// does: from a pipe, a socket, a decompressor. Nothing is held in memory but 2 MiB. The header
+    /// comes first and says how many bytes there are, so the guards and a disk without room refuse
+    /// the table before the rest of it is read.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let dir = tempfile::tempdir()?;
+    /// # let (built, served) = (dir.path().join("built.grv"), dir.path().join("served.grv"));
+    /// # graven::Builder::create(&built)?.finish()?;
+    /// let stream = std::fs::File::open(&built)?; // or whatever can be read
+    /// graven::PublishOptions::new().publish_from(stream, &served)?;
+    /// assert_eq!(std::fs::read(&served)?, std::fs::read(&built)?);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`PublishError::Stream`] if the source can't be read, is no table, is damaged, or holds more
+    /// than a table; otherwise those of [`publish`](Self::publish).
+    pub fn publish_from(
+        &self,
+        mut source: impl Read,
+        target: impl AsRef<Path>,
+    ) -> Result<PublishSummary, PublishError> {
+        self.check()?;
+        self.publish_source(Source::from_reader(&mut source)?, target.as_ref())
+    }
+
+    fn publish_source(
+        &self,
+        source: Source<'_>,
+        target: &Path,
+    ) -> Result<PublishSummary, PublishError> {
+        let incoming = source.incoming;
+        let permit = || self.guard.permit(&incoming, || Ok(Some(target.to_owned())));
+        let copy = Unpublished::create(target, self.how.replace)?;
+        permit()?;
         source.copy(&copy)?;
+        // Another table may have come meanwhile.
+        permit()?;
         copy.publish(self.how)?;
-        Ok(source.published)
+        let Incoming { file_bytes, build_id, .. } = incoming;
+        Ok(PublishSummary { file_bytes, build_id })
     }
 
     pub(super) fn check(&self) -> Result<(), BuildError> {
+        self.guard.check()?;
         let refused = |option, mode: u32, expected| {
             Err(BuildError::InvalidOption { option, got: format!("{mode:o}"), expected })
         };
@@ -138,43 +207,113 @@ impl PublishOptions {
 }
 
 /// A table to be copied.
-pub(super) struct Source {
-    path: PathBuf,
-    file: File,
+pub(super) struct Source<'r> {
+    origin: Origin<'r>,
     check: Check,
-    pub(super) published: PublishSummary,
+    pub(super) incoming: Incoming,
 }
 
-impl Source {
+/// Where the bytes of a table come from.
+enum Origin<'r> {
+    File {
+        path: PathBuf,
+        file: File,
+    },
+    /// A stream, whose first bytes were read: a whole chunk, or all.
+    Stream {
+        start: Vec<u8>,
+        rest: &'r mut dyn Read,
+    },
+}
+
+impl<'r> Source<'r> {
     /// Opens a table and checks its two ends.
     pub(super) fn open(path: &Path) -> Result<Self, PublishError> {
         let opened = || {
             let (file, metadata) =
                 open_regular(path, |source| OpenFailure::Io { action: "open the table", source })?;
             let layout = integrity::layout(&file, metadata.len())?;
-            let build_id = layout.build_id.into();
-            let published = PublishSummary { file_bytes: metadata.len(), build_id };
-            Ok(Self { path: path.to_owned(), file, check: Check::new(layout), published })
+            Ok(Self::new(Origin::File { path: path.to_owned(), file }, layout))
         };
         opened().map_err(|source| PublishError::Source { path: path.to_owned(), source })
     }
 
+    /// Reads and checks the header of a table. Its footer is checked when it comes.
+    pub(super) fn from_reader(rest: &'r mut dyn Read) -> Result<Self, PublishError> {
+        let mut start = Vec::new();
+        let read = rest.take(CHUNK as u64).read_to_end(&mut start).map_err(unread);
+        match read.and_then(|_| Layout::parse_start(&start)) {
+            Ok(layout) => Ok(Self::new(Origin::Stream { start, rest }, layout)),
+            Err(source) => Err(PublishError::Stream { source }),
+        }
+    }
+
+    fn new(origin: Origin<'r>, layout: Layout) -> Self {
+        let incoming = Incoming::new(&layout);
+        Self { origin, check: Check::new(layout), incoming }
+    }
+
     /// Copies and checks all of it.
-    pub(super) fn copy(&self, copy: &Unpublished) -> Result<(), PublishError> {
-        copy.reserve(self.published.file_bytes)?;
-        let failed = |source| PublishError::Source { path: self.path.clone(), source };
-        let mut check = self.check.clone();
+    pub(super) fn copy(self, copy: &Unpublished) -> Result<(), PublishError> {
+        let Self { mut origin, mut check, incoming } = self;
+        copy.reserve(incoming.file_bytes)?;
         let mut buffer = Vec::new();
-        for (at, len) in integrity::chunks(self.published.file_bytes) {
-            buffer.resize(len, 0);
-            read_exact_at(&self.file, &mut buffer, at)
-                .map_err(|source| failed(OpenFailure::Io { action: "read the table", source }))?;
-            integrity::ask_behind(&self.file, at);
+        for (at, len) in integrity::chunks(incoming.file_bytes) {
+            origin.read(&mut buffer, at, len).map_err(|source| origin.failed(source))?;
+            if buffer.len() < len {
+                let (expected, got) = (incoming.file_bytes, at + buffer.len() as u64);
+                return Err(origin.failed(OpenFailure::Truncated { expected, got }));
+            }
             check.take(&buffer);
             write_all_at(copy.file(), &buffer, at).map_err(|source| {
                 BuildError::io("write the unpublished table", copy.path(), at, source)
             })?;
         }
-        check.finish(&self.file).map_err(failed)
+        let file = match &mut origin {
+            Origin::File { file, .. } => Ok(&*file),
+            Origin::Stream { rest, .. } => ended(*rest, incoming.file_bytes).map(|()| copy.file()),
+        };
+        let checked = file.and_then(|file| check.finish(file));
+        checked.map_err(|source| origin.failed(source))
+    }
+}
+
+impl Origin<'_> {
+    /// Fills `buffer` with the chunk of `len` bytes at `at`. A stream is read in order, and may end
+    /// within the chunk.
+    fn read(&mut self, buffer: &mut Vec<u8>, at: u64, len: usize) -> Result<(), OpenFailure> {
+        match self {
+            Self::File { file, .. } => {
+                buffer.resize(len, 0);
+                read_exact_at(file, buffer, at).map_err(unread)?;
+                integrity::ask_behind(file, at);
+            }
+            Self::Stream { start, .. } if at == 0 => std::mem::swap(buffer, start),
+            Self::Stream { rest, .. } => {
+                buffer.clear();
+                rest.take(len as u64).read_to_end(buffer).map_err(unread)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn failed(&self, source: OpenFailure) -> PublishError {
+        match self {
+            Self::File { path, .. } => PublishError::Source { path: path.clone(), source },
+            Self::Stream { .. } => PublishError::Stream { source },
+        }
+    }
+}
+
+fn unread(source: io::Error) -> OpenFailure {
+    OpenFailure::Io { action: "read the table", source }
+}
+
+/// Returns an error if a stream goes on behind a table of `expected` bytes.
+fn ended(rest: &mut dyn Read, expected: u64) -> Result<(), OpenFailure> {
+    let mut more = Vec::new();
+    match rest.take(1).read_to_end(&mut more).map_err(unread)? {
+        0 => Ok(()),
+        more => Err(OpenFailure::TrailingBytes { expected, got: expected + more as u64 }),
     }
 }

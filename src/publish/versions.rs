@@ -13,22 +13,21 @@
 //! that died.
 
 use super::copy::{PublishOptions, Source};
+use super::filling::{
+    Filling, Identity, TABLE, VERSIONS, identity, link_to, make_if_missing, number, remove_if_dead,
+    touch,
+};
+use super::guard::Incoming;
 use crate::error::{BuildError, OpenFailure, PublishError};
 use crate::file::directory::{names_in, remove_directory, sync_directory};
-use crate::file::integrity;
 use crate::file::target::CURRENT;
-use crate::file::{Pointer, Publishing, Unpublished};
+use crate::file::{Pointer, Publishing, Unpublished, integrity};
 use std::fmt;
-use std::fs::{self, DirBuilder, File};
-use std::io;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
-
-/// Where the versions are.
-const VERSIONS: &str = "versions";
-/// The table in a version's directory.
-const TABLE: &str = "table.grv";
 
 /// A directory that holds versions of one table. `DIR/CURRENT` is a symbolic link to the table of
 /// the current version, so a reader may simply open that path.
@@ -142,21 +141,79 @@ impl Versions {
         options: &PublishOptions,
     ) -> Result<Version, PublishError> {
         options.check()?;
-        let source = Source::open(source.as_ref())?;
-        let filling = self.begin(&source, options)?;
-        let path = filling.path.join(TABLE);
-        let copy = Unpublished::create(&path, false)?;
+        self.add(Source::open(source.as_ref())?, options)
+    }
+
+    /// Makes a new version of the table that `source` is read from, as
+    /// [`publish`](Self::publish) does of a file.
+    ///
+    /// # Errors
+    /// The errors of [`PublishOptions::publish_from`], with the exception of
+    /// [`publish`](Self::publish).
+    pub fn publish_from(
+        &self,
+        mut source: impl Read,
+        options: &PublishOptions,
+    ) -> Result<Version, PublishError> {
+        options.check()?;
+        self.add(Source::from_reader(&mut source)?, options)
+    }
+
+    fn add(&self, source: Source<'_>, options: &PublishOptions) -> Result<Version, PublishError> {
+        let incoming = source.incoming;
+        let filling = self.begin(Some(&incoming), options)?;
+        let copy = Unpublished::create(&filling.path.join(TABLE), false)?;
         source.copy(&copy)?;
         copy.seal(options.how)?;
         // This name is not published yet: only the move of the pointer publishes it.
         copy.place(false)?;
+        self.make_current(filling, &incoming, options)
+    }
+
+    /// Makes the directory of a new version, in which its table can be built: a table that is built
+    /// there need not be copied. The version becomes current with [`NewVersion::publish`].
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let dir = tempfile::tempdir()?;
+    /// # let served = dir.path().join("served");
+    /// use graven::{Builder, PublishOptions, Versions};
+    ///
+    /// let new = Versions::new(&served).create(&PublishOptions::new().min_entries(1))?;
+    /// let mut builder = Builder::create(new.path())?;
+    /// builder.insert(b"apple", b"3")?;
+    /// builder.finish()?;
+    /// let version = new.publish()?;
+    /// assert!(version.current);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`PublishError::Target`] if the directory can't be written.
+    pub fn create(&self, options: &PublishOptions) -> Result<NewVersion, PublishError> {
+        options.check()?;
+        let filling = self.begin(None, options)?;
+        let table = filling.new_table();
+        Ok(NewVersion { versions: self.clone(), options: options.clone(), filling, table })
+    }
+
+    /// Makes a version current whose table is complete.
+    fn make_current(
+        &self,
+        filling: Filling,
+        incoming: &Incoming,
+        options: &PublishOptions,
+    ) -> Result<Version, PublishError> {
         if options.how.durable {
             sync_directory(&filling.path).map_err(self.failed("sync the new version"))?;
             self.sync(VERSIONS)?;
         }
-
+        let path = filling.path.join(TABLE);
         let pointer = self.pointer()?;
         let _lock = pointer.lock()?;
+        // Another version may have become current meanwhile.
+        self.permit(incoming, options)?;
         let moved = self.point_to(&pointer, &filling.id, options.how);
         let id = match &moved {
             Err(PublishError::Target(BuildError::PublishedButNotDurable { .. })) | Ok(()) => {
@@ -167,7 +224,15 @@ impl Versions {
             Err(_) => String::new(),
         };
         moved?;
-        Ok(Version { id, path, file_bytes: source.published.file_bytes, current: true })
+        Ok(Version { id, path, file_bytes: incoming.file_bytes, current: true })
+    }
+
+    /// Asks the guards of the options, which compare a table with the current version.
+    fn permit(&self, incoming: &Incoming, options: &PublishOptions) -> Result<(), PublishError> {
+        options.guard.permit(incoming, || match self.current() {
+            Err(PublishError::NoVersion { .. }) => Ok(None),
+            other => other.map(Some),
+        })
     }
 
     /// Makes an older version current again: the version with this id, or the last one before the
@@ -228,8 +293,13 @@ impl Versions {
         Ok(removed)
     }
 
-    /// Makes the directory of a new version, and locks it.
-    fn begin(&self, source: &Source, options: &PublishOptions) -> Result<Filling, PublishError> {
+    /// Makes the directory of a new version, and locks it. Without a table, the version's id is not
+    /// known yet.
+    fn begin(
+        &self,
+        incoming: Option<&Incoming>,
+        options: &PublishOptions,
+    ) -> Result<Filling, PublishError> {
         let failed = self.failed("make a version");
         // Who may read the table may enter the directories above it.
         let mode = options.how.mode;
@@ -240,6 +310,7 @@ impl Versions {
         let lock = pointer.lock()?;
         // Whatever would prevent the move is found before the copy.
         pointer.check(options.how.replace)?;
+        incoming.map_or(Ok(()), |incoming| self.permit(incoming, options))?;
         self.leave_current()?;
         if make_if_missing(&self.directory.join(VERSIONS), mode).map_err(&failed)? {
             self.sync("")?;
@@ -254,13 +325,12 @@ impl Versions {
                 format!("there is one of number {last}, the last that there can be: move it");
             return Err(failed(io::Error::other(text)));
         };
-        let id = format!("{next:08}-{:.8}", source.published.build_id);
+        let id = match incoming {
+            Some(incoming) => incoming.version_id(next),
+            None => format!("{next:08}-new"),
+        };
         let path = self.version(&id);
-        make(&path, mode).map_err(&failed)?;
-        let held = File::open(&path).map_err(&failed)?;
-        // An error is ignored: where the file system has no locks, nobody removes what others fill.
-        let _ = fs2::FileExt::try_lock_exclusive(&held);
-        Ok(Filling { id, path, kept: false, _held: held })
+        Filling::make(id, path, mode).map_err(&failed)
     }
 
     /// Moves the pointer. The caller holds the lock.
@@ -383,90 +453,49 @@ impl Versions {
     }
 }
 
-/// The number at the start of an id; 0 if the id is not graven's.
-fn number(id: &str) -> u64 {
-    let digits = id.split_once('-').map_or("", |(digits, _)| digits);
-    let ours = digits.len() >= 8 && digits.bytes().all(|digit| digit.is_ascii_digit());
-    if ours { digits.parse().unwrap_or(0) } else { 0 }
+/// A version that is being made, by [`Versions::create`]: a directory in which its table is to be
+/// built. Nobody reads it before [`publish`](Self::publish). If this is dropped before, the
+/// directory is removed with what is in it. If the process is killed, the next version that is
+/// published or created removes it.
+#[derive(Debug)]
+pub struct NewVersion {
+    versions: Versions,
+    options: PublishOptions,
+    filling: Filling,
+    table: PathBuf,
 }
 
-/// The path that the pointer holds for a version.
-fn link_to(id: &str) -> PathBuf {
-    Path::new(VERSIONS).join(id).join(TABLE)
-}
+impl NewVersion {
+    /// The path at which the table is to be built:
+    /// [`BuildOptions::create`](crate::BuildOptions::create) takes it. The permissions of the table
+    /// are those that its builder gives it.
+    pub fn path(&self) -> &Path {
+        &self.table
+    }
 
-/// Device and inode.
-type Identity = (u64, u64);
-
-/// Returns `None` if nothing stands at the path.
-fn identity(path: &Path) -> io::Result<Option<Identity>> {
-    match fs::metadata(path) {
-        Ok(found) => Ok(Some((found.dev(), found.ino()))),
-        Err(error)
-            if [io::ErrorKind::NotFound, io::ErrorKind::NotADirectory].contains(&error.kind()) =>
-        {
-            Ok(None)
+    /// Makes the version current. The guards of the options are asked, and header and footer of the
+    /// table are read; all of it is read with
+    /// [`verify_after_write`](PublishOptions::verify_after_write).
+    ///
+    /// # Errors
+    /// [`PublishError::Source`] if there is no sound table at [`path`](Self::path);
+    /// [`PublishError::TooFewEntries`], [`PublishError::Shrunk`], [`PublishError::Current`] if a
+    /// guard refuses it; [`PublishError::Target`] if the directory can't be written. The version
+    /// that was current stays current, except for [`BuildError::PublishedButNotDurable`].
+    pub fn publish(self) -> Result<Version, PublishError> {
+        let Self { versions, options, mut filling, table } = self;
+        let unsound = |source| PublishError::Source { path: table.clone(), source };
+        let (file, incoming) = Incoming::open(&table).map_err(unsound)?;
+        versions.permit(&incoming, &options)?;
+        if options.how.durable {
+            // This costs nothing if the builder has synced the file.
+            file.sync_all().map_err(versions.failed("sync the new table"))?;
         }
-        Err(error) => Err(error),
-    }
-}
-
-/// A version's directory that is being filled. It is removed when this is dropped, unless it was
-/// kept.
-struct Filling {
-    id: String,
-    path: PathBuf,
-    kept: bool,
-    /// The lock on the directory shows others that this process is alive.
-    _held: File,
-}
-
-impl Filling {
-    fn keep(mut self) -> String {
-        self.kept = true;
-        std::mem::take(&mut self.id)
-    }
-}
-
-impl Drop for Filling {
-    fn drop(&mut self) {
-        if !self.kept {
-            // A directory that can't be removed here is removed by the next publish.
-            let _ = remove_directory(&self.path);
+        if options.how.read_back {
+            integrity::read_back(&file, &table)?;
         }
+        let id = incoming.version_id(number(&filling.id));
+        filling.rename(id).map_err(versions.failed("name the new version"))?;
+        versions.make_current(filling, &incoming, &options)
     }
-}
-
-/// Removes a directory without a table that no process is filling. The caller holds the lock.
-fn remove_if_dead(directory: &Path) {
-    if let Err(error) = fs::symlink_metadata(directory.join(TABLE))
-        && error.kind() == io::ErrorKind::NotFound
-        && let Ok(held) = File::open(directory)
-        && fs2::FileExt::try_lock_exclusive(&held).is_ok()
-    {
-        let _ = remove_directory(directory);
-    }
-}
-
-/// Makes a directory with these permissions, whatever the umask.
-fn make(path: &Path, mode: u32) -> io::Result<()> {
-    DirBuilder::new().mode(mode & 0o777).create(path)?;
-    fs::set_permissions(path, fs::Permissions::from_mode(mode))
-}
-
-/// Makes a directory as [`make`] does, unless it exists. Returns whether it was missing.
-fn make_if_missing(path: &Path, mode: u32) -> io::Result<bool> {
-    match make(path, mode) {
-        Ok(()) => Ok(true),
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
-        Err(error) => Err(error),
-    }
-}
-
-/// Sets a directory's time of modification to now.
-fn touch(directory: &File) -> io::Result<()> {
-    use rustix::fs::{Timespec, Timestamps, UTIME_NOW, futimens};
-    // With `UTIME_NOW`, anyone who may write in the directory may set its time.
-    let now = Timespec { tv_sec: 0, tv_nsec: UTIME_NOW };
-    Ok(futimens(directory, &Timestamps { last_access: now, last_modification: now })?)
 }

@@ -29,6 +29,10 @@ pub struct Stats {
     pub file_bytes: u64,
     /// Identifies the content.
     pub build_id: BuildId,
+    /// The smallest key; `None` in an empty table.
+    pub smallest_key: Option<Vec<u8>>,
+    /// The largest key; `None` in an empty table.
+    pub largest_key: Option<Vec<u8>>,
     /// Sum of the lengths of all keys.
     pub key_bytes: u64,
     /// Sum of the lengths of all values.
@@ -201,7 +205,10 @@ impl Table {
     /// [`ReadError`] if the statistics are damaged.
     pub fn stats(&self) -> Result<Stats, ReadError> {
         let layout = self.view().layout();
-        let StatsSection { block, .. } = StatsSection::read(self.view())?;
+        let StatsSection { block, keys } = StatsSection::read(self.view())?;
+        // The lengths of both keys were compared with the section's.
+        let (smallest, largest) = keys.split_at(block.first_key_len.get() as usize);
+        let key = |key: &[u8]| (layout.entries > 0).then(|| key.to_vec());
         let hash_index = layout.hash.map(|hash| HashStats {
             attempts: hash.attempt,
             buckets: hash.shape.buckets(),
@@ -222,6 +229,8 @@ impl Table {
             keys: layout.keys,
             file_bytes: layout.file_len as u64,
             build_id: layout.build_id.into(),
+            smallest_key: key(smallest),
+            largest_key: key(largest),
             key_bytes: block.key_bytes.get(),
             value_bytes: block.value_bytes.get(),
             key_len_min: block.key_len_min.get(),

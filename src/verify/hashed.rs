@@ -90,22 +90,21 @@ fn budget() -> u64 {
 }
 
 impl<'t> Round<'t> {
-    /// All rounds of a table, one after the other; none if it has no hash index. `threads` is the
-    /// number of threads that fill batches at once.
-    pub(super) fn all(view: &'t View, threads: usize) -> impl Iterator<Item = Self> {
-        let index = Hash::of(view);
-        index.into_iter().flat_map(move |index| {
+    /// All rounds of a table, each made when its turn comes; none if it has no hash index.
+    /// `threads` is the number of threads that fill batches at once.
+    pub(super) fn all(view: &'t View, threads: usize) -> impl ExactSizeIterator<Item = Self> {
+        let mut rounds = Vec::new();
+        if let Some(index) = Hash::of(view) {
             let hash = index.layout();
             let per_group = u64::from(hash.shape.per_group).max(1);
             let groups = (budget() / size_of::<AtomicU32>() as u64 / per_group).max(1);
             let step = groups * per_group;
-            let starts = iter::successors(Some(0), move |start: &u64| start.checked_add(step));
-            let starts = starts.take_while(move |&start| start < hash.buckets);
-            starts.map(move |start| {
-                let numbers = start..start.saturating_add(step).min(hash.buckets);
-                Self::new(view, index, numbers, threads)
-            })
-        })
+            let starts = iter::successors(Some(0), |start: &u64| start.checked_add(step));
+            for start in starts.take_while(|&start| start < hash.buckets) {
+                rounds.push((index, start..start.saturating_add(step).min(hash.buckets)));
+            }
+        }
+        rounds.into_iter().map(move |(index, numbers)| Self::new(view, index, numbers, threads))
     }
 
     fn new(view: &'t View, index: Hash<'t>, numbers: Range<u64>, threads: usize) -> Self {

@@ -3,6 +3,7 @@
 use super::content::{Content, InOrder};
 use super::hashed::{Batch, Counts, Round};
 use super::indexes::Indexes;
+use super::progress::{Callback, VerifyProgress};
 use super::zeros::check_zeros;
 use crate::error::{ReadError, ReadResult};
 use crate::format::header::kind;
@@ -18,6 +19,7 @@ use crate::read::search::Search;
 use crate::read::view::View;
 use std::cmp::Ordering;
 use std::ops::Range;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
 use zerocopy::IntoBytes;
 
@@ -34,20 +36,29 @@ pub(super) struct Records<'t> {
 impl Records<'_> {
     /// Checks all records, what the indexes say of them, and the statistics. Returns the content up
     /// to the end of the records, and the number of distinct keys.
-    pub(super) fn check(self, content: Content) -> ReadResult<(Content, u64)> {
+    pub(super) fn check(
+        self,
+        content: Content,
+        progress: &Callback<'_>,
+    ) -> ReadResult<(Content, u64)> {
         let layout = self.view.layout();
         let order = InOrder::new(content);
         let seen = Mutex::new(EntryCounts::new());
         let counts = Counts::default();
         let pieces = Pieces::of(self);
         let mut rounds = Round::all(self.view, threads(pieces.count));
+        let total = layout.records.len() as u64 * rounds.len().max(1) as u64;
+        let done = AtomicU64::new(0);
         let mut round = rounds.next();
         let mut first = true;
         while first || round.is_some() {
             check_pieces(pieces.count, |number| {
                 let piece = Piece::new(&pieces, number, round.as_ref())?;
+                let bytes = piece.bytes().len() as u64;
                 let found = if first { piece.check(&order)? } else { piece.check_keys()? };
                 seen.lock().unwrap_or_else(PoisonError::into_inner).add_all(&found);
+                let done = done.fetch_add(bytes, Relaxed) + bytes;
+                progress(VerifyProgress { done, total });
                 Ok(())
             })?;
             if let Some(round) = &round {
@@ -69,6 +80,8 @@ impl Records<'_> {
             return Err(ReadError::corrupt("hash index has other keys", hash.span.start as u64));
         }
         self.check_statistics(&seen, counts.second())?;
+        // The padding at the ends of the section is in no piece.
+        progress(VerifyProgress { done: total, total });
         Ok((order.into_content(), seen.keys))
     }
 

@@ -43,6 +43,8 @@ fn statistics_count_entries_and_bytes() {
     assert_eq!((stats.entries, stats.keys), (3, 3));
     assert_eq!((stats.key_bytes, stats.value_bytes), (5, 8));
     assert_eq!((stats.key_len_min, stats.key_len_max), (1, 3));
+    let ends = (stats.smallest_key.as_deref(), stats.largest_key.as_deref());
+    assert_eq!(ends, (Some(&b"a"[..]), Some(&b"e"[..])));
     assert_eq!((stats.value_len_min, stats.value_len_max), (0, 5));
     assert_eq!((stats.fixed_key_len, stats.fixed_value_len), (None, None));
     let sections: u64 = stats.sections.iter().map(|section| section.bytes).sum();

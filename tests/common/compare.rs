@@ -97,6 +97,8 @@ impl Context<'_> {
         assert_eq!(stats.sections.iter().map(|s| s.bytes).sum::<u64>(), stats.file_bytes);
         let longest = flat.iter().map(|entry| entry.0.len()).max();
         assert_eq!(stats.key_len_max as usize, longest.unwrap_or(0));
+        let ends = (stats.smallest_key.as_deref(), stats.largest_key.as_deref());
+        assert_eq!(ends, (flat.first().map(|entry| entry.0), flat.last().map(|entry| entry.0)));
         let counted: u64 = stats.value_len_histogram.iter().map(|bin| bin.count).sum();
         assert_eq!(counted, stats.entries);
     }

@@ -1,0 +1,147 @@
+//! Why a table could not be published.
+
+use super::{BuildError, ErrorKind, OpenFailure};
+use std::path::{Path, PathBuf};
+use std::{fmt, io};
+
+/// Why a table could not be copied to where it is published, or a version could not be made
+/// current.
+#[non_exhaustive]
+#[derive(Debug)]
+pub enum PublishError {
+    /// The table to be published can't be read, is damaged, or is no table. Build or copy it again.
+    Source {
+        /// Its path.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: OpenFailure,
+    },
+    /// The stream to be published can't be read, or is no sound table and nothing else. Send the
+    /// table again.
+    Stream {
+        /// What is wrong with it.
+        source: OpenFailure,
+    },
+    /// The target could not be written.
+    Target(BuildError),
+    /// The table has fewer entries than
+    /// [`PublishOptions::min_entries`](crate::PublishOptions::min_entries) asks for. Find out what
+    /// its build has lost.
+    TooFewEntries {
+        /// Its number of entries.
+        entries: u64,
+        /// The number that was asked for.
+        min_entries: u64,
+    },
+    /// The table has so many entries less than the one that it would replace that
+    /// [`PublishOptions::max_shrink`](crate::PublishOptions::max_shrink) refuses it. Find out what
+    /// its build has lost; if nothing, publish it without this option.
+    Shrunk {
+        /// Its number of entries.
+        entries: u64,
+        /// That of the table that it would replace.
+        current: u64,
+        /// The option's value.
+        max_shrink: f64,
+    },
+    /// The table that would be replaced can't be read, so
+    /// [`PublishOptions::max_shrink`](crate::PublishOptions::max_shrink) can't compare the new table
+    /// with it. Publish without this option to replace it.
+    Current {
+        /// Its path.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: OpenFailure,
+    },
+    /// There is no such version: none was published yet, no version before the current one is left,
+    /// or no version has the id.
+    NoVersion {
+        /// The directory of versions.
+        directory: PathBuf,
+        /// The id that was asked for.
+        id: Option<String>,
+    },
+}
+
+impl PublishError {
+    /// Whose fault it is.
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Source { source, .. }
+            | Self::Stream { source }
+            | Self::Current { source, .. } => source.kind(),
+            Self::Target(error) => error.kind(),
+            Self::TooFewEntries { .. } | Self::Shrunk { .. } => ErrorKind::Data,
+            Self::NoVersion { .. } => ErrorKind::Io,
+        }
+    }
+
+    /// The kind that an `io::Error` of this error has.
+    pub(super) fn io_kind(&self) -> io::ErrorKind {
+        match self {
+            Self::Source { source, .. }
+            | Self::Stream { source }
+            | Self::Current { source, .. } => source.io_kind(),
+            Self::Target(error) => error.io_kind(),
+            Self::TooFewEntries { .. } | Self::Shrunk { .. } => io::ErrorKind::InvalidData,
+            Self::NoVersion { .. } => io::ErrorKind::NotFound,
+        }
+    }
+
+    /// The file or directory that the error concerns. `None` for an option, a stream, or the number
+    /// of entries.
+    #[must_use]
+    pub fn path(&self) -> Option<&Path> {
+        match self {
+            Self::Source { path, .. } | Self::Current { path, .. } => Some(path),
+            Self::Target(error) => error.path(),
+            Self::NoVersion { directory, .. } => Some(directory),
+            Self::Stream { .. } | Self::TooFewEntries { .. } | Self::Shrunk { .. } => None,
+        }
+    }
+}
+
+impl From<BuildError> for PublishError {
+    fn from(error: BuildError) -> Self {
+        Self::Target(error)
+    }
+}
+
+impl std::error::Error for PublishError {}
+
+impl fmt::Display for PublishError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Source { path, source } => write!(f, "{}: {source}", path.display()),
+            Self::Stream { source } => write!(f, "the stream: {source}"),
+            Self::Target(error) => error.fmt(f),
+            Self::TooFewEntries { entries, min_entries } => write!(
+                f,
+                "the table has {entries} entries, at least {min_entries} are wanted; nothing \
+                 published: find out what its build has lost"
+            ),
+            Self::Shrunk { entries, current, max_shrink } => write!(
+                f,
+                "the table has {entries} entries, the current one {current}, and at most {} % may \
+                 be missing; nothing published: find out what its build has lost",
+                // Without the last digits, which a part in binary may bring.
+                (max_shrink * 1e6).round() / 1e4
+            ),
+            Self::Current { path, source } => write!(
+                f,
+                "{}: {source}, so the new one cannot be compared with it; \
+                 nothing published: publish without max_shrink to replace it",
+                path.display()
+            ),
+            Self::NoVersion { directory, id: Some(id) } => {
+                write!(f, "{} has no version {id}: list the versions", directory.display())
+            }
+            Self::NoVersion { directory, id: None } => write!(
+                f,
+                "{} has no such version: publish one first, or name the version",
+                directory.display()
+            ),
+        }
+    }
+}
