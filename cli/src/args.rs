@@ -5,7 +5,9 @@ mod advice;
 mod fields;
 mod find;
 mod serve;
+mod texts;
 mod values;
+mod versions;
 
 use crate::exit::Failure;
 use crate::formats::tsv::Text;
@@ -18,7 +20,9 @@ use graven::{Duplicates, ErrorKind, HashIndex};
 pub(crate) use serve::{Bench, BenchReader, Warm};
 use std::ffi::OsString;
 use std::path::PathBuf;
-use values::{Pair, directory_mode, mark, number, octal, pair, size, threads};
+pub(crate) use texts::{Completions, Man};
+use values::{Pair, mark, number, octal, pair, size, threads};
+pub(crate) use versions::{Guards, Keeping, Publish};
 
 /// Build immutable sorted tables and read them.
 ///
@@ -49,23 +53,31 @@ pub(crate) enum Verb {
     /// Where the key is repeated, that is the last of its entries. Prints key TAB value, escaped as
     /// tsv, for each KEY in the order asked. A KEY without such an entry is named on standard error,
     /// and the exit code is 1.
+    #[command(after_help = "Examples:\n\
+\x20 graven floor colours.grv c")]
     Floor(Near),
     /// Print the first entry whose key is not below KEY
     ///
     /// Prints key TAB value, escaped as tsv, for each KEY in the order asked. A KEY without such an
     /// entry is named on standard error, and the exit code is 1.
+    #[command(after_help = "Examples:\n\
+\x20 graven ceil colours.grv c")]
     Ceil(Near),
     /// Print the entry with the longest key that KEY starts with
     ///
     /// That key may be KEY itself, or the empty key. Prints key TAB value, escaped as tsv, for each
     /// KEY in the order asked. A KEY without such an entry is named on standard error, and the exit
     /// code is 1.
+    #[command(after_help = "Examples:\n\
+\x20 graven longest-prefix colours.grv reddish")]
     LongestPrefix(Near),
     /// Print the entries of all keys that KEY starts with, the longest first
     ///
     /// KEY itself and the empty key count, if they are stored. Prints key TAB value, escaped as tsv,
     /// for each KEY in the order asked; of a repeated key its first entry. A KEY without such an
     /// entry is named on standard error, and the exit code is 1.
+    #[command(after_help = "Examples:\n\
+\x20 graven prefixes --keys colours.grv reddish")]
     Prefixes(Near),
     Sample(Sample),
     Split(Split),
@@ -75,6 +87,8 @@ pub(crate) enum Verb {
     Publish(Publish),
     Warm(Warm),
     Bench(Bench),
+    Completions(Completions),
+    Man(Man),
     #[command(hide = true)]
     BenchReader(BenchReader),
 }
@@ -94,14 +108,20 @@ pub(crate) enum Verb {
 /// the LF, a byte order mark at the start of an input. UTF-16 is an error: convert it first.
 #[derive(Args)]
 #[command(
-    override_usage = "graven build [OPTIONS] <OUT> [IN]...\n       graven build [OPTIONS] -o <OUT> [IN]..."
+    override_usage = "graven build [OPTIONS] <OUT> [IN]...\n       graven build [OPTIONS] -o <OUT> [IN]...\n       graven build [OPTIONS] --dir <D> [IN]..."
 )]
+#[command(after_help = "Examples:\n\
+\x20 printf 'red\\t#f00\\n\
+blue\\t#00f\\n\
+' | graven build colours.grv\n\
+\x20 graven build colours.grv colours.tsv\n\
+\x20 graven build --dir served --min-entries 2 colours.tsv")]
 pub(crate) struct Build {
     /// The table's path: [`Build::settle`] finds it
     #[arg(skip)]
     pub(crate) out: PathBuf,
     /// The table's path
-    #[arg(value_name = "OUT", required_unless_present = "output")]
+    #[arg(value_name = "OUT", required_unless_present_any = ["output", "dir"])]
     first: Option<PathBuf>,
     /// Files with entries, also compressed by gzip or zstd; none or `-` is standard input
     #[arg(value_name = "IN")]
@@ -109,10 +129,19 @@ pub(crate) struct Build {
     /// The table's path; then all other paths are IN
     #[arg(short = 'o', value_name = "OUT")]
     output: Option<PathBuf>,
+    /// Build a new version in this directory and make it the current one; then all paths are IN
+    ///
+    /// The table is written where it stays. Readers open D/CURRENT, or D with TABLE arguments.
+    #[arg(short = 'd', long, value_name = "D", conflicts_with = "output")]
+    pub(crate) dir: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) keeping: Keeping,
+    #[command(flatten)]
+    pub(crate) guards: Guards,
     #[command(flatten)]
     pub(crate) format: InputFormat,
     /// The input ascends: write as it is read; a key out of order is an error
-    #[arg(long)]
+    #[arg(short = 's', long)]
     pub(crate) sorted: bool,
     /// Leave out malformed entries, and say how many there were and where the first one is. Without
     /// it, the first one ends the build
@@ -143,7 +172,7 @@ pub(crate) struct Build {
     /// Directory for sorting what exceeds the memory; that of OUT unless said
     #[arg(long, value_name = "D")]
     pub(crate) tmp_dir: Option<PathBuf>,
-    /// Fail with exit code 4 where OUT exists
+    /// Fail with exit code 4 where OUT, or D/CURRENT, exists
     #[arg(long)]
     pub(crate) no_replace: bool,
     /// Publish without fsync: faster, and lost or torn if the power fails soon after
@@ -153,7 +182,7 @@ pub(crate) struct Build {
     #[arg(long)]
     pub(crate) verify: bool,
     /// Print no summary and no progress
-    #[arg(long)]
+    #[arg(short = 'q', long)]
     pub(crate) quiet: bool,
 }
 
@@ -163,6 +192,9 @@ pub(crate) struct Build {
 /// value is one line, with the escapes of tsv. Elsewhere values are written as they are, one after
 /// the other, unless --sep or -0 tells them apart.
 #[derive(Args)]
+#[command(after_help = "Examples:\n\
+\x20 graven get colours.grv red\n\
+\x20 graven get --sep newline colours.grv red blue")]
 pub(crate) struct Get {
     #[arg(value_name = "TABLE")]
     pub(crate) table: PathBuf,
@@ -174,12 +206,12 @@ pub(crate) struct Get {
     #[command(flatten)]
     pub(crate) form: KeyForm,
     /// Write all values of a repeated key, not only the first
-    #[arg(long)]
+    #[arg(short = 'a', long)]
     pub(crate) all: bool,
     #[command(flatten)]
     pub(crate) bare: Bare,
     /// Do not name keys that are missing
-    #[arg(long)]
+    #[arg(short = 'q', long)]
     pub(crate) quiet: bool,
 }
 
@@ -194,22 +226,29 @@ pub(crate) struct Get {
 /// reads should stay below 64 KiB of keys and of answers, which is what pipes hold. A malformed key
 /// ends the run.
 #[derive(Args)]
+#[command(after_help = "Examples:\n\
+\x20 printf 'red\\n\
+blue\\n\
+' | graven mget colours.grv\n\
+\x20 printf 'red\\n\
+blue\\n\
+' | graven mget --missing --values colours.grv")]
 pub(crate) struct Mget {
     #[arg(value_name = "TABLE")]
     pub(crate) table: PathBuf,
     #[command(flatten)]
     pub(crate) text: Text,
     /// Print only the values
-    #[arg(long)]
+    #[arg(short = 'v', long)]
     pub(crate) values: bool,
     /// Answer a missing key, too: with MARK as its value; \N unless said, which no escaped value is
-    #[arg(long, value_name = "MARK", value_parser = mark(), conflicts_with_all = ["sep", "nul"])]
+    #[arg(short = 'm', long, value_name = "MARK", value_parser = mark(), conflicts_with_all = ["sep", "nul"])]
     #[arg(num_args = 0..=1, require_equals = true, default_missing_value = "\\N")]
     pub(crate) missing: Option<OsString>,
     #[command(flatten)]
     pub(crate) bare: Bare,
     /// Do not name keys that are missing
-    #[arg(long)]
+    #[arg(short = 'q', long)]
     pub(crate) quiet: bool,
     #[command(flatten)]
     pub(crate) reading: Reading,
@@ -222,58 +261,82 @@ pub(crate) struct Mget {
 /// with --values or --keys, --sep or -0 writes them as they are.
 #[derive(Args)]
 #[command(group(clap::ArgGroup::new("show").args(["keys", "values", "count"])))]
+#[command(after_help = "Examples:\n\
+\x20 graven scan colours.grv\n\
+\x20 graven scan colours.grv --from b --to c --limit 10\n\
+\x20 graven scan colours.grv --prefix re --keys")]
 pub(crate) struct Scan {
     #[arg(value_name = "TABLE")]
     pub(crate) table: PathBuf,
     #[command(flatten)]
     pub(crate) reading: Reading,
     /// Start at this key
-    #[arg(long, value_name = "K", allow_hyphen_values = true)]
+    #[arg(short = 'f', long, value_name = "K", allow_hyphen_values = true)]
     pub(crate) from: Option<OsString>,
     /// Stop before this key
-    #[arg(long, value_name = "K", allow_hyphen_values = true)]
+    #[arg(short = 't', long, value_name = "K", allow_hyphen_values = true)]
     pub(crate) to: Option<OsString>,
     /// Only keys that start with this
-    #[arg(long, value_name = "P", allow_hyphen_values = true)]
+    #[arg(short = 'p', long, value_name = "P", allow_hyphen_values = true)]
     pub(crate) prefix: Option<OsString>,
     #[command(flatten)]
     pub(crate) form: KeyForm,
     /// Walk the same interval from its end
-    #[arg(long)]
+    #[arg(short = 'r', long)]
     pub(crate) reverse: bool,
     /// Stop after this many entries
-    #[arg(long, value_name = "N", value_parser = number::<u64>)]
+    #[arg(short = 'n', long, value_name = "N", value_parser = number::<u64>)]
     pub(crate) limit: Option<u64>,
     /// Print only the keys
-    #[arg(long)]
+    #[arg(short = 'k', long)]
     pub(crate) keys: bool,
     /// Print only the values
-    #[arg(long)]
+    #[arg(short = 'v', long)]
     pub(crate) values: bool,
     #[command(flatten)]
     pub(crate) bare: Bare,
     #[command(flatten)]
     pub(crate) format: OutputFormat,
     /// Print only the number of entries
-    #[arg(long)]
+    #[arg(short = 'c', long)]
     pub(crate) count: bool,
 }
 
-/// Print sizes, lengths and index figures of a table
+/// Print sizes, lengths, index figures, the smallest and the largest key of tables
+///
+/// Of several tables the exit code is the highest that one of them alone would give.
 #[derive(Args)]
+#[command(after_help = "Examples:\n\
+\x20 graven stat colours.grv\n\
+\x20 graven stat --json colours.grv other.grv")]
 pub(crate) struct Stat {
-    #[arg(value_name = "TABLE")]
-    pub(crate) table: PathBuf,
-    /// Print one JSON object
-    #[arg(long)]
+    #[arg(value_name = "TABLE", required = true)]
+    pub(crate) tables: Vec<PathBuf>,
+    /// Print one JSON object for each table
+    ///
+    /// A smallest_key or largest_key that is no UTF-8 is null, and smallest_key_b64 or
+    /// largest_key_b64 has it in Base64.
+    #[arg(short = 'j', long)]
     pub(crate) json: bool,
 }
 
-/// Check every byte of a table; silent when good
+/// Check every byte of tables; silent when good
+///
+/// Every table is checked, also after a bad one. The exit code is the highest that one of them
+/// alone would give.
 #[derive(Args)]
+#[command(after_help = "Examples:\n\
+\x20 graven verify colours.grv other.grv\n\
+\x20 graven verify --json colours.grv")]
 pub(crate) struct Verify {
-    #[arg(value_name = "TABLE")]
-    pub(crate) table: PathBuf,
+    #[arg(value_name = "TABLE", required = true)]
+    pub(crate) tables: Vec<PathBuf>,
+    /// Print a line for each table: a JSON object with table, ok, and figures or the error
+    #[arg(short = 'j', long)]
+    pub(crate) json: bool,
+    /// Show no progress
+    #[arg(short = 'q', long)]
+    pub(crate) quiet: bool,
     #[command(flatten)]
     pub(crate) reading: Reading,
 }
@@ -283,6 +346,9 @@ pub(crate) struct Verify {
 /// Where keys repeat, build them with `--dup keep`. What a format cannot hold is an error that names
 /// the key, before anything is written.
 #[derive(Args)]
+#[command(after_help = "Examples:\n\
+\x20 graven dump colours.grv > copy.tsv\n\
+\x20 graven dump -o raw colours.grv | graven build -i raw copy.grv")]
 pub(crate) struct Dump {
     #[command(flatten)]
     pub(crate) format: OutputFormat,
@@ -290,57 +356,6 @@ pub(crate) struct Dump {
     pub(crate) table: PathBuf,
     #[command(flatten)]
     pub(crate) reading: Reading,
-}
-
-/// Copy a table to where it is read, checked on the way, in one step for its readers
-///
-/// Never `cp` over a table that is in use: that changes the file under its readers. With --dir
-/// the copy becomes the current one of several versions: readers open D/CURRENT.
-#[derive(Args)]
-pub(crate) struct Publish {
-    /// The table to copy
-    #[arg(value_name = "SRC", required_unless_present_any = ["rollback", "list"])]
-    pub(crate) source: Option<PathBuf>,
-    /// Where to publish it; a table that stands there is replaced
-    #[arg(value_name = "DST", required_unless_present_any = ["dir", "rollback", "list"])]
-    #[arg(conflicts_with = "dir")]
-    pub(crate) target: Option<PathBuf>,
-    /// Publish as a new version in this directory
-    #[arg(long, value_name = "D")]
-    pub(crate) dir: Option<PathBuf>,
-    /// Afterwards keep so many of the newest versions
-    #[arg(long, value_name = "N", value_parser = threads, default_value = "3")]
-    pub(crate) keep: usize,
-    /// Keep versions that were current less than so many seconds ago
-    #[arg(long, value_name = "SECONDS", value_parser = number::<u64>, default_value_t = 60)]
-    pub(crate) min_age: u64,
-    /// Make the version before the current one, or that with this id, current again
-    #[arg(long, value_name = "ID", num_args = 0..=1, require_equals = true, requires = "dir")]
-    #[arg(conflicts_with_all = ["source", "list"])]
-    pub(crate) rollback: Option<Option<String>>,
-    /// Print the versions, oldest first: id TAB bytes TAB `current` or `kept`
-    #[arg(long, requires = "dir", conflicts_with = "source")]
-    pub(crate) list: bool,
-    /// Permissions of the copy, octal
-    #[arg(long, value_name = "MODE", value_parser = octal, default_value = "0444")]
-    pub(crate) mode: u32,
-    /// Permissions of the directories that --dir makes, octal: 2775 for a team that shares D
-    ///
-    /// By default only their owner may publish in them.
-    #[arg(long, value_name = "MODE", value_parser = directory_mode, requires_all = ["dir", "source"])]
-    pub(crate) dir_mode: Option<u32>,
-    /// Fail with exit code 4 where DST, or D/CURRENT, exists
-    #[arg(long)]
-    pub(crate) no_replace: bool,
-    /// Publish without fsync: faster, and lost or torn if the power fails soon after
-    #[arg(long)]
-    pub(crate) no_sync: bool,
-    /// Read the copy back from the disk and check it again before it is published
-    #[arg(long)]
-    pub(crate) verify: bool,
-    /// Print nothing
-    #[arg(long)]
-    pub(crate) quiet: bool,
 }
 
 /// What becomes of a repeated key.
@@ -403,11 +418,16 @@ pub(crate) fn parse() -> Result<Verb, Failure> {
     }
 }
 
-/// The parser's command. It takes a number below zero as the value of an option, not as an option
+/// The command line's description. The parser takes a number below zero as the value of an option, not as an option
 /// of its own. So the error for `--limit -1` says that N is not negative, and not that there is no
 /// option -1.
-fn command() -> clap::Command {
-    CommandLine::command().mut_subcommands(|verb| {
+pub(crate) fn command() -> clap::Command {
+    CommandLine::command().mut_subcommands(|mut verb| {
+        if verb.get_name() == "build" {
+            // A build of one file has no guards: what it replaces may be anything.
+            let only_with = |arg: clap::Arg| arg.requires("dir");
+            verb = verb.mut_arg("min_entries", only_with).mut_arg("max_shrink", only_with);
+        }
         verb.mut_args(|arg| {
             let negative = !arg.is_positional() && arg.get_action().takes_values();
             arg.allow_negative_numbers(negative)
@@ -416,11 +436,11 @@ fn command() -> clap::Command {
 }
 
 impl Build {
-    /// Gives the first path its meaning: with -o it is an input like the others, without -o it is
-    /// OUT.
+    /// Gives the first path its meaning: with -o or --dir it is an input like the others, otherwise
+    /// it is OUT.
     fn settle(&mut self) {
         let first = self.first.take();
-        if let Some(out) = self.output.take() {
+        if let Some(out) = self.output.take().or_else(|| self.dir.clone()) {
             self.out = out;
             self.inputs.splice(0..0, first);
         } else {

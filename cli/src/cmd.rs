@@ -11,6 +11,7 @@ mod sample;
 mod scan;
 mod split;
 mod stat;
+mod texts;
 mod verify;
 mod warm;
 
@@ -39,6 +40,8 @@ pub(crate) fn run(mut verb: Verb) -> Result<Outcome, Failure> {
         Verb::Publish(args) => publish::run(&args),
         Verb::Warm(args) => warm::run(&args),
         Verb::Bench(args) => bench::run(&args),
+        Verb::Completions(args) => texts::completions(&args),
+        Verb::Man(args) => texts::man(&args),
         Verb::BenchReader(args) => bench::reader::run(&args),
     }
 }
@@ -54,14 +57,14 @@ fn tables(verb: &mut Verb) -> Vec<&mut PathBuf> {
         }
         Verb::Sample(args) => vec![&mut args.table],
         Verb::Split(args) => vec![&mut args.table],
-        Verb::Stat(args) => vec![&mut args.table],
-        Verb::Verify(args) => vec![&mut args.table],
+        Verb::Stat(args) => args.tables.iter_mut().collect(),
+        Verb::Verify(args) => args.tables.iter_mut().collect(),
         Verb::Dump(args) => vec![&mut args.table],
         Verb::Publish(args) => args.source.iter_mut().collect(),
         Verb::Warm(args) => vec![&mut args.table],
         Verb::Bench(args) => [&mut args.table].into_iter().chain(&mut args.replace).collect(),
         // The inputs of build are no tables. A reader process gets from bench the path that it has
         // to follow.
-        Verb::Build(_) | Verb::BenchReader(_) => Vec::new(),
+        Verb::Build(_) | Verb::BenchReader(_) | Verb::Completions(_) | Verb::Man(_) => Vec::new(),
     }
 }

@@ -5,7 +5,7 @@ use crate::{output, terminal};
 use graven::{BuildError, ErrorKind, OpenError, OpenFailure, PublishError, ReadError};
 use std::fmt::Display;
 use std::io::{self, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// A run that did its work.
@@ -25,6 +25,8 @@ pub(crate) enum Failure {
     Help(Box<clap::Error>),
     /// Anything else: one line, and the exit code of its kind.
     Failed { kind: ErrorKind, line: String },
+    /// A failure whose line was written before. Its kind's exit code remains.
+    Reported(ErrorKind),
 }
 
 impl Failure {
@@ -96,6 +98,7 @@ impl Failure {
             "metadata" => "--meta",
             "mode" => "--mode",
             "directory_mode" => "--dir-mode",
+            "max_shrink" => "--max-shrink",
             other => other,
         };
         // Only build and publish set options, and build has the options of publish, too.
@@ -163,7 +166,31 @@ impl Failure {
     pub(crate) fn publish(target: &Path, error: &PublishError) -> Self {
         match error {
             PublishError::Source { path, source } => Self::table(path, source),
+            PublishError::Stream { source } => Self::table(Path::new("standard input"), source),
             PublishError::Target(error) => Self::build(target, error),
+            PublishError::TooFewEntries { entries, min_entries } => Self::at(
+                error.kind(),
+                target.display(),
+                format_args!(
+                    "the new table has {entries} entries, and --min-entries asks for \
+                     {min_entries}; nothing published"
+                ),
+            ),
+            PublishError::Shrunk { entries, current, .. } => {
+                let missing = 100.0 * (current - entries) as f64 / *current as f64;
+                let what = format_args!(
+                    "the new table has {entries} entries, {missing:.1} % less than the current \
+                     {current}, and --max-shrink allows less; nothing published"
+                );
+                Self::at(error.kind(), target.display(), what)
+            }
+            PublishError::Current { path, source } => {
+                let what = format_args!(
+                    "the current table cannot be compared, it {source}; nothing published: leave \
+                     --max-shrink out to replace it"
+                );
+                Self::at(error.kind(), path.display(), what)
+            }
             PublishError::NoVersion { id: Some(id), .. } => {
                 let what = format_args!("no version {id}; --list shows what there is");
                 Self::at(error.kind(), target.display(), what)
@@ -189,13 +216,44 @@ pub(crate) fn code(result: Result<Outcome, Failure>) -> ExitCode {
         },
         Err(failure) => failure,
     };
-    let Failure::Failed { kind, line } = failure else { return ExitCode::SUCCESS };
-    note(line);
-    ExitCode::from(match kind {
+    let kind = match failure {
+        Failure::Failed { kind, line } => {
+            note(line);
+            kind
+        }
+        Failure::Reported(kind) => kind,
+        Failure::ClosedPipe | Failure::Help(_) => return ExitCode::SUCCESS,
+    };
+    ExitCode::from(number(kind))
+}
+
+fn number(kind: ErrorKind) -> u8 {
+    match kind {
         ErrorKind::Usage => 2,
         ErrorKind::Data => 3,
         _ => 4,
-    })
+    }
+}
+
+/// Does the same for several files, also after one of them failed. Each failure is reported when it
+/// comes. What is returned has the highest exit code of all.
+pub(crate) fn worst(
+    paths: &[PathBuf],
+    mut run: impl FnMut(&Path) -> Result<Outcome, Failure>,
+) -> Result<Outcome, Failure> {
+    let mut worst: Option<ErrorKind> = None;
+    for path in paths {
+        match run(path) {
+            Ok(_) => {}
+            Err(Failure::Failed { kind, line }) => {
+                note(line);
+                worst = worst.into_iter().chain([kind]).max_by_key(|kind| number(*kind));
+            }
+            // Nobody reads the rest.
+            other => return other,
+        }
+    }
+    worst.map_or(Ok(Outcome::Fine), |kind| Err(Failure::Reported(kind)))
 }
 
 fn help(text: &clap::Error) -> Result<(), Failure> {

@@ -16,6 +16,8 @@ mod exits;
 mod fields;
 #[path = "cli/find.rs"]
 mod find;
+#[path = "cli/help.rs"]
+mod help;
 #[path = "cli/jsonl.rs"]
 mod jsonl;
 #[path = "cli/long.rs"]
@@ -38,6 +40,8 @@ mod roundtrip;
 mod scan;
 #[path = "cli/serve.rs"]
 mod serve;
+#[path = "cli/several.rs"]
+mod several;
 #[path = "cli/skip.rs"]
 mod skip;
 #[path = "cli/stat.rs"]

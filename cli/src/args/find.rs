@@ -42,6 +42,8 @@ pub(crate) struct Near {
 /// entries.
 #[derive(Args)]
 #[command(group(clap::ArgGroup::new("show").args(["keys", "values"])))]
+#[command(after_help = "Examples:\n\
+\x20 graven sample colours.grv 2 --seed 1")]
 pub(crate) struct Sample {
     #[arg(value_name = "TABLE")]
     pub(crate) table: PathBuf,
@@ -69,6 +71,8 @@ pub(crate) struct Sample {
 /// escaped as tsv: work for N processes that each `scan --from` one key `--to` the next. Entries of
 /// one key are never divided. So a table with few keys has fewer ranges, none of them empty.
 #[derive(Args)]
+#[command(after_help = "Examples:\n\
+\x20 graven split colours.grv 2")]
 pub(crate) struct Split {
     #[arg(value_name = "TABLE")]
     pub(crate) table: PathBuf,

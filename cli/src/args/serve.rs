@@ -7,6 +7,8 @@ use std::path::PathBuf;
 
 /// Read a table into memory, so that its first lookups do not wait for the disk
 #[derive(Args)]
+#[command(after_help = "Examples:\n\
+\x20 graven warm colours.grv")]
 pub(crate) struct Warm {
     #[arg(value_name = "TABLE")]
     pub(crate) table: PathBuf,
@@ -23,6 +25,8 @@ pub(crate) struct Warm {
 /// Every answer is checked. Exit code 3 if one is wrong, or if one pinned table gives values of
 /// two versions.
 #[derive(Args)]
+#[command(after_help = "Examples:\n\
+\x20 graven bench --procs 2 --seconds 0.2 colours.grv")]
 pub(crate) struct Bench {
     #[arg(value_name = "TABLE")]
     pub(crate) table: PathBuf,

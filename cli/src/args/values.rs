@@ -64,6 +64,13 @@ pub(super) fn seconds(text: &str) -> Result<f64, String> {
     text.parse().ok().filter(fits).ok_or_else(|| "expected seconds, from 0.01 to a million".into())
 }
 
+/// A part of a whole, written as a percentage: `10%`, `0.5%`.
+pub(super) fn percent(text: &str) -> Result<f64, String> {
+    let number = text.strip_suffix('%').and_then(|number| number.parse::<f64>().ok());
+    let part = number.map(|number| number / 100.0).filter(|part| (0.0..=1.0).contains(part));
+    part.ok_or_else(|| "expected a percentage from 0% to 100%".into())
+}
+
 pub(super) fn share(text: &str) -> Result<f64, String> {
     let fits = |share: &f64| (0.0..=1.0).contains(share);
     text.parse().ok().filter(fits).ok_or_else(|| "expected a number from 0 to 1".into())
@@ -124,6 +131,19 @@ mod tests {
             "1 M",
         ] {
             assert!(size(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn percentages() {
+        assert_eq!(percent("10%"), Ok(0.1));
+        assert_eq!(percent("29%"), Ok(0.29));
+        assert_eq!(
+            (percent("0%"), percent("100%"), percent("0.5%")),
+            (Ok(0.0), Ok(1.0), Ok(0.005))
+        );
+        for bad in ["", "%", "10", "0.1", "-1%", "100.1%", "NaN%", "inf%", "10 %", "10%%"] {
+            assert!(percent(bad).is_err(), "{bad}");
         }
     }
 

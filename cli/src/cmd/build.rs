@@ -3,6 +3,7 @@
 mod repeated;
 mod skipped;
 
+use super::publish;
 use crate::args::Build;
 use crate::exit::{Failure, Outcome, note, say};
 use crate::foreign::Foreign;
@@ -13,6 +14,7 @@ use crate::progress::{Progress, Unit};
 use crate::{signals, terminal};
 use graven::{
     BuildError, BuildOptions, BuildPhase, BuildSummary, Builder, ErrorKind, HashIndexOutcome,
+    NewVersion, Versions,
 };
 use skipped::Skipped;
 use std::fmt::Display;
@@ -59,8 +61,10 @@ pub(crate) fn run(args: &Build) -> Result<Outcome, Failure> {
         false => None,
     };
     let metadata = first.as_ref().map_or(Vec::new(), |first| first.metadata.clone());
-    let mut builder =
-        start(args, total, tell, &metadata).map_err(|error| Failure::build(&args.out, &error))?;
+    let new = args.dir.as_deref().map(|dir| new_version(args, dir)).transpose()?;
+    let target = new.as_ref().map_or(args.out.as_path(), NewVersion::path);
+    let mut builder = start(args, target, total, tell, &metadata)
+        .map_err(|error| Failure::build(&args.out, &error))?;
     let mut notes = Vec::new();
     let mut before = 0;
     for path in paths {
@@ -88,7 +92,18 @@ pub(crate) fn run(args: &Build) -> Result<Outcome, Failure> {
     if !args.quiet {
         say(report(&args.out, &summary));
     }
-    Ok(Outcome::Fine)
+    let (Some(new), Some(dir)) = (new, &args.dir) else { return Ok(Outcome::Fine) };
+    let version = new.publish().map_err(|error| Failure::publish(dir, &error))?;
+    publish::say_current(args.quiet, dir, &version);
+    publish::prune(&Versions::new(dir), &args.keeping, dir, args.quiet)
+}
+
+/// Begins a version in a directory of versions. The table is written there and not copied.
+fn new_version(args: &Build, dir: &Path) -> Result<NewVersion, Failure> {
+    let options = args.keeping.options().mode(args.mode);
+    let options = options.durable(!args.no_sync).replace(!args.no_replace);
+    let new = Versions::new(dir).create(&args.guards.add_to(options));
+    new.map_err(|error| Failure::publish(dir, &error))
 }
 
 /// The failure for swapped arguments: `input` does not exist, and `out` is a file with something
@@ -121,6 +136,7 @@ fn stage(phase: BuildPhase) -> (&'static str, Unit) {
 
 fn start(
     args: &Build,
+    target: &Path,
     input_bytes: Option<u64>,
     tell: impl Fn(graven::BuildProgress) + Send + Sync + 'static,
     metadata: &[(String, String)],
@@ -149,7 +165,7 @@ fn start(
     for pair in &args.meta {
         options = options.metadata(&pair.key[..], &pair.value[..]);
     }
-    options.create(&args.out)
+    options.create(target)
 }
 
 /// An input whose entries are about to be read.
@@ -205,7 +221,12 @@ fn unread(
         InputError::Read(error) => Failure::io(&name, &error),
         InputError::Malformed(what) | InputError::Broken(what) => misplaced(&name, what, place()),
         InputError::Foreign(foreign) => {
-            Failure::at(ErrorKind::Data, &name, foreign.advice(path, paths, &args.out))
+            let advice = foreign.advice(path, paths, &args.out);
+            let advice = match args.dir {
+                Some(_) => advice.replacen("graven build ", "graven build --dir ", 1),
+                None => advice,
+            };
+            Failure::at(ErrorKind::Data, &name, advice)
         }
     }
 }

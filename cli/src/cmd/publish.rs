@@ -1,11 +1,14 @@
 //! `graven publish`: copies a finished table to where it is read, and manages the versions there.
 
-use crate::args::Publish;
+use crate::args::{Keeping, Publish};
 use crate::exit::{self, Failure, Outcome};
+use crate::input::Input;
 use crate::output::Output;
 use crate::progress::{Progress, Unit};
-use crate::signals;
-use graven::{PublishOptions, Version, Versions};
+use crate::{closed, signals};
+use graven::{ErrorKind, PublishOptions, Version, Versions};
+use std::fs::File;
+use std::io::{self, IsTerminal};
 use std::path::Path;
 use std::time::Duration;
 
@@ -22,23 +25,26 @@ pub(crate) fn run(args: &Publish) -> Result<Outcome, Failure> {
 }
 
 fn options(args: &Publish) -> PublishOptions {
-    let options = PublishOptions::new()
+    let options = args
+        .keeping
+        .options()
         .mode(args.mode)
         .durable(!args.no_sync)
         .replace(!args.no_replace)
         .verify_after_write(args.verify);
-    match args.dir_mode {
-        Some(mode) => options.directory_mode(mode),
-        None => options,
-    }
+    args.guards.add_to(options)
 }
 
 fn copy(args: &Publish, source: &Path, target: &Path) -> Result<Outcome, Failure> {
     let progress = Progress::new("publishing", Unit::Entries, None, args.quiet);
-    let published =
-        options(args).publish(source, target).map_err(|error| Failure::publish(target, &error))?;
+    let options = options(args);
+    let published = match is_standard(source) {
+        true => options.publish_from(stream()?, target),
+        false => options.publish(source, target),
+    };
+    let published = published.map_err(|error| Failure::publish(target, &error))?;
     drop(progress);
-    say(args, format_args!("{}: {} bytes", target.display(), published.file_bytes));
+    say(args.quiet, format_args!("{}: {} bytes", target.display(), published.file_bytes));
     Ok(Outcome::Fine)
 }
 
@@ -46,25 +52,56 @@ fn add(args: &Publish, source: &Path, dir: &Path) -> Result<Outcome, Failure> {
     let failed = |error| Failure::publish(dir, &error);
     let progress = Progress::new("publishing", Unit::Entries, None, args.quiet);
     let versions = Versions::new(dir);
-    let version = versions.publish(source, &options(args)).map_err(failed)?;
+    let options = options(args);
+    let version = match is_standard(source) {
+        true => versions.publish_from(stream()?, &options),
+        false => versions.publish(source, &options),
+    };
+    let version = version.map_err(failed)?;
     drop(progress);
-    say_current(args, dir, &version);
-    let min_age = Duration::from_secs(args.min_age);
-    let pruned = versions.prune(args.keep, min_age).map_err(|error| {
+    say_current(args.quiet, dir, &version);
+    prune(&versions, &args.keeping, dir, args.quiet)
+}
+
+/// Removes old versions after a new one has become current.
+pub(super) fn prune(
+    versions: &Versions,
+    keeping: &Keeping,
+    dir: &Path,
+    quiet: bool,
+) -> Result<Outcome, Failure> {
+    let min_age = Duration::from_secs(keeping.min_age);
+    let pruned = versions.prune(keeping.keep, min_age).map_err(|error| {
         let what = "the new version is published and complete, but old ones could not be removed";
         Failure::new(error.kind(), format_args!("{what}: {error}"))
     });
     for Version { id, .. } in pruned? {
-        say(args, format_args!("{}: version {id} removed", dir.display()));
+        say(quiet, format_args!("{}: version {id} removed", dir.display()));
     }
     Ok(Outcome::Fine)
+}
+
+fn is_standard(source: &Path) -> bool {
+    source.as_os_str() == "-"
+}
+
+/// Standard input, from which a table comes.
+fn stream() -> Result<File, Failure> {
+    let what = if closed::input() {
+        "is closed: send a table, or name its file"
+    } else if io::stdin().is_terminal() {
+        "is a terminal: send a table through a pipe, or name its file"
+    } else {
+        return Ok(Input::standard()?.file);
+    };
+    Err(Failure::at(ErrorKind::Io, "standard input", what))
 }
 
 fn roll_back(args: &Publish, dir: &Path) -> Result<Outcome, Failure> {
     let id = args.rollback.as_ref().and_then(Option::as_deref);
     let version = Versions::new(dir).roll_back(id);
     let version = version.map_err(|error| Failure::publish(dir, &error))?;
-    say_current(args, dir, &version);
+    say_current(args.quiet, dir, &version);
     Ok(Outcome::Fine)
 }
 
@@ -80,14 +117,14 @@ fn list(dir: &Path) -> Result<Outcome, Failure> {
     Ok(Outcome::Fine)
 }
 
-fn say_current(args: &Publish, dir: &Path, version: &Version) {
+pub(super) fn say_current(quiet: bool, dir: &Path, version: &Version) {
     let Version { id, file_bytes, .. } = version;
-    say(args, format_args!("{}: version {id} is current, {file_bytes} bytes", dir.display()));
+    say(quiet, format_args!("{}: version {id} is current, {file_bytes} bytes", dir.display()));
 }
 
 /// Says what was done, unless --quiet is given.
-fn say(args: &Publish, what: std::fmt::Arguments<'_>) {
-    if !args.quiet {
+fn say(quiet: bool, what: std::fmt::Arguments<'_>) {
+    if !quiet {
         exit::say(what);
     }
 }

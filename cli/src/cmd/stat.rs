@@ -4,7 +4,7 @@ mod json;
 mod text;
 
 use crate::args::Stat;
-use crate::exit::{Failure, Outcome, reading};
+use crate::exit::{self, Failure, Outcome, reading};
 use crate::open;
 use crate::output::Output;
 use crate::proc::Mapped;
@@ -15,22 +15,35 @@ use std::path::Path;
 type Pair<'t> = (&'t [u8], &'t [u8]);
 
 pub(crate) fn run(args: &Stat) -> Result<Outcome, Failure> {
-    let table = open::table(&args.table, AccessPattern::Random)?;
+    let mut out = Output::new()?;
+    let mut first = true;
+    let printed = exit::worst(&args.tables, |path| {
+        let text = render(args, path, out.is_terminal())?;
+        if !args.json && args.tables.len() > 1 {
+            let before = if std::mem::take(&mut first) { "" } else { "\n" };
+            out.text(&format!("{before}table          {}\n", path.display()))?;
+        }
+        out.write(text.as_bytes())?;
+        Ok(Outcome::Fine)
+    });
+    out.flush()?;
+    printed
+}
+
+/// The figures of one table.
+fn render(args: &Stat, path: &Path, terminal: bool) -> Result<String, Failure> {
+    let table = open::table(path, AccessPattern::Random)?;
     // Asked first, before other calls bring pages into memory.
     let residency = table.residency();
-    let reading = reading(&args.table);
+    let reading = reading(path);
     let stats = table.stats().map_err(reading)?;
     let metadata = table.metadata().map_err(reading)?;
     let pairs: Vec<Pair<'_>> = metadata.iter().collect();
-    let memory = Memory { huge_pages: huge_pages(&table, &residency, &args.table), residency };
-    let mut out = Output::new()?;
-    let text = match args.json {
-        true => json::render(&stats, &pairs, &memory),
-        false => text::render(&stats, &pairs, &memory, out.is_terminal()),
-    };
-    out.write(text.as_bytes())?;
-    out.flush()?;
-    Ok(Outcome::Fine)
+    let memory = Memory { huge_pages: huge_pages(&table, &residency, path), residency };
+    Ok(match args.json {
+        true => json::render(path, &stats, &pairs, &memory),
+        false => text::render(&stats, &pairs, &memory, terminal),
+    })
 }
 
 /// What is known about the table in memory.

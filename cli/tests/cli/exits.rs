@@ -63,7 +63,7 @@ fn wrong_words_are_usage() {
         &["scan", "t", "--from"],
         &["stat", "t", "--xml"],
         &["verify"],
-        &["verify", "t", "--quiet"],
+        &["verify", "t", "--loud"],
         &["dump", "-o", "xml", "t"],
         &["dump", "t", "u"],
     ];

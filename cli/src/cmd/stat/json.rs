@@ -2,11 +2,13 @@
 
 use super::{Memory, Pair, probes, ratio};
 use crate::terminal;
+use data_encoding::BASE64;
 use graven::{HashStats, LengthBin, Residency, Stats};
 use serde_json::{Map, Value, json};
 use std::fmt::Write;
+use std::path::Path;
 
-pub(super) fn render(stats: &Stats, metadata: &[Pair<'_>], memory: &Memory) -> String {
+pub(super) fn render(path: &Path, stats: &Stats, metadata: &[Pair<'_>], memory: &Memory) -> String {
     let sections = stats.sections.iter().map(|section| {
         let per_entry = ratio(section.bytes, stats.entries);
         json!({
@@ -15,7 +17,8 @@ pub(super) fn render(stats: &Stats, metadata: &[Pair<'_>], memory: &Memory) -> S
         })
     });
     let metadata = metadata.iter().map(|(key, value)| (text(key), Value::from(text(value))));
-    let object = json!({
+    let mut object = json!({
+        "table": path.to_string_lossy(),
         "format": format!("{}.{}", stats.format.0, stats.format.1),
         "build_id": stats.build_id.to_string(),
         "entries": stats.entries,
@@ -45,6 +48,14 @@ pub(super) fn render(stats: &Stats, metadata: &[Pair<'_>], memory: &Memory) -> S
         "huge_page_share": memory.huge_pages,
         "metadata": metadata.collect::<Map<_, _>>(),
     });
+    for (name, key) in [("smallest_key", &stats.smallest_key), ("largest_key", &stats.largest_key)]
+    {
+        let text = key.as_deref().map(str::from_utf8);
+        object[name] = text.and_then(Result::ok).into();
+        if let (Some(key), Some(Err(_))) = (key, text) {
+            object[format!("{name}_b64")] = BASE64.encode(key).into();
+        }
+    }
     escape_controls(format!("{object:#}\n"))
 }
 

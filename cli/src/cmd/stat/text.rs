@@ -41,6 +41,10 @@ fn write(
     writeln!(text, "keys           {}", sizes(entries, stats.key_bytes, extremes))?;
     let extremes = (stats.value_len_min, stats.value_len_max);
     writeln!(text, "values         {}", sizes(entries, stats.value_bytes, extremes))?;
+    for (label, key) in [("smallest key", &stats.smallest_key), ("largest key", &stats.largest_key)]
+    {
+        writeln!(text, "{label:<15}{}", key.as_ref().map_or("none".into(), |key| cut(key, line)))?;
+    }
     writeln!(text, "value align    {}", stats.value_align)?;
     for (title, name) in [("key type", &stats.key_type), ("value type", &stats.value_type)] {
         if let Some(name) = name {
@@ -77,6 +81,15 @@ fn write(
     }
     histogram(text, "key length", entries, &stats.key_len_histogram)?;
     histogram(text, "value length", entries, &stats.value_len_histogram)
+}
+
+/// A key in double quotes, cut where it is long: an empty key shows, and one that ends in a space.
+fn cut(key: &[u8], line: fn(&[u8]) -> String) -> String {
+    const MOST: usize = 100;
+    match key.get(..MOST) {
+        Some(start) => format!("\"{}\"... ({} bytes)", line(start), key.len()),
+        None => format!("\"{}\"", line(key)),
+    }
 }
 
 fn write_metadata(
