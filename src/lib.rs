@@ -147,9 +147,10 @@ pub use live::{Live, LiveStatus, Pinned, RefreshOutcome};
 pub use publish::{NewVersion, PublishOptions, PublishSummary, Version, Versions};
 pub use read::{
     AccessPattern, Cursor, GetAll, HashStats, IntoIter, Iter, KeyCounts, KeyRange, Keys, LengthBin,
-    LineStats, Metadata, MetadataIter, OpenOptions, PageChecks, PrefixesOf, Residency, Section,
-    SectionResidency, SectionStats, Stats, Table, TreeStats, TypedCursor, TypedGetAll, TypedIter,
-    TypedKeys, TypedTable, TypedValues, Value, Values, Warm, WarmProgress,
+    LineStats, LocatedPart, LocatedSpan, Location, Metadata, MetadataIter, OpenOptions, PageChecks,
+    PrefixesOf, Residency, Section, SectionResidency, SectionStats, Stats, Table, TreeStats,
+    TypedCursor, TypedGetAll, TypedIter, TypedKeys, TypedTable, TypedValues, Value, Values, Warm,
+    WarmProgress,
 };
 pub use verify::{VerifyProgress, VerifyReport};
 #[cfg(unix)]

@@ -11,6 +11,8 @@ mod batch;
 mod cursor;
 #[path = "api/get.rs"]
 mod get;
+#[path = "api/locate.rs"]
+mod locate;
 #[path = "api/metadata.rs"]
 mod metadata;
 #[path = "api/owned.rs"]

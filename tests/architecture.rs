@@ -97,7 +97,7 @@ const STOREYS: &[(&str, &[&[&str]])] = &[
             &["walk"],
             &["table"],
             &["types"],
-            &["ordered", "stats", "metadata", "value", "warm", "typed"],
+            &["locate", "ordered", "stats", "metadata", "value", "warm", "typed"],
             &["open", "owned", "residency"],
             &["."],
         ],
@@ -177,6 +177,7 @@ const STOREYS: &[(&str, &[&[&str]])] = &[
 const FACE: (&str, &[&str]) = (
     "Table",
     &[
+        "src/read/locate.rs",
         "src/read/metadata.rs",
         "src/read/open.rs",
         "src/read/owned.rs",

@@ -4,6 +4,7 @@ mod access;
 mod advice;
 mod fields;
 mod find;
+mod inspect;
 mod serve;
 mod texts;
 mod values;
@@ -17,6 +18,7 @@ use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 pub(crate) use fields::{Bare, KeyForm, Separator, base64, unescape};
 pub(crate) use find::{Near, Sample, Split};
 use graven::{Duplicates, ErrorKind, HashIndex};
+pub(crate) use inspect::Inspect;
 pub(crate) use serve::{Bench, BenchReader, Warm};
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -82,6 +84,7 @@ pub(crate) enum Verb {
     Sample(Sample),
     Split(Split),
     Stat(Stat),
+    Inspect(Inspect),
     Verify(Verify),
     Dump(Dump),
     Publish(Publish),

@@ -4,6 +4,7 @@ mod bench;
 mod build;
 mod dump;
 mod get;
+mod inspect;
 mod mget;
 mod near;
 mod publish;
@@ -35,6 +36,7 @@ pub(crate) fn run(mut verb: Verb) -> Result<Outcome, Failure> {
         Verb::Sample(args) => sample::run(&args),
         Verb::Split(args) => split::run(&args),
         Verb::Stat(args) => stat::run(&args),
+        Verb::Inspect(args) => inspect::run(&args),
         Verb::Verify(args) => verify::run(&args),
         Verb::Dump(args) => dump::run(&args),
         Verb::Publish(args) => publish::run(&args),
@@ -57,6 +59,7 @@ fn tables(verb: &mut Verb) -> Vec<&mut PathBuf> {
         }
         Verb::Sample(args) => vec![&mut args.table],
         Verb::Split(args) => vec![&mut args.table],
+        Verb::Inspect(args) => vec![&mut args.table],
         Verb::Stat(args) => args.tables.iter_mut().collect(),
         Verb::Verify(args) => args.tables.iter_mut().collect(),
         Verb::Dump(args) => vec![&mut args.table],

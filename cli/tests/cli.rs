@@ -16,8 +16,12 @@ mod exits;
 mod fields;
 #[path = "cli/find.rs"]
 mod find;
+#[path = "cli/guide.rs"]
+mod guide;
 #[path = "cli/help.rs"]
 mod help;
+#[path = "cli/inspect.rs"]
+mod inspect;
 #[path = "cli/jsonl.rs"]
 mod jsonl;
 #[path = "cli/long.rs"]

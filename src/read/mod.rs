@@ -4,6 +4,7 @@
 mod get;
 mod guess;
 pub(crate) mod index;
+mod locate;
 pub(crate) mod map;
 mod metadata;
 mod open;
@@ -25,10 +26,12 @@ pub(crate) mod view;
 mod walk;
 mod warm;
 
+pub use locate::Location;
 pub use map::AccessPattern;
 pub use metadata::{Metadata, MetadataIter};
 pub use open::{OpenOptions, PageChecks};
 pub use owned::IntoIter;
+pub use place::{LocatedPart, LocatedSpan};
 pub use range::KeyRange;
 pub use residency::{Residency, SectionResidency};
 pub(crate) use stats::StatsSection;

@@ -1,6 +1,57 @@
 //! Places in a table, as plain numbers.
 
 use crate::format::record::Parts;
+use std::fmt;
+
+/// A part of the file that a lookup reads.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LocatedSpan {
+    /// What it is.
+    pub part: LocatedPart,
+    /// Where it starts, counted from the table's first byte.
+    pub offset: u64,
+    /// Its length; 0 for an empty key or value.
+    pub bytes: u64,
+}
+
+/// What a part of the file is to a lookup of a key.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LocatedPart {
+    /// A bucket of the hash index: one cache line.
+    Bucket,
+    /// A line of the line index: one cache line.
+    Line,
+    /// A node of the ordered index, of which a search reads some cache lines.
+    Node,
+    /// The records of a block, of which a search reads some to compare their keys.
+    Block,
+    /// A record up to its key, which a search compares and which has another key.
+    Compared,
+    /// The length word of the key's record, and what follows it before the key. Tables whose
+    /// records all have the same lengths have none.
+    Lengths,
+    /// The key in its record.
+    Key,
+    /// The value in its record. A lookup returns it and does not read it, but for the page sums.
+    Value,
+}
+
+impl fmt::Display for LocatedPart {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Bucket => "bucket",
+            Self::Line => "line",
+            Self::Node => "node",
+            Self::Block => "block",
+            Self::Compared => "compared",
+            Self::Lengths => "lengths",
+            Self::Key => "key",
+            Self::Value => "value",
+        })
+    }
+}
 
 /// Key and value.
 pub(crate) type Entry<'t> = (&'t [u8], &'t [u8]);

@@ -1,12 +1,13 @@
 //! The hash index: from a key to its record through two buckets at most.
 
-use super::super::place::Found;
+use super::super::place::{Found, LocatedPart};
 use super::super::simd::{Baseline, Simd};
 use super::super::view::View;
 use crate::error::ReadResult;
 use crate::format::index::hash::{BUCKET, MAX_EQUAL_TAGS, overflow, tag};
 use crate::format::layout::HashLayout;
 use crate::format::order::equal;
+use std::ops::Range;
 
 /// The hash index of a table.
 #[derive(Clone, Copy)]
@@ -39,12 +40,25 @@ impl<'t> Hash<'t> {
     /// Asks the buckets of `key` for its first record. Touches at most two buckets and three records
     /// for each, whatever the file says. `walk`: bytes of records that will be walked from there.
     pub(crate) fn ask(self, key: &[u8], walk: usize) -> ReadResult<Buckets> {
+        self.ask_watched(key, walk, |_, _| {})
+    }
+
+    /// As [`ask`](Self::ask), and tells `watch` which buckets and records are read.
+    #[inline(always)]
+    pub(crate) fn ask_watched(
+        self,
+        key: &[u8],
+        walk: usize,
+        mut watch: impl FnMut(LocatedPart, Range<usize>),
+    ) -> ReadResult<Buckets> {
         let Self { view, index } = self;
         let mut set_aside = false;
         let hash = index.hasher.hash(key);
         let place = index.shape.place(hash);
         for number in [place.first, place.second] {
             let bucket = self.bucket(number)?;
+            let start = index.bucket_start(number);
+            watch(LocatedPart::Bucket, start..start + BUCKET);
             let mask = Baseline.matches(bucket, tag(hash), index.slots);
             if mask.count_ones() as usize > MAX_EQUAL_TAGS {
                 let start = index.bucket_start(number) as u64;
@@ -58,6 +72,7 @@ impl<'t> Hash<'t> {
                 let offset = self.referred(index.tails.reference(held))?;
                 view.prefetch_walk(offset, walk);
                 let parts = view.parts_at(offset)?;
+                watch(LocatedPart::Compared, offset..parts.key().end);
                 let stored = view.slice(parts.key())?;
                 if equal(stored, key) {
                     view.ensure(parts.value..parts.end())?;

@@ -7,6 +7,7 @@ use crate::error::ReadResult;
 use crate::format::index::line::{LINE, LINE_TAGS, MAX_LINE_EQUAL, MAX_LINE_KEYS, base_rank};
 use crate::format::layout::LineLayout;
 use crate::format::record::Fixed;
+use std::ops::Range;
 
 /// The line index of a table.
 #[derive(Clone, Copy)]
@@ -59,6 +60,22 @@ impl<'t> Lines<'t> {
             false => entries,
         };
         view.bisect(fixed, start..end.min(first + MAX_LINE_KEYS), key, side)
+    }
+
+    /// Where the lines are that a search for `key` reads.
+    pub(crate) fn read_for(self, key: &[u8]) -> ReadResult<Vec<Range<usize>>> {
+        let range = |number: u64| {
+            let start = self.index.span.start + number as usize * LINE;
+            start..start + LINE
+        };
+        let place = self.index.scale.place(key).filter(|place| place.line < self.index.lines);
+        let Some(place) = place else { return Ok(Vec::new()) };
+        let mut lines = vec![range(place.line)];
+        let tagged = Baseline.tags_below(self.line(place.line)?, place.tag) < LINE_TAGS;
+        if !tagged && place.line + 1 < self.index.lines {
+            lines.push(range(place.line + 1));
+        }
+        Ok(lines)
     }
 
     /// Line `number`, its page checked.

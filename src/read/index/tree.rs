@@ -161,6 +161,38 @@ impl<'t> Tree<'t> {
         Err(self.bad())
     }
 
+    /// Where the nodes are that [`descend`](Self::descend) reads, from the root on, and the block
+    /// that it finds.
+    pub(crate) fn path(
+        self,
+        key: &[u8],
+        strict: bool,
+    ) -> ReadResult<(Vec<Range<usize>>, Range<usize>)> {
+        let mut nodes = Vec::new();
+        let mut number = self.index.nodes - 1;
+        for level in (0..self.index.levels).rev() {
+            let start = self.index.span.start + ((number as usize) << self.index.node_log2);
+            nodes.push(start..start + (1 << self.index.node_log2));
+            let (node, child) = self.search_node(number, level == 0, key, strict)?;
+            if level > 0 {
+                let below = node.first_child().checked_add(child as u64);
+                let below = below.filter(|below| *below < number);
+                number = below.ok_or_else(|| self.bad_node(number))?;
+                continue;
+            }
+            let start = self.block_start(&node, child)?.offset;
+            let end = if child < node.separators() {
+                self.block_start(&node, child + 1)?.offset
+            } else if number + 1 < self.index.leaves {
+                self.block_start(&self.node(number + 1, true)?, 0)?.offset
+            } else {
+                self.view.end().offset
+            };
+            return Ok((nodes, start..end.max(start)));
+        }
+        Err(self.bad())
+    }
+
     /// Node `number`, and the number of its child under which `key` belongs.
     #[inline]
     pub(crate) fn search_node(
