@@ -4,7 +4,7 @@ use crate::args::Inspect;
 use crate::exit::{Failure, Outcome, reading};
 use crate::open;
 use crate::output::Output;
-use graven::{AccessPattern, Location, Stats};
+use graven::{AccessPattern, Location, Section, Stats};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::fmt::{self, Write};
@@ -51,14 +51,14 @@ fn pages(location: &Location) -> BTreeSet<u64> {
 
 /// Where the page sums lie, if the table has any.
 fn sums(stats: &Stats) -> Option<u64> {
-    let sums = stats.sections.iter().find(|section| section.name == "page sums");
+    let sums = stats.sections.iter().find(|section| section.section == Section::PageSums);
     sums.map(|section| section.offset)
 }
 
 fn write(text: &mut String, stats: &Stats, location: Option<&Location>) -> fmt::Result {
     writeln!(text, "{:<16}{:>16}{:>16}  {:<20}", "section", "offset", "bytes", "pages")?;
     for section in &stats.sections {
-        let (name, offset, bytes) = (section.name, section.offset, section.bytes);
+        let (name, offset, bytes) = (section.section, section.offset, section.bytes);
         let pages = shown(units(offset, bytes, PAGE));
         writeln!(text, "{name:<16}{offset:>16}{bytes:>16}  {pages}")?;
     }
@@ -97,7 +97,7 @@ fn object(stats: &Stats, location: Option<&Location>) -> Value {
     let sections = stats.sections.iter().map(|section| {
         let (offset, bytes) = (section.offset, section.bytes);
         let pages = range(units(offset, bytes, PAGE));
-        json!({ "name": section.name, "offset": offset, "bytes": bytes, "pages": pages })
+        json!({ "name": section.section.to_string(), "offset": offset, "bytes": bytes, "pages": pages })
     });
     let mut object = json!({ "sections": sections.collect::<Vec<_>>() });
     if let Some(location) = location {
