@@ -57,8 +57,14 @@ impl Table {
     /// # Errors
     /// [`ReadError`] if a page that was touched is damaged.
     pub fn locate(&self, key: impl AsRef<[u8]>) -> Result<Location, ReadError> {
-        let (view, key) = (self.view(), key.as_ref());
-        let mut location = Location { rank: None, spans: Vec::new() };
+        // A page that was lost has no place of a key.
+        self.view().sound(Location::of(self.view(), key.as_ref()))
+    }
+}
+
+impl Location {
+    fn of(view: &View, key: &[u8]) -> ReadResult<Self> {
+        let mut location = Self { rank: None, spans: Vec::new() };
         let found = Checked::of(view).locate(key)?;
         if !location.read_hashed(view, key)? {
             location.read_ordered(view, key)?;
@@ -69,9 +75,7 @@ impl Table {
         }
         Ok(location)
     }
-}
 
-impl Location {
     fn add(&mut self, part: LocatedPart, range: Range<usize>) {
         let (offset, bytes) = (range.start as u64, range.len() as u64);
         self.spans.push(LocatedSpan { part, offset, bytes });
