@@ -22,7 +22,7 @@ fn directory() -> TempDir {
 fn table(path: &Path, entries: u32, bytes: usize) {
     let mut builder = BuildOptions::new().sorted(true).durable(false).create(path).unwrap();
     for i in 0..entries {
-        builder.insert(&i.to_be_bytes(), &vec![7; bytes + i as usize % 3]).unwrap();
+        builder.insert(i.to_be_bytes(), vec![7; bytes + i as usize % 3]).unwrap();
     }
     builder.finish().unwrap();
 }

@@ -107,6 +107,7 @@ impl PublishOptions {
 
     /// Fewest entries that a table must have to be published: one with fewer comes from a build
     /// that lost its input. Costs nothing, the header has the number. Default: 0.
+    #[must_use]
     pub fn min_entries(mut self, entries: u64) -> Self {
         self.guard.min_entries = entries;
         self
@@ -121,6 +122,7 @@ impl PublishOptions {
     /// The current version of a directory of versions is compared before the copy and, under the
     /// lock, right before the pointer moves; a table under a name before the copy and right before
     /// the new one takes its name.
+    #[must_use]
     pub fn max_shrink(mut self, part: f64) -> Self {
         self.guard.max_shrink = Some(part);
         self

@@ -469,6 +469,7 @@ impl NewVersion {
     /// The path at which the table is to be built:
     /// [`BuildOptions::create`](crate::BuildOptions::create) takes it. The permissions of the table
     /// are those that its builder gives it.
+    #[must_use]
     pub fn path(&self) -> &Path {
         &self.table
     }
