@@ -4,7 +4,9 @@
 mod copy;
 mod filling;
 mod guard;
+mod version;
 mod versions;
 
 pub use copy::{PublishOptions, PublishSummary};
-pub use versions::{NewVersion, Version, Versions};
+pub use version::Version;
+pub use versions::{NewVersion, Versions};

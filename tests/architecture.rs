@@ -70,7 +70,7 @@ const STOREYS: &[(&str, &[&[&str]])] = &[
     ),
     (
         "src/error",
-        &[&["kind"], &["read"], &["open"], &["."], &["display", "publish"], &["io_error"]],
+        &[&["kind"], &["read"], &["open"], &["build"], &["publish"], &["io_error"], &["."]],
     ),
     (
         "src/format",
@@ -119,6 +119,7 @@ const STOREYS: &[(&str, &[&[&str]])] = &[
         "src/read/walk",
         &[
             &["backward", "windows"],
+            &["state"],
             &["cursor", "iter", "prefix", "values"],
             &["counts", "paused", "prefixes"],
             &["."],
@@ -130,7 +131,7 @@ const STOREYS: &[(&str, &[&[&str]])] = &[
         "src/verify",
         &[&["content", "hashed", "progress", "zeros"], &["indexes"], &["records"], &["."]],
     ),
-    ("src/publish", &[&["filling", "guard"], &["copy"], &["versions"], &["."]]),
+    ("src/publish", &[&["filling", "guard", "version"], &["copy"], &["versions"], &["."]]),
     (
         "src/write",
         &[

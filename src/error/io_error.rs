@@ -1,7 +1,10 @@
 //! Errors as `io::Error`, for functions that return `io::Result`: programs that handle a table as
 //! they handle files.
 
-use super::{BuildError, OpenError, PublishError, ReadError};
+use super::build::BuildError;
+use super::open::OpenError;
+use super::publish::PublishError;
+use super::read::ReadError;
 use std::io;
 
 /// The operating system's kind if it refused something, else `InvalidData` or `InvalidInput`. The

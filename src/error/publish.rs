@@ -1,6 +1,8 @@
 //! Why a table could not be published.
 
-use super::{BuildError, ErrorKind, OpenFailure};
+use super::build::BuildError;
+use super::kind::ErrorKind;
+use super::open::OpenFailure;
 use std::path::{Path, PathBuf};
 use std::{fmt, io};
 

@@ -18,11 +18,11 @@ use super::filling::{
     touch,
 };
 use super::guard::Incoming;
+use super::version::Version;
 use crate::error::{BuildError, OpenFailure, PublishError};
 use crate::file::directory::{names_in, remove_directory, sync_directory};
 use crate::file::target::CURRENT;
 use crate::file::{Pointer, Publishing, Unpublished, integrity};
-use std::fmt;
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
@@ -49,27 +49,6 @@ use std::time::{Duration, SystemTime};
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Versions {
     directory: PathBuf,
-}
-
-/// A version of a table. `Display` writes one line: its name, its bytes, and whether it is current.
-#[non_exhaustive]
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Version {
-    /// The version's name. Names ascend in the order of publishing.
-    pub id: String,
-    /// The path of its table.
-    pub path: PathBuf,
-    /// Bytes of its table.
-    pub file_bytes: u64,
-    /// Whether this is the current version, which readers are to open.
-    pub current: bool,
-}
-
-impl fmt::Display for Version {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { id, file_bytes, current, .. } = self;
-        write!(f, "{id}, {file_bytes} bytes{}", if *current { ", current" } else { "" })
-    }
 }
 
 impl Versions {

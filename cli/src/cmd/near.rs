@@ -28,13 +28,13 @@ pub(crate) fn run(args: &Near, which: Which) -> Result<Outcome, Failure> {
     let separator = out.separator(args.bare, alone, "--values or --keys")?;
     let mut missing = Vec::new();
     for key in &asked {
-        let mut next = which.first(&table, key).map_err(reading)?;
-        if next.is_none() {
-            missing.push(key);
+        let mut found = false;
+        for entry in which.entries(&table, key) {
+            print(args, separator, entry.map_err(reading)?, &mut out)?;
+            found = true;
         }
-        while let Some(entry) = next {
-            print(args, separator, entry, &mut out)?;
-            next = which.after(&table, entry).map_err(reading)?;
+        if !found {
+            missing.push(key);
         }
     }
     out.flush()?;
@@ -67,26 +67,19 @@ fn print(
 }
 
 impl Which {
-    /// The entry for `key`, the longest of several.
-    fn first<'t>(self, table: &'t Table, key: &[u8]) -> Result<Option<Entry<'t>>, ReadError> {
-        match self {
-            Self::Floor => table.floor(key),
-            Self::Ceil => table.ceil(key),
-            Self::LongestPrefix | Self::Prefixes => table.longest_prefix(key),
-        }
-    }
-
-    /// The entry after `entry` for the same key.
-    fn after<'t>(
+    /// The entries for `key`, the longest first.
+    fn entries<'t>(
         self,
         table: &'t Table,
-        (key, _): Entry<'t>,
-    ) -> Result<Option<Entry<'t>>, ReadError> {
-        match (self, key.split_last()) {
-            // A shorter prefix is a prefix of the key without its last byte.
-            (Self::Prefixes, Some((_, shorter))) => table.longest_prefix(shorter),
-            _ => Ok(None),
-        }
+        key: &'t [u8],
+    ) -> Box<dyn Iterator<Item = Result<Entry<'t>, ReadError>> + 't> {
+        let one = match self {
+            Self::Floor => table.floor(key),
+            Self::Ceil => table.ceil(key),
+            Self::LongestPrefix => table.longest_prefix(key),
+            Self::Prefixes => return Box::new(table.prefixes_of(key)),
+        };
+        Box::new(one.transpose().into_iter())
     }
 
     /// What to say where there is no entry.

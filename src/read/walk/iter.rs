@@ -3,14 +3,14 @@
 use super::super::place::{Entry, Place, Start};
 use super::super::search::Search;
 use super::super::view::View;
-use super::backward::{BackwardBlock, prefetch_before};
+use super::backward::BackwardBlock;
+use super::state::Walk;
 use super::windows::Windows;
 use crate::error::{ReadError, ReadResult};
 use crate::format::layout::Layout;
 use crate::format::record::Fixed;
 use std::fmt;
 use std::iter::FusedIterator;
-use std::ops::Range;
 
 /// Records that are prefetched at the start of a walk. A processor foresees a walk only once it has
 /// seen some of it.
@@ -58,72 +58,6 @@ pub struct Iter<'t> {
     /// The table up to the end of the pages ahead of the front that are known to be checked.
     /// Records that end in it need no check.
     pub(super) ahead: &'t [u8],
-}
-
-/// What an iteration is besides its borrow of the table.
-#[derive(Clone)]
-pub(super) struct Walk {
-    /// Where the next entry starts.
-    front: usize,
-    end: Place,
-    /// How many entries are left: exactly if `ranked`, else at most.
-    left: u64,
-    /// Whether the rank of the front is known.
-    ranked: bool,
-    /// The bytes before the end whose pages are known to be checked.
-    behind: Range<usize>,
-    back: BackwardBlock,
-    /// What was asked for at the front and at the end, where the table exceeds the memory.
-    windows: [Windows; 2],
-    error: Option<ReadError>,
-}
-
-impl Walk {
-    #[inline(always)]
-    pub(super) fn is_over(&self) -> bool {
-        self.front >= self.end.offset
-    }
-
-    /// The next entry, if it lies on pages that are known to be checked: in `ahead`.
-    #[inline(always)]
-    pub(super) fn ready<'t>(&mut self, view: &'t View, ahead: &'t [u8]) -> Option<Entry<'t>> {
-        let (offset, left) = (self.front, self.left.checked_sub(1)?);
-        let (key, value, after) = match &view.layout().fixed {
-            Some(fixed) => {
-                let (key, value) = fixed.split(ahead.get(offset..)?)?;
-                (key, value, offset + fixed.stride)
-            }
-            None => {
-                let parts = view.layout().decoder.parts(ahead, offset)?;
-                let value = ahead.get(parts.value())?;
-                (ahead.get(parts.key())?, value, parts.end())
-            }
-        };
-        (self.front, self.left) = (after, left);
-        Some((key, value))
-    }
-
-    /// The last entry, if it lies on pages that are known to be checked.
-    #[inline(always)]
-    pub(super) fn ready_back<'t>(&mut self, view: &'t View) -> Option<Entry<'t>> {
-        let (rank, left) = (self.end.rank.checked_sub(1)?, self.left.checked_sub(1)?);
-        let bytes = view.bytes();
-        let (offset, parts) = match &view.layout().fixed {
-            Some(fixed) => (fixed.offset(rank), fixed.parts(fixed.offset(rank))),
-            None => {
-                let offset = self.back.known_offset(rank)?;
-                let parts = view.layout().decoder.parts(bytes, offset)?;
-                prefetch_before(bytes, offset..parts.end());
-                (offset, parts)
-            }
-        };
-        if offset < self.behind.start.max(self.front) || parts.end() > self.behind.end {
-            return None;
-        }
-        let entry = (bytes.get(parts.key())?, bytes.get(parts.value())?);
-        (self.end, self.left) = (Place { rank, offset }, left);
-        Some(entry)
-    }
 }
 
 impl fmt::Debug for Iter<'_> {

@@ -8,6 +8,7 @@ mod iter;
 mod paused;
 mod prefix;
 mod prefixes;
+mod state;
 mod values;
 mod windows;
 

@@ -2,7 +2,8 @@
 
 use super::super::place::Entry;
 use super::super::view::View;
-use super::iter::{Iter, Walk};
+use super::iter::Iter;
+use super::state::Walk;
 use crate::error::ReadResult;
 
 /// An [`Iter`] that is between two steps. Each step is given the view of the table, always the same.

@@ -1,0 +1,75 @@
+//! The state of an iteration, without its borrow of the table: an iterator that owns its table keeps
+//! it between two steps.
+
+use super::super::place::{Entry, Place};
+use super::super::view::View;
+use super::backward::{BackwardBlock, prefetch_before};
+use super::windows::Windows;
+use crate::error::ReadError;
+use std::ops::Range;
+
+/// What an iteration is besides its borrow of the table.
+#[derive(Clone)]
+pub(super) struct Walk {
+    /// Where the next entry starts.
+    pub(super) front: usize,
+    pub(super) end: Place,
+    /// How many entries are left: exactly if `ranked`, else at most.
+    pub(super) left: u64,
+    /// Whether the rank of the front is known.
+    pub(super) ranked: bool,
+    /// The bytes before the end whose pages are known to be checked.
+    pub(super) behind: Range<usize>,
+    pub(super) back: BackwardBlock,
+    /// What was asked for at the front and at the end, where the table exceeds the memory.
+    pub(super) windows: [Windows; 2],
+    pub(super) error: Option<ReadError>,
+}
+
+impl Walk {
+    #[inline(always)]
+    pub(super) fn is_over(&self) -> bool {
+        self.front >= self.end.offset
+    }
+
+    /// The next entry, if it lies on pages that are known to be checked: in `ahead`.
+    #[inline(always)]
+    pub(super) fn ready<'t>(&mut self, view: &'t View, ahead: &'t [u8]) -> Option<Entry<'t>> {
+        let (offset, left) = (self.front, self.left.checked_sub(1)?);
+        let (key, value, after) = match &view.layout().fixed {
+            Some(fixed) => {
+                let (key, value) = fixed.split(ahead.get(offset..)?)?;
+                (key, value, offset + fixed.stride)
+            }
+            None => {
+                let parts = view.layout().decoder.parts(ahead, offset)?;
+                let value = ahead.get(parts.value())?;
+                (ahead.get(parts.key())?, value, parts.end())
+            }
+        };
+        (self.front, self.left) = (after, left);
+        Some((key, value))
+    }
+
+    /// The last entry, if it lies on pages that are known to be checked.
+    #[inline(always)]
+    pub(super) fn ready_back<'t>(&mut self, view: &'t View) -> Option<Entry<'t>> {
+        let (rank, left) = (self.end.rank.checked_sub(1)?, self.left.checked_sub(1)?);
+        let bytes = view.bytes();
+        let (offset, parts) = match &view.layout().fixed {
+            Some(fixed) => (fixed.offset(rank), fixed.parts(fixed.offset(rank))),
+            None => {
+                let offset = self.back.known_offset(rank)?;
+                let parts = view.layout().decoder.parts(bytes, offset)?;
+                prefetch_before(bytes, offset..parts.end());
+                (offset, parts)
+            }
+        };
+        if offset < self.behind.start.max(self.front) || parts.end() > self.behind.end {
+            return None;
+        }
+        let entry = (bytes.get(parts.key())?, bytes.get(parts.value())?);
+        (self.end, self.left) = (Place { rank, offset }, left);
+        Some(entry)
+    }
+}
