@@ -115,7 +115,7 @@ impl OpenOptions {
     /// let built = builder.finish()?;
     /// let table = graven::OpenOptions::new().expect_build_id(built.build_id).load(&path)?;
     /// let other = graven::OpenOptions::new().expect_build_id([7; 16]).load(&path);
-    /// assert!(matches!(other, Err(graven::OpenError::OtherBuild { .. })));
+    /// assert!(matches!(other, Err(graven::OpenFailure::OtherBuild { .. })));
     /// # Ok(())
     /// # }
     /// ```
