@@ -121,7 +121,7 @@ const STOREYS: &[(&str, &[&[&str]])] = &[
             &["backward", "windows"],
             &["state"],
             &["cursor", "iter", "prefix", "values"],
-            &["counts", "paused", "prefixes"],
+            &["counts", "parts", "paused", "prefixes"],
             &["."],
         ],
     ),

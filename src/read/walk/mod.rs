@@ -5,6 +5,7 @@ mod backward;
 mod counts;
 mod cursor;
 mod iter;
+mod parts;
 mod paused;
 mod prefix;
 mod prefixes;
@@ -14,7 +15,8 @@ mod windows;
 
 pub use counts::KeyCounts;
 pub use cursor::Cursor;
-pub use iter::{Iter, Keys, Values};
+pub use iter::Iter;
+pub use parts::{Keys, Values};
 pub(crate) use paused::Paused;
 pub(crate) use prefix::LongestPrefix;
 pub use prefixes::PrefixesOf;
