@@ -5,12 +5,15 @@
 mod build;
 mod io_error;
 mod kind;
+mod merge;
 mod open;
 mod publish;
 mod read;
+mod shown;
 
 pub use build::BuildError;
 pub use kind::ErrorKind;
+pub use merge::MergeError;
 pub use open::{OpenError, OpenFailure};
 pub use publish::PublishError;
 pub(crate) use read::ReadResult;

@@ -122,6 +122,8 @@ mod limits;
 #[cfg(unix)]
 mod live;
 #[cfg(unix)]
+mod merge;
+#[cfg(unix)]
 mod publish;
 mod read;
 pub mod sigbus;
@@ -131,7 +133,7 @@ mod write;
 
 pub use build_id::{BuildId, ParseBuildIdError};
 pub use error::{
-    BuildError, ErrorKind, OpenError, OpenFailure, PublishError, ReadError, ReadFailure,
+    BuildError, ErrorKind, MergeError, OpenError, OpenFailure, PublishError, ReadError, ReadFailure,
 };
 #[cfg(unix)]
 pub use file::remove_temporary_files;
@@ -143,6 +145,8 @@ pub use format::types::value::TypedValue;
 pub use live::typed::{TypedLive, TypedPinned};
 #[cfg(unix)]
 pub use live::{Live, LiveStatus, Pinned, RefreshOutcome};
+#[cfg(unix)]
+pub use merge::{Change, Changes, Diff, Difference, Merge, MergePolicy, Patch, Patched};
 #[cfg(unix)]
 pub use publish::{NewVersion, PublishOptions, PublishSummary, Version, Versions};
 pub use read::{

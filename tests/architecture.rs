@@ -18,6 +18,7 @@ const MODULES: &[(&str, &[&str])] = &[
     ("write", &["build_id", "file", "format", "limits", "error"]),
     ("read", &["build_id", "file", "format", "limits", "sigbus", "error"]),
     ("verify", &["read", "format", "limits", "error"]),
+    ("merge", &["build_id", "read", "write", "format", "error"]),
     ("live", &["build_id", "read", "file", "format", "error"]),
     ("sigbus", &["error"]),
     ("publish", &["build_id", "file", "format", "error"]),
@@ -65,18 +66,26 @@ const STOREYS: &[(&str, &[&[&str]])] = &[
             &["format", "limits", "sigbus"],
             &["file"],
             &["publish", "read", "write"],
-            &["live", "verify"],
+            &["live", "verify", "merge"],
         ],
     ),
     (
         "src/error",
-        &[&["kind"], &["read"], &["open"], &["build"], &["publish"], &["io_error"], &["."]],
+        &[
+            &["kind", "shown"],
+            &["read"],
+            &["open"],
+            &["build"],
+            &["merge", "publish"],
+            &["io_error"],
+            &["."],
+        ],
     ),
     (
         "src/format",
         &[
             &["."],
-            &["hasher", "meta", "order", "record", "sums", "types"],
+            &["hasher", "meta", "order", "patch", "record", "sums", "types"],
             &["header"],
             &["index"],
             &["layout"],
@@ -121,7 +130,7 @@ const STOREYS: &[(&str, &[&[&str]])] = &[
             &["backward", "windows"],
             &["state"],
             &["cursor", "iter", "prefix", "values"],
-            &["counts", "parts", "paused", "prefixes"],
+            &["counts", "lockstep", "parts", "paused", "prefixes"],
             &["."],
         ],
     ),
@@ -131,6 +140,7 @@ const STOREYS: &[(&str, &[&[&str]])] = &[
         "src/verify",
         &[&["content", "hashed", "progress", "zeros"], &["indexes"], &["records"], &["."]],
     ),
+    ("src/merge", &[&["options", "sources"], &["diff"], &["combine", "patch"], &["."]]),
     ("src/publish", &[&["filling", "guard", "version"], &["copy"], &["versions"], &["."]]),
     (
         "src/write",
@@ -188,6 +198,7 @@ const FACE: (&str, &[&str]) = (
         "src/read/typed.rs",
         "src/read/warm.rs",
         "src/verify.rs",
+        "src/merge/options.rs",
     ],
 );
 

@@ -106,6 +106,22 @@ fn golden(name: &str, built: &[u8]) -> Vec<u8> {
     fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
+/// A patch that puts, deletes, and puts all values of a repeated key.
+#[test]
+fn a_patch_is_made_to_the_same_bytes() {
+    let entry = |key: &str, value: &str| (key.as_bytes().to_vec(), value.as_bytes().to_vec());
+    let old = vec![entry("gone", "1"), entry("same", "2"), entry("twice", "3")];
+    let new = vec![entry("new", "4"), entry("same", "2"), entry("twice", "3"), entry("twice", "5")];
+    let metadata = vec![entry("source", "golden")];
+    let new = Case { metadata, value_align: 8, ..Case::of(new) };
+    let [old, new] = [Case::of(old), new].map(|case| Table::from_bytes(case.bytes()).unwrap());
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("patch");
+    graven::Patch::create(&old, &new, &path, &BuildOptions::new().durable(false)).unwrap();
+    let made = fs::read(&path).unwrap();
+    assert!(made == golden("patch", &made), "the patch has other bytes");
+}
+
 #[test]
 fn built_to_the_same_bytes() {
     for (name, case) in tables() {
@@ -206,7 +222,7 @@ fn included_bytes() {
 #[test]
 fn each_file_is_known() {
     let mut known: Vec<String> = tables().iter().map(|(name, _)| format!("{name}.grv")).collect();
-    known.extend(["typed.grv", "structs.grv"].map(str::to_owned));
+    known.extend(["typed.grv", "structs.grv", "patch.grv"].map(str::to_owned));
     for file in fs::read_dir(data("v1")).unwrap() {
         let file = file.unwrap();
         let name = file.file_name().into_string().unwrap();

@@ -2,6 +2,7 @@
 
 use super::kind::ErrorKind;
 use super::open::OpenFailure;
+use super::shown::Shown;
 use std::path::{Path, PathBuf};
 use std::{fmt, io};
 
@@ -214,21 +215,6 @@ impl BuildError {
 }
 
 impl std::error::Error for BuildError {}
-
-/// A key as an error shows it: escaped, and cut after 64 bytes.
-struct Shown<'a>(&'a [u8]);
-
-impl fmt::Display for Shown<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        const MOST: usize = 64;
-        let (shown, rest) = self.0.split_at(self.0.len().min(MOST));
-        write!(f, "\"{}\"", shown.escape_ascii())?;
-        if !rest.is_empty() {
-            write!(f, "… ({} bytes)", self.0.len())?;
-        }
-        Ok(())
-    }
-}
 
 impl fmt::Display for BuildError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -2,6 +2,7 @@
 //! they handle files.
 
 use super::build::BuildError;
+use super::merge::MergeError;
 use super::open::OpenError;
 use super::publish::PublishError;
 use super::read::ReadError;
@@ -34,6 +35,14 @@ impl From<BuildError> for io::Error {
 /// error is inside: `get_ref` and `downcast` give it back.
 impl From<PublishError> for io::Error {
     fn from(error: PublishError) -> Self {
+        Self::new(error.io_kind(), error)
+    }
+}
+
+/// The operating system's kind if it refused something, else `InvalidData` or `InvalidInput`. The
+/// error is inside: `get_ref` and `downcast` give it back.
+impl From<MergeError> for io::Error {
+    fn from(error: MergeError) -> Self {
         Self::new(error.io_kind(), error)
     }
 }

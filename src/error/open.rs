@@ -72,6 +72,8 @@ pub enum OpenFailure {
         /// Its number in the file.
         id: u64,
     },
+    /// The file is a patch, which changes another table; see [`Patch`](crate::Patch).
+    IsPatch,
     /// The header's checksum does not fit its bytes.
     HeaderChecksum {
         /// The checksum in the header.
@@ -283,6 +285,11 @@ impl fmt::Display for OpenFailure {
                      again if it is older than this one"
                 )
             }
+            Self::IsPatch => write!(
+                f,
+                "is a patch, which changes another table: apply it to that table (graven merge OUT \
+                 TABLE PATCH)"
+            ),
             Self::HeaderChecksum { expected, got } => write!(
                 f,
                 "header is damaged: checksum at offset 112 says {expected:08x}, the bytes give \

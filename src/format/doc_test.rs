@@ -7,6 +7,7 @@ use super::index::hash::{BUCKET, GROUP_BUCKETS, MAX_EQUAL_TAGS, Slots};
 use super::index::line::{LINE, LINE_KEYS, LINE_TAGS, MAX_LINE_EQUAL, MAX_LINE_KEYS, NO_TAG};
 use super::index::tree::{MAX_PREFIX, MAX_TAIL, NO_SAMPLE, NODE_HEADER, NodeHeader};
 use super::meta::StatsBlock;
+use super::patch::PatchBlock;
 use super::record::ESCAPE_BYTES;
 use super::sums::UNIT;
 use super::types::MAX_TYPE;
@@ -69,6 +70,9 @@ fn structs() -> Vec<Struct> {
         StatsBlock {
             key_bytes, value_bytes, second_bucket_keys, key_len_min, key_len_max, value_len_min,
             value_len_max, first_key_len, last_key_len, key_bins, value_bins,
+        }
+        PatchBlock {
+            base, result, value_align_log2, hash_index, key_type, value_type, byte_order, reserved,
         }
     }
 }

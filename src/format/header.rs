@@ -167,6 +167,8 @@ pub(crate) mod kind {
     pub(crate) const LINES: u32 = 7;
     /// User key/values.
     pub(crate) const METADATA: u32 = 5;
+    /// Marks a patch, and says to which table it applies.
+    pub(crate) const PATCH: u32 = 9;
     /// Page sums.
     pub(crate) const SUMS: u32 = 6;
     /// The types of a typed table as text.

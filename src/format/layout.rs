@@ -7,8 +7,10 @@ use super::header::{
 };
 use super::index::hash::{self, Shape, Slots, Tails, first_bucket};
 use super::index::line::{LINE, LineScale};
+use super::patch::PATCH;
 use super::record::{Decoder, Fixed, RecordLayout};
 use super::sums::{SUM_BYTES, UNIT_LOG2, units};
+use super::types::Types;
 use super::{MAGIC, MAJOR, MAX_BLOCK, MAX_FILE, MAX_KEY, MAX_LEVELS, SECTION_ALIGN};
 use crate::error::OpenFailure;
 use std::mem::offset_of;
@@ -107,6 +109,8 @@ pub(crate) struct Layout {
     pub(crate) metadata: Option<Span>,
     /// The types of a typed table as text.
     pub(crate) types: Option<Span>,
+    /// A patch has it, and no other table.
+    pub(crate) patch: Option<Span>,
     pub(crate) sums: Span,
     pub(crate) header_size: usize,
     pub(crate) key_type: u8,
@@ -248,6 +252,7 @@ impl Layout {
             stats: Span::default(),
             metadata: None,
             types: None,
+            patch: None,
             sums: Span::default(),
             header_size: header.header_size.get() as usize,
             key_type: header.key_type,
@@ -315,6 +320,10 @@ impl Layout {
                 kind::STATS => self.stats = span,
                 kind::METADATA => self.metadata = Some(span),
                 kind::TYPES => self.types = Some(span),
+                kind::PATCH => {
+                    ensure!(span.len() == PATCH, sections, span.len() as u64);
+                    self.patch = Some(span);
+                }
                 kind::SUMS => self.sums = span,
                 _ if section.flags.get() & kind::REQUIRED != 0 => {
                     return Err(OpenFailure::UnsupportedFeature {
@@ -448,6 +457,11 @@ impl Layout {
             HashLayout { span, shape, buckets, slots, tails, hasher, seeded, attempt, set_aside }
         });
         Ok(())
+    }
+
+    /// The tags of the types, as the header has them.
+    pub(crate) fn type_tags(&self) -> Types {
+        Types { key: self.key_type, value: self.value_type, byte_order: self.byte_order }
     }
 
     /// The span of a section of this kind.

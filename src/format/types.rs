@@ -33,7 +33,7 @@ pub(crate) const MAX_TYPE: usize = 65_535;
 pub(crate) const MAX_SECTION: usize = 2 * MAX_TYPE + 1;
 
 /// The types of a table as its header names them; all zero for a table of bytes.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Types {
     /// Tag of the keys' type.
     pub(crate) key: u8,

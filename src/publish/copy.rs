@@ -1,6 +1,6 @@
 //! Copies a table, checks it on the way and publishes the copy.
 
-use super::guard::{Guard, Incoming};
+use super::guard::{Guard, Incoming, unpatched};
 use crate::build_id::BuildId;
 use crate::error::{BuildError, OpenFailure, PublishError};
 use crate::file::integrity::{self, Check};
@@ -235,6 +235,7 @@ impl<'r> Source<'r> {
             let (file, metadata) =
                 open_regular(path, |source| OpenFailure::Io { action: "open the table", source })?;
             let layout = integrity::layout(&file, metadata.len())?;
+            unpatched(&layout)?;
             Ok(Self::new(Origin::File { path: path.to_owned(), file }, layout))
         };
         opened().map_err(|source| PublishError::Source { path: path.to_owned(), source })
@@ -244,7 +245,8 @@ impl<'r> Source<'r> {
     pub(super) fn from_reader(rest: &'r mut dyn Read) -> Result<Self, PublishError> {
         let mut start = Vec::new();
         let read = rest.take(CHUNK as u64).read_to_end(&mut start).map_err(unread);
-        match read.and_then(|_| Layout::parse_start(&start)) {
+        let layout = read.and_then(|_| Layout::parse_start(&start));
+        match layout.and_then(|layout| unpatched(&layout).map(|()| layout)) {
             Ok(layout) => Ok(Self::new(Origin::Stream { start, rest }, layout)),
             Err(source) => Err(PublishError::Stream { source }),
         }

@@ -23,7 +23,7 @@ mod typed;
 mod types;
 mod value;
 pub(crate) mod view;
-mod walk;
+pub(crate) mod walk;
 mod warm;
 
 pub use locate::Location;

@@ -44,6 +44,7 @@ pub struct OpenOptions {
     access: AccessPattern,
     warm: Warm,
     lock_memory: bool,
+    allow_patch: bool,
     section: Option<(u64, u64)>,
     build_id: Option<BuildId>,
 }
@@ -86,6 +87,15 @@ impl OpenOptions {
     #[must_use]
     pub fn lock_memory(mut self, lock: bool) -> Self {
         self.lock_memory = lock;
+        self
+    }
+
+    /// Whether a patch may be opened, too. It opens as a table of its changes, which
+    /// [`Patch`](crate::Patch) reads; any other reader of tables would take them for entries.
+    /// Default: false, and a patch is the error [`OpenFailure::IsPatch`].
+    #[must_use]
+    pub fn allow_patch(mut self, allow: bool) -> Self {
+        self.allow_patch = allow;
         self
     }
 
@@ -373,6 +383,9 @@ impl OpenOptions {
         path: Option<Arc<Path>>,
     ) -> Result<Table, OpenFailure> {
         self.check_build(&layout)?;
+        if layout.patch.is_some() && !self.allow_patch {
+            return Err(OpenFailure::IsPatch);
+        }
         let pages = match self.page_checks {
             PageChecks::Never => Pages::unchecked(),
             _ => Pages::new(&layout),

@@ -108,6 +108,8 @@ pub enum Section {
     Metadata,
     /// Key and value type of a typed table, as text.
     Types,
+    /// Which table a patch changes.
+    Patch,
     /// The checksums of all pages.
     PageSums,
     /// A section of a kind that this library does not know and need not know.
@@ -309,6 +311,7 @@ impl Section {
             kind::LINES => Self::LineIndex,
             kind::METADATA => Self::Metadata,
             kind::TYPES => Self::Types,
+            kind::PATCH => Self::Patch,
             kind::SUMS => Self::PageSums,
             _ => Self::Unknown,
         }
@@ -327,6 +330,7 @@ impl fmt::Display for Section {
             Self::Statistics => "statistics",
             Self::Metadata => "metadata",
             Self::Types => "types",
+            Self::Patch => "patch",
             Self::PageSums => "page sums",
             Self::Unknown => "unknown",
             Self::Footer => "footer",

@@ -263,14 +263,23 @@ impl Builder {
     /// # Errors
     /// On an error nothing is published, except with [`BuildError::PublishedButNotDurable`].
     pub fn finish(self) -> Result<BuildSummary, BuildError> {
+        self.finish_if(|_| Ok(()))
+    }
+
+    /// [`finish`](Self::finish), but nothing is published if `accept` gives an error.
+    pub(crate) fn finish_if<E: From<BuildError>>(
+        self,
+        accept: impl FnOnce(&BuildSummary) -> Result<(), E>,
+    ) -> Result<BuildSummary, E> {
         if self.failed {
-            return Err(BuildError::Failed);
+            return Err(BuildError::Failed.into());
         }
         let Self { input, settings, .. } = self;
         let (output, summary) = match input {
             Input::Ascending(resolver) => resolver.finish()?,
             Input::Any(collector) => collector.finish(&settings)?,
         };
+        accept(&summary)?;
         settings.progress.tell(BuildPhase::Sync, 0, summary.file_bytes);
         output.publish(settings.publishing())?;
         settings.progress.tell(BuildPhase::Sync, summary.file_bytes, summary.file_bytes);

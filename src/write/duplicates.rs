@@ -58,6 +58,7 @@ impl Resolver {
             metadata: settings.metadata.clone(),
             types: settings.types,
             type_names: settings.type_names.clone(),
+            patch: settings.patch,
             memory,
             pool: pool.clone(),
             sink: Terms { directory: Arc::clone(&directory), threaded, expected },

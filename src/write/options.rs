@@ -6,8 +6,10 @@ use super::settings::{Duplicates, HashIndex, Settings};
 use super::summary::BuildSummary;
 use super::typed::TypedBuilder;
 use crate::error::BuildError;
+use crate::format::patch::PatchBlock;
 use crate::format::types::key::TypedKey;
 use crate::format::types::value::TypedValue;
+use crate::format::types::{TypeNames, Types};
 use std::path::{Path, PathBuf};
 
 /// Options of a build; [`BuildOptions::create`] starts it, [`BuildOptions::build`] does all of it.
@@ -166,6 +168,24 @@ impl BuildOptions {
     #[must_use]
     pub fn progress(mut self, callback: impl Fn(BuildProgress) + Send + Sync + 'static) -> Self {
         self.settings.progress = Reporter::new(callback);
+        self
+    }
+
+    /// Notes the types of a table whose keys and values come as bytes.
+    pub(crate) fn types(mut self, types: Types, names: Option<TypeNames<'_>>) -> Self {
+        self.settings.note_types(types, names);
+        self
+    }
+
+    /// Marks the table as a patch.
+    pub(crate) fn patch(mut self, patch: PatchBlock) -> Self {
+        self.settings.patch = Some(patch);
+        self
+    }
+
+    /// Takes all pairs out of the metadata.
+    pub(crate) fn without_metadata(mut self) -> Self {
+        self.settings.metadata.clear();
         self
     }
 

@@ -5,7 +5,8 @@ use super::progress::Reporter;
 use crate::error::BuildError;
 use crate::file::Publishing;
 use crate::format::MAX_KEY;
-use crate::format::types::Types;
+use crate::format::patch::PatchBlock;
+use crate::format::types::{TypeNames, Types};
 use std::path::PathBuf;
 
 /// What happens when a key occurs more than once.
@@ -64,6 +65,8 @@ pub(super) struct Settings {
     pub(super) types: Types,
     /// The types section; empty for a table of bytes.
     pub(super) type_names: String,
+    /// The table is a patch, with this section.
+    pub(super) patch: Option<PatchBlock>,
     pub(super) progress: Reporter,
     pub(super) expected_bytes: Option<u64>,
 }
@@ -90,6 +93,7 @@ impl Default for Settings {
             verify_after_write: false,
             types: Types::default(),
             type_names: String::new(),
+            patch: None,
             progress: Reporter::default(),
             expected_bytes: None,
         }
@@ -97,6 +101,12 @@ impl Default for Settings {
 }
 
 impl Settings {
+    /// Notes the types of the table, as tags and as text.
+    pub(super) fn note_types(&mut self, types: Types, names: Option<TypeNames<'_>>) {
+        let section = |TypeNames { key, value }| format!("{key}\n{value}");
+        (self.types, self.type_names) = (types, names.map(section).unwrap_or_default());
+    }
+
     /// The settings of a build that starts now: the memory budget is decided.
     pub(super) fn checked(mut self) -> Result<Self, BuildError> {
         self.check()?;

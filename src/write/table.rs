@@ -23,6 +23,7 @@ use crate::format::header::{
 use crate::format::index::line::LineScale;
 use crate::format::meta::EntryCounts;
 use crate::format::order::head;
+use crate::format::patch::PatchBlock;
 use crate::format::record::RecordLayout;
 use crate::format::sums::{SUM_BYTES, units};
 use crate::format::types::Types;
@@ -41,6 +42,7 @@ pub(super) struct Plan {
     pub(super) types: Types,
     /// The types section; empty for a table of bytes.
     pub(super) type_names: String,
+    pub(super) patch: Option<PatchBlock>,
     /// Bytes that the indexes may take before they are spilled.
     pub(super) memory: usize,
     pub(super) pool: Pool,
@@ -227,6 +229,10 @@ impl TableWriter {
         if !plan.type_names.is_empty() {
             self.sink.pad_to(SECTION_ALIGN)?;
             sections.write(&mut self.sink, kind::TYPES, false, plan.type_names.as_bytes())?;
+        }
+        if let Some(patch) = &plan.patch {
+            self.sink.pad_to(SECTION_ALIGN)?;
+            sections.write(&mut self.sink, kind::PATCH, true, patch.as_bytes())?;
         }
         self.sink.pad_to(SECTION_ALIGN)?;
         let body = self.sink.end_body()?;

@@ -6,7 +6,7 @@ use super::summary::BuildSummary;
 use crate::error::BuildError;
 use crate::format::types::key::TypedKey;
 use crate::format::types::value::TypedValue;
-use crate::format::types::{MAX_TYPE, ORDER_HOST, ORDER_NONE, Types};
+use crate::format::types::{MAX_TYPE, ORDER_HOST, ORDER_NONE, TypeNames, Types};
 use std::fmt;
 use std::marker::PhantomData;
 use std::path::Path;
@@ -46,9 +46,9 @@ impl<K: TypedKey, V: TypedValue> TypedBuilder<K, V> {
         let align = V::__ALIGN.max(align_of::<V>());
         settings.value_align = settings.value_align.max(align as u32);
         let byte_order = if V::__SINGLE_BYTES { ORDER_NONE } else { ORDER_HOST };
-        settings.types = Types { key: K::TAG, value: V::__TAG, byte_order };
         let (key, value) = (text(K::write_type)?, text(V::__write_type)?);
-        settings.type_names = format!("{key}\n{value}");
+        let types = Types { key: K::TAG, value: V::__TAG, byte_order };
+        settings.note_types(types, Some(TypeNames { key: &key, value: &value }));
         Ok(Self { builder: Some(Builder::start(settings, path)?), types: PhantomData })
     }
 

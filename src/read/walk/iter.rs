@@ -11,6 +11,7 @@ use crate::format::layout::Layout;
 use crate::format::record::Fixed;
 use std::fmt;
 use std::iter::FusedIterator;
+use std::ops::Range;
 
 /// Records that are prefetched at the start of a walk. A processor foresees a walk only once it has
 /// seen some of it.
@@ -108,6 +109,19 @@ impl<'t> Iter<'t> {
         view.prefetch_walk(from.offset, walk.min(end.offset - from.offset));
         iter.look_ahead();
         iter
+    }
+
+    /// The table, where the next entry starts, and where the last one ends.
+    pub(super) fn front(&self) -> (&'t View, Range<usize>) {
+        (self.view, self.walk.front..self.walk.end.offset)
+    }
+
+    /// Moves the front over so many entries, which end at `offset`. The number is at most that of the
+    /// entries that are left.
+    pub(super) fn pass(&mut self, entries: u64, offset: usize) {
+        self.walk.left = self.walk.left.saturating_sub(entries);
+        self.walk.front = offset.min(self.walk.end.offset);
+        self.look_ahead();
     }
 
     /// The ends have met; in a damaged table, not as their ranks say.

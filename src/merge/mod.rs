@@ -1,0 +1,14 @@
+//! Many tables into one: merging, comparing, patching.
+//!
+//! All of it streams: keys and values are slices of the tables until the builder copies them, and
+//! the memory taken depends on the number of tables alone.
+
+mod combine;
+mod diff;
+mod options;
+mod patch;
+mod sources;
+
+pub use combine::{Merge, MergePolicy};
+pub use diff::{Diff, Difference};
+pub use patch::{Change, Changes, Patch, Patched};

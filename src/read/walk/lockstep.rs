@@ -1,0 +1,118 @@
+//! Two walks side by side, which pass over stretches that are equal byte for byte.
+
+use super::iter::Iter;
+use crate::error::ReadError;
+use crate::format::order::common_prefix;
+use std::ops::Range;
+
+/// Bytes that are compared first, and at most, before records are passed.
+const CHUNK_LEAST: usize = 512;
+const CHUNK_MOST: usize = 64 << 10;
+/// Bytes that are compared at once, before the place of a difference is looked for.
+const STEP: usize = 256;
+
+/// What a walk gives.
+pub(crate) type Item<'t> = Option<Result<(&'t [u8], &'t [u8]), ReadError>>;
+
+/// Two walks side by side.
+#[derive(Clone)]
+pub(crate) struct Lockstep<'t> {
+    left: Iter<'t>,
+    right: Iter<'t>,
+    /// Records of the same bytes are the same entries: both tables have one record layout.
+    alike: bool,
+}
+
+impl<'t> Lockstep<'t> {
+    pub(crate) fn new(left: Iter<'t>, right: Iter<'t>) -> Self {
+        let layouts = (left.front().0.layout(), right.front().0.layout());
+        let alike = layouts.0.record == layouts.1.record;
+        Self { left, right, alike }
+    }
+
+    /// The next entry on the left.
+    #[inline]
+    pub(crate) fn left(&mut self) -> Item<'t> {
+        self.left.next()
+    }
+
+    /// The next entry on the right.
+    #[inline]
+    pub(crate) fn right(&mut self) -> Item<'t> {
+        self.right.next()
+    }
+
+    /// Passes the records in front that are equal byte for byte on both sides, as many as it finds
+    /// at once. Finds none where a page is damaged: the walks find the damage.
+    #[inline(never)]
+    pub(crate) fn pass_equal(&mut self) {
+        let mut chunk = CHUNK_LEAST;
+        while self.alike {
+            let ((view, left), (other, right)) = (self.left.front(), self.right.front());
+            // The padding before a value depends on its place. Behind records of equal values the
+            // places differ by a multiple of the alignment.
+            let distance = left.start.abs_diff(right.start) as u64;
+            let len = chunk.min(left.len()).min(right.len());
+            if len == 0 || !distance.is_multiple_of(view.layout().record.align()) {
+                return;
+            }
+            let (left, right) = (left.start..left.start + len, right.start..right.start + len);
+            if view.ensure(left.clone()).is_err() || other.ensure(right.clone()).is_err() {
+                return;
+            }
+            let equal = common_len(&view.bytes()[left.clone()], &other.bytes()[right.clone()]);
+            let (records, end) = self.whole_records(left.start..left.start + equal);
+            self.left.pass(records, end);
+            self.right.pass(records, right.start + (end - left.start));
+            if equal < len || records == 0 {
+                return;
+            }
+            chunk = (chunk * 2).min(CHUNK_MOST);
+        }
+    }
+
+    /// How many records at the start of a part of the left table lie in it as a whole, and where the
+    /// last of them ends.
+    fn whole_records(&self, part: Range<usize>) -> (u64, usize) {
+        let view = self.left.front().0;
+        if let Some(fixed) = &view.layout().fixed {
+            let records = part.len() / fixed.stride;
+            return (records as u64, part.start + records * fixed.stride);
+        }
+        let (mut records, mut at) = (0, part.start);
+        while at < part.end
+            && let Some(parts) = view.layout().decoder.parts(view.bytes(), at)
+            && parts.end() <= part.end
+        {
+            at = parts.end();
+            records += 1;
+        }
+        (records, at)
+    }
+}
+
+/// How many bytes at the start of both are equal. Both have the same length.
+fn common_len(left: &[u8], right: &[u8]) -> usize {
+    let steps = left.chunks(STEP).zip(right.chunks(STEP));
+    let equal = steps.take_while(|(left, right)| left == right).count() * STEP;
+    let equal = equal.min(left.len());
+    let next = equal..(equal + STEP).min(left.len());
+    equal + common_prefix(&left[next.clone()], &right[next])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::common_len;
+
+    #[test]
+    fn the_first_difference_is_found() {
+        let left = vec![7; 5000];
+        assert_eq!(common_len(&left, &left), 5000);
+        assert_eq!(common_len(&[], &[]), 0);
+        for at in [0, 1, 1023, 1024, 1025, 4095, 4999] {
+            let mut right = left.clone();
+            right[at] = 8;
+            assert_eq!(common_len(&left, &right), at);
+        }
+    }
+}
