@@ -146,7 +146,9 @@ pub use live::typed::{TypedLive, TypedPinned};
 #[cfg(unix)]
 pub use live::{Live, LiveStatus, Pinned, RefreshOutcome};
 #[cfg(unix)]
-pub use merge::{Change, Changes, Diff, Difference, Merge, MergePolicy, Patch, Patched};
+pub use merge::{
+    Change, Changes, Diff, Difference, Loss, Merge, MergePolicy, Patch, Patched, Salvage, Salvaged,
+};
 #[cfg(unix)]
 pub use publish::{NewVersion, PublishOptions, PublishSummary, Version, Versions};
 pub use read::{

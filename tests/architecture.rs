@@ -140,7 +140,7 @@ const STOREYS: &[(&str, &[&[&str]])] = &[
         "src/verify",
         &[&["content", "hashed", "progress", "zeros"], &["indexes"], &["records"], &["."]],
     ),
-    ("src/merge", &[&["options", "sources"], &["diff"], &["combine", "patch"], &["."]]),
+    ("src/merge", &[&["options", "sources"], &["diff"], &["combine", "patch", "salvage"], &["."]]),
     ("src/publish", &[&["filling", "guard", "version"], &["copy"], &["versions"], &["."]]),
     (
         "src/write",
@@ -199,6 +199,7 @@ const FACE: (&str, &[&str]) = (
         "src/read/warm.rs",
         "src/verify.rs",
         "src/merge/options.rs",
+        "src/merge/salvage.rs",
     ],
 );
 

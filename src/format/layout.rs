@@ -143,6 +143,11 @@ impl Layout {
         Self::parse_ends(table, table, table.len() as u64)
     }
 
+    /// Parses and proves the header alone of a whole table, whose footer may be damaged.
+    pub(crate) fn parse_start(table: &[u8]) -> Result<Self, OpenFailure> {
+        Self::prove(&Self::check_start(table, table.len() as u64)?)
+    }
+
     /// Parses and proves a table of `got` bytes from its two ends: `start` holds at least the first
     /// 4,096 bytes, or all, and `end` ends with the footer.
     pub(crate) fn parse_ends(start: &[u8], end: &[u8], got: u64) -> Result<Self, OpenFailure> {

@@ -1,4 +1,4 @@
-//! Many tables into one: merging, comparing, patching.
+//! Many tables into one: merging, comparing, patching, and saving what is left of a damaged one.
 //!
 //! All of it streams: keys and values are slices of the tables until the builder copies them, and
 //! the memory taken depends on the number of tables alone.
@@ -7,8 +7,10 @@ mod combine;
 mod diff;
 mod options;
 mod patch;
+mod salvage;
 mod sources;
 
 pub use combine::{Merge, MergePolicy};
 pub use diff::{Diff, Difference};
 pub use patch::{Change, Changes, Patch, Patched};
+pub use salvage::{Loss, Salvage, Salvaged};

@@ -45,6 +45,7 @@ pub struct OpenOptions {
     warm: Warm,
     lock_memory: bool,
     allow_patch: bool,
+    tolerate_footer: bool,
     section: Option<(u64, u64)>,
     build_id: Option<BuildId>,
 }
@@ -96,6 +97,15 @@ impl OpenOptions {
     #[must_use]
     pub fn allow_patch(mut self, allow: bool) -> Self {
         self.allow_patch = allow;
+        self
+    }
+
+    /// Whether a table may be opened whose footer is damaged, for
+    /// [`Table::salvage`](Table::salvage). The header and its checksum must be right, and the
+    /// length. Default: false.
+    #[must_use]
+    pub fn tolerate_footer(mut self, tolerate: bool) -> Self {
+        self.tolerate_footer = tolerate;
         self
     }
 
@@ -152,7 +162,11 @@ impl OpenOptions {
         let failed = io_error("read the file");
         located.check_start(failed)?;
         if self.build_id.is_some() {
-            self.check_build(&located.layout()?)?;
+            // A damaged footer is tolerated, or refused, with the copy at hand.
+            match located.layout() {
+                Err(OpenFailure::FooterMismatch { .. }) if self.tolerate_footer => {}
+                layout => self.check_build(&layout?)?,
+            }
         }
         let Located { file, path, offset, len, .. } = located;
         let bytes =
@@ -307,7 +321,8 @@ impl OpenOptions {
             bytes.ask_for_huge_pages(0, file.len);
             return self.parse(bytes, Some(file.path.clone()));
         }
-        self.with_layout(bytes, file.layout()?, Some(file.path.clone()))
+        let layout = self.tolerant(file.layout(), &bytes)?;
+        self.with_layout(bytes, layout, Some(file.path.clone()))
     }
 
     /// Opens a regular file and finds the part of it that is the table.
@@ -362,7 +377,22 @@ impl OpenOptions {
         if let Some(offset) = bytes.lost_at() {
             return Err(OpenFailure::Damaged(ReadFailure::Faulted { offset }));
         }
-        self.with_layout(bytes, layout?, path)
+        let layout = self.tolerant(layout, &bytes)?;
+        self.with_layout(bytes, layout, path)
+    }
+
+    /// The layout from the header alone, if the footer is damaged and that is tolerated.
+    fn tolerant(
+        &self,
+        layout: Result<Layout, OpenFailure>,
+        bytes: &Bytes,
+    ) -> Result<Layout, OpenFailure> {
+        match layout {
+            Err(OpenFailure::FooterMismatch { .. }) if self.tolerate_footer => {
+                Layout::parse_start(bytes.get())
+            }
+            layout => layout,
+        }
     }
 
     /// Refuses another build than the expected one.

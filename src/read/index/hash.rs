@@ -87,6 +87,32 @@ impl<'t> Hash<'t> {
         Ok(if set_aside { Buckets::SetAside } else { Buckets::Absent })
     }
 
+    /// Whether a slot of the buckets of `key` refers to a record at `offset`. Buckets that are not
+    /// `good` are passed over, so that this can be asked of a damaged table.
+    pub(crate) fn refers_to(
+        self,
+        key: &[u8],
+        offset: usize,
+        mut good: impl FnMut(Range<usize>) -> bool,
+    ) -> bool {
+        let index = self.index;
+        let hash = index.hasher.hash(key);
+        let place = index.shape.place(hash);
+        [place.first, place.second].into_iter().any(|number| {
+            let start = index.bucket_start(number);
+            if !good(start..start + BUCKET) {
+                return false;
+            }
+            let Ok(bucket) = self.bucket(number) else { return false };
+            let mask = Baseline.matches(bucket, tag(hash), index.slots);
+            (0..index.slots.count()).filter(|slot| mask >> slot & 1 != 0).any(|slot| {
+                let held = index.slots.get(bucket, slot);
+                index.tails.fits(held, hash)
+                    && self.referred(index.tails.reference(held)) == Ok(offset)
+            })
+        })
+    }
+
     /// Bucket `number`, its page checked.
     #[inline(always)]
     fn bucket(self, number: u64) -> ReadResult<&'t [u8; BUCKET]> {
