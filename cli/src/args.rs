@@ -5,6 +5,7 @@ mod advice;
 mod fields;
 mod find;
 mod inspect;
+mod merge;
 mod serve;
 mod texts;
 mod values;
@@ -19,6 +20,7 @@ pub(crate) use fields::{Bare, KeyForm, Separator, base64, unescape};
 pub(crate) use find::{Near, Sample, Split};
 use graven::{Duplicates, ErrorKind, HashIndex};
 pub(crate) use inspect::Inspect;
+pub(crate) use merge::{Diff, Merge, Policy, Salvage};
 pub(crate) use serve::{Bench, BenchReader, Warm};
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -34,7 +36,7 @@ pub(crate) use versions::{Guards, Keeping, Publish};
 ///
 /// On a terminal, control characters of keys and values are shown as \xHH.
 ///
-/// Exit codes: 0 found, fine; 1 not found; 2 usage; 3 damaged or unsupported table, or malformed,
+/// Exit codes: 0 found, fine; 1 not found, different, or partly lost; 2 usage; 3 damaged or unsupported table, or malformed,
 /// repeated or out-of-order input (nothing is published); 4 input or output failed.
 #[derive(Parser)]
 #[command(name = "graven", version, max_term_width = 100, arg_required_else_help = false)]
@@ -87,6 +89,9 @@ pub(crate) enum Verb {
     Inspect(Inspect),
     Verify(Verify),
     Dump(Dump),
+    Merge(Merge),
+    Diff(Diff),
+    Salvage(Salvage),
     Publish(Publish),
     Warm(Warm),
     Bench(Bench),

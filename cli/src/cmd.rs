@@ -2,12 +2,15 @@
 
 mod bench;
 mod build;
+mod diff;
 mod dump;
 mod get;
 mod inspect;
+mod merge;
 mod mget;
 mod near;
 mod publish;
+mod salvage;
 mod sample;
 mod scan;
 mod split;
@@ -39,6 +42,9 @@ pub(crate) fn run(mut verb: Verb) -> Result<Outcome, Failure> {
         Verb::Inspect(args) => inspect::run(&args),
         Verb::Verify(args) => verify::run(&args),
         Verb::Dump(args) => dump::run(&args),
+        Verb::Merge(args) => merge::run(&args),
+        Verb::Diff(args) => diff::run(&args),
+        Verb::Salvage(args) => salvage::run(&args),
         Verb::Publish(args) => publish::run(&args),
         Verb::Warm(args) => warm::run(&args),
         Verb::Bench(args) => bench::run(&args),
@@ -63,6 +69,9 @@ fn tables(verb: &mut Verb) -> Vec<&mut PathBuf> {
         Verb::Stat(args) => args.tables.iter_mut().collect(),
         Verb::Verify(args) => args.tables.iter_mut().collect(),
         Verb::Dump(args) => vec![&mut args.table],
+        Verb::Merge(args) => args.tables.iter_mut().collect(),
+        Verb::Diff(args) => vec![&mut args.old, &mut args.new],
+        Verb::Salvage(args) => vec![&mut args.broken],
         Verb::Publish(args) => args.source.iter_mut().collect(),
         Verb::Warm(args) => vec![&mut args.table],
         Verb::Bench(args) => [&mut args.table].into_iter().chain(&mut args.replace).collect(),

@@ -15,6 +15,8 @@ pub(crate) enum Outcome {
     Fine,
     /// A key that was asked for is not there: exit code 1.
     Missing,
+    /// The tables that were compared differ: exit code 1.
+    Different,
 }
 
 /// A run that ended early.
@@ -209,7 +211,7 @@ pub(crate) fn reading(table: &Path) -> impl Fn(ReadError) -> Failure + Copy + '_
 pub(crate) fn code(result: Result<Outcome, Failure>) -> ExitCode {
     let failure = match result {
         Ok(Outcome::Fine) => return ExitCode::SUCCESS,
-        Ok(Outcome::Missing) => return ExitCode::from(1),
+        Ok(Outcome::Missing | Outcome::Different) => return ExitCode::from(1),
         Err(Failure::Help(text)) => match help(&text) {
             Ok(()) => return ExitCode::SUCCESS,
             Err(failure) => failure,

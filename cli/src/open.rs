@@ -21,15 +21,24 @@ pub(crate) fn meant(path: &mut PathBuf) {
 
 /// Maps a table for the length of the run.
 pub(crate) fn table(path: &Path, access: AccessPattern) -> Result<Table, Failure> {
+    with(&OpenOptions::new().access(access), path)
+}
+
+/// Maps a table or a patch, for commands that look at a file and not at entries.
+pub(crate) fn table_or_patch(path: &Path, access: AccessPattern) -> Result<Table, Failure> {
+    with(&OpenOptions::new().access(access).allow_patch(true), path)
+}
+
+/// Maps a table with options for the length of the run.
+pub(crate) fn with(options: &OpenOptions, path: &Path) -> Result<Table, Failure> {
     guard();
-    let options = OpenOptions::new().access(access);
-    let mut opened = map(&options, path);
+    let mut opened = map(options, path);
     for _ in 1..ATTEMPTS {
         match &opened {
             Err(OpenError { failure: OpenFailure::Io { source, .. }, .. })
                 if source.kind() == io::ErrorKind::NotFound && path.is_symlink() =>
             {
-                opened = map(&options, path);
+                opened = map(options, path);
             }
             _ => break,
         }

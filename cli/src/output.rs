@@ -2,7 +2,7 @@
 
 use crate::args::{Bare, Separator};
 use crate::exit::Failure;
-use crate::formats::tsv::{Form, Unwritable};
+use crate::formats::tsv::{Form, Unwritable, write_field};
 use crate::{closed, terminal};
 use graven::ErrorKind;
 use rustix::fs::OFlags;
@@ -89,6 +89,22 @@ impl Output {
         }
         let form = self.form;
         self.with(|out| form.write_entry(out, key, value))
+    }
+
+    /// Writes fields as a line of tsv.
+    pub(crate) fn fields(&mut self, fields: &[&[u8]]) -> Result<(), Failure> {
+        for (field, number) in fields.iter().zip(1..) {
+            let end = if number == fields.len() { b"\n" } else { b"\t" };
+            if self.terminal {
+                self.shown(field, end)?;
+                continue;
+            }
+            self.with(|out| {
+                write_field(out, field)?;
+                out.write_all(end)
+            })?;
+        }
+        Ok(())
     }
 
     /// Writes a key as a line of tsv.

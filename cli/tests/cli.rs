@@ -30,6 +30,8 @@ mod long;
 mod lookup;
 #[path = "cli/malformed.rs"]
 mod malformed;
+#[path = "cli/merge.rs"]
+mod merge;
 #[path = "cli/options.rs"]
 mod options;
 #[path = "cli/packed.rs"]

@@ -144,7 +144,7 @@ impl Layout {
     }
 
     /// Parses and proves the header alone of a whole table, whose footer may be damaged.
-    pub(crate) fn parse_start(table: &[u8]) -> Result<Self, OpenFailure> {
+    pub(crate) fn parse_without_footer(table: &[u8]) -> Result<Self, OpenFailure> {
         Self::prove(&Self::check_start(table, table.len() as u64)?)
     }
 

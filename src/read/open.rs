@@ -389,7 +389,7 @@ impl OpenOptions {
     ) -> Result<Layout, OpenFailure> {
         match layout {
             Err(OpenFailure::FooterMismatch { .. }) if self.tolerate_footer => {
-                Layout::parse_start(bytes.get())
+                Layout::parse_without_footer(bytes.get())
             }
             layout => layout,
         }

@@ -32,7 +32,7 @@ pub(crate) fn run(args: &Stat) -> Result<Outcome, Failure> {
 
 /// The figures of one table.
 fn render(args: &Stat, path: &Path, terminal: bool) -> Result<String, Failure> {
-    let table = open::table(path, AccessPattern::Random)?;
+    let table = open::table_or_patch(path, AccessPattern::Random)?;
     // Asked first, before other calls bring pages into memory.
     let residency = table.residency();
     let reading = reading(path);

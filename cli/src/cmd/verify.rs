@@ -25,7 +25,7 @@ pub(crate) fn run(args: &Verify) -> Result<Outcome, Failure> {
 }
 
 fn verify(args: &Verify, path: &Path) -> Result<VerifyReport, Failure> {
-    let table = open::table(path, args.reading.access())?;
+    let table = open::table_or_patch(path, args.reading.access())?;
     let progress = Progress::new("verifying", Unit::Bytes, None, args.quiet);
     let report = table.verify_with(|verified| {
         let (done, total) = (verified.done, Some(verified.total));

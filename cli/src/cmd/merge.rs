@@ -1,0 +1,128 @@
+//! `graven merge`: many tables into one, or a table and patches into the new one.
+
+use crate::args::{Merge, Policy};
+use crate::exit::{Failure, Outcome, reading, say};
+use crate::formats::tsv::shown;
+use crate::progress::{Progress, Unit};
+use crate::{open, signals};
+use graven::{
+    BuildOptions, BuildSummary, ErrorKind, MergeError, OpenOptions, Patch, Patched, Table,
+};
+use std::path::{Path, PathBuf};
+
+pub(crate) fn run(args: &Merge) -> Result<Outcome, Failure> {
+    no_table_to_standard_output(&args.out)?;
+    signals::clean_up_and_exit()?;
+    let options = OpenOptions::new().access(args.reading.access());
+    // The parser asks for at least one table.
+    let first = open::with(&options, &args.tables[0])?;
+    let rest = args.tables[1..].iter().map(|path| open::with(&options.allow_patch(true), path));
+    let rest = rest.collect::<Result<Vec<_>, _>>()?;
+    let patched = rest.iter().any(is_patch);
+    let progress = Progress::new("merging", Unit::Entries, None, args.writing.quiet);
+    let merged = if patched { patch(args, &first, &rest) } else { merge(args, &first, &rest) }?;
+    for (table, path) in [&first].into_iter().chain(&rest).zip(&args.tables) {
+        open::intact(table, path)?;
+    }
+    drop(progress);
+    if !args.writing.quiet {
+        say(report(&args.out, &merged));
+    }
+    Ok(Outcome::Fine)
+}
+
+fn is_patch(table: &Table) -> bool {
+    !matches!(Patch::new(table.clone()), Err(MergeError::NotAPatch { .. }))
+}
+
+fn merge(args: &Merge, first: &Table, rest: &[Table]) -> Result<BuildSummary, Failure> {
+    let failed = |error| failure(&error, &args.out, &args.tables);
+    let policy = args.dup.unwrap_or(Policy::Error);
+    let merge = graven::Merge::new([first].into_iter().chain(rest)).policy(policy.into());
+    let mut options = args.writing.set(merge.build_options().map_err(failed)?);
+    if let Some(hash_index) = args.hash_index {
+        options = options.hash_index(hash_index.into());
+    }
+    if let Some(align) = args.value_align {
+        options = options.value_align(align);
+    }
+    for pair in &args.meta {
+        options = options.metadata(&pair.key[..], &pair.value[..]);
+    }
+    merge.build(&args.out, &options).map_err(failed)
+}
+
+fn patch(args: &Merge, first: &Table, rest: &[Table]) -> Result<BuildSummary, Failure> {
+    let given = [
+        ("--dup", args.dup.is_some()),
+        ("--hash-index", args.hash_index.is_some()),
+        ("--value-align", args.value_align.is_some()),
+        ("--meta", !args.meta.is_empty()),
+    ];
+    if let Some((option, _)) = given.iter().find(|(_, given)| *given) {
+        let what = format_args!("{option} does not go with patches: they say how OUT is built");
+        return Err(Failure::new(ErrorKind::Usage, what));
+    }
+    let patches = rest.iter().zip(&args.tables[1..]).map(|(table, path)| {
+        Patch::new(table.clone()).map_err(|error| match error {
+            MergeError::NotAPatch { .. } => Failure::at(
+                ErrorKind::Data,
+                path.display(),
+                "is a table among patches: merge the tables first, or name the patches alone",
+            ),
+            MergeError::Read { source, .. } => reading(path)(source),
+            error => Failure::at(error.kind(), path.display(), error),
+        })
+    });
+    let patches = patches.collect::<Result<Vec<_>, _>>()?;
+    let options = args.writing.set(BuildOptions::new());
+    let patched = Patched::new(first, &patches);
+    let built = patched.and_then(|patched| patched.build(&args.out, &options));
+    built.map_err(|error| failure(&error, &args.out, &args.tables))
+}
+
+/// Fails where a table would have to go to standard output.
+pub(super) fn no_table_to_standard_output(out: &Path) -> Result<(), Failure> {
+    if out.as_os_str() != "-" {
+        return Ok(());
+    }
+    let what = "a table cannot be written to standard output: name a file";
+    Err(Failure::at(ErrorKind::Usage, "-", what))
+}
+
+/// The failure of a command that makes `out` of these tables.
+pub(super) fn failure(error: &MergeError, out: &Path, tables: &[PathBuf]) -> Failure {
+    let name = |table: usize| tables.get(table).unwrap_or(&tables[0]).display();
+    let (at, what) = match error {
+        MergeError::Build(error) => return Failure::build(out, error),
+        MergeError::Read { table, source } => (name(*table), source.failure().to_string()),
+        MergeError::DuplicateKey { key, tables: [first, second] } => {
+            let repeated = match first == second {
+                true => "is repeated".to_owned(),
+                false => format!("is in {} as well", name(*first)),
+            };
+            let what = format!("key {} {repeated}, and --dup says what to do then", shown(key));
+            (name(*second), what)
+        }
+        MergeError::TypeMismatch { table } => {
+            let what = format!("has keys or values of other types than {}", name(0));
+            (name(*table), what)
+        }
+        MergeError::OtherBase { patch, expected, got } => {
+            let what =
+                format!("is a patch for the table with build id {expected}, and not for {got}");
+            (name(patch + 1), what)
+        }
+        MergeError::BadPatch { patch, what, key } => {
+            (name(patch + 1), format!("{what} at key {}: make the patch again", shown(key)))
+        }
+        error => (out.display(), error.to_string()),
+    };
+    Failure::at(error.kind(), at, what)
+}
+
+/// The line about the table that was made.
+pub(super) fn report(out: &Path, summary: &BuildSummary) -> String {
+    let BuildSummary { entries, keys, file_bytes, .. } = summary;
+    format!("{}: {entries} entries, {keys} keys, {file_bytes} bytes", out.display())
+}
