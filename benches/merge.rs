@@ -1,0 +1,160 @@
+//! Merges and diffs beside scans of the same tables, in turns: a round takes each once, so that
+//! whatever else the machine does meets them alike. Prints the median of each per entry of the
+//! inputs, and its ratio to the scan. Times are those that the process had a processor, on all its
+//! threads, so that other programs do not count.
+//!
+//! A scan reads every byte of all inputs, as the others do: `merge` those of the entries that it gives,
+//! `diff` those of both tables, compared or, where they differ, read. `build` is a scan of the merged
+//! table into a builder, `merge+build` a merge into the same builder; nothing is synced.
+
+mod common;
+
+use common::{WORKLOADS, Workload, entries, open, touch};
+use graven::{BuildOptions, Diff, Difference, Merge, MergePolicy, Table};
+use std::hint::black_box;
+use std::path::Path;
+use std::time::Duration;
+
+const ROUNDS: usize = 15;
+
+fn main() {
+    // Cargo asks each bench for its tests.
+    if std::env::args().any(|arg| arg == "--test" || arg == "--list") {
+        return;
+    }
+    for workload in WORKLOADS {
+        measure(workload);
+    }
+}
+
+/// Builds the table of the entries that `edit` gives for each number.
+fn build(path: &Path, workload: Workload, edit: impl Fn(u64, &mut Vec<u8>) -> bool) -> Table {
+    let mut builder = BuildOptions::new().durable(false).create(path).expect("create");
+    let (mut key, mut value) = (Vec::new(), Vec::new());
+    for i in 0..entries() {
+        workload.key(i, &mut key);
+        workload.value(i, &mut value);
+        if edit(i, &mut value) {
+            builder.insert(&key, &value).expect("insert");
+        }
+    }
+    builder.finish().expect("finish");
+    let table = open(path);
+    table.verify().expect("a good table");
+    table
+}
+
+type Work<'w> = (&'static str, Box<dyn Fn() -> u64 + 'w>);
+
+fn measure(workload: Workload) {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let path = |name: &str| dir.path().join(name);
+    let all = build(&path("all"), workload, |_, _| true);
+    let copy = build(&path("copy"), workload, |_, _| true);
+    let edited = build(&path("edited"), workload, |i, value| {
+        value[0] ^= u8::from(i % 100 == 0);
+        i % 100 != 1
+    });
+    let even = build(&path("even"), workload, |i, _| i % 2 == 0);
+    let odd = build(&path("odd"), workload, |i, _| i % 2 == 1);
+    let options = BuildOptions::new().durable(false).sorted(true);
+    let out = path("out");
+
+    let merge = || Merge::new([&even, &odd]).policy(MergePolicy::KeepLast);
+    let halves: Vec<Work<'_>> = vec![
+        ("scan", Box::new(|| scan(&even).wrapping_add(scan(&odd)))),
+        (
+            "merge",
+            Box::new(|| {
+                merge().fold(0, |sum: u64, entry| {
+                    let (key, value) = entry.expect("a good table");
+                    sum.wrapping_add(touch(key)).wrapping_add(touch(&value))
+                })
+            }),
+        ),
+        ("diff", Box::new(|| differences(&even, &odd))),
+    ];
+    report(workload, "halves", entries(), &halves);
+    let sinks: Vec<Work<'_>> = vec![
+        (
+            "build",
+            Box::new(|| {
+                let mut builder = options.create(&out).expect("create");
+                for entry in all.iter() {
+                    let (key, value) = entry.expect("a good table");
+                    builder.insert(key, value).expect("insert");
+                }
+                builder.finish().expect("finish").entries
+            }),
+        ),
+        ("merge+build", Box::new(|| merge().build(&out, &options).expect("merged").entries)),
+    ];
+    report(workload, "halves", entries(), &sinks);
+    let nearly: Vec<Work<'_>> = vec![
+        ("scan", Box::new(|| scan(&all).wrapping_add(scan(&copy)))),
+        ("diff, equal", Box::new(|| differences(&all, &copy))),
+        ("diff, 2 % edited", Box::new(|| differences(&all, &edited))),
+    ];
+    report(workload, "whole", 2 * entries(), &nearly);
+}
+
+fn scan(table: &Table) -> u64 {
+    table.iter().fold(0, |sum: u64, entry| {
+        let (key, value) = entry.expect("a good table");
+        sum.wrapping_add(touch(key)).wrapping_add(touch(value))
+    })
+}
+
+fn differences(old: &Table, new: &Table) -> u64 {
+    Diff::new(old, new).fold(0, |sum: u64, difference| {
+        let found = match difference.expect("good tables") {
+            Difference::Added { key, value } | Difference::Removed { key, value } => {
+                touch(key).wrapping_add(touch(value))
+            }
+            Difference::Changed { key, old, new } => {
+                touch(key).wrapping_add(touch(old)).wrapping_add(touch(new))
+            }
+        };
+        sum.wrapping_add(found)
+    })
+}
+
+/// How long this process had a processor, on all its threads; where the system does not say, the time of day.
+fn clock() -> Duration {
+    #[cfg(target_os = "linux")]
+    {
+        let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+        Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
+    }
+    #[cfg(not(target_os = "linux"))]
+    {
+        static START: std::sync::LazyLock<std::time::Instant> =
+            std::sync::LazyLock::new(std::time::Instant::now);
+        START.elapsed()
+    }
+}
+
+/// Runs each work once per round, and prints the medians.
+fn report(workload: Workload, inputs: &str, entries: u64, works: &[Work<'_>]) {
+    let mut times = vec![Vec::with_capacity(ROUNDS); works.len()];
+    for _ in 0..ROUNDS {
+        for ((_, work), times) in works.iter().zip(&mut times) {
+            let start = clock();
+            black_box(work());
+            times.push(clock() - start);
+        }
+    }
+    let medians: Vec<Duration> = times
+        .iter_mut()
+        .map(|times| {
+            times.sort();
+            times[ROUNDS / 2]
+        })
+        .collect();
+    for ((name, _), median) in works.iter().zip(&medians) {
+        let each = median.as_nanos() as f64 / entries as f64;
+        let ratio = median.as_secs_f64() / medians[0].as_secs_f64();
+        let workload = workload.name();
+        println!("{workload:4} {inputs:7} {name:18} {each:7.1} ns/entry {ratio:6.2}");
+    }
+}
