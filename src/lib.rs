@@ -38,6 +38,8 @@
 //! | serve from a table that is replaced from time to time | [`Live`], [`TypedLive`] |
 //! | copy a finished table to where it is read, checked on the way | [`PublishOptions`] |
 //! | keep several versions in a directory, and roll back | [`Versions`] |
+//! | merge tables, compare two, write and apply a patch | [`Merge`], [`Diff`], [`Patch`] |
+//! | save what is good of a damaged table | [`Table::salvage`] |
 //! | outlive a file that is truncated, or a failing disk | [`sigbus::install`] |
 //! | ask what a table holds, and what of it is in memory | [`Table::stats`], [`Table::residency`] |
 //!
@@ -59,8 +61,8 @@
 //! # let path = dir.path().join("ages.grv");
 //! # graven::BuildOptions::new().build(&path, [("Ann", "31"), ("Bob", "45")])?;
 //! # let table = graven::Table::load(&path)?;
-//! assert_eq!(table.range("B"..).count(), 1);
-//! for entry in &table {
+//! assert_eq!(table.count("B"..)?, 1);
+//! for entry in table.range("B"..) {
 //!     let (name, age) = entry?;
 //!     println!("{}: {}", name.escape_ascii(), age.escape_ascii());
 //! }
@@ -102,6 +104,23 @@
 //! whole ([`Table::verify`], or [`PageChecks::AtOpen`] for the checksums alone) gives no error
 //! for damage any more. What is left is a page that the system can't deliver any more, which is an
 //! error if [`sigbus::install`] was called, and else ends the process.
+//!
+//! # Errors
+//!
+//! [`OpenError`] and [`ReadError`] name the file and hold a failure, an enum with a variant for each
+//! cause; [`BuildError`], [`PublishError`] and [`MergeError`] are such enums themselves. The texts
+//! say what is wrong, where, and what to do, and hold the system's answer, so `source()` is `None`.
+//! `kind()` tells whose fault it is. Each becomes an [`io::Error`](std::io::Error) with `?`.
+//!
+//! ```
+//! use graven::{OpenFailure, Table};
+//!
+//! let error = Table::load("no/such/table.grv").unwrap_err();
+//! match error.failure() {
+//!     OpenFailure::Io { source, .. } => eprintln!("not there: {source}"),
+//!     _ => eprintln!("{error}"),
+//! }
+//! ```
 //!
 //! # Systems
 //!

@@ -57,6 +57,9 @@ use std::time::{Duration, Instant};
 /// # Ok(())
 /// # }
 /// ```
+///
+/// There is no safe form, because a mapped file that is changed in place is undefined behaviour. A
+/// program without `unsafe` calls [`Table::load`] again.
 #[derive(Debug)]
 pub struct Live(Handle<Table>);
 

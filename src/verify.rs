@@ -36,17 +36,17 @@ pub struct VerifyReport {
     /// Distinct keys found.
     pub keys: u64,
     /// Pages whose checksums were compared.
-    pub units: u64,
+    pub pages: u64,
     /// Bytes of the table.
     pub bytes: u64,
 }
 
 impl fmt::Display for VerifyReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { entries, keys, units, bytes } = self;
+        let Self { entries, keys, pages, bytes } = self;
         write!(
             f,
-            "{entries} entries, {keys} distinct keys, {units} pages, {bytes} bytes: no damage"
+            "{entries} entries, {keys} distinct keys, {pages} pages, {bytes} bytes: no damage"
         )
     }
 }
@@ -127,7 +127,7 @@ impl Audit<'_> {
         Ok(VerifyReport {
             entries: layout.entries,
             keys,
-            units: sums::units(layout.sums.start as u64),
+            pages: sums::units(layout.sums.start as u64),
             bytes: layout.file_len as u64,
         })
     }

@@ -24,7 +24,7 @@ const LARGEST: usize = 8 << 10;
 
 /// A short name of an error: its variant, and the field or text that tells its cause.
 fn open_error(error: &OpenError) -> String {
-    match &error.failure {
+    match &error.failure() {
         OpenFailure::InvalidHeader { field, .. } => format!("InvalidHeader({field})"),
         OpenFailure::FooterMismatch { field, .. } => format!("FooterMismatch({field})"),
         OpenFailure::UnsupportedFeature { feature, .. } => format!("UnsupportedFeature({feature})"),

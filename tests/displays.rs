@@ -106,7 +106,7 @@ fn tables() {
             line(&report),
             format!(
                 "{entries} entries, {entries} distinct keys, {} pages, {bytes} bytes: no damage",
-                report.units
+                report.pages
             )
         );
         let warmed = table.warm_with(Warm::All, |_| ControlFlow::Continue(())).unwrap();

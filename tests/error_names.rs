@@ -61,7 +61,7 @@ fn opened(options: &OpenOptions, damage: impl FnOnce(&mut Vec<u8>)) -> OpenError
     for error in [&loaded, &mapped, &live] {
         assert_eq!(error.path(), Some(path.as_path()));
         assert_eq!(error.to_string(), format!("{}: {in_memory}", path.display()));
-        assert_eq!(error.to_string(), format!("{}: {}", path.display(), error.failure));
+        assert_eq!(error.to_string(), format!("{}: {}", path.display(), error.failure()));
         names(error, &path);
     }
     mapped
@@ -69,7 +69,7 @@ fn opened(options: &OpenOptions, damage: impl FnOnce(&mut Vec<u8>)) -> OpenError
 
 #[test]
 fn what_can_be_wrong_with_the_bytes_of_a_file() {
-    let failure = |damage: fn(&mut Vec<u8>)| opened(&OpenOptions::new(), damage).failure;
+    let failure = |damage: fn(&mut Vec<u8>)| opened(&OpenOptions::new(), damage).into_failure();
     assert!(matches!(failure(|bytes| bytes.truncate(9)), OpenFailure::TooShort { .. }));
     assert!(matches!(failure(|bytes| bytes[0] = 0), OpenFailure::NotATable { .. }));
     let newer = failure(|bytes| bytes[8] = 9);
@@ -82,15 +82,17 @@ fn what_can_be_wrong_with_the_bytes_of_a_file() {
     assert!(matches!(torn, OpenFailure::FooterMismatch { .. }), "{torn:?}");
 
     let at_open = OpenOptions::new().page_checks(PageChecks::AtOpen);
-    let damaged = opened(&at_open, |bytes| bytes[500] ^= 1).failure;
+    let damaged = opened(&at_open, |bytes| bytes[500] ^= 1).into_failure();
     assert!(matches!(damaged, OpenFailure::Damaged(ReadFailure::Checksum { offset: 0, .. })));
     let outside = opened(&OpenOptions::new().section(1, u64::MAX), |_| {});
-    assert!(matches!(outside.failure, OpenFailure::SectionOutOfBounds { .. }), "{outside:?}");
+    assert!(matches!(outside.failure(), OpenFailure::SectionOutOfBounds { .. }), "{outside:?}");
 
     // Headers that contradict themselves, under right checksums.
     let (mut invalid, mut unsupported) = (0, 0);
     for file in fs::read_dir(common::data("bad")).unwrap() {
-        let Err(OpenError { failure, .. }) = Table::load(file.as_ref().unwrap().path()) else {
+        let Err(failure) =
+            Table::load(file.as_ref().unwrap().path()).map_err(OpenError::into_failure)
+        else {
             continue;
         };
         match &failure {
@@ -100,7 +102,7 @@ fn what_can_be_wrong_with_the_bytes_of_a_file() {
         }
         let bytes = fs::read(file.unwrap().path()).unwrap();
         let error = opened(&OpenOptions::new(), |damaged| *damaged = bytes);
-        assert_eq!(format!("{:?}", error.failure), format!("{failure:?}"));
+        assert_eq!(format!("{:?}", error.failure()), format!("{failure:?}"));
     }
     assert!(invalid > 20 && unsupported > 1, "{invalid} invalid, {unsupported} unsupported");
 }
@@ -110,12 +112,12 @@ fn what_stands_under_a_name() {
     let (directory, path) = table();
     let absent = directory.path().join("absent");
     let error = Table::load(&absent).unwrap_err();
-    assert!(matches!(&error.failure, OpenFailure::Io { source, .. }
+    assert!(matches!(&error.failure(), OpenFailure::Io { source, .. }
         if source.kind() == io::ErrorKind::NotFound));
     names(&error, &absent);
     // SAFETY: nobody else knows the file.
     let error = unsafe { Table::open(directory.path()) }.unwrap_err();
-    assert!(matches!(error.failure, OpenFailure::NotARegularFile { kind: "directory" }));
+    assert!(matches!(error.failure(), OpenFailure::NotARegularFile { kind: "directory" }));
     names(&error, directory.path());
 
     // SAFETY: nobody else knows the file, and it is replaced by rename.
@@ -130,7 +132,7 @@ fn what_stands_under_a_name() {
 fn a_table_of_other_types() {
     let (directory, path) = table();
     let error = Table::load(&path).unwrap().typed::<u32, u64>().err().unwrap();
-    assert!(matches!(error.failure, OpenFailure::TypeMismatch { .. }), "{error:?}");
+    assert!(matches!(error.failure(), OpenFailure::TypeMismatch { .. }), "{error:?}");
     names(&error, &path);
     let bytes = fs::read(&path).unwrap();
     let error = Table::from_bytes(bytes).unwrap().typed::<u32, u64>().err().unwrap();
@@ -146,7 +148,7 @@ fn a_table_of_other_types() {
     // SAFETY: nobody else knows the file.
     let table = unsafe { OpenOptions::new().section(1, bytes.len() as u64).open(&moved) }.unwrap();
     let error = table.typed::<u32, u64>().err().unwrap();
-    assert!(matches!(error.failure, OpenFailure::Misaligned { needed: 8, got: 1 }), "{error:?}");
+    assert!(matches!(error.failure(), OpenFailure::Misaligned { needed: 8, got: 1 }), "{error:?}");
     names(&error, &moved);
 }
 

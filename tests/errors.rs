@@ -34,7 +34,7 @@ fn open_error(path: &Path) -> OpenError {
     let loaded = options.load(path).unwrap_err();
     // SAFETY: nobody else knows the file.
     let mapped = unsafe { options.open(path) }.unwrap_err();
-    assert_eq!(std::mem::discriminant(&mapped.failure), std::mem::discriminant(&loaded.failure));
+    assert_eq!(std::mem::discriminant(mapped.failure()), std::mem::discriminant(loaded.failure()));
     assert!(!mapped.to_string().is_empty() && !mapped.to_string().ends_with('.'));
     mapped
 }
@@ -49,9 +49,12 @@ fn damaged(damage: impl FnOnce(&mut Vec<u8>)) -> OpenError {
     fs::write(&path, &bytes).unwrap();
     let error = open_error(&path);
     let in_memory = Table::from_bytes(bytes.clone()).unwrap_err();
-    assert_eq!(std::mem::discriminant(&error.failure), std::mem::discriminant(&in_memory.failure));
+    assert_eq!(
+        std::mem::discriminant(error.failure()),
+        std::mem::discriminant(in_memory.failure())
+    );
     let streamed = Table::from_reader(bytes.as_slice()).unwrap_err();
-    assert_eq!(std::mem::discriminant(&error.failure), std::mem::discriminant(&streamed.failure));
+    assert_eq!(std::mem::discriminant(error.failure()), std::mem::discriminant(streamed.failure()));
     error
 }
 
@@ -59,7 +62,7 @@ fn damaged(damage: impl FnOnce(&mut Vec<u8>)) -> OpenError {
 fn missing_file() {
     let directory = directory();
     let error = open_error(&directory.path().join("absent"));
-    let OpenFailure::Io { source, .. } = &error.failure else { panic!("{error:?}") };
+    let OpenFailure::Io { source, .. } = &error.failure() else { panic!("{error:?}") };
     assert_eq!(source.kind(), std::io::ErrorKind::NotFound);
     assert!(error.path().unwrap().ends_with("absent"));
     assert_eq!(error.kind(), ErrorKind::Io);
@@ -68,7 +71,7 @@ fn missing_file() {
 #[test]
 fn not_a_regular_file() {
     let directory = directory();
-    let kind = |path: &Path| match open_error(path).failure {
+    let kind = |path: &Path| match open_error(path).into_failure() {
         OpenFailure::NotARegularFile { kind } => kind,
         other => panic!("{}: {other:?}", path.display()),
     };
@@ -102,7 +105,7 @@ fn fifo_does_not_hang() {
     let fifo = path.clone();
     std::thread::spawn(move || done.send(open_error(&fifo)));
     let error = wait.recv_timeout(std::time::Duration::from_secs(10)).expect("open hangs");
-    assert!(matches!(error.failure, OpenFailure::NotARegularFile { kind: "FIFO" }), "{error:?}");
+    assert!(matches!(error.failure(), OpenFailure::NotARegularFile { kind: "FIFO" }), "{error:?}");
     let error = BuildOptions::new().create(&path).err().unwrap();
     assert!(matches!(error, BuildError::NotARegularFile { .. }), "{error:?}");
 }
@@ -111,10 +114,10 @@ fn fifo_does_not_hang() {
 fn too_short() {
     for len in [0, 1, 7, 8, 479] {
         let error = damaged(|bytes| bytes.truncate(len));
-        let OpenFailure::TooShort { got, expected } = error.failure else {
+        let OpenFailure::TooShort { got, expected } = error.failure() else {
             panic!("{len}: {error:?}")
         };
-        assert_eq!((got, expected), (len as u64, 480));
+        assert_eq!((*got, *expected), (len as u64, 480));
     }
 }
 
@@ -122,10 +125,10 @@ fn too_short() {
 fn foreign_files() {
     let error = damaged(|bytes| bytes[..4].copy_from_slice(b"\x7fELF"));
     assert!(
-        matches!(error.failure, OpenFailure::NotATable { found } if found.starts_with(b"\x7fELF"))
+        matches!(error.failure(), OpenFailure::NotATable { found } if found.starts_with(b"\x7fELF"))
     );
     let error = damaged(|bytes| *bytes = b"key\tvalue\n".to_vec());
-    assert!(matches!(error.failure, OpenFailure::NotATable { .. }), "{error:?}");
+    assert!(matches!(error.failure(), OpenFailure::NotATable { .. }), "{error:?}");
     assert_eq!(error.kind(), ErrorKind::Data);
 }
 
@@ -133,7 +136,7 @@ fn foreign_files() {
 fn newer_major_version() {
     // The version comes before the checksum, which a later version may compute otherwise.
     let error = damaged(|bytes| bytes[8] = 2);
-    let OpenFailure::UnsupportedVersion { major: 2, supported: 1, .. } = error.failure else {
+    let OpenFailure::UnsupportedVersion { major: 2, supported: 1, .. } = error.failure() else {
         panic!("{error:?}")
     };
     assert!(error.to_string().contains("newer"), "says what to do: {error}");
@@ -142,18 +145,18 @@ fn newer_major_version() {
 #[test]
 fn damaged_ends() {
     let error = damaged(|bytes| bytes[40] ^= 1);
-    assert!(matches!(error.failure, OpenFailure::HeaderChecksum { .. }), "{error:?}");
+    assert!(matches!(error.failure(), OpenFailure::HeaderChecksum { .. }), "{error:?}");
     let error = damaged(|bytes| bytes.truncate(bytes.len() - 1));
-    let OpenFailure::Truncated { expected, got } = error.failure else { panic!("{error:?}") };
-    assert_eq!(expected, got + 1);
+    let OpenFailure::Truncated { expected, got } = error.failure() else { panic!("{error:?}") };
+    assert_eq!(*expected, got + 1);
     let error = damaged(|bytes| bytes.push(0));
-    let OpenFailure::TrailingBytes { expected, got } = error.failure else { panic!("{error:?}") };
-    assert_eq!(expected + 1, got);
+    let OpenFailure::TrailingBytes { expected, got } = error.failure() else { panic!("{error:?}") };
+    assert_eq!(expected + 1, *got);
     let error = damaged(|bytes| {
         let last = bytes.len() - 1;
         bytes[last] ^= 1;
     });
-    assert!(matches!(error.failure, OpenFailure::FooterMismatch { .. }), "{error:?}");
+    assert!(matches!(error.failure(), OpenFailure::FooterMismatch { .. }), "{error:?}");
 }
 
 /// Damage in the middle is found at open only if that is asked for.
@@ -165,7 +168,7 @@ fn damaged_page() {
     Table::from_bytes(bytes.clone()).unwrap();
     let error = OpenOptions::new().page_checks(PageChecks::AtOpen).from_bytes(bytes).unwrap_err();
     assert!(matches!(
-        error.failure,
+        error.failure(),
         OpenFailure::Damaged(graven::ReadFailure::Checksum { offset: 0, .. })
     ));
 }
@@ -240,16 +243,16 @@ fn range_out_of_bounds() {
         // SAFETY: nobody else knows the file.
         let mapped = unsafe { options.open(&path) }.unwrap_err();
         for error in [mapped, options.load(&path).unwrap_err()] {
-            let OpenFailure::SectionOutOfBounds { file_len, .. } = error.failure else {
+            let OpenFailure::SectionOutOfBounds { file_len, .. } = error.failure() else {
                 panic!("{error:?}")
             };
-            assert_eq!((file_len, error.kind()), (len, ErrorKind::Usage));
+            assert_eq!((*file_len, error.kind()), (len, ErrorKind::Usage));
         }
         let error = options.from_bytes(fs::read(&path).unwrap()).unwrap_err();
-        assert!(matches!(error.failure, OpenFailure::SectionOutOfBounds { .. }), "{error:?}");
+        assert!(matches!(error.failure(), OpenFailure::SectionOutOfBounds { .. }), "{error:?}");
     }
     let error = OpenOptions::new().section(len, 0).load(&path).unwrap_err();
-    assert!(matches!(error.failure, OpenFailure::TooShort { got: 0, .. }), "{error:?}");
+    assert!(matches!(error.failure(), OpenFailure::TooShort { got: 0, .. }), "{error:?}");
 }
 
 /// Each way to open a table refuses another build, shows both ids, and opens the expected one.
@@ -283,8 +286,10 @@ fn another_build() {
         unsafe { late.open(&damaged_path) },
     ] {
         let error = error.unwrap_err();
-        let OpenFailure::OtherBuild { expected, got } = &error.failure else { panic!("{error:?}") };
-        assert_eq!((*expected, *got), (other, id));
+        let OpenFailure::OtherBuild { asked, stored } = error.failure() else {
+            panic!("{error:?}")
+        };
+        assert_eq!((*asked, *stored), (other, id));
         assert_eq!(error.kind(), ErrorKind::Data);
         let text = error.to_string();
         assert!(text.contains(&id.to_string()) && text.contains(&other.to_string()), "{text}");
@@ -296,9 +301,9 @@ fn another_build() {
     assert_eq!(right.from_reader(&bytes[..]).unwrap().len(), 100);
     // What is no table is refused as that.
     let error = wrong.from_bytes(&b"no table at all"[..]).unwrap_err();
-    assert!(matches!(error.failure, OpenFailure::NotATable { .. }));
+    assert!(matches!(error.failure(), OpenFailure::NotATable { .. }));
     let error = wrong.load(path.with_extension("none")).unwrap_err();
-    assert!(matches!(error.failure, OpenFailure::Io { .. }));
+    assert!(matches!(error.failure(), OpenFailure::Io { .. }));
 }
 
 /// The options hold for a stream: its section, its checks, and a reader that fails.
@@ -319,21 +324,21 @@ fn from_reader_with_options() {
     assert_eq!(warm.from_reader(&around[..]).unwrap().len(), 100);
     let error = section.from_reader(&around[..20]).unwrap_err();
     assert!(
-        matches!(error.failure, OpenFailure::SectionOutOfBounds { file_len: 20, .. }),
+        matches!(error.failure(), OpenFailure::SectionOutOfBounds { file_len: 20, .. }),
         "{error:?}"
     );
     let empty = OpenOptions::new().from_reader(&[][..]).unwrap_err();
-    assert!(matches!(empty.failure, OpenFailure::TooShort { got: 0, .. }));
+    assert!(matches!(empty.failure(), OpenFailure::TooShort { got: 0, .. }));
 
     let mut damaged = bytes;
     damaged[600] ^= 1;
     let checked = OpenOptions::new().page_checks(PageChecks::AtOpen);
     let error = checked.from_reader(&damaged[..]).unwrap_err();
-    assert!(matches!(error.failure, OpenFailure::Damaged(_)));
+    assert!(matches!(error.failure(), OpenFailure::Damaged(_)));
     assert!(OpenOptions::new().from_reader(&damaged[..]).is_ok());
     let error = checked.from_reader(Failing).unwrap_err();
     let text = error.to_string();
-    assert!(matches!(error.failure, OpenFailure::Io { .. }) && text.contains("socket"), "{text}");
+    assert!(matches!(error.failure(), OpenFailure::Io { .. }) && text.contains("socket"), "{text}");
 }
 
 #[cfg(target_os = "linux")]
@@ -362,10 +367,10 @@ fn address_space_exhausted_child() {
     let Some(path) = std::env::var_os(LIMITED) else { return };
     // SAFETY: nobody else knows the file.
     let error = unsafe { Table::open(&path) }.unwrap_err();
-    let OpenFailure::AddressSpaceExhausted { needed, limit } = error.failure else {
+    let OpenFailure::AddressSpaceExhausted { needed, limit } = error.failure() else {
         panic!("{error}")
     };
-    assert_eq!((needed, limit), (64 << 30, Some(4_000_000 << 10)));
+    assert_eq!((*needed, *limit), (64 << 30, Some(4_000_000 << 10)));
     for words in ["68719476736", "ulimit -v allows the process 4096000000", "raise the limit"] {
         assert!(error.to_string().contains(words), "{words:?} is not in {error}");
     }
@@ -374,8 +379,8 @@ fn address_space_exhausted_child() {
         assert!(!error.to_string().contains(words), "{words:?} is in {error}");
     }
     let copied = Table::load(&path).unwrap_err();
-    let same = matches!(copied.failure,
-        OpenFailure::AddressSpaceExhausted { needed, limit: Some(4_096_000_000) } if needed == 64 << 30
+    let same = matches!(copied.failure(),
+        OpenFailure::AddressSpaceExhausted { needed, limit: Some(4_096_000_000) } if *needed == 64 << 30
     );
     assert!(same, "{copied:?}");
     assert_eq!(copied.to_string(), error.to_string());
@@ -383,7 +388,7 @@ fn address_space_exhausted_child() {
     let foreign = Path::new(&path).with_extension("foreign");
     fs::write(&foreign, "no table").unwrap();
     fs::File::options().write(true).open(&foreign).unwrap().set_len(64 << 30).unwrap();
-    assert!(matches!(open_error(&foreign).failure, OpenFailure::NotATable { .. }));
+    assert!(matches!(open_error(&foreign).failure(), OpenFailure::NotATable { .. }));
 }
 
 /// What the errors advise works: a table that had no room has it under a higher limit, or once
@@ -413,10 +418,10 @@ fn room_below_a_limit() {
     let limit = pages * rustix::param::page_size() as u64 + (8 << 20);
     setrlimit(Resource::As, Rlimit { current: Some(limit), ..before }).unwrap();
     let error = open_error(&path);
-    let OpenFailure::AddressSpaceExhausted { needed, limit: Some(told) } = error.failure else {
+    let OpenFailure::AddressSpaceExhausted { needed, limit: Some(told) } = error.failure() else {
         panic!("{error:?}")
     };
-    assert!(told == limit && (16 << 20..17 << 20).contains(&needed), "{error}");
+    assert!(*told == limit && (16 << 20..17 << 20).contains(needed), "{error}");
     assert!(error.to_string().contains("raise the limit"), "{error}");
     setrlimit(Resource::As, before).unwrap();
     Table::load(&path).unwrap();
@@ -436,7 +441,7 @@ fn room_for_no_copy() {
     let limit = Rlimit { current: Some((kib << 10) + (8 << 20)), ..getrlimit(Resource::Data) };
     setrlimit(Resource::Data, limit).unwrap();
     let error = Table::load(&path).unwrap_err();
-    assert!(matches!(error.failure, OpenFailure::OutOfMemory { .. }), "{error:?}");
+    assert!(matches!(error.failure(), OpenFailure::OutOfMemory { .. }), "{error:?}");
     let text = error.to_string();
     assert!(text.contains("ulimit -d") && text.contains("open()"), "{text}");
     // SAFETY: nobody else knows the file.
@@ -468,10 +473,10 @@ fn room_among_many_mappings() {
     mappings.truncate(mappings.len() - 8);
     assert!(most > limit / 2, "{most} of {limit} mappings");
     for error in [mapped.unwrap_err(), copied.unwrap_err()] {
-        let OpenFailure::TooManyMappings { mappings, limit: told } = error.failure else {
+        let OpenFailure::TooManyMappings { mappings, limit: told } = error.failure() else {
             panic!("{error:?}")
         };
-        assert!(told == limit && mappings >= most, "{error}");
+        assert!(*told == limit && *mappings >= most, "{error}");
         let text = error.to_string();
         assert!(text.contains("vm.max_map_count allows") && !text.contains("ulimit"), "{text}");
         assert_eq!(error.kind(), ErrorKind::Io);
@@ -755,7 +760,7 @@ where
     let error = OpenOptions::new().load_typed::<K, V>(path).unwrap_err();
     let text = format!("{part} type is {expected} in the table, {got} was asked for");
     assert!(error.to_string().contains(&text), "{error}");
-    assert!(matches!(error.failure, OpenFailure::TypeMismatch { .. }));
+    assert!(matches!(error.failure(), OpenFailure::TypeMismatch { .. }));
 }
 
 graven::typed_value! {
@@ -852,12 +857,12 @@ fn misaligned_values() {
         // SAFETY: nobody else knows the file.
         let table = unsafe { options.open(&embedded) }.unwrap();
         assert_eq!(table.len(), 5);
-        match table.typed::<u32, u64>() {
+        match table.typed::<u32, u64>().map_err(OpenError::into_failure) {
             Ok(table) => {
                 assert_eq!(offset % 8, 0);
                 assert_eq!(table.get(&3).unwrap(), Some(&3));
             }
-            Err(OpenError { failure: OpenFailure::Misaligned { needed: 8, got }, .. }) => {
+            Err(OpenFailure::Misaligned { needed: 8, got }) => {
                 assert_eq!(got, offset % 8)
             }
             Err(other) => panic!("{other:?}"),

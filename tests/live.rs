@@ -102,11 +102,15 @@ fn a_typed_handle_serves_its_types_alone() {
     let options = BuildOptions::new().durable(false);
     // SAFETY: the tables of this test are replaced by rename.
     let error = unsafe { TypedLive::<u32, f64>::open(&path) }.expect_err("a table of bytes");
-    assert!(matches!(error.failure, OpenFailure::TypeMismatch { .. }), "{error}");
+    assert!(matches!(error.failure(), OpenFailure::TypeMismatch { .. }), "{error}");
 
     options.build_typed(&path, [(7_u32, 1.5_f64)]).expect("a table");
     // SAFETY: the tables of this test are replaced by rename.
     let live = unsafe { TypedLive::<u32, f64>::open(&path) }.expect("these types");
+    let (swaps, failures) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
+    let (swapped, failed) = (Arc::clone(&swaps), Arc::clone(&failures));
+    live.on_swap(move |_| _ = swapped.fetch_add(1, Relaxed));
+    live.on_failure(move |_| _ = failed.fetch_add(1, Relaxed));
     assert_eq!(live.path(), path);
     let first = live.pin();
     assert_eq!(live.refresh().expect("a table"), RefreshOutcome::Unchanged);
@@ -115,7 +119,7 @@ fn a_typed_handle_serves_its_types_alone() {
     for _ in 0..2 {
         let error = live.refresh().expect_err("other values");
         assert!(
-            matches!(error.failure, OpenFailure::TypeMismatch { part: "value", .. }),
+            matches!(error.failure(), OpenFailure::TypeMismatch { part: "value", .. }),
             "{error}"
         );
         let status = live.status();
@@ -124,7 +128,7 @@ fn a_typed_handle_serves_its_types_alone() {
     }
     publish(&path, "bytes");
     let error = live.refresh().unwrap_err();
-    assert!(matches!(error.failure, OpenFailure::TypeMismatch { part: "key", .. }));
+    assert!(matches!(error.failure(), OpenFailure::TypeMismatch { part: "key", .. }));
 
     options.build_typed(&path, [(7_u32, 2.5_f64)]).expect("a table");
     assert_eq!(live.refresh().expect("a table"), RefreshOutcome::Swapped);
@@ -132,6 +136,7 @@ fn a_typed_handle_serves_its_types_alone() {
     assert_eq!(live.pin().get(&7).expect("a sound table"), Some(&2.5));
     assert_eq!(first.get(&7).expect("a sound table"), Some(&1.5), "pinned, so unchanged");
     assert_eq!((first.generation(), live.pin().generation()), (1, 2));
+    assert_eq!((swaps.load(Relaxed), failures.load(Relaxed)), (1, 3), "calls of the hooks");
     let kept = TypedTable::clone(&first);
     drop((first, live));
     assert_eq!(kept.get(&7).expect("a sound table"), Some(&1.5), "a clone outlives the handle");
@@ -184,27 +189,27 @@ fn a_bad_file_leaves_the_old_table() {
     };
     type Check = fn(&OpenError) -> bool;
     let bad: [(&str, Vec<u8>, Check); 8] = [
-        ("empty", Vec::new(), |e| matches!(e.failure, OpenFailure::TooShort { .. })),
+        ("empty", Vec::new(), |e| matches!(e.failure(), OpenFailure::TooShort { .. })),
         ("foreign", b"PNG or whatever this is".repeat(99), |e| {
-            matches!(e.failure, OpenFailure::NotATable { .. })
+            matches!(e.failure(), OpenFailure::NotATable { .. })
         }),
         ("truncated", spoiled(&|bytes| bytes.truncate(bytes.len() - 1)), |e| {
-            matches!(e.failure, OpenFailure::Truncated { .. })
+            matches!(e.failure(), OpenFailure::Truncated { .. })
         }),
         ("longer", spoiled(&|bytes| bytes.push(0)), |e| {
-            matches!(e.failure, OpenFailure::TrailingBytes { .. })
+            matches!(e.failure(), OpenFailure::TrailingBytes { .. })
         }),
         ("header", spoiled(&|bytes| bytes[20] ^= 1), |e| {
-            matches!(e.failure, OpenFailure::HeaderChecksum { .. })
+            matches!(e.failure(), OpenFailure::HeaderChecksum { .. })
         }),
         ("footer", spoiled(&|bytes| *bytes.last_mut().expect("a byte") ^= 1), |e| {
-            matches!(e.failure, OpenFailure::FooterMismatch { .. })
+            matches!(e.failure(), OpenFailure::FooterMismatch { .. })
         }),
         ("later format", resealed(8, 9), |e| {
-            matches!(e.failure, OpenFailure::UnsupportedVersion { .. })
+            matches!(e.failure(), OpenFailure::UnsupportedVersion { .. })
         }),
         ("older format", resealed(8, 0), |e| {
-            matches!(e.failure, OpenFailure::UnsupportedVersion { .. })
+            matches!(e.failure(), OpenFailure::UnsupportedVersion { .. })
         }),
     ];
     for (name, bytes, expected) in bad {
@@ -218,11 +223,14 @@ fn a_bad_file_leaves_the_old_table() {
     }
     fs::remove_file(&path).expect("a file");
     let error = live.refresh().expect_err("nothing is there");
-    let OpenFailure::Io { source, .. } = &error.failure else { panic!("{error}") };
+    let OpenFailure::Io { source, .. } = &error.failure() else { panic!("{error}") };
     assert_eq!(source.kind(), std::io::ErrorKind::NotFound);
     fs::create_dir(&path).expect("a directory");
     let error = live.refresh().expect_err("a directory is there");
-    assert!(matches!(error.failure, OpenFailure::NotARegularFile { kind: "directory" }), "{error}");
+    assert!(
+        matches!(error.failure(), OpenFailure::NotARegularFile { kind: "directory" }),
+        "{error}"
+    );
     assert_eq!(value(&live.pin()), "one");
     fs::remove_dir(&path).expect("a directory");
     publish(&path, "two");
@@ -251,7 +259,7 @@ fn damage_is_found_before_the_swap_if_asked_for() {
     // SAFETY: as above.
     let live = unsafe { Live::open_with(&path, &careful) }.expect("a table");
     replace(&path, &bytes);
-    assert!(matches!(live.refresh(), Err(OpenError { failure: OpenFailure::Damaged(_), .. })));
+    assert!(matches!(live.refresh().unwrap_err().failure(), OpenFailure::Damaged(_)));
     assert_eq!(value(&live.pin()), "one");
 }
 
@@ -265,12 +273,12 @@ fn another_build_is_not_swapped_in() {
     let live = unsafe { Live::open_with(&path, &options) }.expect("a table");
     publish(&path, "two");
     let refused = live.refresh().unwrap_err();
-    assert!(matches!(refused.failure, OpenFailure::OtherBuild { expected, .. } if expected == id));
+    assert!(matches!(refused.failure(), OpenFailure::OtherBuild { asked, .. } if *asked == id));
     assert_eq!(value(&live.pin()), "one");
     assert!(live.status().failure.is_some());
     // SAFETY: as above.
     let other = unsafe { Live::open_with(&path, &options) };
-    assert!(matches!(other.unwrap_err().failure, OpenFailure::OtherBuild { .. }));
+    assert!(matches!(other.unwrap_err().failure(), OpenFailure::OtherBuild { .. }));
     publish(&path, "one");
     assert_eq!(live.refresh().expect("the build"), RefreshOutcome::Unchanged);
     assert_eq!(live.status().failure, None);
@@ -428,7 +436,7 @@ fn a_versioned_directory_is_followed_through_its_link() {
     assert_eq!((value(&live.pin()), live.status().version.as_deref()), ("seven", Some("7")));
     // A link to nowhere.
     fs::remove_dir_all(root.join("versions/7")).expect("a directory");
-    assert!(matches!(live.refresh(), Err(OpenError { failure: OpenFailure::Io { .. }, .. })));
+    assert!(matches!(live.refresh().unwrap_err().failure(), OpenFailure::Io { .. }));
     assert_eq!(value(&live.pin()), "seven");
 }
 

@@ -430,8 +430,8 @@ fn patches_are_refused_elsewhere() {
         [Table::load(&path), Table::from_bytes(bytes.clone()), Table::from_reader(&*bytes)]
     {
         let error = opened.unwrap_err();
-        assert!(matches!(error.failure, OpenFailure::IsPatch), "{error:?}");
-        assert!(error.failure.to_string().starts_with("is a patch"), "{error}");
+        assert!(matches!(error.failure(), OpenFailure::IsPatch), "{error:?}");
+        assert!(error.failure().to_string().starts_with("is a patch"), "{error}");
     }
     let error = publish(&path, &directory.path().join("published"));
     assert!(

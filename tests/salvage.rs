@@ -330,7 +330,7 @@ fn damaged_ends() {
     let open = |bytes: &[u8]| OpenOptions::new().tolerate_footer(true).from_bytes(bytes.to_vec());
     let mut header = whole.bytes.clone();
     header[50] ^= 1;
-    let failure = |opened: Result<Table, OpenError>| opened.unwrap_err().failure;
+    let failure = |opened: Result<Table, OpenError>| opened.unwrap_err().into_failure();
     assert!(matches!(failure(open(&header)), OpenFailure::HeaderChecksum { .. }));
     let cut = &whole.bytes[..whole.bytes.len() - 1];
     assert!(matches!(failure(open(cut)), OpenFailure::Truncated { .. }));

@@ -182,15 +182,15 @@ fn limited_process() {
             // SAFETY: nobody else knows the file.
             let error = unsafe { OpenOptions::new().lock_memory(true).open(path) };
             let error = error.expect_err("more than the limit");
-            let OpenFailure::LockRefused { needed, limit, .. } = error.failure else {
+            let OpenFailure::LockRefused { needed, limit, .. } = error.failure() else {
                 panic!("{error}")
             };
-            assert_eq!(needed, fs::metadata(path).expect("the table").len());
-            assert_eq!(limit, Some(64 << 10));
+            assert_eq!(*needed, fs::metadata(path).expect("the table").len());
+            assert_eq!(*limit, Some(64 << 10));
             assert_eq!(error.kind(), ErrorKind::Io);
             assert!(error.to_string().contains("ulimit -l allows 65536 bytes"), "{error}");
             let error = OpenOptions::new().lock_memory(true).load(path).expect_err("likewise");
-            assert!(matches!(error.failure, OpenFailure::LockRefused { .. }), "{error}");
+            assert!(matches!(error.failure(), OpenFailure::LockRefused { .. }), "{error}");
         }
         "asks" => {
             let table = open(OpenOptions::new().warm(Warm::All), path);
@@ -294,12 +294,14 @@ fn a_locked_table_is_in_memory() {
     let path = directory.path().join("t");
     let bytes = cold_table(&path);
     // SAFETY: nobody else knows the file.
-    match unsafe { OpenOptions::new().lock_memory(true).open(&path) } {
+    match unsafe { OpenOptions::new().lock_memory(true).open(&path) }
+        .map_err(OpenError::into_failure)
+    {
         Ok(table) => {
             assert_eq!(table.residency().resident(), Some(bytes));
             assert!(Mapped::of("self", &path).sum("Locked") * 1024 >= bytes);
         }
-        Err(OpenError { failure: OpenFailure::LockRefused { limit, .. }, .. }) => {
+        Err(OpenFailure::LockRefused { limit, .. }) => {
             skip("a_locked_table", &format!("the limit is {limit:?}"));
         }
         Err(error) => panic!("{error}"),

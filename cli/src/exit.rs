@@ -49,7 +49,7 @@ impl Failure {
 
     /// A table that does not open. `path` is as the user gave it.
     pub(crate) fn open(path: &Path, error: &OpenError) -> Self {
-        Self::table(path, &error.failure)
+        Self::table(path, error.failure())
     }
 
     /// What is wrong with a table.

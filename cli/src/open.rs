@@ -34,8 +34,8 @@ pub(crate) fn with(options: &OpenOptions, path: &Path) -> Result<Table, Failure>
     guard();
     let mut opened = map(options, path);
     for _ in 1..ATTEMPTS {
-        match &opened {
-            Err(OpenError { failure: OpenFailure::Io { source, .. }, .. })
+        match opened.as_ref().map_err(OpenError::failure) {
+            Err(OpenFailure::Io { source, .. })
                 if source.kind() == io::ErrorKind::NotFound && path.is_symlink() =>
             {
                 opened = map(options, path);

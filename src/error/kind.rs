@@ -10,7 +10,8 @@ pub enum ErrorKind {
     Usage,
     /// The table or the input entries are malformed, damaged or unsupported: change the data.
     Data,
-    /// The operating system refused: space, permissions, a path of the wrong kind, address space.
+    /// The operating system refused: space, permissions, address space; or what stands at the path,
+    /// or is missing there, is in the way. The same call succeeds only after that has changed.
     Io,
 }
 

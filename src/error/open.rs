@@ -17,14 +17,13 @@ use std::{fmt, io};
 /// std::fs::write(&path, "no table").unwrap();
 /// let error = graven::Table::load(&path).unwrap_err();
 /// assert!(error.to_string().starts_with(&format!("{}: ", path.display())));
-/// assert!(matches!(error.failure, OpenFailure::NotATable { .. }));
+/// assert!(matches!(error.failure(), OpenFailure::NotATable { .. }));
 /// ```
 #[non_exhaustive]
 #[derive(Debug)]
 pub struct OpenError {
     path: Option<PathBuf>,
-    /// What is wrong.
-    pub failure: OpenFailure,
+    pub(crate) failure: OpenFailure,
 }
 
 /// What is wrong with a table that could not be opened. Each cause has its own variant.
@@ -154,9 +153,9 @@ pub enum OpenFailure {
     /// another build than the expected one. Open the file of that build, or expect this one.
     OtherBuild {
         /// The build that was asked for.
-        expected: BuildId,
+        asked: BuildId,
         /// The build in the file.
-        got: BuildId,
+        stored: BuildId,
     },
     /// With [`PageChecks::AtOpen`](crate::PageChecks::AtOpen): the table is damaged.
     Damaged(ReadFailure),
@@ -165,9 +164,9 @@ pub enum OpenFailure {
         /// "key" or "value".
         part: &'static str,
         /// The type in the file.
-        expected: String,
+        stored: String,
         /// The type asked for.
-        got: String,
+        asked: String,
     },
     /// The table's values are not aligned in memory as the requested type needs: the table was
     /// opened from bytes, or at an offset that is not a multiple of the alignment.
@@ -180,6 +179,27 @@ pub enum OpenFailure {
 }
 
 impl OpenError {
+    /// What is wrong.
+    ///
+    /// ```
+    /// use graven::OpenFailure;
+    ///
+    /// let error = graven::Table::load("no/such/table.grv").unwrap_err();
+    /// let missing = matches!(error.failure(), OpenFailure::Io { source, .. }
+    ///     if source.kind() == std::io::ErrorKind::NotFound);
+    /// assert!(missing, "{error}");
+    /// ```
+    #[must_use]
+    pub fn failure(&self) -> &OpenFailure {
+        &self.failure
+    }
+
+    /// What is wrong, by value: for the system's answer in it.
+    #[must_use]
+    pub fn into_failure(self) -> OpenFailure {
+        self.failure
+    }
+
     /// The file, as it was given; of a versioned directory its `CURRENT`. `None` for a table in
     /// memory or from a stream.
     #[must_use]
@@ -258,6 +278,11 @@ impl fmt::Display for OpenFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Io { action, source, .. } => write!(f, "could not {action}: {source}"),
+            Self::NotARegularFile { kind: kind @ "directory" } => write!(
+                f,
+                "is a {kind}, and a table is a file: name the table's file, which in a directory of \
+                 versions is CURRENT"
+            ),
             Self::NotARegularFile { kind } => write!(
                 f,
                 "is a {kind}, and only a regular file can be mapped: name the table's file, or read \
@@ -353,14 +378,14 @@ impl fmt::Display for OpenFailure {
                 "the section of {len} bytes at offset {offset} reaches beyond the file's {file_len} \
                  bytes"
             ),
-            Self::OtherBuild { expected, got } => write!(
+            Self::OtherBuild { asked, stored } => write!(
                 f,
-                "is build {got}, and build {expected} was expected: open the file of that build, or \
+                "is build {stored}, and build {asked} was expected: open the file of that build, or \
                  expect this one"
             ),
             Self::Damaged(error) => error.fmt(f),
-            Self::TypeMismatch { part, expected, got } => {
-                write!(f, "{part} type is {expected} in the table, {got} was asked for")
+            Self::TypeMismatch { part, stored, asked } => {
+                write!(f, "{part} type is {stored} in the table, {asked} was asked for")
             }
             Self::Misaligned { needed, got } => write!(
                 f,

@@ -105,6 +105,18 @@ impl<K: TypedKey, V: TypedValue> TypedLive<K, V> {
         self.0.refresh_every(interval, jitter)
     }
 
+    /// Sets a function that is called each time after a new table was swapped in; see
+    /// [`Live::on_swap`](crate::Live::on_swap).
+    pub fn on_swap(&self, hook: impl Fn(&LiveStatus) + Send + Sync + 'static) {
+        self.0.shared.on_swap.set(hook);
+    }
+
+    /// Sets a function that is called each time a refresh fails; see
+    /// [`Live::on_failure`](crate::Live::on_failure).
+    pub fn on_failure(&self, hook: impl Fn(&OpenError) + Send + Sync + 'static) {
+        self.0.shared.on_failure.set(hook);
+    }
+
     /// What is served, for metrics.
     pub fn status(&self) -> LiveStatus {
         self.0.status()

@@ -134,8 +134,8 @@ impl OpenOptions {
     /// # builder.insert(b"k", b"v")?;
     /// let built = builder.finish()?;
     /// let table = graven::OpenOptions::new().expect_build_id(built.build_id).load(&path)?;
-    /// let other = graven::OpenOptions::new().expect_build_id([7; 16]).load(&path);
-    /// assert!(matches!(other, Err(graven::OpenFailure::OtherBuild { .. })));
+    /// let error = graven::OpenOptions::new().expect_build_id([7; 16]).load(&path).unwrap_err();
+    /// assert!(matches!(error.failure(), graven::OpenFailure::OtherBuild { .. }));
     /// # Ok(())
     /// # }
     /// ```
@@ -398,8 +398,8 @@ impl OpenOptions {
     /// Refuses another build than the expected one.
     fn check_build(&self, layout: &Layout) -> Result<(), OpenFailure> {
         match self.build_id {
-            Some(expected) if expected != layout.build_id.into() => {
-                Err(OpenFailure::OtherBuild { expected, got: layout.build_id.into() })
+            Some(asked) if asked != layout.build_id.into() => {
+                Err(OpenFailure::OtherBuild { asked, stored: layout.build_id.into() })
             }
             _ => Ok(()),
         }

@@ -21,7 +21,9 @@ const BATCH: usize = 1024;
 /// and checks sizes and alignment, once; a lookup then returns a reference into the table's bytes,
 /// without a copy. Cloning it is cheap and shares everything.
 ///
-/// Its queries are those of [`Table`], with the same costs. Keys are in the order of their values:
+/// It has the queries of [`Table`] for single keys, for ranges and for ranks, with the same costs.
+/// Owned values, prefixes and [`split`](Table::split) are those of [`table`](Self::table), on
+/// encoded bytes. Keys are in the order of their values:
 /// −5 comes before 3. See [`TypedKey`] and [`TypedValue`] for what keys and values can be. Queries
 /// about the table as a whole, such as [`stats`](Table::stats) and [`verify`](Table::verify), are
 /// those of [`table`](Self::table).

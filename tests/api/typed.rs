@@ -579,7 +579,7 @@ fn a_table_that_lies_about_its_types_is_refused() {
         let table = crafted(sound, types, |_| {});
         let error = table.typed::<u64, u32>().expect_err("nonsense");
         assert!(
-            matches!(error.failure, OpenFailure::Damaged(ReadFailure::Corrupt { .. })),
+            matches!(error.failure(), OpenFailure::Damaged(ReadFailure::Corrupt { .. })),
             "{error}"
         );
         assert!(table.verify().is_err() && table.stats().is_err(), "{types:?}");
@@ -587,14 +587,17 @@ fn a_table_that_lies_about_its_types_is_refused() {
     }
     let long = ["u64\n", &"u".repeat(140_000)].concat();
     let error = crafted(sound, long.as_bytes(), |_| {}).typed::<u64, u32>().expect_err("too long");
-    assert!(matches!(error.failure, OpenFailure::Damaged(ReadFailure::Corrupt { .. })), "{error}");
+    assert!(
+        matches!(error.failure(), OpenFailure::Damaged(ReadFailure::Corrupt { .. })),
+        "{error}"
+    );
     // Types as asked for, and bytes that do not fit them.
     refused(short, b"u64\nu32", |_| {}, "key type is 7 bytes in the table, 8 bytes was asked for");
     refused(uneven, b"u64\nu32", |_| {}, "key type is of no fixed length in the table");
     refused(long_value, b"u64\nu32", |_| {}, "value type is 8 bytes in the table, 4 bytes");
     let error = crafted(sound, b"u64\nu32", |image| image.put8(at::VALUE_ALIGN, 0));
     let error = error.typed::<u64, u32>().expect_err("values at odd places");
-    assert!(matches!(error.failure, OpenFailure::Misaligned { needed: 4, got: 1 }), "{error}");
+    assert!(matches!(error.failure(), OpenFailure::Misaligned { needed: 4, got: 1 }), "{error}");
 }
 
 /// A damaged page of a typed table gives an error where it is touched.

@@ -39,7 +39,7 @@ fn json(path: &Path, verified: &Result<VerifyReport, Failure>) -> Value {
     match verified {
         Ok(report) => json!({
             "table": table, "ok": true, "entries": report.entries, "keys": report.keys,
-            "pages": report.units, "bytes": report.bytes,
+            "pages": report.pages, "bytes": report.bytes,
         }),
         Err(Failure::Failed { line, .. }) => json!({ "table": table, "ok": false, "error": line }),
         Err(_) => json!({ "table": table, "ok": false }),

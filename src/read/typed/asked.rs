@@ -40,11 +40,11 @@ impl AskedTypes {
     pub(super) fn compare(&self, table: &Table) -> Result<(), OpenFailure> {
         let layout = table.view().layout();
         let Some(TypesSection { names }) = TypesSection::read(table.view())? else {
-            let expected = match layout.key_type {
+            let stored = match layout.key_type {
                 0 => name(0).to_owned(),
                 tag => format!("{} without its whole text (build the table again)", name(tag)),
             };
-            return Err(OpenFailure::TypeMismatch { part: "key", expected, got: self.key.clone() });
+            return Err(OpenFailure::TypeMismatch { part: "key", stored, asked: self.key.clone() });
         };
         same("key", names.key, &self.key)?;
         same("value", names.value, &self.value)?;
@@ -75,11 +75,11 @@ impl AskedTypes {
     }
 }
 
-fn same(part: &'static str, expected: &str, got: &str) -> Result<(), OpenFailure> {
-    if expected == got {
+fn same(part: &'static str, stored: &str, asked: &str) -> Result<(), OpenFailure> {
+    if stored == asked {
         return Ok(());
     }
-    Err(OpenFailure::TypeMismatch { part, expected: expected.to_owned(), got: got.to_owned() })
+    Err(OpenFailure::TypeMismatch { part, stored: stored.to_owned(), asked: asked.to_owned() })
 }
 
 /// A type as text.
