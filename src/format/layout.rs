@@ -172,6 +172,11 @@ impl Layout {
         Self::prove(&header?)
     }
 
+    /// An error for a patch, which is no table that readers could open.
+    pub(crate) fn refuse_patch(&self) -> Result<(), OpenFailure> {
+        if self.patch.is_some() { Err(OpenFailure::IsPatch) } else { Ok(()) }
+    }
+
     /// The header of a table of `got` bytes of which `table` holds at least the first 4,096, or
     /// all: magic, version, checksum and length are right.
     pub(crate) fn check_start(table: &[u8], got: u64) -> Result<Header, OpenFailure> {

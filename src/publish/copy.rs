@@ -1,6 +1,6 @@
 //! Copies a table, checks it on the way and publishes the copy.
 
-use super::guard::{Guard, Incoming, unpatched};
+use super::guard::{Guard, Incoming};
 use crate::build_id::BuildId;
 use crate::error::{BuildError, OpenFailure, PublishError};
 use crate::file::integrity::{self, Check};
@@ -81,7 +81,7 @@ impl PublishOptions {
         self
     }
 
-    /// Whether the copy and its directory are synced before [`publish`] returns. Default: true.
+    /// Whether the copy and its directory are synced before [`publish`](Self::publish) returns. Default: true.
     #[must_use]
     pub fn durable(mut self, durable: bool) -> Self {
         self.how.durable = durable;
@@ -235,7 +235,7 @@ impl<'r> Source<'r> {
             let (file, metadata) =
                 open_regular(path, |source| OpenFailure::Io { action: "open the table", source })?;
             let layout = integrity::layout(&file, metadata.len())?;
-            unpatched(&layout)?;
+            layout.refuse_patch()?;
             Ok(Self::new(Origin::File { path: path.to_owned(), file }, layout))
         };
         opened().map_err(|source| PublishError::Source { path: path.to_owned(), source })
@@ -246,7 +246,7 @@ impl<'r> Source<'r> {
         let mut start = Vec::new();
         let read = rest.take(CHUNK as u64).read_to_end(&mut start).map_err(unread);
         let layout = read.and_then(|_| Layout::parse_start(&start));
-        match layout.and_then(|layout| unpatched(&layout).map(|()| layout)) {
+        match layout.and_then(|layout| layout.refuse_patch().map(|()| layout)) {
             Ok(layout) => Ok(Self::new(Origin::Stream { start, rest }, layout)),
             Err(source) => Err(PublishError::Stream { source }),
         }

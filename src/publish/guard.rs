@@ -24,7 +24,7 @@ impl Incoming {
         let failed = |source| OpenFailure::Io { action: "open the table", source };
         let (file, metadata) = open_regular(path, failed)?;
         let layout = integrity::layout(&file, metadata.len())?;
-        unpatched(&layout)?;
+        layout.refuse_patch()?;
         Ok((file, Self::new(&layout)))
     }
 
@@ -37,11 +37,6 @@ impl Incoming {
     pub(super) fn version_id(&self, number: u64) -> String {
         format!("{number:08}-{:.8}", self.build_id)
     }
-}
-
-/// Refuses a patch: it is no table that readers could open.
-pub(super) fn unpatched(layout: &Layout) -> Result<(), OpenFailure> {
-    if layout.patch.is_some() { Err(OpenFailure::IsPatch) } else { Ok(()) }
 }
 
 /// The least that a table must hold to be published.

@@ -413,8 +413,8 @@ impl OpenOptions {
         path: Option<Arc<Path>>,
     ) -> Result<Table, OpenFailure> {
         self.check_build(&layout)?;
-        if layout.patch.is_some() && !self.allow_patch {
-            return Err(OpenFailure::IsPatch);
+        if !self.allow_patch {
+            layout.refuse_patch()?;
         }
         let pages = match self.page_checks {
             PageChecks::Never => Pages::unchecked(),

@@ -23,10 +23,9 @@ const BATCH: usize = 1024;
 ///
 /// It has the queries of [`Table`] for single keys, for ranges and for ranks, with the same costs.
 /// Owned values, prefixes and [`split`](Table::split) are those of [`table`](Self::table), on
-/// encoded bytes. Keys are in the order of their values:
-/// −5 comes before 3. See [`TypedKey`] and [`TypedValue`] for what keys and values can be. Queries
-/// about the table as a whole, such as [`stats`](Table::stats) and [`verify`](Table::verify), are
-/// those of [`table`](Self::table).
+/// encoded bytes, and so are questions about the table as a whole, such as [`stats`](Table::stats)
+/// and [`verify`](Table::verify). Keys are in the order of their values: −5 comes before 3. See
+/// [`TypedKey`] and [`TypedValue`] for what keys and values can be.
 ///
 /// ```
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {

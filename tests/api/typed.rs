@@ -521,7 +521,7 @@ fn typed_tables_are_sent_and_shared() {
     let table: TypedTable<(u8, i8), Place> = typed(BuildOptions::new(), []);
     shared(&table);
     let text = format!("{table:?} {:?} {:?}", table.iter(), table.cursor());
-    let shown = "TypedTable { table: Table { entries: 0, bytes: ";
+    let shown = "TypedTable { table: Table { path: ";
     assert!(
         text.starts_with(shown) && text.ends_with("TypedIter { .. } TypedCursor { .. }"),
         "{text}"
