@@ -35,7 +35,7 @@ impl View {
         path: Option<Arc<Path>>,
     ) -> Self {
         bytes.prove(&layout);
-        let exceeds_memory = bytes.reading() == Reading::Windows;
+        let exceeds_memory = matches!(bytes.reading(), Reading::Windows { .. });
         Self { bytes, layout, pages, path, exceeds_memory }
     }
 

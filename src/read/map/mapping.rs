@@ -64,7 +64,7 @@ impl Mapping {
         let _ = self.map.advise(match reading {
             Reading::Ahead => Advice::Normal,
             Reading::Sequential => Advice::Sequential,
-            Reading::Pages | Reading::Windows => Advice::Random,
+            Reading::Pages | Reading::Windows { .. } => Advice::Random,
         });
     }
 
@@ -87,10 +87,10 @@ impl Mapping {
     /// Reads `len` bytes of the table from `start` on while the kernel reads ahead by its default, and
     /// waits for them; faults read single pages again afterwards. A long walk over a table that
     /// exceeds the memory took six tenths of the time that it took with [`ask`](Self::ask). The walk
-    /// meets a page that can't be read when it touches the page.
+    /// meets a page that can't be read when it touches the page. Where memory is scarce, only asks.
     pub(super) fn read_on(&self, table: NonNull<u8>, start: usize, len: usize) {
         #[cfg(target_os = "linux")]
-        {
+        if self.reading == (Reading::Windows { far: true }) {
             let place = self.place(table, start);
             let _ = self.map.advise_range(Advice::Normal, place, len);
             let read = self.map.advise_range(Advice::PopulateRead, place, len);
