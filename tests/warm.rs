@@ -220,7 +220,7 @@ fn limited_process() {
             // A build that would divide its work does all of it in the thread that asks, too.
             let directory = tempfile::tempdir().expect("a directory");
             let path = directory.path().join("t");
-            for threads in [0, 4] {
+            for threads in [None, Some(4)] {
                 let options = BuildOptions::new().threads(threads).memory_budget(1 << 20);
                 let mut builder = options.create(&path).expect("a builder");
                 for i in (0..50_000).rev() {

@@ -78,7 +78,7 @@ pub(crate) enum Verb {
     /// Print the entries of all keys that KEY starts with, the longest first
     ///
     /// KEY itself and the empty key count, if they are stored. Prints key TAB value, escaped as tsv,
-    /// for each KEY in the order asked; of a repeated key its first entry. A KEY without such an
+    /// for each KEY in the order asked; of a repeated key all its entries. A KEY without such an
     /// entry is named on standard error, and the exit code is 1.
     #[command(after_help = "Examples:\n\
 \x20 graven prefixes --keys colours.grv reddish")]

@@ -62,13 +62,14 @@ fn neighbours_and_prefixes_are_those_of_a_plain_search() {
 fn entries_are_printed_whole_or_in_part() {
     let dir = Sandbox::new();
     dir.table("t", "/\troot\n/api\told\n/api\tnew\n/api/v2\ttwo\\n\n-x\tdash\n");
-    dir.run(&["prefixes", "t", "/api/v2/user"]).printed("/api/v2\ttwo\\n\n/api\told\n/\troot\n");
+    dir.run(&["prefixes", "t", "/api/v2/user"])
+        .printed("/api/v2\ttwo\\n\n/api\told\n/api\tnew\n/\troot\n");
     dir.run(&["longest-prefix", "t", "/apix", "/x"]).printed("/api\told\n/\troot\n");
     dir.run(&["floor", "t", "/api"]).printed("/api\tnew\n");
     dir.run(&["ceil", "t", "/api"]).printed("/api\told\n");
     dir.run(&["ceil", "-k", "t", "--", "-x", "/api/"]).printed("-x\n/api/v2\n");
     dir.run(&["floor", "-v", "--sep", "none", "t", "/b"]).printed("two\n");
-    dir.run(&["prefixes", "-k0", "--hex", "t", "2f617069"]).printed("/api\0/\0");
+    dir.run(&["prefixes", "-k0", "--hex", "t", "2f617069"]).printed("/api\0/api\0/\0");
     dir.run(&[os(b"floor"), os(b"t"), os(b"\xff")]).printed("/api/v2\ttwo\\n\n");
 }
 

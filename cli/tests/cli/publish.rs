@@ -177,8 +177,8 @@ fn a_version_is_built_where_it_stays() {
         &["repeated"],
     );
     dir.run(&["build", "--dir", "d", "gone"]).failed(4, "gone: ", &["No such file"]);
-    dir.write("in.gz", b"\x1f\x8b\x08\0\0\0\0\0");
-    dir.run(&["build", "--dir", "d", "in.gz"]).failed(3, "in.gz: ", &["graven build --dir d"]);
+    dir.write("in.xz", b"\xfd7zXZ\0\0\0");
+    dir.run(&["build", "--dir", "d", "in.xz"]).failed(3, "in.xz: ", &["graven build --dir d"]);
     dir.run(&["build", "--no-replace", "--dir", "d", "in"]).failed(4, "d: ", &["exists"]);
     assert_eq!(ids(&dir), before);
     let kept = dir.read("d/CURRENT");

@@ -224,7 +224,7 @@ impl Ran {
         }
         // The library's errors name their file, too: the line names it once.
         if about.ends_with(": ") {
-            let named = self.err.matches(&format!(" {about}")).count();
+            let named = self.err.matches(&format!(": {about}")).count();
             assert_eq!(named, 1, "{about:?} in {:?}", self.err);
         }
     }
