@@ -440,6 +440,7 @@ impl Table {
     ///
     /// # Errors
     /// [`OpenError`], which names the file; each cause has an [`OpenFailure`] of its own.
+    #[cfg(unix)]
     pub unsafe fn open(path: impl AsRef<Path>) -> Result<Self, OpenError> {
         // SAFETY: the caller's promise is the same.
         unsafe { OpenOptions::new().open(path) }

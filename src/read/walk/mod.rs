@@ -17,6 +17,7 @@ mod windows;
 pub use counts::KeyCounts;
 pub use cursor::Cursor;
 pub use iter::Iter;
+#[cfg(unix)]
 pub(crate) use lockstep::{Item, Lockstep};
 pub use parts::{Keys, Values};
 pub(crate) use paused::Paused;
