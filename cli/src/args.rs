@@ -312,7 +312,7 @@ pub(crate) struct Scan {
 
 /// Print sizes, lengths, index figures, the smallest and the largest key of tables
 ///
-/// Of several tables the exit code is the highest that one of them alone would give.
+/// With several tables, the exit code is the highest that one of them alone would give.
 #[derive(Args)]
 #[command(after_help = "Examples:\n\
 \x20 graven stat colours.grv\n\

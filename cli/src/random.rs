@@ -11,7 +11,7 @@ impl Random {
 
     /// A number below `end`, which is not 0. Every one is equally likely (Lemire 2019).
     pub(crate) fn below(&mut self, end: u64) -> u64 {
-        // Of the products whose low half is below this, some numbers have one more than others.
+        // Below this, the low halves of the products favour some numbers: such a draw is repeated.
         let uneven = end.wrapping_neg() % end;
         loop {
             let product = u128::from(self.next()) * u128::from(end);

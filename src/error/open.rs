@@ -68,7 +68,7 @@ pub enum OpenFailure {
     UnsupportedFeature {
         /// The feature, for example "section kind" or "key order".
         feature: &'static str,
-        /// Its number in the file.
+        /// The number by which the file names the feature.
         id: u64,
     },
     /// The file is a patch, which changes another table; see [`Patch`](crate::Patch).

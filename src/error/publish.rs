@@ -30,7 +30,7 @@ pub enum PublishError {
     /// [`PublishOptions::min_entries`](crate::PublishOptions::min_entries) asks for. Find out what
     /// its build has lost.
     TooFewEntries {
-        /// Its number of entries.
+        /// Entries of the new table.
         entries: u64,
         /// The number that was asked for.
         min_entries: u64,
@@ -39,9 +39,9 @@ pub enum PublishError {
     /// [`PublishOptions::max_shrink`](crate::PublishOptions::max_shrink) refuses it. Find out what
     /// its build has lost; if nothing, publish it without this option.
     Shrunk {
-        /// Its number of entries.
+        /// Entries of the new table.
         entries: u64,
-        /// That of the table that it would replace.
+        /// Entries of the table that the new one would replace.
         current: u64,
         /// The option's value.
         max_shrink: f64,
@@ -50,9 +50,9 @@ pub enum PublishError {
     /// [`PublishOptions::max_shrink`](crate::PublishOptions::max_shrink) can't compare the new table
     /// with it. Publish without this option to replace it.
     Current {
-        /// Its path.
+        /// The path of the table that would be replaced.
         path: PathBuf,
-        /// What is wrong with it.
+        /// What is wrong with that table.
         source: OpenFailure,
     },
     /// There is no such version: none was published yet, no version before the current one is left,

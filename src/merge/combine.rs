@@ -10,8 +10,8 @@ use std::io::{self, Read};
 use std::iter::FusedIterator;
 use std::path::Path;
 
-/// What a merge does with a key that occurs more than once, in several tables or in one. Of the
-/// entries of a key, those of a table that was named earlier come first.
+/// What a merge does with a key that occurs more than once, in several tables or in one. The
+/// entries of a key stand in the order in which their tables were named.
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum MergePolicy {
@@ -88,8 +88,8 @@ impl<'t> Merge<'t> {
     }
 
     /// The options to build a table like these: the types, which must be the same in all, the
-    /// largest alignment of values, and the metadata of all. Of several pairs with one key, that of
-    /// the last table stays, or with [`MergePolicy::KeepFirst`] that of the first.
+    /// largest alignment of values, and the metadata of all. Where several tables have a pair with
+    /// one key, the pair of the last table stays, or with [`MergePolicy::KeepFirst`] the first one.
     ///
     /// # Errors
     /// [`MergeError::TypeMismatch`]; [`MergeError::Read`] if metadata or types of a table are
