@@ -4,6 +4,9 @@
 
 #![cfg(unix)]
 
+mod common;
+
+use common::names;
 use graven::{
     BuildError, BuildOptions, Builder, ErrorKind, OpenFailure, PublishError, PublishOptions, Table,
     Versions,
@@ -33,14 +36,6 @@ fn table(path: &Path, entries: u32, edition: u8) {
 fn assert_edition(path: &Path, edition: u8) {
     let table = Table::load(path).unwrap();
     assert_eq!(table.get(0u32.to_be_bytes()).unwrap().unwrap()[0], edition);
-}
-
-fn names(directory: &Path) -> Vec<String> {
-    let entries = fs::read_dir(directory).unwrap();
-    let mut names: Vec<_> =
-        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
-    names.sort();
-    names
 }
 
 /// Flips a bit of a file, published or not.

@@ -4,6 +4,9 @@
 
 #![cfg(unix)]
 
+mod common;
+
+use common::names;
 use graven::{
     BuildError, BuildOptions, ErrorKind, NewVersion, OpenFailure, PublishError, PublishOptions,
     Table, Versions,
@@ -29,14 +32,6 @@ fn table(path: &Path, entries: u32, bytes: usize) {
 
 fn entries(path: &Path) -> u64 {
     Table::load(path).unwrap().len()
-}
-
-fn names(directory: &Path) -> Vec<String> {
-    let entries = fs::read_dir(directory).unwrap();
-    let mut names: Vec<_> =
-        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
-    names.sort();
-    names
 }
 
 /// Every way to publish a table at a target, a file or a directory of versions.

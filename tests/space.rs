@@ -4,6 +4,9 @@
 
 #![cfg(target_os = "linux")]
 
+mod common;
+
+use common::names;
 use graven::{BuildError, BuildOptions, Builder, Duplicates, ErrorKind, Table};
 use std::path::Path;
 use std::process::Command;
@@ -34,13 +37,6 @@ impl Drop for SmallDisk {
     fn drop(&mut self) {
         let _ = Command::new("umount").arg(self.path()).status();
     }
-}
-
-fn names(directory: &Path) -> Vec<String> {
-    let entries = std::fs::read_dir(directory).expect("the directory");
-    entries
-        .map(|entry| entry.expect("an entry").file_name().into_string().expect("a name"))
-        .collect()
 }
 
 /// Three megabytes in, two megabytes of disk.

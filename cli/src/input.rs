@@ -254,6 +254,43 @@ impl<R: Read> Window<R> {
     }
 }
 
+/// What the tests of the readers share.
+#[cfg(test)]
+pub(crate) mod testing {
+    use super::{Entry, InputError};
+    use std::io::{self, Read};
+
+    /// Entries with their bytes.
+    pub(crate) type Entries = Vec<(Vec<u8>, Vec<u8>)>;
+
+    impl Entry<'_> {
+        /// Key and value, a long one read to its end.
+        pub(crate) fn into_bytes(self) -> Result<(Vec<u8>, Vec<u8>), InputError> {
+            match self {
+                Self::Whole(key, value) => Ok((key.to_vec(), value.to_vec())),
+                Self::Long(key, value) => {
+                    let mut bytes = Vec::new();
+                    value.read_to_end(&mut bytes).map_err(InputError::within)?;
+                    Ok((key.to_vec(), bytes))
+                }
+            }
+        }
+    }
+
+    /// Gives a few bytes per read, as a pipe may.
+    pub(crate) struct Drip<'a>(pub(crate) &'a [u8], pub(crate) usize);
+
+    impl Read for Drip<'_> {
+        fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+            let len = self.1.min(self.0.len()).min(into.len());
+            let (now, later) = self.0.split_at(len);
+            into[..len].copy_from_slice(now);
+            self.0 = later;
+            Ok(len)
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

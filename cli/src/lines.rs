@@ -180,19 +180,7 @@ impl<R: Read> Lines<R> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    /// Gives a few bytes per read, as a pipe may.
-    struct Drip<'a>(&'a [u8], usize);
-
-    impl Read for Drip<'_> {
-        fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-            let len = self.1.min(self.0.len()).min(into.len());
-            let (now, later) = self.0.split_at(len);
-            into[..len].copy_from_slice(now);
-            self.0 = later;
-            Ok(len)
-        }
-    }
+    use crate::input::testing::Drip;
 
     /// All lines. Long lines are read in pieces of at most `piece` bytes.
     fn lines(text: &[u8], drip: usize, piece: usize) -> Vec<Vec<u8>> {

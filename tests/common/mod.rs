@@ -27,7 +27,7 @@ pub(crate) use process::{Peer, answer, arguments, this_binary};
 pub(crate) use smaps::{Mapped, field};
 
 use std::fmt::Debug;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// A small random number generator with a seed, for what proptest need not shrink: SplitMix64
 /// (Steele, Lea and Flood 2014), the same numbers on every machine.
@@ -93,6 +93,15 @@ pub(crate) fn scaled(cases: u32) -> u32 {
 /// Whether committed test data is to be made anew.
 pub(crate) fn blessing() -> bool {
     std::env::var_os("BLESS").is_some_and(|value| value == "1")
+}
+
+/// The names in a directory, sorted.
+pub(crate) fn names(directory: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(directory).expect("the directory");
+    let names = entries.map(|entry| entry.expect("an entry").file_name().into_string());
+    let mut names: Vec<_> = names.map(|name| name.expect("a name in UTF-8")).collect();
+    names.sort();
+    names
 }
 
 /// A directory of committed test data.

@@ -72,23 +72,17 @@ pub(crate) fn write_entry(out: &mut impl Write, key: &[u8], value: &[u8]) -> io:
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    type Entries = Vec<(Vec<u8>, Vec<u8>)>;
+    use crate::input::testing::Entries;
 
     fn read(bytes: &[u8]) -> Result<Entries, (String, u64, u64)> {
         let mut reader = Reader::new(bytes);
         let mut all = Vec::new();
         loop {
             match reader.next() {
-                Ok(Some(Entry::Whole(key, value))) => all.push((key.to_vec(), value.to_vec())),
-                Ok(Some(Entry::Long(key, value))) => {
-                    let (key, mut bytes) = (key.to_vec(), Vec::new());
-                    if let Err(error) = value.read_to_end(&mut bytes) {
-                        let what = InputError::within(error).to_string();
-                        return Err((what, reader.entry(), reader.start()));
-                    }
-                    all.push((key, bytes));
-                }
+                Ok(Some(entry)) => match entry.into_bytes() {
+                    Ok(entry) => all.push(entry),
+                    Err(error) => return Err((error.to_string(), reader.entry(), reader.start())),
+                },
                 Ok(None) => return Ok(all),
                 Err(InputError::Broken(what)) => {
                     return Err((what, reader.entry(), reader.start()));

@@ -21,7 +21,7 @@ fn judge(work: Work, directory: &Path, ran: &Output, what: &dyn std::fmt::Debug)
         }
         _ => panic!("crashed: {why:?}"),
     }
-    let names = crate::work::names(directory);
+    let names = crate::common::names(directory);
     assert!(!names.iter().any(|name| name.contains(".graven-")), "{why:?}: {names:?}");
     found == Found::New
 }

@@ -2,11 +2,11 @@
 //! its name, found before the build; and what a build costs beside many others.
 
 use crate::Tally;
-use crate::common::skip;
+use crate::common::{names, skip};
 use crate::disks::Disk;
 use crate::inject::strace;
 use crate::rights::{ALICE, BOB, ground, run_as};
-use crate::work::{Found, GRAVEN, TABLE, Verb, Work, names};
+use crate::work::{Found, GRAVEN, TABLE, Verb, Work};
 use std::fs::{self, File, Permissions};
 use std::io::Write;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};

@@ -117,7 +117,7 @@ fn an_interrupted_run_cleans_up_and_says_so() {
             let mut child = start(work, &directory);
             // It has opened its input, so it has its temporary file.
             let writer = std::fs::File::options().write(true).open(&input).unwrap();
-            let before = crate::work::names(&directory);
+            let before = crate::common::names(&directory);
             assert_eq!(
                 before.iter().any(|name| name.contains(".graven-")),
                 work.named,
@@ -130,7 +130,7 @@ fn an_interrupted_run_cleans_up_and_says_so() {
             drop(writer);
             assert_eq!(status.code(), Some(code), "{work:?} {signal}: {status:?}");
             assert_eq!(work.check(&directory, &signal), Found::Old);
-            assert_eq!(crate::work::names(&directory), ["fault-in.tsv", "fault-table.grv"]);
+            assert_eq!(crate::common::names(&directory), ["fault-in.tsv", "fault-table.grv"]);
         }
     }
 }

@@ -1,9 +1,9 @@
 //! T16: eight writers publish the same table at once, some of them are killed, and so is whoever
 //! holds the lock.
 
-use crate::common::{Rng, skip};
+use crate::common::{Rng, names, skip};
 use crate::disks::Disk;
-use crate::work::{Found, Tables, Verb, Work, names};
+use crate::work::{Found, Tables, Verb, Work};
 use crate::{Tally, figure};
 use std::fs::{self, File};
 use std::os::unix::process::ExitStatusExt;

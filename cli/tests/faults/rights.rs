@@ -2,9 +2,9 @@
 //! accident or planted.
 
 use crate::Tally;
-use crate::common::skip;
+use crate::common::{names, skip};
 use crate::disks::Disk;
-use crate::work::{Found, GRAVEN, TABLE, Verb, Work, names};
+use crate::work::{Found, GRAVEN, TABLE, Verb, Work};
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
 use std::path::Path;

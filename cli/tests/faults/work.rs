@@ -1,7 +1,7 @@
 //! The work that is disturbed: ways to publish a table, each in a directory of its own, and what
 //! must hold afterwards.
 
-use crate::common::skip;
+use crate::common::{names, skip};
 use graven::{BuildOptions, PublishOptions, Table, Versions};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -201,14 +201,6 @@ impl Work {
 pub(crate) enum Found {
     Old,
     New,
-}
-
-pub(crate) fn names(directory: &Path) -> Vec<String> {
-    let entries = fs::read_dir(directory).unwrap();
-    let mut names: Vec<_> =
-        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
-    names.sort();
-    names
 }
 
 fn unshare_works() -> bool {

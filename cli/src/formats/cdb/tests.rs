@@ -1,20 +1,5 @@
 use super::*;
-use crate::input::Entry;
-
-type Entries = Vec<(Vec<u8>, Vec<u8>)>;
-
-/// Gives a few bytes per read, as a pipe may.
-struct Drip<'a>(&'a [u8], usize);
-
-impl Read for Drip<'_> {
-    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        let len = self.1.min(self.0.len()).min(into.len());
-        let (now, later) = self.0.split_at(len);
-        into[..len].copy_from_slice(now);
-        self.0 = later;
-        Ok(len)
-    }
-}
+use crate::input::testing::{Drip, Entries};
 
 /// All entries, or the error with the entry's number and start.
 fn read(bytes: &[u8]) -> Result<Entries, (String, u64, u64)> {
@@ -28,20 +13,13 @@ fn read_from(source: impl Read) -> Result<Entries, (String, u64, u64)> {
     let mut all = Vec::new();
     loop {
         let error = match reader.next() {
-            Ok(Some(Entry::Whole(key, value))) => {
-                all.push((key.to_vec(), value.to_vec()));
-                continue;
-            }
-            Ok(Some(Entry::Long(key, value))) => {
-                let (key, mut bytes) = (key.to_vec(), Vec::new());
-                match value.read_to_end(&mut bytes) {
-                    Ok(_) => {
-                        all.push((key, bytes));
-                        continue;
-                    }
-                    Err(error) => InputError::within(error),
+            Ok(Some(entry)) => match entry.into_bytes() {
+                Ok(entry) => {
+                    all.push(entry);
+                    continue;
                 }
-            }
+                Err(error) => error,
+            },
             Ok(None) => {
                 assert!(matches!(reader.next(), Ok(None)), "the end is the end");
                 return Ok(all);

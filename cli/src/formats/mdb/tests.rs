@@ -1,6 +1,5 @@
 use super::*;
-
-type Entries = Vec<(Vec<u8>, Vec<u8>)>;
+use crate::input::testing::Entries;
 
 fn read(dump: &[u8]) -> Result<Entries, (String, u64)> {
     read_database(dump, None).map(|(entries, ..)| entries)
@@ -16,20 +15,13 @@ fn read_database(
     let mut all = Vec::new();
     loop {
         let error = match reader.next() {
-            Ok(Some(Entry::Whole(key, value))) => {
-                all.push((key.to_vec(), value.to_vec()));
-                continue;
-            }
-            Ok(Some(Entry::Long(key, value))) => {
-                let (key, mut bytes) = (key.to_vec(), Vec::new());
-                match value.read_to_end(&mut bytes) {
-                    Ok(_) => {
-                        all.push((key, bytes));
-                        continue;
-                    }
-                    Err(error) => InputError::within(error),
+            Ok(Some(entry)) => match entry.into_bytes() {
+                Ok(entry) => {
+                    all.push(entry);
+                    continue;
                 }
-            }
+                Err(error) => error,
+            },
             Ok(None) => {
                 assert!(matches!(reader.next(), Ok(None)), "the end is the end");
                 return Ok((all, flags, reader.warning()));

@@ -1,13 +1,12 @@
 use super::write::{write_entry, write_line};
 use super::*;
+use crate::input::testing::Entries;
 
 fn written(key: &[u8], value: &[u8]) -> Vec<u8> {
     let mut out = Vec::new();
     write_entry(&mut out, key, value).unwrap();
     out
 }
-
-type Entries = Vec<(Vec<u8>, Vec<u8>)>;
 
 const STRICT: Text = Text { crlf: Unusual::Error, bom: Unusual::Error, no_escape: false };
 
@@ -20,14 +19,10 @@ fn read_as(how: Text, text: &[u8]) -> Result<Entries, (String, u64)> {
     let mut all = Vec::new();
     loop {
         match reader.next() {
-            Ok(Some(Entry::Whole(key, value))) => all.push((key.to_vec(), value.to_vec())),
-            Ok(Some(Entry::Long(key, value))) => {
-                let (key, mut bytes) = (key.to_vec(), Vec::new());
-                if let Err(error) = value.read_to_end(&mut bytes) {
-                    return Err((InputError::within(error).to_string(), reader.line()));
-                }
-                all.push((key, bytes));
-            }
+            Ok(Some(entry)) => match entry.into_bytes() {
+                Ok(entry) => all.push(entry),
+                Err(error) => return Err((error.to_string(), reader.line())),
+            },
             Ok(None) => return Ok(all),
             Err(error) => return Err((error.to_string(), reader.line())),
         }
