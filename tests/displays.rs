@@ -247,9 +247,10 @@ fn types_do_what_the_guidelines_ask() {
     error::<graven::PublishError>();
     error::<graven::ParseBuildIdError>();
     unwinds::<Table>();
-    // An error of a lookup is one pointer, and a result that holds one is no larger than its value.
-    assert_eq!(size_of::<graven::ReadError>(), size_of::<usize>());
-    assert_eq!(size_of::<Result<(), graven::ReadError>>(), size_of::<usize>());
+    // An item of a walk, an entry or an error, has one tag, which serves for the end as well.
+    type Item<'t> = Result<(&'t [u8], &'t [u8]), graven::ReadError>;
+    assert_eq!(size_of::<graven::ReadError>(), size_of::<(&[u8], &[u8])>());
+    assert_eq!(size_of::<Option<Item<'_>>>(), size_of::<Item<'_>>());
 }
 
 /// `Pinned` is what `Live::pin` gives: it stays with the thread that asked, or goes to another one

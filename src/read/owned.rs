@@ -145,9 +145,9 @@ impl IntoIterator for Table {
 /// iteration is over.
 ///
 /// As an iterator it gives each key and value as a [`Value`], which may outlive the iterator: that
-/// costs four atomic counts an entry, and about twice the instructions of
+/// costs four atomic counts an entry, and two to three times the instructions of
 /// [`Iter`](crate::Iter). [`lend_next`] and [`lend_next_back`] lend the slices instead, without a
-/// count, at up to 1.4 times the instructions of `Iter`.
+/// count, at up to twice the instructions of `Iter`.
 ///
 /// ```
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
