@@ -191,6 +191,11 @@ macro_rules! typed_value {
             $( $(#[$field_attribute:meta])* $field_visibility:vis $field:ident: $type:ty ),+ $(,)?
         }
     )+) => {$(
+        // For a field of another type, the compiler's first error is the one about this line, since
+        // it checks the lengths of arrays in the order of the text. Errors of the derives name
+        // traits of zerocopy.
+        $(const _: [(); <$type as $crate::TypedValue>::__ALIGN] = [(); _];)+
+
         $(#[$attribute])*
         #[derive(
             $crate::__private::zerocopy::FromBytes,
