@@ -51,7 +51,7 @@ impl<R: Read> Reader<R> {
         let instead = |error| instead(error, *foreign);
         let line = text.line(&lines.in_memory()[..line], first).map_err(instead)?;
         let Some(tab) = memchr::memchr(b'\t', line) else {
-            let what = "no TAB between key and value".to_owned();
+            let what = format!("no TAB between key and value{}", hint(line, first));
             return Err(instead(InputError::Malformed(what)));
         };
         let key = text.field(&line[..tab], key).map_err(instead)?;
@@ -82,7 +82,9 @@ impl<R: Read> Reader<R> {
         let most = self.source.text.longest_key();
         let start = self.source.lines.in_memory();
         let Some(tab) = memchr::memchr(b'\t', &start[..=most]) else {
-            let what = format!("no TAB in the first {most} bytes of a line, and no key is longer");
+            let hint = hint(start, first);
+            let what =
+                format!("no TAB in the first {most} bytes of a line, and no key is longer{hint}");
             return Err(instead(InputError::Malformed(what), self.foreign));
         };
         let key = self.source.text.field(&start[..tab], &mut self.value);
@@ -94,6 +96,21 @@ impl<R: Read> Reader<R> {
     /// The number of the line that [`next`](Self::next) was at, from 1.
     pub(crate) fn line(&self) -> u64 {
         self.source.lines.number()
+    }
+}
+
+/// What is added to the error about a line without a TAB: the format that the line looks like. Only
+/// the first line of an input tells, since a later one is an exception among lines with a TAB.
+#[cold]
+fn hint(line: &[u8], first: bool) -> &'static str {
+    if !first {
+        ""
+    } else if line.trim_ascii_start().starts_with(b"{") {
+        " (it looks like JSON, which -i jsonl reads)"
+    } else if line.contains(&b',') {
+        " (it looks like csv, which -i csv reads)"
+    } else {
+        ""
     }
 }
 

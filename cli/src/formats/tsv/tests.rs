@@ -96,10 +96,24 @@ fn the_first_raw_tab_divides_and_the_rest_is_the_value() {
 
 #[test]
 fn what_is_malformed_is_named_with_its_line() {
-    let cases: [(&[u8], &str, u64); 9] = [
+    let cases: [(&[u8], &str, u64); 15] = [
         (b"a\tb\n\nc\td\n", "no TAB between key and value", 2),
         (b"a\tb\nc", "no TAB between key and value", 2),
         (b"a\\tb\n", "no TAB between key and value", 1),
+        (b"\n", "no TAB between key and value", 1),
+        (
+            b"id,name\n1,a\n",
+            "no TAB between key and value (it looks like csv, which -i csv reads)",
+            1,
+        ),
+        (b"a\tb\nid,name\n", "no TAB between key and value", 2),
+        (
+            b"{\"a\":1,\"b\":2}\n",
+            "no TAB between key and value (it looks like JSON, which -i jsonl reads)",
+            1,
+        ),
+        (b" {}\n", "no TAB between key and value (it looks like JSON, which -i jsonl reads)", 1),
+        (b"a\tb\n{}\n", "no TAB between key and value", 2),
         (b"a\tb\nc\t\\q", "unknown escape \\q", 2),
         (b"\\\xff\t", "unknown escape \\\\xff", 1),
         (b"\\\tv", "a backslash at the end of a field", 1),
