@@ -12,7 +12,7 @@ mod progress;
 mod records;
 mod zeros;
 
-use crate::error::{ReadError, ReadResult};
+use crate::error::{Counted, ReadError, ReadResult, entries as counted};
 use crate::format::layout::Layout;
 use crate::format::sums::{self, UNIT};
 use crate::read::parallel::check_pieces;
@@ -44,10 +44,10 @@ pub struct VerifyReport {
 impl fmt::Display for VerifyReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { entries, keys, pages, bytes } = self;
-        write!(
-            f,
-            "{entries} entries, {keys} distinct keys, {pages} pages, {bytes} bytes: no damage"
-        )
+        let entries = counted(*entries);
+        let keys = Counted(*keys, "distinct key", "distinct keys");
+        let pages = Counted(*pages, "page", "pages");
+        write!(f, "{entries}, {keys}, {pages}, {bytes} bytes: no damage")
     }
 }
 

@@ -35,14 +35,16 @@ fn builds() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("t");
     let empty = build(&path, 0, &BuildOptions::new());
-    let (bytes, id) = (empty.file_bytes, empty.build_id);
-    assert_eq!(
-        line(&empty),
-        format!(
-            "0 entries, 0 distinct keys, {bytes} bytes, build id {id}, hash index {}",
-            empty.hash_index
-        )
-    );
+    let one = build(&path, 1, &BuildOptions::new());
+    for (summary, counts) in
+        [(empty, "0 entries, 0 distinct keys"), (one, "1 entry, 1 distinct key")]
+    {
+        let (bytes, id, hash) = (summary.file_bytes, summary.build_id, summary.hash_index);
+        assert_eq!(
+            line(&summary),
+            format!("{counts}, {bytes} bytes, build id {id}, hash index {hash}")
+        );
+    }
     let reports = Arc::new(Mutex::new(Vec::new()));
     let seen = Arc::clone(&reports);
     let options = BuildOptions::new().progress(move |progress: BuildProgress| {
@@ -61,6 +63,7 @@ fn builds() {
         (HashIndexOutcome::NotNeeded, "not needed"),
         (HashIndexOutcome::Disabled, "disabled"),
         (HashIndexOutcome::Abandoned { attempts: 8 }, "abandoned after 8 attempts"),
+        (HashIndexOutcome::Abandoned { attempts: 1 }, "abandoned after 1 attempt"),
     ];
     words.iter().for_each(|(outcome, word)| assert_eq!(line(outcome), *word));
 
@@ -88,10 +91,11 @@ fn tables() {
         let table = Table::load(&path).unwrap();
         let stats = table.stats().unwrap();
         let bytes = stats.file_bytes;
-        assert_eq!(
-            line(&stats),
-            format!("{entries} entries, {entries} distinct keys, {bytes} bytes; {indexes}")
-        );
+        let counts = match entries {
+            1 => "1 entry, 1 distinct key".to_owned(),
+            n => format!("{n} entries, {n} distinct keys"),
+        };
+        assert_eq!(line(&stats), format!("{counts}, {bytes} bytes; {indexes}"));
         let named: Vec<_> = stats.sections.iter().map(|part| part.section).collect();
         assert_eq!(named.contains(&Section::HashIndex), stats.hash_index.is_some());
         assert_eq!(named.contains(&Section::OrderedIndex), stats.ordered_index.is_some());
@@ -102,13 +106,11 @@ fn tables() {
             assert_eq!(line(part), text);
         }
         let report = table.verify().unwrap();
-        assert_eq!(
-            line(&report),
-            format!(
-                "{entries} entries, {entries} distinct keys, {} pages, {bytes} bytes: no damage",
-                report.pages
-            )
-        );
+        let pages = match report.pages {
+            1 => "1 page".to_owned(),
+            pages => format!("{pages} pages"),
+        };
+        assert_eq!(line(&report), format!("{counts}, {pages}, {bytes} bytes: no damage"));
         let warmed = table.warm_with(Warm::All, |_| ControlFlow::Continue(())).unwrap();
         assert_eq!(line(&warmed), format!("{0} of {0} bytes", warmed.total));
         match table.residency() {

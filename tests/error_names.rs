@@ -41,6 +41,43 @@ fn names(error: &(dyn Error + 'static), path: &Path) {
     assert_eq!(text.matches(name).count(), 1, "{text}");
     let printed = format!("{error:?}");
     assert_eq!(printed.matches(name).count(), 1, "{printed}");
+    assert!(printed.contains(&format!("{error} (")), "{printed}");
+}
+
+/// `main` that returns an error prints its `Debug`, and so does `unwrap`: the text, which says what
+/// to do, and the variant, for whoever writes a `match`.
+#[test]
+fn debug_is_the_text_and_the_variant() {
+    let failure = OpenFailure::TooShort { got: 0, expected: 480 };
+    let text = "has 0 bytes, the smallest table has 480: the file is empty, cut off or no table";
+    assert_eq!(format!("{failure:?}"), format!("{text} (OpenFailure::TooShort)"));
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("empty");
+    fs::write(&path, "").unwrap();
+    let error = Table::load(&path).unwrap_err();
+    let shown = path.display();
+    assert_eq!(format!("{error:?}"), format!("{shown}: {text} (OpenFailure::TooShort)"));
+    let boxed: Box<dyn Error> = error.into();
+    assert_eq!(format!("{boxed:?}"), format!("{shown}: {text} (OpenFailure::TooShort)"));
+
+    let failure = ReadFailure::Faulted { offset: 4096 };
+    let text = "page at offset 4096 cannot be read: the file was truncated or its device failed";
+    assert_eq!(format!("{failure:?}"), format!("{text} (ReadFailure::Faulted)"));
+    let error = graven::ReadError::from(failure);
+    assert_eq!(format!("{error:?}"), format!("{text} (ReadFailure::Faulted)"));
+    let error = OpenFailure::Damaged(failure);
+    assert_eq!(format!("{error:?}"), format!("{text} (OpenFailure::Damaged)"));
+
+    let error = BuildError::DuplicateKey { key: b"a\tb".to_vec() };
+    let text = "key \"a\\tb\" occurs more than once: remove one, or choose to keep the first, the \
+                last or all";
+    assert_eq!(format!("{error:?}"), format!("{text} (BuildError::DuplicateKey)"));
+    let error = BuildError::Failed;
+    assert_eq!(format!("{error:?}"), format!("{error} (BuildError::Failed)"));
+    let error = PublishError::from(error);
+    assert_eq!(format!("{error:?}"), format!("{error} (PublishError::Target)"));
+    let error = graven::MergeError::TypeMismatch { table: 1 };
+    assert_eq!(format!("{error:?}"), format!("{error} (MergeError::TypeMismatch)"));
 }
 
 /// Opens a damaged copy of a table in every way; all errors are alike but for the name.

@@ -203,7 +203,19 @@ fn versions_go_back_and_forth() {
     assert_edition(&current, 1);
     assert_eq!(versions.roll_back(None).unwrap(), published[0]);
     assert_edition(&current, 0);
-    assert!(matches!(versions.roll_back(None), Err(PublishError::NoVersion { .. })));
+    let error = versions.roll_back(None).unwrap_err();
+    let oldest = published[0].id.as_str();
+    assert!(
+        matches!(&error, PublishError::NoOlderVersion { current: Some(id), .. } if id == oldest),
+        "{error:?}"
+    );
+    let root = directory.path().join("d");
+    let text = format!(
+        "{} has no version older than {oldest}, which is current: list the versions, and name the \
+         one to go to",
+        root.display()
+    );
+    assert_eq!((error.to_string(), error.path()), (text, Some(root.as_path())));
     assert_edition(&current, 0);
     versions.roll_back(Some(&published[2].id)).unwrap();
     assert_edition(&current, 2);
@@ -346,7 +358,7 @@ fn a_pointer_made_by_hand_leads_to_the_current_version() {
     // One that leads to no version has none before it: back is not forth.
     point(&sources[0]);
     let back = versions.roll_back(None);
-    assert!(matches!(back, Err(PublishError::NoVersion { id: None, .. })), "{back:?}");
+    assert!(matches!(back, Err(PublishError::NoOlderVersion { current: None, .. })), "{back:?}");
     assert_edition(&root.join("CURRENT"), 0);
 }
 
@@ -422,7 +434,7 @@ fn a_version_is_checked_before_the_lock() {
     symlink(format!("versions/{}/table.grv", first.id), &pointer).unwrap();
     drop(lock);
     let late = waiting.join().unwrap();
-    assert!(matches!(late, Err(PublishError::NoVersion { id: None, .. })), "{late:?}");
+    assert!(matches!(late, Err(PublishError::NoOlderVersion { .. })), "{late:?}");
     assert_edition(&pointer, 0);
 }
 

@@ -174,15 +174,17 @@ impl Failure {
                 error.kind(),
                 target.display(),
                 format_args!(
-                    "the new table has {entries} entries, and --min-entries asks for \
-                     {min_entries}; nothing published"
+                    "the new table has {}, and --min-entries asks for {min_entries}; nothing \
+                     published",
+                    counted(*entries, "entry", "entries")
                 ),
             ),
             PublishError::Shrunk { entries, current, .. } => {
                 let missing = 100.0 * (current - entries) as f64 / *current as f64;
                 let what = format_args!(
-                    "the new table has {entries} entries, {missing:.1} % less than the current \
-                     {current}, and --max-shrink allows less; nothing published"
+                    "the new table has {}, {missing:.1} % less than the current {current}, and \
+                     --max-shrink allows less; nothing published",
+                    counted(*entries, "entry", "entries")
                 );
                 Self::at(error.kind(), target.display(), what)
             }
@@ -197,7 +199,19 @@ impl Failure {
                 let what = format_args!("no version {id}; --list shows what there is");
                 Self::at(error.kind(), target.display(), what)
             }
-            error => Self::at(error.kind(), target.display(), "no version to go back to"),
+            PublishError::NoOlderVersion { current: Some(current), .. } => {
+                let what = format_args!(
+                    "no version is older than {current}, which is current; --list shows what there \
+                     is, --rollback=VERSION goes to it"
+                );
+                Self::at(error.kind(), target.display(), what)
+            }
+            PublishError::NoOlderVersion { current: None, .. } => {
+                let what = "CURRENT leads to no version here, so none is older; --list shows what \
+                            there is, --rollback=VERSION goes to it";
+                Self::at(error.kind(), target.display(), what)
+            }
+            error => Self::at(error.kind(), target.display(), "no version was published yet"),
         }
     }
 }
@@ -266,6 +280,11 @@ fn help(text: &clap::Error) -> Result<(), Failure> {
 /// A line on standard error that begins with the program's name.
 pub(crate) fn note(what: impl Display) {
     say(format_args!("graven: {what}"));
+}
+
+/// A number of things, with the words for one of them and for several.
+pub(crate) fn counted(number: u64, one: &str, several: &str) -> String {
+    format!("{number} {}", if number == 1 { one } else { several })
 }
 
 /// A line on standard error.

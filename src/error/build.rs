@@ -2,14 +2,13 @@
 
 use super::kind::ErrorKind;
 use super::open::OpenFailure;
-use super::shown::Shown;
+use super::shown::{Shown, debug_as_text};
 use std::path::{Path, PathBuf};
 use std::{fmt, io};
 
 /// Why a table could not be built. Nothing was published, except for
 /// [`BuildError::PublishedButNotDurable`].
 #[non_exhaustive]
-#[derive(Debug)]
 pub enum BuildError {
     /// The operating system refused an operation on a file.
     Io {
@@ -299,4 +298,8 @@ impl fmt::Display for BuildError {
             ),
         }
     }
+}
+
+debug_as_text! {
+    BuildError: Io OutOfSpace KeyTooLong ValueTooLong ValueReader OutOfOrder DuplicateKey AlreadyExists NotARegularFile NotATable NotReplaceable Locked ReadBack InvalidOption TableTooLarge Failed PublishedButNotDurable
 }

@@ -3,7 +3,7 @@
 use super::build::BuildError;
 use super::kind::ErrorKind;
 use super::read::ReadError;
-use super::shown::Shown;
+use super::shown::{Shown, debug_as_text};
 use crate::build_id::BuildId;
 use std::path::{Path, PathBuf};
 use std::{fmt, io};
@@ -11,7 +11,6 @@ use std::{fmt, io};
 /// Why tables could not be merged, compared or patched. Nothing was published, except for
 /// [`BuildError::PublishedButNotDurable`].
 #[non_exhaustive]
-#[derive(Debug)]
 pub enum MergeError {
     /// A table is damaged. Copy or build it again.
     Read {
@@ -160,4 +159,8 @@ impl fmt::Display for MergeError {
             }
         }
     }
+}
+
+debug_as_text! {
+    MergeError: Read Build DuplicateKey TypeMismatch NotAPatch OtherBase OtherResult BadPatch
 }

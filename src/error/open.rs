@@ -2,6 +2,7 @@
 
 use super::kind::ErrorKind;
 use super::read::{ReadError, ReadFailure};
+use super::shown::debug_as_text;
 use crate::build_id::BuildId;
 use std::error::Error;
 use std::path::{Path, PathBuf};
@@ -20,7 +21,6 @@ use std::{fmt, io};
 /// assert!(matches!(error.failure(), OpenFailure::NotATable { .. }));
 /// ```
 #[non_exhaustive]
-#[derive(Debug)]
 pub struct OpenError {
     path: Option<PathBuf>,
     pub(crate) failure: OpenFailure,
@@ -28,7 +28,6 @@ pub struct OpenError {
 
 /// What is wrong with a table that could not be opened. Each cause has its own variant.
 #[non_exhaustive]
-#[derive(Debug)]
 pub enum OpenFailure {
     /// The operating system refused an operation on the file.
     Io {
@@ -265,6 +264,16 @@ impl Error for OpenError {}
 
 impl Error for OpenFailure {}
 
+/// The text, and the name of the failure's variant.
+impl fmt::Debug for OpenError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(path) = self.path() {
+            write!(f, "{}: ", path.display())?;
+        }
+        write!(f, "{:?}", self.failure)
+    }
+}
+
 impl fmt::Display for OpenError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(path) = self.path() {
@@ -395,4 +404,8 @@ impl fmt::Display for OpenFailure {
             ),
         }
     }
+}
+
+debug_as_text! {
+    OpenFailure: Io NotARegularFile TooShort NotATable UnsupportedVersion UnsupportedFeature IsPatch HeaderChecksum Truncated TrailingBytes FooterMismatch InvalidHeader AddressSpaceExhausted TooManyMappings LockRefused OutOfMemory SectionOutOfBounds OtherBuild Damaged TypeMismatch Misaligned
 }

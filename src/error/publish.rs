@@ -3,13 +3,13 @@
 use super::build::BuildError;
 use super::kind::ErrorKind;
 use super::open::OpenFailure;
+use super::shown::{debug_as_text, entries as counted};
 use std::path::{Path, PathBuf};
 use std::{fmt, io};
 
 /// Why a table could not be copied to where it is published, or a version could not be made
 /// current.
 #[non_exhaustive]
-#[derive(Debug)]
 pub enum PublishError {
     /// The table to be published can't be read, is damaged, or is no table. Build or copy it again.
     Source {
@@ -55,13 +55,19 @@ pub enum PublishError {
         /// What is wrong with that table.
         source: OpenFailure,
     },
-    /// There is no such version: none was published yet, no version before the current one is left,
-    /// or no version has the id.
+    /// There is no such version: none was published yet, or no version has the id.
     NoVersion {
         /// The directory of versions.
         directory: PathBuf,
         /// The id that was asked for.
         id: Option<String>,
+    },
+    /// No version is left that is older than the current one. Name the version to go to.
+    NoOlderVersion {
+        /// The directory of versions.
+        directory: PathBuf,
+        /// The id of the current version. `None` if `CURRENT` leads to none of the versions.
+        current: Option<String>,
     },
 }
 
@@ -75,7 +81,7 @@ impl PublishError {
             | Self::Current { source, .. } => source.kind(),
             Self::Target(error) => error.kind(),
             Self::TooFewEntries { .. } | Self::Shrunk { .. } => ErrorKind::Data,
-            Self::NoVersion { .. } => ErrorKind::Io,
+            Self::NoVersion { .. } | Self::NoOlderVersion { .. } => ErrorKind::Io,
         }
     }
 
@@ -87,7 +93,7 @@ impl PublishError {
             | Self::Current { source, .. } => source.io_kind(),
             Self::Target(error) => error.io_kind(),
             Self::TooFewEntries { .. } | Self::Shrunk { .. } => io::ErrorKind::InvalidData,
-            Self::NoVersion { .. } => io::ErrorKind::NotFound,
+            Self::NoVersion { .. } | Self::NoOlderVersion { .. } => io::ErrorKind::NotFound,
         }
     }
 
@@ -98,7 +104,9 @@ impl PublishError {
         match self {
             Self::Source { path, .. } | Self::Current { path, .. } => Some(path),
             Self::Target(error) => error.path(),
-            Self::NoVersion { directory, .. } => Some(directory),
+            Self::NoVersion { directory, .. } | Self::NoOlderVersion { directory, .. } => {
+                Some(directory)
+            }
             Self::Stream { .. } | Self::TooFewEntries { .. } | Self::Shrunk { .. } => None,
         }
     }
@@ -120,13 +128,15 @@ impl fmt::Display for PublishError {
             Self::Target(error) => error.fmt(f),
             Self::TooFewEntries { entries, min_entries } => write!(
                 f,
-                "the table has {entries} entries, at least {min_entries} are wanted; nothing \
-                 published: find out what its build has lost"
+                "the table has {}, at least {min_entries} are wanted; nothing published: find out \
+                 what its build has lost",
+                counted(*entries)
             ),
             Self::Shrunk { entries, current, max_shrink } => write!(
                 f,
-                "the table has {entries} entries, the current one {current}, and at most {} % may \
-                 be missing; nothing published: find out what its build has lost",
+                "the table has {}, the current one {current}, and at most {} % may be missing; \
+                 nothing published: find out what its build has lost",
+                counted(*entries),
                 // Without the last digits, which a part in binary may bring.
                 (max_shrink * 1e6).round() / 1e4
             ),
@@ -139,11 +149,25 @@ impl fmt::Display for PublishError {
             Self::NoVersion { directory, id: Some(id) } => {
                 write!(f, "{} has no version {id}: list the versions", directory.display())
             }
-            Self::NoVersion { directory, id: None } => write!(
+            Self::NoVersion { directory, id: None } => {
+                write!(f, "{} has no version yet: publish a table there", directory.display())
+            }
+            Self::NoOlderVersion { directory, current: Some(current) } => write!(
                 f,
-                "{} has no such version: publish one first, or name the version",
+                "{} has no version older than {current}, which is current: list the versions, and \
+                 name the one to go to",
+                directory.display()
+            ),
+            Self::NoOlderVersion { directory, current: None } => write!(
+                f,
+                "{} has no current version to go back from, since CURRENT leads to none of its \
+                 versions: list the versions, and name the one to go to",
                 directory.display()
             ),
         }
     }
+}
+
+debug_as_text! {
+    PublishError: Source Stream Target TooFewEntries Shrunk Current NoVersion NoOlderVersion
 }

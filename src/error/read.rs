@@ -1,6 +1,7 @@
 //! The error of lookups: the table, and the damage.
 
 use super::kind::ErrorKind;
+use super::shown::debug_as_text;
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
@@ -52,7 +53,7 @@ struct Inner {
 /// What is wrong with a table whose lookup could not answer. Offsets count from the table's first
 /// byte.
 #[non_exhaustive]
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ReadFailure {
     /// A page's checksum does not fit its bytes.
     Checksum {
@@ -136,12 +137,13 @@ impl From<ReadFailure> for ReadError {
     }
 }
 
+/// The text, and the name of the failure's variant.
 impl fmt::Debug for ReadError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ReadError")
-            .field("path", &self.path())
-            .field("failure", &self.failure())
-            .finish()
+        if let Some(path) = self.path() {
+            write!(f, "{}: ", path.display())?;
+        }
+        write!(f, "{:?}", self.failure())
     }
 }
 
@@ -176,4 +178,8 @@ impl fmt::Display for ReadFailure {
             ),
         }
     }
+}
+
+debug_as_text! {
+    ReadFailure: Checksum Corrupt Faulted
 }

@@ -220,8 +220,8 @@ impl Versions {
     /// chosen and checked anew. Nothing is removed.
     ///
     /// # Errors
-    /// [`PublishError::NoVersion`] if there is no such version; [`PublishError::Source`] if its
-    /// table is damaged.
+    /// [`PublishError::NoVersion`] if there is no such version, [`PublishError::NoOlderVersion`] if
+    /// there is none before the current one; [`PublishError::Source`] if its table is damaged.
     pub fn roll_back(&self, id: Option<&str>) -> Result<Version, PublishError> {
         /// Attempts while other publishers change the versions.
         const ATTEMPTS: u32 = 10;
@@ -351,13 +351,20 @@ impl Versions {
 
     /// The version with this id, or without an id the last one before the current version.
     fn choose(&self, id: Option<&str>) -> Result<Version, PublishError> {
-        let versions = self.list()?;
+        let mut versions = self.list()?;
         let at = match id {
             Some(id) => versions.iter().position(|version| version.id == id),
-            None => versions
-                .iter()
-                .position(|version| version.current)
-                .and_then(|current| current.checked_sub(1)),
+            None => {
+                let current = versions.iter().position(|version| version.current);
+                let older = current.and_then(|current| current.checked_sub(1));
+                if older.is_none() && !versions.is_empty() {
+                    return Err(PublishError::NoOlderVersion {
+                        directory: self.directory.clone(),
+                        current: current.map(|at| versions.swap_remove(at).id),
+                    });
+                }
+                older
+            }
         };
         let found = at.and_then(|at| versions.into_iter().nth(at));
         found.ok_or_else(|| self.no_version(id))

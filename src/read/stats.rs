@@ -4,7 +4,7 @@ use super::table::Table;
 use super::types::TypesSection;
 use super::view::View;
 use crate::build_id::BuildId;
-use crate::error::{ReadError, ReadResult};
+use crate::error::{Counted, ReadError, ReadResult, entries as counted};
 use crate::format::header::{FOOTER, kind};
 use crate::format::layout::Layout;
 use crate::format::meta::{StatsBlock, bin_range};
@@ -348,7 +348,9 @@ impl fmt::Display for SectionStats {
 impl fmt::Display for Stats {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { entries, keys, file_bytes, .. } = self;
-        write!(f, "{entries} entries, {keys} distinct keys, {file_bytes} bytes; ")?;
+        let entries = counted(*entries);
+        let keys = Counted(*keys, "distinct key", "distinct keys");
+        write!(f, "{entries}, {keys}, {file_bytes} bytes; ")?;
         let indexes = [
             (self.hash_index.is_some(), Section::HashIndex),
             (self.line_index.is_some(), Section::LineIndex),

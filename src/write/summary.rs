@@ -1,6 +1,7 @@
 //! The summary of a finished build.
 
 use crate::build_id::BuildId;
+use crate::error::{Counted, entries as counted};
 use std::fmt;
 
 /// A published table in numbers. `Display` writes one line: entries, bytes, build id, and what a
@@ -61,11 +62,13 @@ pub enum HashIndexOutcome {
 impl fmt::Display for BuildSummary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { entries, keys, file_bytes, build_id, hash_index, set_aside, .. } = self;
-        write!(f, "{entries} entries, {keys} distinct keys, {file_bytes} bytes, ")?;
+        let entries = counted(*entries);
+        let keys = Counted(*keys, "distinct key", "distinct keys");
+        write!(f, "{entries}, {keys}, {file_bytes} bytes, ")?;
         write!(f, "build id {build_id}, hash index {hash_index}")?;
         match set_aside {
             0 => Ok(()),
-            _ => write!(f, " ({set_aside} keys set aside)"),
+            _ => write!(f, " ({} set aside)", Counted(*set_aside, "key", "keys")),
         }
     }
 }
@@ -76,7 +79,10 @@ impl fmt::Display for HashIndexOutcome {
             Self::Built => f.pad("built"),
             Self::NotNeeded => f.pad("not needed"),
             Self::Disabled => f.pad("disabled"),
-            Self::Abandoned { attempts } => write!(f, "abandoned after {attempts} attempts"),
+            Self::Abandoned { attempts } => {
+                let attempts = Counted((*attempts).into(), "attempt", "attempts");
+                write!(f, "abandoned after {attempts}")
+            }
         }
     }
 }

@@ -5,7 +5,7 @@ mod skipped;
 
 use super::publish;
 use crate::args::Build;
-use crate::exit::{Failure, Outcome, note, say};
+use crate::exit::{Failure, Outcome, counted, note, say};
 use crate::foreign::Foreign;
 use crate::formats::Entries;
 use crate::formats::tsv::shown;
@@ -373,7 +373,8 @@ fn slower(summary: &BuildSummary) -> Option<String> {
     let BuildSummary { keys, set_aside, .. } = *summary;
     match summary.hash_index {
         HashIndexOutcome::Abandoned { attempts } => Some(format!(
-            "no hash index could be built in {attempts} attempts: a get takes 5 to 12 times as long"
+            "no hash index could be built in {}: a get takes 5 to 12 times as long",
+            counted(attempts.into(), "attempt", "attempts")
         )),
         // Up to one key in a thousand is not noticed. More than that is no coincidence.
         _ if set_aside > keys / 1000 => Some(format!(
@@ -389,18 +390,21 @@ fn report(out: &Path, summary: &BuildSummary) -> String {
     let BuildSummary { entries, keys, file_bytes, key_bytes, value_bytes, .. } = *summary;
     let hash = match summary.hash_index {
         HashIndexOutcome::Built if summary.set_aside > 0 => {
-            format!("with a hash index of all but {} keys", summary.set_aside)
+            let keys = counted(summary.set_aside, "key", "keys");
+            format!("with a hash index of all but {keys}")
         }
         HashIndexOutcome::Built => "with a hash index".into(),
         HashIndexOutcome::Abandoned { attempts } => {
-            format!("hash index given up after {attempts} attempts")
+            let attempts = counted(attempts.into(), "attempt", "attempts");
+            format!("hash index given up after {attempts}")
         }
         _ => "without a hash index".to_owned(),
     };
     let overhead = (file_bytes - key_bytes - value_bytes) as f64 / entries.max(1) as f64;
     format!(
-        "{}: {entries} entries, {keys} keys, {file_bytes} bytes, {overhead:.2} bytes of overhead \
-         per entry, {hash}",
-        out.display()
+        "{}: {}, {}, {file_bytes} bytes, {overhead:.2} bytes of overhead per entry, {hash}",
+        out.display(),
+        counted(entries, "entry", "entries"),
+        counted(keys, "key", "keys")
     )
 }

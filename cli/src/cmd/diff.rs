@@ -2,7 +2,7 @@
 
 use super::merge::{failure, no_table_to_standard_output};
 use crate::args::Diff;
-use crate::exit::{Failure, Outcome, say};
+use crate::exit::{Failure, Outcome, counted, say};
 use crate::output::Output;
 use crate::progress::{Progress, Unit};
 use crate::{open, signals};
@@ -36,8 +36,8 @@ fn patch(args: &Diff, old: &Table, new: &Table, path: &Path) -> Result<Outcome, 
     let made = Patch::create(old, new, path, &options);
     let made = made.map_err(|error| failure(&error, path, &tables))?;
     if !args.writing.quiet {
-        let (keys, bytes) = (made.keys, made.file_bytes);
-        say(format_args!("{}: a patch of {keys} keys, {bytes} bytes", path.display()));
+        let (keys, bytes) = (counted(made.keys, "key", "keys"), made.file_bytes);
+        say(format_args!("{}: a patch of {keys}, {bytes} bytes", path.display()));
     }
     Ok(Outcome::Fine)
 }

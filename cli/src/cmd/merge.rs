@@ -1,7 +1,7 @@
 //! `graven merge`: many tables into one, or a table and patches into the new one.
 
 use crate::args::{Merge, Policy};
-use crate::exit::{Failure, Outcome, reading, say};
+use crate::exit::{Failure, Outcome, counted, reading, say};
 use crate::formats::tsv::shown;
 use crate::progress::{Progress, Unit};
 use crate::{open, signals};
@@ -124,5 +124,7 @@ pub(super) fn failure(error: &MergeError, out: &Path, tables: &[PathBuf]) -> Fai
 /// The line about the table that was made.
 pub(super) fn report(out: &Path, summary: &BuildSummary) -> String {
     let BuildSummary { entries, keys, file_bytes, .. } = summary;
-    format!("{}: {entries} entries, {keys} keys, {file_bytes} bytes", out.display())
+    let entries = counted(*entries, "entry", "entries");
+    let keys = counted(*keys, "key", "keys");
+    format!("{}: {entries}, {keys}, {file_bytes} bytes", out.display())
 }

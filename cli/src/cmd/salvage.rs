@@ -2,7 +2,7 @@
 
 use super::merge::no_table_to_standard_output;
 use crate::args::Salvage;
-use crate::exit::{Failure, Outcome, note, say};
+use crate::exit::{Failure, Outcome, counted, note, say};
 use crate::output::Output;
 use crate::progress::{Progress, Unit};
 use crate::{open, signals};
@@ -57,15 +57,18 @@ pub(crate) fn run(args: &Salvage) -> Result<Outcome, Failure> {
     open::intact(&table, broken)?;
     let entries = table.len();
     if saved == 0 && entries > 0 {
-        let what = format_args!("none of {entries} entries is good; nothing published");
+        let entries = counted(entries, "entry", "entries");
+        let what = format_args!("none of {entries} is good; nothing published");
         return Err(Failure::at(ErrorKind::Data, broken.display(), what));
     }
     let summary = builder.finish().map_err(built)?;
     let lost = entries.saturating_sub(summary.entries);
     if !writing.quiet {
         say(format_args!(
-            "{}: {saved} of {entries} entries, {lost} lost in {losses} places",
-            path.display()
+            "{}: {saved} of {}, {lost} lost in {}",
+            path.display(),
+            counted(entries, "entry", "entries"),
+            counted(losses, "place", "places")
         ));
     }
     Ok(if losses == 0 && lost == 0 { Outcome::Fine } else { Outcome::Missing })

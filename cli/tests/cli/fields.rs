@@ -178,7 +178,7 @@ fn the_name_of_a_table_does_not_drive_a_terminal_either() {
     let dir = Sandbox::new();
     let ran = dir.pipe(&["build", "o\x1b[31m"], b"a\t1\n");
     assert_eq!(ran.code, 0);
-    assert!(ran.err.starts_with("o\\u{1b}[31m: 1 entries"), "{:?}", ran.err);
+    assert!(ran.err.starts_with("o\\u{1b}[31m: 1 entry,"), "{:?}", ran.err);
     let ran = dir.run(&["publish", "o\x1b[31m", "p\u{9b}"]);
     assert!(ran.err.starts_with("p\\u{9b}: "), "{:?}", ran.err);
 }

@@ -158,8 +158,7 @@ fn damaged_tables_are_salvaged() {
     let right: String = lines.iter().filter(|line| !lost(line)).cloned().collect();
     assert!(saved == right);
     let count = lines.iter().filter(lost).count();
-    let expected =
-        format!("saved: {} of 20000 entries, {count} lost in 1 places\n", 20_000 - count);
+    let expected = format!("saved: {} of 20000 entries, {count} lost in 1 place\n", 20_000 - count);
     assert_eq!(ran.err, expected);
     dir.run(&["verify", "saved"]).printed("");
 
@@ -173,7 +172,7 @@ fn damaged_tables_are_salvaged() {
     for (args, code, text) in [
         (&["salvage", "short", "new"][..], 3, "is cut off"),
         (&["salvage", "header", "new"], 3, "header is damaged"),
-        (&["salvage", "nothing", "new"], 3, "none of 1 entries is good"),
+        (&["salvage", "nothing", "new"], 3, "none of 1 entry is good"),
         (&["salvage", "broken", "./broken"], 2, "is the damaged table"),
         (&["salvage", "broken", "-"], 2, "standard output"),
     ] {

@@ -27,9 +27,9 @@ fn a_bar_is_shown_on_a_terminal_when_work_lasts() {
         return eprintln!("skipped: no script(1) on this system");
     };
     assert!(shown.contains("reading"), "{shown:?}");
-    assert!(shown.contains("t: 1 entries"), "{shown:?}");
+    assert!(shown.contains("t: 1 entry, 1 key,"), "{shown:?}");
     let shown = terminal(&dir, "0.5", "").unwrap();
-    assert!(!shown.contains("reading") && shown.contains("t: 1 entries"), "{shown:?}");
+    assert!(!shown.contains("reading") && shown.contains("t: 1 entry, 1 key,"), "{shown:?}");
     assert_eq!(terminal(&dir, "2", "--quiet").unwrap(), "");
 }
 

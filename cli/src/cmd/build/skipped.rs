@@ -2,7 +2,7 @@
 
 use super::{VALUE_TOO_LONG, misplaced};
 use crate::args::Build;
-use crate::exit::Failure;
+use crate::exit::{Failure, counted};
 use crate::input::InputError;
 use std::fs::File;
 use std::io::{self, Read, Seek, Write};
@@ -35,11 +35,8 @@ impl Skipped {
             let what = format_args!("all entries are malformed, the first one: {what}");
             return Err(misplaced(input, what, place));
         }
-        let entries = if self.count == 1 { "entry" } else { "entries" };
-        Ok(Some(format!(
-            "left out {} malformed {entries}, kept {good}; the first one: {what}, {place}",
-            self.count
-        )))
+        let left = counted(self.count, "malformed entry", "malformed entries");
+        Ok(Some(format!("left out {left}, kept {good}; the first one: {what}, {place}")))
     }
 }
 
