@@ -2,6 +2,7 @@
 
 #![expect(unsafe_code, reason = "maps the tables under test")]
 
+use super::process::this_program;
 use graven::{OpenOptions, Table};
 use std::io::Write;
 use std::path::Path;
@@ -58,8 +59,7 @@ pub(crate) fn each_form(path: &Path, mut check: impl FnMut(Form, &Table)) {
 /// Runs one test of this test program in a process of its own, with an environment variable set
 /// that makes the test do its part; fails if it fails.
 pub(crate) fn run_child(test: &str, variable: &str, value: impl AsRef<std::ffi::OsStr>) {
-    let program = std::env::current_exe().unwrap();
-    finish_child(test, Command::new(program).env(variable, value));
+    finish_child(test, this_program().env(variable, value));
 }
 
 /// The same below a shell that runs `prepare` first, for example `umask 0`.

@@ -23,7 +23,7 @@ pub(crate) use numbered::{
     Index, VALUE, absent_key, indexed_table, numbered_key, numbered_table, numbered_value,
     value_len,
 };
-pub(crate) use process::{Peer, answer, arguments, this_binary};
+pub(crate) use process::{Peer, answer, arguments, this_binary, this_program};
 pub(crate) use smaps::{Mapped, field};
 
 use std::fmt::Debug;
@@ -83,11 +83,23 @@ pub(crate) fn directory() -> tempfile::TempDir {
     tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a temporary directory")
 }
 
-/// How many cases a test runs: `cases` times `GRAVEN_TEST_SCALE` (1 unless set, 100 for the full
-/// run).
+/// `GRAVEN_TEST_SCALE`: 1 unless set, 100 for the full run, a fraction under emulation.
+fn scale() -> f64 {
+    let scale = std::env::var("GRAVEN_TEST_SCALE");
+    scale.map_or(1.0, |scale| scale.parse().expect("GRAVEN_TEST_SCALE: a number"))
+}
+
+/// How many cases a test runs, at least one: `cases` times `GRAVEN_TEST_SCALE`.
 pub(crate) fn scaled(cases: u32) -> u32 {
-    let scale = std::env::var("GRAVEN_TEST_SCALE").ok().and_then(|scale| scale.parse().ok());
-    cases.saturating_mul(scale.unwrap_or(1))
+    // Ends at the largest number, as casts of floats do.
+    (f64::from(cases) * scale()).ceil().max(1.0) as u32
+}
+
+/// One in how many cases a test runs that otherwise runs all: more than one only where
+/// `GRAVEN_TEST_SCALE` is a fraction, and always an odd number, so that bits of all places in a byte
+/// are among them.
+pub(crate) fn stride() -> usize {
+    (1.0 / scale()).max(1.0) as usize | 1
 }
 
 /// Whether committed test data is to be made anew.

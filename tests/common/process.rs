@@ -3,9 +3,26 @@
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
+/// The program that test binaries run under, an emulator for example, where the system can't run
+/// them itself.
+const RUNNER: &str = "GRAVEN_TEST_RUNNER";
+
+/// This test binary in another process.
+pub(crate) fn this_program() -> Command {
+    let program = std::env::current_exe().expect("the test binary");
+    match std::env::var_os(RUNNER) {
+        None => Command::new(program),
+        Some(runner) => {
+            let mut command = Command::new(runner);
+            command.arg(program);
+            command
+        }
+    }
+}
+
 /// This test binary in another process, running one of its tests as a program of its own.
 pub(crate) fn this_binary(test: &str) -> Command {
-    let mut command = Command::new(std::env::current_exe().expect("the test binary"));
+    let mut command = this_program();
     command.args(arguments(test));
     command
 }
