@@ -24,7 +24,8 @@ use progress::Callback;
 pub use progress::VerifyProgress;
 use records::{PIECE, Records};
 use std::fmt;
-use std::ops::Range;
+use std::ops::{ControlFlow, Range};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use zeros::check_zeros;
 
 /// What an audit read. `Display` writes one line: entries, pages and bytes.
@@ -88,10 +89,58 @@ impl Table {
         &self,
         progress: impl Fn(VerifyProgress) + Sync,
     ) -> Result<VerifyReport, ReadError> {
-        let audit = Audit { table: self, view: self.view(), progress: &progress };
-        // The SIGBUS guard replaces a lost page by zeros, so the result holds only if no page was
-        // lost.
-        self.view().sound(audit.run().map_err(|error| self.view().named(error)))
+        Audit {
+            table: self,
+            view: self.view(),
+            progress: &|done| {
+                progress(done);
+                Ok(())
+            },
+        }
+        .whole()
+    }
+
+    /// As [`verify_with`](Self::verify_with), but stops when `progress` returns `Break`. Returns
+    /// `None` then: whether the rest of the table is sound is not known.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use std::ops::ControlFlow;
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("t");
+    /// # graven::Builder::create(&path)?.finish()?;
+    /// let table = graven::Table::load(&path)?;
+    /// let stop = false; // or an atomic that a button sets
+    /// let report = table.verify_while(|_| match stop {
+    ///     true => ControlFlow::Break(()),
+    ///     false => ControlFlow::Continue(()),
+    /// })?;
+    /// assert!(report.is_some());
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// The first damage found.
+    pub fn verify_while(
+        &self,
+        progress: impl Fn(VerifyProgress) -> ControlFlow<()> + Sync,
+    ) -> Result<Option<VerifyReport>, ReadError> {
+        let stopped = AtomicBool::new(false);
+        let audited = Audit {
+            table: self,
+            view: self.view(),
+            progress: &|done| {
+                if progress(done).is_continue() {
+                    return Ok(());
+                }
+                stopped.store(true, Relaxed);
+                // Ends the audit as damage does, and is seen by nobody.
+                Err(ReadError::corrupt("stopped", 0))
+            },
+        }
+        .whole();
+        if stopped.into_inner() { Ok(None) } else { audited.map(Some) }
     }
 }
 
@@ -103,6 +152,12 @@ struct Audit<'t> {
 }
 
 impl Audit<'_> {
+    fn whole(&self) -> ReadResult<VerifyReport> {
+        // The SIGBUS guard replaces a lost page by zeros, so the result holds only if no page was
+        // lost.
+        self.view.sound(self.run().map_err(|error| self.view.named(error)))
+    }
+
     fn run(&self) -> ReadResult<VerifyReport> {
         let (view, layout) = (self.view, self.view.layout());
         view.populate(0..layout.header_size)?;

@@ -12,11 +12,12 @@ mod common;
 
 use chosen::{Places, mix, of_one_hash};
 use common::{Rng, answer, directory, this_binary};
-use graven::{BuildOptions, BuildPhase, BuildProgress, Duplicates, HashIndex, Table};
+use graven::{BuildError, BuildOptions, BuildPhase, BuildProgress, Duplicates, HashIndex, Table};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 use std::io::{self, Read};
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 
 /// Set for the process that is measured: where it builds, and what.
@@ -406,4 +407,46 @@ fn progress_is_told() {
     let phases: Vec<BuildPhase> = told.iter().map(|progress| progress.phase).collect();
     assert!(phases.is_sorted(), "{phases:?}");
     assert!(told.iter().all(|progress| progress.done <= progress.total));
+}
+
+/// A build can be given up in every phase, by the thread that is told of it: nothing is published,
+/// the table that stood there stays, and no file is left.
+#[test]
+fn a_cancelled_build_leaves_nothing() {
+    for phase in [BuildPhase::Sort, BuildPhase::Merge, BuildPhase::Index, BuildPhase::Sync] {
+        let directory = directory();
+        let path = directory.path().join("table");
+        BuildOptions::new().build(&path, [("old", "table")]).expect("a table");
+        let reached = Arc::new(AtomicBool::new(false));
+        let (seen, asked) = (Arc::clone(&reached), Arc::clone(&reached));
+        let options = BuildOptions::new()
+            .memory_budget(MIB)
+            .progress(move |progress| {
+                seen.fetch_or(progress.phase == phase, Relaxed);
+            })
+            .cancel_when(move || asked.load(Relaxed));
+        let mut random = Rng::new(9);
+        let entries = (0..100_000).map(|_| (random.next().to_be_bytes(), [1; 20]));
+        let built = options.build(&path, entries);
+        assert!(matches!(built, Err(BuildError::Cancelled)), "{phase}: {built:?}");
+        assert!(reached.load(Relaxed), "{phase}");
+        let names: Vec<_> = std::fs::read_dir(directory.path()).expect("a directory").collect();
+        assert_eq!(names.len(), 1, "{phase}: {names:?}");
+        assert_eq!(Table::load(&path).expect("the old table").len(), 1, "{phase}");
+    }
+}
+
+/// A question that is answered by no changes nothing.
+#[test]
+fn a_build_that_is_not_cancelled_ends() {
+    let directory = directory();
+    let path = directory.path().join("table");
+    let asked = Arc::new(AtomicBool::new(false));
+    let mark = Arc::clone(&asked);
+    let options = BuildOptions::new().cancel_when(move || {
+        mark.store(true, Relaxed);
+        false
+    });
+    options.build(&path, [("a", "1")]).expect("a table");
+    assert!(asked.load(Relaxed));
 }

@@ -329,6 +329,7 @@ fn the_texts_of_rare_build_errors() {
         BuildError::InvalidOption { option: "mode", got: "8".into(), expected: "less" },
         BuildError::TableTooLarge { bytes: 1 << 45 },
         BuildError::Failed,
+        BuildError::Cancelled,
     ];
     for error in others {
         assert_eq!(error.path(), None, "{error:?}");

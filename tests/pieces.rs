@@ -9,6 +9,8 @@ mod common;
 use common::Rng;
 use common::craft::{HASH, Image, LINES, RECORDS, SUMS};
 use graven::{BuildOptions, Duplicates, HashIndex, ReadError, ReadFailure, Table};
+use std::ops::ControlFlow;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// A table of some megabytes: bytes, and numbers of entries and of distinct keys.
 struct Subject {
@@ -81,6 +83,25 @@ fn sound_tables_of_many_pieces_pass() {
 }
 
 /// Every byte of these indexes has a meaning.
+/// An audit that is stopped says nothing of the table, and begins no further piece.
+#[test]
+fn an_audit_stops_when_asked_to() {
+    for Subject { name, bytes, entries, .. } in subjects() {
+        let table = Table::from_bytes(bytes).unwrap();
+        let reports = AtomicU64::new(0);
+        let stopped = table.verify_while(|_| {
+            reports.fetch_add(1, Relaxed);
+            ControlFlow::Break(())
+        });
+        assert_eq!(stopped.unwrap(), None, "{name}");
+        // One for each thread, at most, which may have begun a piece of its own.
+        let threads = std::thread::available_parallelism().unwrap().get() as u64;
+        assert!((1..=threads).contains(&reports.into_inner()), "{name}");
+        let whole = table.verify_while(|_| ControlFlow::Continue(())).unwrap();
+        assert_eq!(whole.map(|report| report.entries), Some(entries), "{name}");
+    }
+}
+
 #[test]
 fn every_byte_of_the_hash_and_line_index_is_compared() {
     let mut rng = Rng::new(11);

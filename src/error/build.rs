@@ -126,6 +126,9 @@ pub enum BuildError {
     /// An earlier insert into this builder failed; that insert's error names the reason. Start a
     /// new build.
     Failed,
+    /// The program gave the build up: see
+    /// [`cancel_when`](crate::BuildOptions::cancel_when).
+    Cancelled,
     /// The new table stands under its name and is complete, but the directory's fsync failed: a
     /// power loss may still bring the old table back.
     PublishedButNotDurable {
@@ -151,7 +154,7 @@ impl BuildError {
             | Self::Locked { .. }
             | Self::ReadBack { .. }
             | Self::PublishedButNotDurable { .. } => ErrorKind::Io,
-            Self::InvalidOption { .. } => ErrorKind::Usage,
+            Self::InvalidOption { .. } | Self::Cancelled => ErrorKind::Usage,
             _ => ErrorKind::Data,
         }
     }
@@ -177,7 +180,8 @@ impl BuildError {
             | Self::DuplicateKey { .. }
             | Self::InvalidOption { .. }
             | Self::TableTooLarge { .. }
-            | Self::Failed => None,
+            | Self::Failed
+            | Self::Cancelled => None,
         }
     }
 
@@ -191,6 +195,7 @@ impl BuildError {
             | Self::PublishedButNotDurable { source, .. } => source.kind(),
             Self::AlreadyExists { .. } => io::ErrorKind::AlreadyExists,
             Self::ReadBack { source, .. } => source.io_kind(),
+            Self::Cancelled => io::ErrorKind::Interrupted,
             _ => self.kind().io_kind(),
         }
     }
@@ -290,6 +295,7 @@ impl fmt::Display for BuildError {
             Self::Failed => {
                 write!(f, "an earlier insert failed, so nothing is published: start anew")
             }
+            Self::Cancelled => write!(f, "the build was given up, so nothing is published"),
             Self::PublishedButNotDurable { path, source } => write!(
                 f,
                 "{} is published and complete, but its directory could not be synced ({source}): \
@@ -301,5 +307,5 @@ impl fmt::Display for BuildError {
 }
 
 debug_as_text! {
-    BuildError: Io OutOfSpace KeyTooLong ValueTooLong ValueReader OutOfOrder DuplicateKey AlreadyExists NotARegularFile NotATable NotReplaceable Locked ReadBack InvalidOption TableTooLarge Failed PublishedButNotDurable
+    BuildError: Io OutOfSpace KeyTooLong ValueTooLong ValueReader OutOfOrder DuplicateKey AlreadyExists NotARegularFile NotATable NotReplaceable Locked ReadBack InvalidOption TableTooLarge Failed Cancelled PublishedButNotDurable
 }

@@ -136,6 +136,24 @@ impl Table {
         Ordered::of(self).rank(key.as_ref())
     }
 
+    /// The entry with `rank` entries before it. Costs one search by rank.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("t");
+    /// # graven::BuildOptions::new().build(&path, [("a", "1"), ("b", "2"), ("c", "3")])?;
+    /// # let table = graven::Table::load(&path)?;
+    /// assert_eq!(table.nth(1)?, Some((&b"b"[..], &b"2"[..])));
+    /// assert_eq!(table.nth(3)?, None);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`ReadError`] if a page that was touched is damaged.
+    pub fn nth(&self, rank: u64) -> Result<Option<(&[u8], &[u8])>, ReadError> {
+        Ordered::of(self).nth(rank)
+    }
+
     /// The entry with the longest key that is a prefix of `key` (or `key` itself): routing tables,
     /// tokenizers. Prefixes are of bytes, so `/api` is one of `/apix`; where that is not wanted,
     /// [`prefixes_of`](Self::prefixes_of) gives the shorter ones too.
@@ -272,6 +290,13 @@ impl<'t> Ordered<'t> {
     fn ceil(&self, key: &[u8]) -> ReadResult<Option<Entry<'t>>> {
         let start = self.search().seek_start(key, Side::NotBelow, 0)?;
         self.view.entry_from(start.offset)
+    }
+
+    fn nth(&self, rank: u64) -> ReadResult<Option<Entry<'t>>> {
+        if rank >= self.view.layout().entries {
+            return Ok(None);
+        }
+        self.view.entry_from(self.search().place_of(rank)?.offset)
     }
 
     fn rank(&self, key: &[u8]) -> ReadResult<u64> {

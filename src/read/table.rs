@@ -237,12 +237,40 @@ impl Table {
     ) -> Result<(), ReadError> {
         out.clear();
         out.reserve(keys.len());
-        let batch = Batch { view: self.view(), lookups: &self.shared.lookups, keys, out };
-        let answered = batch.answer();
+        let answered = self.get_many_with(keys, |answer| out.push(answer));
         if answered.is_err() {
             out.clear();
         }
         answered
+    }
+
+    /// As [`get_many`](Self::get_many), but hands each answer to `each`, in the order of the keys:
+    /// for answers that go somewhere else than a vector. `each` is compiled into the lookup, so keep
+    /// it short. Allocates nothing.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("t");
+    /// # graven::BuildOptions::new().build(&path, [("a", "1"), ("b", "2"), ("c", "3")])?;
+    /// # let table = graven::Table::load(&path)?;
+    /// let (mut found, mut bytes) = (0, 0);
+    /// table.get_many_with(&["a", "c", "d"], |answer| {
+    ///     found += usize::from(answer.is_some());
+    ///     bytes += answer.map_or(0, <[u8]>::len);
+    /// })?;
+    /// assert_eq!((found, bytes), (2, 2));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`ReadError`] if a page that was touched is damaged. `each` has had some answers then, which
+    /// are right.
+    pub fn get_many_with<'t, K: AsRef<[u8]>>(
+        &'t self,
+        keys: &[K],
+        each: impl FnMut(Option<&'t [u8]>),
+    ) -> Result<(), ReadError> {
+        Batch { view: self.view(), lookups: &self.shared.lookups, keys, each }.answer()
     }
 
     /// All values of `key`, in the order of their insertion. Costs one [`get`](Self::get) and a step
@@ -449,27 +477,6 @@ impl Table {
     /// [`ReadError`] if a page that was touched is damaged.
     pub fn last(&self) -> Result<Option<(&[u8], &[u8])>, ReadError> {
         self.search().entry_before(self.view().end())
-    }
-
-    /// The entry with `rank` entries before it. Costs one search by rank.
-    ///
-    /// ```
-    /// # let dir = tempfile::tempdir()?;
-    /// # let path = dir.path().join("t");
-    /// # graven::BuildOptions::new().build(&path, [("a", "1"), ("b", "2"), ("c", "3")])?;
-    /// # let table = graven::Table::load(&path)?;
-    /// assert_eq!(table.nth(1)?, Some((&b"b"[..], &b"2"[..])));
-    /// assert_eq!(table.nth(3)?, None);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    ///
-    /// # Errors
-    /// [`ReadError`] if a page that was touched is damaged.
-    pub fn nth(&self, rank: u64) -> Result<Option<(&[u8], &[u8])>, ReadError> {
-        if rank >= self.len() {
-            return Ok(None);
-        }
-        self.view().entry_from(self.search().place_of(rank)?.offset)
     }
 }
 

@@ -1,5 +1,7 @@
 //! Reports of how far an audit is.
 
+use crate::error::ReadResult;
+
 /// How far an audit is, in bytes of records. [`Table::verify_with`](crate::Table::verify_with)
 /// reports it.
 #[non_exhaustive]
@@ -11,4 +13,5 @@ pub struct VerifyProgress {
     pub total: u64,
 }
 
-pub(super) type Callback<'c> = dyn Fn(VerifyProgress) + Sync + 'c;
+/// Is told how far an audit is. An error ends the audit.
+pub(super) type Callback<'c> = dyn Fn(VerifyProgress) -> ReadResult<()> + Sync + 'c;

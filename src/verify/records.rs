@@ -58,8 +58,7 @@ impl Records<'_> {
                 let found = if first { piece.check(&order)? } else { piece.check_keys()? };
                 seen.lock().unwrap_or_else(PoisonError::into_inner).add_all(&found);
                 let done = done.fetch_add(bytes, Relaxed) + bytes;
-                progress(VerifyProgress { done, total });
-                Ok(())
+                progress(VerifyProgress { done, total })
             })?;
             if let Some(round) = &round {
                 round.finish()?;
@@ -81,7 +80,7 @@ impl Records<'_> {
         }
         self.check_statistics(&seen, counts.second())?;
         // The padding at the ends of the section is in no piece.
-        progress(VerifyProgress { done: total, total });
+        progress(VerifyProgress { done: total, total })?;
         Ok((order.into_content(), seen.keys))
     }
 

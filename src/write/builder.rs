@@ -261,7 +261,8 @@ impl Builder {
     /// for which this returned `Ok` survives a power loss.
     ///
     /// # Errors
-    /// On an error nothing is published, except with [`BuildError::PublishedButNotDurable`].
+    /// On an error nothing is published, except with [`BuildError::PublishedButNotDurable`];
+    /// [`BuildError::Cancelled`] is one, too.
     pub fn finish(self) -> Result<BuildSummary, BuildError> {
         self.finish_if(|_| Ok(()))
     }
@@ -280,9 +281,9 @@ impl Builder {
             Input::Any(collector) => collector.finish(&settings)?,
         };
         accept(&summary)?;
-        settings.progress.tell(BuildPhase::Sync, 0, summary.file_bytes);
+        settings.progress.tell(BuildPhase::Sync, 0, summary.file_bytes)?;
         output.publish(settings.publishing())?;
-        settings.progress.tell(BuildPhase::Sync, summary.file_bytes, summary.file_bytes);
+        settings.progress.tell_end(BuildPhase::Sync, summary.file_bytes, summary.file_bytes);
         Ok(summary)
     }
 }

@@ -167,11 +167,11 @@ impl Collector {
         self.sorter.visit(reading, &mut |key, value| {
             done += 1;
             if done % STEP == 1 {
-                progress.tell(BuildPhase::Merge, done, total);
+                progress.tell(BuildPhase::Merge, done, total)?;
             }
             resolver.push_value(key, value)
         })?;
-        progress.tell(BuildPhase::Merge, total, total);
+        progress.tell(BuildPhase::Merge, total, total)?;
         resolver.finish()
     }
 }

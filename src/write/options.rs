@@ -1,7 +1,7 @@
 //! The options of a build.
 
 use super::builder::Builder;
-use super::progress::{BuildProgress, Reporter};
+use super::progress::BuildProgress;
 use super::settings::{Duplicates, HashIndex, Settings};
 use super::summary::BuildSummary;
 use super::typed::TypedBuilder;
@@ -167,7 +167,34 @@ impl BuildOptions {
     /// ```
     #[must_use]
     pub fn progress(mut self, callback: impl Fn(BuildProgress) + Send + Sync + 'static) -> Self {
-        self.settings.progress = Reporter::new(callback);
+        self.settings.progress.on_progress(callback);
+        self
+    }
+
+    /// Sets a question that the build asks some times per second, after it has told its progress:
+    /// whether to give up. Once the answer is true, the build fails with [`BuildError::Cancelled`],
+    /// and nothing is published. The last question comes before the table gets its name; a build
+    /// that has its name is never taken back. Entries that come in order are taken without a
+    /// question: drop the builder to give up then. Default: none.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("t");
+    /// let stop = Arc::new(AtomicBool::new(false)); // set by a signal handler or a button
+    /// let asked = Arc::clone(&stop);
+    /// let options = graven::BuildOptions::new().cancel_when(move || asked.load(Relaxed));
+    /// let mut builder = options.create(&path)?;
+    /// builder.insert("key", "value")?;
+    /// stop.store(true, Relaxed);
+    /// assert!(matches!(builder.finish(), Err(graven::BuildError::Cancelled)));
+    /// assert!(!path.exists());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn cancel_when(mut self, question: impl Fn() -> bool + Send + Sync + 'static) -> Self {
+        self.settings.progress.cancel_when(question);
         self
     }
 

@@ -1,5 +1,6 @@
 //! Reports of how far a build is.
 
+use crate::error::BuildError;
 use std::fmt;
 use std::sync::Arc;
 
@@ -51,18 +52,36 @@ impl fmt::Display for BuildPhase {
 }
 
 type Callback = dyn Fn(BuildProgress) + Send + Sync;
+type Question = dyn Fn() -> bool + Send + Sync;
 
-/// The callback of a build, if there is one.
+/// The callbacks of a build: how far it is, and whether to give it up.
 #[derive(Clone, Default)]
-pub(super) struct Reporter(Option<Arc<Callback>>);
+pub(super) struct Reporter {
+    callback: Option<Arc<Callback>>,
+    cancelled: Option<Arc<Question>>,
+}
 
 impl Reporter {
-    pub(super) fn new(callback: impl Fn(BuildProgress) + Send + Sync + 'static) -> Self {
-        Self(Some(Arc::new(callback)))
+    pub(super) fn on_progress(&mut self, callback: impl Fn(BuildProgress) + Send + Sync + 'static) {
+        self.callback = Some(Arc::new(callback));
     }
 
-    pub(super) fn tell(&self, phase: BuildPhase, done: u64, total: u64) {
-        if let Some(callback) = &self.0 {
+    pub(super) fn cancel_when(&mut self, cancelled: impl Fn() -> bool + Send + Sync + 'static) {
+        self.cancelled = Some(Arc::new(cancelled));
+    }
+
+    /// Tells how far the build is; an error if it is to be given up.
+    pub(super) fn tell(&self, phase: BuildPhase, done: u64, total: u64) -> Result<(), BuildError> {
+        self.tell_end(phase, done, total);
+        match &self.cancelled {
+            Some(cancelled) if cancelled() => Err(BuildError::Cancelled),
+            _ => Ok(()),
+        }
+    }
+
+    /// Tells how far the build is where it can no longer be given up.
+    pub(super) fn tell_end(&self, phase: BuildPhase, done: u64, total: u64) {
+        if let Some(callback) = &self.callback {
             callback(BuildProgress { phase, done, total });
         }
     }
@@ -70,6 +89,6 @@ impl Reporter {
 
 impl fmt::Debug for Reporter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.0.is_some() { "Some(..)" } else { "None" })
+        f.write_str(if self.callback.is_some() { "Some(..)" } else { "None" })
     }
 }

@@ -165,15 +165,20 @@ impl Sorter {
         prefix.truncate(common_prefix(prefix, last));
     }
 
-    fn sort(&mut self) {
-        self.progress.tell(BuildPhase::Sort, self.entries - self.arena.entries(), self.entries);
+    fn sort(&mut self) -> Result<(), BuildError> {
+        self.progress.tell(BuildPhase::Sort, self.entries - self.arena.entries(), self.entries)?;
         let arena = &mut self.arena;
-        if arena.is_worth_threads() { self.pool.run(|| arena.sort()) } else { arena.sort() }
+        if arena.is_worth_threads() {
+            self.pool.run(|| arena.sort())
+        } else {
+            arena.sort()
+        }
+        Ok(())
     }
 
     /// Sorts the entries in memory and writes them as a run.
     fn spill(&mut self) -> Result<(), BuildError> {
-        self.sort();
+        self.sort()?;
         if let Some((first, last)) = self.arena.ends() {
             let (first, last) = (first.to_vec(), last.to_vec());
             self.note_prefix(&first, &last);
@@ -187,8 +192,7 @@ impl Sorter {
         let (arena, files) = (&self.arena, &mut self.files);
         self.runs.push(self.pool.run(|| arena.write(files))?);
         self.arena.clear();
-        self.progress.tell(BuildPhase::Sort, self.entries, self.entries);
-        Ok(())
+        self.progress.tell(BuildPhase::Sort, self.entries, self.entries)
     }
 
     /// Visits all entries, which came in order, and empties the sorter.
@@ -203,8 +207,7 @@ impl Sorter {
     /// frees the memory.
     pub(super) fn close(&mut self) -> Result<(), BuildError> {
         if self.runs.is_empty() {
-            self.sort();
-            return Ok(());
+            return self.sort();
         }
         if self.arena.entries() > 0 {
             self.spill()?;

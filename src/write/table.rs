@@ -194,7 +194,7 @@ impl TableWriter {
     pub(super) fn finish(mut self, plan: &Plan) -> Result<BuildSummary, BuildError> {
         let mut sections = Sections::default();
         let entries = self.counts.entries;
-        plan.progress.tell(BuildPhase::Index, 0, entries);
+        plan.progress.tell(BuildPhase::Index, 0, entries)?;
         let records_end = if entries == 0 { HEADER as u64 } else { self.sink.position() };
         sections.add(kind::RECORDS, true, HEADER as u64, records_end - HEADER as u64);
 
@@ -256,7 +256,7 @@ impl TableWriter {
         let build_id = header.build_id;
         let set_aside = built.as_ref().map_or(0, |built| built.set_aside);
         self.sink.finish(&body, header.as_bytes(), footer.as_bytes(), &build_id)?;
-        plan.progress.tell(BuildPhase::Index, entries, entries);
+        plan.progress.tell(BuildPhase::Index, entries, entries)?;
         Ok(BuildSummary {
             entries,
             keys: self.counts.keys,
@@ -315,7 +315,7 @@ impl TableWriter {
         let start = self.sink.position();
         let done = |groups: u64, of: u64| {
             let share = u128::from(entries) * u128::from(groups) / u128::from(of.max(1));
-            plan.progress.tell(BuildPhase::Index, share as u64, entries);
+            plan.progress.tell(BuildPhase::Index, share as u64, entries)
         };
         match hashes.write(&mut self.sink, &plan.pool, references, &done)? {
             Ok(built) => {

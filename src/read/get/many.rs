@@ -21,12 +21,12 @@ use crate::format::layout::HashLayout;
 use std::marker::PhantomData;
 
 /// Keys that are looked up together.
-pub(crate) struct Batch<'t, 'a, K> {
+pub(crate) struct Batch<'t, 'a, K, F> {
     pub(crate) view: &'t View,
     pub(crate) lookups: &'t Lookups,
     pub(crate) keys: &'a [K],
-    /// One answer per key, in order.
-    pub(crate) out: &'a mut Vec<Option<&'t [u8]>>,
+    /// Takes one answer per key, in order.
+    pub(crate) each: F,
 }
 
 /// Most keys between two stages.
@@ -38,25 +38,25 @@ const _: () = assert!(RING > 3 * MAX_LAG);
 /// Places for a small batch in the line index. Every place is initialized, so fewer cost less.
 const FEW: usize = 16;
 
-impl<K: AsRef<[u8]>> Batch<'_, '_, K> {
-    /// Looks all keys up. `out` has one answer per key then, unless there was an error.
+impl<'t, K: AsRef<[u8]>, F: FnMut(Option<&'t [u8]>)> Batch<'t, '_, K, F> {
+    /// Looks all keys up. `each` has had one answer per key then, unless there was an error.
     pub(crate) fn answer(self) -> ReadResult<()> {
         work(self)
     }
 }
 
-impl<K: AsRef<[u8]>> Work for Batch<'_, '_, K> {
+impl<'t, K: AsRef<[u8]>, F: FnMut(Option<&'t [u8]>)> Work for Batch<'t, '_, K, F> {
     type Output = ReadResult<()>;
 
     #[inline(always)]
-    fn run<I: Simd>(self, simd: I) -> ReadResult<()> {
+    fn run<I: Simd>(mut self, simd: I) -> ReadResult<()> {
         if let Some(lines) = Lines::of(self.view) {
             return self.in_lines(simd, lines);
         }
         let layout = self.view.layout();
         let Some(index) = &layout.hash else {
             for key in self.keys {
-                self.out.push(self.lookups.get(self.view, key.as_ref())?);
+                (self.each)(self.lookups.get(self.view, key.as_ref())?);
             }
             return Ok(());
         };
@@ -72,12 +72,12 @@ impl<K: AsRef<[u8]>> Work for Batch<'_, '_, K> {
     }
 }
 
-impl<'t, K: AsRef<[u8]>> Batch<'t, '_, K> {
+impl<'t, K: AsRef<[u8]>, F: FnMut(Option<&'t [u8]>)> Batch<'t, '_, K, F> {
     /// Through the hash index, in four stages: hashes, candidates of first buckets, candidates of
     /// second buckets, records.
     #[inline(always)]
     fn in_buckets<I: Simd, T: Shape>(self, simd: I, index: &'t HashLayout) -> ReadResult<()> {
-        let Self { keys, out, .. } = self;
+        let Self { keys, mut each, .. } = self;
         let mut stages = Stages::<I, T>::new(self.view, simd, index);
         if keys.len() <= RING {
             // One stage after the other: with few keys there is little to overlap, and steps in
@@ -92,7 +92,7 @@ impl<'t, K: AsRef<[u8]>> Batch<'t, '_, K> {
                 stages.ask_second(at, key.as_ref());
             }
             for (at, key) in keys.iter().enumerate() {
-                out.push(stages.answer(at, key.as_ref())?);
+                each(stages.answer(at, key.as_ref())?);
             }
             return Ok(());
         }
@@ -113,7 +113,7 @@ impl<'t, K: AsRef<[u8]>> Batch<'t, '_, K> {
             }
             let number = step.wrapping_sub(3 * lag);
             if let Some(key) = keys.get(number) {
-                out.push(stages.answer(number % RING, key.as_ref())?);
+                each(stages.answer(number % RING, key.as_ref())?);
             }
         }
         Ok(())
@@ -178,7 +178,7 @@ impl<'t, K: AsRef<[u8]>> Batch<'t, '_, K> {
                 LineAnswer::Absent => Guess::ABSENT,
                 LineAnswer::Undecided => Guess::UNDECIDED,
             };
-            self.out.push(if guess.is_undecided() || !view.memory().nothing_lost() {
+            (self.each)(if guess.is_undecided() || !view.memory().nothing_lost() {
                 self.lookups.get_again(view, key)?
             } else {
                 guess.answer()

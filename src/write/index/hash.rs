@@ -116,7 +116,7 @@ impl Hashes {
         sink: &mut Sink,
         pool: &Pool,
         references: u64,
-        done: &dyn Fn(u64, u64),
+        done: &dyn Fn(u64, u64) -> Result<(), BuildError>,
     ) -> Result<Result<Built, u32>, BuildError> {
         if self.parts.is_some() {
             self.spill()?;
@@ -155,7 +155,7 @@ impl Hashes {
         hasher: Hasher,
         sink: &mut Sink,
         pool: &Pool,
-        done: &dyn Fn(u64, u64),
+        done: &dyn Fn(u64, u64) -> Result<(), BuildError>,
     ) -> Result<Option<Filled>, BuildError> {
         let Form { shape, slots, .. } = form;
         let (all, mut filled) = (0..shape.groups, Filled::default());
@@ -196,7 +196,7 @@ impl Hashes {
                 return Ok(None);
             }
             sink.write(&bytes)?;
-            done(groups.end, shape.groups);
+            done(groups.end, shape.groups)?;
         }
         Ok(Some(filled))
     }
@@ -275,8 +275,9 @@ mod tests {
         let mut hashes = Hashes::with_room(most, 1 << 20, &directory);
         keys.iter().for_each(|key| hashes.push(key.hash, key.reference).unwrap());
         assert_eq!(hashes.parts.is_some(), keys.len() > most);
-        let built =
-            hashes.write(&mut sink, &Pool::new(None), keys.len() as u64, &|_, _| ()).unwrap()?;
+        let built = hashes
+            .write(&mut sink, &Pool::new(None), keys.len() as u64, &|_, _| Ok(()))
+            .unwrap()?;
         let end = sink.written_out().unwrap();
         let mut bytes = vec![0; end as usize - 64];
         crate::file::io::read_exact_at(&file, &mut bytes, 64).unwrap();

@@ -57,7 +57,7 @@ impl Merge {
             let (run, after) = writer.finish()?;
             merged.push(run);
             end = after;
-            self.progress.tell(BuildPhase::Sort, all - surplus as u64, all);
+            self.progress.tell(BuildPhase::Sort, all - surplus as u64, all)?;
         }
         merged.extend(rest);
         Ok(merged)
