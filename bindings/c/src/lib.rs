@@ -1,0 +1,51 @@
+//! The C library of graven. The functions are those of `include/graven.h`, which cbindgen makes of
+//! these files: their comments are the pages of the header, and speak to a programmer in C.
+//!
+//! Each function goes through [`edge`], which turns errors into a status and a text, and catches
+//! panics. Handles are boxes; a table's handle is a [`graven::Table`], so that a lookup through C
+//! does what one in Rust does.
+
+#![expect(non_camel_case_types, reason = "the names are those of the header")]
+#![expect(unreachable_pub, reason = "cbindgen takes what is `pub`; the modules are private")]
+#![expect(
+    clippy::missing_safety_doc,
+    reason = "the first comment of the header states the promises of all callers"
+)]
+#![expect(
+    clippy::multiple_unsafe_ops_per_block,
+    reason = "one promise of the caller covers all arguments of a call, which are read in one block"
+)]
+
+mod args;
+mod edge;
+mod sized;
+
+// In the order of the header, which blank lines keep from being sorted.
+
+mod slice;
+mod status;
+
+mod options;
+
+mod table;
+
+mod lookup;
+
+mod ordered;
+
+mod iter;
+
+mod cursor;
+
+mod stats;
+
+mod audit;
+
+mod live;
+
+mod build;
+
+mod guard;
+
+#[cfg(test)]
+mod panic_tests;

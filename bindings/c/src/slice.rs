@@ -1,0 +1,89 @@
+//! Bytes and entries as C has them.
+
+#![expect(unsafe_code, reason = "reads memory of the caller")]
+
+use std::slice;
+
+/// Bytes: keys that are asked for, and keys and values of a table. Bytes of a table are valid until
+/// the table and everything that was made from it (clones, iterators, cursors, pins) is closed.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct graven_slice {
+    /// First byte. May be NULL in a key of length 0.
+    pub data: *const u8,
+    /// Number of bytes.
+    pub len: usize,
+}
+
+/// An entry of a table: a key and its value.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct graven_entry {
+    /// The key.
+    pub key: graven_slice,
+    /// The value.
+    pub value: graven_slice,
+}
+
+impl graven_slice {
+    /// What says that a key of graven_get_many() is absent.
+    pub(crate) const ABSENT: Self = Self { data: std::ptr::null(), len: 0 };
+
+    #[inline(always)]
+    pub(crate) fn of(bytes: &[u8]) -> Self {
+        Self { data: bytes.as_ptr(), len: bytes.len() }
+    }
+}
+
+impl graven_entry {
+    #[inline(always)]
+    pub(crate) fn of((key, value): (&[u8], &[u8])) -> Self {
+        Self { key: graven_slice::of(key), value: graven_slice::of(value) }
+    }
+}
+
+/// The bytes at `data`. NULL stands for none if there are none.
+///
+/// # Safety
+/// `data` is NULL, or points to `len` bytes that nobody changes while `'a` lasts.
+#[inline(always)]
+pub(crate) unsafe fn bytes<'a>(data: *const u8, len: usize) -> Option<&'a [u8]> {
+    if data.is_null() {
+        return if len == 0 { Some(&[]) } else { None };
+    }
+    // SAFETY: the caller's promise. No object is larger than `isize::MAX` bytes.
+    Some(unsafe { slice::from_raw_parts(data, len) })
+}
+
+/// A key in an array of the caller.
+#[repr(transparent)]
+pub(crate) struct Key(graven_slice);
+
+impl Key {
+    /// The keys at `keys`. The constructor of all keys, so each has passed it.
+    ///
+    /// # Safety
+    /// `keys` points to `count` slices, each of which is as [`bytes`] asks, and nobody changes them
+    /// while `'a` lasts.
+    #[inline]
+    pub(crate) unsafe fn all<'a>(keys: *const graven_slice, count: usize) -> Option<&'a [Self]> {
+        if count == 0 {
+            return Some(&[]);
+        }
+        if keys.is_null() {
+            return None;
+        }
+        // SAFETY: the caller's promise; a `Key` is laid out as a `graven_slice`.
+        let keys: &[Self] = unsafe { slice::from_raw_parts(keys.cast(), count) };
+        let missing = |key: &Self| key.0.data.is_null() && key.0.len > 0;
+        if keys.iter().any(missing) { None } else { Some(keys) }
+    }
+}
+
+impl AsRef<[u8]> for Key {
+    #[inline(always)]
+    fn as_ref(&self) -> &[u8] {
+        // SAFETY: what `Key::all` was promised.
+        unsafe { bytes(self.0.data, self.0.len) }.unwrap_or_default()
+    }
+}

@@ -1,0 +1,304 @@
+//! What a call comes to: the status, the text and the errno of the last error of a thread.
+
+#![expect(unsafe_code, reason = "exports functions to C")]
+
+use crate::edge::value;
+use graven::{BuildError, ErrorKind, OpenError, OpenFailure, ReadError, ReadFailure};
+use std::cell::RefCell;
+use std::ffi::{CStr, CString, c_char};
+use std::fmt;
+use std::io;
+
+/// What a call came to: 0 or above is an answer, below 0 an error. The numbers never change their
+/// meaning. Later versions may add some, so treat every number below 0 as an error.
+#[repr(i32)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum graven_status {
+    /// Done. The results are written.
+    GRAVEN_OK = 0,
+    /// There is no such key or entry, or no further one. Not an error: no text is kept.
+    GRAVEN_NOT_FOUND = 1,
+    /// An argument is NULL that must not be, or out of its range.
+    GRAVEN_ERR_INVALID_ARGUMENT = -1,
+    /// The operating system refused; graven_last_errno() has its answer.
+    GRAVEN_ERR_IO = -2,
+    /// There is no room for the table: memory, address space, mappings, locked memory.
+    GRAVEN_ERR_NO_MEMORY = -3,
+    /// The disk or the quota is full.
+    GRAVEN_ERR_NO_SPACE = -4,
+    /// The file is no graven table.
+    GRAVEN_ERR_NOT_A_TABLE = -5,
+    /// The table needs a newer version of this library.
+    GRAVEN_ERR_TOO_NEW = -6,
+    /// The table is damaged. The text says where.
+    GRAVEN_ERR_DAMAGED = -7,
+    /// A page of the table was lost: the file was truncated, or its device failed. Only the guard
+    /// of graven_sigbus_install() makes this an error.
+    GRAVEN_ERR_LOST_PAGE = -8,
+    /// The table is not the build that was expected.
+    GRAVEN_ERR_OTHER_BUILD = -9,
+    /// Something stands at the path that is not to be replaced, or can't be.
+    GRAVEN_ERR_EXISTS = -10,
+    /// Another process holds a lock. Try again.
+    GRAVEN_ERR_BUSY = -11,
+    /// A key, a value or the table is longer than the format allows.
+    GRAVEN_ERR_TOO_LONG = -12,
+    /// A key is smaller than the one before it, and the option `sorted` promised otherwise.
+    GRAVEN_ERR_OUT_OF_ORDER = -13,
+    /// A key occurs twice, and the option `duplicates` says to refuse that.
+    GRAVEN_ERR_DUPLICATE_KEY = -14,
+    /// An earlier call on this handle failed, or has finished it. Close it and start anew.
+    GRAVEN_ERR_FINISHED = -15,
+    /// The table is published and complete, but its directory could not be synced: a power loss may
+    /// bring the old table back.
+    GRAVEN_ERR_NOT_DURABLE = -16,
+    /// A callback asked to stop.
+    GRAVEN_ERR_CANCELLED = -17,
+    /// This system or file system has no answer.
+    GRAVEN_ERR_UNSUPPORTED = -18,
+    /// The buffer is too small; `*needed` says how large it must be.
+    GRAVEN_ERR_BUFFER_TOO_SMALL = -19,
+    /// A fault of this library: please report it, with the text. Close the handles of the call; do
+    /// nothing else with them.
+    GRAVEN_ERR_PANIC = -20,
+    /// No function gives this today. Later tables, whose values have to be decoded, will give it
+    /// from functions that return slices of values; graven_get_copy() will work for them.
+    GRAVEN_ERR_NEEDS_BUFFER = -21,
+}
+
+pub(crate) use graven_status::*;
+
+/// Why a call failed.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    pub(crate) status: graven_status,
+    text: String,
+    errno: i32,
+}
+
+pub(crate) type Answer = Result<graven_status, Failure>;
+
+impl Failure {
+    #[cold]
+    pub(crate) fn new(status: graven_status, text: impl fmt::Display) -> Self {
+        Self { status, text: text.to_string(), errno: 0 }
+    }
+
+    #[cold]
+    pub(crate) fn invalid(text: impl fmt::Display) -> Self {
+        Self::new(GRAVEN_ERR_INVALID_ARGUMENT, text)
+    }
+
+    fn with(mut self, source: &io::Error) -> Self {
+        self.errno = source.raw_os_error().unwrap_or(0);
+        self
+    }
+}
+
+fn of_kind(kind: ErrorKind) -> graven_status {
+    match kind {
+        ErrorKind::Usage => GRAVEN_ERR_INVALID_ARGUMENT,
+        ErrorKind::Data => GRAVEN_ERR_DAMAGED,
+        _ => GRAVEN_ERR_IO,
+    }
+}
+
+fn of_read(failure: &ReadFailure) -> graven_status {
+    match failure {
+        ReadFailure::Faulted { .. } => GRAVEN_ERR_LOST_PAGE,
+        _ => GRAVEN_ERR_DAMAGED,
+    }
+}
+
+impl From<ReadError> for Failure {
+    #[cold]
+    fn from(error: ReadError) -> Self {
+        Self::new(of_read(&error.failure()), error)
+    }
+}
+
+impl From<OpenError> for Failure {
+    #[cold]
+    fn from(error: OpenError) -> Self {
+        Self::of_open(&error)
+    }
+}
+
+impl Failure {
+    #[cold]
+    pub(crate) fn of_open(error: &OpenError) -> Self {
+        let status = match error.failure() {
+            OpenFailure::AddressSpaceExhausted { .. }
+            | OpenFailure::TooManyMappings { .. }
+            | OpenFailure::OutOfMemory { .. }
+            | OpenFailure::LockRefused { .. } => GRAVEN_ERR_NO_MEMORY,
+            OpenFailure::NotATable { .. }
+            | OpenFailure::NotARegularFile { .. }
+            | OpenFailure::IsPatch => GRAVEN_ERR_NOT_A_TABLE,
+            OpenFailure::UnsupportedVersion { .. } | OpenFailure::UnsupportedFeature { .. } => {
+                GRAVEN_ERR_TOO_NEW
+            }
+            OpenFailure::OtherBuild { .. } => GRAVEN_ERR_OTHER_BUILD,
+            OpenFailure::SectionOutOfBounds { .. } => GRAVEN_ERR_INVALID_ARGUMENT,
+            OpenFailure::Damaged(failure) => of_read(failure),
+            failure => of_kind(failure.kind()),
+        };
+        let failure = Self::new(status, error);
+        match error.failure() {
+            OpenFailure::Io { source, .. } | OpenFailure::LockRefused { source, .. } => {
+                failure.with(source)
+            }
+            _ => failure,
+        }
+    }
+}
+
+impl From<BuildError> for Failure {
+    #[cold]
+    fn from(error: BuildError) -> Self {
+        let status = match &error {
+            BuildError::OutOfSpace { .. } => GRAVEN_ERR_NO_SPACE,
+            BuildError::KeyTooLong { .. }
+            | BuildError::ValueTooLong { .. }
+            | BuildError::TableTooLarge { .. } => GRAVEN_ERR_TOO_LONG,
+            BuildError::OutOfOrder { .. } => GRAVEN_ERR_OUT_OF_ORDER,
+            BuildError::DuplicateKey { .. } => GRAVEN_ERR_DUPLICATE_KEY,
+            BuildError::AlreadyExists { .. }
+            | BuildError::NotARegularFile { .. }
+            | BuildError::NotATable { .. }
+            | BuildError::NotReplaceable { .. } => GRAVEN_ERR_EXISTS,
+            BuildError::Locked { .. } => GRAVEN_ERR_BUSY,
+            BuildError::Failed => GRAVEN_ERR_FINISHED,
+            BuildError::Cancelled => GRAVEN_ERR_CANCELLED,
+            BuildError::PublishedButNotDurable { .. } => GRAVEN_ERR_NOT_DURABLE,
+            error => of_kind(error.kind()),
+        };
+        let failure = Self::new(status, &error);
+        match &error {
+            BuildError::Io { source, .. }
+            | BuildError::OutOfSpace { source, .. }
+            | BuildError::Locked { source, .. }
+            | BuildError::PublishedButNotDurable { source, .. } => failure.with(source),
+            _ => failure,
+        }
+    }
+}
+
+impl From<io::Error> for Failure {
+    #[cold]
+    fn from(error: io::Error) -> Self {
+        let status = match error.kind() {
+            io::ErrorKind::Unsupported => GRAVEN_ERR_UNSUPPORTED,
+            _ => GRAVEN_ERR_IO,
+        };
+        Self::new(status, &error).with(&error)
+    }
+}
+
+/// The last error of a thread.
+struct Last {
+    text: CString,
+    errno: i32,
+}
+
+thread_local! {
+    static LAST: RefCell<Option<Last>> = const { RefCell::new(None) };
+}
+
+/// What `of` says of the last error; `otherwise` if there was none. A thread that ends has none.
+fn of_last<T: Copy>(otherwise: T, of: impl FnOnce(&Last) -> T) -> T {
+    let found = LAST.try_with(|last| last.borrow().as_ref().map_or(otherwise, of));
+    found.unwrap_or(otherwise)
+}
+
+/// Keeps an error for graven_last_error(). A thread that ends keeps none.
+#[cold]
+pub(crate) fn keep(failure: Failure) -> graven_status {
+    let Failure { status, mut text, errno } = failure;
+    // A path or a key may hold one.
+    text = text.replace('\0', "\\0");
+    let text = CString::new(text).unwrap_or_default();
+    // Fails while the thread ends: nobody can ask then.
+    let _ = LAST.try_with(|last| *last.borrow_mut() = Some(Last { text, errno }));
+    status
+}
+
+/// The text of the last error of this thread: what, where, and what to do, in one line of UTF-8
+/// without a full stop. An empty text if there was none. Calls that succeed leave it as it is, so
+/// ask only after a status below 0.
+///
+/// Never NULL. The text is valid until the next call on this thread that fails, and until the
+/// thread ends. Costs nothing.
+#[unsafe(no_mangle)]
+pub extern "C" fn graven_last_error() -> *const c_char {
+    value("graven_last_error", c"".as_ptr(), || {
+        Ok(of_last(c"".as_ptr(), |last| last.text.as_ptr()))
+    })
+}
+
+/// The errno of the system call behind the last error of this thread, for example ENOENT; 0 if no
+/// system call was behind it. Costs nothing.
+#[unsafe(no_mangle)]
+pub extern "C" fn graven_last_errno() -> i32 {
+    value("graven_last_errno", 0, || Ok(of_last(0, |last| last.errno)))
+}
+
+/// What a status means, in a few English words. graven_last_error() says more of an error.
+///
+/// `status`: any number; one that this version does not know is "unknown status".
+/// Never NULL; the text is constant. Any thread. Costs nothing.
+#[unsafe(no_mangle)]
+pub extern "C" fn graven_strerror(status: i32) -> *const c_char {
+    value("graven_strerror", c"".as_ptr(), || Ok(words(status).as_ptr()))
+}
+
+fn words(status: i32) -> &'static CStr {
+    const ALL: &[(graven_status, &CStr)] = &[
+        (GRAVEN_OK, c"ok"),
+        (GRAVEN_NOT_FOUND, c"not found"),
+        (GRAVEN_ERR_INVALID_ARGUMENT, c"invalid argument"),
+        (GRAVEN_ERR_IO, c"the operating system refused"),
+        (GRAVEN_ERR_NO_MEMORY, c"no room in memory"),
+        (GRAVEN_ERR_NO_SPACE, c"no space on the disk"),
+        (GRAVEN_ERR_NOT_A_TABLE, c"not a table"),
+        (GRAVEN_ERR_TOO_NEW, c"the table needs a newer version of the library"),
+        (GRAVEN_ERR_DAMAGED, c"the table is damaged"),
+        (GRAVEN_ERR_LOST_PAGE, c"a page of the table was lost"),
+        (GRAVEN_ERR_OTHER_BUILD, c"not the expected build"),
+        (GRAVEN_ERR_EXISTS, c"the path is taken"),
+        (GRAVEN_ERR_BUSY, c"locked by another process"),
+        (GRAVEN_ERR_TOO_LONG, c"too long"),
+        (GRAVEN_ERR_OUT_OF_ORDER, c"keys are out of order"),
+        (GRAVEN_ERR_DUPLICATE_KEY, c"a key occurs twice"),
+        (GRAVEN_ERR_FINISHED, c"the handle is finished"),
+        (GRAVEN_ERR_NOT_DURABLE, c"published, but not synced"),
+        (GRAVEN_ERR_CANCELLED, c"stopped by a callback"),
+        (GRAVEN_ERR_UNSUPPORTED, c"not supported here"),
+        (GRAVEN_ERR_BUFFER_TOO_SMALL, c"the buffer is too small"),
+        (GRAVEN_ERR_PANIC, c"a fault of the library"),
+        (GRAVEN_ERR_NEEDS_BUFFER, c"the value needs a buffer"),
+    ];
+    let found = ALL.iter().find(|(known, _)| *known as i32 == status);
+    found.map_or(c"unknown status", |(_, words)| words)
+}
+
+/// The version of the interface that the shared library has: the major number in the upper 16 bits,
+/// the minor number in the lower ones. Compare it with GRAVEN_ABI_VERSION of the header: the major
+/// numbers are equal, or the library would not have been loaded; a program that needs functions of
+/// its header's minor version asks that the library's is no smaller. Costs nothing.
+#[unsafe(no_mangle)]
+pub extern "C" fn graven_abi_version() -> u32 {
+    value("graven_abi_version", 0, || Ok(GRAVEN_ABI_VERSION))
+}
+
+/// The version of the interface that this header describes: major << 16 | minor. The major number is
+/// that of the shared library's name, libgraven.so.0, and of its symbols, GRAVEN_0. The minor number
+/// grows when functions are added.
+pub const GRAVEN_ABI_VERSION: u32 = 1;
+
+/// The version of the library as text, for example "0.1.0". Never NULL; the text is constant.
+#[unsafe(no_mangle)]
+pub extern "C" fn graven_version() -> *const c_char {
+    const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), "\0");
+    value("graven_version", c"".as_ptr(), || Ok(VERSION.as_ptr().cast()))
+}
