@@ -1230,7 +1230,7 @@ fn lib_rs_is_a_list() {
 
 #[test]
 fn programs_use_the_public_api() {
-    let programs = ["cli/src", "benches", "examples"].map(sources);
+    let programs = ["cli/src", "bindings/c/src", "benches", "examples"].map(sources);
     assert_none(programs.iter().flatten().flat_map(outsider_faults).collect());
 }
 
@@ -1262,6 +1262,25 @@ fn no_files_import_each_other_in_a_circle() {
     assert_none(files_in_circles(&Library::new(&library())));
 }
 
+/// The edge to C is unsafe by nature; each block says why it may, and no file needs another one that
+/// needs it.
+#[test]
+fn the_c_library_keeps_the_rules() {
+    let mut sources = sources("bindings/c/src");
+    assert!(sources.len() > 15, "{} files found", sources.len());
+    let justified = |fault: &String| fault.contains("SAFETY");
+    // The tests' calls never reach an argument.
+    let shipped = sources.iter().filter(|source| !source.path.ends_with("/panic_tests.rs"));
+    assert_none(shipped.flat_map(unsafe_faults).filter(justified).collect());
+    for source in &mut sources {
+        source.path = source.path.replace("bindings/c/", "");
+    }
+    let library = Library::new(&sources);
+    let imports: usize = (0..library.files.len()).map(|file| library.imports(file).len()).sum();
+    assert!(imports > 40, "{imports} imports found");
+    assert_none(files_in_circles(&library));
+}
+
 #[test]
 fn methods_stand_in_the_file_of_their_type() {
     assert_none(home_faults(&Library::new(&library())));
@@ -1276,7 +1295,8 @@ fn the_map_names_every_file() {
 
 #[test]
 fn files_are_short() {
-    let all = library().into_iter().chain(sources("cli/src"));
+    let programs = ["cli/src", "bindings/c/src"].map(sources);
+    let all = library().into_iter().chain(programs.into_iter().flatten());
     assert_none(all.flat_map(|source| length_faults(&source)).collect());
 }
 

@@ -3,9 +3,9 @@
 #![expect(unsafe_code, reason = "exports functions to C")]
 
 use crate::args::shared;
-use crate::build::Progress;
 use crate::edge::status;
-use crate::options::{graven_progress_fn, warm};
+use crate::options::warm;
+use crate::progress::{Progress, graven_progress_fn};
 use crate::sized::{Sized, SizedPlace};
 use crate::status::{Failure, GRAVEN_ERR_CANCELLED, GRAVEN_OK, graven_status};
 use crate::table::graven_table;

@@ -4,15 +4,12 @@
 
 use crate::args::{self, Place, taken, unique};
 use crate::edge::{status, value};
-use crate::options::graven_build_phase::*;
-use crate::options::{build_options, graven_build_options, graven_progress_fn};
+use crate::options::{build_options, graven_build_options};
 use crate::sized::{Sized, SizedPlace};
 use crate::status::{Failure, GRAVEN_ERR_FINISHED, GRAVEN_OK, graven_status};
-use graven::{BuildOptions, BuildPhase, BuildProgress, Builder, HashIndexOutcome};
+use graven::{Builder, HashIndexOutcome};
 use std::ffi::{c_char, c_void};
 use std::mem::size_of;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 /// A table that is being built.
 pub struct graven_builder {
@@ -51,52 +48,6 @@ pub struct graven_build_summary {
 // SAFETY: numbers, laid out without padding (`no_struct_has_padding`).
 unsafe impl Sized for graven_build_summary {
     const NAME: &'static str = "graven_build_summary";
-}
-
-/// A callback of the caller with what is to be given to it.
-#[derive(Clone, Copy)]
-pub(crate) struct Progress {
-    function: unsafe extern "C" fn(*mut c_void, i32, u64, u64) -> i32,
-    user: *mut c_void,
-}
-
-// SAFETY: `of` was promised that any thread may call it.
-unsafe impl Send for Progress {}
-// SAFETY: `of` was promised that any thread may call it, also several at once.
-unsafe impl Sync for Progress {}
-
-impl Progress {
-    /// # Safety
-    /// `function` may be called with `user` from any thread, by several at once, while the call or
-    /// the handle lasts to which it is given.
-    pub(crate) unsafe fn of(function: graven_progress_fn, user: *mut c_void) -> Option<Self> {
-        function.map(|function| Self { function, user })
-    }
-
-    /// Whether the callback wants to go on.
-    pub(crate) fn tell(&self, phase: i32, done: u64, total: u64) -> bool {
-        // SAFETY: what `of` was promised.
-        let stop = unsafe { (self.function)(self.user, phase, done, total) };
-        stop == 0
-    }
-
-    /// Lets a build tell its progress here, and stop when this says so.
-    pub(crate) fn watch(self, options: BuildOptions) -> BuildOptions {
-        let stop = Arc::new(AtomicBool::new(false));
-        let asked = Arc::clone(&stop);
-        let tell = move |progress: BuildProgress| {
-            let phase = match progress.phase {
-                BuildPhase::Sort => GRAVEN_BUILD_PHASE_SORT,
-                BuildPhase::Merge => GRAVEN_BUILD_PHASE_MERGE,
-                BuildPhase::Index => GRAVEN_BUILD_PHASE_INDEX,
-                _ => GRAVEN_BUILD_PHASE_SYNC,
-            };
-            if !self.tell(phase as i32, progress.done, progress.total) {
-                stop.store(true, Relaxed);
-            }
-        };
-        options.progress(tell).cancel_when(move || asked.load(Relaxed))
-    }
 }
 
 /// Starts a build of the table at `path`. Entries may come in any order, unless `sorted` is set. The

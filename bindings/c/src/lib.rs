@@ -1,5 +1,6 @@
 //! The C library of graven. The functions are those of `include/graven.h`, which cbindgen makes of
-//! these files: their comments are the pages of the header, and speak to a programmer in C.
+//! these files: their comments are the pages of the header, and speak to a programmer in C. What every
+//! caller promises stands once, in the header's first comment (`cbindgen.toml`).
 //!
 //! Each function goes through [`edge`], which turns errors into a status and a text, and catches
 //! panics. Handles are boxes; a table's handle is a [`graven::Table`], so that a lookup through C
@@ -7,10 +8,6 @@
 
 #![expect(non_camel_case_types, reason = "the names are those of the header")]
 #![expect(unreachable_pub, reason = "cbindgen takes what is `pub`; the modules are private")]
-#![expect(
-    clippy::missing_safety_doc,
-    reason = "the first comment of the header states the promises of all callers"
-)]
 #![expect(
     clippy::multiple_unsafe_ops_per_block,
     reason = "one promise of the caller covers all arguments of a call, which are read in one block"
@@ -24,6 +21,10 @@ mod sized;
 
 mod slice;
 mod status;
+
+mod library;
+
+mod progress;
 
 mod options;
 

@@ -3,7 +3,7 @@
 #![expect(unsafe_code, reason = "reads memory of the caller")]
 
 use crate::args::path;
-use crate::build::Progress;
+use crate::progress::{Progress, graven_progress_fn};
 use crate::sized::{Sized, read_or_zero};
 use crate::slice::{bytes, graven_entry};
 use crate::status::Failure;
@@ -95,29 +95,6 @@ pub enum graven_hash_index {
     /// Never.
     GRAVEN_HASH_INDEX_NEVER = 2,
 }
-
-/// A stage of a build. Later versions may add some.
-#[repr(i32)]
-pub enum graven_build_phase {
-    /// Entries are sorted; in entries.
-    GRAVEN_BUILD_PHASE_SORT = 0,
-    /// Entries are written in order; in entries.
-    GRAVEN_BUILD_PHASE_MERGE = 1,
-    /// Indexes are written; in entries.
-    GRAVEN_BUILD_PHASE_INDEX = 2,
-    /// The table is made durable and gets its name; in bytes.
-    GRAVEN_BUILD_PHASE_SYNC = 3,
-}
-
-/// Is told how far a call is. Not 0 stops the call, which then gives GRAVEN_ERR_CANCELLED.
-///
-/// `user`: what was given with the function. `phase`: in a build a graven_build_phase, otherwise 0.
-/// `done` of `total`: bytes, or what the phase says.
-///
-/// The threads that do the work call it, also several at once, and wait for it: it must be safe to
-/// call from any thread. It must return: no longjmp, no C++ exception.
-pub type graven_progress_fn =
-    Option<unsafe extern "C" fn(user: *mut c_void, phase: i32, done: u64, total: u64) -> i32>;
 
 /// How a table is built. Zeros are the defaults: begin with graven_build_options_init(), or zero the
 /// struct and set `size`. Everything that it points to is copied by graven_builder_create().

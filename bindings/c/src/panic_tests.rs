@@ -11,6 +11,7 @@ use crate::build::*;
 use crate::cursor::*;
 use crate::guard::*;
 use crate::iter::*;
+use crate::library::*;
 use crate::live::*;
 use crate::lookup::*;
 use crate::options::*;
