@@ -73,6 +73,12 @@ impl Fixed {
         last.checked_mul(self.stride)?.checked_add(len)
     }
 
+    /// Whether keys, values and records have the same lengths as in another table.
+    pub(crate) fn same_width(&self, other: &Self) -> bool {
+        let widths = |fixed: &Self| (fixed.stride, fixed.key_len, fixed.value_len);
+        widths(self) == widths(other)
+    }
+
     /// Key and value of the record whose key `bytes` starts with.
     #[inline]
     pub(crate) fn split<'t>(&self, bytes: &'t [u8]) -> Option<(&'t [u8], &'t [u8])> {

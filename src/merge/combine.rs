@@ -1,6 +1,7 @@
 //! The merge of many tables into one.
 
-use super::sources::{Front, Sources};
+use super::source::Front;
+use super::sources::Sources;
 use crate::error::MergeError;
 use crate::read::{Table, TypesSection};
 use crate::write::{BuildOptions, BuildSummary, Builder, Duplicates};
@@ -232,6 +233,20 @@ impl<'t> Iterator for Merge<'t> {
         let item = self.step();
         self.over = !matches!(item, Some(Ok(_)));
         item
+    }
+
+    /// `for_each` and most adapters use this. Entries of fixed width are taken in batches.
+    #[inline]
+    fn fold<A, F: FnMut(A, Self::Item) -> A>(mut self, mut all: A, mut f: F) -> A {
+        loop {
+            all = self.sources.fold_batch(all, |all, Front { key, value, .. }| {
+                f(all, Ok((key, Cow::Borrowed(value))))
+            });
+            match self.next() {
+                Some(item) => all = f(all, item),
+                None => return all,
+            }
+        }
     }
 }
 

@@ -1,10 +1,11 @@
 //! The comparison of two tables.
 
-use super::sources::shared_prefix;
+use super::batch::Batch;
+use super::source::{Front, Source, shared_prefix};
+use super::sources::intact;
 use crate::error::MergeError;
-use crate::format::order::head;
 use crate::read::Table;
-use crate::read::walk::{Item, Lockstep};
+use crate::read::walk::Lockstep;
 use std::cmp::Ordering;
 use std::fmt;
 use std::iter::FusedIterator;
@@ -41,6 +42,13 @@ pub enum Difference<'t> {
 }
 
 impl<'t> Difference<'t> {
+    /// An entry of one table alone.
+    #[inline(always)]
+    fn of_one(front: Front<'t>) -> Self {
+        let Front { key, value, table } = front;
+        if table == 0 { Self::Removed { key, value } } else { Self::Added { key, value } }
+    }
+
     /// The key of the entry.
     #[must_use]
     pub fn key(&self) -> &'t [u8] {
@@ -85,24 +93,22 @@ impl<'t> Difference<'t> {
 #[must_use = "iterators do nothing unless they are consumed"]
 #[derive(Clone)]
 pub struct Diff<'t> {
-    walks: Lockstep<'t>,
+    tables: [&'t Table; 2],
+    lockstep: Lockstep,
     old: Side<'t>,
     new: Side<'t>,
-    /// Length of a prefix that all keys have.
-    prefix: usize,
+    /// Entries that come next, each of one table alone.
+    batch: Batch<'t>,
     /// The entries before were equal, so the next ones are probably equal, too.
     equal: bool,
     over: bool,
 }
 
-/// The next entry of a table.
+/// A table and its next entry.
 #[derive(Clone)]
 struct Side<'t> {
     next: Next,
-    /// The head of the key after the prefix of all keys.
-    head: u64,
-    key: &'t [u8],
-    value: &'t [u8],
+    source: Source<'t>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -114,20 +120,27 @@ enum Next {
 }
 
 impl<'t> Side<'t> {
-    const UNKNOWN: Self = Self { next: Next::Unknown, head: 0, key: &[], value: &[] };
+    fn new(table: &'t Table, prefix: usize) -> Self {
+        Self { next: Next::Unknown, source: Source::new(table, prefix) }
+    }
 
-    /// Takes what a walk gives.
+    /// Finds the next entry, if it is not known.
     #[inline(always)]
-    fn take(&mut self, item: Item<'t>, prefix: usize, table: usize) -> Result<(), MergeError> {
-        match item {
-            Some(Ok((key, value))) => {
-                self.head = head(key.get(prefix..).unwrap_or_default());
-                (self.next, self.key, self.value) = (Next::Entry, key, value);
-            }
-            None => self.next = Next::End,
-            Some(Err(source)) => return Err(MergeError::Read { table, source }),
+    fn read(&mut self, table: usize) -> Result<(), MergeError> {
+        if self.next == Next::Unknown {
+            let more = self.source.advance();
+            let more = more.map_err(|source| MergeError::Read { table, source })?;
+            self.next = if more { Next::Entry } else { Next::End };
         }
         Ok(())
+    }
+
+    /// Leaves so many bytes of records behind.
+    fn pass(&mut self, bytes: usize) {
+        if bytes > 0 {
+            self.source.skip_to_last(bytes);
+            self.next = Next::Unknown;
+        }
     }
 }
 
@@ -140,11 +153,12 @@ impl fmt::Debug for Diff<'_> {
 impl<'t> Diff<'t> {
     /// The differences that make `new` of `old`. Reads the first and the last entry of both.
     pub fn new(old: &'t Table, new: &'t Table) -> Self {
-        let walks = Lockstep::new(old.iter(), new.iter());
-        let prefix = shared_prefix(&[old, new]);
-        let (old, new) = (Side::UNKNOWN, Side::UNKNOWN);
+        let tables = [old, new];
+        let prefix = shared_prefix(&tables);
+        let lockstep = Lockstep::new(old.view(), new.view());
+        let (old, new) = (Side::new(old, prefix), Side::new(new, prefix));
         // The first entries are taken to be equal.
-        Self { walks, old, new, prefix, equal: true, over: false }
+        Self { tables, lockstep, old, new, batch: Batch::EMPTY, equal: true, over: false }
     }
 
     /// How the next entries of both tables compare; none where both are at their end.
@@ -152,8 +166,7 @@ impl<'t> Diff<'t> {
     fn order(&self) -> Option<Ordering> {
         let (old, new) = (&self.old, &self.new);
         Some(match (old.next, new.next) {
-            (Next::Entry, Next::Entry) if old.head != new.head => old.head.cmp(&new.head),
-            (Next::Entry, Next::Entry) => old.key.cmp(new.key),
+            (Next::Entry, Next::Entry) => old.source.order(&new.source),
             (Next::Entry, _) => Ordering::Less,
             (_, Next::Entry) => Ordering::Greater,
             _ => return None,
@@ -162,36 +175,58 @@ impl<'t> Diff<'t> {
 
     fn step(&mut self) -> Result<Option<Difference<'t>>, MergeError> {
         loop {
-            let unknown = (self.old.next == Next::Unknown, self.new.next == Next::Unknown);
-            if unknown == (true, true) && self.equal {
-                self.walks.pass_equal();
+            if let Some(front) = self.batch.next() {
+                return Ok(Some(Difference::of_one(front)));
+            }
+            if self.batch.is_taken() {
+                let [(first, taken), (second, others_taken)] = self.batch.settle();
+                self.side(first).pass(taken);
+                self.side(second).pass(others_taken);
+            }
+            if self.equal && (self.old.next, self.new.next) == (Next::Unknown, Next::Unknown) {
+                self.lockstep.pass_equal(self.old.source.walk(), self.new.source.walk());
                 self.equal = false;
             }
-            if unknown.0 {
-                self.old.take(self.walks.left(), self.prefix, 0)?;
+            self.old.read(0)?;
+            self.new.read(1)?;
+            let Some(order) = self.order() else {
+                intact(&self.tables)?;
+                return Ok(None);
+            };
+            if order.is_ne() && self.plan(order) {
+                continue;
             }
-            if unknown.1 {
-                self.new.take(self.walks.right(), self.prefix, 1)?;
-            }
-            let Some(order) = self.order() else { return Ok(None) };
-            let ((key, old), new) = ((self.old.key, self.old.value), self.new.value);
+            let ((key, old), new) = (self.old.source.entry(), self.new.source.entry());
             if order.is_le() {
                 self.old.next = Next::Unknown;
             }
             if order.is_ge() {
                 self.new.next = Next::Unknown;
             }
-            if order.is_eq() && old == new {
+            if order.is_eq() && old == new.1 {
                 self.equal = true;
                 continue;
             }
             self.equal = false;
             return Ok(Some(match order {
-                Ordering::Equal => Difference::Changed { key, old, new },
+                Ordering::Equal => Difference::Changed { key, old, new: new.1 },
                 Ordering::Less => Difference::Removed { key, value: old },
-                Ordering::Greater => Difference::Added { key: self.new.key, value: new },
+                Ordering::Greater => Difference::Added { key: new.0, value: new.1 },
             }));
         }
+    }
+
+    fn side(&mut self, table: usize) -> &mut Side<'t> {
+        if table == 0 { &mut self.old } else { &mut self.new }
+    }
+
+    /// Takes a batch, where the next entries differ; false if none is at hand.
+    fn plan(&mut self, order: Ordering) -> bool {
+        let sides = [(0, &self.old.source), (1, &self.new.source)];
+        let both = self.old.next == self.new.next;
+        let [first, second] = if order.is_lt() { sides } else { [sides[1], sides[0]] };
+        self.batch.fill(first, both.then_some(second), true);
+        !self.batch.is_over()
     }
 }
 
@@ -206,6 +241,18 @@ impl<'t> Iterator for Diff<'t> {
         let item = self.step().transpose();
         self.over = !matches!(item, Some(Ok(_)));
         item
+    }
+
+    /// `for_each` and most adapters use this. Entries of fixed width are taken in batches.
+    #[inline]
+    fn fold<A, F: FnMut(A, Self::Item) -> A>(mut self, mut all: A, mut f: F) -> A {
+        loop {
+            all = self.batch.fold(all, |all, front| f(all, Ok(Difference::of_one(front))));
+            match self.next() {
+                Some(item) => all = f(all, item),
+                None => return all,
+            }
+        }
     }
 }
 

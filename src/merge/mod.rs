@@ -3,11 +3,13 @@
 //! All of it streams: keys and values are slices of the tables until the builder copies them, and
 //! the memory taken depends on the number of tables alone.
 
+mod batch;
 mod combine;
 mod diff;
 mod options;
 mod patch;
 mod salvage;
+mod source;
 mod sources;
 
 pub use combine::{Merge, MergePolicy};

@@ -2,7 +2,8 @@
 
 use super::diff::{Diff, Difference};
 use super::options::Recipe;
-use super::sources::{Front, Sources, intact};
+use super::source::Front;
+use super::sources::{Sources, intact};
 use crate::build_id::BuildId;
 use crate::error::MergeError;
 use crate::error::{BuildError, ReadResult};

@@ -1,45 +1,11 @@
 //! A heap of tables, which gives their entries in the order of keys.
 
-use crate::error::MergeError;
-use crate::error::{ReadError, ReadResult};
-use crate::format::order::{common_prefix, equal, head};
-use crate::read::{Iter, Table};
+use super::batch::Batch;
+use super::source::{Front, Source, shared_prefix};
+use crate::error::{MergeError, ReadError};
+use crate::format::order::equal;
+use crate::read::Table;
 use std::mem::replace;
-
-/// An entry and the number of its table.
-#[derive(Clone, Copy)]
-pub(super) struct Front<'t> {
-    pub(super) key: &'t [u8],
-    pub(super) value: &'t [u8],
-    /// Of equal keys, that of the table with the lower number comes first.
-    pub(super) table: usize,
-}
-
-/// A table and its next entry.
-#[derive(Clone)]
-struct Source<'t> {
-    /// The head of the key after the prefix of all keys.
-    head: u64,
-    key: &'t [u8],
-    value: &'t [u8],
-    rest: Iter<'t>,
-}
-
-impl<'t> Source<'t> {
-    /// Moves to the next entry; false at the end.
-    #[inline(always)]
-    fn advance(&mut self, prefix: usize) -> ReadResult<bool> {
-        match self.rest.next() {
-            Some(Ok((key, value))) => {
-                self.head = head(key.get(prefix..).unwrap_or_default());
-                (self.key, self.value) = (key, value);
-                Ok(true)
-            }
-            Some(Err(error)) => Err(error),
-            None => Ok(false),
-        }
-    }
-}
 
 /// The entries of many tables, ascending. Of equal keys, the table with the lower number comes
 /// first, and within a table the order stays.
@@ -52,24 +18,21 @@ pub(super) struct Sources<'t> {
     top: Option<usize>,
     /// The other tables that have an entry, a binary heap with the smallest first.
     others: Vec<usize>,
-    /// Length of a prefix that all keys have.
-    prefix: usize,
+    /// Entries that come before those of the sources. The sources do not know yet what was taken.
+    batch: Batch<'t>,
     error: Option<(usize, ReadError)>,
 }
 
 impl<'t> Sources<'t> {
     pub(super) fn new(tables: impl Iterator<Item = &'t Table>) -> Self {
         let tables: Vec<&Table> = tables.collect();
-        let source = |table: &&'t Table| {
-            let (rest, none) = (table.iter(), &[][..]);
-            Source { head: 0, key: none, value: none, rest }
-        };
+        let prefix = shared_prefix(&tables);
         let mut sources = Self {
-            prefix: shared_prefix(&tables),
-            tables: tables.iter().map(source).collect(),
+            tables: tables.iter().map(|table| Source::new(table, prefix)).collect(),
             top: None,
             others: Vec::with_capacity(tables.len()),
             inputs: tables,
+            batch: Batch::EMPTY,
             error: None,
         };
         for table in 0..sources.tables.len() {
@@ -84,10 +47,43 @@ impl<'t> Sources<'t> {
     /// The next entry.
     #[inline(always)]
     pub(super) fn next(&mut self) -> Option<Result<Front<'t>, MergeError>> {
+        match self.batch.next() {
+            Some(front) => {
+                if self.batch.is_over() {
+                    self.settle();
+                }
+                Some(Ok(front))
+            }
+            None => self.step(),
+        }
+    }
+
+    /// Hands entries to `f` that come next, and have keys of their own: as many as are at hand.
+    #[inline(always)]
+    pub(super) fn fold_batch<A>(&mut self, all: A, f: impl FnMut(A, Front<'t>) -> A) -> A {
+        if self.batch.is_over() {
+            return all;
+        }
+        let all = self.batch.fold(all, f);
+        self.settle();
+        all
+    }
+
+    /// The next entry, behind the batch.
+    #[inline(always)]
+    fn step(&mut self) -> Option<Result<Front<'t>, MergeError>> {
+        if self.batch.is_taken() {
+            self.settle();
+        }
         if self.error.is_some() {
             return self.fail();
         }
-        let table = self.top?;
+        let Some(table) = self.top else { return self.end() };
+        if self.tables[table].run().is_some()
+            && let Some(front) = self.plan(table)
+        {
+            return Some(Ok(front));
+        }
         let Source { key, value, .. } = self.tables[table];
         self.top = match self.advance(table) {
             true => Some(self.smallest(table)),
@@ -96,10 +92,60 @@ impl<'t> Sources<'t> {
         Some(Ok(Front { key, value, table }))
     }
 
+    /// Nothing, once; an error if a page of a table was lost while its entries were compared.
+    #[cold]
+    fn end(&mut self) -> Option<Result<Front<'t>, MergeError>> {
+        self.intact().err().map(Err)
+    }
+
+    /// Takes a new batch, and its first entry.
+    #[inline(never)]
+    fn plan(&mut self, top: usize) -> Option<Front<'t>> {
+        let second = self.others.first().map(|&other| (other, &self.tables[other]));
+        self.batch.fill((top, &self.tables[top]), second, self.others.len() == 1);
+        self.batch.next().inspect(|_| {
+            if self.batch.is_over() {
+                self.settle();
+            }
+        })
+    }
+
+    /// Moves the sources to where the batch has come.
+    #[inline(never)]
+    fn settle(&mut self) {
+        let [(first, taken), (second, others_taken)] = self.batch.settle();
+        let more = self.pass(first, taken);
+        if first == second {
+            self.top = if more { Some(self.smallest(first)) } else { self.take_first() };
+            return;
+        }
+        // A batch of two tables means that there is no third.
+        let others_more = self.pass(second, others_taken);
+        self.others.clear();
+        self.top = match (more, others_more) {
+            (true, true) => {
+                self.others.push(second);
+                Some(self.smallest(first))
+            }
+            (true, false) => Some(first),
+            (false, more) => more.then_some(second),
+        };
+    }
+
+    /// Moves a table behind so many bytes of records; false where no entry is left.
+    fn pass(&mut self, table: usize, bytes: usize) -> bool {
+        if bytes == 0 {
+            return true;
+        }
+        self.tables[table].skip_to_last(bytes);
+        self.advance(table)
+    }
+
     /// The table of the next entry, if its key is that of `front`.
     #[inline(always)]
     pub(super) fn repeats(&self, front: &Front<'t>) -> Option<usize> {
-        let next = self.top?;
+        // The keys of a batch differ from each other and from those of all other tables.
+        let next = self.top.filter(|_| self.batch.is_over())?;
         (self.error.is_none() && equal(self.tables[next].key, front.key)).then_some(next)
     }
 
@@ -120,7 +166,7 @@ impl<'t> Sources<'t> {
     /// Moves a table to its next entry; false where there is none.
     #[inline(always)]
     fn advance(&mut self, table: usize) -> bool {
-        match self.tables[table].advance(self.prefix) {
+        match self.tables[table].advance() {
             Ok(more) => more,
             Err(error) => {
                 self.error.get_or_insert((table, error));
@@ -201,13 +247,4 @@ pub(super) fn intact(tables: &[&Table]) -> Result<(), MergeError> {
         table.view().sound(Ok(())).map_err(failed)?;
     }
     Ok(())
-}
-
-/// Length of the longest prefix that all keys have. A table that cannot be read is left out: its
-/// error comes with its entries.
-pub(super) fn shared_prefix(tables: &[&Table]) -> usize {
-    let ends = tables.iter().flat_map(|table| [table.first(), table.last()]);
-    let mut keys = ends.filter_map(|end| Some(end.ok()??.0));
-    let Some(first) = keys.next() else { return 0 };
-    keys.map(|key| common_prefix(first, key)).min().unwrap_or(0)
 }

@@ -314,6 +314,24 @@ impl View {
         self.sound(entry).map(Some)
     }
 
+    /// How many records at the start of a part of the table lie in it as a whole, and where the last
+    /// of them ends.
+    pub(crate) fn whole_records(&self, part: Range<usize>) -> (u64, usize) {
+        if let Some(fixed) = &self.layout.fixed {
+            let records = part.len() / fixed.stride;
+            return (records as u64, part.start + records * fixed.stride);
+        }
+        let (mut records, mut at) = (0, part.start);
+        while at < part.end
+            && let Some(parts) = self.layout.decoder.parts(self.bytes(), at)
+            && parts.end() <= part.end
+        {
+            at = parts.end();
+            records += 1;
+        }
+        (records, at)
+    }
+
     /// Where the record after `parts` starts.
     #[inline]
     pub(crate) fn after(&self, offset: usize, parts: &Parts) -> usize {

@@ -194,13 +194,19 @@ impl<'t> Iter<'t> {
     }
 
     /// Takes a run of records of fixed width from the front: their pages are known to be checked.
-    fn take_run(&mut self, fixed: &Fixed) -> &'t [u8] {
+    pub(crate) fn take_run(&mut self, fixed: &Fixed) -> &'t [u8] {
         let end = self.ahead.len().min(self.walk.end.offset);
         let records = self.run_len(end.saturating_sub(self.walk.front), fixed);
         let run = self.walk.front..self.walk.front + records * fixed.stride;
         self.walk.front = run.end;
         self.walk.left -= records as u64;
         self.ahead.get(run).unwrap_or_default()
+    }
+
+    /// Takes back the last records of a run that was taken.
+    pub(crate) fn give_back(&mut self, records: &[u8], fixed: &Fixed) {
+        self.walk.front -= records.len();
+        self.walk.left += (records.len() / fixed.stride) as u64;
     }
 
     /// Number of records in a run, of which at most `checked` bytes are checked. None once a page

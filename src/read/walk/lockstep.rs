@@ -1,9 +1,8 @@
 //! Two walks side by side, which pass over stretches that are equal byte for byte.
 
+use super::super::view::View;
 use super::iter::Iter;
-use crate::error::ReadError;
 use crate::format::order::common_prefix;
-use std::ops::Range;
 
 /// Bytes that are compared first, and at most, before records are passed.
 const CHUNK_LEAST: usize = 512;
@@ -11,44 +10,25 @@ const CHUNK_MOST: usize = 64 << 10;
 /// Bytes that are compared at once, before the place of a difference is looked for.
 const STEP: usize = 256;
 
-/// What a walk gives.
-pub(crate) type Item<'t> = Option<Result<(&'t [u8], &'t [u8]), ReadError>>;
-
-/// Two walks side by side.
-#[derive(Clone)]
-pub(crate) struct Lockstep<'t> {
-    left: Iter<'t>,
-    right: Iter<'t>,
+/// How two tables are walked side by side.
+#[derive(Clone, Copy)]
+pub(crate) struct Lockstep {
     /// Records of the same bytes are the same entries: both tables have one record layout.
     alike: bool,
 }
 
-impl<'t> Lockstep<'t> {
-    pub(crate) fn new(left: Iter<'t>, right: Iter<'t>) -> Self {
-        let layouts = (left.front().0.layout(), right.front().0.layout());
-        let alike = layouts.0.record == layouts.1.record;
-        Self { left, right, alike }
-    }
-
-    /// The next entry on the left.
-    #[inline]
-    pub(crate) fn left(&mut self) -> Item<'t> {
-        self.left.next()
-    }
-
-    /// The next entry on the right.
-    #[inline]
-    pub(crate) fn right(&mut self) -> Item<'t> {
-        self.right.next()
+impl Lockstep {
+    pub(crate) fn new(left: &View, right: &View) -> Self {
+        Self { alike: left.layout().record == right.layout().record }
     }
 
     /// Passes the records in front that are equal byte for byte on both sides, as many as it finds
     /// at once. Finds none where a page is damaged: the walks find the damage.
     #[inline(never)]
-    pub(crate) fn pass_equal(&mut self) {
+    pub(crate) fn pass_equal(self, one: &mut Iter<'_>, two: &mut Iter<'_>) {
         let mut chunk = CHUNK_LEAST;
         while self.alike {
-            let ((view, left), (other, right)) = (self.left.front(), self.right.front());
+            let ((view, left), (other, right)) = (one.front(), two.front());
             // The padding before a value depends on its place. Behind records of equal values the
             // places differ by a multiple of the alignment.
             let distance = left.start.abs_diff(right.start) as u64;
@@ -61,33 +41,14 @@ impl<'t> Lockstep<'t> {
                 return;
             }
             let equal = common_len(&view.bytes()[left.clone()], &other.bytes()[right.clone()]);
-            let (records, end) = self.whole_records(left.start..left.start + equal);
-            self.left.pass(records, end);
-            self.right.pass(records, right.start + (end - left.start));
+            let (records, end) = view.whole_records(left.start..left.start + equal);
+            one.pass(records, end);
+            two.pass(records, right.start + (end - left.start));
             if equal < len || records == 0 {
                 return;
             }
             chunk = (chunk * 2).min(CHUNK_MOST);
         }
-    }
-
-    /// How many records at the start of a part of the left table lie in it as a whole, and where the
-    /// last of them ends.
-    fn whole_records(&self, part: Range<usize>) -> (u64, usize) {
-        let view = self.left.front().0;
-        if let Some(fixed) = &view.layout().fixed {
-            let records = part.len() / fixed.stride;
-            return (records as u64, part.start + records * fixed.stride);
-        }
-        let (mut records, mut at) = (0, part.start);
-        while at < part.end
-            && let Some(parts) = view.layout().decoder.parts(view.bytes(), at)
-            && parts.end() <= part.end
-        {
-            at = parts.end();
-            records += 1;
-        }
-        (records, at)
     }
 }
 

@@ -18,7 +18,7 @@ pub use counts::KeyCounts;
 pub use cursor::Cursor;
 pub use iter::Iter;
 #[cfg(unix)]
-pub(crate) use lockstep::{Item, Lockstep};
+pub(crate) use lockstep::Lockstep;
 pub use parts::{Keys, Values};
 pub(crate) use paused::Paused;
 pub(crate) use prefix::LongestPrefix;

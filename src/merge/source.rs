@@ -1,0 +1,128 @@
+//! A walk over one of several tables, and the entry that it is at.
+
+use crate::error::ReadResult;
+use crate::format::order::{common_prefix, head};
+use crate::format::record::Fixed;
+use crate::read::{Iter, Table};
+use std::cmp::Ordering;
+
+/// An entry and the number of its table.
+#[derive(Clone, Copy)]
+pub(super) struct Front<'t> {
+    pub(super) key: &'t [u8],
+    pub(super) value: &'t [u8],
+    /// Of equal keys, that of the table with the lower number comes first.
+    pub(super) table: usize,
+}
+
+/// A table and its next entry.
+#[derive(Clone)]
+pub(super) struct Source<'t> {
+    /// The head of the key after the prefix of all keys.
+    pub(super) head: u64,
+    pub(super) key: &'t [u8],
+    pub(super) value: &'t [u8],
+    /// How records lie, if all have one width and no key is repeated.
+    fixed: Option<Fixed>,
+    /// Records from the entry on, whose pages are checked; empty if the walk gave the entry.
+    run: &'t [u8],
+    rest: Iter<'t>,
+    prefix: usize,
+}
+
+impl<'t> Source<'t> {
+    /// Stands before the first entry. `prefix`: length of a prefix that all keys have.
+    pub(super) fn new(table: &'t Table, prefix: usize) -> Self {
+        let layout = table.view().layout();
+        let fixed = layout.fixed.filter(|_| !layout.repeated_keys);
+        let none = &[][..];
+        Self { head: 0, key: none, value: none, fixed, run: none, rest: table.iter(), prefix }
+    }
+
+    /// Moves to the next entry; false at the end.
+    #[inline(always)]
+    pub(super) fn advance(&mut self) -> ReadResult<bool> {
+        if let Some(fixed) = &self.fixed {
+            self.run = self.run.get(fixed.stride..).unwrap_or_default();
+            if self.run.is_empty() {
+                self.run = self.rest.take_run(fixed);
+            }
+            // A record may have no bytes at all, but its place has one.
+            if !self.run.is_empty()
+                && let Some((key, value)) = fixed.split(self.run)
+            {
+                self.stand_on(key, value);
+                return Ok(true);
+            }
+        }
+        match self.rest.next() {
+            Some(Ok((key, value))) => {
+                self.stand_on(key, value);
+                Ok(true)
+            }
+            Some(Err(error)) => Err(error),
+            None => Ok(false),
+        }
+    }
+
+    #[inline(always)]
+    fn stand_on(&mut self, key: &'t [u8], value: &'t [u8]) {
+        self.head = head(key.get(self.prefix..).unwrap_or_default());
+        (self.key, self.value) = (key, value);
+    }
+
+    /// Key and value.
+    #[inline(always)]
+    pub(super) fn entry(&self) -> (&'t [u8], &'t [u8]) {
+        (self.key, self.value)
+    }
+
+    /// How the key compares with that of another table.
+    #[inline(always)]
+    pub(super) fn order(&self, other: &Self) -> Ordering {
+        match self.head.cmp(&other.head) {
+            Ordering::Equal => self.key.cmp(other.key),
+            order => order,
+        }
+    }
+
+    /// Records of fixed width from the entry on, whose keys differ. None if the walk gave the entry.
+    #[inline(always)]
+    pub(super) fn run(&self) -> Option<(&Fixed, &'t [u8])> {
+        self.fixed.as_ref().filter(|_| !self.run.is_empty()).map(|fixed| (fixed, self.run))
+    }
+
+    /// Length of the prefix that all keys have.
+    pub(super) fn prefix(&self) -> usize {
+        self.prefix
+    }
+
+    /// Stands on the last of so many bytes of records of the run.
+    pub(super) fn skip_to_last(&mut self, bytes: usize) {
+        let stride = self.fixed.map_or(0, |fixed| fixed.stride);
+        self.run = self.run.get(bytes.saturating_sub(stride)..).unwrap_or_default();
+    }
+
+    /// The walk, which stands behind the entry.
+    pub(super) fn walk(&mut self) -> &mut Iter<'t> {
+        if let Some(fixed) = &self.fixed {
+            let unread = self.run.get(fixed.stride..).unwrap_or_default();
+            self.rest.give_back(unread, fixed);
+            self.run = &[];
+        }
+        &mut self.rest
+    }
+}
+
+/// Length of a prefix that all keys have: the longest that leaves keys of fixed width a head of eight
+/// bytes, if they have as many. A table that cannot be read is left out: its error comes with its
+/// entries.
+pub(super) fn shared_prefix(tables: &[&Table]) -> usize {
+    let ends = tables.iter().flat_map(|table| [table.first(), table.last()]);
+    let mut keys = ends.filter_map(|end| Some(end.ok()??.0));
+    let Some(first) = keys.next() else { return 0 };
+    let shared = keys.map(|key| common_prefix(first, key)).min().unwrap_or(0);
+    let fixed = tables.iter().filter_map(|table| table.view().layout().fixed);
+    let most = fixed.map(|fixed| fixed.key_len.saturating_sub(size_of::<u64>())).min();
+    shared.min(most.unwrap_or(shared))
+}
