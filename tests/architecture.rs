@@ -1230,7 +1230,8 @@ fn lib_rs_is_a_list() {
 
 #[test]
 fn programs_use_the_public_api() {
-    let programs = ["cli/src", "bindings/c/src", "benches", "examples"].map(sources);
+    let programs =
+        ["cli/src", "bindings/c/src", "bindings/python/src", "benches", "examples"].map(sources);
     assert_none(programs.iter().flatten().flat_map(outsider_faults).collect());
 }
 

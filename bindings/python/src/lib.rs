@@ -1,0 +1,33 @@
+//! The module `graven._graven`: Python's face of the library `graven`.
+
+mod builder;
+mod building;
+mod errors;
+mod keys;
+mod many;
+mod options;
+mod ordered;
+mod range;
+mod table;
+mod view;
+mod wait;
+mod whole;
+
+use pyo3::prelude::*;
+
+/// The compiled part of graven; import graven instead.
+#[pymodule(gil_used = false)]
+mod _graven {
+    #[pymodule_export]
+    use super::builder::{Builder, build};
+    #[pymodule_export]
+    use super::building::BuildSummary;
+    #[pymodule_export]
+    use super::range::{Range, RangeIterator};
+    #[pymodule_export]
+    use super::table::{_reopen, Table, from_bytes, install_sigbus_guard, open};
+    #[pymodule_export]
+    use super::view::View;
+    #[pymodule_export]
+    use super::whole::{Stats, VerifyReport};
+}

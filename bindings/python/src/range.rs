@@ -1,0 +1,242 @@
+//! Entries between two keys, and the iterators over them. Both own the table.
+
+use crate::errors;
+use graven::{IntoIter, ReadError};
+use pyo3::exceptions::{PyIndexError, PyOverflowError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::sync::MutexExt;
+use pyo3::types::{PyBytes, PySlice};
+use std::sync::{Mutex, PoisonError};
+
+/// What of its entries a range gives.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Part {
+    Items,
+    Keys,
+    Values,
+}
+
+impl Part {
+    #[inline]
+    fn of<'py>(self, py: Python<'py>, (key, value): (&[u8], &[u8])) -> PyResult<Bound<'py, PyAny>> {
+        Ok(match self {
+            Self::Keys => PyBytes::new(py, key).into_any(),
+            Self::Values => PyBytes::new(py, value).into_any(),
+            Self::Items => {
+                (PyBytes::new(py, key), PyBytes::new(py, value)).into_pyobject(py)?.into_any()
+            }
+        })
+    }
+}
+
+/// Entries of a table between two keys, in order: a sequence that copies an entry when it is asked
+/// for it. It keeps the mapping of the table, also after ``close()``. ``Table.range``,
+/// ``Table.prefix`` and slices of a table make it.
+///
+/// >>> some = words[b"b":]
+/// >>> len(some), some[0], some[-1]
+/// (3, (b'bee', b'2'), (b'dog', b'4'))
+/// >>> list(some.keys()), list(reversed(some.values()))
+/// ([b'bee', b'cow', b'dog'], [b'4', b'3', b'2'])
+///
+/// An index costs a lookup by rank. A slice by index costs two, so that a table is split among
+/// workers at no cost:
+///
+/// >>> everything = words.range()
+/// >>> [len(everything[part * 4 // 3 : (part + 1) * 4 // 3]) for part in range(3)]
+/// [1, 1, 2]
+#[pyclass(frozen, sequence, generic, module = "graven")]
+pub(crate) struct Range {
+    /// All entries of the range. Only clones of it take steps.
+    all: IntoIter,
+    part: Part,
+    reverse: bool,
+}
+
+impl Range {
+    pub(crate) fn new(all: IntoIter, part: Part, reverse: bool) -> Self {
+        Self { all, part, reverse }
+    }
+
+    /// An iterator over the range.
+    pub(crate) fn walk(&self) -> RangeIterator {
+        let state = Walk { left: self.all.clone(), steps: 0 };
+        RangeIterator { walk: Mutex::new(state), part: self.part, reverse: self.reverse }
+    }
+
+    fn part(&self, part: Part) -> Self {
+        Self { all: self.all.clone(), part, reverse: self.reverse }
+    }
+
+    /// The entries `from..to`, counted in the order of the range.
+    fn between(&self, from: usize, to: usize) -> Result<Self, ReadError> {
+        let len = self.all.len();
+        let (from, to) = if self.reverse { (len - to, len - from) } else { (from, to) };
+        let mut all = self.all.clone();
+        if from > 0 {
+            all.nth(from - 1).transpose()?;
+        }
+        if to < len {
+            all.nth_back(len - to - 1).transpose()?;
+        }
+        Ok(Self { all, part: self.part, reverse: self.reverse })
+    }
+}
+
+#[pymethods]
+impl Range {
+    fn __len__(&self) -> usize {
+        self.all.len()
+    }
+
+    fn __iter__(&self) -> RangeIterator {
+        self.walk()
+    }
+
+    fn __reversed__(&self) -> RangeIterator {
+        RangeIterator { reverse: !self.reverse, ..self.walk() }
+    }
+
+    /// The entry at an index, negative ones counted from the end; for a slice, a range of fewer
+    /// entries.
+    fn __getitem__<'py>(
+        &self,
+        py: Python<'py>,
+        index: &Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let len = self.all.len();
+        if let Ok(slice) = index.cast::<PySlice>() {
+            let slice = slice.indices(len.try_into()?)?;
+            if slice.step != 1 {
+                return Err(PyValueError::new_err(
+                    "a slice of a range has no step: use reversed() for descending order",
+                ));
+            }
+            let from = usize::try_from(slice.start)?;
+            let to = usize::try_from(slice.stop)?.max(from);
+            let range = self.between(from, to).map_err(errors::read)?;
+            return Ok(Bound::new(py, range)?.into_any());
+        }
+        let index = position(index, len)?;
+        let index = if self.reverse { len - 1 - index } else { index };
+        match self.all.clone().nth(index) {
+            Some(entry) => {
+                let (key, value) = entry.map_err(errors::read)?;
+                self.part.of(py, (&key, &value))
+            }
+            None => Err(out_of_range()),
+        }
+    }
+
+    /// The first index of `value`, of a part of the range if ends are given; ValueError if there is
+    /// none. Walks.
+    #[pyo3(signature = (value, start=None, stop=None))]
+    fn index(
+        slf: &Bound<'_, Self>,
+        value: &Bound<'_, PyAny>,
+        start: Option<isize>,
+        stop: Option<isize>,
+    ) -> PyResult<usize> {
+        let py = slf.py();
+        let len = slf.get().all.len();
+        let slice = py.get_type::<PySlice>().call1((start, stop))?;
+        let from = usize::try_from(slice.cast::<PySlice>()?.indices(len.try_into()?)?.start)?;
+        let part = slf.get_item(slice)?;
+        let found = py.import("operator")?.call_method1("indexOf", (part, value))?;
+        Ok(from + found.extract::<usize>()?)
+    }
+
+    /// How often `value` occurs. Walks.
+    fn count<'py>(
+        slf: &Bound<'py, Self>,
+        value: &Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        slf.py().import("operator")?.call_method1("countOf", (slf, value))
+    }
+
+    /// The keys alone.
+    fn keys(&self) -> Self {
+        self.part(Part::Keys)
+    }
+
+    /// The values alone.
+    fn values(&self) -> Self {
+        self.part(Part::Values)
+    }
+
+    /// Keys and values, as pairs.
+    fn items(&self) -> Self {
+        self.part(Part::Items)
+    }
+
+    fn __repr__(&self) -> String {
+        let part = match self.part {
+            Part::Items => "entries",
+            Part::Keys => "keys",
+            Part::Values => "values",
+        };
+        format!("<graven.Range of {} {part}>", self.all.len())
+    }
+}
+
+/// The place that an index of Python names among `len`.
+pub(crate) fn position(index: &Bound<'_, PyAny>, len: usize) -> PyResult<usize> {
+    let index: i64 = match index.extract() {
+        Ok(index) => index,
+        Err(error) if error.is_instance_of::<PyOverflowError>(index.py()) => {
+            return Err(out_of_range());
+        }
+        Err(error) => return Err(error),
+    };
+    let place = if index < 0 { index + i64::try_from(len)? } else { index };
+    usize::try_from(place).ok().filter(|place| *place < len).ok_or_else(out_of_range)
+}
+
+fn out_of_range() -> PyErr {
+    PyIndexError::new_err("index out of range")
+}
+
+/// An iterator over entries of a table. It keeps the mapping of the table.
+#[pyclass(frozen, generic, module = "graven")]
+pub(crate) struct RangeIterator {
+    walk: Mutex<Walk>,
+    part: Part,
+    reverse: bool,
+}
+
+struct Walk {
+    left: IntoIter,
+    /// Steps taken, for a look at signals from time to time: `list(table)` runs no Python code that
+    /// would.
+    steps: u32,
+}
+
+#[pymethods]
+impl RangeIterator {
+    fn __iter__(slf: Bound<'_, Self>) -> Bound<'_, Self> {
+        slf
+    }
+
+    fn __next__<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let mut walk = self.walk.lock_py_attached(py).unwrap_or_else(PoisonError::into_inner);
+        walk.steps = walk.steps.wrapping_add(1);
+        if walk.steps % 8192 == 0 {
+            drop(walk);
+            py.check_signals()?;
+            walk = self.walk.lock_py_attached(py).unwrap_or_else(PoisonError::into_inner);
+        }
+        let entry = match self.reverse {
+            false => walk.left.lend_next(),
+            true => walk.left.lend_next_back(),
+        };
+        match entry {
+            Some(Ok(entry)) => self.part.of(py, entry).map(Some),
+            Some(Err(error)) => Err(errors::read(error)),
+            None => Ok(None),
+        }
+    }
+
+    fn __length_hint__(&self, py: Python<'_>) -> usize {
+        self.walk.lock_py_attached(py).unwrap_or_else(PoisonError::into_inner).left.len()
+    }
+}

@@ -1,0 +1,35 @@
+from pathlib import Path
+
+import pytest
+
+import graven
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """Where a table may be built."""
+    return tmp_path / "table.grv"
+
+
+@pytest.fixture
+def make(path):
+    """Builds a table of these entries and opens it."""
+
+    def make(entries, *, opening={}, **options):
+        graven.build(path, entries, **options)
+        return graven.open(path, **opening)
+
+    return make
+
+
+@pytest.fixture
+def words(make):
+    return make({b"ant": b"1", b"bee": b"2", b"cow": b"3", b"dog": b"4"})
+
+
+def damage(source: Path, target: Path, at: int) -> Path:
+    """A copy of a table, with another byte at `at`."""
+    data = bytearray(source.read_bytes())
+    data[at] ^= 0xFF
+    target.write_bytes(data)
+    return target
