@@ -134,7 +134,7 @@ pub(crate) fn merge(failed: MergeError) -> PyErr {
         MergeError::Build(error) => return build(error),
         MergeError::DuplicateKey { .. } => "DuplicateKeyError",
         MergeError::TypeMismatch { .. } => "TypeMismatchError",
-        _ => "PatchError",
+        _ => "BuildError",
     };
     error(class, text, path)
 }

@@ -1,14 +1,19 @@
 //! The module `graven._graven`: Python's face of the library `graven`.
 
+mod arrow;
 mod builder;
 mod building;
+mod columns;
+mod combine;
 mod errors;
 mod keys;
+mod live;
 mod many;
 mod options;
 mod ordered;
 mod range;
 mod table;
+mod versions;
 mod view;
 mod wait;
 mod whole;
@@ -19,13 +24,21 @@ use pyo3::prelude::*;
 #[pymodule(gil_used = false)]
 mod _graven {
     #[pymodule_export]
+    use super::arrow::build_arrow;
+    #[pymodule_export]
     use super::builder::{Builder, build};
     #[pymodule_export]
     use super::building::BuildSummary;
     #[pymodule_export]
+    use super::combine::{DiffIterator, diff, merge};
+    #[pymodule_export]
+    use super::live::{_reopen_live, Live, LiveStatus};
+    #[pymodule_export]
     use super::range::{Range, RangeIterator};
     #[pymodule_export]
     use super::table::{_reopen, Table, from_bytes, install_sigbus_guard, open};
+    #[pymodule_export]
+    use super::versions::{NewVersion, Version, Versions, publish};
     #[pymodule_export]
     use super::view::View;
     #[pymodule_export]

@@ -219,6 +219,21 @@ impl Table {
         view_of(slf, "Items")
     }
 
+    /// The table with keys and values as Python objects, by formats of the module struct; see Typed.
+    /// Without a format they are as a typed table's file names them, else bytes.
+    ///
+    /// >>> numbers = graven.from_bytes(graven_bytes({bytes([0, n]): bytes([n, 0]) for n in range(9)}))
+    /// >>> numbers.typed(key=">H", value="<h").floor(700)
+    /// (8, 8)
+    #[pyo3(signature = (key=None, value=None))]
+    fn typed<'py>(
+        slf: &Bound<'py, Self>,
+        key: Option<&str>,
+        value: Option<&str>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        slf.py().import("graven._typed")?.getattr("Typed")?.call1((slf, key, value))
+    }
+
     fn __eq__<'py>(
         &self,
         py: Python<'py>,

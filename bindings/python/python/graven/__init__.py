@@ -24,7 +24,6 @@ from ._errors import (
     OptionError,
     OtherBuildError,
     OutOfOrderError,
-    PatchError,
     PublishError,
     TypeMismatchError,
     UnsupportedError,
@@ -32,17 +31,28 @@ from ._errors import (
 from ._graven import (
     Builder,
     BuildSummary,
+    DiffIterator,
+    Live,
+    LiveStatus,
+    NewVersion,
     Range,
     RangeIterator,
     Stats,
     Table,
     VerifyReport,
+    Version,
+    Versions,
     View,
     build,
+    build_arrow,
+    diff,
     from_bytes,
     install_sigbus_guard,
+    merge,
     open,
+    publish,
 )
+from ._typed import Typed, TypedRange
 
 __all__ = [
     "BuildError",
@@ -51,39 +61,51 @@ __all__ = [
     "ClosedError",
     "DamagedError",
     "DataError",
+    "DiffIterator",
     "DuplicateKeyError",
     "EntryError",
     "Error",
+    "Live",
+    "LiveStatus",
+    "NewVersion",
     "NotATableError",
     "NotDurableError",
     "OptionError",
     "OtherBuildError",
     "OutOfOrderError",
-    "PatchError",
     "PublishError",
     "Range",
     "RangeIterator",
     "Stats",
     "Table",
     "TypeMismatchError",
+    "Typed",
+    "TypedRange",
     "UnsupportedError",
     "VerifyReport",
+    "Version",
+    "Versions",
     "View",
     "build",
+    "build_arrow",
+    "diff",
     "from_bytes",
     "install_sigbus_guard",
+    "merge",
     "open",
+    "publish",
 ]
 
 Mapping.register(Table)
 Sequence.register(Range)
 Iterator.register(RangeIterator)
+Iterator.register(DiffIterator)
 
-# Exceptions show the name under which they are imported.
+# Classes show the name under which they are imported.
 for _class in (
     BuildError, ClosedError, DamagedError, DataError, DuplicateKeyError, EntryError, Error,
-    NotATableError, NotDurableError, OptionError, OtherBuildError, OutOfOrderError, PatchError,
-    PublishError, TypeMismatchError, UnsupportedError,
+    NotATableError, NotDurableError, OptionError, OtherBuildError, OutOfOrderError, PublishError,
+    TypeMismatchError, Typed, TypedRange, UnsupportedError,
 ):
     _class.__module__ = "graven"
 del _class, Iterator, Mapping, Sequence

@@ -69,7 +69,3 @@ class NotDurableError(BuildError):
 
 class PublishError(Error):
     """The table was refused, or there is no such version. What was current stays current."""
-
-
-class PatchError(Error):
-    """The file is no patch, or one of another table."""

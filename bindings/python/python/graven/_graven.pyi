@@ -12,30 +12,48 @@ from collections.abc import (
 )
 from os import PathLike
 from types import GenericAlias, TracebackType
-from typing import Any, Literal, Self, SupportsIndex, TypedDict, TypeVar, Unpack, final, overload
+from typing import Any, Literal, Protocol, Self, SupportsIndex, TypedDict, TypeVar, Unpack, final, overload
 
 from typing_extensions import Buffer
+
+from ._typed import Typed
 
 __all__ = [
     "BuildSummary",
     "Builder",
+    "DiffIterator",
+    "Live",
+    "LiveStatus",
+    "NewVersion",
     "Range",
     "RangeIterator",
     "Stats",
     "Table",
     "VerifyReport",
+    "Version",
+    "Versions",
     "View",
     "_reopen",
+    "_reopen_live",
     "build",
+    "build_arrow",
+    "diff",
     "from_bytes",
     "install_sigbus_guard",
+    "merge",
     "open",
+    "publish",
 ]
 
+_list = list  # where a method has that name
 _Path = str | bytes | PathLike[str] | PathLike[bytes]
 _Item = tuple[bytes, bytes]
 _Entries = Mapping[Any, Any] | Iterable[tuple[Buffer, Buffer] | Sequence[Buffer]]
 _Progress = Callable[[str, int, int], object]
+_Difference = tuple[bytes, bytes | None, bytes | None]
+_PageChecks = Literal["first-touch", "at-open", "never"]
+_Warm = Literal["none", "index", "all"]
+_Access = Literal["auto", "normal", "random", "sequential"]
 _T = TypeVar("_T")
 _T_co = TypeVar("_T_co", covariant=True)
 
@@ -54,6 +72,23 @@ class _BuildOptions(TypedDict, total=False):
     replace: bool
     verify_after_write: bool
     progress: _Progress | None
+
+class _PublishOptions(TypedDict, total=False):
+    replace: bool
+    mode: int
+    directory_mode: int
+    durable: bool
+    verify_after_write: bool
+    min_entries: int
+    max_shrink: float
+
+class _ArrowStream(Protocol):
+    def __arrow_c_stream__(self, requested_schema: object = None) -> object: ...
+
+class _ArrowArray(Protocol):
+    def __arrow_c_array__(self, requested_schema: object = None) -> tuple[object, object]: ...
+
+_Batches = _ArrowStream | _ArrowArray | Iterable[_ArrowStream | _ArrowArray]
 
 @final
 class Table(Mapping[bytes, bytes]):
@@ -142,6 +177,7 @@ class Table(Mapping[bytes, bytes]):
     ) -> int: ...
     def residency(self, /) -> dict[str, tuple[int, int]] | None: ...
     def stats(self, /) -> Stats: ...
+    def typed(self, /, key: str | None = None, value: str | None = None) -> Typed: ...
 
 @final
 class Range(Sequence[_T_co]):
@@ -165,6 +201,11 @@ class RangeIterator(Iterator[_T_co]):
     def __iter__(self, /) -> Self: ...
     def __next__(self, /) -> _T_co: ...
     def __length_hint__(self, /) -> int: ...
+
+@final
+class DiffIterator(Iterator[_Difference]):
+    def __iter__(self, /) -> Self: ...
+    def __next__(self, /) -> _Difference: ...
 
 @final
 class View:
@@ -262,14 +303,100 @@ class Builder:
         _traceback: TracebackType | None,
     ) -> None: ...
 
+@final
+class Live:
+    def __new__(
+        cls,
+        path: _Path,
+        *,
+        page_checks: _PageChecks = "first-touch",
+        warm: _Warm = "none",
+        lock_memory: bool = False,
+        access: _Access = "auto",
+    ) -> Self: ...
+    def pin(self, /) -> Table: ...
+    def refresh(self, /) -> bool: ...
+    def refresh_every(self, /, interval: float, jitter: float = 0.0) -> None: ...
+    def status(self, /) -> LiveStatus: ...
+    @property
+    def path(self, /) -> str: ...
+    @property
+    def closed(self, /) -> bool: ...
+    def __getitem__(self, key: Buffer, /) -> bytes: ...
+    def __contains__(self, key: Buffer, /) -> bool: ...
+    def __len__(self, /) -> int: ...
+    @overload
+    def get(self, /, key: Buffer, default: None = None) -> bytes | None: ...
+    @overload
+    def get(self, /, key: Buffer, default: _T) -> bytes | _T: ...
+    def view(self, /, key: Buffer) -> memoryview | None: ...
+    def close(self, /) -> None: ...
+    def __enter__(self, /) -> Self: ...
+    def __exit__(self, /, *_exception: object) -> None: ...
+    def __reduce__(
+        self, /
+    ) -> tuple[Callable[..., Live], tuple[str, dict[str, Any], tuple[float, float] | None]]: ...
+
+@final
+class LiveStatus:
+    @property
+    def generation(self, /) -> int: ...
+    @property
+    def build_id(self, /) -> str: ...
+    @property
+    def age(self, /) -> float: ...
+    @property
+    def version(self, /) -> str | None: ...
+    @property
+    def failure(self, /) -> str | None: ...
+
+@final
+class Version:
+    @property
+    def id(self, /) -> str: ...
+    @property
+    def path(self, /) -> str: ...
+    @property
+    def file_bytes(self, /) -> int: ...
+    @property
+    def current(self, /) -> bool: ...
+
+@final
+class Versions:
+    def __new__(cls, directory: _Path) -> Self: ...
+    @property
+    def directory(self, /) -> str: ...
+    def current(self, /) -> str: ...
+    def list(self, /) -> _list[Version]: ...
+    def publish(self, /, source: _Path, **options: Unpack[_PublishOptions]) -> Version: ...
+    def create(self, /, **options: Unpack[_PublishOptions]) -> NewVersion: ...
+    def roll_back(self, /, id: str | None = None) -> Version: ...
+    def prune(self, /, keep: int, min_age: float = 60.0) -> _list[Version]: ...
+    def __reduce__(self, /) -> tuple[type[Versions], tuple[str]]: ...
+
+@final
+class NewVersion:
+    @property
+    def path(self, /) -> str: ...
+    def publish(self, /) -> Version: ...
+    def discard(self, /) -> None: ...
+    def __enter__(self, /) -> Self: ...
+    def __exit__(
+        self,
+        /,
+        kind: type[BaseException] | None,
+        _exception: BaseException | None,
+        _traceback: TracebackType | None,
+    ) -> None: ...
+
 def open(
     path: _Path,
     *,
     load: bool = False,
-    page_checks: Literal["first-touch", "at-open", "never"] = "first-touch",
-    warm: Literal["none", "index", "all"] = "none",
+    page_checks: _PageChecks = "first-touch",
+    warm: _Warm = "none",
     lock_memory: bool = False,
-    access: Literal["auto", "normal", "random", "sequential"] = "auto",
+    access: _Access = "auto",
     section: tuple[int, int] | None = None,
     expect_build_id: str | None = None,
     allow_patch: bool = False,
@@ -278,9 +405,29 @@ def open(
 def from_bytes(
     data: Buffer,
     *,
-    page_checks: Literal["first-touch", "at-open", "never"] = "first-touch",
+    page_checks: _PageChecks = "first-touch",
     expect_build_id: str | None = None,
 ) -> Table: ...
 def build(path: _Path, entries: _Entries, **options: Unpack[_BuildOptions]) -> BuildSummary: ...
+def build_arrow(
+    path: _Path,
+    batches: _Batches,
+    *,
+    key: str | int,
+    value: str | int,
+    **options: Unpack[_BuildOptions],
+) -> BuildSummary: ...
+def merge(
+    path: _Path,
+    tables: Iterable[Table],
+    *,
+    policy: Literal["reject", "keep-first", "keep-last", "keep-all", "concat"] = "reject",
+    **options: Unpack[_BuildOptions],
+) -> BuildSummary: ...
+def diff(old: Table, new: Table) -> DiffIterator: ...
+def publish(source: _Path, target: _Path, **options: Unpack[_PublishOptions]) -> str: ...
 def install_sigbus_guard() -> None: ...
 def _reopen(path: _Path, arguments: dict[str, Any], build_id: str) -> Table: ...
+def _reopen_live(
+    path: _Path, arguments: dict[str, Any], every: tuple[float, float] | None
+) -> Live: ...

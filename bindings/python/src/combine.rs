@@ -1,0 +1,167 @@
+//! `merge` and `diff`: many tables into one, and two compared.
+
+use crate::building::{Asked, BuildSummary};
+use crate::errors;
+use crate::options::{AnyPath, named};
+use crate::table::Table;
+use crate::wait::{self, Unwanted};
+use graven::{Diff, Difference, Merge, MergeError, MergePolicy};
+use pyo3::prelude::*;
+use pyo3::sync::MutexExt;
+use pyo3::types::{PyBytes, PyDict};
+use self_cell::self_cell;
+use std::collections::VecDeque;
+use std::sync::{Mutex, PoisonError};
+
+/// Differences that are looked for at once, with the interpreter released.
+const BATCH: usize = 256;
+const BATCH_BYTES: usize = 1 << 20;
+
+const POLICIES: &[(&str, MergePolicy)] = &[
+    ("reject", MergePolicy::Reject),
+    ("keep-first", MergePolicy::KeepFirst),
+    ("keep-last", MergePolicy::KeepLast),
+    ("keep-all", MergePolicy::KeepAll),
+    ("concat", MergePolicy::Concat),
+];
+
+/// Builds a table of all entries of `tables` at `path`, and publishes it, in one walk with the
+/// interpreter released.
+///
+/// >>> _ = graven.build(tmp / "more.grv", {b"ant": b"9", b"elk": b"5"})
+/// >>> more = graven.open(tmp / "more.grv")
+/// >>> graven.merge(tmp / "all.grv", [words, more], policy="keep-last").entries
+/// 5
+/// >>> graven.open(tmp / "all.grv")[b"ant"]
+/// b'9'
+///
+/// Of a key that occurs more than once, the policy takes the value of the first or the last table,
+/// all values as entries of their own ("keep-all") or put together ("concat"), or rejects it. The
+/// new table has the alignment and the metadata of the tables, unless options say otherwise. The
+/// options are those of Builder.
+#[pyfunction]
+#[pyo3(signature = (path, tables, *, policy="reject", **options))]
+pub(crate) fn merge(
+    py: Python<'_>,
+    path: AnyPath,
+    tables: &Bound<'_, PyAny>,
+    policy: &str,
+    options: Option<&Bound<'_, PyDict>>,
+) -> PyResult<Py<BuildSummary>> {
+    let policy = named("policy", policy, POLICIES)?;
+    let mut owned = Vec::new();
+    for table in tables.try_iter()? {
+        owned.push(table?.cast::<Table>()?.get().own()?);
+    }
+    let like = Merge::new(&owned).policy(policy).build_options().map_err(errors::merge)?;
+    let Asked { options, callback, shared } = Asked::new(like, options)?;
+    let callback = callback.as_ref().map(|callback| callback.bind(py));
+    let summary = wait::run(py, &shared, callback, Unwanted::Awaited, move || {
+        Merge::new(&owned).policy(policy).build(&path.0, &options)
+    })?;
+    Py::new(py, BuildSummary::from(summary.map_err(errors::merge)?))
+}
+
+self_cell!(
+    /// Two tables and the comparison that borrows them.
+    struct Compared {
+        owner: (graven::Table, graven::Table),
+        #[not_covariant]
+        dependent: Diff,
+    }
+);
+
+/// An iterator over the differences of two tables.
+#[pyclass(frozen, module = "graven")]
+pub(crate) struct DiffIterator {
+    state: Mutex<State>,
+}
+
+struct State {
+    compared: Compared,
+    /// Differences that were found and not asked for yet.
+    found: VecDeque<Result<Owned, MergeError>>,
+}
+
+impl State {
+    /// Looks for the next differences.
+    fn find(&mut self) {
+        let found = &mut self.found;
+        self.compared.with_dependent_mut(|_, diff| {
+            let mut bytes = 0;
+            for difference in diff.take(BATCH) {
+                let owned = difference.map(Owned::of);
+                bytes += owned.as_ref().map_or(0, Owned::len);
+                found.push_back(owned);
+                if bytes > BATCH_BYTES {
+                    break;
+                }
+            }
+        });
+    }
+}
+
+#[pymethods]
+impl DiffIterator {
+    fn __iter__(slf: Bound<'_, Self>) -> Bound<'_, Self> {
+        slf
+    }
+
+    fn __next__<'py>(&self, py: Python<'py>) -> PyResult<Option<Row<'py>>> {
+        let mut state = self.state.lock_py_attached(py).unwrap_or_else(PoisonError::into_inner);
+        if state.found.is_empty() {
+            py.check_signals()?;
+            let state = &mut *state;
+            py.detach(|| state.find());
+        }
+        let Some(owned) = state.found.pop_front() else { return Ok(None) };
+        let Owned { key, old, new } = owned.map_err(errors::merge)?;
+        let bytes = |bytes: Vec<u8>| PyBytes::new(py, &bytes);
+        Ok(Some((bytes(key), old.map(bytes), new.map(bytes))))
+    }
+}
+
+type Row<'py> = (Bound<'py, PyBytes>, Option<Bound<'py, PyBytes>>, Option<Bound<'py, PyBytes>>);
+
+/// A difference, copied.
+struct Owned {
+    key: Vec<u8>,
+    old: Option<Vec<u8>>,
+    new: Option<Vec<u8>>,
+}
+
+impl Owned {
+    fn len(&self) -> usize {
+        let values = [&self.old, &self.new].into_iter().flatten();
+        self.key.len() + values.map(Vec::len).sum::<usize>()
+    }
+
+    fn of(difference: Difference<'_>) -> Self {
+        let key = difference.key().to_vec();
+        let (old, new) = match difference {
+            Difference::Added { value, .. } => (None, Some(value.to_vec())),
+            Difference::Removed { value, .. } => (Some(value.to_vec()), None),
+            Difference::Changed { old, new, .. } => (Some(old.to_vec()), Some(new.to_vec())),
+        };
+        Self { key, old, new }
+    }
+}
+
+/// The differences between an old and a new table, an iterator of (key, old value, new value) in
+/// the order of keys. The old value of an entry that was added is None, and the new value of one
+/// that was removed. Equal stretches are passed without a look at each key.
+///
+/// >>> _ = graven.build(tmp / "new.grv", {b"ant": b"1", b"bee": b"9", b"elk": b"5"})
+/// >>> for key, old, new in graven.diff(words, graven.open(tmp / "new.grv")):
+/// ...     print(key, old, new)
+/// b'bee' b'2' b'9'
+/// b'cow' b'3' None
+/// b'dog' b'4' None
+/// b'elk' None b'5'
+#[pyfunction]
+#[pyo3(signature = (old, new))]
+pub(crate) fn diff(old: &Bound<'_, Table>, new: &Bound<'_, Table>) -> PyResult<DiffIterator> {
+    let tables = (old.get().own()?, new.get().own()?);
+    let compared = Compared::new(tables, |(old, new)| Diff::new(old, new));
+    Ok(DiffIterator { state: Mutex::new(State { compared, found: VecDeque::new() }) })
+}
