@@ -46,7 +46,9 @@ fn read_failure(failure: &ReadFailure) -> String {
 
 fn variant(error: &impl std::fmt::Debug) -> String {
     let text = format!("{error:?}");
-    text.split([' ', '(']).next().unwrap_or_default().to_owned()
+    // The text ends in the name of the variant: "… (ReadFailure::Checksum)".
+    let (_, variant) = text.rsplit_once("::").expect("the name of a variant");
+    variant.trim_end_matches(')').to_owned()
 }
 
 /// Every query, answers ignored: only panics, hangs and bounds count.
