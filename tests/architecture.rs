@@ -648,6 +648,8 @@ fn unsafe_faults(source: &Source) -> Vec<String> {
             continue;
         }
         let above = lines[..i].iter().rev().map(|line| line.trim());
+        // Above the statement, which may begin on the line before.
+        let above = above.skip_while(|line| line.ends_with('='));
         let comment = |line: &&str| line.starts_with("//") || line.starts_with("#[");
         if !above.take_while(comment).any(|line| line.starts_with("// SAFETY: ")) {
             faults.push(format!("{}:{}: unsafe without a SAFETY comment", source.path, i + 1));

@@ -7,41 +7,34 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 /// Runs the body of an exported function that gives a status. `name` is the function's.
 #[inline(always)]
 pub(crate) fn status(name: &'static str, body: impl FnOnce() -> Answer) -> graven_status {
-    match caught(name, body) {
-        Ok(status) => status,
-        Err(failure) => keep(failure),
-    }
+    caught(name, || body().unwrap_or_else(keep)).unwrap_or_else(keep)
 }
 
 /// Runs the body of an exported function that gives a value. An error gives `otherwise`.
 #[inline(always)]
-pub(crate) fn value<T>(
+pub(crate) fn value<T: Copy>(
     name: &'static str,
     otherwise: T,
     body: impl FnOnce() -> Result<T, Failure>,
 ) -> T {
-    match caught(name, body) {
-        Ok(value) => value,
-        Err(failure) => {
-            keep(failure);
-            otherwise
-        }
-    }
+    let kept = |failure| {
+        keep(failure);
+        otherwise
+    };
+    caught(name, || body().unwrap_or_else(kept)).unwrap_or_else(kept)
 }
 
 /// A body may leave a handle half changed when it panics. The caller is told to close the handle,
-/// and whatever is left of it is memory-safe to drop.
+/// and whatever is left of it is memory-safe to drop. Failures of a body are kept inside: handed
+/// through here, they would send each status through memory.
 #[inline(always)]
-fn caught<T>(name: &'static str, body: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failure> {
+fn caught<T>(name: &'static str, body: impl FnOnce() -> T) -> Result<T, Failure> {
     let body = || {
         #[cfg(test)]
         crate::panic_tests::reached();
         body()
     };
-    match catch_unwind(AssertUnwindSafe(body)) {
-        Ok(result) => result,
-        Err(payload) => Err(panicked(name, payload)),
-    }
+    catch_unwind(AssertUnwindSafe(body)).map_err(|payload| panicked(name, payload))
 }
 
 #[cold]
