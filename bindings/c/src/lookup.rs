@@ -93,12 +93,15 @@ pub unsafe extern "C" fn graven_get_many(
         let (table, keys, mut places) = unsafe {
             (shared(table, "table")?, Key::all(keys, count), Places::at(values, count, "values")?)
         };
-        let keys =
-            keys.ok_or_else(|| Failure::invalid("`keys`, or the data of one of them, is NULL"))?;
+        let null = || Failure::invalid("`keys`, or the data of one of them, is NULL");
+        let keys = keys.ok_or_else(null)?;
+        // Each key is checked when its answer is there: a loop before would read all of them twice.
+        let (mut rest, mut missing) = (keys.iter(), false);
         table.0.get_many_with(keys, |value| {
+            missing |= rest.next().is_some_and(Key::is_missing);
             places.push(value.map_or(graven_slice::ABSENT, graven_slice::of));
         })?;
-        Ok(GRAVEN_OK)
+        if missing { Err(null()) } else { Ok(GRAVEN_OK) }
     })
 }
 

@@ -74,9 +74,13 @@ impl Key {
             return None;
         }
         // SAFETY: the caller's promise; a `Key` is laid out as a `graven_slice`.
-        let keys: &[Self] = unsafe { slice::from_raw_parts(keys.cast(), count) };
-        let missing = |key: &Self| key.0.data.is_null() && key.0.len > 0;
-        if keys.iter().any(missing) { None } else { Some(keys) }
+        Some(unsafe { slice::from_raw_parts(keys.cast(), count) })
+    }
+
+    /// Whether it has a length and no data. It is looked up as the empty key then.
+    #[inline(always)]
+    pub(crate) fn is_missing(&self) -> bool {
+        self.0.data.is_null() && self.0.len > 0
     }
 }
 
