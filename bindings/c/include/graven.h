@@ -928,25 +928,25 @@ void graven_iter_close(struct graven_iter *iter);
 graven_status graven_cursor_open(const graven_table *table,
                                  struct graven_cursor **cursor);
 
-// Moves to the first entry whose key is not smaller than `key_to_find`; after the last, if there is
-// none. Costs one search. `key` and `value` get the entry; each may be NULL.
+// Moves to the first entry whose key is not smaller than `key`; after the last, if there is
+// none. Costs one search. `found_key` and `found_value` get the entry; each may be NULL.
 //
 // Gives GRAVEN_OK, GRAVEN_NOT_FOUND if there is no such entry, GRAVEN_ERR_DAMAGED,
 // GRAVEN_ERR_LOST_PAGE, GRAVEN_ERR_INVALID_ARGUMENT. After an error the cursor is before the first
 // entry. One thread at a time.
 graven_status graven_cursor_seek_ceil(struct graven_cursor *cursor,
-                                      const void *key_to_find,
+                                      const void *key,
                                       size_t key_len,
-                                      struct graven_slice *key,
-                                      struct graven_slice *value);
+                                      struct graven_slice *found_key,
+                                      struct graven_slice *found_value);
 
-// Moves to the last entry whose key is not greater than `key_to_find`; before the first, if there is
+// Moves to the last entry whose key is not greater than `key`; before the first, if there is
 // none. Otherwise as graven_cursor_seek_ceil().
 graven_status graven_cursor_seek_floor(struct graven_cursor *cursor,
-                                       const void *key_to_find,
+                                       const void *key,
                                        size_t key_len,
-                                       struct graven_slice *key,
-                                       struct graven_slice *value);
+                                       struct graven_slice *found_key,
+                                       struct graven_slice *found_value);
 
 // Moves to the first entry. Gives GRAVEN_NOT_FOUND in an empty table. Otherwise as
 // graven_cursor_next().

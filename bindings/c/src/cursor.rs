@@ -60,8 +60,8 @@ pub unsafe extern "C" fn graven_cursor_open(
     })
 }
 
-/// Moves to the first entry whose key is not smaller than `key_to_find`; after the last, if there is
-/// none. Costs one search. `key` and `value` get the entry; each may be NULL.
+/// Moves to the first entry whose key is not smaller than `key`; after the last, if there is
+/// none. Costs one search. `found_key` and `found_value` get the entry; each may be NULL.
 ///
 /// Gives GRAVEN_OK, GRAVEN_NOT_FOUND if there is no such entry, GRAVEN_ERR_DAMAGED,
 /// GRAVEN_ERR_LOST_PAGE, GRAVEN_ERR_INVALID_ARGUMENT. After an error the cursor is before the first
@@ -69,44 +69,44 @@ pub unsafe extern "C" fn graven_cursor_open(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn graven_cursor_seek_ceil(
     cursor: *mut graven_cursor,
-    key_to_find: *const c_void,
+    key: *const c_void,
     key_len: usize,
-    key: *mut graven_slice,
-    value: *mut graven_slice,
+    found_key: *mut graven_slice,
+    found_value: *mut graven_slice,
 ) -> graven_status {
     status("graven_cursor_seek_ceil", || {
         // SAFETY: the caller keeps the promises of the header.
-        let (cursor, sought, place) = unsafe {
+        let (cursor, key, place) = unsafe {
             (
                 unique(cursor, "cursor")?,
-                args::key(key_to_find, key_len)?,
-                EntryPlace::at(key, value),
+                args::key(key, key_len)?,
+                EntryPlace::at(found_key, found_value),
             )
         };
-        cursor.go(place, |cursor| cursor.seek_ceil(sought))
+        cursor.go(place, |cursor| cursor.seek_ceil(key))
     })
 }
 
-/// Moves to the last entry whose key is not greater than `key_to_find`; before the first, if there is
+/// Moves to the last entry whose key is not greater than `key`; before the first, if there is
 /// none. Otherwise as graven_cursor_seek_ceil().
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn graven_cursor_seek_floor(
     cursor: *mut graven_cursor,
-    key_to_find: *const c_void,
+    key: *const c_void,
     key_len: usize,
-    key: *mut graven_slice,
-    value: *mut graven_slice,
+    found_key: *mut graven_slice,
+    found_value: *mut graven_slice,
 ) -> graven_status {
     status("graven_cursor_seek_floor", || {
         // SAFETY: the caller keeps the promises of the header.
-        let (cursor, sought, place) = unsafe {
+        let (cursor, key, place) = unsafe {
             (
                 unique(cursor, "cursor")?,
-                args::key(key_to_find, key_len)?,
-                EntryPlace::at(key, value),
+                args::key(key, key_len)?,
+                EntryPlace::at(found_key, found_value),
             )
         };
-        cursor.go(place, |cursor| cursor.seek_floor(sought))
+        cursor.go(place, |cursor| cursor.seek_floor(key))
     })
 }
 

@@ -50,3 +50,15 @@ mod guard;
 
 #[cfg(test)]
 mod panic_tests;
+
+// What the header says of threads.
+const _: () = {
+    const fn used_at_once<T: Send + Sync>() {}
+    const fn handed_on<T: Send>() {}
+    used_at_once::<table::graven_table>();
+    used_at_once::<live::graven_live>();
+    used_at_once::<live::graven_pin>();
+    handed_on::<iter::graven_iter>();
+    handed_on::<cursor::graven_cursor>();
+    handed_on::<build::graven_builder>();
+};
