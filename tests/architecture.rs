@@ -1381,6 +1381,8 @@ fn the_rules_bite() {
     let block = "fn f() {\n    // SAFETY: it is.\n    unsafe { g() }\n}";
     let bare = "fn f() {\n    // It is safe.\n    unsafe { g() }\n}";
     assert_none(unsafe_faults(&Source::new(OPERATIONS[0], block)));
+    let broken = "fn f() {\n    // SAFETY: it is.\n    let a =\n        unsafe { g() };\n}";
+    assert_none(unsafe_faults(&Source::new(OPERATIONS[0], broken)));
     assert_eq!(unsafe_faults(&Source::new(OPERATIONS[0], bare)).len(), 1);
     assert_eq!(unsafe_faults(&Source::new("src/read/table.rs", block)).len(), 1);
     assert_none(unsafe_faults(&Source::new("src/lib.rs", "//! unsafe { no }")));
