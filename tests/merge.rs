@@ -133,6 +133,129 @@ fn merges_of_chosen_tables() {
     check_merge(&[varied(3000), varied(2999), varied(2)]);
 }
 
+/// Entries of fixed width with the keys that `key` gives, and values that tell of `table`.
+fn fixed(keys: impl Iterator<Item = Vec<u8>>, table: u8) -> Vec<Entry> {
+    keys.map(|key| (key, vec![table; 5])).collect()
+}
+
+/// Tables of records of fixed width, whose entries are taken in batches and stretches: runs of every
+/// length around that of a batch, in turn and at random; equal keys at the start, in the middle and at
+/// the end of runs; keys that the first eight bytes do not tell apart, and keys of fewer.
+#[test]
+fn merges_and_diffs_in_runs() {
+    let mut rng = Rng::new(22);
+    // Suffixes of eight bytes, so that heads are equal; keys of three bytes, of eight, of twelve.
+    let forms: [fn(u32) -> Vec<u8>; 5] = [
+        |n| n.to_be_bytes()[1..].to_vec(),
+        |n| (u64::from(n) << 17).to_be_bytes().to_vec(),
+        |n| [&b"prefix--"[..], &n.to_be_bytes()].concat(),
+        |n| [&(n / 50).to_be_bytes()[..], &[7; 4], &n.to_be_bytes()].concat(),
+        |n| [&[0xFF; 8][..], &n.to_be_bytes()].concat(),
+    ];
+    for form in forms {
+        for run in [1, 2, 15, 16, 17, 31, 32, 33, 64, 100, 1000] {
+            let part = |table: u32| (0..6 * run).filter(move |n| n / run % 2 == table).map(form);
+            let (even, odd) = (fixed(part(0), 0), fixed(part(1), 1));
+            check_merge(&[even.clone(), odd.clone()]);
+            check_diff(&Case::of(even.clone()), &Case::of(odd.clone()));
+            // The last key of each run is the first one of the next, too.
+            let shared = (0..6 * run).filter(|n| n % run == 0 && n / run % 2 == 0).map(form);
+            let both: Vec<Entry> = odd.into_iter().chain(fixed(shared, 1)).collect();
+            check_merge(&[even.clone(), both.clone()]);
+            check_merge(&[both.clone(), even.clone()]);
+            check_diff(&Case::of(both.clone()), &Case::of(even.clone()));
+            check_diff(&Case::of(even), &Case::of(both));
+        }
+        // One entry among many, and tables of one entry.
+        let many = fixed((0..3000).map(form), 0);
+        let few = |step: usize| fixed((0..3000).step_by(step).map(form), 1);
+        for step in [7, 100, 4000] {
+            check_merge(&[many.clone(), few(step)]);
+            check_merge(&[few(step), many.clone()]);
+            check_diff(&Case::of(many.clone()), &Case::of(few(step)));
+        }
+        for tables in [1, 2, 3, 5, 8, 64] {
+            let mut lists = vec![Vec::new(); tables];
+            let mut row = 1;
+            for n in 0..4000 {
+                // Rows of one table, some of them long; some keys in two tables.
+                row = if rng.below(40) == 0 { [1, 20, 40][rng.below(3)] } else { row };
+                let table = if n % row == 0 { rng.below(tables) } else { n as usize / 40 % tables };
+                lists[table].push((form(n), vec![table as u8; 5]));
+                let other = tables - 1 - table;
+                if other != table && rng.below(30) == 0 {
+                    lists[other].push((form(n), vec![200; 5]));
+                }
+            }
+            check_merge(&lists);
+            lists.push(Vec::new());
+            lists[0].clear();
+            check_merge(&lists);
+        }
+    }
+}
+
+/// Tables of fixed width beside tables of another width, with repeated keys, with keys of every
+/// length.
+#[test]
+fn merges_of_tables_of_different_widths() {
+    let key = |n: u32| n.to_be_bytes().to_vec();
+    let five = fixed((0..1000).map(key), 0);
+    let long = |list: &[Entry]| {
+        let entry = |(key, _): &Entry| ([key, &b"longer"[..]].concat(), vec![1; 5]);
+        list.iter().map(entry).collect::<Vec<_>>()
+    };
+    let wide: Vec<Entry> = (0..1000).map(|n| (key(2 * n), vec![2; 9])).collect();
+    let repeated: Vec<Entry> = (0..1000).map(|n| (key(n / 30 * 11), vec![3; 5])).collect();
+    let empty = vec![(vec![], vec![])];
+    for other in [long(&five), wide, repeated, varied(2000), empty.clone(), vec![]] {
+        check_merge(&[five.clone(), other.clone()]);
+        check_merge(&[other.clone(), five.clone(), empty.clone()]);
+        check_diff(&Case::of(five.clone()), &Case::of(other.clone()));
+        check_diff(&Case::of(other), &Case::of(five.clone()));
+    }
+}
+
+/// Whoever takes entries one by one, and the rest at once, gets what a loop gets.
+#[test]
+fn folds_go_on_where_steps_end() {
+    let key = |n: u32| (u64::from(n) << 40).to_be_bytes().to_vec();
+    let mut rng = Rng::new(7);
+    let mut lists = [Vec::new(), Vec::new()];
+    for n in 0..600 {
+        let table = if n < 300 { rng.below(2) } else { n as usize / 60 % 2 };
+        lists[table].push((key(n), vec![table as u8; 4]));
+    }
+    let tables = lists.clone().map(|list| table(&Case::of(list)));
+    let all = merged(&lists, MergePolicy::Reject).unwrap();
+    for steps in (0..90).chain([250, 333, 599, 600]) {
+        let (mut merge, mut diff) = (Merge::new(&tables), Diff::new(&tables[0], &tables[1]));
+        let mut found: Vec<Entry> = Vec::new();
+        let mut take = |entry: Result<(&[u8], std::borrow::Cow<'_, [u8]>), MergeError>| {
+            let (key, value) = entry.unwrap();
+            found.push((key.to_vec(), value.to_vec()));
+        };
+        merge.by_ref().take(steps).for_each(&mut take);
+        merge.for_each(&mut take);
+        assert_eq!(found, all, "{steps}");
+        let mut differences: Vec<Entry> = Vec::new();
+        let mut take = |difference: Result<Difference<'_>, MergeError>| match difference.unwrap() {
+            Difference::Added { key, value } => {
+                assert_eq!(value, [1; 4]);
+                differences.push((key.to_vec(), value.to_vec()));
+            }
+            Difference::Removed { key, value } => {
+                assert_eq!(value, [0; 4]);
+                differences.push((key.to_vec(), value.to_vec()));
+            }
+            changed => panic!("{changed:?}"),
+        };
+        diff.by_ref().take(steps).for_each(&mut take);
+        diff.for_each(&mut take);
+        assert_eq!(differences, all, "{steps}");
+    }
+}
+
 /// The types, the alignment and the metadata of a merged table.
 #[test]
 fn a_merged_table_is_built_like_its_tables() {

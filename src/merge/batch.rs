@@ -8,6 +8,8 @@ use std::mem::take;
 /// Entries of two tables whose order is found at once. Also the fewest records of one table that are
 /// handed over because the last of them comes before the other table's next one.
 const BLOCK: usize = 16;
+/// Bytes behind which a stretch ends with its block. Walks read in order, a look far ahead waits for memory.
+const STRETCH: usize = 1 << 10;
 
 /// Entries of fixed width that come next: those of one table whose keys are below the keys of all
 /// others, or those of two tables, up to the end of what is at hand of one of them, or to the first
@@ -90,19 +92,37 @@ impl<'t> Batch<'t> {
         let side = usize::from(other < one);
         let below = self.below(side, one.max(other));
         if below > 0 {
-            self.take_stretch(side, below);
-        } else {
-            self.take_both();
+            return self.take_stretch(side, below);
         }
+        // One entry among many of the other table.
+        let stride = self.fixed.stride;
+        let next = self.head(side, self.taken[side] + stride);
+        if next.is_some_and(|next| self.below(1 - side, next) > 0) {
+            return self.take_stretch(side, stride);
+        }
+        self.take_both();
     }
 
-    /// Bytes of the next blocks of a run whose keys have heads below `limit`.
+    /// Bytes of the next records of a run whose keys have heads below `limit`; 0 where these are fewer
+    /// than a block, and no more than a stretch has.
     #[inline(always)]
     fn below(&self, side: usize, limit: u64) -> usize {
         let (start, stride) = (self.taken[side], self.fixed.stride);
+        let is_below = |end| self.head(side, end - stride).is_some_and(|head| head < limit);
         let mut end = start;
-        while self.head(side, end + (BLOCK - 1) * stride).is_some_and(|head| head < limit) {
+        while is_below(end + BLOCK * stride) {
             end += BLOCK * stride;
+            if end - start >= STRETCH {
+                return end - start;
+            }
+        }
+        if end > start {
+            let mut records = BLOCK / 2;
+            while records > 0 {
+                let next = end + records * stride;
+                end = select_unpredictable(is_below(next), next, end);
+                records /= 2;
+            }
         }
         end - start
     }

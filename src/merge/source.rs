@@ -28,6 +28,7 @@ pub(super) struct Source<'t> {
     run: &'t [u8],
     rest: Iter<'t>,
     prefix: usize,
+    over: bool,
 }
 
 impl<'t> Source<'t> {
@@ -36,7 +37,7 @@ impl<'t> Source<'t> {
         let layout = table.view().layout();
         let fixed = layout.fixed.filter(|_| !layout.repeated_keys);
         let none = &[][..];
-        Self { head: 0, key: none, value: none, fixed, run: none, rest: table.iter(), prefix }
+        Self { head: 0, key: none, value: none, fixed, run: none, rest: table.iter(), prefix, over: false }
     }
 
     /// Moves to the next entry; false at the end.
@@ -55,14 +56,32 @@ impl<'t> Source<'t> {
                 return Ok(true);
             }
         }
+        if let Some((key, value)) = self.rest.ready() {
+            self.stand_on(key, value);
+            return Ok(true);
+        }
+        self.advance_checked()
+    }
+
+    #[inline(never)]
+    fn advance_checked(&mut self) -> ReadResult<bool> {
         match self.rest.next() {
             Some(Ok((key, value))) => {
                 self.stand_on(key, value);
                 Ok(true)
             }
-            Some(Err(error)) => Err(error),
-            None => Ok(false),
+            end => {
+                // No head is greater.
+                (self.over, self.head) = (true, u64::MAX);
+                end.map_or(Ok(false), |failed| failed.map(|_| false))
+            }
         }
+    }
+
+    /// Whether no entry is left. After an error, too.
+    #[inline(always)]
+    pub(super) fn is_over(&self) -> bool {
+        self.over
     }
 
     #[inline(always)]

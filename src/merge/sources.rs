@@ -1,11 +1,16 @@
-//! A heap of tables, which gives their entries in the order of keys.
+//! A tree of tables, which gives their entries in the order of keys.
 
 use super::batch::Batch;
 use super::source::{Front, Source, shared_prefix};
 use crate::error::{MergeError, ReadError};
 use crate::format::order::equal;
 use crate::read::Table;
-use std::mem::replace;
+use std::hint::select_unpredictable;
+use std::iter::successors;
+use std::mem::swap;
+
+/// Entries in a row of one table of many, after which more are expected.
+const ROW: u64 = 4;
 
 /// The entries of many tables, ascending. Of equal keys, the table with the lower number comes
 /// first, and within a table the order stays.
@@ -16,11 +21,21 @@ pub(super) struct Sources<'t> {
     tables: Vec<Source<'t>>,
     /// The table with the smallest entry; none at the end.
     top: Option<usize>,
-    /// The other tables that have an entry, a binary heap with the smallest first.
-    others: Vec<usize>,
+    /// A tree of losers: each node has the greater of the two smallest entries of its two halves. The
+    /// children of node n are 2n and 2n + 1, those of the lowest nodes the tables. Node 0 is unused.
+    losers: Vec<Player>,
+    /// How many entries in a row were those of one table.
+    row: u64,
     /// Entries that come before those of the sources. The sources do not know yet what was taken.
     batch: Batch<'t>,
     error: Option<(usize, ReadError)>,
+}
+
+/// A table in the tree, with the head of its next entry.
+#[derive(Clone, Copy)]
+struct Player {
+    head: u64,
+    table: usize,
 }
 
 impl<'t> Sources<'t> {
@@ -30,17 +45,16 @@ impl<'t> Sources<'t> {
         let mut sources = Self {
             tables: tables.iter().map(|table| Source::new(table, prefix)).collect(),
             top: None,
-            others: Vec::with_capacity(tables.len()),
+            losers: Vec::new(),
+            row: 0,
             inputs: tables,
             batch: Batch::EMPTY,
             error: None,
         };
         for table in 0..sources.tables.len() {
-            if sources.advance(table) {
-                sources.add(table);
-            }
+            sources.advance(table);
         }
-        sources.top = sources.take_first();
+        sources.play_all();
         sources
     }
 
@@ -72,81 +86,67 @@ impl<'t> Sources<'t> {
     /// The next entry, behind the batch.
     #[inline(always)]
     fn step(&mut self) -> Option<Result<Front<'t>, MergeError>> {
-        if self.batch.is_taken() {
-            self.settle();
-        }
         if self.error.is_some() {
             return self.fail();
         }
         let Some(table) = self.top else { return self.end() };
-        if self.tables[table].run().is_some()
+        if self.may_plan(table)
             && let Some(front) = self.plan(table)
         {
             return Some(Ok(front));
         }
-        let Source { key, value, .. } = self.tables[table];
-        self.top = match self.advance(table) {
-            true => Some(self.smallest(table)),
-            false => self.take_first(),
-        };
+        let (key, value) = self.tables[table].entry();
+        self.advance(table);
+        self.play(table);
+        self.row = if self.top == Some(table) { self.row + 1 } else { 0 };
         Some(Ok(Front { key, value, table }))
     }
 
-    /// Nothing, once; an error if a page of a table was lost while its entries were compared.
-    #[cold]
-    fn end(&mut self) -> Option<Result<Front<'t>, MergeError>> {
-        self.intact().err().map(Err)
+    /// Whether a batch is likely. The search for one among many tables costs more than an entry.
+    #[inline(always)]
+    fn may_plan(&self, top: usize) -> bool {
+        self.tables[top].run().is_some() && (self.tables.len() <= 2 || self.row >= ROW)
     }
 
     /// Takes a new batch, and its first entry.
     #[inline(never)]
     fn plan(&mut self, top: usize) -> Option<Front<'t>> {
-        let second = self.others.first().map(|&other| (other, &self.tables[other]));
-        self.batch.fill((top, &self.tables[top]), second, self.others.len() == 1);
-        self.batch.next().inspect(|_| {
-            if self.batch.is_over() {
-                self.settle();
-            }
-        })
+        let second = self.second(top).map(|table| (table, &self.tables[table]));
+        self.batch.fill((top, &self.tables[top]), second, self.tables.len() == 2);
+        let front = self.batch.next()?;
+        if self.batch.is_over() {
+            self.settle();
+        }
+        Some(front)
     }
 
     /// Moves the sources to where the batch has come.
     #[inline(never)]
     fn settle(&mut self) {
         let [(first, taken), (second, others_taken)] = self.batch.settle();
-        let more = self.pass(first, taken);
+        self.pass(first, taken);
         if first == second {
-            self.top = if more { Some(self.smallest(first)) } else { self.take_first() };
-            return;
+            return self.play(first);
         }
-        // A batch of two tables means that there is no third.
-        let others_more = self.pass(second, others_taken);
-        self.others.clear();
-        self.top = match (more, others_more) {
-            (true, true) => {
-                self.others.push(second);
-                Some(self.smallest(first))
-            }
-            (true, false) => Some(first),
-            (false, more) => more.then_some(second),
-        };
+        self.pass(second, others_taken);
+        self.play_all();
     }
 
-    /// Moves a table behind so many bytes of records; false where no entry is left.
-    fn pass(&mut self, table: usize, bytes: usize) -> bool {
-        if bytes == 0 {
-            return true;
+    /// Moves a table behind so many bytes of records.
+    fn pass(&mut self, table: usize, bytes: usize) {
+        if bytes > 0 {
+            self.tables[table].skip_to_last(bytes);
+            self.advance(table);
         }
-        self.tables[table].skip_to_last(bytes);
-        self.advance(table)
     }
 
     /// The table of the next entry, if its key is that of `front`.
     #[inline(always)]
     pub(super) fn repeats(&self, front: &Front<'t>) -> Option<usize> {
         // The keys of a batch differ from each other and from those of all other tables.
-        let next = self.top.filter(|_| self.batch.is_over())?;
-        (self.error.is_none() && equal(self.tables[next].key, front.key)).then_some(next)
+        let next = self.top.filter(|_| self.batch.is_over() && self.error.is_none())?;
+        let may_repeat = next != front.table || self.inputs[next].view().layout().repeated_keys;
+        (may_repeat && equal(self.tables[next].key, front.key)).then_some(next)
     }
 
     /// An error if a page of a table was lost: then what was read of it may be zeros.
@@ -154,89 +154,103 @@ impl<'t> Sources<'t> {
         intact(&self.inputs)
     }
 
+    /// Nothing; an error if a page of a table was lost while its entries were compared.
+    #[cold]
+    fn end(&mut self) -> Option<Result<Front<'t>, MergeError>> {
+        self.intact().err().map(Err)
+    }
+
     /// The end, after the error of a table.
     #[cold]
     fn fail(&mut self) -> Option<Result<Front<'t>, MergeError>> {
         let (table, source) = self.error.take()?;
         self.top = None;
-        self.others.clear();
         Some(Err(MergeError::Read { table, source }))
     }
 
-    /// Moves a table to its next entry; false where there is none.
+    /// Moves a table to its next entry, or to its end.
     #[inline(always)]
-    fn advance(&mut self, table: usize) -> bool {
-        match self.tables[table].advance() {
-            Ok(more) => more,
-            Err(error) => {
-                self.error.get_or_insert((table, error));
-                false
-            }
+    fn advance(&mut self, table: usize) {
+        if let Err(error) = self.tables[table].advance() {
+            self.error.get_or_insert((table, error));
         }
     }
 
-    /// Whether the entry of one table comes before that of another.
+    /// Whether the entry of one table comes before that of another. Tables that are over come last.
     #[inline(always)]
     fn is_before(&self, one: usize, other: usize) -> bool {
         let (a, b) = (&self.tables[one], &self.tables[other]);
-        if a.head != b.head {
-            return a.head < b.head;
+        if a.is_over() != b.is_over() {
+            return b.is_over();
         }
-        (a.key, one) < (b.key, other)
+        a.key.cmp(b.key).then(one.cmp(&other)).is_lt()
     }
 
-    /// The smallest of `table` and the others; the rest are the others from then on.
+    /// Finds the smallest entry after that of `table`, which was the smallest one, has changed.
     #[inline(always)]
-    fn smallest(&mut self, table: usize) -> usize {
-        let Some(&first) = self.others.first() else { return table };
-        let behind = self.is_before(first, table);
-        // Which one is smaller is a toss-up, so the places are computed instead of branched on.
-        let (smallest, other) = if behind { (first, table) } else { (table, first) };
-        self.others[0] = other;
-        if self.others.len() > 1 && behind {
-            self.sink();
+    fn play(&mut self, table: usize) {
+        let (mut winner, mut node) = (self.player(table), (table + self.losers.len()) / 2);
+        while node > 0 {
+            let player = self.losers[node];
+            if player.head != winner.head {
+                // A toss-up, so it is selected instead of branched on.
+                let wins = player.head < winner.head;
+                self.losers[node] = select_unpredictable(wins, winner, player);
+                winner = select_unpredictable(wins, player, winner);
+            } else if self.is_before(player.table, winner.table) {
+                // Long keys wait for memory, so the next steps had better be foreseen.
+                self.losers[node] = winner;
+                winner = player;
+            }
+            node /= 2;
         }
-        smallest
+        self.top = self.winner(winner);
     }
 
-    /// Moves the first of the others down to its place.
-    fn sink(&mut self) {
-        let mut at = 0;
-        loop {
-            let mut child = 2 * at + 1;
-            if child >= self.others.len() {
-                return;
+    /// Builds the tree.
+    fn play_all(&mut self) {
+        let tables = self.tables.len();
+        // Stands where nobody has come yet: who comes first waits there for the second.
+        let nobody = Player { head: 0, table: tables };
+        self.losers.clear();
+        self.losers.resize(tables, nobody);
+        self.top = None;
+        for table in 0..tables {
+            let (mut winner, mut node) = (self.player(table), (table + tables) / 2);
+            while node > 0 && self.losers[node].table < tables {
+                if self.is_before(self.losers[node].table, winner.table) {
+                    swap(&mut self.losers[node], &mut winner);
+                }
+                node /= 2;
             }
-            if child + 1 < self.others.len()
-                && self.is_before(self.others[child + 1], self.others[child])
-            {
-                child += 1;
+            match node {
+                0 => self.top = self.winner(winner),
+                _ => self.losers[node] = winner,
             }
-            if !self.is_before(self.others[child], self.others[at]) {
-                return;
-            }
-            self.others.swap(at, child);
-            at = child;
         }
     }
 
-    /// Takes the smallest of the others.
-    fn take_first(&mut self) -> Option<usize> {
-        let last = self.others.pop()?;
-        let Some(first) = self.others.first_mut() else { return Some(last) };
-        let first = replace(first, last);
-        self.sink();
-        Some(first)
+    /// The table of the smallest entry but that of `top`, the smallest of all.
+    fn second(&self, top: usize) -> Option<usize> {
+        let path = successors(Some((top + self.losers.len()) / 2), |node| Some(node / 2));
+        let losers = path.take_while(|&node| node > 0).map(|node| self.losers[node]);
+        let second = losers.reduce(|a, b| match a.head == b.head {
+            true if self.is_before(a.table, b.table) => a,
+            false if a.head < b.head => a,
+            _ => b,
+        })?;
+        self.winner(second)
     }
 
-    /// Adds a table to the others.
-    fn add(&mut self, table: usize) {
-        self.others.push(table);
-        let mut at = self.others.len() - 1;
-        while at > 0 && self.is_before(self.others[at], self.others[(at - 1) / 2]) {
-            self.others.swap(at, (at - 1) / 2);
-            at = (at - 1) / 2;
-        }
+    #[inline(always)]
+    fn player(&self, table: usize) -> Player {
+        Player { head: self.tables[table].head, table }
+    }
+
+    /// The table of a player who has won, unless it is over.
+    #[inline(always)]
+    fn winner(&self, player: Player) -> Option<usize> {
+        Some(player.table).filter(|&table| !self.tables[table].is_over())
     }
 }
 

@@ -203,6 +203,15 @@ impl<'t> Iter<'t> {
         self.ahead.get(run).unwrap_or_default()
     }
 
+    /// The next entry, if its pages are known to be checked; else [`next`](Iterator::next) gives it.
+    #[inline(always)]
+    pub(crate) fn ready(&mut self) -> Option<Entry<'t>> {
+        if self.walk.is_over() {
+            return None;
+        }
+        self.walk.ready(self.view, self.ahead).filter(|_| self.view.memory().nothing_lost())
+    }
+
     /// Takes back the last records of a run that was taken.
     pub(crate) fn give_back(&mut self, records: &[u8], fixed: &Fixed) {
         self.walk.front -= records.len();
