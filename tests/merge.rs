@@ -103,7 +103,8 @@ fn check_merge(lists: &[Vec<Entry>]) {
             .into_iter()
             .map(|(key, value)| (key.to_vec(), value.into_owned()))
             .collect();
-        assert_eq!(all, right, "{policy:?}");
+        let differs = all.iter().zip(&right).position(|(a, b)| a != b);
+        assert!(all == right, "{policy:?}: {} entries, not {}, from {differs:?} on", all.len(), right.len());
         assert_eq!(built.unwrap().entries, right.len() as u64);
         assert!(std::fs::read(&path).unwrap() == Case::of(right).bytes(), "{policy:?}");
     }

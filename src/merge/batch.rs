@@ -89,6 +89,9 @@ impl<'t> Batch<'t> {
         let [Some(one), Some(other)] = [0, 1].map(|side| self.head(side, self.taken[side])) else {
             return;
         };
+        if one == other {
+            return;
+        }
         let side = usize::from(other < one);
         let below = self.below(side, one.max(other));
         if below > 0 {
