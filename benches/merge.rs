@@ -6,12 +6,17 @@
 //! A scan reads every byte of all inputs, as the others do: `merge` those of the entries that it gives,
 //! `diff` those of both tables, compared or, where they differ, read. `build` is a scan of the merged
 //! table into a builder, `merge+build` a merge into the same builder; nothing is synced.
+//!
+//! The inputs: `halves` alternate at random, entry by entry; `runs` have about a hundred entries of
+//! one table in a row; `ranges` do not meet; `delta` is a table of every hundredth entry beside one of
+//! all others; `eight` alternate at random. `arrays` are two sorted arrays of numbers in memory: what
+//! a merge of them costs is the floor of any merge that takes one entry after the other.
 
 mod common;
 
-use common::{WORKLOADS, Workload, entries, open, touch};
+use common::{WORKLOADS, Workload, entries, mix, open, touch};
 use graven::{BuildOptions, Diff, Difference, Merge, MergePolicy, Table};
-use std::hint::black_box;
+use std::hint::{black_box, select_unpredictable};
 use std::path::Path;
 use std::time::Duration;
 
@@ -61,20 +66,23 @@ fn measure(workload: Workload) {
     let out = path("out");
 
     let merge = || Merge::new([&even, &odd]).policy(MergePolicy::KeepLast);
-    let halves: Vec<Work<'_>> = vec![
-        ("scan", Box::new(|| scan(&even).wrapping_add(scan(&odd)))),
-        (
-            "merge",
-            Box::new(|| {
-                merge().fold(0, |sum: u64, entry| {
-                    let (key, value) = entry.expect("a good table");
-                    sum.wrapping_add(touch(key)).wrapping_add(touch(&value))
-                })
-            }),
-        ),
-        ("diff", Box::new(|| differences(&even, &odd))),
-    ];
-    report(workload, "halves", entries(), &halves);
+    compare(workload, "halves", &[&even, &odd]);
+    let ranks = ranks(workload);
+    let part =
+        |name: &str, edit: &dyn Fn(u64) -> bool| build(&path(name), workload, |i, _| edit(i));
+    for (inputs, is_first) in [
+        ("runs", &(|i: u64| ranks[i as usize] / 100 % 2 == 0) as &dyn Fn(u64) -> bool),
+        ("ranges", &|i| ranks[i as usize] < ranks.len() / 2),
+        ("delta", &|i| i % 100 != 0),
+    ] {
+        let tables = [part("first", is_first), part("second", &|i| !is_first(i))];
+        compare(workload, inputs, &[&tables[0], &tables[1]]);
+    }
+    let eight: Vec<Table> = (0..8).map(|n| part(&format!("{n}"), &|i| i % 8 == n)).collect();
+    compare(workload, "eight", &eight.iter().collect::<Vec<_>>());
+    if workload == Workload::U64 {
+        arrays();
+    }
     let sinks: Vec<Work<'_>> = vec![
         (
             "build",
@@ -96,6 +104,97 @@ fn measure(workload: Workload) {
         ("diff, 2 % edited", Box::new(|| differences(&all, &edited))),
     ];
     report(workload, "whole", 2 * entries(), &nearly);
+}
+
+/// The rank of each entry by its number.
+fn ranks(workload: Workload) -> Vec<usize> {
+    let mut numbers: Vec<(Vec<u8>, u64)> = Vec::new();
+    for i in 0..entries() {
+        let mut key = Vec::new();
+        workload.key(i, &mut key);
+        numbers.push((key, i));
+    }
+    numbers.sort_unstable();
+    let mut ranks = vec![0; numbers.len()];
+    for (rank, (_, i)) in numbers.iter().enumerate() {
+        ranks[*i as usize] = rank;
+    }
+    ranks
+}
+
+/// Scan, merge and, of two tables, diff.
+fn compare(workload: Workload, inputs: &str, tables: &[&Table]) {
+    let merge = || Merge::new(tables.iter().copied()).policy(MergePolicy::KeepLast);
+    let sum = |all: u64, (key, value): (&[u8], &[u8])| {
+        all.wrapping_add(touch(key)).wrapping_add(touch(value))
+    };
+    let mut works: Vec<Work<'_>> = vec![
+        ("scan", Box::new(|| tables.iter().map(|table| scan(table)).fold(0, u64::wrapping_add))),
+        (
+            "scan, loop",
+            Box::new(|| {
+                let mut all = 0;
+                for entry in tables.iter().flat_map(|table| table.iter()) {
+                    all = sum(all, entry.expect("a good table"));
+                }
+                all
+            }),
+        ),
+        (
+            "merge",
+            Box::new(|| {
+                merge().fold(0, |all, entry| {
+                    let (key, value) = entry.expect("a good table");
+                    sum(all, (key, &value))
+                })
+            }),
+        ),
+        (
+            "merge, loop",
+            Box::new(|| {
+                let mut all = 0;
+                for entry in merge() {
+                    let (key, value) = entry.expect("a good table");
+                    all = sum(all, (key, &value));
+                }
+                all
+            }),
+        ),
+    ];
+    if let &[old, new] = tables {
+        works.push(("diff", Box::new(|| differences(old, new))));
+    }
+    report(workload, inputs, entries(), &works);
+}
+
+/// The floor: the numbers of two sorted arrays, in order. Which one is smaller is selected, not
+/// branched on.
+fn arrays() {
+    let sorted = |half: u64| {
+        let mut keys: Vec<u64> = (0..entries()).filter(|i| i % 2 == half).map(mix).collect();
+        keys.sort_unstable();
+        // No key is greater, so no step has to ask for the end.
+        keys.push(u64::MAX);
+        keys
+    };
+    let (even, odd) = (sorted(0), sorted(1));
+    let works: Vec<Work<'_>> = vec![
+        ("scan", Box::new(|| even.iter().chain(&odd).fold(0, |all, key| all ^ key.swap_bytes()))),
+        (
+            "merge",
+            Box::new(|| {
+                let (mut at, mut other) = (0, 0);
+                (0..entries()).fold(0, |all, _| {
+                    let second = odd[other] < even[at];
+                    let key = select_unpredictable(second, odd[other], even[at]);
+                    other += usize::from(second);
+                    at += usize::from(!second);
+                    all ^ key.swap_bytes()
+                })
+            }),
+        ),
+    ];
+    report(Workload::U64, "arrays", entries(), &works);
 }
 
 fn scan(table: &Table) -> u64 {

@@ -140,7 +140,17 @@ const STOREYS: &[(&str, &[&[&str]])] = &[
         "src/verify",
         &[&["content", "hashed", "progress", "zeros"], &["indexes"], &["records"], &["."]],
     ),
-    ("src/merge", &[&["options", "sources"], &["diff"], &["combine", "patch", "salvage"], &["."]]),
+    (
+        "src/merge",
+        &[
+            &["options", "source"],
+            &["batch"],
+            &["sources"],
+            &["diff"],
+            &["combine", "patch", "salvage"],
+            &["."],
+        ],
+    ),
     ("src/publish", &[&["filling", "guard", "version"], &["copy"], &["versions"], &["."]]),
     (
         "src/write",

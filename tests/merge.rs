@@ -104,7 +104,12 @@ fn check_merge(lists: &[Vec<Entry>]) {
             .map(|(key, value)| (key.to_vec(), value.into_owned()))
             .collect();
         let differs = all.iter().zip(&right).position(|(a, b)| a != b);
-        assert!(all == right, "{policy:?}: {} entries, not {}, from {differs:?} on", all.len(), right.len());
+        assert!(
+            all == right,
+            "{policy:?}: {} entries, not {}, from {differs:?} on",
+            all.len(),
+            right.len()
+        );
         assert_eq!(built.unwrap().entries, right.len() as u64);
         assert!(std::fs::read(&path).unwrap() == Case::of(right).bytes(), "{policy:?}");
     }

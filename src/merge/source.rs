@@ -37,7 +37,16 @@ impl<'t> Source<'t> {
         let layout = table.view().layout();
         let fixed = layout.fixed.filter(|_| !layout.repeated_keys);
         let none = &[][..];
-        Self { head: 0, key: none, value: none, fixed, run: none, rest: table.iter(), prefix, over: false }
+        Self {
+            head: 0,
+            key: none,
+            value: none,
+            fixed,
+            run: none,
+            rest: table.iter(),
+            prefix,
+            over: false,
+        }
     }
 
     /// Moves to the next entry; false at the end.

@@ -34,6 +34,57 @@ fn tables_are_merged_by_policy() {
     dir.run(&["dump", "one"]).printed("both\t2\nonly b\ty\n");
 }
 
+/// What the options say of OUT, and what it has from its tables without them.
+#[test]
+fn a_merged_table_is_built_as_asked() {
+    let dir = Sandbox::new();
+    dir.pipe(&["build", "--quiet", "a", "--value-align", "4", "--meta", "m=a"], b"a\t1\n")
+        .printed("");
+    dir.pipe(&["build", "--quiet", "b", "--meta", "m=b"], b"b\t2\nc\t33\n").printed("");
+    for (options, align, hash, meta) in [
+        (&[][..], 4, false, "b"),
+        (&["--dup", "first"], 4, false, "a"),
+        (&["--value-align", "16"], 16, false, "b"),
+        (&["--hash-index", "always"], 4, true, "b"),
+        (&["--meta", "m=c"], 4, false, "c"),
+    ] {
+        dir.run(&[&["merge", "--quiet", "out", "a", "b"], options].concat()).printed("");
+        let stat: Value = serde_json::from_slice(&dir.run(&["stat", "--json", "out"]).out).unwrap();
+        assert_eq!(stat["value_align"], json!(align), "{options:?}");
+        assert_eq!(stat["hash"].is_object(), hash, "{options:?}: {stat}");
+        assert_eq!(stat["metadata"], json!({ "m": meta }), "{options:?}");
+        dir.run(&["dump", "out"]).printed("a\t1\nb\t2\nc\t33\n");
+    }
+    // A key that one table has twice.
+    dir.pipe(&["build", "--quiet", "--dup", "keep", "twice"], b"k\t1\nk\t2\n").printed("");
+    let ran = dir.run(&["merge", "new", "a", "twice"]);
+    let expected = "graven: twice: key \"k\" is repeated, and --dup says what to do then\n";
+    assert_eq!((ran.code, &ran.err[..]), (3, expected));
+    assert!(!dir.path("new").exists());
+}
+
+/// Damage in one of many tables is that table's, and costs nothing that was published before.
+#[test]
+fn a_merge_names_the_damaged_table() {
+    let dir = Sandbox::new();
+    let lines =
+        |first| (first..4000).step_by(2).map(|i| format!("{i:08}\t{i:08}\n")).collect::<String>();
+    dir.table("even", lines(0));
+    dir.table("odd", lines(1));
+    dir.run(&["merge", "--quiet", "out", "even", "odd"]).printed("");
+    let before = dir.read("out");
+    let mut bytes = dir.read("odd");
+    bytes[20_000] ^= 1;
+    dir.write("odd", &bytes);
+    let ran = dir.run(&["merge", "--quiet", "out", "even", "odd"]);
+    assert_eq!(ran.code, 3, "{}", ran.err);
+    assert!(ran.err.starts_with("graven: odd: page at offset 16384 is damaged"), "{}", ran.err);
+    assert!(dir.read("out") == before);
+    let ran = dir.run(&["diff", "even", "odd"]);
+    assert_eq!(ran.code, 3, "{}", ran.err);
+    assert!(ran.err.starts_with("graven: odd: page at offset 16384 is damaged"), "{}", ran.err);
+}
+
 #[test]
 fn a_merge_names_what_is_wrong() {
     let dir = Sandbox::new();
@@ -124,6 +175,17 @@ fn patches_make_the_new_table() {
         (&["merge", "new", "v1", "p23"], 3, "p23: is a patch for the table with build id"),
         (&["merge", "new", "v1", "p12", "v2"], 3, "v2: is a table among patches"),
         (&["merge", "new", "v1", "p12", "--dup", "last"], 2, "--dup does not go with patches"),
+        (&["merge", "new", "v1", "p12", "--meta", "a=b"], 2, "--meta does not go with patches"),
+        (
+            &["merge", "new", "v1", "p12", "--value-align", "4"],
+            2,
+            "--value-align does not go with patches",
+        ),
+        (
+            &["merge", "new", "v1", "p12", "--hash-index", "never"],
+            2,
+            "--hash-index does not go with patches",
+        ),
         (&["diff", "-o", "-", "v1", "v2"], 2, "standard output"),
     ] {
         let ran = dir.run(args);
@@ -161,6 +223,16 @@ fn damaged_tables_are_salvaged() {
     let expected = format!("saved: {} of 20000 entries, {count} lost in 1 place\n", 20_000 - count);
     assert_eq!(ran.err, expected);
     dir.run(&["verify", "saved"]).printed("");
+
+    // Only the footer is damaged: no entry is lost, and OUT is what the table was.
+    let mut footer = dir.read("t");
+    let last = footer.len() - 5;
+    footer[last] ^= 1;
+    dir.write("footer", &footer);
+    assert_eq!(dir.run(&["get", "footer", "key 00001"]).code, 3);
+    let ran = dir.run(&["salvage", "--quiet", "footer", "saved"]);
+    assert_eq!((ran.code, &ran.out[..], &ran.err[..]), (0, &b""[..], ""));
+    assert!(dir.read("saved") == dir.read("t"));
 
     dir.write("short", &bytes[..bytes.len() - 5]);
     bytes[60] ^= 1;
