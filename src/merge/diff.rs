@@ -242,18 +242,6 @@ impl<'t> Iterator for Diff<'t> {
         self.over = !matches!(item, Some(Ok(_)));
         item
     }
-
-    /// `for_each` and most adapters use this. Entries of fixed width are taken in batches.
-    #[inline]
-    fn fold<A, F: FnMut(A, Self::Item) -> A>(mut self, mut all: A, mut f: F) -> A {
-        loop {
-            all = self.batch.fold(all, |all, front| f(all, Ok(Difference::of_one(front))));
-            match self.next() {
-                Some(item) => all = f(all, item),
-                None => return all,
-            }
-        }
-    }
 }
 
 impl FusedIterator for Diff<'_> {}
