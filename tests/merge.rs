@@ -491,6 +491,11 @@ fn diffs_of_nearly_equal_tables() {
             new.entries.iter_mut().take(edits).for_each(|entry| entry.1[11] ^= 1);
             check_diff(&old, &new);
             check_diff(&new, &old);
+            // Differences far from each other, with equal stretches between them.
+            let mut new = old.clone();
+            let spread = new.entries.iter_mut().step_by(5000 / (edits + 1) + 1);
+            spread.for_each(|entry| entry.1[0] ^= 1);
+            check_diff(&old, &new);
         }
     }
     // Repeated keys, where a run of equal keys is passed up to its middle.
