@@ -26,8 +26,11 @@ impl Lockstep {
     /// at once. Finds none where a page is damaged: the walks find the damage.
     #[inline(never)]
     pub(crate) fn pass_equal(self, one: &mut Iter<'_>, two: &mut Iter<'_>) {
+        if !self.alike {
+            return;
+        }
         let mut chunk = CHUNK_LEAST;
-        while self.alike {
+        loop {
             let ((view, left), (other, right)) = (one.front(), two.front());
             // The padding before a value depends on its place. Behind records of equal values the
             // places differ by a multiple of the alignment.
