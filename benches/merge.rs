@@ -71,9 +71,9 @@ fn measure(workload: Workload) {
     let part =
         |name: &str, edit: &dyn Fn(u64) -> bool| build(&path(name), workload, |i, _| edit(i));
     for (inputs, is_first) in [
-        ("runs", &(|i: u64| ranks[i as usize] / 100 % 2 == 0) as &dyn Fn(u64) -> bool),
+        ("runs", &(|i: u64| (ranks[i as usize] / 100).is_multiple_of(2)) as &dyn Fn(u64) -> bool),
         ("ranges", &|i| ranks[i as usize] < ranks.len() / 2),
-        ("delta", &|i| i % 100 != 0),
+        ("delta", &|i| !i.is_multiple_of(100)),
     ] {
         let tables = [part("first", is_first), part("second", &|i| !is_first(i))];
         compare(workload, inputs, &[&tables[0], &tables[1]]);
