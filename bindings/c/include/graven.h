@@ -616,10 +616,11 @@ const char *graven_strerror(int32_t status);
 // The version of the interface that the shared library has: the major number in the upper 16 bits,
 // the minor number in the lower ones. Compare it with GRAVEN_ABI_VERSION of the header: the major
 // numbers are equal, or the library would not have been loaded; a program that needs functions of
-// its header's minor version asks that the library's is no smaller. Costs nothing.
+// its header's minor version asks that the library's is no smaller. Any thread. Costs nothing.
 uint32_t graven_abi_version(void);
 
-// The version of the library as text, for example "0.1.0". Never NULL; the text is constant.
+// The version of the library as text, for example "0.1.0". Never NULL; the text is constant. Any
+// thread. Costs nothing.
 const char *graven_version(void);
 
 // Maps the table at `path`, shared and read-only: its pages are those of the page cache, in memory
@@ -915,7 +916,7 @@ graven_status graven_iter_skip(struct graven_iter *iter, uint64_t n);
 // Number of entries that are left; 0 for NULL. Costs a search at most. One thread at a time.
 uint64_t graven_iter_remaining(const struct graven_iter *iter);
 
-// Closes an iterator. NULL is allowed.
+// Closes an iterator. NULL is allowed. Any thread, if no other one uses the iterator.
 void graven_iter_close(struct graven_iter *iter);
 
 // Gives a cursor before the first entry.
@@ -983,7 +984,7 @@ graven_status graven_cursor_entry(const struct graven_cursor *cursor,
                                   struct graven_slice *key,
                                   struct graven_slice *value);
 
-// Closes a cursor. NULL is allowed.
+// Closes a cursor. NULL is allowed. Any thread, if no other one uses the cursor.
 void graven_cursor_close(struct graven_cursor *cursor);
 
 // The table in numbers. Reads the statistics section, and allocates.
@@ -1198,7 +1199,8 @@ graven_status graven_builder_create(const char *path,
 //
 // Gives GRAVEN_OK, GRAVEN_ERR_TOO_LONG, GRAVEN_ERR_OUT_OF_ORDER, GRAVEN_ERR_DUPLICATE_KEY (or only
 // at the end), GRAVEN_ERR_NO_SPACE, GRAVEN_ERR_IO, GRAVEN_ERR_CANCELLED. After an error the builder
-// is of no use: every further call gives GRAVEN_ERR_FINISHED, and nothing is published.
+// is of no use: every further call gives GRAVEN_ERR_FINISHED, and nothing is published. One thread at
+// a time.
 graven_status graven_builder_insert(struct graven_builder *builder,
                                     const void *key,
                                     size_t key_len,
@@ -1214,11 +1216,12 @@ graven_status graven_builder_insert(struct graven_builder *builder,
 //
 // Gives GRAVEN_OK, GRAVEN_ERR_DUPLICATE_KEY, GRAVEN_ERR_NO_SPACE, GRAVEN_ERR_IO, GRAVEN_ERR_EXISTS,
 // GRAVEN_ERR_BUSY, GRAVEN_ERR_CANCELLED, GRAVEN_ERR_FINISHED. On an error nothing is published and
-// the old table stays, except with GRAVEN_ERR_NOT_DURABLE.
+// the old table stays, except with GRAVEN_ERR_NOT_DURABLE. One thread at a time.
 graven_status graven_builder_finish(struct graven_builder *builder,
                                     struct graven_build_summary *summary);
 
-// Closes a builder. One that is not finished leaves nothing behind. NULL is allowed.
+// Closes a builder. One that is not finished leaves nothing behind. NULL is allowed. Any thread, if
+// no other one uses the builder.
 void graven_builder_close(struct graven_builder *builder);
 
 // Removes the named temporary files of all builders of this process: for a program that ends

@@ -79,7 +79,8 @@ pub unsafe extern "C" fn graven_builder_create(
 ///
 /// Gives GRAVEN_OK, GRAVEN_ERR_TOO_LONG, GRAVEN_ERR_OUT_OF_ORDER, GRAVEN_ERR_DUPLICATE_KEY (or only
 /// at the end), GRAVEN_ERR_NO_SPACE, GRAVEN_ERR_IO, GRAVEN_ERR_CANCELLED. After an error the builder
-/// is of no use: every further call gives GRAVEN_ERR_FINISHED, and nothing is published.
+/// is of no use: every further call gives GRAVEN_ERR_FINISHED, and nothing is published. One thread at
+/// a time.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn graven_builder_insert(
     builder: *mut graven_builder,
@@ -112,7 +113,7 @@ pub unsafe extern "C" fn graven_builder_insert(
 ///
 /// Gives GRAVEN_OK, GRAVEN_ERR_DUPLICATE_KEY, GRAVEN_ERR_NO_SPACE, GRAVEN_ERR_IO, GRAVEN_ERR_EXISTS,
 /// GRAVEN_ERR_BUSY, GRAVEN_ERR_CANCELLED, GRAVEN_ERR_FINISHED. On an error nothing is published and
-/// the old table stays, except with GRAVEN_ERR_NOT_DURABLE.
+/// the old table stays, except with GRAVEN_ERR_NOT_DURABLE. One thread at a time.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn graven_builder_finish(
     builder: *mut graven_builder,
@@ -152,7 +153,8 @@ fn finished() -> Failure {
     Failure::new(GRAVEN_ERR_FINISHED, "the builder is finished: create another one")
 }
 
-/// Closes a builder. One that is not finished leaves nothing behind. NULL is allowed.
+/// Closes a builder. One that is not finished leaves nothing behind. NULL is allowed. Any thread, if
+/// no other one uses the builder.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn graven_builder_close(builder: *mut graven_builder) {
     value("graven_builder_close", (), || {

@@ -190,7 +190,7 @@ pub unsafe extern "C" fn graven_cursor_entry(
     })
 }
 
-/// Closes a cursor. NULL is allowed.
+/// Closes a cursor. NULL is allowed. Any thread, if no other one uses the cursor.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn graven_cursor_close(cursor: *mut graven_cursor) {
     value("graven_cursor_close", (), || {

@@ -163,7 +163,7 @@ pub unsafe extern "C" fn graven_iter_remaining(iter: *const graven_iter) -> u64 
     })
 }
 
-/// Closes an iterator. NULL is allowed.
+/// Closes an iterator. NULL is allowed. Any thread, if no other one uses the iterator.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn graven_iter_close(iter: *mut graven_iter) {
     value("graven_iter_close", (), || {

@@ -68,7 +68,7 @@ fn words(status: i32) -> &'static CStr {
 /// The version of the interface that the shared library has: the major number in the upper 16 bits,
 /// the minor number in the lower ones. Compare it with GRAVEN_ABI_VERSION of the header: the major
 /// numbers are equal, or the library would not have been loaded; a program that needs functions of
-/// its header's minor version asks that the library's is no smaller. Costs nothing.
+/// its header's minor version asks that the library's is no smaller. Any thread. Costs nothing.
 #[unsafe(no_mangle)]
 pub extern "C" fn graven_abi_version() -> u32 {
     value("graven_abi_version", 0, || Ok(GRAVEN_ABI_VERSION))
@@ -79,7 +79,8 @@ pub extern "C" fn graven_abi_version() -> u32 {
 /// grows when functions are added.
 pub const GRAVEN_ABI_VERSION: u32 = 1;
 
-/// The version of the library as text, for example "0.1.0". Never NULL; the text is constant.
+/// The version of the library as text, for example "0.1.0". Never NULL; the text is constant. Any
+/// thread. Costs nothing.
 #[unsafe(no_mangle)]
 pub extern "C" fn graven_version() -> *const c_char {
     const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), "\0");
