@@ -41,6 +41,8 @@ typedef struct pair {
 
 /* A path in the directory of the tests. It stays valid until eight more are asked for. */
 const char *path_of(const char *name);
+/* A path in the directory of the golden files. Valid as long. */
+const char *golden(const char *name);
 int slice_is(graven_slice slice, const char *expected);
 /* Builds a table of these pairs; the options may be NULL. */
 void build(const char *path, const graven_build_options *options, const pair *pairs, size_t count);

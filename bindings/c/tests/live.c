@@ -1,7 +1,9 @@
 /* Guards against a handle that serves the old table, two versions in one pin, or nothing. */
 
 #include "check.h"
+#include <sys/stat.h>
 #include <time.h>
+#include <unistd.h>
 
 static const pair OLD[] = {{"price", "3"}};
 static const pair NEW[] = {{"price", "4"}};
@@ -116,7 +118,28 @@ static void refreshed_by_a_thread(void) {
     CHECK_STATUS(GRAVEN_ERR_IO, graven_live_open(path_of("not there"), NULL, &live));
 }
 
+static void a_directory_of_versions(void) {
+    graven_live *live;
+    graven_pin *pin;
+    char text[64];
+    size_t needed;
+    CHECK(mkdir(path_of("versions"), 0700) == 0);
+    CHECK(mkdir(path_of("versions/versions"), 0700) == 0);
+    CHECK(mkdir(path_of("versions/versions/00000001-0a0b0c0d"), 0700) == 0);
+    build(path_of("versions/versions/00000001-0a0b0c0d/table.grv"), NULL, OLD, 1);
+    CHECK(symlink("versions/00000001-0a0b0c0d/table.grv", path_of("versions/CURRENT")) == 0);
+    CHECK_OK(graven_live_open(path_of("versions"), NULL, &live));
+    CHECK_OK(graven_live_version(live, text, sizeof text, &needed));
+    CHECK(strcmp(text, "00000001-0a0b0c0d") == 0 && needed == 18);
+    CHECK_STATUS(GRAVEN_ERR_BUFFER_TOO_SMALL, graven_live_version(live, text, 17, &needed));
+    CHECK_OK(graven_live_pin(live, &pin));
+    price_is(pin, "3");
+    graven_pin_close(pin);
+    graven_live_close(live);
+}
+
 void test_live(void) {
+    a_directory_of_versions();
     pinned_and_refreshed();
     refreshed_by_a_thread();
 }

@@ -1,18 +1,22 @@
-/* Runs all tests: `test DIRECTORY`. The directory is there and empty. */
+/* Runs all tests: `test GOLDEN DIRECTORY`. The directory is there and empty. */
 
 #include "check.h"
 #include <dirent.h>
 #include <string.h>
 
-static const char *directory;
+static const char *directory, *golden_files;
 
-const char *path_of(const char *name) {
+static const char *path_in(const char *parent, const char *name) {
     static char paths[8][512];
     static int next;
     char *path = paths[next++ % 8];
-    snprintf(path, sizeof paths[0], "%s/%s", directory, name);
+    snprintf(path, sizeof paths[0], "%s/%s", parent, name);
     return path;
 }
+
+const char *path_of(const char *name) { return path_in(directory, name); }
+
+const char *golden(const char *name) { return path_in(golden_files, name); }
 
 int slice_is(graven_slice slice, const char *expected) {
     return slice.len == strlen(expected) && slice.data != NULL
@@ -89,11 +93,12 @@ void write_file(const char *path, const void *data, size_t len) {
 }
 
 int main(int argc, char **argv) {
-    if (argc != 2) {
-        fprintf(stderr, "usage: test DIRECTORY\n");
+    if (argc != 3) {
+        fprintf(stderr, "usage: test GOLDEN DIRECTORY\n");
         return 2;
     }
-    directory = argv[1];
+    golden_files = argv[1];
+    directory = argv[2];
     CHECK(graven_abi_version() == GRAVEN_ABI_VERSION);
     CHECK(strlen(graven_version()) >= 5);
     CHECK(strcmp(graven_last_error(), "") == 0 && graven_last_errno() == 0);

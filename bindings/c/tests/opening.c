@@ -143,12 +143,20 @@ static void what_is_in_memory(void) {
 
 static void types(void) {
     graven_table *table = opened("types", NULL, PAIRS, COUNT(PAIRS));
-    char text[16];
+    char text[128];
     size_t needed;
     CHECK_STATUS(GRAVEN_NOT_FOUND, graven_table_key_type(table, text, sizeof text, &needed));
     CHECK_STATUS(GRAVEN_NOT_FOUND, graven_table_value_type(table, text, sizeof text, &needed));
     CHECK(graven_table_is_faulted(table) == 0 && graven_table_is_guarded(table) == 1);
     graven_table_close(table);
+    /* Typed tables are made by the library for Rust. */
+    CHECK_OK(graven_open(golden("structs.grv"), NULL, &table));
+    CHECK_OK(graven_table_key_type(table, text, sizeof text, &needed));
+    CHECK(strcmp(text, "(u16, [u8; 3], i8)") == 0 && needed == sizeof "(u16, [u8; 3], i8)");
+    CHECK_OK(graven_table_value_type(table, text, sizeof text, &needed));
+    CHECK(strncmp(text, "Reading { celsius: f64, ", 24) == 0 && needed == strlen(text) + 1);
+    graven_table_close(table);
+    CHECK_STATUS(GRAVEN_ERR_NOT_A_TABLE, graven_open(golden("patch.grv"), NULL, &table));
 }
 
 void test_opening(void) {
