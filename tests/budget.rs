@@ -450,3 +450,20 @@ fn a_build_that_is_not_cancelled_ends() {
     options.build(&path, [("a", "1")]).expect("a table");
     assert!(asked.load(Relaxed));
 }
+
+/// Also while entries are still inserted, which sorted ones are written for.
+#[test]
+fn a_cancelled_build_takes_no_more_entries() {
+    let directory = directory();
+    let stop = Arc::new(AtomicBool::new(false));
+    let asked = Arc::clone(&stop);
+    let options = BuildOptions::new().sorted(true).cancel_when(move || asked.load(Relaxed));
+    let mut builder = options.create(directory.path().join("table")).expect("a builder");
+    builder.insert("a", [0; 100]).expect("an entry");
+    stop.store(true, Relaxed);
+    let value = vec![0; 3 << 20];
+    assert!(matches!(builder.insert("b", &value), Err(BuildError::Cancelled)));
+    assert!(matches!(builder.insert("c", []), Err(BuildError::Failed)));
+    assert!(matches!(builder.finish(), Err(BuildError::Failed)));
+    assert_eq!(std::fs::read_dir(directory.path()).expect("a directory").count(), 0);
+}

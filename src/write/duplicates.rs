@@ -61,7 +61,12 @@ impl Resolver {
             patch: settings.patch,
             memory,
             pool: pool.clone(),
-            sink: Terms { directory: Arc::clone(&directory), threaded, expected },
+            sink: Terms {
+                directory: Arc::clone(&directory),
+                threaded,
+                expected,
+                progress: settings.progress.clone(),
+            },
             progress: settings.progress.clone(),
         };
         Self {

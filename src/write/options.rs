@@ -171,11 +171,11 @@ impl BuildOptions {
         self
     }
 
-    /// Sets a question that the build asks some times per second, after it has told its progress:
-    /// whether to give up. Once the answer is true, the build fails with [`BuildError::Cancelled`],
-    /// and nothing is published. The last question comes before the table gets its name; a build
-    /// that has its name is never taken back. Entries that come in order are taken without a
-    /// question: drop the builder to give up then. Default: none.
+    /// Sets a question that the build asks some times per second, after it has told its progress, and
+    /// after every 2 MiB of the table that it writes, also while sorted entries still come: whether
+    /// to give up. Once the answer is true, the build fails with [`BuildError::Cancelled`], and
+    /// nothing is published. The last question comes before the table gets its name; a build that
+    /// has its name is never taken back. Default: none.
     ///
     /// ```
     /// use std::sync::Arc;

@@ -73,6 +73,11 @@ impl Reporter {
     /// Tells how far the build is; an error if it is to be given up.
     pub(super) fn tell(&self, phase: BuildPhase, done: u64, total: u64) -> Result<(), BuildError> {
         self.tell_end(phase, done, total);
+        self.ask()
+    }
+
+    /// An error if the build is to be given up.
+    pub(super) fn ask(&self) -> Result<(), BuildError> {
         match &self.cancelled {
             Some(cancelled) if cancelled() => Err(BuildError::Cancelled),
             _ => Ok(()),

@@ -5,6 +5,7 @@
 mod output;
 mod thread;
 
+use super::progress::Reporter;
 use crate::error::BuildError;
 use crate::file::io::CHUNK;
 use output::Output;
@@ -23,6 +24,8 @@ pub(super) struct Terms {
     pub(super) threaded: bool,
     /// Least number of bytes that the file will have, as far as it is known.
     pub(super) expected: u64,
+    /// Asked after each chunk whether to give the build up.
+    pub(super) progress: Reporter,
 }
 
 /// An append-only output file whose first bytes are patched at the end.
@@ -31,6 +34,7 @@ pub(super) struct Sink {
     /// File offset of the buffer's first byte, a multiple of [`CHUNK`].
     start: u64,
     worker: Worker,
+    progress: Reporter,
 }
 
 /// The body of a table, everything before the page sums, once it is written.
@@ -59,7 +63,8 @@ impl Sink {
         let mut buffer = Vec::with_capacity(CHUNK);
         buffer.resize(header, 0);
         let output = Output::new(file, path, header, &terms.directory, terms.expected)?;
-        Ok(Self { buffer, start: 0, worker: Worker::new(output, terms.threaded) })
+        let worker = Worker::new(output, terms.threaded);
+        Ok(Self { buffer, start: 0, worker, progress: terms.progress.clone() })
     }
 
     /// Bytes so far, header included.
@@ -85,6 +90,7 @@ impl Sink {
             self.buffer.extend_from_slice(now);
             self.start += CHUNK as u64;
             self.worker.take(&mut self.buffer)?;
+            self.progress.ask()?;
             bytes = later;
         }
         self.buffer.extend_from_slice(bytes);

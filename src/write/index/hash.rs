@@ -270,7 +270,12 @@ mod tests {
     fn build_with(keys: &[Hashed], most: usize) -> Result<Index, u32> {
         let directory: Arc<Path> = std::env::temp_dir().into();
         let file = tempfile::tempfile().unwrap();
-        let terms = Terms { directory: directory.clone(), threaded: true, expected: 0 };
+        let terms = Terms {
+            directory: directory.clone(),
+            threaded: true,
+            expected: 0,
+            progress: Default::default(),
+        };
         let mut sink = Sink::new(&file, &directory, 64, &terms).unwrap();
         let mut hashes = Hashes::with_room(most, 1 << 20, &directory);
         keys.iter().for_each(|key| hashes.push(key.hash, key.reference).unwrap());

@@ -150,7 +150,12 @@ mod tests {
         let temporary = tempfile::tempdir().unwrap();
         let directory: std::sync::Arc<std::path::Path> = temporary.path().into();
         let file = tempfile::tempfile().unwrap();
-        let terms = Terms { directory: directory.clone(), threaded: false, expected: 0 };
+        let terms = Terms {
+            directory: directory.clone(),
+            threaded: false,
+            expected: 0,
+            progress: Default::default(),
+        };
         let mut sink = Sink::new(&file, temporary.path(), 0, &terms).unwrap();
         let mut all = Heads::new(Spool::new(&directory, 0));
         heads.iter().for_each(|&head| all.push(head).unwrap());
