@@ -4,7 +4,7 @@ use crate::building::{Asked, BuildSummary};
 use crate::errors;
 use crate::options::{AnyPath, named};
 use crate::table::Table;
-use crate::wait::{self, Unwanted};
+use crate::wait::{self, Shared, Unwanted};
 use graven::{Diff, Difference, Merge, MergeError, MergePolicy};
 use pyo3::prelude::*;
 use pyo3::sync::MutexExt;
@@ -78,27 +78,28 @@ pub(crate) struct DiffIterator {
 }
 
 struct State {
-    compared: Compared,
-    /// Differences that were found and not asked for yet.
-    found: VecDeque<Result<Owned, MergeError>>,
+    /// `None` after a signal came while differences were looked for.
+    compared: Option<Compared>,
+    found: Found,
 }
 
-impl State {
-    /// Looks for the next differences.
-    fn find(&mut self) {
-        let found = &mut self.found;
-        self.compared.with_dependent_mut(|_, diff| {
-            let mut bytes = 0;
-            for difference in diff.take(BATCH) {
-                let owned = difference.map(Owned::of);
-                bytes += owned.as_ref().map_or(0, Owned::len);
-                found.push_back(owned);
-                if bytes > BATCH_BYTES {
-                    break;
-                }
+/// Differences that were found and not asked for yet.
+type Found = VecDeque<Result<Owned, MergeError>>;
+
+/// Looks for the next differences.
+fn find(compared: &mut Compared) -> Found {
+    compared.with_dependent_mut(|_, diff| {
+        let (mut found, mut bytes) = (Found::new(), 0);
+        for difference in diff.take(BATCH) {
+            let owned = difference.map(Owned::of);
+            bytes += owned.as_ref().map_or(0, Owned::len);
+            found.push_back(owned);
+            if bytes > BATCH_BYTES {
+                break;
             }
-        });
-    }
+        }
+        found
+    })
 }
 
 #[pymethods]
@@ -110,9 +111,12 @@ impl DiffIterator {
     fn __next__<'py>(&self, py: Python<'py>) -> PyResult<Option<Row<'py>>> {
         let mut state = self.state.lock_py_attached(py).unwrap_or_else(PoisonError::into_inner);
         if state.found.is_empty() {
-            py.check_signals()?;
-            let state = &mut *state;
-            py.detach(|| state.find());
+            let Some(mut compared) = state.compared.take() else {
+                return Err(errors::closed("comparison, which was interrupted,"));
+            };
+            let look = move || (find(&mut compared), compared);
+            let (found, compared) = wait::run(py, &Shared::default(), None, Unwanted::Left, look)?;
+            (state.found, state.compared) = (found, Some(compared));
         }
         let Some(owned) = state.found.pop_front() else { return Ok(None) };
         let Owned { key, old, new } = owned.map_err(errors::merge)?;
@@ -163,5 +167,5 @@ impl Owned {
 pub(crate) fn diff(old: &Bound<'_, Table>, new: &Bound<'_, Table>) -> PyResult<DiffIterator> {
     let tables = (old.get().own()?, new.get().own()?);
     let compared = Compared::new(tables, |(old, new)| Diff::new(old, new));
-    Ok(DiffIterator { state: Mutex::new(State { compared, found: VecDeque::new() }) })
+    Ok(DiffIterator { state: Mutex::new(State { compared: Some(compared), found: Found::new() }) })
 }

@@ -46,7 +46,6 @@ fn os_error(code: i32, text: impl Into<String>, path: Option<&Path>) -> PyErr {
 fn system(source: &io::Error, text: impl Into<String>, path: Option<&Path>) -> PyErr {
     let code = source.raw_os_error().unwrap_or(match source.kind() {
         io::ErrorKind::InvalidInput => EINVAL,
-        io::ErrorKind::AlreadyExists => EEXIST,
         _ => EIO,
     });
     os_error(code, text, path)

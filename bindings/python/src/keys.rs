@@ -91,8 +91,9 @@ impl Buffer {
             return &[];
         }
         // SAFETY: an exporter keeps `len` contiguous bytes at `buf` until the buffer is released,
-        // which `drop` does. Python code that could change them does not run while this thread is
-        // attached; callers that detach copy first.
+        // which `drop` does. No other thread runs Python code that could change them while this
+        // one is attached: modules for abi3 load into interpreters with a lock only. Callers that
+        // detach copy first.
         unsafe { std::slice::from_raw_parts(self.view.buf.cast(), self.len()) }
     }
 

@@ -20,9 +20,15 @@ mod whole;
 
 use pyo3::prelude::*;
 
+#[cfg(not(unix))]
+compile_error!("graven for Python maps files and builds tables, which needs a Unix system");
+
 /// The compiled part of graven; import graven instead.
 #[pymodule(gil_used = false)]
 mod _graven {
+    #[pymodule_export]
+    #[expect(non_upper_case_globals, reason = "the name that Python has for it")]
+    const __version__: &str = env!("CARGO_PKG_VERSION");
     #[pymodule_export]
     use super::arrow::build_arrow;
     #[pymodule_export]

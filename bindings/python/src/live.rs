@@ -9,7 +9,7 @@ use crate::table::{Origin, Table};
 use crate::view::View;
 use crate::wait::{self, Shared, Unwanted};
 use arc_swap::ArcSwapOption;
-use graven::{PageChecks, RefreshOutcome, Warm};
+use graven::RefreshOutcome;
 use pyo3::exceptions::{PyKeyError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::sync::MutexExt;
@@ -94,10 +94,7 @@ impl Live {
         // SAFETY: the class hands the promise on to its caller: nobody changes or truncates the
         // files in place; tables are replaced by rename.
         let open = move || unsafe { graven::Live::open_with(&path, &options) };
-        let reads_all = lock_memory
-            || origin.opening.page_checks == PageChecks::AtOpen
-            || origin.opening.warm != Warm::None;
-        let live = if reads_all {
+        let live = if origin.opening.reads_all() {
             wait::run(py, &Shared::default(), None, Unwanted::Left, open)?
         } else {
             py.detach(open)
@@ -119,7 +116,13 @@ impl Live {
     /// was one. On an exception the old table is still served.
     fn refresh(&self, py: Python<'_>) -> PyResult<bool> {
         let live = self.own()?;
-        let outcome = py.detach(|| live.refresh()).map_err(errors::open)?;
+        let outcome = if self.origin.opening.reads_all() {
+            let refresh = move || live.refresh();
+            wait::run(py, &Shared::default(), None, Unwanted::Left, refresh)?
+        } else {
+            py.detach(|| live.refresh())
+        };
+        let outcome = outcome.map_err(errors::open)?;
         Ok(outcome == RefreshOutcome::Swapped)
     }
 

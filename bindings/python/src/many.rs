@@ -96,18 +96,20 @@ impl Table {
         let keys = Keys::of_objects(keys)?;
         let slices = keys.slices();
         let default = default.unwrap_or_else(|| py.None().into_bound(py));
+        let mut values = Vec::with_capacity(slices.len());
         self.with(|table| {
-            let look_up = || table.get_many(&slices);
-            let values = if slices.len() < DETACH { look_up() } else { py.detach(look_up) };
-            let values = values.map_err(errors::read)?;
-            PyList::new(
-                py,
-                values.into_iter().map(|value| match value {
+            for chunk in slices.chunks(CHUNK) {
+                let look_up = || table.get_many(chunk);
+                let found = if chunk.len() < DETACH { look_up() } else { py.detach(look_up) };
+                values.extend(found.map_err(errors::read)?.into_iter().map(|value| match value {
                     Some(value) => PyBytes::new(py, value).into_any(),
                     None => default.clone(),
-                }),
-            )
-        })
+                }));
+                py.check_signals()?;
+            }
+            Ok(())
+        })?;
+        PyList::new(py, values)
     }
 
     /// Writes the values of many keys into `out`, for values of one length: no Python object is

@@ -64,6 +64,11 @@ impl Opening {
         }
     }
 
+    /// Whether opening reads the whole table, or much of it.
+    pub(crate) fn reads_all(&self) -> bool {
+        self.lock_memory || self.page_checks == PageChecks::AtOpen || self.warm != Warm::None
+    }
+
     /// Opens the table at `path` while Python runs on. What reads all of the file is left to end by
     /// itself if a signal comes.
     pub(crate) fn open_interruptibly(
@@ -71,11 +76,7 @@ impl Opening {
         py: Python<'_>,
         path: &Path,
     ) -> PyResult<graven::Table> {
-        let reads_all = self.load
-            || self.lock_memory
-            || self.page_checks == PageChecks::AtOpen
-            || self.warm != Warm::None;
-        let opened = if reads_all {
+        let opened = if self.load || self.reads_all() {
             let (opening, path) = (self.clone(), path.to_owned());
             let shared = Shared::default();
             wait::run(py, &shared, None, Unwanted::Left, move || opening.open(&path))?

@@ -5,6 +5,7 @@ use crate::keys::Bytes;
 use crate::options::{self, AnyPath, Opening};
 use crate::range::{Part, Range};
 use crate::view::View;
+use crate::wait::{self, Shared, Unwanted};
 use arc_swap::ArcSwapOption;
 use graven::ReadError;
 use pyo3::exceptions::{PyKeyError, PyTypeError};
@@ -88,7 +89,9 @@ impl Table {
         let table = self.own()?;
         if let Ok(other) = other.cast::<Self>() {
             let other = other.get().own()?;
-            return py.detach(|| same(&table, &other)).map(Some).map_err(errors::read);
+            let same = move || same(&table, &other);
+            let equal = wait::run(py, &Shared::default(), None, Unwanted::Left, same)?;
+            return equal.map(Some).map_err(errors::read);
         }
         let Ok(other) = other.cast::<PyMapping>() else { return Ok(None) };
         if other.len()? as u64 != table.len() {

@@ -3,6 +3,7 @@
 //! graven never run Python code.
 
 use pyo3::prelude::*;
+use std::ops::ControlFlow;
 use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::mpsc::{self, RecvTimeoutError};
@@ -31,6 +32,15 @@ impl Shared {
         match reports.last_mut() {
             Some(last) if last.0 == report.0 => *last = report,
             _ => reports.push(report),
+        }
+    }
+
+    /// Reports; `Break` once the result is not wanted any more.
+    pub(crate) fn go_on(&self, report: Report) -> ControlFlow<()> {
+        self.report(report);
+        match self.stop.load(Relaxed) {
+            true => ControlFlow::Break(()),
+            false => ControlFlow::Continue(()),
         }
     }
 

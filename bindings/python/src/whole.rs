@@ -7,9 +7,7 @@ use crate::wait::{self, Shared, Unwanted};
 use graven::Residency;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
-use std::ops::ControlFlow;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
 
 /// What an audit found: that much is sound.
 #[pyclass(frozen, get_all, module = "graven")]
@@ -50,10 +48,12 @@ impl Table {
         let table = self.own()?;
         let shared = Arc::new(Shared::default());
         let told = Arc::clone(&shared);
-        let report = wait::run(py, &shared, progress, Unwanted::Left, move || {
-            table.verify_with(|now| told.report(("verify", now.done, now.total)))
+        let report = wait::run(py, &shared, progress, Unwanted::Awaited, move || {
+            table.verify_while(|now| told.go_on(("verify", now.done, now.total)))
         })?;
-        let report = report.map_err(errors::read)?;
+        let Some(report) = report.map_err(errors::read)? else {
+            unreachable!("an audit is given up only after an exception, which was raised");
+        };
         let graven::VerifyReport { entries, keys, pages, bytes, .. } = report;
         Ok(VerifyReport { entries, keys, pages, bytes })
     }
@@ -76,13 +76,7 @@ impl Table {
         let shared = Arc::new(Shared::default());
         let told = Arc::clone(&shared);
         let warmed = wait::run(py, &shared, progress, Unwanted::Awaited, move || {
-            table.warm_with(what, |now| {
-                told.report(("warm", now.done, now.total));
-                match told.stop().load(Relaxed) {
-                    true => ControlFlow::Break(()),
-                    false => ControlFlow::Continue(()),
-                }
-            })
+            table.warm_with(what, |now| told.go_on(("warm", now.done, now.total)))
         })?;
         Ok(warmed.map_err(errors::read)?.done)
     }

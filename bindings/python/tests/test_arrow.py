@@ -233,8 +233,8 @@ PROGRAM = """
 import itertools, sys, pyarrow, graven
 batch = pyarrow.record_batch({"k": pyarrow.array([b"k"] * 100000), "v": pyarrow.array([b"v"] * 100000)})
 stream = pyarrow.RecordBatchReader.from_batches(batch.schema, itertools.repeat(batch))
-print("ready", flush=True)
 try:
+    print("ready", flush=True)
     graven.build_arrow(sys.argv[1], stream, key="k", value="v", duplicates="keep-first",
                        memory_budget=16 << 20)
 except KeyboardInterrupt:

@@ -174,6 +174,8 @@ def test_an_exception_of_the_callback_ends_the_build(path, phase):
     with pytest.raises(LookupError, match=phase):
         entries = ((b"%07d" % (n * 7919 % 600000), bytes(50)) for n in range(600000))
         graven.build(path, entries, progress=progress, memory_budget=8 << 20)
+    # The indexes may have been the last that took long enough for a look at the callback.
+    assert phase == "index" or os.listdir(path.parent) == []
 
 
 def test_a_callback_may_use_the_builder(path):
@@ -218,39 +220,14 @@ def test_threads_share_a_builder(path):
     assert len(graven.open(path)) == 20000
 
 
-def test_other_threads_run_meanwhile(path):
-    """The thread that counts is stopped for as long as the interpreter is held."""
-    entries = [(b"%07d" % (n * 7919 % 1000000), bytes(20)) for n in range(1000000)]
-    with graven.Builder(path) as builder:
-        builder.extend(entries)
-        gaps, over = [], threading.Event()
-
-        def watch():
-            last = time.monotonic()
-            while not over.is_set():
-                time.sleep(0.001)
-                now = time.monotonic()
-                gaps.append(now - last)
-                last = now
-
-        thread = threading.Thread(target=watch)
-        thread.start()
-        start = time.monotonic()
-        builder.finish()
-        took = time.monotonic() - start
-        over.set()
-        thread.join()
-    assert max(gaps) < took / 2, "the interpreter was held"
-
-
 PROGRAM = """
 import itertools, sys, graven
-print("ready", flush=True)
 def entries():
     for n in itertools.count():
         yield b"%012d" % (n * 7919 % 10**9), bytes(60)
 what, path = sys.argv[1:]
 try:
+    print("ready", flush=True)
     if what == "iterable":
         # Neither this iterator nor what calls it runs Python code.
         graven.build(path, zip(itertools.repeat(b"k"), itertools.repeat(b"v")),

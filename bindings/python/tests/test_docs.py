@@ -2,6 +2,8 @@
 
 import doctest
 import inspect
+import re
+from pathlib import Path
 
 import pytest
 
@@ -30,6 +32,25 @@ def test_examples(test, tmp_path, monkeypatch):
     flags = doctest.NORMALIZE_WHITESPACE | doctest.IGNORE_EXCEPTION_DETAIL
     runner = doctest.DocTestRunner(optionflags=flags)
     assert runner.run(test).failed == 0
+
+
+README = (Path(__file__).parents[1] / "README.md").read_text()
+BLOCKS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+
+
+def test_the_readme(tmp_path, monkeypatch):
+    """Its block runs, and each line gives what the comment behind it says."""
+    monkeypatch.chdir(tmp_path)
+    names, checked = {}, 0
+    for line in "".join(BLOCKS).splitlines():
+        code, _, comment = line.partition("#")
+        exec(code, names)
+        if match := re.match(r" ((b'|\[|\().*)", comment):
+            expected = match[1].split(", a copy")[0]
+            assert eval(code, names) == eval(expected), line
+            checked += 1
+    assert checked == 4
+    assert bytes(names["table"].view(b"Norway")) == b"Oslo"
 
 
 def test_most_of_the_module_has_examples():

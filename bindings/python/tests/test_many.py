@@ -71,6 +71,17 @@ def test_get_many_into(squares, keys, out, count):
     assert squares.get_many_into(KEYS[keys](numbers), OUT[out](count)) == sum(hit)
 
 
+def test_more_keys_than_are_looked_up_at_once(squares):
+    numbers = numpy.arange(200_000) % 1003
+    out, found = numpy.zeros((len(numbers), 2), "<u4"), numpy.zeros(len(numbers), "?")
+    hit = (numbers < 1000) & (numbers % 2 == 0)
+    assert squares.get_many_into(numbers.astype(">u8"), out, found) == hit.sum()
+    assert (found == hit).all()
+    assert (out == numpy.stack([numbers, numbers**2], 1) * hit[:, None]).all()
+    keys = [key(n) for n in numbers.tolist()]
+    assert squares.get_many(keys) == [squares.get(k) for k in keys]
+
+
 def test_empty_keys_and_values(make):
     table = make({b"": b""})
     found = bytearray(3)
@@ -89,11 +100,8 @@ def test_what_get_many_into_refuses(squares, make):
         (numpy.zeros((2, 8), "u1", order="F"), BufferError, "not contiguous"),
         ("text", TypeError, "got str"),
         (None, TypeError, "got NoneType"),
-        (
-            bytearray(12),
-            graven.TypeMismatchError,
-            "the value of key 0 has 8 bytes, out has rows of 6",
-        ),
+        (bytearray(12), graven.TypeMismatchError, "key 0 has 8 bytes, out has rows of 6"),
+        (bytearray(20), graven.TypeMismatchError, "key 0 has 8 bytes, out has rows of 10"),
     ]:
         with pytest.raises(error, match=text):
             squares.get_many_into(two, out)

@@ -1,6 +1,7 @@
 """Ways of opening a table, and what a table tells of itself."""
 
 import copy
+import re
 
 import pytest
 
@@ -97,6 +98,10 @@ def test_an_exception_of_the_callback(large, work):
         getattr(large, work)(progress=progress)
     with pytest.raises(TypeError, match="not callable"):
         getattr(large, work)(progress=3)
+
+
+def test_the_version():
+    assert re.fullmatch(r"\d+\.\d+\.\d+", graven.__version__)
 
 
 def test_copies_share_the_mapping(words):

@@ -1,6 +1,7 @@
 """Typed views: exactly the bytes of struct, and an error where the bytes would mean something else:
 another length, keys that do not sort, or types that the file itself names."""
 
+import os
 import pickle
 import struct
 from collections.abc import Mapping, Sequence
@@ -10,7 +11,7 @@ import pytest
 
 import graven
 
-DATA = Path(__file__).parents[3] / "tests" / "data" / "v1"
+DATA = Path(os.environ.get("GRAVEN_TEST_DATA", Path(__file__).parents[3] / "tests" / "data")) / "v1"
 
 
 @pytest.fixture

@@ -168,11 +168,14 @@ import sys, graven
 table = graven.open(sys.argv[1])
 view, walk, some = table.view(b"ant"), iter(table), table.range()
 next(walk)
+live = graven.Live(sys.argv[1])
+live.refresh_every(0.0001)
 class Late:
     def __del__(self):
         print(bytes(view), table[b"bee"], next(walk))
 late = Late()
 sys.modules["late"] = late
+sys.modules["live"] = live
 """
     done = subprocess.run(
         [sys.executable, "-c", program, path], capture_output=True, text=True, timeout=60

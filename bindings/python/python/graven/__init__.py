@@ -43,6 +43,7 @@ from ._graven import (
     Version,
     Versions,
     View,
+    __version__,
     build,
     build_arrow,
     diff,

@@ -12,6 +12,10 @@ from typing import Any, NamedTuple
 from ._errors import UnsupportedError
 
 
+# Type checkers want to know the fields.
+_namedtuple: Any = namedtuple
+
+
 class Codec(NamedTuple):
     pack: Callable[[Any], bytes]
     unpack: Callable[[bytes], Any]
@@ -128,8 +132,7 @@ _U8 = _Type(1, lambda data: data[0], lambda number: bytes([number]))
 
 
 def _named(name: str, fields: list[str]) -> Callable[[Iterator[Any]], Any]:
-    struct: Any = namedtuple(name, fields, rename=True)  # type: ignore[misc]
-    make: Callable[[Iterator[Any]], Any] = struct._make
+    make: Callable[[Iterator[Any]], Any] = _namedtuple(name, fields, rename=True)._make
     return make
 
 

@@ -33,6 +33,7 @@ __all__ = [
     "Version",
     "Versions",
     "View",
+    "__version__",
     "_reopen",
     "_reopen_live",
     "build",
@@ -44,6 +45,8 @@ __all__ = [
     "open",
     "publish",
 ]
+
+__version__: str
 
 _list = list  # where a method has that name
 _Path = str | bytes | PathLike[str] | PathLike[bytes]
