@@ -75,7 +75,13 @@ impl Pending {
 }
 
 impl State {
-    fn insert(&mut self, py: Python<'_>, key: &[u8], value: &[u8]) -> PyResult<()> {
+    fn insert(&mut self, py: Python<'_>, key: &Bytes<'_>, value: &Bytes<'_>) -> PyResult<()> {
+        if let (Bytes::Fixed(key), Bytes::Fixed(value)) = (key, value)
+            && value.len() >= BATCH
+        {
+            let insert = || self.hand_on().and_then(|()| self.builder.insert(key, value));
+            return py.detach(insert).map_err(errors::build);
+        }
         self.pending.push(key, value);
         if self.pending.bytes.len() >= BATCH || self.pending.lens.len() >= BATCH / 16 {
             py.detach(|| self.hand_on()).map_err(errors::build)?;
@@ -92,6 +98,8 @@ impl State {
             rest = after;
         }
         self.pending.bytes.clear();
+        // A large value may have been among them.
+        self.pending.bytes.shrink_to(2 * BATCH);
         self.pending.lens.clear();
         Ok(())
     }
@@ -124,7 +132,7 @@ impl Builder {
         self.lock(py).take()
     }
 
-    fn add(&self, py: Python<'_>, key: &[u8], value: &[u8]) -> PyResult<()> {
+    fn add(&self, py: Python<'_>, key: &Bytes<'_>, value: &Bytes<'_>) -> PyResult<()> {
         let mut place = self.lock(py);
         let Some(state) = &mut *place else { return Err(errors::closed("builder")) };
         state.insert(py, key, value)

@@ -127,9 +127,14 @@ def test_larger_than_its_memory(path):
 
 
 def test_large_values(path):
-    entries = {b"%d" % n: bytes([n]) * (3 << 20) for n in range(3)}
+    entries = {b"%d" % n: bytes([n]) * (3 << 20 if n % 2 else 5) for n in range(6)}
     graven.build(path, entries)
     assert graven.open(path) == entries
+    graven.build(path, ((key, bytearray(value)) for key, value in entries.items()))
+    assert graven.open(path) == entries
+    # Those that are handed on by themselves keep their place among the others.
+    graven.build(path, [(b"k", value) for value in entries.values()], duplicates="keep-all")
+    assert graven.open(path).get_all(b"k") == list(entries.values())
 
 
 def test_options_are_heeded(path, tmp_path):
