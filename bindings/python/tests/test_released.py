@@ -15,21 +15,18 @@ import graven
 KEYS = [b"%06d" % (n * 7919 % 50000) for n in range(50000)]
 
 
-@pytest.fixture
-def large(make):
-    return make(dict.fromkeys(KEYS, b"12345678"))
+@pytest.fixture(scope="module")
+def large(tmp_path_factory):
+    path = tmp_path_factory.mktemp("large") / "table.grv"
+    graven.build(path, dict.fromkeys(KEYS, b"12345678"))
+    return graven.open(path)
 
 
-@pytest.fixture
-def other(large, tmp_path):
-    graven.build(tmp_path / "other.grv", {key: b"87654321" for key in KEYS})
-    return graven.open(tmp_path / "other.grv")
-
-
-def builder_finish(large, other, tmp):
-    builder = graven.Builder(tmp / "new")
-    builder.insert(b"a", b"1")
-    return builder.finish
+@pytest.fixture(scope="module")
+def other(tmp_path_factory):
+    path = tmp_path_factory.mktemp("other") / "table.grv"
+    graven.build(path, dict.fromkeys(KEYS, b"87654321"))
+    return graven.open(path)
 
 
 CALLS = {

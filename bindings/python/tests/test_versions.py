@@ -16,7 +16,7 @@ def versions(tmp_path):
 
 def test_versions(versions, words, path):
     assert versions.list() == []
-    with pytest.raises(graven.PublishError, match="has no such version: publish one first") as error:
+    with pytest.raises(graven.PublishError, match="has no version") as error:
         versions.current()
     assert error.value.path == versions.directory
     first = versions.publish(path)
@@ -77,9 +77,9 @@ def test_an_exception_discards_the_version(versions, path):
 def test_guards(versions, path, words):
     versions.publish(path)
     graven.build(path, {b"ant": b"1"})
-    with pytest.raises(graven.PublishError, match="has 1 entries, at least 2 are wanted"):
+    with pytest.raises(graven.PublishError, match="at least 2 are wanted"):
         versions.publish(path, min_entries=2)
-    with pytest.raises(graven.PublishError, match="the current one 4"):
+    with pytest.raises(graven.PublishError, match="current one 4"):
         versions.publish(path, max_shrink=0.5)
     with pytest.raises(graven.PublishError):
         with versions.create(max_shrink=0.5) as new:
