@@ -171,11 +171,11 @@ pub use merge::{
 #[cfg(unix)]
 pub use publish::{NewVersion, PublishOptions, PublishSummary, Version, Versions};
 pub use read::{
-    AccessPattern, Cursor, GetAll, HashStats, IntoIter, Iter, KeyCounts, KeyRange, Keys, LengthBin,
-    LineStats, LocatedPart, LocatedSpan, Location, Metadata, MetadataIter, OpenOptions, PageChecks,
-    PrefixesOf, Residency, Section, SectionResidency, SectionStats, Stats, Table, TreeStats,
-    TypedCursor, TypedGetAll, TypedIter, TypedKeys, TypedTable, TypedValues, Value, Values, Warm,
-    WarmProgress,
+    AccessPattern, Cursor, GetAll, HashStats, InstructionSet, IntoIter, Iter, KeyCounts, KeyRange,
+    Keys, LengthBin, LineStats, LocatedPart, LocatedSpan, Location, Metadata, MetadataIter,
+    OpenOptions, PageChecks, PrefixesOf, Residency, Section, SectionResidency, SectionStats, Stats,
+    Table, TreeStats, TypedCursor, TypedGetAll, TypedIter, TypedKeys, TypedTable, TypedValues,
+    Value, Values, Warm, WarmProgress,
 };
 pub use verify::{VerifyProgress, VerifyReport};
 #[cfg(unix)]

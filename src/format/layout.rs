@@ -69,7 +69,7 @@ impl HashLayout {
     /// The number of a hash's second bucket.
     #[inline]
     pub(crate) fn second_bucket(&self, hash: u64) -> u64 {
-        self.shape.place(hash).second
+        self.shape.second_bucket(hash, self.first_bucket(hash))
     }
 
     /// Where a bucket starts.

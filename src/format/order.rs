@@ -72,11 +72,13 @@ pub(crate) fn equal_short(a: &[u8], b: &[u8]) -> bool {
         8..=16 => both_ends_equal::<8>(a, b),
         17..=32 => both_ends_equal::<16>(a, b),
         33..=64 => both_ends_equal::<32>(a, b),
-        // Arrays of 64 bytes would be compared by a call.
-        65..=128 => {
-            both_ends_equal::<32>(&a[..64], &b[..64])
-                & both_ends_equal::<32>(&a[len - 64..], &b[len - 64..])
-        }
+        65..=128 => match (ends::<64>(a), ends::<64>(b)) {
+            // Arrays of 64 bytes would be compared by a call.
+            (Some([first, last]), Some([other_first, other_last])) => {
+                both_ends_equal::<32>(first, other_first) & both_ends_equal::<32>(last, other_last)
+            }
+            _ => false,
+        },
         0 => true,
         1..=3 => (a[0] == b[0]) & (a[len / 2] == b[len / 2]) & (a[len - 1] == b[len - 1]),
         4..=7 => both_ends_equal::<4>(a, b),
@@ -87,11 +89,20 @@ pub(crate) fn equal_short(a: &[u8], b: &[u8]) -> bool {
 /// Whether the first and the last `N` bytes of two strings are equal; false for shorter ones.
 #[inline(always)]
 fn both_ends_equal<const N: usize>(a: &[u8], b: &[u8]) -> bool {
-    let (Some(a_first), Some(b_first)) = (a.first_chunk::<N>(), b.first_chunk()) else {
-        return false;
-    };
-    let (Some(a_last), Some(b_last)) = (a.last_chunk::<N>(), b.last_chunk()) else { return false };
-    (a_first == b_first) & (a_last == b_last)
+    match (ends::<N>(a), ends(b)) {
+        (Some([a_first, a_last]), Some([b_first, b_last])) => {
+            (a_first == b_first) & (a_last == b_last)
+        }
+        _ => false,
+    }
+}
+
+/// The first and the last `N` bytes, which overlap in a string of fewer than `2 * N`.
+#[inline(always)]
+pub(crate) fn ends<const N: usize>(bytes: &[u8]) -> Option<[&[u8; N]; 2]> {
+    // `last_chunk` would leave a panic in some callers, for which they would save registers.
+    let last = bytes.get(bytes.len().checked_sub(N)?..)?;
+    Some([bytes.first_chunk()?, last.first_chunk()?])
 }
 
 /// The smallest key above every key that starts with `prefix`, written over `prefix`; returns its

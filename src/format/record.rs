@@ -177,14 +177,6 @@ impl RecordLayout {
 /// A key of at most so many bytes is no escape in a plain table.
 const CERTAIN: usize = 64;
 
-/// A plain record, decoded on the assumption that its key has a certain length.
-pub(crate) struct Plain<'t> {
-    pub(crate) key: &'t [u8],
-    /// Where the value starts in the record.
-    pub(crate) value: usize,
-    pub(crate) value_len: usize,
-}
-
 /// Decodes records of variable width.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Decoder {
@@ -250,26 +242,23 @@ impl Decoder {
         lengths && align_log2 == 0 && self.key_mask as usize > CERTAIN
     }
 
-    /// Decodes the plain record at the start of `bytes` on the assumption that its key has `key_len`
-    /// bytes. The flag tells whether the assumption holds. `None` where the record could be an
-    /// escape, whose key length would be all ones, and where the key would lie beyond the end.
-    /// `most`: what the caller knows as a constant, the most bytes that its key may have.
+    /// Where the key of a plain record starts in it. `None` where a key of `key_len` bytes could look
+    /// like an escape, whose key length would be all ones. `most`: what the caller knows as a
+    /// constant, the most bytes that its key may have.
     #[inline(always)]
-    pub(crate) fn plain<'t>(
-        &self,
-        bytes: &'t [u8],
-        key_len: usize,
-        most: usize,
-    ) -> Option<(Plain<'t>, bool)> {
+    pub(crate) fn plain_key(&self, key_len: usize, most: usize) -> Option<usize> {
         if most > CERTAIN && key_len >= self.key_mask as usize {
             return None;
         }
-        let width = usize::from(self.width);
-        let key = bytes.get(..width + key_len)?.get(width..)?;
-        let word = u32::from_le_bytes(*bytes.first_chunk()?) & self.escape;
+        Some(self.width.into())
+    }
+
+    /// The length of the value of a plain record with this length word, which may have bytes of the
+    /// key behind it. The flag tells whether the record's key has `key_len` bytes.
+    #[inline(always)]
+    pub(crate) fn plain(&self, word: u32, key_len: usize) -> (usize, bool) {
         let fits = word & self.key_mask == key_len as u32;
-        let value_len = (u64::from(word) >> self.key_bits) as usize;
-        Some((Plain { key, value: width + key_len, value_len }, fits))
+        ((u64::from(word & self.escape) >> self.key_bits) as usize, fits)
     }
 
     #[cold]

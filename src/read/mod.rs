@@ -34,6 +34,7 @@ pub use owned::IntoIter;
 pub use place::{LocatedPart, LocatedSpan};
 pub use range::KeyRange;
 pub use residency::{Residency, SectionResidency};
+pub use simd::InstructionSet;
 pub(crate) use stats::StatsSection;
 pub use stats::{HashStats, LengthBin, LineStats, Section, SectionStats, Stats, TreeStats};
 pub use table::Table;

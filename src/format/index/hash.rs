@@ -49,16 +49,29 @@ impl Shape {
         self.groups.saturating_mul(u64::from(self.per_group))
     }
 
+    /// [`buckets`](Self::buckets) of a shape that has some, unless they are too many to count.
+    pub(crate) fn checked_buckets(self) -> Option<u64> {
+        self.groups.checked_mul(self.per_group.into()).filter(|&buckets| buckets > 0)
+    }
+
     #[inline]
     pub(crate) fn place(self, hash: u64) -> HashPlace {
-        let per_group = u64::from(self.per_group).max(1);
         let first = first_bucket(hash, self.buckets());
-        let group = first / per_group;
-        let start = group * per_group;
+        let second = self.second_bucket(hash, first);
+        let group = first_bucket(hash, self.groups);
+        HashPlace { group, first, second, tag: tag(hash), overflow: overflow(hash) }
+    }
+
+    /// The number of a hash's second bucket. `first` is that of its first.
+    #[inline(always)]
+    pub(crate) fn second_bucket(self, hash: u64, first: u64) -> u64 {
+        let per_group = u64::from(self.per_group);
+        // The same product as that of the first bucket, over so many times fewer places: the number
+        // of the first bucket, divided by the buckets of a group.
+        let end = (first_bucket(hash, self.groups) + 1) * per_group;
         let step = 1 + ((((hash >> 13) & 0x3FFF) * (per_group - 1)) >> 14);
         let second = first + step;
-        let second = if second >= start + per_group { second - per_group } else { second };
-        HashPlace { group, first, second, tag: tag(hash), overflow: overflow(hash) }
+        if second >= end { second - per_group } else { second }
     }
 }
 

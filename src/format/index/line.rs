@@ -52,8 +52,23 @@ impl LineScale {
     /// `None` for heads below that of the smallest key.
     #[inline]
     pub(crate) fn place_of_head(self, head: u64) -> Option<LinePlace> {
-        let product = u128::from(head.checked_sub(self.base)?) * u128::from(self.scale);
-        Some(LinePlace { line: (product >> 64) as u64, tag: (product >> 49) as u16 & NO_TAG })
+        Some(self.place_at(head.checked_sub(self.base)?))
+    }
+
+    /// The place of the head at this distance from `base`.
+    #[inline(always)]
+    pub(crate) fn place_at(self, distance: u64) -> LinePlace {
+        let product = u128::from(distance) * u128::from(self.scale);
+        LinePlace { line: (product >> 64) as u64, tag: (product >> 49) as u16 & NO_TAG }
+    }
+
+    /// Distance from `base` of the last head that lies in one of the first `lines` lines. `None`
+    /// without lines.
+    pub(crate) fn last_of(self, lines: u64) -> Option<u64> {
+        let beyond = u128::from(lines) << 64;
+        let last = beyond.checked_sub(1)?.checked_div(self.scale.into()).unwrap_or(u128::MAX);
+        // A head is a distance of 64 bits at most.
+        Some(last.min(u64::MAX.into()) as u64)
     }
 
     #[inline]

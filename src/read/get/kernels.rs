@@ -7,8 +7,9 @@ use super::super::view::View;
 use super::checked::Checked;
 use super::optimistic::Optimistic;
 use super::shape::{
-    AllChecked, AnyTable, Checks, FixedRecords, KeyClass, LargeTable, PlainRecords, Seeded,
-    Seeding, Shape, SomeUnchecked, Unseeded, UpTo16, UpTo32, UpTo64, UpTo128, VariableRecords,
+    AllChecked, AnyTable, Checks, Exactly8, Exactly16, FixedRecords, KeyClass, LargeTable,
+    PlainRecords, Seeded, Seeding, Shape, SomeUnchecked, Unseeded, UpTo16, UpTo32, UpTo64, UpTo128,
+    VariableRecords,
 };
 use crate::error::ReadResult;
 use crate::format::index::hash::Slots;
@@ -126,6 +127,8 @@ impl Lookups {
         match (slots, &layout.fixed) {
             (Slots::Four, Some(fixed)) => {
                 let first = match fixed.key_len {
+                    8 => pair::<InBucketsOfClass<Exactly8, S>>(),
+                    16 => pair::<InBucketsOfClass<Exactly16, S>>(),
                     ..=16 => pair::<InBucketsOfClass<UpTo16, S>>(),
                     17..=32 => pair::<InBucketsOfClass<UpTo32, S>>(),
                     33..=64 => pair::<InBucketsOfClass<UpTo64, S>>(),

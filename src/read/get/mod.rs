@@ -7,6 +7,7 @@ mod kernels;
 mod many;
 mod optimistic;
 mod shape;
+mod thorough;
 
 pub(crate) use checked::Checked;
 pub(crate) use kernels::Lookups;

@@ -5,18 +5,20 @@
 
 use super::super::guess::{Candidate, Guess, LineAnswer};
 use super::super::map::{AnyLen, KeyLen};
-use super::super::place::Found;
 use super::super::simd::{Baseline, Simd};
 use super::super::view::View;
 use super::shape::{
     AllChecked, AnyKey, Checks, KeyClass, Records, Seeding, Shape, UpTo16, UpTo32, UpTo64, UpTo128,
 };
-use crate::format::index::hash::{BUCKET, MAX_EQUAL_TAGS, Slots, overflow, tag, word_of};
+use super::thorough::Thorough;
+use crate::format::index::hash::{BUCKET, Slots, overflow, tag, word_of};
 use crate::format::index::line::{
-    LINE_TAGS, LinePlace, MAX_LINE_EQUAL, base_rank, tag as line_tag,
+    LINE, LINE_TAGS, LinePlace, MAX_LINE_EQUAL, base_rank, tag as line_tag,
 };
 use crate::format::layout::HashLayout;
-use crate::format::order::equal;
+use crate::format::order::{equal, head};
+use std::hint::black_box;
+use std::sync::atomic::{Ordering::Acquire, compiler_fence};
 
 /// Optimistic lookups in a table, by one form of instructions.
 #[derive(Clone, Copy)]
@@ -31,6 +33,16 @@ pub(super) struct Optimistic<'t, I, C> {
 #[inline(always)]
 const fn first_bit(mask: u32, bits: usize) -> usize {
     (mask | 1 << (bits - 1)).trailing_zeros() as usize
+}
+
+/// The key, with a length that the compiler knows, so that reading its words is one load each.
+/// `None` for keys of another length.
+#[inline(always)]
+fn of_length<L: KeyLen>(key: &[u8]) -> Option<&[u8]> {
+    match L::LEN {
+        None => Some(key),
+        Some(len) => key.get(..len).filter(|start| start.len() == key.len()),
+    }
 }
 
 impl<'t, I: Simd, C: Checks> Optimistic<'t, I, C> {
@@ -65,16 +77,9 @@ impl<'t, I: Simd, C: Checks> Optimistic<'t, I, C> {
     /// The lookup stays undecided where the record has another key.
     #[inline(always)]
     pub(super) fn in_lines<L: KeyLen>(self, key: &[u8]) -> Guess<'t> {
-        // Keys of another length are absent. With a length that the compiler knows, reading the
-        // head is one load.
-        let key = match L::LEN {
-            None => key,
-            Some(len) => match key.get(..len) {
-                Some(start) if start.len() == key.len() => start,
-                _ => return Guess::ABSENT,
-            },
-        };
-        match self.view.proven().scale.place(key).map(|place| self.ask_line(place)) {
+        // Keys of another length are absent.
+        let Some(key) = of_length::<L>(key) else { return Guess::ABSENT };
+        match self.view.proven().line(head(key)).map(|(line, tag)| self.tag_in_line(line, tag)) {
             Some(LineAnswer::Rank(rank)) => self.at_rank::<L>(rank, key),
             Some(LineAnswer::Undecided) => Guess::undecided(),
             Some(LineAnswer::Absent) | None => Guess::ABSENT,
@@ -85,13 +90,22 @@ impl<'t, I: Simd, C: Checks> Optimistic<'t, I, C> {
     #[inline(always)]
     pub(super) fn ask_line(self, place: LinePlace) -> LineAnswer {
         let Some(line) = self.view.proven().cell(place.line) else { return LineAnswer::Absent };
+        self.tag_in_line(line, place.tag)
+    }
+
+    /// What a line says about a tag.
+    #[inline(always)]
+    fn tag_in_line(self, line: &[u8; LINE], tag: u16) -> LineAnswer {
         if !self.is_checked(line) {
             return LineAnswer::Undecided;
         }
-        let equal = self.simd.tags_equal(line, place.tag);
+        let equal = self.simd.tags_equal(line, tag);
+        // What is read from here on is read from memory. The compiler would keep the line in vector
+        // registers for it, in two instructions more.
+        compiler_fence(Acquire);
         if equal == 0 {
             // A line with more keys than tags says nothing about keys above its last tag.
-            let beyond = line_tag(line, LINE_TAGS - 1) < place.tag;
+            let beyond = line_tag(line, LINE_TAGS - 1) < tag;
             return if beyond { LineAnswer::Undecided } else { LineAnswer::Absent };
         }
         // Tags ascend, so every tag before the first equal one is below it.
@@ -152,10 +166,10 @@ impl<'t, I: Simd, C: Checks> Optimistic<'t, I, C> {
     pub(super) fn in_buckets<T: Shape, S: Seeding>(self, key: &[u8]) -> Guess<'t> {
         // One branch on the length, for the hash and for the comparison of the keys.
         match key.len() {
-            ..=16 => self.in_buckets_of_class::<T, S, UpTo16>(key),
-            17..=32 => self.in_buckets_of_class::<T, S, UpTo32>(key),
             33..=64 => self.in_buckets_of_class::<T, S, UpTo64>(key),
             65..=128 => self.in_buckets_of_class::<T, S, UpTo128>(key),
+            17..=32 => self.in_buckets_of_class::<T, S, UpTo32>(key),
+            ..=16 => self.in_buckets_of_class::<T, S, UpTo16>(key),
             _ => Guess::undecided(),
         }
     }
@@ -167,10 +181,22 @@ impl<'t, I: Simd, C: Checks> Optimistic<'t, I, C> {
         self,
         key: &[u8],
     ) -> Guess<'t> {
+        let Some(key) = of_length::<K::Len>(key) else { return Guess::ABSENT };
         let hash = S::hash(self.view.proven().hasher, K::hash(self.simd, key));
         let bucket = self.view.proven().bucket(hash);
-        let (candidate, _) = self.candidates::<T>(bucket, hash);
-        let checked = self.is_checked(bucket);
+        let (mut candidate, _) = self.candidates::<T>(bucket, hash);
+        let mut checked = self.is_checked(bucket);
+        if candidate == Candidate::SENT_ON {
+            // `black_box` keeps the compiler from having in registers what both buckets need, which
+            // would cost every lookup their saving.
+            let hash = black_box(hash);
+            let bucket = self.view.proven().second_bucket(hash);
+            match self.second_candidate::<T>(bucket, hash) {
+                Some(second) => candidate = second,
+                None => return Guess::undecided(),
+            }
+            checked &= self.is_checked(bucket);
+        }
         if candidate == Candidate::ABSENT && checked {
             return Guess::ABSENT;
         }
@@ -189,27 +215,50 @@ impl<'t, I: Simd, C: Checks> Optimistic<'t, I, C> {
         hash: u64,
     ) -> (Candidate, Candidate) {
         let Some(slots) = T::SLOTS else { return (Candidate::SENT_ON, Candidate::SENT_ON) };
-        let tails = &self.view.proven().tails;
         let found = match slots {
-            Slots::Four => self.simd.slots_equal(bucket, hash, tails.mask),
+            Slots::Four => self.simd.slots_equal(bucket, hash, self.view.proven().tails.mask),
             _ => self.simd.matches(bucket, tag(hash), slots),
         };
         if found != 0 {
-            let reference = |found| {
-                let held = match slots {
-                    Slots::Four => word_of(bucket, found).into(),
-                    _ => slots.get(bucket, first_bit(found, slots.count())),
-                };
-                Candidate::new(tails.reference(held) as usize)
-            };
             let other = match found & (found - 1) {
                 0 => Candidate::ABSENT,
-                others => reference(others),
+                others => self.candidate(slots, bucket, others),
             };
-            return (reference(found), other);
+            return (self.candidate(slots, bucket, found), other);
         }
         let sent_on = slots.overflows(bucket, overflow(hash));
         (if sent_on { Candidate::SENT_ON } else { Candidate::ABSENT }, Candidate::ABSENT)
+    }
+
+    /// What a second bucket says about a hash, by its first slot with the hash's tag. `None` where
+    /// that is a slot of another key, behind which there may be one more.
+    #[inline(always)]
+    fn second_candidate<T: Shape>(self, bucket: &[u8; BUCKET], hash: u64) -> Option<Candidate> {
+        let (found, slots) = match T::SLOTS {
+            Some(Slots::Four) => (self.simd.words_tagged(bucket, hash), Slots::Four),
+            Some(slots) => (self.simd.matches(bucket, tag(hash), slots), slots),
+            None => return None,
+        };
+        // No key is sent on from a second bucket, so its overflow bits say nothing here.
+        if found == 0 {
+            return Some(Candidate::ABSENT);
+        }
+        if slots == Slots::Four
+            && !self.view.proven().tails.fits(word_of(bucket, found).into(), hash)
+        {
+            return None;
+        }
+        Some(self.candidate(slots, bucket, found))
+    }
+
+    /// The reference of the first one of the slots `found`.
+    #[inline(always)]
+    fn candidate(self, slots: Slots, bucket: &[u8; BUCKET], found: u32) -> Candidate {
+        let held = match slots {
+            Slots::Four => word_of(bucket, found).into(),
+            _ => slots.get(bucket, first_bit(found, slots.count())),
+        };
+        Candidate::new(self.view.proven().tails.reference(held) as usize)
     }
 
     /// The answer from the candidate of a hash's first bucket.
@@ -267,7 +316,7 @@ impl<'t, I: Simd, C: Checks> Optimistic<'t, I, C> {
 
     #[inline(always)]
     fn value_fixed<K: KeyClass>(self, rank: u64, key: &[u8]) -> Option<&'t [u8]> {
-        let (stored, value) = self.view.proven().fixed::<AnyLen>(rank)?;
+        let (stored, value) = self.view.proven().fixed::<K::Len>(rank)?;
         if !K::equal(self.simd, stored, key) {
             return None;
         }
@@ -300,18 +349,21 @@ impl<'t, I: Simd, C: Checks> Optimistic<'t, I, C> {
     /// [`value_variable`](Self::value_variable).
     #[inline(always)]
     fn value_plain<K: KeyClass>(self, reference: usize, key: &[u8]) -> Option<&'t [u8]> {
-        let records = self.view.proven().records();
-        let bytes = match self.checks.all() {
-            true => records.get(reference..)?,
+        let (proven, decoder) = (self.view.proven(), &self.view.layout().decoder);
+        let key_start = reference.checked_add(decoder.plain_key(key.len(), K::MOST)?)?;
+        let (word, stored, rest) = proven.record(reference, key_start, key.len())?;
+        let rest = match self.checks.all() {
+            true => rest,
             false => {
                 let start = self.view.layout().records.start;
                 let end = self.view.pages().checked_end(start.wrapping_add(reference));
-                records.get(reference..end.saturating_sub(start).min(records.len()))?
+                let value = start.wrapping_add(key_start).wrapping_add(key.len());
+                rest.get(..end.checked_sub(value)?.min(rest.len()))?
             }
         };
-        let (record, fits) = self.view.layout().decoder.plain(bytes, key.len(), K::MOST)?;
-        let value = bytes.get(record.value..)?.get(..record.value_len)?;
-        if !(fits & K::equal(self.simd, record.key, key)) {
+        let (value_len, fits) = decoder.plain(word, key.len());
+        let value = rest.get(..value_len)?;
+        if !(fits & K::equal(self.simd, stored, key)) {
             return None;
         }
         Some(value)
@@ -379,80 +431,7 @@ impl<'t, C: Checks> Optimistic<'t, Baseline, C> {
     /// The answer from every candidate of both buckets.
     #[inline(always)]
     fn among_all_candidates(self, index: &HashLayout, hash: u64, key: &[u8]) -> Guess<'t> {
-        let checks = self.view.pages().lookups_checked();
-        Optimistic { view: self.view, simd: Baseline, checks }.among_all(index, hash, key)
-    }
-}
-
-impl<'t> Optimistic<'t, Baseline, bool> {
-    #[inline(never)]
-    fn among_all(self, index: &HashLayout, hash: u64, key: &[u8]) -> Guess<'t> {
-        let bytes = self.view.bytes();
-        let place = index.shape.place(hash);
-        for number in [place.first, place.second] {
-            let Some(bucket) = self.view.proven().cell(number) else { return Guess::UNDECIDED };
-            // Buckets are 64-aligned, so a bucket lies in one page.
-            if !self.is_bucket_checked(index, number) {
-                return Guess::UNDECIDED;
-            }
-            let mut mask = self.simd.matches(bucket, tag(hash), index.slots);
-            let mut candidates = 0;
-            while mask != 0 {
-                candidates += 1;
-                if candidates > MAX_EQUAL_TAGS {
-                    return Guess::UNDECIDED;
-                }
-                let slot = mask.trailing_zeros() as usize;
-                mask &= mask - 1;
-                let held = index.slots.get(bucket, slot);
-                if !index.tails.fits(held, hash) {
-                    continue;
-                }
-                let found = self.referred(index.tails.reference(held));
-                let Some(found) = found else { return Guess::UNDECIDED };
-                let Some(stored) = bytes.get(found.parts.key()) else { return Guess::UNDECIDED };
-                let same = equal(stored, key);
-                // The key may be set aside because of this one: the ordered index decides.
-                if !same && index.set_aside > 0 && index.hasher.hash(stored) == hash {
-                    return Guess::UNDECIDED;
-                }
-                // A record that only shares the tag must be checked as well.
-                let end = if same { found.parts.end() } else { found.parts.value };
-                if !self.checks && !self.view.pages().covered(&(found.offset..end)) {
-                    return Guess::UNDECIDED;
-                }
-                if same {
-                    return bytes.get(found.parts.value()).map_or(Guess::UNDECIDED, Guess::value);
-                }
-            }
-            if !index.slots.overflows(bucket, overflow(hash)) {
-                return Guess::ABSENT;
-            }
-        }
-        Guess::ABSENT
-    }
-
-    /// The record to which a slot refers, if it lies inside the records.
-    #[inline]
-    fn referred(self, reference: u64) -> Option<Found> {
-        let layout = self.view.layout();
-        let (offset, parts) = match &layout.fixed {
-            Some(fixed) => {
-                if reference >= layout.entries {
-                    return None;
-                }
-                let offset = fixed.offset(reference);
-                (offset, fixed.parts(offset))
-            }
-            None => {
-                if reference >= layout.records.len() as u64 {
-                    return None;
-                }
-                let offset = layout.records.start + reference as usize;
-                (offset, layout.decoder.parts(self.view.bytes(), offset)?)
-            }
-        };
-        (parts.end() <= layout.records.end).then_some(Found { offset, parts })
+        Thorough::new(self.view).look_up(index, hash, key)
     }
 }
 

@@ -1,5 +1,6 @@
 //! Types for what a lookup function knows about its table and its keys when it is compiled.
 
+use super::super::map::{AnyLen, KeyLen, Len8, Len16};
 use super::super::simd::Simd;
 use crate::format::hasher::Hasher;
 use crate::format::index::hash::Slots;
@@ -122,6 +123,8 @@ impl Seeding for Seeded {
 
 /// A class of key lengths: how such a key is hashed, and compared with a stored one.
 pub(super) trait KeyClass {
+    /// The length of every key of the class, if it is one of those that lookup functions know.
+    type Len: KeyLen;
     /// Most bytes of a key of the class.
     const MOST: usize;
 
@@ -132,6 +135,10 @@ pub(super) trait KeyClass {
     fn equal<I: Simd>(simd: I, stored: &[u8], key: &[u8]) -> bool;
 }
 
+/// Keys of 8 bytes.
+pub(super) struct Exactly8;
+/// Keys of 16 bytes.
+pub(super) struct Exactly16;
 /// Keys of 0 to 16 bytes.
 pub(super) struct UpTo16;
 /// Keys of 17 to 32 bytes.
@@ -143,7 +150,38 @@ pub(super) struct UpTo128;
 /// Keys of any length. A key of more than 128 bytes equals none, so its lookup stays undecided.
 pub(super) struct AnyKey;
 
+impl KeyClass for Exactly8 {
+    type Len = Len8;
+    const MOST: usize = 8;
+
+    #[inline(always)]
+    fn hash<I: Simd>(_: I, key: &[u8]) -> u64 {
+        Hasher::short(key)
+    }
+
+    #[inline(always)]
+    fn equal<I: Simd>(_: I, stored: &[u8], key: &[u8]) -> bool {
+        equal_short(stored, key)
+    }
+}
+
+impl KeyClass for Exactly16 {
+    type Len = Len16;
+    const MOST: usize = 16;
+
+    #[inline(always)]
+    fn hash<I: Simd>(_: I, key: &[u8]) -> u64 {
+        Hasher::short(key)
+    }
+
+    #[inline(always)]
+    fn equal<I: Simd>(_: I, stored: &[u8], key: &[u8]) -> bool {
+        equal_short(stored, key)
+    }
+}
+
 impl KeyClass for UpTo16 {
+    type Len = AnyLen;
     const MOST: usize = 16;
 
     #[inline(always)]
@@ -158,6 +196,7 @@ impl KeyClass for UpTo16 {
 }
 
 impl KeyClass for UpTo32 {
+    type Len = AnyLen;
     const MOST: usize = 32;
 
     #[inline(always)]
@@ -172,6 +211,7 @@ impl KeyClass for UpTo32 {
 }
 
 impl KeyClass for UpTo64 {
+    type Len = AnyLen;
     const MOST: usize = 64;
 
     #[inline(always)]
@@ -186,6 +226,7 @@ impl KeyClass for UpTo64 {
 }
 
 impl KeyClass for UpTo128 {
+    type Len = AnyLen;
     const MOST: usize = 128;
 
     #[inline(always)]
@@ -200,6 +241,7 @@ impl KeyClass for UpTo128 {
 }
 
 impl KeyClass for AnyKey {
+    type Len = AnyLen;
     const MOST: usize = usize::MAX;
 
     #[inline(always)]

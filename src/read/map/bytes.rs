@@ -272,7 +272,7 @@ mod tests {
             let whole = std::fs::read(&path).unwrap();
             let layout = Layout::parse(&whole).unwrap();
             let cells = (whole.len() / LINE) as u64;
-            let mut found = [false; 3];
+            let mut found = ([false; 3], false);
             for len in (0..=whole.len()).step_by(13).chain([whole.len()]) {
                 let mut bytes = Bytes::from_cow(whole[..len].to_vec().into());
                 bytes.prove(&layout);
@@ -281,13 +281,33 @@ mod tests {
                 let last_key = (0..501).rev().find_map(|rank| bytes.proven().fixed::<AnyLen>(rank));
                 assert!(last_cell.is_none_or(|cell| end_of(cell) <= len), "{len} bytes");
                 assert!(last_key.is_none_or(|(_, value)| end_of(value) <= len), "{len} bytes");
-                assert!(
-                    bytes.proven().records().is_empty() || end_of(bytes.proven().records()) <= len
-                );
-                found =
-                    [last_cell.is_some(), last_key.is_some(), !bytes.proven().records().is_empty()];
+                let starts = (0..whole.len()).rev();
+                let record = |start: usize| Some((start, bytes.proven().record(start, start, 1)?));
+                let last_record = starts.filter_map(record).next();
+                if let Some((start, (_, key, rest))) = last_record {
+                    let place = bytes.offset_of(key);
+                    assert!(place + 4 <= len && end_of(rest) <= len, "record at {start}, {len}");
+                    assert!(bytes.proven().record(start, start, rest.len() + 2).is_none());
+                    assert!(bytes.proven().record(start, start, usize::MAX).is_none());
+                    assert!(bytes.proven().record(usize::MAX, start, 1).is_none());
+                }
+                // Cells that any hash and any head may name. One that stands for none has all bits.
+                let numbers = (0..=64).map(|i| (u64::MAX >> 6) * i).chain([1, u64::MAX]);
+                let mut cells = 0;
+                for number in numbers {
+                    let line = bytes.proven().line(number).map(|(line, _)| line);
+                    let first = bytes.proven().bucket(number);
+                    let second = bytes.proven().second_bucket(number);
+                    for cell in [first, second].into_iter().chain(line) {
+                        let stands_for_none = cell.iter().all(|&byte| byte == u8::MAX);
+                        assert!(stands_for_none || end_of(cell) <= len, "{number:x}, {len} bytes");
+                        cells += usize::from(!stands_for_none);
+                    }
+                }
+                let parts = [last_cell.is_some(), last_key.is_some(), last_record.is_some()];
+                found = (parts, cells > 60);
             }
-            assert_eq!(found, [true; 3], "all is there in the whole table");
+            assert_eq!(found, ([true; 3], true), "all is there in the whole table");
         }
     }
 }

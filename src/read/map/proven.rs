@@ -4,8 +4,8 @@
 #![expect(unsafe_code, reason = "turns proven places into slices without a further check")]
 
 use crate::format::hasher::Hasher;
-use crate::format::index::hash::{BUCKET, Tails, first_bucket};
-use crate::format::index::line::{LINE, LineScale};
+use crate::format::index::hash::{BUCKET, Shape, Tails, first_bucket};
+use crate::format::index::line::{LINE, LinePlace, LineScale};
 use crate::format::layout::Layout;
 use std::ptr::NonNull;
 
@@ -15,16 +15,26 @@ pub(crate) struct Proven {
     /// Invariant: `cells` cells from here on lie inside the table.
     first_cell: NonNull<[u8; CELL]>,
     cells: u64,
+    /// Invariant: the line of every head from `scale.base` to `scale.base + last_head`, counted
+    /// from here on, lies inside the table; or this is [`NO_CELL`], and `last_head` is 0.
+    first_line: NonNull<[u8; CELL]>,
+    /// Distance of the last head that has a line from `scale.base`.
+    last_head: u64,
     /// Invariant: `buckets` buckets from here on, 1 or more, lie inside the table; or this is
-    /// [`NO_BUCKET`], and `buckets` is 1.
+    /// [`NO_CELL`], and `buckets` is 1.
     first_bucket: NonNull<[u8; CELL]>,
+    /// Invariant: the buckets of `shape`.
     buckets: u64,
-    /// Invariant: `records_len` bytes from here on lie inside the table.
+    shape: Shape,
+    /// Invariant: `records_len` bytes from here on, and four behind them, lie inside the table; or
+    /// this is the start of [`NO_CELL`], and `records_len` is 0.
     records: NonNull<u8>,
     records_len: usize,
     /// Invariant: for each `rank` below `fixed`, the `key_len + value_len` bytes from `rank *
     /// stride` bytes behind this on lie inside the table.
     first_key: NonNull<u8>,
+    /// Invariant: `key_len` bytes behind `first_key`.
+    first_value: NonNull<u8>,
     fixed: u64,
     /// Invariant: `fixed` where `key_len` is 8, 16 or 32 respectively, else 0. One comparison with
     /// such a field asks for the rank and for the length of keys.
@@ -46,9 +56,12 @@ pub(crate) struct Proven {
 const CELL: usize = LINE;
 const _: () = assert!(CELL == BUCKET);
 
-/// Stands for the buckets of a table without any. Its overflow bits are all set, so it leaves every
-/// key undecided.
-static NO_BUCKET: [u8; CELL] = [u8::MAX; CELL];
+/// Stands for the buckets, and for the lines, of a table without any. As a bucket it has all overflow
+/// bits, so it leaves every key undecided; as a line it has no tag that a key may have.
+static NO_CELL: [u8; CELL] = [u8::MAX; CELL];
+
+/// The shape of [`NO_CELL`].
+const ONE_BUCKET: Shape = Shape { groups: 1, per_group: 1 };
 
 /// A length of keys that a lookup function knows when it is compiled.
 pub(crate) trait KeyLen {
@@ -86,11 +99,15 @@ impl Proven {
     pub(super) const NOTHING: Self = Self {
         first_cell: NonNull::dangling(),
         cells: 0,
-        first_bucket: NonNull::from_ref(&NO_BUCKET),
+        first_line: NonNull::from_ref(&NO_CELL),
+        last_head: 0,
+        first_bucket: NonNull::from_ref(&NO_CELL),
         buckets: 1,
-        records: NonNull::dangling(),
+        shape: ONE_BUCKET,
+        records: NonNull::from_ref(&NO_CELL).cast(),
         records_len: 0,
         first_key: NonNull::dangling(),
+        first_value: NonNull::dangling(),
         fixed: 0,
         fixed_8: 0,
         fixed_16: 0,
@@ -126,10 +143,19 @@ impl Proven {
         if let Some(hash) = &layout.hash
             && lines.is_none()
             && (1..=proven.cells).contains(&hash.buckets)
+            && hash.shape.checked_buckets() == Some(hash.buckets)
         {
             (proven.first_bucket, proven.buckets) = (proven.first_cell, hash.buckets);
+            proven.shape = hash.shape;
         }
-        if let Some(records) = table.get(layout.records.start..layout.records.end) {
+        if let Some(lines) = &layout.lines
+            && let Some(last_head) = lines.scale.last_of(proven.cells)
+        {
+            (proven.first_line, proven.last_head) = (proven.first_cell, last_head);
+        }
+        if let Some(records) = table.get(layout.records.start..layout.records.end)
+            && let Some([_, _, _, _, ..]) = table.get(layout.records.end..)
+        {
             proven.records = NonNull::from(records).cast();
             proven.records_len = records.len();
         }
@@ -138,6 +164,9 @@ impl Proven {
             && fixed.end_of(layout.entries).is_some_and(|end| end <= keys.len())
         {
             proven.first_key = NonNull::from(keys).cast();
+            // The first record lies inside `keys`, by the condition above.
+            proven.first_value =
+                NonNull::from(keys.get(fixed.key_len..).unwrap_or_default()).cast();
             let if_of = |len| if fixed.key_len == len { layout.entries } else { 0 };
             proven.fixed = layout.entries;
             (proven.fixed_8, proven.fixed_16, proven.fixed_32) = (if_of(8), if_of(16), if_of(32));
@@ -173,19 +202,69 @@ impl Proven {
         unsafe { bucket.as_ref() }
     }
 
-    /// The bytes of all records.
+    /// The second bucket of a hash, in the group of the first. See [`bucket`](Self::bucket).
     #[inline(always)]
-    pub(crate) fn records(&self) -> &[u8] {
-        let Self { records, records_len, .. } = *self;
-        // SAFETY: invariant of `records`; the slice can't outlive `self`.
-        unsafe { NonNull::slice_from_raw_parts(records, records_len).as_ref() }
+    pub(crate) fn second_bucket(&self, hash: u64) -> &[u8; CELL] {
+        let Self { first_bucket: start, buckets, shape, .. } = *self;
+        // The number lies in the group of the first bucket, and so below `buckets`.
+        let number = shape.second_bucket(hash, first_bucket(hash, buckets));
+        // SAFETY: invariants of `first_bucket` and `buckets`.
+        let bucket = unsafe { start.add(number as usize) };
+        // SAFETY: invariant of `first_bucket`; the bucket can't outlive `self`.
+        unsafe { bucket.as_ref() }
+    }
+
+    /// The line of a head, and its tag there. One comparison asks whether the head lies between the
+    /// first and the last one that have a line.
+    #[inline(always)]
+    pub(crate) fn line(&self, head: u64) -> Option<(&[u8; CELL], u16)> {
+        let Self { first_line: start, last_head, scale, .. } = *self;
+        let distance = head.wrapping_sub(scale.base);
+        if distance > last_head {
+            return None;
+        }
+        let LinePlace { line, tag } = scale.place_at(distance);
+        // SAFETY: invariant of `first_line`.
+        let line = unsafe { start.add(line as usize) };
+        // SAFETY: invariant of `first_line`; the line can't outlive `self`.
+        Some((unsafe { line.as_ref() }, tag))
+    }
+
+    /// The first four bytes of the record at `start`, its key if that is at `key_start` and has
+    /// `key_len` bytes, and the rest of all records. `None` where the key would not lie inside the
+    /// records, behind `start`.
+    #[inline(always)]
+    pub(crate) fn record(
+        &self,
+        start: usize,
+        key_start: usize,
+        key_len: usize,
+    ) -> Option<(u32, &[u8], &[u8])> {
+        let rest = self.records_len.checked_sub(key_start.checked_add(key_len)?)?;
+        if key_start < start {
+            return None;
+        }
+        // SAFETY: invariant of `records`; `start` is at most `records_len`.
+        let word = unsafe { self.records.add(start) };
+        // SAFETY: invariant of `records`: four bytes from there on lie inside the table.
+        let word = unsafe { word.cast::<[u8; 4]>().read() };
+        // SAFETY: invariant of `records`; the key ends at `records_len` at most.
+        let key = unsafe { self.records.add(key_start) };
+        // SAFETY: as before.
+        let behind = unsafe { key.add(key_len) };
+        let (key, behind) = (
+            NonNull::slice_from_raw_parts(key, key_len),
+            NonNull::slice_from_raw_parts(behind, rest),
+        );
+        // SAFETY: invariant of `records`; the slices can't outlive `self`.
+        Some((u32::from_le_bytes(word), unsafe { key.as_ref() }, unsafe { behind.as_ref() }))
     }
 
     /// Key and value of the record of fixed width with this rank, in a table with keys of the
     /// length `L`.
     #[inline(always)]
     pub(crate) fn fixed<L: KeyLen>(&self, rank: u64) -> Option<(&[u8], &[u8])> {
-        let Self { first_key, stride, value_len, .. } = *self;
+        let Self { first_key, first_value, stride, value_len, .. } = *self;
         let (ranks, key_len) = match L::LEN {
             Some(8) => (self.fixed_8, 8),
             Some(16) => (self.fixed_16, 16),
@@ -197,8 +276,8 @@ impl Proven {
         }
         // SAFETY: invariant of `first_key`.
         let key = unsafe { first_key.add(rank as usize * stride) };
-        // SAFETY: invariant of `first_key`.
-        let value = unsafe { key.add(key_len) };
+        // SAFETY: invariants of `first_key` and `first_value`.
+        let value = unsafe { first_value.add(rank as usize * stride) };
         let (key, value) = (
             NonNull::slice_from_raw_parts(key, key_len),
             NonNull::slice_from_raw_parts(value, value_len),

@@ -4,12 +4,11 @@
 #![expect(unsafe_code, reason = "vector instructions, which need a feature of the processor")]
 
 use super::form::{Family, Lookup, Simd, Work};
-use super::sse2::{Sse2, sum};
+use super::sse2::{Sse2, WORDS, copied_ends, sum, tag_of};
 use crate::format::hasher::{ADDENDS, Sums};
-use crate::format::index::hash::{BUCKET, FIRST_WORD, Slots};
+use crate::format::index::hash::{BUCKET, Slots};
 use crate::format::index::line::{LINE, LINE_TAGS};
 use std::arch::x86_64 as arch;
-use std::sync::LazyLock;
 
 /// Proof that the processor has AVX-512 F, BW and VL, and BMI1 and BMI2.
 #[derive(Clone, Copy)]
@@ -17,24 +16,13 @@ pub(super) struct Avx512(());
 
 impl Avx512 {
     pub(super) fn detect() -> Option<Self> {
-        static FOUND: LazyLock<bool> = LazyLock::new(|| {
-            is_x86_feature_detected!("avx512f")
-                && is_x86_feature_detected!("avx512bw")
-                && is_x86_feature_detected!("avx512vl")
-                && is_x86_feature_detected!("bmi1")
-                && is_x86_feature_detected!("bmi2")
-        });
-        FOUND.then_some(Self(()))
+        let found = is_x86_feature_detected!("avx512f")
+            && is_x86_feature_detected!("avx512bw")
+            && is_x86_feature_detected!("avx512vl")
+            && is_x86_feature_detected!("bmi1")
+            && is_x86_feature_detected!("bmi2");
+        found.then_some(Self(()))
     }
-}
-
-/// A bit per slot of four bytes, at the number of its word.
-const WORDS: u32 = ((1 << Slots::Four.count()) - 1) << FIRST_WORD;
-
-/// The first and the last `N` bytes.
-#[inline(always)]
-fn ends<const N: usize>(bytes: &[u8]) -> Option<[[u8; N]; 2]> {
-    Some([*bytes.first_chunk()?, *bytes.last_chunk()?])
 }
 
 impl Avx512 {
@@ -144,14 +132,7 @@ impl Simd for Avx512 {
         let tails = unsafe { arch::_mm512_testn_epi32_mask(differing, mask) };
         let [tags, ..]: [arch::__m128i; 4] = zerocopy::transmute!(*bucket);
         // SAFETY: `self` is the proof.
-        let wanted = unsafe { arch::_mm_set1_epi8(hash as i8) };
-        // At least 1, as `tag` has it. The unused first bytes differ from the others because the
-        // compiler would take the maximum of one byte instead, in two instructions more.
-        const LEAST: [u8; 16] = [0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1];
-        // SAFETY: `self` is the proof.
-        let wanted = unsafe { arch::_mm_max_epu8(wanted, zerocopy::transmute!(LEAST)) };
-        // SAFETY: `self` is the proof.
-        let equal = unsafe { arch::_mm_mask_cmpeq_epi8_mask(tails, tags, wanted) };
+        let equal = unsafe { arch::_mm_mask_cmpeq_epi8_mask(tails, tags, tag_of(hash)) };
         u32::from(equal) & WORDS
     }
 
@@ -175,7 +156,7 @@ impl Simd for Avx512 {
         if a.len() != b.len() {
             return false;
         }
-        match (ends::<16>(a), ends::<16>(b)) {
+        match (copied_ends::<16>(a), copied_ends::<16>(b)) {
             (Some(a), Some(b)) => {
                 self.unequal_half(&zerocopy::transmute!(a), &zerocopy::transmute!(b)) == 0
             }
@@ -188,7 +169,7 @@ impl Simd for Avx512 {
         if a.len() != b.len() {
             return false;
         }
-        match (ends::<32>(a), ends::<32>(b)) {
+        match (copied_ends::<32>(a), copied_ends::<32>(b)) {
             (Some(a), Some(b)) => {
                 self.unequal(&zerocopy::transmute!(a), &zerocopy::transmute!(b)) == 0
             }
@@ -201,7 +182,7 @@ impl Simd for Avx512 {
         if a.len() != b.len() {
             return false;
         }
-        match (ends::<64>(a), ends::<64>(b)) {
+        match (copied_ends::<64>(a), copied_ends::<64>(b)) {
             (Some(a), Some(b)) => self.unequal(&a[0], &b[0]) | self.unequal(&a[1], &b[1]) == 0,
             _ => Sse2.equal_65_to_128(a, b),
         }
@@ -211,7 +192,8 @@ impl Simd for Avx512 {
 impl Sums for Avx512 {
     #[inline(always)]
     fn sums<const N: usize>(self, key: &[u8]) -> [u64; 2] {
-        let half = match (N, ends::<64>(key), ends::<32>(key), ends::<16>(key)) {
+        let half = match (N, copied_ends::<64>(key), copied_ends::<32>(key), copied_ends::<16>(key))
+        {
             (64, Some([first, last]), ..) => {
                 let first = self.products(&first, &ADDENDS[0]);
                 self.halved(self.sum(first, self.products(&last, &ADDENDS[1])))

@@ -19,14 +19,24 @@ pub(crate) trait Simd: Copy + Sums {
     fn slots_equal(self, bucket: &[u8; BUCKET], hash: u64, mask: u32) -> u32 {
         // One slot at a time: few lookups meet a second tag, and vectors of four slots would take
         // four times the instructions.
-        let mut found = self.matches(bucket, tag(hash), Slots::Four) << FIRST_WORD;
-        while found != 0 {
-            if (word_of(bucket, found) ^ hash as u32) & mask == 0 {
-                break;
-            }
+        let fits = |found| (word_of(bucket, found) ^ hash as u32) & mask == 0;
+        let first = self.words_tagged(bucket, hash);
+        // Outside the loop, for which the compiler would prepare registers.
+        if first == 0 || fits(first) {
+            return first;
+        }
+        let mut found = first & (first - 1);
+        while found != 0 && !fits(found) {
             found &= found - 1;
         }
         found
+    }
+
+    /// A bit per slot of four bytes, bit i + [`FIRST_WORD`] for slot i: set where the slot has the
+    /// tag of `hash`.
+    #[inline(always)]
+    fn words_tagged(self, bucket: &[u8; BUCKET], hash: u64) -> u32 {
+        self.matches(bucket, tag(hash), Slots::Four) << FIRST_WORD
     }
 
     /// A bit per tag of a line: set where the tag equals `tag`.

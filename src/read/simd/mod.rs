@@ -1,21 +1,21 @@
 //! SIMD: one file for each instruction set, and the choice between them. `form` says what an
 //! instruction set does for a lookup.
 
-#![expect(unsafe_code, reason = "calls functions that need a feature of the processor")]
-
+#[cfg(target_arch = "x86_64")]
+mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
 mod form;
-#[cfg(any(test, not(target_arch = "x86_64")))]
 mod portable;
 mod prefetch;
+mod set;
 #[cfg(target_arch = "x86_64")]
 mod sse2;
 
-#[cfg(target_arch = "x86_64")]
-use avx512::Avx512;
 pub(crate) use form::{Family, Lookup, Simd, Work};
 pub(crate) use prefetch::{CACHE_LINE, prefetch, prefetch_outer};
+pub use set::InstructionSet;
+pub(crate) use set::{Chosen, work};
 
 /// The form that every processor of the architecture has.
 #[cfg(not(target_arch = "x86_64"))]
@@ -24,52 +24,22 @@ pub(crate) use portable::Portable as Baseline;
 #[cfg(target_arch = "x86_64")]
 pub(crate) use sse2::Sse2 as Baseline;
 
-/// A lookup function in the form that suits this processor.
-pub(crate) struct Chosen<F: Family> {
-    /// Invariant: this processor has the instructions of the function.
-    function: for<'t, 'k> unsafe fn(&'t F::Table, &'k [u8]) -> F::Answer<'t>,
-}
-
-impl<F: Family> Chosen<F> {
-    pub(crate) fn new<L: Lookup<F>>() -> Self {
-        #[cfg(target_arch = "x86_64")]
-        if Avx512::detect().is_some() {
-            return Self { function: avx512::lookup::<F, L> };
-        }
-        Self { function: baseline::<F, L> }
-    }
-
-    #[inline(always)]
-    pub(crate) fn call<'t>(&self, table: &'t F::Table, key: &[u8]) -> F::Answer<'t> {
-        // SAFETY: invariant of `function`.
-        unsafe { (self.function)(table, key) }
-    }
-}
-
-fn baseline<'t, F: Family, L: Lookup<F>>(table: &'t F::Table, key: &[u8]) -> F::Answer<'t> {
-    L::run(Baseline, table, key)
-}
-
-/// Does work in the form that suits this processor.
-pub(crate) fn work<W: Work>(work: W) -> W::Output {
-    #[cfg(target_arch = "x86_64")]
-    if Avx512::detect().is_some() {
-        // SAFETY: the processor has the instructions that the function needs.
-        return unsafe { avx512::work(work) };
-    }
-    work.run(Baseline)
-}
-
-#[cfg(all(test, target_arch = "x86_64"))]
+#[cfg(test)]
 mod tests {
     use super::*;
     use crate::format::hasher::Sums;
     use crate::format::index::hash::{BUCKET, FIRST_WORD, Slots, tag, word_of};
     use crate::format::index::line::{LINE, NO_TAG};
     use portable::Portable;
+    use set::Available;
+
+    /// What each form says that this processor has.
+    fn by_all<W: Work + Copy>(work: W) -> impl Iterator<Item = W::Output> {
+        Available::all().map(move |form| form.run(work))
+    }
 
     #[test]
-    fn both_forms_of_tags_below_agree() {
+    fn all_forms_of_lines_agree() {
         for seed in 0..2000u32 {
             let mut line = [0; LINE];
             line[4..].as_chunks_mut().0.fill(NO_TAG.to_le_bytes());
@@ -85,20 +55,29 @@ mod tests {
             let mut probes = vec![0, 1, 0x3FFF, 0x4000, 0x7FFE, NO_TAG];
             probes.extend(tags.iter().flat_map(|&t| [t.saturating_sub(1), t, (t + 1).min(NO_TAG)]));
             for tag in probes {
-                assert_eq!(Baseline.tags_below(&line, tag), Portable.tags_below(&line, tag));
-                let right = tags.iter().filter(|&&other| other < tag).count();
-                assert_eq!(Baseline.tags_below(&line, tag), right);
+                let below = tags.iter().filter(|&&other| other < tag).count();
+                assert!(by_all(TagsBelow(&line, tag)).all(|found| found == below));
                 let equal = Portable.tags_equal(&line, tag);
                 assert_eq!(equal.count_ones() as usize, line_tags(&line, tag));
-                assert_eq!(Baseline.tags_equal(&line, tag), equal);
-                assert_eq!(work(TagsEqual(&line, tag)), equal);
+                assert!(by_all(TagsEqual(&line, tag)).all(|found| found == equal));
             }
         }
     }
 
-    // What this processor's form says; the baseline's is asked for by name.
+    #[derive(Clone, Copy)]
+    struct TagsBelow<'l>(&'l [u8; LINE], u16);
+    #[derive(Clone, Copy)]
     struct TagsEqual<'l>(&'l [u8; LINE], u16);
+    #[derive(Clone, Copy)]
     struct Matches<'b>(&'b [u8; BUCKET], u8, Slots);
+
+    impl Work for TagsBelow<'_> {
+        type Output = usize;
+
+        fn run<I: Simd>(self, simd: I) -> usize {
+            simd.tags_below(self.0, self.1)
+        }
+    }
 
     impl Work for TagsEqual<'_> {
         type Output = u32;
@@ -116,7 +95,19 @@ mod tests {
         }
     }
 
+    #[derive(Clone, Copy)]
     struct SlotsEqual<'b>(&'b [u8; BUCKET], u64, u32);
+
+    #[derive(Clone, Copy)]
+    struct WordsTagged<'b>(&'b [u8; BUCKET], u64);
+
+    impl Work for WordsTagged<'_> {
+        type Output = u32;
+
+        fn run<I: Simd>(self, simd: I) -> u32 {
+            simd.words_tagged(self.0, self.1)
+        }
+    }
 
     impl Work for SlotsEqual<'_> {
         type Output = u32;
@@ -145,11 +136,9 @@ mod tests {
                         && tags >> slot & 1 != 0
                 };
                 let first = (0..Slots::Four.count()).find(fits);
-                let forms = [
-                    Baseline.slots_equal(&bucket, hash, mask),
-                    work(SlotsEqual(&bucket, hash, mask)),
-                ];
-                for found in forms {
+                let tagged = tags << FIRST_WORD;
+                assert!(by_all(WordsTagged(&bucket, hash)).all(|found| found == tagged));
+                for found in by_all(SlotsEqual(&bucket, hash, mask)) {
                     let lowest = (found != 0).then(|| found.trailing_zeros() as usize - FIRST_WORD);
                     assert_eq!((lowest, found & !(tags << FIRST_WORD)), (first, 0));
                     if let Some(first) = first {
@@ -163,19 +152,10 @@ mod tests {
         assert!(hits > 1000, "{hits} slots were equal");
     }
 
+    #[derive(Clone, Copy)]
     struct Summed<'k, const N: usize>(&'k [u8]);
+    #[derive(Clone, Copy)]
     struct Equal<'k>(&'k [u8], &'k [u8]);
-
-    impl Equal<'_> {
-        /// By the class of the second key's length.
-        fn by<I: Simd>(self, simd: I) -> bool {
-            match self.1.len() {
-                17..=32 => simd.equal_17_to_32(self.0, self.1),
-                33..=64 => simd.equal_33_to_64(self.0, self.1),
-                _ => simd.equal_65_to_128(self.0, self.1),
-            }
-        }
-    }
 
     impl<const N: usize> Work for Summed<'_, N> {
         type Output = [u64; 2];
@@ -188,8 +168,13 @@ mod tests {
     impl Work for Equal<'_> {
         type Output = bool;
 
+        /// By the class of the second key's length.
         fn run<I: Simd>(self, simd: I) -> bool {
-            self.by(simd)
+            match self.1.len() {
+                17..=32 => simd.equal_17_to_32(self.0, self.1),
+                33..=64 => simd.equal_33_to_64(self.0, self.1),
+                _ => simd.equal_65_to_128(self.0, self.1),
+            }
         }
     }
 
@@ -199,21 +184,18 @@ mod tests {
         for len in N + 1..=2 * N {
             let key = &bytes[..len];
             let sums = Portable.sums::<N>(key);
-            assert_eq!(Baseline.sums::<N>(key), sums, "{len} bytes");
-            assert_eq!(work(Summed::<N>(key)), sums, "{len} bytes");
-            assert!(Equal(key, key).by(Baseline) && work(Equal(key, key)));
+            assert!(by_all(Summed::<N>(key)).all(|other| other == sums), "{len} bytes");
+            assert!(by_all(Equal(key, &key.to_vec())).all(|equal| equal), "{len} bytes");
             for at in 0..len {
                 let mut other = key.to_vec();
                 other[at] ^= 0x20;
                 let case = format!("byte {at} of {len}");
-                assert!(!Equal(key, &other).by(Baseline), "{case}");
-                assert!(!work(Equal(key, &other)), "{case}");
+                assert!(by_all(Equal(key, &other)).all(|equal| !equal), "{case}");
                 let sums_of_other = Portable.sums::<N>(&other);
                 assert_ne!(sums_of_other, sums, "{case}");
-                assert_eq!(Baseline.sums::<N>(&other), sums_of_other, "{case}");
-                assert_eq!(work(Summed::<N>(&other)), sums_of_other, "{case}");
+                assert!(by_all(Summed::<N>(&other)).all(|sums| sums == sums_of_other), "{case}");
             }
-            assert!(!work(Equal(&key[1..], key)), "{len} bytes");
+            assert!(by_all(Equal(&key[1..], key)).all(|equal| !equal), "{len} bytes");
         }
     }
 
@@ -230,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn both_forms_agree() {
+    fn all_forms_of_tags_agree() {
         let mut bucket = [0u8; BUCKET];
         for seed in 0..5000u32 {
             for (i, byte) in bucket.iter_mut().enumerate() {
@@ -239,8 +221,8 @@ mod tests {
             for tag in 0..9 {
                 for slots in [Slots::Four, Slots::Five, Slots::Six] {
                     let portable = Portable.matches(&bucket, tag, slots);
-                    assert_eq!(Baseline.matches(&bucket, tag, slots), portable);
-                    assert_eq!(work(Matches(&bucket, tag, slots)), portable);
+                    let mut found = by_all(Matches(&bucket, tag, slots));
+                    assert!(found.all(|found| found == portable));
                 }
             }
         }

@@ -1,7 +1,7 @@
 //! The form without vector instructions: the baseline of architectures that have no other form. Tests
 //! compare the other forms with it.
 
-use super::form::Simd;
+use super::form::{Family, Lookup, Simd};
 use crate::format::hasher::{self, Sums};
 use crate::format::index::hash::{BUCKET, Slots};
 use crate::format::index::line::{LINE, LINE_TAGS, tag as line_tag};
@@ -9,6 +9,13 @@ use crate::format::index::line::{LINE, LINE_TAGS, tag as line_tag};
 /// Needs no instruction beyond those that the compiler uses.
 #[derive(Clone, Copy)]
 pub(crate) struct Portable;
+
+pub(super) fn lookup<'t, F: Family, L: Lookup<F>>(
+    table: &'t F::Table,
+    key: &[u8],
+) -> F::Answer<'t> {
+    L::run(Portable, table, key)
+}
 
 impl Simd for Portable {
     #[inline(always)]

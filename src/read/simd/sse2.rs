@@ -2,10 +2,11 @@
 
 #![expect(unsafe_code, reason = "vector instructions")]
 
-use super::form::Simd;
+use super::form::{Family, Lookup, Simd};
 use crate::format::hasher::{ADDENDS, Sums};
-use crate::format::index::hash::{BUCKET, Slots};
+use crate::format::index::hash::{BUCKET, FIRST_WORD, Slots};
 use crate::format::index::line::LINE;
+use crate::format::order::ends;
 use std::arch::x86_64 as arch;
 
 /// Needs SSE2, which every x86-64 has.
@@ -14,12 +15,25 @@ pub(crate) struct Sse2;
 
 pub(super) type Vector = arch::__m128i;
 
+pub(super) fn lookup<'t, F: Family, L: Lookup<F>>(
+    table: &'t F::Table,
+    key: &[u8],
+) -> F::Answer<'t> {
+    L::run(Sse2, table, key)
+}
+
 impl Simd for Sse2 {
     #[inline(always)]
     fn matches(self, bucket: &[u8; BUCKET], tag: u8, slots: Slots) -> u32 {
         let [tags, ..]: [Vector; 4] = zerocopy::transmute!(*bucket);
         let wanted: Vector = zerocopy::transmute!([tag; 16]);
         high_bits(bytes_equal(tags, wanted)) >> slots.tags_start() & ((1 << slots.count()) - 1)
+    }
+
+    #[inline(always)]
+    fn words_tagged(self, bucket: &[u8; BUCKET], hash: u64) -> u32 {
+        let [tags, ..]: [Vector; 4] = zerocopy::transmute!(*bucket);
+        high_bits(bytes_equal(tags, tag_of(hash))) & WORDS
     }
 
     #[inline(always)]
@@ -34,6 +48,19 @@ impl Simd for Sse2 {
         let wanted: Vector = zerocopy::transmute!([tag; 8]);
         tag_bits(line, |tags| words_greater(wanted, tags)).trailing_ones() as usize
     }
+}
+
+/// A bit per slot of four bytes, at the number of its word.
+pub(super) const WORDS: u32 = ((1 << Slots::Four.count()) - 1) << FIRST_WORD;
+
+/// The tag of a hash in each byte that stands for a slot of four bytes: at least 1, as
+/// [`tag`](crate::format::index::hash::tag) has it.
+#[inline(always)]
+pub(super) fn tag_of(hash: u64) -> Vector {
+    // The unused first bytes differ from the others because the compiler would take the maximum of
+    // one byte instead, in two instructions more.
+    const LEAST: [u8; 16] = [0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1];
+    greater_bytes(every_byte(hash as u8), zerocopy::transmute!(LEAST))
 }
 
 impl Sums for Sse2 {
@@ -65,6 +92,12 @@ fn tag_bits(line: &[u8; LINE], compare: impl Fn(Vector) -> Vector) -> u32 {
     (low | (high << 16)) >> 2
 }
 
+/// The first and the last `N` bytes.
+#[inline(always)]
+pub(super) fn copied_ends<const N: usize>(bytes: &[u8]) -> Option<[[u8; N]; 2]> {
+    ends(bytes).map(|[first, last]| [*first, *last])
+}
+
 // The instructions, one per function. Each is inlined wherever it is called: a call would cost more
 // than the instruction.
 
@@ -73,6 +106,20 @@ fn tag_bits(line: &[u8; LINE], compare: impl Fn(Vector) -> Vector) -> u32 {
 fn bytes_equal(a: Vector, b: Vector) -> Vector {
     // SAFETY: SSE2 is part of every x86-64.
     unsafe { arch::_mm_cmpeq_epi8(a, b) }
+}
+
+/// One byte, 16 times.
+#[inline(always)]
+fn every_byte(byte: u8) -> Vector {
+    // SAFETY: SSE2 is part of every x86-64.
+    unsafe { arch::_mm_set1_epi8(byte as i8) }
+}
+
+/// The greater one of each of 16 pairs of bytes.
+#[inline(always)]
+fn greater_bytes(a: Vector, b: Vector) -> Vector {
+    // SAFETY: SSE2 is part of every x86-64.
+    unsafe { arch::_mm_max_epu8(a, b) }
 }
 
 /// All ones for each of eight 16-bit numbers that are equal.
