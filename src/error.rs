@@ -10,6 +10,7 @@ mod merge;
 mod open;
 mod publish;
 mod read;
+mod set;
 mod shown;
 
 pub use build::BuildError;
@@ -19,4 +20,5 @@ pub use open::{OpenError, OpenFailure};
 pub use publish::PublishError;
 pub(crate) use read::ReadResult;
 pub use read::{ReadError, ReadFailure};
+pub use set::SetError;
 pub(crate) use shown::{Counted, entries};

@@ -38,6 +38,7 @@
 //! | serve from a table that is replaced from time to time | [`Live`], [`TypedLive`] |
 //! | copy a finished table to where it is read, checked on the way | [`PublishOptions`] |
 //! | keep several versions in a directory, and roll back | [`Versions`] |
+//! | divide one table among many files, and read them as one | `SetBuilder` and `TableSet`, with the feature `sets` |
 //! | merge tables, compare two, write and apply a patch | [`Merge`], [`Diff`], [`Patch`] |
 //! | save what is good of a damaged table | [`Table::salvage`] |
 //! | outlive a file that is truncated, or a failing disk | [`sigbus::install`] |
@@ -140,11 +141,15 @@ mod format;
 mod limits;
 #[cfg(unix)]
 mod live;
+#[cfg(all(unix, feature = "sets"))]
+mod manifest;
 #[cfg(unix)]
 mod merge;
 #[cfg(unix)]
 mod publish;
 mod read;
+#[cfg(all(unix, feature = "sets"))]
+mod set;
 pub mod sigbus;
 mod verify;
 #[cfg(unix)]
@@ -152,7 +157,8 @@ mod write;
 
 pub use build_id::{BuildId, ParseBuildIdError};
 pub use error::{
-    BuildError, ErrorKind, MergeError, OpenError, OpenFailure, PublishError, ReadError, ReadFailure,
+    BuildError, ErrorKind, MergeError, OpenError, OpenFailure, PublishError, ReadError,
+    ReadFailure, SetError,
 };
 #[cfg(unix)]
 pub use file::remove_temporary_files;
@@ -164,6 +170,8 @@ pub use format::types::value::TypedValue;
 pub use live::typed::{TypedLive, TypedPinned};
 #[cfg(unix)]
 pub use live::{Live, LiveStatus, Pinned, RefreshOutcome};
+#[cfg(all(unix, feature = "sets"))]
+pub use manifest::{Manifest, Partition, Shard};
 #[cfg(unix)]
 pub use merge::{
     Change, Changes, Diff, Difference, Loss, Merge, MergePolicy, Patch, Patched, Salvage, Salvaged,
@@ -177,6 +185,8 @@ pub use read::{
     Table, TreeStats, TypedCursor, TypedGetAll, TypedIter, TypedKeys, TypedTable, TypedValues,
     Value, Values, Warm, WarmProgress,
 };
+#[cfg(all(unix, feature = "sets"))]
+pub use set::{SetBuildOptions, SetBuilder, SetIter, SetOptions, SetReport, TableSet};
 pub use verify::{VerifyProgress, VerifyReport};
 #[cfg(unix)]
 pub use write::{

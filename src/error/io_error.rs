@@ -6,6 +6,7 @@ use super::merge::MergeError;
 use super::open::OpenError;
 use super::publish::PublishError;
 use super::read::ReadError;
+use super::set::SetError;
 use std::io;
 
 /// The operating system's kind if it refused something, else `InvalidData` or `InvalidInput`. The
@@ -43,6 +44,14 @@ impl From<PublishError> for io::Error {
 /// error is inside: `get_ref` and `downcast` give it back.
 impl From<MergeError> for io::Error {
     fn from(error: MergeError) -> Self {
+        Self::new(error.io_kind(), error)
+    }
+}
+
+/// The operating system's kind if it refused something, else `InvalidData` or `InvalidInput`. The
+/// error is inside: `get_ref` and `downcast` give it back.
+impl From<SetError> for io::Error {
+    fn from(error: SetError) -> Self {
         Self::new(error.io_kind(), error)
     }
 }

@@ -3,6 +3,7 @@
 use super::build::BuildError;
 use super::kind::ErrorKind;
 use super::open::OpenFailure;
+use super::set::SetError;
 use super::shown::{debug_as_text, entries as counted};
 use std::path::{Path, PathBuf};
 use std::{fmt, io};
@@ -55,6 +56,8 @@ pub enum PublishError {
         /// What is wrong with that table.
         source: OpenFailure,
     },
+    /// A version that holds a set can't be read, is damaged, or can't be published.
+    Set(SetError),
     /// There is no such version: none was published yet, or no version has the id.
     NoVersion {
         /// The directory of versions.
@@ -80,6 +83,7 @@ impl PublishError {
             | Self::Stream { source }
             | Self::Current { source, .. } => source.kind(),
             Self::Target(error) => error.kind(),
+            Self::Set(error) => error.kind(),
             Self::TooFewEntries { .. } | Self::Shrunk { .. } => ErrorKind::Data,
             Self::NoVersion { .. } | Self::NoOlderVersion { .. } => ErrorKind::Io,
         }
@@ -92,6 +96,7 @@ impl PublishError {
             | Self::Stream { source }
             | Self::Current { source, .. } => source.io_kind(),
             Self::Target(error) => error.io_kind(),
+            Self::Set(error) => error.io_kind(),
             Self::TooFewEntries { .. } | Self::Shrunk { .. } => io::ErrorKind::InvalidData,
             Self::NoVersion { .. } | Self::NoOlderVersion { .. } => io::ErrorKind::NotFound,
         }
@@ -104,6 +109,7 @@ impl PublishError {
         match self {
             Self::Source { path, .. } | Self::Current { path, .. } => Some(path),
             Self::Target(error) => error.path(),
+            Self::Set(error) => error.path(),
             Self::NoVersion { directory, .. } | Self::NoOlderVersion { directory, .. } => {
                 Some(directory)
             }
@@ -118,6 +124,12 @@ impl From<BuildError> for PublishError {
     }
 }
 
+impl From<SetError> for PublishError {
+    fn from(error: SetError) -> Self {
+        Self::Set(error)
+    }
+}
+
 impl std::error::Error for PublishError {}
 
 impl fmt::Display for PublishError {
@@ -126,6 +138,7 @@ impl fmt::Display for PublishError {
             Self::Source { path, source } => write!(f, "{}: {source}", path.display()),
             Self::Stream { source } => write!(f, "the stream: {source}"),
             Self::Target(error) => error.fmt(f),
+            Self::Set(error) => error.fmt(f),
             Self::TooFewEntries { entries, min_entries } => write!(
                 f,
                 "the table has {}, at least {min_entries} are wanted; nothing published: find out \
@@ -169,5 +182,5 @@ impl fmt::Display for PublishError {
 }
 
 debug_as_text! {
-    PublishError: Source Stream Target TooFewEntries Shrunk Current NoVersion NoOlderVersion
+    PublishError: Source Stream Target TooFewEntries Shrunk Current Set NoVersion NoOlderVersion
 }

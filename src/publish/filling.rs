@@ -1,17 +1,11 @@
 //! The directories of versions: their names, and one that is being filled.
 
+use super::content::{Content, Identity};
 use crate::file::directory::remove_directory;
 use std::fs::{self, DirBuilder, File};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-
-/// Where the versions are.
-pub(super) const VERSIONS: &str = "versions";
-/// The table in a version's directory.
-pub(super) const TABLE: &str = "table.grv";
-/// A table that is being built there. It is no version's table before it has that name.
-const NEW: &str = "new.grv";
 
 /// The number at the start of an id; 0 if the id is not graven's.
 pub(super) fn number(id: &str) -> u64 {
@@ -19,14 +13,6 @@ pub(super) fn number(id: &str) -> u64 {
     let ours = digits.len() >= 8 && digits.bytes().all(|digit| digit.is_ascii_digit());
     if ours { digits.parse().unwrap_or(0) } else { 0 }
 }
-
-/// The path that the pointer holds for a version.
-pub(super) fn link_to(id: &str) -> PathBuf {
-    Path::new(VERSIONS).join(id).join(TABLE)
-}
-
-/// Device and inode.
-pub(super) type Identity = (u64, u64);
 
 /// Returns `None` if nothing stands at the path.
 pub(super) fn identity(path: &Path) -> io::Result<Option<Identity>> {
@@ -47,6 +33,7 @@ pub(super) fn identity(path: &Path) -> io::Result<Option<Identity>> {
 pub(super) struct Filling {
     pub(super) id: String,
     pub(super) path: PathBuf,
+    pub(super) content: Content,
     kept: bool,
     /// The lock on the directory shows others that this process is alive.
     _held: File,
@@ -54,26 +41,27 @@ pub(super) struct Filling {
 
 impl Filling {
     /// Makes the directory at `path`, and locks it.
-    pub(super) fn make(id: String, path: PathBuf, mode: u32) -> io::Result<Self> {
+    pub(super) fn make(id: String, path: PathBuf, content: Content, mode: u32) -> io::Result<Self> {
         make(&path, mode)?;
         let held = File::open(&path)?;
         // An error is ignored: where the file system has no locks, nobody removes what others fill.
         let _ = fs2::FileExt::try_lock_exclusive(&held);
-        Ok(Self { id, path, kept: false, _held: held })
+        Ok(Self { id, path, content, kept: false, _held: held })
     }
 
-    /// Where a table is built whose build id, and so whose version's id, is not known yet.
-    pub(super) fn new_table(&self) -> PathBuf {
-        self.path.join(NEW)
+    /// Where a table or a manifest is written whose build id, and so whose version's id, is not
+    /// known yet.
+    pub(super) fn new_file(&self) -> PathBuf {
+        self.path.join(self.content.new_file())
     }
 
-    /// Gives the directory the name that its version's id is, and the table in it the name of a
-    /// version's table. The lock stays.
+    /// Gives the directory the name that its version's id is, and the new file in it the name that
+    /// makes the directory a version. The lock stays.
     pub(super) fn rename(&mut self, id: String) -> io::Result<()> {
         let path = self.path.with_file_name(&id);
         fs::rename(&self.path, &path)?;
         (self.id, self.path) = (id, path);
-        fs::rename(self.new_table(), self.path.join(TABLE))
+        fs::rename(self.new_file(), self.path.join(self.content.file()))
     }
 
     pub(super) fn keep(mut self) -> String {
@@ -91,10 +79,15 @@ impl Drop for Filling {
     }
 }
 
-/// Removes a directory without a table that no process is filling. The caller holds the lock.
+/// Removes a directory without a table and without a manifest that no process is filling. The caller
+/// holds the lock.
 pub(super) fn remove_if_dead(directory: &Path) {
-    if let Err(error) = fs::symlink_metadata(directory.join(TABLE))
-        && error.kind() == io::ErrorKind::NotFound
+    let missing = |content: Content| {
+        let found = fs::symlink_metadata(directory.join(content.file()));
+        found.is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
+    };
+    if missing(Content::Table)
+        && missing(Content::Set)
         && let Ok(held) = File::open(directory)
         && fs2::FileExt::try_lock_exclusive(&held).is_ok()
     {

@@ -1,6 +1,7 @@
 //! Guards of what is published: a table that is much smaller than it should be comes from a build
 //! that lost its input.
 
+use super::content::set;
 use crate::build_id::BuildId;
 use crate::error::{BuildError, OpenFailure, PublishError};
 use crate::file::integrity;
@@ -71,7 +72,10 @@ impl Guard {
         }
         let Some(max_shrink) = self.max_shrink else { return Ok(()) };
         let Some(path) = current()? else { return Ok(()) };
-        let current = entries_of(&path).map_err(|source| PublishError::Current { path, source })?;
+        let current = match path.is_dir() {
+            true => set::entries(&path)?,
+            false => entries_of(&path).map_err(|source| PublishError::Current { path, source })?,
+        };
         let missing = current.saturating_sub(entries);
         // Nothing is missing of an empty table.
         if missing > 0 && missing as f64 / current as f64 > max_shrink {

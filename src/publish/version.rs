@@ -9,9 +9,9 @@ use std::path::PathBuf;
 pub struct Version {
     /// The version's name. Names ascend in the order of publishing.
     pub id: String,
-    /// The path of its table.
+    /// The path of its table, or the directory of its set.
     pub path: PathBuf,
-    /// Bytes of its table.
+    /// Bytes of its table, or of all files of its set.
     pub file_bytes: u64,
     /// Whether this is the current version, which readers are to open.
     pub current: bool,

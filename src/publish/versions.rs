@@ -12,20 +12,17 @@
 //! without a table is either being filled and locked by its publisher, or was left by a publisher
 //! that died.
 
+use super::content::{Content, VERSIONS};
 use super::copy::{PublishOptions, Source};
-use super::filling::{
-    Filling, Identity, TABLE, VERSIONS, identity, link_to, make_if_missing, number, remove_if_dead,
-    touch,
-};
+use super::filling::{Filling, identity, make_if_missing, number, remove_if_dead, touch};
 use super::guard::Incoming;
 use super::version::Version;
-use crate::error::{BuildError, OpenFailure, PublishError};
-use crate::file::directory::{names_in, remove_directory, sync_directory};
+use crate::error::{BuildError, PublishError};
+use crate::file::directory::{names_in, sync_directory};
 use crate::file::target::CURRENT;
 use crate::file::{Pointer, Publishing, Unpublished, integrity};
 use std::fs::{self, File};
 use std::io::{self, Read};
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -90,14 +87,10 @@ impl Versions {
     pub fn list(&self) -> Result<Vec<Version>, PublishError> {
         let mut versions = Vec::new();
         for (id, directory) in self.directories()? {
-            let path = directory.join(TABLE);
-            match fs::metadata(&path) {
-                Ok(found) => {
-                    versions.push(Version { id, path, file_bytes: found.len(), current: false });
-                }
-                // The version is not yet filled, or is being removed.
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                Err(error) => return Err(self.failed("look at a version")(error)),
+            let found = Content::of(&directory).map_err(self.failed("look at a version"))?;
+            if let Some((content, file_bytes)) = found {
+                let path = content.path(&directory);
+                versions.push(Version { id, path, file_bytes, current: false });
             }
         }
         versions.sort_by(|a, b| (number(&a.id), &a.id).cmp(&(number(&b.id), &b.id)));
@@ -140,8 +133,8 @@ impl Versions {
 
     fn add(&self, source: Source<'_>, options: &PublishOptions) -> Result<Version, PublishError> {
         let incoming = source.incoming;
-        let filling = self.begin(Some(&incoming), options)?;
-        let copy = Unpublished::create(&filling.path.join(TABLE), false)?;
+        let filling = self.begin(Content::Table, Some(&incoming), options)?;
+        let copy = Unpublished::create(&Content::Table.path(&filling.path), false)?;
         source.copy(&copy)?;
         copy.seal(options.how)?;
         // This name is not published yet: only the move of the pointer publishes it.
@@ -172,13 +165,13 @@ impl Versions {
     /// [`PublishError::Target`] if the directory can't be written.
     pub fn create(&self, options: &PublishOptions) -> Result<NewVersion, PublishError> {
         options.check()?;
-        let filling = self.begin(None, options)?;
-        let table = filling.new_table();
+        let filling = self.begin(Content::Table, None, options)?;
+        let table = filling.new_file();
         Ok(NewVersion { versions: self.clone(), options: options.clone(), filling, table })
     }
 
-    /// Makes a version current whose table is complete.
-    fn make_current(
+    /// Makes a version current that is complete.
+    pub(super) fn make_current(
         &self,
         filling: Filling,
         incoming: &Incoming,
@@ -188,18 +181,19 @@ impl Versions {
             sync_directory(&filling.path).map_err(self.failed("sync the new version"))?;
             self.sync(VERSIONS)?;
         }
-        let path = filling.path.join(TABLE);
+        let path = filling.content.path(&filling.path);
+        let link = filling.content.link_to(&filling.id);
         let pointer = self.pointer()?;
         let _lock = pointer.lock()?;
         // Another version may have become current meanwhile.
         self.permit(incoming, options)?;
-        let moved = self.point_to(&pointer, &filling.id, options.how);
+        let moved = self.point_to(&pointer, &link, options.how);
         let id = match &moved {
             Err(PublishError::Target(BuildError::PublishedButNotDurable { .. })) | Ok(()) => {
                 filling.keep()
             }
             // The error may have come after the pointer moved.
-            Err(_) if !pointer.leads_elsewhere(&link_to(&filling.id)) => filling.keep(),
+            Err(_) if !pointer.leads_elsewhere(&link) => filling.keep(),
             Err(_) => String::new(),
         };
         moved?;
@@ -207,7 +201,11 @@ impl Versions {
     }
 
     /// Asks the guards of the options, which compare a table with the current version.
-    fn permit(&self, incoming: &Incoming, options: &PublishOptions) -> Result<(), PublishError> {
+    pub(super) fn permit(
+        &self,
+        incoming: &Incoming,
+        options: &PublishOptions,
+    ) -> Result<(), PublishError> {
         options.guard.permit(incoming, || match self.current() {
             Err(PublishError::NoVersion { .. }) => Ok(None),
             other => other.map(Some),
@@ -227,14 +225,15 @@ impl Versions {
         const ATTEMPTS: u32 = 10;
         for _ in 0..ATTEMPTS {
             let chosen = self.choose(id)?;
-            let checked = self.check(&chosen)?;
+            let checked = Content::check(&chosen)?;
             let pointer = self.pointer()?;
             let _lock = pointer.lock()?;
             let mut again = self.choose(id)?;
             let standing = identity(&again.path).map_err(self.failed("look at a version"))?;
             if again.id == chosen.id && standing == Some(checked) {
                 let how = PublishOptions::default().how;
-                self.point_to(&pointer, &again.id, how)?;
+                let link = Content::of_version(&again).link_to(&again.id);
+                self.point_to(&pointer, &link, how)?;
                 again.current = true;
                 return Ok(again);
             }
@@ -245,7 +244,8 @@ impl Versions {
 
     /// Removes old versions, except for the `keep` newest, the current one, and those that were
     /// current less than `min_age` ago: a reader may be about to open these. Readers keep the
-    /// versions that they have open. Returns the removed versions.
+    /// versions that they have open; a set that a reader has open is not removed, where the file
+    /// system has locks. Returns the removed versions.
     ///
     /// # Errors
     /// [`PublishError::Target`] if the directory can't be read or changed.
@@ -264,8 +264,7 @@ impl Versions {
             let left = fs::metadata(&directory).and_then(|found| found.modified());
             // After a clock was set back, a version's age counts as zero.
             let age = SystemTime::now().duration_since(left.map_err(&failed)?).unwrap_or_default();
-            if age >= min_age {
-                remove_directory(&directory).map_err(&failed)?;
+            if age >= min_age && Content::remove(&directory).map_err(&failed)? {
                 removed.push(version);
             }
         }
@@ -274,8 +273,9 @@ impl Versions {
 
     /// Makes the directory of a new version, and locks it. Without a table, the version's id is not
     /// known yet.
-    fn begin(
+    pub(super) fn begin(
         &self,
+        content: Content,
         incoming: Option<&Incoming>,
         options: &PublishOptions,
     ) -> Result<Filling, PublishError> {
@@ -309,14 +309,19 @@ impl Versions {
             None => format!("{next:08}-new"),
         };
         let path = self.version(&id);
-        Filling::make(id, path, mode).map_err(&failed)
+        Filling::make(id, path, content, mode).map_err(&failed)
     }
 
     /// Moves the pointer. The caller holds the lock.
-    fn point_to(&self, pointer: &Pointer, id: &str, how: Publishing) -> Result<(), PublishError> {
+    fn point_to(
+        &self,
+        pointer: &Pointer,
+        link: &Path,
+        how: Publishing,
+    ) -> Result<(), PublishError> {
         pointer.check(how.replace)?;
         self.leave_current()?;
-        pointer.point_to(&link_to(id), how.replace)?;
+        pointer.point_to(link, how.replace)?;
         if how.durable {
             // The sync is under the lock, because whoever prunes next may remove the version that
             // the pointer led to.
@@ -335,18 +340,6 @@ impl Versions {
         File::open(&path)
             .and_then(|directory| touch(&directory))
             .map_err(|source| BuildError::Io { action, path, source }.into())
-    }
-
-    /// Checks the table of a version, and returns the identity of the checked file.
-    fn check(&self, version: &Version) -> Result<Identity, PublishError> {
-        let failed = |source| PublishError::Source { path: version.path.clone(), source };
-        let io = |source| failed(OpenFailure::Io { action: "open the table", source });
-        let file = File::open(&version.path).map_err(io)?;
-        let found = file.metadata().map_err(io)?;
-        match integrity::read_back(&file, &version.path) {
-            Err(BuildError::ReadBack { source, .. }) => Err(failed(source)),
-            other => Ok(other.map(|()| (found.dev(), found.ino()))?),
-        }
     }
 
     /// The version with this id, or without an id the last one before the current version.
@@ -429,7 +422,7 @@ impl Versions {
         sync_directory(&self.directory.join(inside)).map_err(self.failed("sync the versions"))
     }
 
-    fn failed(&self, action: &'static str) -> impl Fn(io::Error) -> PublishError + '_ {
+    pub(super) fn failed(&self, action: &'static str) -> impl Fn(io::Error) -> PublishError + '_ {
         let path = &self.directory;
         move |source| BuildError::Io { action, path: path.clone(), source }.into()
     }

@@ -1,0 +1,203 @@
+//! The manifest of a set: which tables it consists of, and which of them has which keys. It is
+//! read as if an enemy had written it; [`docs/sets.md`] is its specification.
+//!
+//! [`docs/sets.md`]: https://docs.rs/crate/graven/latest/source/docs/sets.md
+
+pub(crate) mod digest;
+mod hex;
+mod json;
+pub(crate) mod partition;
+mod shard;
+
+use crate::build_id::BuildId;
+use crate::error::{OpenFailure, SetError};
+use crate::file::io::open_regular;
+use hex::hex;
+use json::{Fault, Fields, MOST_SHARDS};
+pub use partition::Partition;
+pub use shard::Shard;
+use std::collections::HashSet;
+use std::fs::{self, File};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+/// The manifest's name in the directory of a set's version.
+pub(crate) const MANIFEST: &str = "MANIFEST.json";
+/// Most bytes of a manifest.
+const MOST_BYTES: u64 = 256 << 20;
+/// Longest key of a table.
+const MOST_KEY: usize = crate::format::MAX_KEY;
+
+/// What a set consists of, as its `MANIFEST.json` says.
+#[non_exhaustive]
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Manifest {
+    /// Identifies the content: a hash of the digests of all shards.
+    pub id: BuildId,
+    /// How keys are divided among the shards.
+    pub partition: Partition,
+    /// Entries of all shards.
+    pub entries: u64,
+    /// Bytes of all shards.
+    pub bytes: u64,
+    /// The shards: by their keys, ascending, or by the number that a key's hash gives.
+    pub shards: Vec<Shard>,
+}
+
+impl Manifest {
+    /// The manifest of these shards.
+    pub(crate) fn new(partition: Partition, shards: Vec<Shard>) -> Result<Self, Fault> {
+        check(&shards, partition)?;
+        let total = |name: &str, of: fn(&Shard) -> u64| {
+            let sum = shards.iter().try_fold(0u64, |sum, shard| sum.checked_add(of(shard)));
+            let sum = sum.filter(|&sum| sum <= i64::MAX as u64);
+            sum.ok_or_else(|| Fault::new(format!("shards[].{name}"), "add up to 2^63 or more"))
+        };
+        let entries = total("entries", |shard| shard.entries)?;
+        let bytes = total("bytes", |shard| shard.bytes)?;
+        let id = id_of(&shards, partition);
+        Ok(Self { id, partition, entries, bytes, shards })
+    }
+
+    /// Parses the text of a manifest, and checks all that can be checked without the shards.
+    pub(crate) fn parse(text: &[u8]) -> Result<Self, Fault> {
+        let Fields { id, partition, entries, shards } = Fields::read(text)?;
+        let Some(partition) = Partition::of_name(&partition) else {
+            return Err(Fault::new("partition", "is neither \"range\" nor \"hash\""));
+        };
+        let manifest = Self::new(partition, shards)?;
+        if entries != manifest.entries {
+            let what = format!("is {entries}, but the shards have {}", manifest.entries);
+            return Err(Fault::new("entries", what));
+        }
+        if id != manifest.id.to_string() {
+            let what = format!("does not fit the shards, whose digests give {}", manifest.id);
+            return Err(Fault::new("id", what));
+        }
+        Ok(manifest)
+    }
+
+    /// Reads the manifest in the directory of a set's version. The file holds a shared lock: as
+    /// long as it is open, nobody prunes the version.
+    pub(crate) fn read(directory: &Path) -> Result<(Self, File), SetError> {
+        let path = directory.join(MANIFEST);
+        let io = |action| {
+            let path = path.clone();
+            move |source| SetError::Io { action, path, source }
+        };
+        let fault = |Fault { field, what }| SetError::Manifest { path: path.clone(), field, what };
+        let opened = open_regular(&path, |source| OpenFailure::Io { action: "", source });
+        let (file, metadata) = match opened {
+            Err(OpenFailure::NotARegularFile { kind }) => {
+                return Err(fault(Fault::new("(file)", format!("is a {kind}"))));
+            }
+            Err(OpenFailure::Io { source, .. }) => return Err(io("open the manifest")(source)),
+            other => other
+                .map_err(|error| io("open the manifest")(io::Error::other(error.to_string())))?,
+        };
+        // Where the file system has no locks, the age of versions protects them.
+        let _ = fs2::FileExt::lock_shared(&file);
+        // Whoever prunes removes the name while it has the lock.
+        let standing = fs::metadata(&path).map_err(io("open the manifest"))?;
+        if (standing.dev(), standing.ino()) != (metadata.dev(), metadata.ino()) {
+            let error = io::Error::new(io::ErrorKind::NotFound, "it was replaced meanwhile");
+            return Err(io("open the manifest")(error));
+        }
+        let most = Fault::new("(file)", format!("has more than {MOST_BYTES} bytes"));
+        if metadata.len() > MOST_BYTES {
+            return Err(fault(most));
+        }
+        let mut text = Vec::new();
+        let read = (&file).take(MOST_BYTES + 1).read_to_end(&mut text);
+        read.map_err(io("read the manifest"))?;
+        if text.len() as u64 > MOST_BYTES {
+            return Err(fault(most));
+        }
+        Ok((Self::parse(&text).map_err(fault)?, file))
+    }
+
+    /// Writes the text of the manifest.
+    pub(crate) fn write(&self, out: &mut dyn Write) -> io::Result<()> {
+        let id = self.id.to_string();
+        json::write(out, &id, self.partition.name(), self.entries, &self.shards)
+    }
+
+    /// Compares length and digest of every shard in `directory`.
+    pub(crate) fn check_files(&self, directory: &Path) -> Result<(), SetError> {
+        self.shards.iter().try_for_each(|shard| shard.check_file(directory))
+    }
+}
+
+/// The directory of a set's version: that of the current one in a directory of versions, or the
+/// path itself. Links are resolved, so that the version stays the same when the pointer moves.
+pub(crate) fn directory_of(path: &Path) -> io::Result<PathBuf> {
+    let current = path.join(crate::file::target::CURRENT);
+    fs::canonicalize(if current.is_symlink() { &current } else { path })
+}
+
+/// The first 16 bytes of the SHA-256 of a line for the partition and one for the digest of each
+/// shard.
+fn id_of(shards: &[Shard], partition: Partition) -> BuildId {
+    let start = partition.name().to_owned();
+    let lines: Vec<String> =
+        [start].into_iter().chain(shards.iter().map(|shard| hex(&shard.sha256))).collect();
+    let texts = lines.iter().flat_map(|line| [line.as_bytes(), b"\n"]);
+    let digest = digest::sha256_of(texts);
+    digest.first_chunk::<16>().copied().unwrap_or_default().into()
+}
+
+/// Returns the first fault of the shards of a set.
+fn check(shards: &[Shard], partition: Partition) -> Result<(), Fault> {
+    if shards.is_empty() || shards.len() > MOST_SHARDS {
+        let what = format!("has {} shards, 1 to {MOST_SHARDS} are allowed", shards.len());
+        return Err(Fault::new("shards", what));
+    }
+    let mut names = HashSet::new();
+    let mut before: Option<&[u8]> = None;
+    for (i, shard) in shards.iter().enumerate() {
+        let fault = |field, what: &str| Err(Fault::new(format!("shards[{i}].{field}"), what));
+        if !is_plain(&shard.file) {
+            return fault(
+                "file",
+                "is no plain name of ASCII letters, digits, '.', '_' and '-' that begins with \
+                 none of the latter and has at most 255 bytes",
+            );
+        }
+        if !names.insert(&shard.file) {
+            return fault("file", "occurs twice");
+        }
+        let (first, last) = match (&shard.first_key, &shard.last_key, shard.entries) {
+            (None, None, 0) if partition == Partition::Hash || shards.len() == 1 => continue,
+            (None, None, 0) => {
+                return fault("entries", "is 0, in a set of more than one range shard");
+            }
+            (Some(first), Some(last), 1..) => (first, last),
+            (None, _, _) => return fault("first_key", "is null, but the shard has entries"),
+            (_, None, _) => return fault("last_key", "is null, but the shard has entries"),
+            _ => return fault("first_key", "is a key, but the shard has no entries"),
+        };
+        if first.len() > MOST_KEY || last.len() > MOST_KEY {
+            let field = if first.len() > MOST_KEY { "first_key" } else { "last_key" };
+            return fault(field, "is longer than a key can be");
+        }
+        if first > last {
+            return fault("first_key", "is above the last key");
+        }
+        if partition == Partition::Range && before.is_some_and(|before| before >= &first[..]) {
+            return fault("first_key", "is not above the last key of the shard before");
+        }
+        before = Some(last);
+    }
+    Ok(())
+}
+
+/// Whether a name leads to a file in the directory of the manifest and to no other one, on every
+/// system.
+fn is_plain(name: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+    name.len() <= 255
+        && name.bytes().next().is_some_and(|first| first.is_ascii_alphanumeric())
+        && name.bytes().all(plain)
+        && name != MANIFEST
+}

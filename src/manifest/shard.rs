@@ -1,0 +1,60 @@
+//! A shard, as the manifest describes it.
+
+use super::digest;
+use super::hex::{self, hex};
+use crate::build_id::BuildId;
+use crate::error::{OpenFailure, SetError};
+use crate::file::io::open_regular;
+use serde::{Deserialize, Serialize};
+use std::path::{Path, PathBuf};
+
+/// A shard of a set, as its manifest says.
+#[non_exhaustive]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Shard {
+    /// Its file's name, in the directory of the manifest.
+    pub file: String,
+    /// Its entries.
+    pub entries: u64,
+    /// Its file's bytes.
+    pub bytes: u64,
+    /// The table's build id.
+    #[serde(with = "hex::build_id")]
+    pub build_id: BuildId,
+    /// Its smallest key; `None` if it is empty.
+    #[serde(with = "hex::key")]
+    pub first_key: Option<Vec<u8>>,
+    /// Its largest key; `None` if it is empty.
+    #[serde(with = "hex::key")]
+    pub last_key: Option<Vec<u8>>,
+    /// SHA-256 of its file.
+    #[serde(with = "hex::digest")]
+    pub sha256: [u8; 32],
+}
+
+impl Shard {
+    pub(crate) fn path(&self, directory: &Path) -> PathBuf {
+        directory.join(&self.file)
+    }
+
+    /// Compares length and digest of the shard's file.
+    pub(crate) fn check_file(&self, directory: &Path) -> Result<(), SetError> {
+        let path = self.path(directory);
+        let read = |source| OpenFailure::Io { action: "open the shard", source };
+        let (file, _) = open_regular(&path, read).map_err(|failure| failure.at(&path))?;
+        let (bytes, sha256) = digest::sha256(&file).map_err(|source| SetError::Io {
+            action: "read the shard",
+            path: path.clone(),
+            source,
+        })?;
+        let what = if bytes != self.bytes {
+            format!("has {bytes} bytes, {} in the manifest", self.bytes)
+        } else if sha256 != self.sha256 {
+            let (found, expected) = (hex(&sha256), hex(&self.sha256));
+            format!("has SHA-256 {found}, {expected} in the manifest")
+        } else {
+            return Ok(());
+        };
+        Err(SetError::Shard { path, what })
+    }
+}

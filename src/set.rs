@@ -1,0 +1,14 @@
+//! Sets: one table in many shards. A set is a manifest and the tables that it names; sets are
+//! versions in a directory of versions, as single tables are.
+
+mod many;
+mod shards;
+mod table_set;
+mod verify;
+mod walk;
+mod write;
+
+pub use table_set::{SetOptions, TableSet};
+pub use verify::SetReport;
+pub use walk::SetIter;
+pub use write::{SetBuildOptions, SetBuilder};

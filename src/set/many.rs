@@ -1,0 +1,68 @@
+//! Many keys at once: grouped by shard, so that each shard prefetches for all of its keys.
+
+use super::shards::Shards;
+use crate::error::SetError;
+use crate::read::Value;
+
+/// The places of keys, ordered by shard.
+struct Groups {
+    /// Shard and place of a key, in one number.
+    places: Vec<u64>,
+}
+
+/// Bits of a place: the shard's number takes the rest.
+const PLACE_BITS: u32 = 44;
+
+impl Groups {
+    /// Groups the keys that a shard may have.
+    fn of<K: AsRef<[u8]>>(shards: &Shards, keys: &[K]) -> Self {
+        let place = |(place, key): (usize, &K)| {
+            let shard = shards.of_key(key.as_ref())? as u64;
+            Some(shard << PLACE_BITS | place as u64)
+        };
+        let places: Vec<u64> = keys.iter().enumerate().filter_map(place).collect();
+        if shards.len() > 4 * keys.len() {
+            let mut places = places;
+            places.sort_unstable();
+            return Self { places };
+        }
+        // By counting: a sort by comparisons would cost as much as the lookups.
+        let shard = |place: u64| (place >> PLACE_BITS) as usize;
+        let mut ends = vec![0usize; shards.len() + 1];
+        places.iter().for_each(|&place| ends[shard(place) + 1] += 1);
+        for i in 1..ends.len() {
+            ends[i] += ends[i - 1];
+        }
+        let mut ordered = vec![0; places.len()];
+        for place in places {
+            let next = &mut ends[shard(place)];
+            ordered[*next] = place;
+            *next += 1;
+        }
+        Self { places: ordered }
+    }
+}
+
+/// The values of `keys`, in their order.
+pub(super) fn get_many<K: AsRef<[u8]>>(
+    keys: &[K],
+    shards: &Shards,
+) -> Result<Vec<Option<Value>>, SetError> {
+    let mut found = vec![None; keys.len()];
+    let groups = Groups::of(shards, keys);
+    let mut asked: Vec<&[u8]> = Vec::new();
+    for group in groups.places.chunk_by(|a, b| a >> PLACE_BITS == b >> PLACE_BITS) {
+        let place = |place: &u64| (place & ((1 << PLACE_BITS) - 1)) as usize;
+        asked.clear();
+        asked.extend(group.iter().map(|number| keys[place(number)].as_ref()));
+        shards.ask((group[0] >> PLACE_BITS) as usize, |table| {
+            let mut places = group.iter().map(place);
+            table.get_many_with(&asked, |value| {
+                if let (Some(place), Some(value)) = (places.next(), value) {
+                    found[place] = table.slice_ref(value);
+                }
+            })
+        })?;
+    }
+    Ok(found)
+}

@@ -1,0 +1,449 @@
+//! The set: a face of public queries, each of which asks the shards that may know.
+
+#![expect(unsafe_code, reason = "opening a set maps its shards, as opening a table maps its file")]
+
+use super::many;
+use super::shards::Shards;
+use super::verify::SetReport;
+use super::walk::{Ends, SetIter};
+use crate::error::{ReadError, SetError};
+use crate::format::order::successor_len;
+use crate::manifest::{self, Manifest};
+use crate::read::{KeyRange, OpenOptions, Table, Value};
+use std::fmt;
+use std::io;
+use std::ops::Bound;
+use std::path::Path;
+use std::sync::Arc;
+
+/// Attempts to open the current version, which may be pruned after its name was found.
+const ATTEMPTS: usize = 10;
+
+/// Options for opening a set.
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let dir = tempfile::tempdir()?;
+/// # let path = dir.path().join("ages");
+/// # let mut builder = graven::SetBuildOptions::new().create(&path)?;
+/// # builder.insert("Ann", "31")?;
+/// # builder.finish()?;
+/// let options = graven::SetOptions::new().max_mapped_bytes(1 << 30);
+/// // SAFETY: nobody modifies or truncates the published files.
+/// let set = unsafe { options.open(&path)? };
+/// assert_eq!(set.get("Ann")?.unwrap(), "31");
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct SetOptions {
+    tables: OpenOptions,
+    max_mapped_bytes: Option<u64>,
+}
+
+impl SetOptions {
+    /// The defaults.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The options with which each shard is opened. Those that name a part of a file or a build id
+    /// have no place here: the manifest says which build id a shard has. Default: those of
+    /// [`OpenOptions::new`].
+    #[must_use]
+    pub fn tables(mut self, options: OpenOptions) -> Self {
+        self.tables = options;
+        self
+    }
+
+    /// Most bytes that the set keeps mapped; `None`, the default, for no bound. Before a shard is
+    /// mapped, others are let go, about in the order in which they were used last. A shard that is
+    /// larger than the bound is mapped alone. What values, iterators and tables of a shard keep open
+    /// does not count: drop them to give the room back.
+    ///
+    /// Without a bound, shards are let go only if the process has no room for another one
+    /// (`ulimit -v`, `vm.max_map_count`).
+    #[must_use]
+    pub fn max_mapped_bytes(mut self, bytes: impl Into<Option<u64>>) -> Self {
+        self.max_mapped_bytes = bytes.into();
+        self
+    }
+
+    /// Opens the set at `path`, as [`TableSet::open`] does.
+    ///
+    /// # Safety
+    /// The promise of [`TableSet::open`].
+    ///
+    /// # Errors
+    /// Those of [`TableSet::open`].
+    pub unsafe fn open(&self, path: impl AsRef<Path>) -> Result<TableSet, SetError> {
+        let path = path.as_ref();
+        let mut attempt = 1;
+        let (directory, read) = loop {
+            let directory = manifest::directory_of(path).map_err(|source| SetError::Io {
+                action: "find the set",
+                path: path.to_owned(),
+                source,
+            })?;
+            match Manifest::read(&directory) {
+                Err(SetError::Io { source, .. })
+                    if source.kind() == io::ErrorKind::NotFound
+                        && attempt < ATTEMPTS
+                        && manifest::directory_of(path).is_ok_and(|now| now != directory) =>
+                {
+                    attempt += 1;
+                }
+                other => break (directory, other?),
+            }
+        };
+        let (options, most) = (self.tables.clone(), self.max_mapped_bytes);
+        // SAFETY: the caller's promise.
+        let shards = unsafe { Shards::new(read, directory, options, most) };
+        Ok(TableSet { shards: Arc::new(shards) })
+    }
+}
+
+/// An open set: one table in many shards. Cloning it is cheap and shares everything. `Send + Sync`.
+///
+/// A shard is mapped when it is first asked; opening costs reading the manifest. The answers own
+/// what they show, as [`Value`]s do, so a shard that the set lets go stays mapped for as long as an
+/// answer needs it. Making, cloning and dropping a `Value` costs an atomic count of its shard: many
+/// threads that ask one shard at once pass the cache line of that count around. For hot loops, ask
+/// [`table`](Self::table) for the shard, whose queries lend.
+///
+/// Keys, ranks and repeated keys are as in [`Table`]. All entries of a repeated key are in one
+/// shard. The queries by order ask one or two shards of a set that is divided by ranges, and all
+/// shards of one that is divided by hashes.
+///
+/// While a set is open it holds a shared lock on its manifest, so
+/// [`Versions::prune`](crate::Versions::prune) does not remove shards that were not yet mapped.
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let dir = tempfile::tempdir()?;
+/// # let path = dir.path().join("cities");
+/// let mut builder = graven::SetBuildOptions::new().shard_entries(2).create(&path)?;
+/// for (city, people) in [("Basel", "173863"), ("Bern", "133883"), ("Chur", "38293")] {
+///     builder.insert(city, people)?;
+/// }
+/// builder.finish()?; // two shards
+///
+/// // SAFETY: nobody modifies or truncates the published files.
+/// let set = unsafe { graven::TableSet::open(&path)? };
+/// assert_eq!(set.get("Chur")?.unwrap(), "38293");
+/// assert_eq!(set.count("Bern"..)?, 2);
+/// assert_eq!(set.rank("Chur")?, 2);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct TableSet {
+    shards: Arc<Shards>,
+}
+
+impl fmt::Debug for TableSet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TableSet")
+            .field("path", &self.path())
+            .field("partition", &self.manifest().partition)
+            .field("shards", &self.shards.len())
+            .field("entries", &self.len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl TableSet {
+    /// Opens the set at `path`: a directory of versions, of which the current one is opened, or the
+    /// directory of one version. Reads and checks the manifest, and maps nothing. A later version
+    /// is opened by opening again.
+    ///
+    /// # Safety
+    /// As for [`Table::open`], for every shard: nobody modifies or truncates the files while the
+    /// set, or anything that came from it, is in use.
+    ///
+    /// # Errors
+    /// [`SetError::Io`] if there is no manifest; [`SetError::Manifest`] if it is none, or
+    /// contradicts itself. Missing, exchanged and damaged shards are found when they are mapped, or
+    /// by [`verify`](Self::verify).
+    pub unsafe fn open(path: impl AsRef<Path>) -> Result<Self, SetError> {
+        // SAFETY: the caller's promise is the same.
+        unsafe { SetOptions::new().open(path) }
+    }
+
+    /// What the manifest says. Costs nothing.
+    #[must_use]
+    pub fn manifest(&self) -> &Manifest {
+        &self.shards.manifest
+    }
+
+    /// The directory of the version that is open, with all links resolved.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.shards.directory
+    }
+
+    /// Number of entries. Costs nothing.
+    #[must_use]
+    pub fn len(&self) -> u64 {
+        self.manifest().entries
+    }
+
+    /// Whether there is no entry.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Bytes of the shards that the set has mapped at this moment. Takes a lock.
+    #[must_use]
+    pub fn mapped_bytes(&self) -> u64 {
+        self.shards.mapped_bytes()
+    }
+
+    /// A shard as a table, which is mapped if it is not. It stays mapped for as long as the table
+    /// or a clone of it lives.
+    ///
+    /// # Errors
+    /// [`SetError`] if the shard is not as the manifest says.
+    ///
+    /// # Panics
+    /// If the set has no shard of this number.
+    pub fn table(&self, shard: usize) -> Result<Table, SetError> {
+        self.shards.table(shard)
+    }
+
+    /// The number of the only shard that can have `key`. `None` if no shard can. Costs nothing but
+    /// a hash, or a search in memory.
+    #[must_use]
+    pub fn shard_of(&self, key: impl AsRef<[u8]>) -> Option<usize> {
+        self.shards.of_key(key.as_ref())
+    }
+
+    /// The value of `key`, the first one where it is repeated. Costs finding the shard, and what
+    /// [`Table::get_owned`] costs.
+    ///
+    /// # Errors
+    /// [`SetError`] if the shard can't be mapped, or a page that was touched is damaged.
+    #[inline]
+    pub fn get(&self, key: impl AsRef<[u8]>) -> Result<Option<Value>, SetError> {
+        let key = key.as_ref();
+        match self.shards.of_key(key) {
+            Some(shard) => self.shards.ask(shard, |table| table.get_owned(key)),
+            None => Ok(None),
+        }
+    }
+
+    /// Whether `key` is in the set. Costs what [`get`](Self::get) costs, without the count.
+    ///
+    /// # Errors
+    /// Those of [`get`](Self::get).
+    pub fn contains_key(&self, key: impl AsRef<[u8]>) -> Result<bool, SetError> {
+        let key = key.as_ref();
+        match self.shards.of_key(key) {
+            Some(shard) => self.shards.ask(shard, |table| table.contains_key(key)),
+            None => Ok(false),
+        }
+    }
+
+    /// All values of `key`, in the order of their insertion.
+    ///
+    /// # Errors
+    /// Those of [`get`](Self::get).
+    pub fn get_all(&self, key: impl AsRef<[u8]>) -> Result<Vec<Value>, SetError> {
+        let key = key.as_ref();
+        let Some(shard) = self.shards.of_key(key) else { return Ok(Vec::new()) };
+        self.shards.ask(shard, |table| {
+            table
+                .get_all(key)
+                .filter_map(|value| match value {
+                    Ok(value) => table.slice_ref(value).map(Ok),
+                    Err(error) => Some(Err(error)),
+                })
+                .collect()
+        })
+    }
+
+    /// Looks up many keys at once: one answer per key, in their order. Keys are grouped by shard,
+    /// and each shard prefetches for all of its keys, as [`Table::get_many`] does.
+    ///
+    /// # Errors
+    /// Those of [`get`](Self::get).
+    pub fn get_many<K: AsRef<[u8]>>(&self, keys: &[K]) -> Result<Vec<Option<Value>>, SetError> {
+        many::get_many(keys, &self.shards)
+    }
+
+    /// All entries, ascending, from both ends.
+    #[must_use]
+    pub fn iter(&self) -> SetIter {
+        self.range(..)
+    }
+
+    /// The entries whose keys lie within `range`, ascending, from both ends. A start beyond the end
+    /// yields nothing. Maps nothing before the first step where shards are ranges, all shards where
+    /// they are hashed.
+    #[must_use]
+    pub fn range(&self, range: impl KeyRange) -> SetIter {
+        let owned = |bound: Bound<&[u8]>| bound.map(<[u8]>::to_vec);
+        let ends = Ends { lower: owned(range.lower()), upper: owned(range.upper()) };
+        SetIter::new(&self.shards, ends)
+    }
+
+    /// The entries whose keys start with `prefix`, as [`range`](Self::range) gives them.
+    #[must_use]
+    pub fn prefix(&self, prefix: impl AsRef<[u8]>) -> SetIter {
+        let prefix = prefix.as_ref();
+        let above = successor_len(prefix).map(|len| {
+            let mut above = prefix[..len].to_vec();
+            if let Some(last) = above.last_mut() {
+                *last += 1;
+            }
+            above
+        });
+        let upper = above.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
+        self.range((Bound::Included(prefix), upper))
+    }
+
+    /// The first entry.
+    ///
+    /// # Errors
+    /// Those of [`get`](Self::get).
+    pub fn first(&self) -> Result<Option<(Value, Value)>, SetError> {
+        self.iter().next().transpose()
+    }
+
+    /// The last entry.
+    ///
+    /// # Errors
+    /// Those of [`get`](Self::get).
+    pub fn last(&self) -> Result<Option<(Value, Value)>, SetError> {
+        self.iter().next_back().transpose()
+    }
+
+    /// The last entry whose key is not greater than `key`.
+    ///
+    /// # Errors
+    /// Those of [`get`](Self::get).
+    pub fn floor(&self, key: impl AsRef<[u8]>) -> Result<Option<(Value, Value)>, SetError> {
+        let key = key.as_ref();
+        if self.shards.is_hashed() {
+            let floors = self.entries_of_all(|table| own(table.floor(key)?, table))?;
+            // Equal keys are in one shard, so the largest key decides.
+            return Ok(floors.into_iter().max_by(|a, b| a.0.cmp(&b.0)));
+        }
+        match self.shards.last_from_below(key) {
+            Some(shard) => self.shards.ask(shard, |table| own(table.floor(key)?, table)),
+            None => Ok(None),
+        }
+    }
+
+    /// The first entry whose key is not smaller than `key`.
+    ///
+    /// # Errors
+    /// Those of [`get`](Self::get).
+    pub fn ceil(&self, key: impl AsRef<[u8]>) -> Result<Option<(Value, Value)>, SetError> {
+        let key = key.as_ref();
+        if self.shards.is_hashed() {
+            let ceils = self.entries_of_all(|table| own(table.ceil(key)?, table))?;
+            return Ok(ceils.into_iter().min_by(|a, b| a.0.cmp(&b.0)));
+        }
+        match self.shards.first_up_to(key) {
+            shard if shard < self.shards.len() => {
+                self.shards.ask(shard, |table| own(table.ceil(key)?, table))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// Number of entries with keys below `key`.
+    ///
+    /// # Errors
+    /// Those of [`get`](Self::get).
+    pub fn rank(&self, key: impl AsRef<[u8]>) -> Result<u64, SetError> {
+        self.up_to(Bound::Excluded(key.as_ref()))
+    }
+
+    /// Number of entries with keys within `range`.
+    ///
+    /// # Errors
+    /// Those of [`get`](Self::get).
+    pub fn count(&self, range: impl KeyRange) -> Result<u64, SetError> {
+        let before = match range.lower() {
+            Bound::Unbounded => 0,
+            Bound::Included(key) => self.up_to(Bound::Excluded(key))?,
+            Bound::Excluded(key) => self.up_to(Bound::Included(key))?,
+        };
+        Ok(self.up_to(range.upper())?.saturating_sub(before))
+    }
+
+    /// The entry with `rank` entries before it. Only a set that is divided by ranges answers this.
+    ///
+    /// # Errors
+    /// Those of [`get`](Self::get); [`SetError::Unsupported`] if the set is divided by hashes: it
+    /// would have to walk. `iter().nth(rank)` walks.
+    pub fn nth(&self, rank: u64) -> Result<Option<(Value, Value)>, SetError> {
+        if self.shards.is_hashed() {
+            let what = "a set of hash shards finds no entry by its rank: walk it, or write it anew \
+                        with range shards";
+            return Err(SetError::Unsupported { path: self.path().to_owned(), what });
+        }
+        match self.shards.of_rank(rank) {
+            Some(shard) => {
+                let rank = rank - self.shards.before(shard);
+                self.shards.ask(shard, |table| own(table.nth(rank)?, table))
+            }
+            None => Ok(None),
+        }
+    }
+
+    /// Audits the set: that each shard is the file of the manifest's length and SHA-256, each shard
+    /// as [`Table::verify`] does, and that each key is in its shard. Reads every shard twice, and
+    /// has one mapped at a time beside those of the set.
+    ///
+    /// # Errors
+    /// [`SetError`] for the first fault found.
+    pub fn verify(&self) -> Result<SetReport, SetError> {
+        SetReport::audit(&self.shards)
+    }
+
+    /// Number of entries up to the end of a range.
+    fn up_to(&self, upper: Bound<&[u8]>) -> Result<u64, SetError> {
+        let (Bound::Included(key) | Bound::Excluded(key)) = upper else { return Ok(self.len()) };
+        let range = (Bound::Unbounded, upper);
+        if self.shards.is_hashed() {
+            let shards = 0..self.shards.len();
+            return shards.map(|shard| self.shards.ask(shard, |table| table.count(range))).sum();
+        }
+        match self.shards.last_from_below(key) {
+            Some(shard) => {
+                let inside = self.shards.ask(shard, |table| table.count(range))?;
+                Ok(self.shards.before(shard) + inside)
+            }
+            None => Ok(0),
+        }
+    }
+
+    /// The entry that each shard answers with.
+    fn entries_of_all(
+        &self,
+        ask: impl Fn(&Table) -> Result<Option<(Value, Value)>, ReadError>,
+    ) -> Result<Vec<(Value, Value)>, SetError> {
+        let shards = 0..self.shards.len();
+        shards.filter_map(|shard| self.shards.ask(shard, &ask).transpose()).collect()
+    }
+}
+
+impl IntoIterator for &TableSet {
+    type Item = Result<(Value, Value), SetError>;
+    type IntoIter = SetIter;
+
+    fn into_iter(self) -> SetIter {
+        self.iter()
+    }
+}
+
+/// An entry of a table, owned.
+fn own(entry: Option<(&[u8], &[u8])>, table: &Table) -> Result<Option<(Value, Value)>, ReadError> {
+    let own = |(key, value)| Some((table.slice_ref(key)?, table.slice_ref(value)?));
+    Ok(entry.and_then(own))
+}
