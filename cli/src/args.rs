@@ -7,6 +7,7 @@ mod find;
 mod inspect;
 mod merge;
 mod serve;
+mod shard;
 mod texts;
 mod values;
 mod versions;
@@ -22,6 +23,7 @@ use graven::{Duplicates, ErrorKind, HashIndex};
 pub(crate) use inspect::Inspect;
 pub(crate) use merge::{Diff, Merge, Policy, Salvage};
 pub(crate) use serve::{Bench, BenchReader, Warm};
+pub(crate) use shard::{Division, Shard};
 use std::ffi::OsString;
 use std::path::PathBuf;
 pub(crate) use texts::{Completions, Man};
@@ -31,7 +33,8 @@ pub(crate) use versions::{Guards, Keeping, Publish};
 /// Build immutable sorted tables and read them.
 ///
 /// A table is built once, published atomically and read through a shared mapping. TABLE is a
-/// table's path, or a directory of versions, of which the current one is read. KEY arguments are
+/// table's path, or a directory of versions, of which the current one is read. get, mget, scan,
+/// stat, verify and dump read sets of tables, too, which shard writes. KEY arguments are
 /// raw bytes unless -e, --hex or --b64 is given; one that starts with a dash goes behind `--`.
 ///
 /// On a terminal, control characters of keys and values are shown as \xHH.
@@ -93,6 +96,7 @@ pub(crate) enum Verb {
     Diff(Diff),
     Salvage(Salvage),
     Publish(Publish),
+    Shard(Shard),
     Warm(Warm),
     Bench(Bench),
     Completions(Completions),

@@ -13,6 +13,7 @@ mod publish;
 mod salvage;
 mod sample;
 mod scan;
+mod shard;
 mod split;
 mod stat;
 mod texts;
@@ -46,6 +47,7 @@ pub(crate) fn run(mut verb: Verb) -> Result<Outcome, Failure> {
         Verb::Diff(args) => diff::run(&args),
         Verb::Salvage(args) => salvage::run(&args),
         Verb::Publish(args) => publish::run(&args),
+        Verb::Shard(args) => shard::run(&args),
         Verb::Warm(args) => warm::run(&args),
         Verb::Bench(args) => bench::run(&args),
         Verb::Completions(args) => texts::completions(&args),
@@ -73,6 +75,7 @@ fn tables(verb: &mut Verb) -> Vec<&mut PathBuf> {
         Verb::Diff(args) => vec![&mut args.old, &mut args.new],
         Verb::Salvage(args) => vec![&mut args.broken],
         Verb::Publish(args) => args.source.iter_mut().collect(),
+        Verb::Shard(args) => vec![&mut args.source],
         Verb::Warm(args) => vec![&mut args.table],
         Verb::Bench(args) => [&mut args.table].into_iter().chain(&mut args.replace).collect(),
         // The inputs of build are no tables. A reader process gets from bench the path that it has

@@ -2,7 +2,7 @@
 
 use crate::foreign::Foreign;
 use crate::{output, terminal};
-use graven::{BuildError, ErrorKind, OpenError, OpenFailure, PublishError, ReadError};
+use graven::{BuildError, ErrorKind, OpenError, OpenFailure, PublishError, ReadError, SetError};
 use std::fmt::Display;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -50,6 +50,20 @@ impl Failure {
     /// A table that does not open. `path` is as the user gave it.
     pub(crate) fn open(path: &Path, error: &OpenError) -> Self {
         Self::table(path, error.failure())
+    }
+
+    /// A set that does not open or answer.
+    pub(crate) fn set(error: &SetError) -> Self {
+        let kind = error.kind();
+        match (error, error.path()) {
+            (SetError::Io { action, source, .. }, Some(path)) => {
+                Self::at(kind, path.display(), format_args!("could not {action}: {source}"))
+            }
+            (SetError::Open(error), Some(path)) => Self::open(path, error),
+            (SetError::Read(error), Some(path)) => Self::at(kind, path.display(), error.failure()),
+            // The other texts begin with the path.
+            _ => Self::new(kind, error),
+        }
     }
 
     /// What is wrong with a table.
@@ -170,6 +184,7 @@ impl Failure {
             PublishError::Source { path, source } => Self::table(path, source),
             PublishError::Stream { source } => Self::table(Path::new("standard input"), source),
             PublishError::Target(error) => Self::build(target, error),
+            PublishError::Set(error) => Self::set(error),
             PublishError::TooFewEntries { entries, min_entries } => Self::at(
                 error.kind(),
                 target.display(),

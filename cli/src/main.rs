@@ -14,6 +14,7 @@ mod proc;
 mod progress;
 mod random;
 mod signals;
+mod source;
 mod terminal;
 mod unpack;
 

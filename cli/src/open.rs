@@ -2,7 +2,11 @@
 #![expect(unsafe_code, reason = "mapping a path is unsafe: the tool takes on the promise below")]
 
 use crate::exit::Failure;
-use graven::{AccessPattern, ErrorKind, Live, OpenError, OpenFailure, OpenOptions, Table, sigbus};
+use crate::source;
+use graven::{
+    AccessPattern, ErrorKind, Live, OpenError, OpenFailure, OpenOptions, SetOptions, Table,
+    TableSet, sigbus,
+};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -11,12 +15,27 @@ use std::path::{Path, PathBuf};
 const ATTEMPTS: usize = 10;
 
 /// Replaces the path of a directory of versions by the path of its current table. Other paths stay
-/// as they are.
+/// as they are, those of sets among them.
 pub(crate) fn meant(path: &mut PathBuf) {
     let current = path.join("CURRENT");
-    if path.is_dir() && current.is_symlink() {
+    if path.is_dir() && current.is_symlink() && !current.is_dir() {
         *path = current;
     }
+}
+
+/// Whether a set of tables stands at a path: a directory of versions whose current one is a set, or
+/// the directory of one version.
+pub(crate) fn is_set(path: &Path) -> bool {
+    path.join("CURRENT").is_dir() || path.join("MANIFEST.json").exists()
+}
+
+/// Opens a set for the length of the run.
+pub(crate) fn set(path: &Path, access: AccessPattern) -> Result<TableSet, Failure> {
+    guard();
+    let options = SetOptions::new().tables(OpenOptions::new().access(access));
+    // SAFETY: the reasons in `map` hold for every shard.
+    let opened = unsafe { options.open(path) };
+    opened.map_err(|error| Failure::set(&error))
 }
 
 /// Maps a table for the length of the run.
@@ -32,6 +51,9 @@ pub(crate) fn table_or_patch(path: &Path, access: AccessPattern) -> Result<Table
 /// Maps a table with options for the length of the run.
 pub(crate) fn with(options: &OpenOptions, path: &Path) -> Result<Table, Failure> {
     guard();
+    if is_set(path) {
+        return Err(source::no_set(path));
+    }
     let mut opened = map(options, path);
     for _ in 1..ATTEMPTS {
         match opened.as_ref().map_err(OpenError::failure) {
@@ -61,9 +83,14 @@ pub(crate) fn intact(table: &Table, path: &Path) -> Result<(), Failure> {
     if !table.is_faulted() {
         return Ok(());
     }
+    Err(lost(path))
+}
+
+/// The failure that a page was lost after its lookup.
+pub(crate) fn lost(path: &Path) -> Failure {
     let what =
         "was truncated, or its device failed, while it was read: zeros may have been written";
-    Err(Failure::at(ErrorKind::Io, path.display(), what))
+    Failure::at(ErrorKind::Io, path.display(), what)
 }
 
 /// Opens the table at a path, and follows its replacements.

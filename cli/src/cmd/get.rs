@@ -1,16 +1,17 @@
 //! `graven get`: the values of keys named as arguments.
 
 use crate::args::{Get, KeyForm, Separator, unescape};
-use crate::exit::{Failure, Outcome, note, reading};
+use crate::exit::{Failure, Outcome, note};
 use crate::output::Output;
+use crate::source::Source;
 use crate::{open, terminal};
+use graven::Value;
 use std::fmt::Display;
 
 pub(crate) fn run(args: &Get) -> Result<Outcome, Failure> {
     let keys = args.keys.iter().map(|key| args.form.read("KEY", key));
     let keys = keys.collect::<Result<Vec<_>, Failure>>()?;
-    let table = open::table(&args.table, args.reading.access())?;
-    let reading = reading(&args.table);
+    let source = Source::open(&args.table, args.reading.access())?;
     let mut out = Output::new()?;
     let separator = out.separator(args.bare, true, "")?.unwrap_or(if out.is_terminal() {
         Separator::Newline
@@ -19,23 +20,21 @@ pub(crate) fn run(args: &Get) -> Result<Outcome, Failure> {
         Separator::None
     });
     let mut missing = Vec::new();
+    let mut held = Vec::new();
     for key in &keys {
-        let mut found = false;
-        if args.all {
-            for value in table.get_all(key) {
-                out.bare(value.map_err(reading)?, separator)?;
-                found = true;
-            }
-        } else if let Some(value) = table.get(key).map_err(reading)? {
+        let values = source.values(&args.table, key, args.all)?;
+        for value in &values {
             out.bare(value, separator)?;
-            found = true;
         }
-        if !found {
+        if values.is_empty() {
             missing.push(key);
         }
+        held.extend(values.into_iter().next());
     }
     out.flush()?;
-    open::intact(&table, &args.table)?;
+    if held.iter().any(Value::is_faulted) {
+        return Err(open::lost(&args.table));
+    }
     if missing.is_empty() {
         return Ok(Outcome::Fine);
     }

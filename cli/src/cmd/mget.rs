@@ -12,8 +12,9 @@ use crate::input::{Input, InputError, LONG};
 use crate::lines::{Line, Lines};
 use crate::output::Output;
 use crate::progress::{Progress, Unit};
+use crate::source::Source;
 use crate::{open, terminal};
-use graven::ErrorKind;
+use graven::{ErrorKind, Value};
 use std::fs::File;
 use std::os::unix::ffi::OsStrExt;
 
@@ -24,7 +25,7 @@ const BATCH: usize = 1024;
 const BATCH_BYTES: usize = LONG;
 
 pub(crate) fn run(args: &Mget) -> Result<Outcome, Failure> {
-    let table = open::table(&args.table, args.reading.access())?;
+    let source = Source::open(&args.table, args.reading.access())?;
     let reading = reading(&args.table);
     let input = Input::standard()?;
     let mut out = Output::new()?;
@@ -34,13 +35,26 @@ pub(crate) fn run(args: &Mget) -> Result<Outcome, Failure> {
     let progress = Progress::new("looking up", Unit::Bytes, input.len(), typed || !out.is_file());
     let mut lines = Lines::new(input.file);
     let mut batch = Batch::default();
-    let mut found = Vec::new();
     let mut outcome = Outcome::Fine;
     loop {
         let filled = batch.fill(&mut lines, args.text);
         let keys = batch.keys();
-        table.get_many_into(&keys, &mut found).map_err(reading)?;
-        if answer(args, separator, &keys, &found, &mut out)? == Outcome::Missing {
+        let answered = match &source {
+            Source::Table(table) => {
+                let found = table.get_many(&keys).map_err(reading)?;
+                answer(args, separator, &keys, &found, &mut out)?
+            }
+            Source::Set(set) => {
+                let values = set.get_many(&keys).map_err(|error| Failure::set(&error))?;
+                let found: Vec<_> = values.iter().map(Option::as_deref).collect();
+                let answered = answer(args, separator, &keys, &found, &mut out)?;
+                if values.iter().flatten().any(Value::is_faulted) {
+                    return Err(open::lost(&args.table));
+                }
+                answered
+            }
+        };
+        if answered == Outcome::Missing {
             outcome = Outcome::Missing;
         }
         progress.set(lines.taken());
@@ -66,7 +80,7 @@ pub(crate) fn run(args: &Mget) -> Result<Outcome, Failure> {
         }
     }
     out.flush()?;
-    open::intact(&table, &args.table)?;
+    source.intact(&args.table)?;
     Ok(outcome)
 }
 

@@ -1,12 +1,13 @@
 //! `graven scan`: the entries of an interval, or their number.
 
-use crate::args::{Scan, Separator};
-use crate::exit::{Failure, Outcome, note, reading};
+use crate::args::Scan;
+use crate::exit::{Failure, Outcome, note};
 use crate::formats::{Format, Writer};
 use crate::output::Output;
 use crate::progress::{Progress, Unit};
-use crate::{open, terminal};
-use graven::{ErrorKind, ReadError};
+use crate::source::Source;
+use crate::terminal;
+use graven::ErrorKind;
 use std::borrow::Cow;
 use std::ffi::OsString;
 use std::ops::Bound;
@@ -16,8 +17,7 @@ const STEP: u64 = 1024;
 
 pub(crate) fn run(args: &Scan) -> Result<Outcome, Failure> {
     let bounds = Bounds::new(args)?;
-    let table = open::table(&args.table, args.reading.access())?;
-    let reading = reading(&args.table);
+    let source = Source::open(&args.table, args.reading.access())?;
     let limit = args.limit.unwrap_or(u64::MAX);
     let mut out = Output::new()?;
     let alone = args.values || args.keys;
@@ -27,56 +27,37 @@ pub(crate) fn run(args: &Scan) -> Result<Outcome, Failure> {
             format_args!("-o {format} writes entries: leave out --keys, --values and --count");
         return Err(Failure::new(ErrorKind::Usage, what));
     }
-    let mut writer = Writer::new(&args.format, (&table, &args.table), &mut out)?;
+    let mut writer = Writer::new(&args.format, (&source, &args.table), &mut out)?;
     let separator = out.separator(args.bare, alone, "--values or --keys")?;
     if let Some(why) = bounds.contradiction() {
         note(format_args!("{}: {why}", args.table.display()));
     }
     let interval = bounds.interval();
     if args.count {
-        let count = table.count(interval.bounds()).map_err(reading)?;
+        let count = source.count(&args.table, interval.bounds())?;
         out.write(format!("{}\n", count.min(limit)).as_bytes())?;
     } else {
-        let entries = || table.range(interval.bounds());
-        if args.reverse {
-            let entries = || entries().rev().zip(0..limit);
-            writer.check(entries().map(|(entry, _)| entry), &args.table)?;
-            print(args, separator, entries(), writer, &mut out, reading)?;
-        } else {
-            let entries = || entries().zip(0..limit);
-            writer.check(entries().map(|(entry, _)| entry), &args.table)?;
-            print(args, separator, entries(), writer, &mut out, reading)?;
-        }
+        let (path, interval) = (&args.table, interval.bounds());
+        writer.check(path, |check| source.walk(path, interval, args.reverse, limit, check))?;
+        let progress = Progress::new("scanning", Unit::Entries, None, !out.is_file());
+        writer.begin(&mut out)?;
+        source.walk(path, interval, args.reverse, limit, |number, key, value| {
+            if number % STEP == 0 {
+                progress.set(number);
+            }
+            match (args.keys, args.values, separator) {
+                (true, _, Some(separator)) => out.bare(key, separator),
+                (true, _, None) => out.key(key),
+                (_, true, Some(separator)) => out.bare(value, separator),
+                (_, true, None) => out.value(value),
+                _ => writer.entry(&mut out, key, value),
+            }
+        })?;
+        writer.finish(&mut out)?;
     }
     out.flush()?;
-    open::intact(&table, &args.table)?;
+    source.intact(&args.table)?;
     Ok(Outcome::Fine)
-}
-
-fn print<'t>(
-    args: &Scan,
-    separator: Option<Separator>,
-    entries: impl Iterator<Item = (Result<(&'t [u8], &'t [u8]), ReadError>, u64)>,
-    mut writer: Writer,
-    out: &mut Output,
-    reading: impl Fn(ReadError) -> Failure,
-) -> Result<(), Failure> {
-    let progress = Progress::new("scanning", Unit::Entries, None, !out.is_file());
-    writer.begin(out)?;
-    for (entry, number) in entries {
-        let (key, value) = entry.map_err(&reading)?;
-        match (args.keys, args.values, separator) {
-            (true, _, Some(separator)) => out.bare(key, separator)?,
-            (true, _, None) => out.key(key)?,
-            (_, true, Some(separator)) => out.bare(value, separator)?,
-            (_, true, None) => out.value(value)?,
-            _ => writer.entry(out, key, value)?,
-        }
-        if number % STEP == 0 {
-            progress.set(number);
-        }
-    }
-    writer.finish(out)
 }
 
 /// The bounds of the keys, as the command line gives them.

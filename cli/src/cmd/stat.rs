@@ -1,6 +1,7 @@
 //! `graven stat`: what a table is made of.
 
 mod json;
+mod set;
 mod text;
 
 use crate::args::Stat;
@@ -21,7 +22,8 @@ pub(crate) fn run(args: &Stat) -> Result<Outcome, Failure> {
         let text = render(args, path, out.is_terminal())?;
         if !args.json && args.tables.len() > 1 {
             let before = if std::mem::take(&mut first) { "" } else { "\n" };
-            out.text(&format!("{before}table          {}\n", path.display()))?;
+            let label = if open::is_set(path) { "set" } else { "table" };
+            out.text(&format!("{before}{label:<15}{}\n", path.display()))?;
         }
         out.write(text.as_bytes())?;
         Ok(Outcome::Fine)
@@ -32,6 +34,13 @@ pub(crate) fn run(args: &Stat) -> Result<Outcome, Failure> {
 
 /// The figures of one table.
 fn render(args: &Stat, path: &Path, terminal: bool) -> Result<String, Failure> {
+    if open::is_set(path) {
+        let set = open::set(path, AccessPattern::Random)?;
+        return Ok(match args.json {
+            true => set::json(path, &set),
+            false => set::text(&set, terminal),
+        });
+    }
     let table = open::table_or_patch(path, AccessPattern::Random)?;
     // Asked first, before other calls bring pages into memory.
     let residency = table.residency();

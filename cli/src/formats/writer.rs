@@ -2,9 +2,10 @@
 
 use super::{Format, OutputFormat, cdb, csv, jsonl, lines, mdb, raw, tsv};
 use crate::args::Separator;
-use crate::exit::{Failure, reading};
+use crate::exit::Failure;
 use crate::output::Output;
-use graven::{ErrorKind, ReadError, Table};
+use crate::source::Source;
+use graven::ErrorKind;
 use std::path::Path;
 
 /// A writer of one of the formats. The calls, in this order: [`new`](Self::new),
@@ -20,11 +21,14 @@ pub(crate) enum Writer {
     Mdb(Box<mdb::Writer>),
 }
 
+/// Checks an entry, which comes with its number.
+pub(crate) type Check<'a> = dyn FnMut(u64, &[u8], &[u8]) -> Result<(), Failure> + 'a;
+
 impl Writer {
-    /// A writer of entries of `table`. It fails where the format cannot go to this output.
+    /// A writer of entries of `source`. It fails where the format cannot go to this output.
     pub(crate) fn new(
         format: &OutputFormat,
-        (table, path): (&Table, &Path),
+        (source, path): (&Source, &Path),
         out: &mut Output,
     ) -> Result<Self, Failure> {
         format.check()?;
@@ -45,30 +49,26 @@ impl Writer {
                 Self::Cdb(cdb::Size::EMPTY)
             }
             Format::Mdb => {
-                let metadata = table.metadata().map_err(reading(path))?;
-                let flags = metadata.get(mdb::FLAGS.as_bytes());
-                Self::Mdb(Box::new(mdb::Writer::new(flags)))
+                let flags = source.metadata(path, mdb::FLAGS)?;
+                Self::Mdb(Box::new(mdb::Writer::new(flags.as_deref())))
             }
         })
     }
 
-    /// Fails at the first of `entries` that the format cannot hold, before anything is written.
-    /// `path` is the table's. Reads entries only for formats that do not hold all of them.
-    pub(crate) fn check<'t>(
+    /// Fails at the first entry of a walk over the table at `path` that the format cannot hold,
+    /// before anything is written. Walks only for formats that do not hold all entries.
+    pub(crate) fn check(
         &mut self,
-        entries: impl Iterator<Item = Result<(&'t [u8], &'t [u8]), ReadError>>,
         path: &Path,
+        walk: impl FnOnce(&mut Check<'_>) -> Result<(), Failure>,
     ) -> Result<(), Failure> {
         if self.holds_all() {
             return Ok(());
         }
-        let reading = reading(path);
-        for entry in entries {
-            let (key, value) = entry.map_err(reading)?;
-            self.holds(key, value)
-                .map_err(|what| Failure::at(ErrorKind::Data, path.display(), what))?;
-        }
-        Ok(())
+        walk(&mut |_, key, value| {
+            let held = self.holds(key, value);
+            held.map_err(|what| Failure::at(ErrorKind::Data, path.display(), what))
+        })
     }
 
     /// Whether the format holds every entry that a table can hold.

@@ -1,0 +1,135 @@
+//! What a reading command reads: a table, or a set of tables.
+
+use crate::exit::{Failure, reading};
+use crate::open;
+use graven::{AccessPattern, BuildOptions, ErrorKind, Table, TableSet, Value};
+use std::ops::Bound;
+use std::path::Path;
+
+pub(crate) enum Source {
+    Table(Table),
+    Set(TableSet),
+}
+
+/// An interval of keys.
+pub(crate) type Interval<'a> = (Bound<&'a [u8]>, Bound<&'a [u8]>);
+
+/// All keys.
+pub(crate) const ALL: Interval<'static> = (Bound::Unbounded, Bound::Unbounded);
+
+impl Source {
+    /// Opens what stands at a path for the length of the run.
+    pub(crate) fn open(path: &Path, access: AccessPattern) -> Result<Self, Failure> {
+        Ok(match open::is_set(path) {
+            true => Self::Set(open::set(path, access)?),
+            false => Self::Table(open::table(path, access)?),
+        })
+    }
+
+    /// Number of entries.
+    pub(crate) fn len(&self) -> u64 {
+        match self {
+            Self::Table(table) => table.len(),
+            Self::Set(set) => set.len(),
+        }
+    }
+
+    /// The first value of a key, or all of them.
+    pub(crate) fn values(&self, path: &Path, key: &[u8], all: bool) -> Result<Vec<Value>, Failure> {
+        match self {
+            Self::Table(table) if all => {
+                let values = table.get_all(key).map(|value| {
+                    let value = value.map_err(reading(path))?;
+                    Ok(table.slice_ref(value))
+                });
+                Ok(values.collect::<Result<Vec<_>, Failure>>()?.into_iter().flatten().collect())
+            }
+            Self::Table(table) => {
+                Ok(table.get_owned(key).map_err(reading(path))?.into_iter().collect())
+            }
+            Self::Set(set) if all => set.get_all(key).map_err(|error| Failure::set(&error)),
+            Self::Set(set) => {
+                Ok(set.get(key).map_err(|error| Failure::set(&error))?.into_iter().collect())
+            }
+        }
+    }
+
+    /// Number of entries in an interval.
+    pub(crate) fn count(&self, path: &Path, interval: Interval<'_>) -> Result<u64, Failure> {
+        match self {
+            Self::Table(table) => table.count(interval).map_err(reading(path)),
+            Self::Set(set) => set.count(interval).map_err(|error| Failure::set(&error)),
+        }
+    }
+
+    /// Hands the entries of an interval to `each`, with their numbers from 0, at most `limit` of
+    /// them; with `reverse` from the last one down.
+    pub(crate) fn walk(
+        &self,
+        path: &Path,
+        interval: Interval<'_>,
+        reverse: bool,
+        limit: u64,
+        mut each: impl FnMut(u64, &[u8], &[u8]) -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
+        match self {
+            Self::Table(table) => {
+                let mut step = |(entry, number): (Result<(&[u8], &[u8]), _>, u64)| {
+                    let (key, value) = entry.map_err(reading(path))?;
+                    each(number, key, value)
+                };
+                let entries = table.range(interval);
+                match reverse {
+                    true => entries.rev().zip(0..limit).try_for_each(&mut step),
+                    false => entries.zip(0..limit).try_for_each(&mut step),
+                }
+            }
+            Self::Set(set) => {
+                let mut step = |(entry, number): (Result<(Value, Value), _>, u64)| {
+                    let (key, value) = entry.map_err(|error| Failure::set(&error))?;
+                    each(number, &key, &value)?;
+                    if value.is_faulted() { Err(open::lost(path)) } else { Ok(()) }
+                };
+                let entries = set.range(interval);
+                match reverse {
+                    true => entries.rev().zip(0..limit).try_for_each(&mut step),
+                    false => entries.zip(0..limit).try_for_each(&mut step),
+                }
+            }
+        }
+    }
+
+    /// The options with which the table, or the first shard of the set, was built.
+    pub(crate) fn build_options(&self, path: &Path) -> Result<BuildOptions, Failure> {
+        self.first_table()?.build_options().map_err(reading(path))
+    }
+
+    /// A value of the metadata of the table, or of the first shard of the set.
+    pub(crate) fn metadata(&self, path: &Path, key: &str) -> Result<Option<Vec<u8>>, Failure> {
+        let table = self.first_table()?;
+        let metadata = table.metadata().map_err(reading(path))?;
+        Ok(metadata.get(key).map(<[u8]>::to_vec))
+    }
+
+    fn first_table(&self) -> Result<Table, Failure> {
+        match self {
+            Self::Table(table) => Ok(table.clone()),
+            Self::Set(set) => set.table(0).map_err(|error| Failure::set(&error)),
+        }
+    }
+
+    /// Fails if a page of the table was lost after its lookup; see [`open::intact`]. Sets are asked
+    /// value by value.
+    pub(crate) fn intact(&self, path: &Path) -> Result<(), Failure> {
+        match self {
+            Self::Table(table) => open::intact(table, path),
+            Self::Set(_) => Ok(()),
+        }
+    }
+}
+
+/// The failure of a command that reads no sets.
+pub(crate) fn no_set(path: &Path) -> Failure {
+    let what = "is a set of tables, which this command does not read: name one of its shards";
+    Failure::at(ErrorKind::Usage, path.display(), what)
+}
