@@ -186,7 +186,9 @@ pub use read::{
     Value, Values, Warm, WarmProgress,
 };
 #[cfg(all(unix, feature = "sets"))]
-pub use set::{SetBuildOptions, SetBuilder, SetIter, SetOptions, SetReport, TableSet};
+pub use set::{
+    LiveSet, PinnedSet, SetBuildOptions, SetBuilder, SetIter, SetOptions, SetReport, TableSet,
+};
 pub use verify::{VerifyProgress, VerifyReport};
 #[cfg(unix)]
 pub use write::{

@@ -1,6 +1,7 @@
 //! Sets: one table in many shards. A set is a manifest and the tables that it names; sets are
 //! versions in a directory of versions, as single tables are.
 
+mod live;
 mod many;
 mod shards;
 mod table_set;
@@ -8,6 +9,7 @@ mod verify;
 mod walk;
 mod write;
 
+pub use live::{LiveSet, PinnedSet};
 pub use table_set::{SetOptions, TableSet};
 pub use verify::SetReport;
 pub use walk::SetIter;

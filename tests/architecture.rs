@@ -23,7 +23,7 @@ const MODULES: &[(&str, &[&str])] = &[
     ("sigbus", &["error"]),
     ("manifest", &["build_id", "file", "format", "error"]),
     ("publish", &["build_id", "file", "format", "manifest", "error"]),
-    ("set", &["build_id", "read", "write", "publish", "manifest", "format", "error"]),
+    ("set", &["build_id", "live", "read", "write", "publish", "manifest", "format", "error"]),
 ];
 
 /// What some modules may import from elsewhere; the others are free.
@@ -69,7 +69,8 @@ const STOREYS: &[(&str, &[&[&str]])] = &[
             &["file"],
             &["manifest", "read", "write"],
             &["publish"],
-            &["live", "verify", "merge", "set"],
+            &["live", "verify", "merge"],
+            &["set"],
         ],
     ),
     (
@@ -173,7 +174,10 @@ const STOREYS: &[(&str, &[&[&str]])] = &[
         ],
     ),
     ("src/manifest", &[&["digest", "hex"], &["shard"], &["partition", "json"], &["."]]),
-    ("src/set", &[&["shards"], &["many", "verify", "walk"], &["table_set", "write"], &["."]]),
+    (
+        "src/set",
+        &[&["shards"], &["many", "verify", "walk"], &["table_set", "write"], &["live"], &["."]],
+    ),
     (
         "src/write",
         &[
@@ -253,6 +257,7 @@ const PROMISES: &[&str] = &[
     "src/live.rs",
     "src/live/typed.rs",
     "src/read/open.rs",
+    "src/set/live.rs",
     "src/set/shards.rs",
     "src/set/table_set.rs",
 ];
@@ -1278,7 +1283,7 @@ fn programs_use_the_public_api() {
 
 #[test]
 fn unsafe_code_stays_in_its_files() {
-    const { assert!(OPERATIONS.len() <= 9 && PROMISES.len() <= 5) };
+    const { assert!(OPERATIONS.len() <= 9 && PROMISES.len() <= 6) };
     let library = library();
     // The names above are names of files, and each has unsafe code.
     for path in OPERATIONS.iter().chain(PROMISES) {

@@ -8,6 +8,7 @@
 mod common;
 
 mod sets {
+    mod fuzz;
     mod hostile;
     mod mapping;
     mod model;

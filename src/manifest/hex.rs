@@ -2,6 +2,8 @@
 
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::fmt::Display;
+use std::str::FromStr;
 
 /// Bytes as lower-case hexadecimal digits.
 pub(super) fn hex(bytes: &[u8]) -> String {
@@ -22,61 +24,34 @@ pub(super) fn unhex(text: &str) -> Option<Vec<u8>> {
     rest.is_empty().then(|| bytes.collect()).flatten()
 }
 
-/// A key as digits, or null.
-pub(super) mod key {
-    use super::*;
-
-    pub(in super::super) fn serialize<S: Serializer>(
-        key: &Option<Vec<u8>>,
-        to: S,
-    ) -> Result<S::Ok, S::Error> {
-        key.as_deref().map(hex).serialize(to)
-    }
-
-    pub(in super::super) fn deserialize<'de, D: Deserializer<'de>>(
-        from: D,
-    ) -> Result<Option<Vec<u8>>, D::Error> {
-        let Some(text) = Option::<String>::deserialize(from)? else { return Ok(None) };
-        let bytes =
-            unhex(&text).ok_or_else(|| D::Error::custom("a key is not in lower-case hex"))?;
-        Ok(Some(bytes))
-    }
+/// Writes a key as digits, or null.
+pub(super) fn write_key<S: Serializer>(key: &Option<Vec<u8>>, to: S) -> Result<S::Ok, S::Error> {
+    key.as_deref().map(hex).serialize(to)
 }
 
-/// A digest as digits.
-pub(super) mod digest {
-    use super::*;
-
-    pub(in super::super) fn serialize<S: Serializer>(
-        digest: &[u8],
-        to: S,
-    ) -> Result<S::Ok, S::Error> {
-        hex(digest).serialize(to)
-    }
-
-    pub(in super::super) fn deserialize<'de, D: Deserializer<'de>>(
-        from: D,
-    ) -> Result<[u8; 32], D::Error> {
-        let bytes = unhex(&String::deserialize(from)?).and_then(|bytes| bytes.try_into().ok());
-        bytes.ok_or_else(|| D::Error::custom("a SHA-256 is not 64 digits of lower-case hex"))
-    }
+pub(super) fn read_key<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Vec<u8>>, D::Error> {
+    let Some(text) = Option::<String>::deserialize(from)? else { return Ok(None) };
+    let bytes = unhex(&text).ok_or_else(|| D::Error::custom("a key is not in lower-case hex"))?;
+    Ok(Some(bytes))
 }
 
-/// A build id as digits.
-pub(super) mod build_id {
-    use super::*;
-    use crate::build_id::BuildId;
+/// Writes a digest as digits.
+pub(super) fn write_digest<S: Serializer>(digest: &[u8], to: S) -> Result<S::Ok, S::Error> {
+    hex(digest).serialize(to)
+}
 
-    pub(in super::super) fn serialize<S: Serializer>(
-        id: &BuildId,
-        to: S,
-    ) -> Result<S::Ok, S::Error> {
-        id.to_string().serialize(to)
-    }
+pub(super) fn read_digest<'de, D: Deserializer<'de>>(from: D) -> Result<[u8; 32], D::Error> {
+    let bytes = unhex(&String::deserialize(from)?).and_then(|bytes| bytes.try_into().ok());
+    bytes.ok_or_else(|| D::Error::custom("a SHA-256 is not 64 digits of lower-case hex"))
+}
 
-    pub(in super::super) fn deserialize<'de, D: Deserializer<'de>>(
-        from: D,
-    ) -> Result<BuildId, D::Error> {
-        String::deserialize(from)?.parse().map_err(D::Error::custom)
-    }
+/// Writes what has a text of its own.
+pub(super) fn write_text<T: Display, S: Serializer>(value: &T, to: S) -> Result<S::Ok, S::Error> {
+    to.collect_str(value)
+}
+
+pub(super) fn read_text<'de, T: FromStr<Err: Display>, D: Deserializer<'de>>(
+    from: D,
+) -> Result<T, D::Error> {
+    String::deserialize(from)?.parse().map_err(D::Error::custom)
 }

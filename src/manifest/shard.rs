@@ -19,16 +19,16 @@ pub struct Shard {
     /// Its file's bytes.
     pub bytes: u64,
     /// The table's build id.
-    #[serde(with = "hex::build_id")]
+    #[serde(serialize_with = "hex::write_text", deserialize_with = "hex::read_text")]
     pub build_id: BuildId,
     /// Its smallest key; `None` if it is empty.
-    #[serde(with = "hex::key")]
+    #[serde(serialize_with = "hex::write_key", deserialize_with = "hex::read_key")]
     pub first_key: Option<Vec<u8>>,
     /// Its largest key; `None` if it is empty.
-    #[serde(with = "hex::key")]
+    #[serde(serialize_with = "hex::write_key", deserialize_with = "hex::read_key")]
     pub last_key: Option<Vec<u8>>,
     /// SHA-256 of its file.
-    #[serde(with = "hex::digest")]
+    #[serde(serialize_with = "hex::write_digest", deserialize_with = "hex::read_digest")]
     pub sha256: [u8; 32],
 }
 

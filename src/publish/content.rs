@@ -1,9 +1,11 @@
 //! What a version holds, a table or a set, and what checks it.
 
 use super::version::Version;
-use crate::error::{BuildError, OpenFailure, PublishError};
+use crate::error::{BuildError, OpenFailure, PublishError, SetError};
 use crate::file::directory::remove_directory;
 use crate::file::integrity;
+#[cfg(feature = "sets")]
+use crate::manifest::Manifest;
 use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::MetadataExt;
@@ -81,7 +83,7 @@ impl Content {
         let found = file.metadata().map_err(io)?;
         let identity = (found.dev(), found.ino());
         if Self::of_version(version) == Self::Set {
-            set::check(&version.path)?;
+            check_set(&version.path)?;
             return Ok(identity);
         }
         match integrity::read_back(&file, &version.path) {
@@ -117,37 +119,26 @@ fn bytes_in(directory: &Path) -> io::Result<u64> {
     lens.sum()
 }
 
-/// Sets, as far as versions need to know of what they hold.
+/// Compares every shard of the set in a directory with the manifest.
 #[cfg(feature = "sets")]
-pub(super) mod set {
-    use crate::error::SetError;
-    use crate::manifest::Manifest;
-    use std::path::Path;
-
-    /// Compares every shard with the manifest.
-    pub(in super::super) fn check(directory: &Path) -> Result<(), SetError> {
-        let (manifest, _held) = Manifest::read(directory)?;
-        manifest.check_files(directory)
-    }
-
-    /// Entries of the set.
-    pub(in super::super) fn entries(directory: &Path) -> Result<u64, SetError> {
-        Ok(Manifest::read(directory)?.0.entries)
-    }
+fn check_set(directory: &Path) -> Result<(), SetError> {
+    let (manifest, _held) = Manifest::read(directory)?;
+    manifest.check_files(directory)
 }
 
-/// Sets in a build of the library without them.
+/// Entries of the set in a directory.
+#[cfg(feature = "sets")]
+pub(super) fn entries_of_set(directory: &Path) -> Result<u64, SetError> {
+    Ok(Manifest::read(directory)?.0.entries)
+}
+
 #[cfg(not(feature = "sets"))]
-pub(super) mod set {
-    use crate::error::SetError;
-    use std::path::Path;
+fn check_set(directory: &Path) -> Result<(), SetError> {
+    entries_of_set(directory).map(drop)
+}
 
-    pub(in super::super) fn check(directory: &Path) -> Result<(), SetError> {
-        entries(directory).map(drop)
-    }
-
-    pub(in super::super) fn entries(directory: &Path) -> Result<u64, SetError> {
-        let what = "holds a set of tables, and this program was built without the feature sets";
-        Err(SetError::Unsupported { path: directory.to_owned(), what })
-    }
+#[cfg(not(feature = "sets"))]
+pub(super) fn entries_of_set(directory: &Path) -> Result<u64, SetError> {
+    let what = "holds a set of tables, and this program was built without the feature sets";
+    Err(SetError::Unsupported { path: directory.to_owned(), what })
 }

@@ -1,7 +1,7 @@
 //! Guards of what is published: a table that is much smaller than it should be comes from a build
 //! that lost its input.
 
-use super::content::set;
+use super::content::entries_of_set;
 use crate::build_id::BuildId;
 use crate::error::{BuildError, OpenFailure, PublishError};
 use crate::file::integrity;
@@ -73,7 +73,7 @@ impl Guard {
         let Some(max_shrink) = self.max_shrink else { return Ok(()) };
         let Some(path) = current()? else { return Ok(()) };
         let current = match path.is_dir() {
-            true => set::entries(&path)?,
+            true => entries_of_set(&path)?,
             false => entries_of(&path).map_err(|source| PublishError::Current { path, source })?,
         };
         let missing = current.saturating_sub(entries);

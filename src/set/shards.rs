@@ -172,7 +172,13 @@ impl Shards {
             self.make_room(&mut mapped, most.saturating_sub(bytes));
         }
         let table = match self.open(shard) {
-            Err(SetError::Open(error)) if is_full(error.failure()) => {
+            // Fewer mappings stay below a limit that this process has reached.
+            Err(SetError::Open(error))
+                if matches!(
+                    error.failure(),
+                    OpenFailure::AddressSpaceExhausted { .. } | OpenFailure::TooManyMappings { .. }
+                ) =>
+            {
                 self.make_room(&mut mapped, 0);
                 self.open(shard)?
             }
@@ -219,12 +225,4 @@ impl Shards {
         };
         Err(SetError::Shard { path, what })
     }
-}
-
-/// Whether a limit of this process was reached that fewer mappings stay below.
-fn is_full(failure: &OpenFailure) -> bool {
-    matches!(
-        failure,
-        OpenFailure::AddressSpaceExhausted { .. } | OpenFailure::TooManyMappings { .. }
-    )
 }

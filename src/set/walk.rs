@@ -200,8 +200,7 @@ impl Merged {
             .filter(|&shard| shards.manifest.shards[shard].entries > 0)
             .map(|shard| Ok(shards.table(shard)?.into_range(ends.as_range())));
         let walks = walks.collect::<Result<Vec<_>, SetError>>()?;
-        // A walk whose start could not be read has an error to give.
-        let left = walks.iter().map(|walk| walk.len().max(1)).sum();
+        let left = walks.iter().map(IntoIter::len).sum();
         let from_back = walks.clone();
         Ok(Self { walks, front: None, back: None, left, from_back })
     }

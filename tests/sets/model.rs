@@ -1,7 +1,7 @@
 //! A set against a sorted vector of the same entries.
 
 use super::super::{open, open_with, quick, write};
-use graven::{Partition, SetBuildOptions, SetOptions, TableSet, Value};
+use graven::{Partition, SetBuildOptions, SetIter, SetOptions, TableSet, Value};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use std::ops::Bound;
@@ -17,6 +17,20 @@ fn walked(items: impl Iterator<Item = Result<(Value, Value), graven::SetError>>)
     items.map(|item| plain(Some(item.unwrap())).unwrap()).collect()
 }
 
+/// Walks from both ends in turn, until they meet.
+fn from_both_ends(mut walk: SetIter) -> Vec<Entry> {
+    let (mut front, mut back) = (Vec::new(), Vec::new());
+    loop {
+        let Some(item) = walk.next() else { break };
+        front.push(plain(Some(item.unwrap())).unwrap());
+        let Some(item) = walk.next_back() else { break };
+        back.push(plain(Some(item.unwrap())).unwrap());
+    }
+    assert!(walk.next().is_none() && walk.next_back().is_none());
+    front.extend(back.into_iter().rev());
+    front
+}
+
 /// Compares every query with the model; `asked` are keys that may be there.
 fn compare(set: &TableSet, model: &[Entry], asked: &[Vec<u8>]) {
     assert_eq!(set.len(), model.len() as u64);
@@ -26,17 +40,7 @@ fn compare(set: &TableSet, model: &[Entry], asked: &[Vec<u8>]) {
     assert_eq!(reversed, model);
     assert_eq!(plain(set.first().unwrap()), model.first().cloned());
     assert_eq!(plain(set.last().unwrap()), model.last().cloned());
-    // From both ends in turn, until they meet.
-    let (mut walk, mut front, mut back) = (set.iter(), Vec::new(), Vec::new());
-    loop {
-        let Some(item) = walk.next() else { break };
-        front.push(plain(Some(item.unwrap())).unwrap());
-        let Some(item) = walk.next_back() else { break };
-        back.push(plain(Some(item.unwrap())).unwrap());
-    }
-    assert!(walk.next().is_none() && walk.next_back().is_none());
-    front.extend(back.into_iter().rev());
-    assert_eq!(front, model);
+    assert_eq!(from_both_ends(set.iter()), model);
 
     let found = set.get_many(asked).unwrap();
     assert_eq!(found.len(), asked.len());
@@ -79,6 +83,7 @@ fn compare(set: &TableSet, model: &[Entry], asked: &[Vec<u8>]) {
             let expected: Vec<_> = model.iter().filter(|(key, _)| inside(key)).cloned().collect();
             assert_eq!(set.count(range).unwrap(), expected.len() as u64);
             assert_eq!(walked(set.range(range)), expected);
+            assert_eq!(from_both_ends(set.range(range)), expected);
             let mut reversed = walked(set.range(range).rev());
             reversed.reverse();
             assert_eq!(reversed, expected);

@@ -2,8 +2,8 @@
 
 use super::super::{common, numbered, open, open_with, quick, write};
 use graven::{
-    BuildError, BuildOptions, Builder, PublishError, PublishOptions, SetBuildOptions, SetOptions,
-    Versions,
+    BuildError, BuildOptions, Builder, LiveSet, PublishError, PublishOptions, RefreshOutcome,
+    SetBuildOptions, SetOptions, Versions,
 };
 use std::fs;
 use std::path::Path;
@@ -74,6 +74,37 @@ fn a_set_that_is_open_is_not_pruned() {
     assert_eq!(versions.prune(0, Duration::ZERO).unwrap().len(), 1);
     assert!(!path.exists());
     assert_eq!(open(dir.path()).iter().count(), 20);
+}
+
+#[expect(unsafe_code, reason = "tests map what they have written")]
+#[test]
+fn a_pin_sees_one_version_of_the_whole_set() {
+    let dir = tempfile::tempdir().unwrap();
+    let numbers = |from: u32| -> Vec<_> {
+        let keys = numbered(10).into_iter().map(|(key, _)| key);
+        keys.zip(from..).map(|(key, i)| (key, i.to_le_bytes().to_vec())).collect()
+    };
+    write(&quick().shard_entries(3), dir.path(), &numbers(0));
+    // SAFETY: nobody changes the files of a set while this test has it open.
+    let live = unsafe { LiveSet::open(dir.path()) }.unwrap();
+    let pinned = live.pin();
+    assert_eq!(pinned.get("00000000").unwrap().unwrap(), 0u32.to_le_bytes());
+    assert_eq!(live.refresh().unwrap(), RefreshOutcome::Unchanged);
+    write(&quick().hash_shards(2), dir.path(), &numbers(100));
+    assert_eq!(live.pin().generation(), 1);
+    assert_eq!(live.refresh().unwrap(), RefreshOutcome::Swapped);
+    assert_eq!(Versions::new(dir.path()).prune(0, Duration::ZERO).unwrap(), []);
+    let last = |set: &graven::TableSet| set.get("00000009").unwrap().unwrap().to_vec();
+    // This shard of the old version was not mapped before.
+    assert_eq!(last(&pinned), 9u32.to_le_bytes());
+    assert_eq!(last(&live.pin()), 109u32.to_le_bytes());
+    assert_eq!(live.pin().generation(), 2);
+    // What cannot be opened leaves the version in place that is in use.
+    let manifest = live.pin().path().join("MANIFEST.json");
+    fs::remove_file(&manifest).unwrap();
+    fs::write(&manifest, "{}").unwrap();
+    live.refresh().unwrap_err();
+    assert_eq!((live.pin().generation(), live.pin().len()), (2, 10));
 }
 
 #[test]

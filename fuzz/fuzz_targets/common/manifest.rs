@@ -1,0 +1,49 @@
+//! The body of the target `manifest`: any bytes as the manifest of a set.
+
+use graven::{BuildOptions, Partition, TableSet};
+use std::fs;
+use std::path::Path;
+use std::sync::OnceLock;
+use tempfile::TempDir;
+
+/// A directory with two tables, of which a manifest may speak.
+fn tables() -> &'static Path {
+    static TABLES: OnceLock<TempDir> = OnceLock::new();
+    let directory = TABLES.get_or_init(|| {
+        let directory = tempfile::tempdir().expect("a directory");
+        for (name, keys) in [("part-00000.grv", ["a", "b"]), ("part-00001.grv", ["c", "d"])] {
+            let options = BuildOptions::new().durable(false).threads(1);
+            let entries = keys.map(|key| (key, "value"));
+            options.build(directory.path().join(name), entries).expect("a table");
+        }
+        directory
+    });
+    directory.path()
+}
+
+/// An error, or a set that keeps what a manifest promises and answers every query.
+pub(crate) fn manifest(data: &[u8]) {
+    let directory = tables();
+    fs::write(directory.join("MANIFEST.json"), data).expect("a file");
+    // SAFETY: nobody changes the tables, and the manifest is not mapped.
+    let Ok(set) = (unsafe { TableSet::open(directory) }) else { return };
+    let manifest = set.manifest();
+    let sum: u64 = manifest.shards.iter().map(|shard| shard.entries).sum();
+    assert_eq!((set.len(), manifest.entries), (sum, sum));
+    for shard in &manifest.shards {
+        let path = directory.join(&shard.file);
+        assert_eq!(path.parent(), Some(directory), "a path that climbs");
+    }
+    if manifest.partition == Partition::Range {
+        for pair in manifest.shards.windows(2) {
+            assert!(pair[0].last_key < pair[1].first_key, "ranges that overlap");
+        }
+    }
+    for key in ["", "a", "b", "bb", "d", "\u{ff}"] {
+        let _ = (set.get(key), set.floor(key), set.ceil(key), set.rank(key), set.count(key..));
+        let _ = set.get_many(&[key, "c"]);
+    }
+    let _ = (set.nth(0), set.nth(sum), set.first(), set.last(), set.verify());
+    // After an error a walk is over, and a shard has no more entries than its table.
+    assert!(set.iter().count() <= 4 + 1 && set.iter().rev().count() <= 4 + 1);
+}
