@@ -21,11 +21,15 @@ use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 /// The manifest's name in the directory of a set's version.
 pub(crate) const MANIFEST: &str = "MANIFEST.json";
 /// Most bytes of a manifest.
 const MOST_BYTES: u64 = 256 << 20;
+/// Longest wait for a lock, which whoever prunes holds as long as it takes to remove a file.
+const PATIENCE: Duration = Duration::from_secs(1);
+const PAUSE: Duration = Duration::from_millis(2);
 /// Longest key of a table.
 const MOST_KEY: usize = crate::format::MAX_KEY;
 
@@ -96,8 +100,7 @@ impl Manifest {
             other => other
                 .map_err(|error| io("open the manifest")(io::Error::other(error.to_string())))?,
         };
-        // Where the file system has no locks, the age of versions protects them.
-        let _ = fs2::FileExt::lock_shared(&file);
+        share(&file);
         // Whoever prunes removes the name while it has the lock.
         let standing = fs::metadata(&path).map_err(io("open the manifest"))?;
         if (standing.dev(), standing.ino()) != (metadata.dev(), metadata.ino()) {
@@ -126,6 +129,19 @@ impl Manifest {
     /// Compares length and digest of every shard in `directory`.
     pub(crate) fn check_files(&self, directory: &Path) -> Result<(), SetError> {
         self.shards.iter().try_for_each(|shard| shard.check_file(directory))
+    }
+}
+
+/// Takes a shared lock, if that takes no longer than a second: whoever may read the file may hold
+/// a lock on it. Without the lock, as where the file system has none, the age of versions protects
+/// them.
+fn share(file: &File) {
+    let begun = Instant::now();
+    while let Err(error) = fs2::FileExt::try_lock_shared(file) {
+        if error.kind() != io::ErrorKind::WouldBlock || begun.elapsed() > PATIENCE {
+            return;
+        }
+        std::thread::sleep(PAUSE);
     }
 }
 

@@ -200,6 +200,31 @@ fn killed_child() {
         .unwrap();
 }
 
+#[test]
+fn sets_cross_threads() {
+    fn crosses<T: Send + Sync + 'static>() {}
+    crosses::<graven::TableSet>();
+    crosses::<graven::SetError>();
+    crosses::<graven::SetOptions>();
+    crosses::<LiveSet>();
+    crosses::<graven::PinnedSet>();
+    fn moves<T: Send + 'static>() {}
+    moves::<graven::SetIter>();
+    moves::<graven::SetBuilder>();
+}
+
+/// Whoever may read a manifest may lock it, and must not stop its readers.
+#[test]
+fn a_lock_on_the_manifest_stops_no_reader() {
+    let dir = tempfile::tempdir().unwrap();
+    write(&quick(), dir.path(), &numbered(10));
+    let manifest = open(dir.path()).path().join("MANIFEST.json");
+    let locked = fs::File::open(manifest).unwrap();
+    locked.lock().unwrap();
+    assert_eq!(open(dir.path()).iter().count(), 10);
+    drop(locked);
+}
+
 /// The same entries give the same bytes, whatever the number of processors.
 #[test]
 fn equal_entries_give_equal_sets() {
