@@ -10,7 +10,8 @@ fn sets() -> Sandbox {
     dir.write("in", format!("\tempty\n{lines}"));
     dir.run(&["build", "-qs", "--dup", "keep", "one.grv", "in"]).printed("");
     dir.run(&["shard", "-q", "one.grv", "range", "--shards", "7"]).printed("");
-    dir.run(&["shard", "-q", "one.grv", "hash", "--shards", "5", "--partition", "hash"]).printed("");
+    dir.run(&["shard", "-q", "one.grv", "hash", "--shards", "5", "--partition", "hash"])
+        .printed("");
     dir
 }
 
