@@ -52,7 +52,7 @@ impl Starts {
     /// The starts of range shards, whose first keys ascend. A set of one shard may be empty.
     pub(crate) fn of(shards: &[Shard]) -> Self {
         let keys = || shards.iter().filter_map(|shard| shard.first_key.as_deref());
-        let prefix = match (keys().next(), keys().last()) {
+        let prefix = match (keys().next(), keys().next_back()) {
             (Some(first), Some(last)) => first[..common_prefix(first, last)].to_vec(),
             _ => Vec::new(),
         };

@@ -207,7 +207,7 @@ impl Shards {
     pub(super) fn open(&self, shard: usize) -> Result<Table, SetError> {
         let expected = &self.manifest.shards[shard];
         let path = expected.path(&self.directory);
-        let options = self.options.clone().expect_build_id(expected.build_id);
+        let options = self.options.expect_build_id(expected.build_id);
         // SAFETY: the promise that `Shards::new` asks for covers every shard.
         let table = unsafe { options.open(&path) }?;
         let bytes = table.view().bytes().len() as u64;

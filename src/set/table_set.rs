@@ -97,7 +97,7 @@ impl SetOptions {
                 other => break (directory, other?),
             }
         };
-        let (options, most) = (self.tables.clone(), self.max_mapped_bytes);
+        let (options, most) = (self.tables, self.max_mapped_bytes);
         // SAFETY: the caller's promise.
         let shards = unsafe { Shards::new(read, directory, options, most) };
         Ok(TableSet { shards: Arc::new(shards) })

@@ -21,7 +21,7 @@ use std::sync::Arc;
 pub struct SetIter(Walk);
 
 enum Walk {
-    Ranges(Ranges),
+    Ranges(Box<Ranges>),
     Merged(Merged),
     /// What has failed is said once.
     Failed(Option<SetError>),
@@ -47,7 +47,7 @@ impl SetIter {
     pub(super) fn new(shards: &Arc<Shards>, ends: Ends) -> Self {
         let shards = Arc::clone(shards);
         if !shards.is_hashed() {
-            return Self(Walk::Ranges(Ranges::new(shards, ends)));
+            return Self(Walk::Ranges(Box::new(Ranges::new(shards, ends))));
         }
         Self(match Merged::new(&shards, &ends) {
             Ok(merged) => Walk::Merged(merged),

@@ -230,7 +230,7 @@ impl SetBuilder {
             return self.open[hash_shard(key, shards)].insert(key, value);
         }
         let ascends = match &mut self.last {
-            Some(last) if &key[..] < &last[..] => {
+            Some(last) if *key < last[..] => {
                 let (previous, key) = (last.clone(), key.to_vec());
                 return Err(BuildError::OutOfOrder { previous, key, entry: self.entries });
             }
@@ -243,10 +243,8 @@ impl SetBuilder {
             }
         };
         // Repeated keys stay together.
-        if ascends && self.open.last().is_some_and(|filling| filling.is_full(self.cut)) {
-            if let Some(filling) = self.open.pop() {
-                self.finishing.add(filling)?;
-            }
+        if ascends && let Some(filling) = self.open.pop_if(|filling| filling.is_full(self.cut)) {
+            self.finishing.add(filling)?;
         }
         if self.open.is_empty() {
             self.begin_shard()?;
