@@ -10,6 +10,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 #[cold]
+#[inline(never)]
 fn null(name: &str) -> Failure {
     Failure::invalid(format_args!("the argument `{name}` is NULL"))
 }

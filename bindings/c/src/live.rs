@@ -96,7 +96,7 @@ impl Hook<graven_failure_fn> {
     fn call(&self, error: &graven::OpenError) {
         let Some(function) = self.function else { return };
         let text = CString::new(error.to_string()).unwrap_or_default();
-        let status = Failure::of_open(error).status as i32;
+        let status = Failure::of_open(error).status() as i32;
         // SAFETY: the caller has promised that it may be called.
         unsafe { function(self.user, status, text.as_ptr()) };
     }

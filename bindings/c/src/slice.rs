@@ -2,6 +2,7 @@
 
 #![expect(unsafe_code, reason = "reads memory of the caller")]
 
+use std::borrow::Cow;
 use std::slice;
 
 /// Bytes: keys that are asked for, and keys and values of a table. Bytes of a table are valid until
@@ -55,39 +56,55 @@ pub(crate) unsafe fn bytes<'a>(data: *const u8, len: usize) -> Option<&'a [u8]> 
     Some(unsafe { slice::from_raw_parts(data, len) })
 }
 
-/// A key in an array of the caller.
+/// A key in an array of the caller. Its data is never NULL: each stage of a batch reads it again.
 #[repr(transparent)]
+#[derive(Clone)]
 pub(crate) struct Key(graven_slice);
 
 impl Key {
-    /// The keys at `keys`. The constructor of all keys, so each has passed it.
+    /// The keys at `keys`, unless one has a length and no data. The constructor of all keys, so each
+    /// has passed it.
     ///
     /// # Safety
     /// `keys` points to `count` slices, each of which is as [`bytes`] asks, and nobody changes them
     /// while `'a` lasts.
     #[inline]
-    pub(crate) unsafe fn all<'a>(keys: *const graven_slice, count: usize) -> Option<&'a [Self]> {
+    pub(crate) unsafe fn all<'a>(
+        keys: *const graven_slice,
+        count: usize,
+    ) -> Option<Cow<'a, [Self]>> {
         if count == 0 {
-            return Some(&[]);
+            return Some(Cow::Borrowed(&[]));
         }
         if keys.is_null() {
             return None;
         }
-        // SAFETY: the caller's promise; a `Key` is laid out as a `graven_slice`.
-        Some(unsafe { slice::from_raw_parts(keys.cast(), count) })
+        // SAFETY: the caller's promise.
+        let slices = unsafe { slice::from_raw_parts(keys, count) };
+        // A sum needs no branch.
+        if slices.iter().map(|key| usize::from(key.data.is_null())).sum::<usize>() > 0 {
+            return Self::with_nulls(slices).map(Cow::Owned);
+        }
+        // SAFETY: a `Key` is laid out as a `graven_slice`, and none of these has NULL.
+        Some(Cow::Borrowed(unsafe { slice::from_raw_parts(keys.cast(), count) }))
     }
 
-    /// Whether it has a length and no data. It is looked up as the empty key then.
-    #[inline(always)]
-    pub(crate) fn is_missing(&self) -> bool {
-        self.0.data.is_null() && self.0.len > 0
+    /// The keys of slices some of which have NULL: that is the empty key.
+    #[cold]
+    fn with_nulls(slices: &[graven_slice]) -> Option<Vec<Self>> {
+        let key = |slice: &graven_slice| match (slice.data.is_null(), slice.len) {
+            (false, _) => Some(Self(*slice)),
+            (true, 0) => Some(Self(graven_slice::of(&[]))),
+            (true, _) => None,
+        };
+        slices.iter().map(key).collect()
     }
 }
 
 impl AsRef<[u8]> for Key {
     #[inline(always)]
     fn as_ref(&self) -> &[u8] {
-        // SAFETY: what `Key::all` was promised.
-        unsafe { bytes(self.0.data, self.0.len) }.unwrap_or_default()
+        // SAFETY: what `Key::all` was promised, and it has left no NULL.
+        unsafe { slice::from_raw_parts(self.0.data, self.0.len) }
     }
 }

@@ -65,10 +65,13 @@ pub enum graven_status {
 
 pub(crate) use graven_status::*;
 
-/// Why a call failed.
+/// Why a call failed. Boxed, so that results fit registers where a call succeeds.
 #[derive(Debug)]
-pub(crate) struct Failure {
-    pub(crate) status: graven_status,
+pub(crate) struct Failure(Box<Cause>);
+
+#[derive(Debug)]
+struct Cause {
+    status: graven_status,
     text: String,
     errno: i32,
 }
@@ -78,7 +81,7 @@ pub(crate) type Answer = Result<graven_status, Failure>;
 impl Failure {
     #[cold]
     pub(crate) fn new(status: graven_status, text: impl fmt::Display) -> Self {
-        Self { status, text: text.to_string(), errno: 0 }
+        Self(Box::new(Cause { status, text: text.to_string(), errno: 0 }))
     }
 
     #[cold]
@@ -86,8 +89,12 @@ impl Failure {
         Self::new(GRAVEN_ERR_INVALID_ARGUMENT, text)
     }
 
+    pub(crate) fn status(&self) -> graven_status {
+        self.0.status
+    }
+
     fn with(mut self, source: &io::Error) -> Self {
-        self.errno = source.raw_os_error().unwrap_or(0);
+        self.0.errno = source.raw_os_error().unwrap_or(0);
         self
     }
 }
@@ -109,6 +116,7 @@ fn of_read(failure: &ReadFailure) -> graven_status {
 
 impl From<ReadError> for Failure {
     #[cold]
+    #[inline(never)]
     fn from(error: ReadError) -> Self {
         Self::new(of_read(&error.failure()), error)
     }
@@ -210,8 +218,9 @@ pub(crate) fn of_last<T: Copy>(otherwise: T, of: impl FnOnce(&Last) -> T) -> T {
 
 /// Keeps an error for graven_last_error(). A thread that ends keeps none.
 #[cold]
+#[inline(never)]
 pub(crate) fn keep(failure: Failure) -> graven_status {
-    let Failure { status, mut text, errno } = failure;
+    let Cause { status, mut text, errno } = *failure.0;
     // A path or a key may hold one.
     text = text.replace('\0', "\\0");
     let text = CString::new(text).unwrap_or_default();

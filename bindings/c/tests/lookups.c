@@ -117,9 +117,17 @@ static void many_keys(void) {
     CHECK_SLICE("00000000", values[0]);
     CHECK(values[1].data == NULL);
     CHECK_SLICE("00000001", values[2]);
-    /* A key with a length and no data. */
+    /* A key with a length and no data, wherever it stands. */
     keys[1].len = 1;
     CHECK_STATUS(GRAVEN_ERR_INVALID_ARGUMENT, graven_get_many(table, keys, 3, values));
+    keys[1] = keys[0];
+    for (i = 0; i < 70; i++) {
+        graven_slice kept = keys[i];
+        keys[i].data = NULL;
+        CHECK_STATUS(GRAVEN_ERR_INVALID_ARGUMENT, graven_get_many(table, keys, 70, values));
+        keys[i] = kept;
+    }
+    CHECK_OK(graven_get_many(table, keys, 70, values));
     CHECK_STATUS(GRAVEN_ERR_INVALID_ARGUMENT, graven_get_many(table, NULL, 3, values));
     CHECK_STATUS(GRAVEN_ERR_INVALID_ARGUMENT, graven_get_many(table, keys, 1, NULL));
     free(values);
@@ -135,6 +143,11 @@ static void many_empty_values(void) {
     keys[0] = graven_slice_of("");
     keys[1] = graven_slice_of("a");
     keys[2] = graven_slice_of("b");
+    CHECK_OK(graven_get_many(table, keys, 3, values));
+    CHECK(values[0].data != NULL && values[0].len == 0);
+    CHECK(values[1].data != NULL && values[1].len == 0);
+    /* NULL is the empty key as well. */
+    keys[0].data = NULL;
     CHECK_OK(graven_get_many(table, keys, 3, values));
     CHECK(values[0].data != NULL && values[0].len == 0);
     CHECK(values[1].data != NULL && values[1].len == 0);
