@@ -3,12 +3,12 @@
  *     make bench                              20,000, 200,000 and 1,000,000 entries, 51 rounds
  *     make bench BENCH="-r 9 1000000"         other numbers
  *     make bench BENCH="-g -r 501"            graven alone, C against Rust
+ *     make bench LINK=static                  with libgraven.a
  *
  * A lap is LAP lookups, on the clock of the thread's processor time. Off the clock, as many other
  * lookups come before it, and then its keys are read once: a caller has just made them, and what is
- * timed are lookups. A round is a lap of each contestant, forwards and backwards by turns, and each
- * on other keys than the one before it, so that none finds the records of its neighbour in the
- * cache. All must come to the same sum. Printed are medians over the rounds, in nanoseconds per
+ * timed are lookups. A round is a lap of each contestant, in an order that is drawn anew, and each on
+ * other keys than the one before it, so that none finds the records of its neighbour in the cache. All must come to the same sum. Printed are medians over the rounds, in nanoseconds per
  * key, and their ratios to graven through C.
  */
 
@@ -343,6 +343,7 @@ static int rivals = 1;
 static void run(const race *race, const void *rust, const graven_slice *keys, int rounds) {
     static double times[5][MOST_ROUNDS];
     static uint64_t sums[LAPS / 2];
+    int order[5] = {0, 1, 2, 3, 4};
     int count = race->contestants[4].run == NULL ? 4 : 5, round, turn, i;
     if (!rivals)
         count -= 2;
@@ -350,7 +351,11 @@ static void run(const race *race, const void *rust, const graven_slice *keys, in
         sums[i] = lmdb_get(NULL, keys + (i * 2 + 1) * LAP, LAP, 0);
     for (round = 0; round < rounds; round++)
         for (turn = 0; turn < count; turn++) {
-            int who = round % 2 == 0 ? turn : count - 1 - turn;
+            /* One of those whose turn has not come. */
+            int other = turn + (int)(mix((uint64_t)(round * 5 + turn)) % (uint64_t)(count - turn));
+            int who = order[other];
+            order[other] = order[turn];
+            order[turn] = who;
             size_t lap = (size_t)(round * count + turn) % (LAPS / 2);
             const graven_slice *warm = keys + lap * 2 * LAP, *timed = warm + LAP;
             volatile uint64_t sum = race->contestants[who].run(rust, warm, LAP, race->number);
