@@ -185,7 +185,8 @@ mod tests {
             let key = &bytes[..len];
             let sums = Portable.sums::<N>(key);
             assert!(by_all(Summed::<N>(key)).all(|other| other == sums), "{len} bytes");
-            assert!(by_all(Equal(key, &key.to_vec())).all(|equal| equal), "{len} bytes");
+            let copy = key.to_vec();
+            assert!(by_all(Equal(key, &copy)).all(|equal| equal), "{len} bytes");
             for at in 0..len {
                 let mut other = key.to_vec();
                 other[at] ^= 0x20;
