@@ -2,6 +2,7 @@
 
 #![expect(unsafe_code, reason = "calls functions that need a feature of the processor")]
 
+use super::Baseline;
 use super::form::{Family, Lookup, Work};
 use super::portable::{self, Portable};
 #[cfg(target_arch = "x86_64")]
@@ -89,7 +90,7 @@ impl Available {
     }
 
     /// Does work in this form.
-    #[inline]
+    #[cfg(test)]
     pub(super) fn run<W: Work>(self, work: W) -> W::Output {
         match self {
             Self::Portable(simd) => work.run(simd),
@@ -149,10 +150,17 @@ impl<F: Family> Chosen<F> {
     }
 }
 
-/// Does work in the form of this process.
+/// Does work with AVX-512 if that is the form of this process, else in the form that every processor
+/// has. Such work is generic over its caller's types, so each caller compiles it once for each form:
+/// with all four, a program with many different batches takes four times as long to compile.
 #[inline]
 pub(crate) fn work<W: Work>(work: W) -> W::Output {
-    chosen().run(work)
+    match chosen() {
+        // SAFETY: the form is the proof that the processor has the instructions.
+        #[cfg(target_arch = "x86_64")]
+        Available::Avx512(_) => unsafe { avx512::work(work) },
+        _ => work.run(Baseline),
+    }
 }
 
 /// The form of this process.
