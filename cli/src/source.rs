@@ -34,22 +34,28 @@ impl Source {
         }
     }
 
-    /// The first value of a key, or all of them.
-    pub(crate) fn values(&self, path: &Path, key: &[u8], all: bool) -> Result<Vec<Value>, Failure> {
+    /// Hands the first value of a key, or all of them, to `each`.
+    pub(crate) fn values(
+        &self,
+        path: &Path,
+        key: &[u8],
+        all: bool,
+        mut each: impl FnMut(&[u8]) -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
         match self {
             Self::Table(table) if all => {
-                let values = table.get_all(key).map(|value| {
-                    let value = value.map_err(reading(path))?;
-                    Ok(table.slice_ref(value))
-                });
-                Ok(values.collect::<Result<Vec<_>, Failure>>()?.into_iter().flatten().collect())
+                table.get_all(key).try_for_each(|value| each(value.map_err(reading(path))?))
             }
-            Self::Table(table) => {
-                Ok(table.get_owned(key).map_err(reading(path))?.into_iter().collect())
-            }
-            Self::Set(set) if all => set.get_all(key).map_err(|error| Failure::set(&error)),
+            Self::Table(table) => table.get(key).map_err(reading(path))?.map_or(Ok(()), each),
             Self::Set(set) => {
-                Ok(set.get(key).map_err(|error| Failure::set(&error))?.into_iter().collect())
+                let values = match all {
+                    true => set.get_all(key),
+                    false => set.get(key).map(Vec::from_iter),
+                };
+                values.map_err(|error| Failure::set(&error))?.iter().try_for_each(|value| {
+                    each(value)?;
+                    sound(value, path)
+                })
             }
         }
     }
@@ -88,7 +94,7 @@ impl Source {
                 let mut step = |(entry, number): (Result<(Value, Value), _>, u64)| {
                     let (key, value) = entry.map_err(|error| Failure::set(&error))?;
                     each(number, &key, &value)?;
-                    if value.is_faulted() { Err(open::lost(path)) } else { Ok(()) }
+                    sound(&value, path)
                 };
                 let entries = set.range(interval);
                 match reverse {
@@ -126,6 +132,11 @@ impl Source {
             Self::Set(_) => Ok(()),
         }
     }
+}
+
+/// Fails if a page of the value's shard was lost after its lookup.
+pub(crate) fn sound(value: &Value, path: &Path) -> Result<(), Failure> {
+    if value.is_faulted() { Err(open::lost(path)) } else { Ok(()) }
 }
 
 /// The failure of a command that reads no sets.

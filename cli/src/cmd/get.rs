@@ -4,8 +4,7 @@ use crate::args::{Get, KeyForm, Separator, unescape};
 use crate::exit::{Failure, Outcome, note};
 use crate::output::Output;
 use crate::source::Source;
-use crate::{open, terminal};
-use graven::Value;
+use crate::terminal;
 use std::fmt::Display;
 
 pub(crate) fn run(args: &Get) -> Result<Outcome, Failure> {
@@ -20,21 +19,18 @@ pub(crate) fn run(args: &Get) -> Result<Outcome, Failure> {
         Separator::None
     });
     let mut missing = Vec::new();
-    let mut held = Vec::new();
     for key in &keys {
-        let values = source.values(&args.table, key, args.all)?;
-        for value in &values {
-            out.bare(value, separator)?;
-        }
-        if values.is_empty() {
+        let mut found = false;
+        source.values(&args.table, key, args.all, |value| {
+            found = true;
+            out.bare(value, separator)
+        })?;
+        if !found {
             missing.push(key);
         }
-        held.extend(values.into_iter().next());
     }
     out.flush()?;
-    if held.iter().any(Value::is_faulted) {
-        return Err(open::lost(&args.table));
-    }
+    source.intact(&args.table)?;
     if missing.is_empty() {
         return Ok(Outcome::Fine);
     }

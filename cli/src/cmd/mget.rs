@@ -12,9 +12,9 @@ use crate::input::{Input, InputError, LONG};
 use crate::lines::{Line, Lines};
 use crate::output::Output;
 use crate::progress::{Progress, Unit};
-use crate::source::Source;
-use crate::{open, terminal};
-use graven::{ErrorKind, Value};
+use crate::source::{Source, sound};
+use crate::terminal;
+use graven::ErrorKind;
 use std::fs::File;
 use std::os::unix::ffi::OsStrExt;
 
@@ -35,22 +35,21 @@ pub(crate) fn run(args: &Mget) -> Result<Outcome, Failure> {
     let progress = Progress::new("looking up", Unit::Bytes, input.len(), typed || !out.is_file());
     let mut lines = Lines::new(input.file);
     let mut batch = Batch::default();
+    let mut found = Vec::new();
     let mut outcome = Outcome::Fine;
     loop {
         let filled = batch.fill(&mut lines, args.text);
         let keys = batch.keys();
         let answered = match &source {
             Source::Table(table) => {
-                let found = table.get_many(&keys).map_err(reading)?;
+                table.get_many_into(&keys, &mut found).map_err(reading)?;
                 answer(args, separator, &keys, &found, &mut out)?
             }
             Source::Set(set) => {
                 let values = set.get_many(&keys).map_err(|error| Failure::set(&error))?;
-                let found: Vec<_> = values.iter().map(Option::as_deref).collect();
-                let answered = answer(args, separator, &keys, &found, &mut out)?;
-                if values.iter().flatten().any(Value::is_faulted) {
-                    return Err(open::lost(&args.table));
-                }
+                let lent: Vec<_> = values.iter().map(Option::as_deref).collect();
+                let answered = answer(args, separator, &keys, &lent, &mut out)?;
+                values.iter().flatten().try_for_each(|value| sound(value, &args.table))?;
                 answered
             }
         };

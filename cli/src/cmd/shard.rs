@@ -2,7 +2,7 @@
 
 use super::publish;
 use crate::args::{Division, Shard};
-use crate::exit::{Failure, Outcome};
+use crate::exit::{Failure, Outcome, reading};
 use crate::progress::{Progress, Unit};
 use crate::signals;
 use crate::source::{ALL, Source};
@@ -42,7 +42,7 @@ pub(crate) fn run(args: &Shard) -> Result<Outcome, Failure> {
 /// Where shards end.
 fn cut(args: &Shard, source: &Source) -> Result<SetBuildOptions, Failure> {
     let bytes = match source {
-        Source::Table(table) => table.stats().map(|stats| stats.file_bytes).unwrap_or_default(),
+        Source::Table(table) => table.stats().map_err(reading(&args.source))?.file_bytes,
         Source::Set(set) => set.manifest().bytes,
     };
     let target = args.target_bytes.unwrap_or(TARGET).max(1);
