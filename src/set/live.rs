@@ -79,7 +79,7 @@ impl LiveSet {
     /// The promise of [`TableSet::open`], for every version that becomes current.
     ///
     /// # Errors
-    /// Those of [`TableSet::open`].
+    /// The errors of [`TableSet::open`].
     pub unsafe fn open(path: impl AsRef<Path>) -> Result<Self, SetError> {
         // SAFETY: the caller's promise is the same.
         unsafe { Self::open_with(path, &SetOptions::new()) }
@@ -92,7 +92,7 @@ impl LiveSet {
     /// The promise of [`open`](Self::open).
     ///
     /// # Errors
-    /// Those of [`TableSet::open`].
+    /// The errors of [`TableSet::open`].
     pub unsafe fn open_with(
         path: impl AsRef<Path>,
         options: &SetOptions,
@@ -125,7 +125,7 @@ impl LiveSet {
     /// manifest of the current version; the same content stays open.
     ///
     /// # Errors
-    /// Those of [`TableSet::open`]. The version that was in use stays in use.
+    /// The errors of [`TableSet::open`]. The version that was in use stays in use.
     pub fn refresh(&self) -> Result<RefreshOutcome, SetError> {
         let _alone = self.refreshing.lock().unwrap_or_else(PoisonError::into_inner);
         let old = self.current.load_full();

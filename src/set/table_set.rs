@@ -76,7 +76,7 @@ impl SetOptions {
     /// The promise of [`TableSet::open`].
     ///
     /// # Errors
-    /// Those of [`TableSet::open`].
+    /// The errors of [`TableSet::open`].
     pub unsafe fn open(&self, path: impl AsRef<Path>) -> Result<TableSet, SetError> {
         let path = path.as_ref();
         let mut attempt = 1;
