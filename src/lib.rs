@@ -38,7 +38,7 @@
 //! | serve from a table that is replaced from time to time | [`Live`], [`TypedLive`] |
 //! | copy a finished table to where it is read, checked on the way | [`PublishOptions`] |
 //! | keep several versions in a directory, and roll back | [`Versions`] |
-//! | divide one table among many files, and read them as one | `SetBuilder` and `TableSet`, with the feature `sets` |
+//! | divide one table among many files, and read them as one | `SetBuilder`, `TableSet` and `LiveSet`, with the feature `sets` |
 //! | merge tables, compare two, write and apply a patch | [`Merge`], [`Diff`], [`Patch`] |
 //! | save what is good of a damaged table | [`Table::salvage`] |
 //! | outlive a file that is truncated, or a failing disk | [`sigbus::install`] |

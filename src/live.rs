@@ -6,30 +6,27 @@
 
 #![expect(unsafe_code, reason = "following a path is unsafe, as mapping it once is")]
 
+mod handle;
 mod helper;
 mod hook;
 mod location;
 mod retire;
+mod status;
+mod tables;
 pub(crate) mod typed;
 
-use crate::build_id::BuildId;
-use crate::error::{OpenError, OpenFailure};
-use crate::format::types::key::TypedKey;
-use crate::format::types::value::TypedValue;
-use crate::read::map::Located;
-use crate::read::{OpenOptions, Table, TypedTable, WarmProgress};
-use arc_swap::{ArcSwap, ArcSwapOption, Guard};
-use helper::Helper;
-use hook::Hook;
-use location::{Location, Look};
-use std::fmt;
-use std::fs::File;
+use crate::error::OpenError;
+use crate::read::{OpenOptions, Table};
+use arc_swap::Guard;
+pub(crate) use handle::{Handle, Place, Standing, Version};
+pub(crate) use location::Look;
+pub use status::{LiveStatus, RefreshOutcome};
 use std::io;
-use std::ops::{ControlFlow, Deref};
+use std::ops::Deref;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Duration;
+use tables::Tables;
 
 /// A handle on the newest table at a path, for processes that serve from a table that is replaced
 /// from time to time. `Send + Sync`; share it by reference or in an `Arc`.
@@ -61,75 +58,7 @@ use std::time::{Duration, Instant};
 /// There is no safe form, because a mapped file that is changed in place is undefined behaviour. A
 /// program without `unsafe` calls [`Table::load`] again.
 #[derive(Debug)]
-pub struct Live(Handle<Table>);
-
-/// A handle on tables of one kind.
-#[derive(Debug)]
-struct Handle<T> {
-    /// The helper thread, which ends when this is dropped.
-    helper: Mutex<Option<Helper>>,
-    shared: Arc<Shared<T>>,
-}
-
-/// What a handle serves: a table, or a typed view of one.
-trait Served: Clone + Send + Sync + 'static {
-    /// The table as it is served; an error if it can't be served so.
-    fn of(table: Table) -> Result<Self, OpenFailure>;
-    /// The table itself.
-    fn table(&self) -> &Table;
-}
-
-impl Served for Table {
-    fn of(table: Table) -> Result<Self, OpenFailure> {
-        Ok(table)
-    }
-
-    fn table(&self) -> &Table {
-        self
-    }
-}
-
-impl<K: TypedKey, V: TypedValue> Served for TypedTable<K, V> {
-    fn of(table: Table) -> Result<Self, OpenFailure> {
-        Self::of(table)
-    }
-
-    fn table(&self) -> &Table {
-        self.table()
-    }
-}
-
-/// What the handle and the helper thread share. Only [`Handle::open`] makes one, so its caller's
-/// promise holds for every file that is found at `location`.
-#[derive(Debug)]
-struct Shared<T> {
-    location: Location,
-    options: OpenOptions,
-    current: ArcSwap<Version<T>>,
-    failure: ArcSwapOption<String>,
-    /// Held while the table is being changed, by one thread at a time.
-    changing: Mutex<()>,
-    /// Set when the handle is dropped, so that a warm-up ends early.
-    stopping: AtomicBool,
-    on_swap: Hook<LiveStatus>,
-    on_failure: Hook<OpenError>,
-}
-
-/// A table and where it came from.
-#[derive(Debug)]
-struct Version<T> {
-    table: T,
-    /// How the file at the path looked, from the opened file's own metadata.
-    look: Look,
-    /// When the file must be read once more, even if it looks unchanged; see [`Look::once_more`].
-    again: Option<Instant>,
-    /// A later file with the same content, which did not need a mapping. A file that is mapped or
-    /// held open keeps its inode number, so no other file gets that number.
-    held: Option<Arc<File>>,
-    name: Option<String>,
-    generation: u64,
-    since: Instant,
-}
+pub struct Live(Handle<Tables<Table>>);
 
 /// A pinned table. It stays unchanged until this is dropped, whatever is published meanwhile. Use
 /// it as a [`Table`]; `Table::clone(&pinned)` is another way to keep it, and
@@ -137,56 +66,6 @@ struct Version<T> {
 #[must_use = "a pin that is dropped at once pins nothing"]
 #[derive(Debug)]
 pub struct Pinned(Guard<Arc<Version<Table>>>);
-
-/// The result of a refresh. `Display` is one word: `unchanged` or `swapped`.
-#[non_exhaustive]
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum RefreshOutcome {
-    /// The file at the path has the content that is served: it is the same file, perhaps with
-    /// another mode or name, or a copy. Readers stay on the table that they have.
-    Unchanged,
-    /// A new table is served.
-    Swapped,
-}
-
-/// What a handle serves, for metrics. `Display` writes one line for a log.
-#[non_exhaustive]
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct LiveStatus {
-    /// The version's name, in a versioned directory.
-    pub version: Option<String>,
-    /// Identifies the content.
-    pub build_id: BuildId,
-    /// Counts the tables that this handle has served, from 1.
-    pub generation: u64,
-    /// Time since this table was swapped in.
-    pub age: Duration,
-    /// Why the last refresh failed; `None` once one has succeeded.
-    pub failure: Option<String>,
-}
-
-impl fmt::Display for RefreshOutcome {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Self::Unchanged => "unchanged",
-            Self::Swapped => "swapped",
-        })
-    }
-}
-
-impl fmt::Display for LiveStatus {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { version, build_id, generation, age, failure } = self;
-        write!(f, "generation {generation}, build id {build_id}, for {} s", age.as_secs())?;
-        if let Some(version) = version {
-            write!(f, ", version {version}")?;
-        }
-        match failure {
-            Some(failure) => write!(f, "; the last refresh failed: {failure}"),
-            None => Ok(()),
-        }
-    }
-}
 
 impl Live {
     /// Opens the table at `path` and follows the path from then on. A directory stands for a
@@ -221,7 +100,7 @@ impl Live {
         options: &OpenOptions,
     ) -> Result<Self, OpenError> {
         // SAFETY: the caller's promise is the same.
-        unsafe { Handle::open(path.as_ref(), options) }.map(Self)
+        unsafe { Handle::open(Tables::at(path.as_ref(), options)) }.map(Self)
     }
 
     /// Pins the current table. Costs a few nanoseconds and never waits. Pin once per request, so
@@ -300,13 +179,13 @@ impl Live {
     /// What is served, for metrics.
     #[must_use]
     pub fn status(&self) -> LiveStatus {
-        self.0.status()
+        self.0.shared.status()
     }
 
     /// The path that is followed.
     #[must_use]
     pub fn path(&self) -> &Path {
-        self.0.shared.location.path()
+        self.0.shared.place.path()
     }
 }
 
@@ -323,176 +202,6 @@ impl Deref for Pinned {
 
     #[inline]
     fn deref(&self) -> &Table {
-        &self.0.table
-    }
-}
-
-impl<T: Served> Handle<T> {
-    /// Opens what stands at `path` now.
-    ///
-    /// # Safety
-    /// The promise of [`Live::open`].
-    unsafe fn open(path: &Path, options: &OpenOptions) -> Result<Self, OpenError> {
-        let location = Location::new(path);
-        let path = location.path().to_owned();
-        // SAFETY: the caller's promise.
-        unsafe { Self::follow(location, options) }.map_err(|failure| failure.at(&path))
-    }
-
-    /// Opens what stands at a location.
-    ///
-    /// # Safety
-    /// The promise of [`Live::open`].
-    unsafe fn follow(location: Location, options: &OpenOptions) -> Result<Self, OpenFailure> {
-        let (file, name) = location.find(options)?;
-        // SAFETY: the caller's promise.
-        let table = unsafe { options.map(&file) }?;
-        let table = T::of(table)?;
-        options.prepare(table.table(), |_| ControlFlow::Continue(()))?;
-        let look = Look::at(&file.metadata);
-        let version = Version {
-            table,
-            look,
-            again: look.once_more(),
-            held: None,
-            name,
-            generation: 1,
-            since: Instant::now(),
-        };
-        let shared = Shared {
-            location,
-            options: *options,
-            current: ArcSwap::from_pointee(version),
-            failure: ArcSwapOption::empty(),
-            changing: Mutex::new(()),
-            stopping: AtomicBool::new(false),
-            on_swap: Hook::default(),
-            on_failure: Hook::default(),
-        };
-        Ok(Self { helper: Mutex::new(None), shared: Arc::new(shared) })
-    }
-
-    fn refresh_every(&self, interval: Duration, jitter: Duration) -> io::Result<()> {
-        let shared = Arc::clone(&self.shared);
-        // The status holds the error, so the result is dropped here.
-        let refresh = move || drop(shared.refresh());
-        let helper = Helper::start(interval, jitter, refresh)?;
-        *self.helper.lock().unwrap_or_else(PoisonError::into_inner) = Some(helper);
-        Ok(())
-    }
-
-    fn status(&self) -> LiveStatus {
-        self.shared.status()
-    }
-}
-
-impl<T> Drop for Handle<T> {
-    fn drop(&mut self) {
-        self.shared.stopping.store(true, Relaxed);
-    }
-}
-
-impl<T: Served> Shared<T> {
-    fn refresh(&self) -> Result<RefreshOutcome, OpenError> {
-        let refreshed = self.look().map_err(|failure| failure.at(self.location.path()));
-        match &refreshed {
-            Err(error) => self.failure.store(Some(Arc::new(error.to_string()))),
-            Ok(_) if self.failure.load().is_some() => self.failure.store(None),
-            Ok(_) => {}
-        }
-        // No lock is held, so a hook may use the handle, also to refresh.
-        match &refreshed {
-            Err(error) => self.on_failure.call(|| error),
-            Ok(RefreshOutcome::Swapped) => self.on_swap.call(|| self.status()),
-            Ok(RefreshOutcome::Unchanged) => {}
-        }
-        refreshed
-    }
-
-    fn status(&self) -> LiveStatus {
-        let version = self.current.load();
-        LiveStatus {
-            version: version.name.clone(),
-            build_id: version.table.table().build_id(),
-            generation: version.generation,
-            age: version.since.elapsed(),
-            failure: self.failure.load().as_deref().cloned(),
-        }
-    }
-
-    fn look(&self) -> Result<RefreshOutcome, OpenFailure> {
-        let look = self.location.stat()?;
-        if self.current.load().serves(&look) {
-            return Ok(RefreshOutcome::Unchanged);
-        }
-        self.change()
-    }
-
-    #[cold]
-    fn change(&self) -> Result<RefreshOutcome, OpenFailure> {
-        let _one_at_a_time = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
-        let (file, name) = self.location.find(&self.options)?;
-        // The look is taken from the opened file, because another file may stand at the path by
-        // now.
-        let look = Look::at(&file.metadata);
-        let old = self.current.load_full();
-        if old.serves(&look) {
-            // Another thread has already swapped in this table.
-            return Ok(RefreshOutcome::Unchanged);
-        }
-        // Header and footer show whether there is a new table to map and to check.
-        let layout = file.layout()?;
-        let serves = old.table.table().view().layout();
-        let same = (layout.build_id, layout.file_len) == (serves.build_id, serves.file_len);
-        if same && !old.table.table().is_faulted() {
-            // The table stays, with its warm pages. Later refreshes compare with the new look.
-            let held = match look.same_number(&old.look) {
-                true => old.held.clone(),
-                false => Some(Arc::new(file.file)),
-            };
-            let again = if look == old.look { None } else { look.once_more() };
-            self.current.store(Arc::new(Version {
-                table: old.table.clone(),
-                look,
-                again,
-                held,
-                name,
-                generation: old.generation,
-                since: old.since,
-            }));
-            return Ok(RefreshOutcome::Unchanged);
-        }
-        let table = T::of(self.map(&file)?)?;
-        let go_on = |_: WarmProgress| match self.stopping.load(Relaxed) {
-            true => ControlFlow::Break(()),
-            false => ControlFlow::Continue(()),
-        };
-        self.options.prepare(table.table(), go_on)?;
-        let generation = old.generation + 1;
-        let since = Instant::now();
-        let again = look.once_more();
-        let new = Version { table, look, again, held: None, name, generation, since };
-        drop(self.current.swap(Arc::new(new)));
-        if old.table.table().view().layout().file_len > retire::SMALL {
-            retire::retire(old, |old| old.table.table().is_shared());
-        }
-        Ok(RefreshOutcome::Swapped)
-    }
-
-    fn map(&self, file: &Located) -> Result<Table, OpenFailure> {
-        // SAFETY: the promise that `Live::open_with` asks for covers every file at the path.
-        unsafe { self.options.map(file) }
-    }
-}
-
-impl<T: Served> Version<T> {
-    /// Whether this version is the table of the file with this look. Device and inode number alone
-    /// are not enough: on some file systems the number stands for the path (FUSE without `use_ino`,
-    /// such as sshfs and cloud mounts). A table that has lost pages serves no file any more: its
-    /// pages are not the file's, and it does not hold the file.
-    fn serves(&self, look: &Look) -> bool {
-        self.look == *look
-            && !self.table.table().is_faulted()
-            && self.again.is_none_or(|again| Instant::now() < again)
+        &self.0.served
     }
 }

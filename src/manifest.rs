@@ -12,6 +12,7 @@ mod shard;
 use crate::build_id::BuildId;
 use crate::error::{OpenFailure, SetError};
 use crate::file::io::open_regular;
+use crate::file::target::CURRENT;
 use hex::hex;
 use json::{Fault, Fields, MOST_SHARDS};
 pub use partition::Partition;
@@ -30,6 +31,8 @@ const MOST_BYTES: u64 = 256 << 20;
 /// Longest wait for a lock, which whoever prunes holds as long as it takes to remove a file.
 const PATIENCE: Duration = Duration::from_secs(1);
 const PAUSE: Duration = Duration::from_millis(2);
+/// Attempts to read the current version, which may be pruned after its name was found.
+const ATTEMPTS: usize = 10;
 /// Longest key of a table.
 const MOST_KEY: usize = crate::format::MAX_KEY;
 
@@ -120,6 +123,30 @@ impl Manifest {
         Ok((Self::parse(&text).map_err(fault)?, file))
     }
 
+    /// Reads the manifest of the set at `path`, as [`read`](Self::read) does. Returns it with the
+    /// directory of its version.
+    pub(crate) fn find(path: &Path) -> Result<(PathBuf, (Self, File)), SetError> {
+        let directory_of = || {
+            let failed =
+                |source| SetError::Io { action: "find the set", path: path.to_owned(), source };
+            directory_of(path).map_err(failed)
+        };
+        let mut attempt = 1;
+        loop {
+            let directory = directory_of()?;
+            match Self::read(&directory) {
+                Err(SetError::Io { source, .. })
+                    if source.kind() == io::ErrorKind::NotFound
+                        && attempt < ATTEMPTS
+                        && directory_of().is_ok_and(|now| now != directory) =>
+                {
+                    attempt += 1;
+                }
+                read => return Ok((directory, read?)),
+            }
+        }
+    }
+
     /// Writes the text of the manifest.
     pub(crate) fn write(&self, out: &mut dyn Write) -> io::Result<()> {
         let id = self.id.to_string();
@@ -147,9 +174,17 @@ fn share(file: &File) {
 
 /// The directory of a set's version: that of the current one in a directory of versions, or the
 /// path itself. Links are resolved, so that the version stays the same when the pointer moves.
-pub(crate) fn directory_of(path: &Path) -> io::Result<PathBuf> {
-    let current = path.join(crate::file::target::CURRENT);
+fn directory_of(path: &Path) -> io::Result<PathBuf> {
+    let current = path.join(CURRENT);
     fs::canonicalize(if current.is_symlink() { &current } else { path })
+}
+
+/// The path of the current manifest of the set at `path`, and whether a pointer leads to it. The
+/// links stay in the path.
+pub(crate) fn path_of(path: &Path) -> (PathBuf, bool) {
+    let current = path.join(CURRENT);
+    let is_pointer = current.is_symlink();
+    (if is_pointer { &current } else { path }.join(MANIFEST), is_pointer)
 }
 
 /// The first 16 bytes of the SHA-256 of a line for the partition and one for the digest of each

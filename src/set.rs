@@ -3,6 +3,7 @@
 
 mod live;
 mod many;
+mod sets;
 mod shards;
 mod table_set;
 mod verify;

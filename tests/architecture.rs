@@ -145,7 +145,16 @@ const STOREYS: &[(&str, &[&[&str]])] = &[
         ],
     ),
     ("src/read/typed", &[&["asked", "walk"], &["."]]),
-    ("src/live", &[&["location", "retire", "helper", "hook"], &["."], &["typed"]]),
+    (
+        "src/live",
+        &[
+            &["location", "retire", "helper", "hook", "status"],
+            &["handle"],
+            &["tables"],
+            &["."],
+            &["typed"],
+        ],
+    ),
     (
         "src/verify",
         &[&["content", "hashed", "progress", "zeros"], &["indexes"], &["records"], &["."]],
@@ -176,7 +185,14 @@ const STOREYS: &[(&str, &[&[&str]])] = &[
     ("src/manifest", &[&["digest", "hex"], &["shard"], &["partition", "json"], &["."]]),
     (
         "src/set",
-        &[&["shards"], &["many", "verify", "walk"], &["table_set", "write"], &["live"], &["."]],
+        &[
+            &["shards"],
+            &["many", "verify", "walk"],
+            &["table_set", "write"],
+            &["sets"],
+            &["live"],
+            &["."],
+        ],
     ),
     (
         "src/write",
@@ -255,9 +271,12 @@ const OPERATIONS: &[&str] = &[
 /// The files that only hand a promise of their caller on: an `unsafe fn` around one call.
 const PROMISES: &[&str] = &[
     "src/live.rs",
+    "src/live/handle.rs",
+    "src/live/tables.rs",
     "src/live/typed.rs",
     "src/read/open.rs",
     "src/set/live.rs",
+    "src/set/sets.rs",
     "src/set/shards.rs",
     "src/set/table_set.rs",
 ];
@@ -1283,7 +1302,7 @@ fn programs_use_the_public_api() {
 
 #[test]
 fn unsafe_code_stays_in_its_files() {
-    const { assert!(OPERATIONS.len() <= 9 && PROMISES.len() <= 6) };
+    const { assert!(OPERATIONS.len() <= 9 && PROMISES.len() <= 9) };
     let library = library();
     // The names above are names of files, and each has unsafe code.
     for path in OPERATIONS.iter().chain(PROMISES) {

@@ -10,6 +10,7 @@ mod common;
 mod sets {
     mod fuzz;
     mod hostile;
+    mod live;
     mod mapping;
     mod model;
     mod versions;

@@ -23,6 +23,8 @@ const TABLES: &str = "GRAVEN_TEST_TRACED";
 const INDEXES: [(Index, &str); 3] =
     [(Index::Hash, "hash.grv"), (Index::Ordered, "ordered.grv"), (Index::Line, "line.grv")];
 const SMALL: &str = "small.grv";
+#[cfg(feature = "sets")]
+const SET: &str = "set";
 
 /// Does `work` between two system calls that nobody else makes, so that a trace shows where it
 /// began and ended.
@@ -116,6 +118,16 @@ fn traced_process() {
     marked("refresh after chmod", refresh);
     marked("second refresh after chmod", refresh);
     marked("pin", || assert!(!live.pin().is_empty()));
+    #[cfg(feature = "sets")]
+    {
+        // SAFETY: as above.
+        let live = unsafe { graven::LiveSet::open(path(SET)) }.expect("a set");
+        assert!(live.pin().get(b"1").expect("a sound set").is_some());
+        let refresh = || assert_eq!(live.refresh().expect("a set"), RefreshOutcome::Unchanged);
+        refresh();
+        marked("refresh of a set", refresh);
+        marked("pin of a set", || assert!(live.pin().get(b"1").expect("a sound set").is_some()));
+    }
     marked("control", || assert!(std::fs::metadata("/").is_ok()));
     answer("done");
 }
@@ -159,6 +171,15 @@ fn lookups_in_a_warm_table_make_no_system_call() {
     }
     let small_bytes = numbered_table(&directory.path().join(SMALL), 10, 1).file_bytes;
     assert!(large_bytes > 1000 * small_bytes);
+    #[cfg(feature = "sets")]
+    {
+        let options = graven::SetBuildOptions::new().shard_entries(1);
+        let mut builder = options.create(directory.path().join(SET)).expect("a builder");
+        for key in ["0", "1", "2"] {
+            builder.insert(key, key).expect("an entry");
+        }
+        builder.finish().expect("a set");
+    }
     let run = Command::new("strace")
         .args(["-f", "-o"])
         .arg(&trace)
@@ -189,6 +210,11 @@ fn lookups_in_a_warm_table_make_no_system_call() {
     let refresh = between(&trace, "second refresh after chmod");
     assert!(refresh.len() == 1 && refresh[0].contains("stat"), "{refresh:?}");
     assert_eq!(between(&trace, "pin"), [""; 0]);
+    if cfg!(feature = "sets") {
+        let refresh = between(&trace, "refresh of a set");
+        assert!(refresh.len() == 1 && refresh[0].contains("stat"), "{refresh:?}");
+        assert_eq!(between(&trace, "pin of a set"), [""; 0]);
+    }
 
     // What an open costs does not depend on the table.
     let name = |line: &&str| {

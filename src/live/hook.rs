@@ -8,10 +8,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 type Function<T> = dyn Fn(&T) + Send + Sync;
 
 /// A function that may be set and replaced, and takes a `&T`.
-pub(super) struct Hook<T>(Mutex<Option<Arc<Function<T>>>>);
+pub(crate) struct Hook<T>(Mutex<Option<Arc<Function<T>>>>);
 
 impl<T> Hook<T> {
-    pub(super) fn set(&self, function: impl Fn(&T) + Send + Sync + 'static) {
+    pub(crate) fn set(&self, function: impl Fn(&T) + Send + Sync + 'static) {
         let mut place = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let old = place.replace(Arc::new(function));
         // Dropping the old function may run code of the program, which must not find the lock held.

@@ -83,7 +83,7 @@ const COARSEST: Duration = Duration::from_secs(2);
 /// What `stat` says of a file. Two equal looks mean one unchanged file, as long as the file of the
 /// earlier look is held open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Look {
+pub(crate) struct Look {
     #[cfg(unix)]
     device: u64,
     #[cfg(unix)]
@@ -101,7 +101,7 @@ pub(super) struct Look {
 
 impl Look {
     #[cfg(unix)]
-    pub(super) fn at(metadata: &Metadata) -> Self {
+    pub(crate) fn at(metadata: &Metadata) -> Self {
         use std::os::unix::fs::MetadataExt;
         Self {
             device: metadata.dev(),
@@ -113,7 +113,7 @@ impl Look {
     }
 
     #[cfg(not(unix))]
-    pub(super) fn at(metadata: &Metadata) -> Self {
+    pub(crate) fn at(metadata: &Metadata) -> Self {
         Self { modified: metadata.modified().ok(), len: metadata.len() }
     }
 

@@ -9,7 +9,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 /// Unmapping a table of at most this size takes about as long as starting a thread.
-pub(super) const SMALL: usize = 4 << 20;
+pub(super) const SMALL: u64 = 4 << 20;
 
 /// Time between two checks whether the last pin is gone.
 const LOOK: Duration = Duration::from_millis(20);

@@ -2,7 +2,9 @@
 
 #![expect(unsafe_code, reason = "following a path is unsafe, as mapping it once is")]
 
-use super::{Handle, LiveStatus, RefreshOutcome, Version};
+use super::handle::{Handle, Version};
+use super::status::{LiveStatus, RefreshOutcome};
+use super::tables::Tables;
 use crate::error::OpenError;
 use crate::format::types::key::TypedKey;
 use crate::format::types::value::TypedValue;
@@ -41,7 +43,7 @@ use std::time::Duration;
 /// # }
 /// ```
 #[derive(Debug)]
-pub struct TypedLive<K: TypedKey, V: TypedValue>(Handle<TypedTable<K, V>>);
+pub struct TypedLive<K: TypedKey, V: TypedValue>(Handle<Tables<TypedTable<K, V>>>);
 
 /// A pinned typed table. It stays unchanged until this is dropped, whatever is published meanwhile.
 /// Use it as a [`TypedTable`]; `TypedTable::clone(&pinned)` is another way to keep it.
@@ -74,7 +76,7 @@ impl<K: TypedKey, V: TypedValue> TypedLive<K, V> {
         options: &OpenOptions,
     ) -> Result<Self, OpenError> {
         // SAFETY: the caller's promise is the same.
-        unsafe { Handle::open(path.as_ref(), options) }.map(Self)
+        unsafe { Handle::open(Tables::at(path.as_ref(), options)) }.map(Self)
     }
 
     /// Pins the current table. Costs a few nanoseconds and never waits. Pin once per request, so
@@ -119,12 +121,12 @@ impl<K: TypedKey, V: TypedValue> TypedLive<K, V> {
 
     /// What is served, for metrics.
     pub fn status(&self) -> LiveStatus {
-        self.0.status()
+        self.0.shared.status()
     }
 
     /// The path that is followed.
     pub fn path(&self) -> &Path {
-        self.0.shared.location.path()
+        self.0.shared.place.path()
     }
 }
 
@@ -141,7 +143,7 @@ impl<K, V> Deref for TypedPinned<K, V> {
 
     #[inline]
     fn deref(&self) -> &TypedTable<K, V> {
-        &self.0.table
+        &self.0.served
     }
 }
 

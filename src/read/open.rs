@@ -361,6 +361,12 @@ impl OpenOptions {
         }
     }
 
+    /// Whether a table's bytes are read before it is served.
+    #[cfg(feature = "sets")]
+    pub(crate) fn prepares(&self) -> bool {
+        self.warm != Warm::None || self.lock_memory || self.page_checks == PageChecks::AtOpen
+    }
+
     /// Brings the part of a table into memory that was asked for, and keeps it there.
     pub(crate) fn prepare(
         &self,

@@ -2,20 +2,25 @@
 
 #![expect(unsafe_code, reason = "following a path is unsafe, as opening it once is")]
 
+use super::sets::Sets;
 use super::table_set::{SetOptions, TableSet};
 use crate::error::SetError;
-use crate::live::RefreshOutcome;
-use arc_swap::ArcSwap;
+use crate::live::{Handle, LiveStatus, RefreshOutcome, Version};
+use arc_swap::Guard;
+use std::io;
 use std::ops::Deref;
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
 
-/// The current version of a set, which is replaced while it is read.
+/// The current version of a set, which is replaced while it is read: as [`Live`](crate::Live) is
+/// for single tables.
 ///
 /// [`pin`](Self::pin) gives one version of the whole set: all its shards are of that version, also
 /// those that are mapped later. [`refresh`](Self::refresh) looks for a new version, opens it beside
 /// the old one, and swaps a pointer; it makes no reader wait. Call it from time to time, or after a
-/// message that there is a new version. A version that is pinned is not pruned.
+/// message that there is a new version, or let [`refresh_every`](Self::refresh_every) do it. A
+/// version that is pinned is not pruned. `Send + Sync`; share it by reference or in an `Arc`.
 ///
 /// ```
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -38,26 +43,17 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// # }
 /// ```
 #[derive(Debug)]
-pub struct LiveSet {
-    path: PathBuf,
-    options: SetOptions,
-    current: ArcSwap<Version>,
-    /// Held during a refresh: two at once would open the same set twice.
-    refreshing: Mutex<()>,
-}
+pub struct LiveSet(Handle<Sets<TableSet>>);
 
+/// A pinned version of a set. It stays as it is until this is dropped, whatever is published
+/// meanwhile. Use it as a [`TableSet`]; `TableSet::clone(&pinned)` is another way to keep it, and
+/// the answers of a set need no pin.
+#[must_use = "a pin that is dropped at once pins nothing"]
 #[derive(Debug)]
-struct Version {
-    set: TableSet,
-    generation: u64,
-}
-
-/// A version of a set that is in use. It derefs to [`TableSet`].
-#[derive(Clone, Debug)]
-pub struct PinnedSet(Arc<Version>);
+pub struct PinnedSet(Guard<Arc<Version<TableSet>>>);
 
 impl PinnedSet {
-    /// 1 for the version that was opened first, and one more for each one that took its place.
+    /// Counts the versions that the handle has served, from 1.
     #[must_use]
     pub fn generation(&self) -> u64 {
         self.0.generation
@@ -67,13 +63,16 @@ impl PinnedSet {
 impl Deref for PinnedSet {
     type Target = TableSet;
 
+    #[inline]
     fn deref(&self) -> &TableSet {
-        &self.0.set
+        &self.0.served
     }
 }
 
 impl LiveSet {
-    /// Opens the current version of the set in a directory of versions.
+    /// Opens the current version of the set in a directory of versions and follows the directory
+    /// from then on. Costs what [`TableSet::open`] costs. The directory of one version is followed
+    /// as well: a manifest that takes the place of the old one is seen.
     ///
     /// # Safety
     /// The promise of [`TableSet::open`], for every version that becomes current.
@@ -85,58 +84,109 @@ impl LiveSet {
         unsafe { Self::open_with(path, &SetOptions::new()) }
     }
 
-    /// Opens as [`open`](Self::open) does, with options that hold for every version. Each version has
-    /// its own bound on mapped bytes.
+    /// Opens as [`open`](Self::open) does, with options that hold for this and every later version.
+    /// Each version has its own bound on mapped bytes.
+    ///
+    /// If the options of the shards ask for more than mapping, a version's shards are mapped and
+    /// prepared before it is served, at open and at a refresh, so that no reader waits for it: these
+    /// are [`OpenOptions::warm`](crate::OpenOptions::warm),
+    /// [`OpenOptions::lock_memory`](crate::OpenOptions::lock_memory) and
+    /// [`PageChecks::AtOpen`](crate::PageChecks::AtOpen). They are prepared in their order, as far
+    /// as [`max_mapped_bytes`](SetOptions::max_mapped_bytes) and the process's room for mappings
+    /// go: what would be let go again is not warmed. The others are prepared by the lookup that asks
+    /// them first, as those of a [`TableSet`] are. During a refresh both versions are in memory.
     ///
     /// # Safety
     /// The promise of [`open`](Self::open).
     ///
     /// # Errors
-    /// The errors of [`TableSet::open`].
+    /// The errors of [`TableSet::open`], and those of shards that are prepared.
     pub unsafe fn open_with(
         path: impl AsRef<Path>,
         options: &SetOptions,
     ) -> Result<Self, SetError> {
-        let path = std::path::absolute(path.as_ref()).map_err(|source| SetError::Io {
-            action: "find the set",
-            path: path.as_ref().to_owned(),
-            source,
-        })?;
-        // SAFETY: the caller's promise.
-        let set = unsafe { options.open(&path) }?;
-        let current = ArcSwap::from_pointee(Version { set, generation: 1 });
-        Ok(Self { path, options: options.clone(), current, refreshing: Mutex::new(()) })
+        let sets = Sets::at(path.as_ref(), options)?;
+        // SAFETY: the caller's promise is the same.
+        unsafe { Handle::open(sets) }.map(Self)
     }
 
-    /// Pins the version that is in use. Takes no lock and never waits. Pin once per request, so that
-    /// one version answers all of it.
-    #[must_use]
+    /// Pins the version that is served. Costs a few nanoseconds and never waits. Pin once per
+    /// request, so that one version answers all of it. A pin that is held for long keeps an old
+    /// version on disk and its shards in memory.
+    #[inline]
     pub fn pin(&self) -> PinnedSet {
-        PinnedSet(self.current.load_full())
+        PinnedSet(self.0.shared.current.load())
     }
 
-    /// The directory of versions, as an absolute path.
-    #[must_use]
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
-
-    /// Looks whether another version is current, and if so, opens it and puts it in place. Reads the
-    /// manifest of the current version; the same content stays open.
+    /// Looks whether another version is current, and if so, opens it and puts it in place. If
+    /// nothing has changed, this is one `stat` of the manifest and a look at each mapped shard, so
+    /// it may be called often. If size, times, inode or device of the manifest differ, it is read,
+    /// and the set stays open if it is the same set in the same directory. The same content in a
+    /// version of its own is swapped in, because the old version could not be pruned otherwise.
+    ///
+    /// A shard that has lost pages ([`Table::is_faulted`](crate::Table::is_faulted)) makes a refresh
+    /// open the set anew.
+    ///
+    /// The old version is unmapped by a thread of its own, unless little of it is mapped, once
+    /// nobody has it pinned and no clone, iterator or owned [`Value`](crate::Value) of it is left,
+    /// or a minute later by whoever drops the last of these.
     ///
     /// # Errors
-    /// The errors of [`TableSet::open`]. The version that was in use stays in use.
+    /// Why the set at the path can't be served. The handle still serves the old version, and
+    /// [`status`](Self::status) reports the failure until a refresh succeeds. A shard that is
+    /// missing or damaged fails a refresh only if the options prepare it; else it is found when it
+    /// is asked first.
     pub fn refresh(&self) -> Result<RefreshOutcome, SetError> {
-        let _alone = self.refreshing.lock().unwrap_or_else(PoisonError::into_inner);
-        let old = self.current.load_full();
-        // SAFETY: the promise that `LiveSet::open_with` asks for covers every version.
-        let set = unsafe { self.options.open(&self.path) }?;
-        let same = set.path() == old.set.path() && set.manifest().id == old.set.manifest().id;
-        if same {
-            return Ok(RefreshOutcome::Unchanged);
-        }
-        let generation = old.generation + 1;
-        self.current.store(Arc::new(Version { set, generation }));
-        Ok(RefreshOutcome::Swapped)
+        self.0.shared.refresh()
+    }
+
+    /// Starts a thread that refreshes every `interval`, plus a random part of `jitter`, so that
+    /// many processes do not refresh at once. The thread ends when this handle is dropped, which
+    /// waits for the shard that it is preparing; another call replaces the thread.
+    /// [`status`](Self::status) reports its failures. A thread does not survive `fork`: see
+    /// [`Live::refresh_every`](crate::Live::refresh_every).
+    ///
+    /// # Errors
+    /// The operating system's answer, if it can't start a thread.
+    pub fn refresh_every(&self, interval: Duration, jitter: Duration) -> io::Result<()> {
+        self.0.refresh_every(interval, jitter)
+    }
+
+    /// Sets a function that is called each time after a new version was swapped in, with what is
+    /// served then. The rules of [`Live::on_swap`](crate::Live::on_swap) hold for it.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("prices");
+    /// # graven::SetBuildOptions::new().create(&path)?.finish()?;
+    /// // SAFETY: nobody modifies or truncates the published files.
+    /// let live = unsafe { graven::LiveSet::open(&path)? };
+    /// live.on_swap(|status| eprintln!("version {:?} is served", status.version));
+    /// live.on_failure(|error| eprintln!("the new version is not served: {error}"));
+    /// live.refresh_every(std::time::Duration::from_secs(1), std::time::Duration::ZERO)?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn on_swap(&self, hook: impl Fn(&LiveStatus) + Send + Sync + 'static) {
+        self.0.shared.on_swap.set(hook);
+    }
+
+    /// Sets a function that is called each time a refresh fails, with the reason. The rules of
+    /// [`Live::on_failure`](crate::Live::on_failure) hold for it.
+    pub fn on_failure(&self, hook: impl Fn(&SetError) + Send + Sync + 'static) {
+        self.0.shared.on_failure.set(hook);
+    }
+
+    /// What is served, for metrics. The build id is the manifest's `id`.
+    #[must_use]
+    pub fn status(&self) -> LiveStatus {
+        self.0.shared.status()
+    }
+
+    /// The directory that is followed, as an absolute path.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        self.0.shared.place.path()
     }
 }

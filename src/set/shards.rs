@@ -11,6 +11,7 @@ use crate::manifest::{Manifest, Partition};
 use crate::read::{OpenOptions, Table};
 use arc_swap::ArcSwapOption;
 use std::fs::File;
+use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -201,6 +202,43 @@ impl Shards {
             self.slots[shard].table.store(None);
             mapped.bytes -= self.manifest.shards[shard].bytes;
         }
+    }
+
+    /// Maps shards and prepares them as the options say, so that no lookup has to: in their order,
+    /// as far as the bound on mapped bytes and the room of the process go. Maps nothing if the
+    /// options ask for nothing but mapping. Ends early when `go_on` breaks.
+    pub(super) fn prepare(&self, go_on: &dyn Fn() -> ControlFlow<()>) -> Result<(), SetError> {
+        if !self.options.prepares() {
+            return Ok(());
+        }
+        let mut bytes = 0;
+        for (number, shard) in self.manifest.shards.iter().enumerate() {
+            bytes += shard.bytes;
+            if self.max_mapped_bytes.is_some_and(|most| bytes > most) || go_on().is_break() {
+                break;
+            }
+            self.table(number)?;
+            if self.mapped_bytes() < bytes {
+                // Another shard was let go for this one: the process has no more room.
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a page of a mapped shard was lost. Costs two loads for each of them.
+    pub(super) fn is_faulted(&self) -> bool {
+        self.any_mapped(Table::is_faulted)
+    }
+
+    /// Whether clones or owned values of a mapped shard are in use.
+    pub(super) fn is_in_use(&self) -> bool {
+        self.any_mapped(Table::is_shared)
+    }
+
+    fn any_mapped(&self, is: fn(&Table) -> bool) -> bool {
+        let of_slot = |&shard: &usize| self.slots[shard].table.load().as_deref().is_some_and(is);
+        self.mapped().shards.iter().any(of_slot)
     }
 
     /// Opens a shard and compares it with the manifest.

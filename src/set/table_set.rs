@@ -8,16 +8,13 @@ use super::verify::SetReport;
 use super::walk::{Ends, SetIter};
 use crate::error::{ReadError, SetError};
 use crate::format::order::successor_len;
-use crate::manifest::{self, Manifest};
+use crate::manifest::Manifest;
 use crate::read::{KeyRange, OpenOptions, Table, Value};
 use std::fmt;
-use std::io;
+use std::fs::File;
 use std::ops::Bound;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
-
-/// Attempts to open the current version, which may be pruned after its name was found.
-const ATTEMPTS: usize = 10;
 
 /// Options for opening a set.
 ///
@@ -78,29 +75,19 @@ impl SetOptions {
     /// # Errors
     /// The errors of [`TableSet::open`].
     pub unsafe fn open(&self, path: impl AsRef<Path>) -> Result<TableSet, SetError> {
-        let path = path.as_ref();
-        let mut attempt = 1;
-        let (directory, read) = loop {
-            let directory = manifest::directory_of(path).map_err(|source| SetError::Io {
-                action: "find the set",
-                path: path.to_owned(),
-                source,
-            })?;
-            match Manifest::read(&directory) {
-                Err(SetError::Io { source, .. })
-                    if source.kind() == io::ErrorKind::NotFound
-                        && attempt < ATTEMPTS
-                        && manifest::directory_of(path).is_ok_and(|now| now != directory) =>
-                {
-                    attempt += 1;
-                }
-                other => break (directory, other?),
-            }
-        };
-        let (options, most) = (self.tables, self.max_mapped_bytes);
+        let (directory, read) = Manifest::find(path.as_ref())?;
         // SAFETY: the caller's promise.
-        let shards = unsafe { Shards::new(read, directory, options, most) };
-        Ok(TableSet { shards: Arc::new(shards) })
+        Ok(unsafe { self.serve(directory, read) })
+    }
+
+    /// The set of a manifest.
+    ///
+    /// # Safety
+    /// The promise of [`TableSet::open`].
+    pub(super) unsafe fn serve(&self, directory: PathBuf, read: (Manifest, File)) -> TableSet {
+        // SAFETY: the caller's promise.
+        let shards = unsafe { Shards::new(read, directory, self.tables, self.max_mapped_bytes) };
+        TableSet { shards: Arc::new(shards) }
     }
 }
 
@@ -404,6 +391,16 @@ impl TableSet {
     /// [`SetError`] for the first fault found.
     pub fn verify(&self) -> Result<SetReport, SetError> {
         SetReport::audit(&self.shards)
+    }
+
+    /// The shards, for what follows versions.
+    pub(super) fn shards(&self) -> &Shards {
+        &self.shards
+    }
+
+    /// Whether clones, iterators or owned values of this set are in use besides `self`.
+    pub(super) fn is_in_use(&self) -> bool {
+        Arc::strong_count(&self.shards) > 1 || self.shards.is_in_use()
     }
 
     /// Number of entries up to the end of a range.

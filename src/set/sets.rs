@@ -1,0 +1,142 @@
+//! Sets of one kind, as a handle follows them. The manifest stands for the set: while it is held
+//! open, no other file looks as it does.
+
+#![expect(unsafe_code, reason = "following a path is unsafe, as opening it once is")]
+
+use super::table_set::{SetOptions, TableSet};
+use crate::build_id::BuildId;
+use crate::error::SetError;
+use crate::live::{Look, Place, Standing};
+use crate::manifest::{self, Manifest};
+use std::fmt;
+use std::fs::{self, File};
+use std::io;
+use std::marker::PhantomData;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+
+/// The path of a set, and how it is opened.
+pub(super) struct Sets<S> {
+    path: PathBuf,
+    /// The path of the current manifest, through the pointer.
+    manifest: PathBuf,
+    versioned: bool,
+    options: SetOptions,
+    kind: PhantomData<fn() -> S>,
+}
+
+/// A set as it is served: itself, or a typed view of it.
+pub(super) trait Kind: Clone + fmt::Debug + Send + Sync + 'static {
+    /// The options with which such a set is opened.
+    fn options(options: &SetOptions) -> SetOptions;
+    /// The set as it is served; an error if it can't be served so.
+    fn of(set: TableSet) -> Result<Self, SetError>;
+    /// The set itself.
+    fn set(&self) -> &TableSet;
+}
+
+/// A manifest that was read, and its file.
+pub(super) struct Found {
+    directory: PathBuf,
+    manifest: Manifest,
+    file: File,
+}
+
+impl Kind for TableSet {
+    fn options(options: &SetOptions) -> SetOptions {
+        options.clone()
+    }
+
+    fn of(set: TableSet) -> Result<Self, SetError> {
+        Ok(set)
+    }
+
+    fn set(&self) -> &TableSet {
+        self
+    }
+}
+
+impl<S: Kind> Sets<S> {
+    pub(super) fn at(path: &Path, options: &SetOptions) -> Result<Self, SetError> {
+        let path = std::path::absolute(path).map_err(failed("find the set", path))?;
+        let (manifest, versioned) = manifest::path_of(&path);
+        let options = S::options(options);
+        Ok(Self { path, manifest, versioned, options, kind: PhantomData })
+    }
+
+    /// The path that is followed.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+impl<S> fmt::Debug for Sets<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut debug = f.debug_struct("Sets");
+        debug.field("path", &self.path).field("options", &self.options).finish_non_exhaustive()
+    }
+}
+
+impl<S: Kind> Place for Sets<S> {
+    type Served = S;
+    type Found = Found;
+    type Error = SetError;
+
+    fn look(&self) -> Result<Look, SetError> {
+        let metadata = fs::metadata(&self.manifest);
+        let metadata = metadata.map_err(failed("look for a new set", &self.manifest))?;
+        Ok(Look::at(&metadata))
+    }
+
+    fn find(&self) -> Result<Standing<Found>, SetError> {
+        let (directory, (manifest, file)) = Manifest::find(&self.path)?;
+        let metadata = file.metadata().map_err(failed("open the manifest", &self.manifest))?;
+        let name = directory.file_name().filter(|_| self.versioned);
+        let name = name.map(|name| name.to_string_lossy().into_owned());
+        Ok(Standing { found: Found { directory, manifest, file }, look: Look::at(&metadata), name })
+    }
+
+    /// The same content in another version is another set: the old one, as long as it is open,
+    /// could not be pruned.
+    fn is_same(&self, served: &S, found: &Found) -> Result<bool, SetError> {
+        let set = served.set();
+        Ok(set.path() == found.directory && set.manifest().id == found.manifest.id)
+    }
+
+    unsafe fn open(
+        &self,
+        found: Found,
+        go_on: &dyn Fn() -> ControlFlow<()>,
+    ) -> Result<S, SetError> {
+        let Found { directory, manifest, file } = found;
+        // SAFETY: the caller's promise.
+        let set = unsafe { self.options.serve(directory, (manifest, file)) };
+        let served = S::of(set)?;
+        served.set().shards().prepare(go_on)?;
+        Ok(served)
+    }
+
+    fn file(found: Found) -> File {
+        found.file
+    }
+
+    fn build_id(served: &S) -> BuildId {
+        served.set().manifest().id
+    }
+
+    fn is_faulted(served: &S) -> bool {
+        served.set().shards().is_faulted()
+    }
+
+    fn is_in_use(served: &S) -> bool {
+        served.set().is_in_use()
+    }
+
+    fn mapped_bytes(served: &S) -> u64 {
+        served.set().mapped_bytes()
+    }
+}
+
+fn failed(action: &'static str, path: &Path) -> impl Fn(io::Error) -> SetError {
+    move |source| SetError::Io { action, path: path.to_owned(), source }
+}
