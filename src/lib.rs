@@ -188,6 +188,7 @@ pub use read::{
 #[cfg(all(unix, feature = "sets"))]
 pub use set::{
     LiveSet, PinnedSet, SetBuildOptions, SetBuilder, SetIter, SetOptions, SetReport, TableSet,
+    TypedLiveSet, TypedPinnedSet, TypedSetBuilder, TypedSetIter, TypedSetValue, TypedTableSet,
 };
 pub use verify::{VerifyProgress, VerifyReport};
 #[cfg(unix)]

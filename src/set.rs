@@ -6,12 +6,17 @@ mod many;
 mod sets;
 mod shards;
 mod table_set;
+mod typed;
 mod verify;
 mod walk;
 mod write;
 
+pub use live::typed::{TypedLiveSet, TypedPinnedSet};
 pub use live::{LiveSet, PinnedSet};
 pub use table_set::{SetOptions, TableSet};
+pub use typed::TypedTableSet;
+pub use typed::value::TypedSetValue;
+pub use typed::walk::TypedSetIter;
 pub use verify::SetReport;
 pub use walk::SetIter;
-pub use write::{SetBuildOptions, SetBuilder};
+pub use write::{SetBuildOptions, SetBuilder, TypedSetBuilder};

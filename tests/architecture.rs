@@ -189,11 +189,15 @@ const STOREYS: &[(&str, &[&[&str]])] = &[
             &["shards"],
             &["many", "verify", "walk"],
             &["table_set", "write"],
+            &["typed"],
             &["sets"],
             &["live"],
             &["."],
         ],
     ),
+    ("src/set/write", &[&["builder"], &["typed"], &["."]]),
+    ("src/set/typed", &[&["value"], &["walk"], &["."]]),
+    ("src/set/live", &[&["."], &["typed"]]),
     (
         "src/write",
         &[
@@ -276,9 +280,11 @@ const PROMISES: &[&str] = &[
     "src/live/typed.rs",
     "src/read/open.rs",
     "src/set/live.rs",
+    "src/set/live/typed.rs",
     "src/set/sets.rs",
     "src/set/shards.rs",
     "src/set/table_set.rs",
+    "src/set/typed.rs",
 ];
 
 /// The file of the binary with a function that runs before `main`.
@@ -1302,7 +1308,7 @@ fn programs_use_the_public_api() {
 
 #[test]
 fn unsafe_code_stays_in_its_files() {
-    const { assert!(OPERATIONS.len() <= 9 && PROMISES.len() <= 9) };
+    const { assert!(OPERATIONS.len() <= 9 && PROMISES.len() <= 11) };
     let library = library();
     // The names above are names of files, and each has unsafe code.
     for path in OPERATIONS.iter().chain(PROMISES) {

@@ -13,6 +13,7 @@ mod sets {
     mod live;
     mod mapping;
     mod model;
+    mod typed;
     mod versions;
 }
 

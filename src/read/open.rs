@@ -48,6 +48,8 @@ pub struct OpenOptions {
     tolerate_footer: bool,
     section: Option<(u64, u64)>,
     build_id: Option<BuildId>,
+    /// Compares types, for a table that is part of something typed.
+    types: Option<fn(&Table) -> Result<(), OpenFailure>>,
 }
 
 impl OpenOptions {
@@ -361,6 +363,13 @@ impl OpenOptions {
         }
     }
 
+    /// Refuses a table that has other types.
+    #[cfg(feature = "sets")]
+    pub(crate) fn expect_types<K: TypedKey, V: TypedValue>(mut self) -> Self {
+        self.types = Some(|table| TypedTable::<K, V>::of(table.clone()).map(drop));
+        self
+    }
+
     /// Whether a table's bytes are read before it is served.
     #[cfg(feature = "sets")]
     pub(crate) fn prepares(&self) -> bool {
@@ -429,6 +438,9 @@ impl OpenOptions {
         let table = Table::new(bytes, layout, pages, path);
         if self.page_checks == PageChecks::AtOpen {
             table.view().check_all_pages()?;
+        }
+        if let Some(compare) = self.types {
+            compare(&table)?;
         }
         Ok(table)
     }

@@ -1,5 +1,6 @@
 //! Ranges of keys, as the arguments of queries.
 
+use crate::format::types::key::TypedKey;
 use std::ops::{
     Bound, Range, RangeBounds, RangeFrom, RangeFull, RangeInclusive, RangeTo, RangeToInclusive,
 };
@@ -97,3 +98,15 @@ impl<R: KeyRange> sealed::Ends for &R {
 }
 
 impl<R: KeyRange> KeyRange for &R {}
+
+/// The bytes of both bounds of a typed range.
+pub(crate) fn encoded<K: TypedKey>(
+    range: &impl RangeBounds<K>,
+) -> (Bound<K::Bytes>, Bound<K::Bytes>) {
+    (range.start_bound().map(K::encode), range.end_bound().map(K::encode))
+}
+
+/// A bound as [`KeyRange`] takes it.
+pub(crate) fn bound<B: AsRef<[u8]>>(bound: &Bound<B>) -> Bound<&[u8]> {
+    bound.as_ref().map(B::as_ref)
+}

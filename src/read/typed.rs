@@ -3,6 +3,7 @@
 mod asked;
 pub(crate) mod walk;
 
+use super::range::{bound, encoded};
 use super::table::Table;
 use crate::error::{OpenError, OpenFailure, ReadError, ReadResult};
 use crate::format::types::key::TypedKey;
@@ -10,7 +11,7 @@ use crate::format::types::value::TypedValue;
 use asked::AskedTypes;
 use std::fmt;
 use std::marker::PhantomData;
-use std::ops::{Bound, RangeBounds};
+use std::ops::RangeBounds;
 use walk::{TypedCursor, TypedGetAll, TypedIter, TypedKeys, TypedValues, entry, value};
 use zerocopy::IntoBytes;
 
@@ -488,13 +489,4 @@ impl<'t, K: TypedKey, V: TypedValue> IntoIterator for &'t TypedTable<K, V> {
     fn into_iter(self) -> Self::IntoIter {
         self.iter()
     }
-}
-
-/// The bytes of both bounds.
-fn encoded<K: TypedKey>(range: &impl RangeBounds<K>) -> (Bound<K::Bytes>, Bound<K::Bytes>) {
-    (range.start_bound().map(K::encode), range.end_bound().map(K::encode))
-}
-
-fn bound<B: AsRef<[u8]>>(bound: &Bound<B>) -> Bound<&[u8]> {
-    bound.as_ref().map(B::as_ref)
 }

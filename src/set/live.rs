@@ -2,6 +2,8 @@
 
 #![expect(unsafe_code, reason = "following a path is unsafe, as opening it once is")]
 
+pub(super) mod typed;
+
 use super::sets::Sets;
 use super::table_set::{SetOptions, TableSet};
 use crate::error::SetError;

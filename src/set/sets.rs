@@ -4,8 +4,11 @@
 #![expect(unsafe_code, reason = "following a path is unsafe, as opening it once is")]
 
 use super::table_set::{SetOptions, TableSet};
+use super::typed::TypedTableSet;
 use crate::build_id::BuildId;
 use crate::error::SetError;
+use crate::format::types::key::TypedKey;
+use crate::format::types::value::TypedValue;
 use crate::live::{Look, Place, Standing};
 use crate::manifest::{self, Manifest};
 use std::fmt;
@@ -53,6 +56,20 @@ impl Kind for TableSet {
 
     fn set(&self) -> &TableSet {
         self
+    }
+}
+
+impl<K: TypedKey, V: TypedValue> Kind for TypedTableSet<K, V> {
+    fn options(options: &SetOptions) -> SetOptions {
+        options.expect_types::<K, V>()
+    }
+
+    fn of(set: TableSet) -> Result<Self, SetError> {
+        Self::of(set)
+    }
+
+    fn set(&self) -> &TableSet {
+        self.set()
     }
 }
 

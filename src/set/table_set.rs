@@ -8,6 +8,8 @@ use super::verify::SetReport;
 use super::walk::{Ends, SetIter};
 use crate::error::{ReadError, SetError};
 use crate::format::order::successor_len;
+use crate::format::types::key::TypedKey;
+use crate::format::types::value::TypedValue;
 use crate::manifest::Manifest;
 use crate::read::{KeyRange, OpenOptions, Table, Value};
 use std::fmt;
@@ -78,6 +80,11 @@ impl SetOptions {
         let (directory, read) = Manifest::find(path.as_ref())?;
         // SAFETY: the caller's promise.
         Ok(unsafe { self.serve(directory, read) })
+    }
+
+    /// These options, with which a shard of other types is refused.
+    pub(super) fn expect_types<K: TypedKey, V: TypedValue>(&self) -> Self {
+        Self { tables: self.tables.expect_types::<K, V>(), ..self.clone() }
     }
 
     /// The set of a manifest.

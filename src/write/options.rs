@@ -267,6 +267,13 @@ impl BuildOptions {
         TypedBuilder::start(self.settings.clone(), path.as_ref())
     }
 
+    /// These options for tables of bytes that are those of these types.
+    #[cfg(feature = "sets")]
+    pub(crate) fn with_types<K: TypedKey, V: TypedValue>(mut self) -> Result<Self, BuildError> {
+        TypedBuilder::<K, V>::note_types(&mut self.settings)?;
+        Ok(self)
+    }
+
     /// Builds a typed table of these entries at `path`.
     ///
     /// ```

@@ -43,13 +43,19 @@ impl<K, V> fmt::Debug for TypedBuilder<K, V> {
 impl<K: TypedKey, V: TypedValue> TypedBuilder<K, V> {
     /// Starts a build of the table at `path`.
     pub(super) fn start(mut settings: Settings, path: &Path) -> Result<Self, BuildError> {
+        Self::note_types(&mut settings)?;
+        Ok(Self { builder: Some(Builder::start(settings, path)?), types: PhantomData })
+    }
+
+    /// Notes the types, which stand in the table, and the alignment of its values.
+    pub(super) fn note_types(settings: &mut Settings) -> Result<(), BuildError> {
         let align = V::__ALIGN.max(align_of::<V>());
         settings.value_align = settings.value_align.max(align as u32);
         let byte_order = if V::__SINGLE_BYTES { ORDER_NONE } else { ORDER_HOST };
         let (key, value) = (text(K::write_type)?, text(V::__write_type)?);
         let types = Types { key: K::TAG, value: V::__TAG, byte_order };
         settings.note_types(types, Some(TypeNames { key: &key, value: &value }));
-        Ok(Self { builder: Some(Builder::start(settings, path)?), types: PhantomData })
+        Ok(())
     }
 
     /// Adds an entry. Both key and value are copied.

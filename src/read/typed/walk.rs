@@ -10,13 +10,13 @@ use std::marker::PhantomData;
 
 /// A key from its bytes. Their length was checked when the table was opened.
 #[inline]
-fn key<K: TypedKey>(bytes: &[u8]) -> ReadResult<K> {
+pub(crate) fn key<K: TypedKey>(bytes: &[u8]) -> ReadResult<K> {
     K::decode(bytes).ok_or_else(|| ReadError::corrupt("key of another length", 0))
 }
 
 /// A value where it lies. Length and alignment were checked when the table was opened.
 #[inline]
-pub(super) fn value<V: TypedValue>(bytes: &[u8]) -> ReadResult<&V> {
+pub(crate) fn value<V: TypedValue>(bytes: &[u8]) -> ReadResult<&V> {
     V::ref_from_bytes(bytes).map_err(|_| ReadError::corrupt("value of another layout", 0))
 }
 
