@@ -23,7 +23,10 @@ const MODULES: &[(&str, &[&str])] = &[
     ("sigbus", &["error"]),
     ("manifest", &["build_id", "file", "format", "error"]),
     ("publish", &["build_id", "file", "format", "manifest", "error"]),
-    ("set", &["build_id", "live", "read", "write", "publish", "manifest", "format", "error"]),
+    (
+        "set",
+        &["build_id", "live", "read", "verify", "write", "publish", "manifest", "format", "error"],
+    ),
 ];
 
 /// What some modules may import from elsewhere; the others are free.

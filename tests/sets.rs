@@ -8,6 +8,7 @@
 mod common;
 
 mod sets {
+    mod audit;
     mod fuzz;
     mod hostile;
     mod live;

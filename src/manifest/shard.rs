@@ -1,11 +1,12 @@
 //! A shard, as the manifest describes it.
 
-use super::digest;
+use super::digest::Digesting;
 use super::hex::{self, hex};
 use crate::build_id::BuildId;
 use crate::error::{OpenFailure, SetError};
 use crate::file::io::open_regular;
 use serde::{Deserialize, Serialize};
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 /// A shard of a set, as its manifest says.
@@ -39,21 +40,34 @@ impl Shard {
 
     /// Compares length and digest of the shard's file.
     pub(crate) fn check_file(&self, directory: &Path) -> Result<(), SetError> {
+        self.check_file_while(directory, &mut |_| ControlFlow::Continue(())).map(drop)
+    }
+
+    /// As [`check_file`](Self::check_file), but calls `go_on` with the number of bytes that were
+    /// read, and stops when it breaks.
+    pub(crate) fn check_file_while(
+        &self,
+        directory: &Path,
+        go_on: &mut dyn FnMut(u64) -> ControlFlow<()>,
+    ) -> Result<ControlFlow<()>, SetError> {
         let path = self.path(directory);
         let read = |source| OpenFailure::Io { action: "open the shard", source };
         let (file, _) = open_regular(&path, read).map_err(|failure| failure.at(&path))?;
-        let (bytes, sha256) = digest::sha256(&file).map_err(|source| SetError::Io {
-            action: "read the shard",
-            path: path.clone(),
-            source,
-        })?;
+        let mut digest = Digesting::new(&file);
+        let failed = |source| SetError::Io { action: "read the shard", path: path.clone(), source };
+        while digest.step().map_err(failed)? {
+            if go_on(digest.len).is_break() {
+                return Ok(ControlFlow::Break(()));
+            }
+        }
+        let (bytes, sha256) = digest.finish();
         let what = if bytes != self.bytes {
             format!("has {bytes} bytes, {} in the manifest", self.bytes)
         } else if sha256 != self.sha256 {
             let (found, expected) = (hex(&sha256), hex(&self.sha256));
             format!("has SHA-256 {found}, {expected} in the manifest")
         } else {
-            return Ok(());
+            return Ok(ControlFlow::Continue(()));
         };
         Err(SetError::Shard { path, what })
     }

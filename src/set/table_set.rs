@@ -12,9 +12,10 @@ use crate::format::types::key::TypedKey;
 use crate::format::types::value::TypedValue;
 use crate::manifest::Manifest;
 use crate::read::{KeyRange, OpenOptions, Table, Value};
+use crate::verify::VerifyProgress;
 use std::fmt;
 use std::fs::File;
-use std::ops::Bound;
+use std::ops::{Bound, ControlFlow};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -397,7 +398,40 @@ impl TableSet {
     /// # Errors
     /// [`SetError`] for the first fault found.
     pub fn verify(&self) -> Result<SetReport, SetError> {
-        SetReport::audit(&self.shards)
+        let audited = SetReport::audit(&self.shards, &|_| ControlFlow::Continue(()))?;
+        Ok(audited.unwrap_or_else(|| unreachable!("nothing ends this audit")))
+    }
+
+    /// As [`verify`](Self::verify), but calls `progress` after every mebibyte or so, and stops when
+    /// it returns `Break`. Returns `None` then: whether the rest of the set is sound is not known.
+    /// The progress is that of all shards; their bytes count once for each time that they are read.
+    /// Several threads may call it at once, and one may come later that reports less.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use std::ops::ControlFlow;
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("t");
+    /// # graven::SetBuildOptions::new().create(&path)?.finish()?;
+    /// // SAFETY: nobody modifies or truncates the published files.
+    /// let set = unsafe { graven::TableSet::open(&path)? };
+    /// let stop = false; // or an atomic that a button sets
+    /// let report = set.verify_while(|progress| {
+    ///     eprintln!("{} of {} bytes", progress.done, progress.total);
+    ///     if stop { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    /// })?;
+    /// assert!(report.is_some());
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`SetError`] for the first fault found.
+    pub fn verify_while(
+        &self,
+        progress: impl Fn(VerifyProgress) -> ControlFlow<()> + Sync,
+    ) -> Result<Option<SetReport>, SetError> {
+        SetReport::audit(&self.shards, &progress)
     }
 
     /// The shards, for what follows versions.

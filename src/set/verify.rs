@@ -4,7 +4,9 @@
 use super::shards::Shards;
 use crate::error::{Counted, SetError, entries as counted};
 use crate::manifest::partition::hash_shard;
+use crate::verify::VerifyProgress;
 use std::fmt;
+use std::ops::ControlFlow;
 
 /// What the audit of a set read. `Display` writes one line.
 #[non_exhaustive]
@@ -29,30 +31,61 @@ impl fmt::Display for SetReport {
     }
 }
 
+/// Is told how far an audit is, and may end it.
+pub(super) type GoOn<'g> = dyn Fn(VerifyProgress) -> ControlFlow<()> + Sync + 'g;
+
+/// Entries of a hash shard between two reports.
+const REPORT: u64 = 1 << 14;
+
 impl SetReport {
-    /// Audits all shards, one after the other, without those that the set has mapped.
-    pub(super) fn audit(shards: &Shards) -> Result<Self, SetError> {
+    /// Audits all shards, one after the other, without those that the set has mapped. `None` if
+    /// `go_on` has ended it.
+    pub(super) fn audit(shards: &Shards, go_on: &GoOn<'_>) -> Result<Option<Self>, SetError> {
         let mut report = Self { shards: shards.len() as u64, ..Self::default() };
+        // The digest, the audit of the table, and in a hash set the keys.
+        let passes = if shards.is_hashed() { 3 } else { 2 };
+        let total = shards.manifest.bytes.saturating_mul(passes);
+        let mut before = 0;
         for (number, shard) in shards.manifest.shards.iter().enumerate() {
-            shard.check_file(&shards.directory)?;
+            let go_on = |done: u64| go_on(VerifyProgress { done: before + done, total });
+            let bytes = shard.bytes;
+            if shard
+                .check_file_while(&shards.directory, &mut |done| go_on(done.min(bytes)))?
+                .is_break()
+            {
+                return Ok(None);
+            }
             let table = shards.open(number)?;
-            let checked = table.verify()?;
+            let part = |VerifyProgress { done, total, .. }| bytes + share(bytes, done, total);
+            let Some(checked) = table.verify_while(|done| go_on(part(done)))? else {
+                return Ok(None);
+            };
             report.entries += checked.entries;
             report.keys += checked.keys;
             report.bytes += checked.bytes;
-            if !shards.is_hashed() {
-                continue;
-            }
-            for entry in &table {
-                let (key, _) = entry?;
-                let right = hash_shard(key, shards.len());
-                if right != number {
-                    let (path, key) = (shard.path(&shards.directory), key.escape_ascii());
-                    let what = format!("has key \"{key}\", which belongs to shard {right}");
-                    return Err(SetError::Shard { path, what });
+            if shards.is_hashed() {
+                for (place, entry) in (0..).zip(&table) {
+                    let (key, _) = entry?;
+                    let right = hash_shard(key, shards.len());
+                    if right != number {
+                        let (path, key) = (shard.path(&shards.directory), key.escape_ascii());
+                        let what = format!("has key \"{key}\", which belongs to shard {right}");
+                        return Err(SetError::Shard { path, what });
+                    }
+                    if place % REPORT == 0
+                        && go_on(2 * bytes + share(bytes, place, shard.entries)).is_break()
+                    {
+                        return Ok(None);
+                    }
                 }
             }
+            before += passes * bytes;
         }
-        Ok(report)
+        Ok(go_on(VerifyProgress { done: total, total }).is_continue().then_some(report))
     }
+}
+
+/// The share of `bytes` that `done` is of `total`.
+fn share(bytes: u64, done: u64, total: u64) -> u64 {
+    (u128::from(bytes) * u128::from(done) / u128::from(total.max(1))) as u64
 }
