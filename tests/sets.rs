@@ -9,6 +9,8 @@ mod common;
 
 mod sets {
     mod audit;
+    #[cfg(target_os = "linux")]
+    mod full_disk;
     mod fuzz;
     mod hostile;
     mod live;

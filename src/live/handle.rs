@@ -60,8 +60,8 @@ pub(crate) trait Place: fmt::Debug + Send + Sync + 'static {
     /// Whether clones or owned values of what was served are in use.
     fn is_in_use(served: &Self::Served) -> bool;
 
-    /// Bytes that are unmapped when what was served is dropped.
-    fn mapped_bytes(served: &Self::Served) -> u64;
+    /// Most bytes that are unmapped when what was served is dropped.
+    fn most_mapped(served: &Self::Served) -> u64;
 }
 
 /// A file that stands at a place.
@@ -235,7 +235,7 @@ impl<P: Place> Shared<P> {
         let (again, since) = (look.once_more(), Instant::now());
         let new = Version { served, look, again, held: None, name, generation, since };
         drop(self.current.swap(Arc::new(new)));
-        if P::mapped_bytes(&old.served) > retire::SMALL {
+        if P::most_mapped(&old.served) > retire::SMALL {
             retire::retire(old, |old| P::is_in_use(&old.served));
         }
         Ok(RefreshOutcome::Swapped)

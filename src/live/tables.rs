@@ -134,7 +134,7 @@ impl<T: Kind> Place for Tables<T> {
         served.table().is_shared()
     }
 
-    fn mapped_bytes(served: &T) -> u64 {
+    fn most_mapped(served: &T) -> u64 {
         served.table().view().layout().file_len as u64
     }
 }

@@ -129,8 +129,8 @@ impl LiveSet {
     /// A shard that has lost pages ([`Table::is_faulted`](crate::Table::is_faulted)) makes a refresh
     /// open the set anew.
     ///
-    /// The old version is unmapped by a thread of its own, unless little of it is mapped, once
-    /// nobody has it pinned and no clone, iterator or owned [`Value`](crate::Value) of it is left,
+    /// The old version is unmapped by a thread of its own, unless the set is small, once nobody has
+    /// it pinned and no clone, iterator or owned [`Value`](crate::Value) of it is left,
     /// or a minute later by whoever drops the last of these.
     ///
     /// # Errors

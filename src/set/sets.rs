@@ -149,8 +149,9 @@ impl<S: Kind> Place for Sets<S> {
         served.set().is_in_use()
     }
 
-    fn mapped_bytes(served: &S) -> u64 {
-        served.set().mapped_bytes()
+    /// Whoever has the version pinned may map shards that are not mapped yet.
+    fn most_mapped(served: &S) -> u64 {
+        served.set().manifest().bytes
     }
 }
 

@@ -12,6 +12,7 @@ pub(crate) mod generate;
 mod model;
 mod numbered;
 mod process;
+mod small_disk;
 mod smaps;
 
 pub(crate) use compare::compare;
@@ -24,6 +25,7 @@ pub(crate) use numbered::{
     value_len,
 };
 pub(crate) use process::{Peer, answer, arguments, this_binary, this_program};
+pub(crate) use small_disk::SmallDisk;
 pub(crate) use smaps::{Mapped, field};
 
 use std::fmt::Debug;
