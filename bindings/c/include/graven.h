@@ -32,19 +32,26 @@
  *     other or with other arguments.
  *
  * HANDLES
- *     graven_table, graven_iter, graven_cursor, graven_live, graven_pin, graven_builder: each is closed
- *     once, by the function that its type has for it; those take NULL as well. Handles may be closed
- *     in any order: what was made from a table keeps the table open.
+ *     graven_table, graven_iter, graven_cursor, graven_live, graven_pin, graven_builder, and those of
+ *     sets: each is closed once, by the function that its type has for it; those take NULL as well.
+ *     Handles may be closed in any order: what was made from a table keeps the table open.
  *
  * SLICES
  *     A graven_slice that a lookup, an iterator or a cursor returns lies in the table. It is valid, and
  *     its bytes stay the same, until the table and everything that was made from it (clones,
  *     iterators, cursors, pins) is closed. Nobody frees it or writes to it.
  *
+ * SETS
+ *     A graven_set is one table in many files, of which it maps those that are asked, and may let one
+ *     go. So its slices are not kept by the set: those of lookups by the graven_answer that is given
+ *     to the lookup, until it is used for another lookup or is closed; those of a graven_set_iter by
+ *     itself, until its next step or its end. Set, answers and iterators are closed in any order. Copy
+ *     what is needed for longer, or ask graven_set_table() for the shard.
+ *
  * THREADS
- *     A table, a graven_live and a pin are used by any number of threads at once; lookups take no
- *     lock. An iterator, a cursor or a builder is used by one thread at a time, and may be handed from
- *     one to another. A handle is closed when no other thread uses it. After fork() the child may use
+ *     A table, a set, a graven_live, a graven_live_set and a pin are used by any number of threads at
+ *     once; lookups take no lock. An iterator, a cursor, an answer or a builder is used by one thread
+ *     at a time, and may be handed from one to another. A handle is closed when no other thread uses it. After fork() the child may use
  *     tables, pins, iterators and cursors, and closes its handles for itself.
  *
  * STRUCTS WITH A SIZE
@@ -73,7 +80,7 @@ typedef struct graven_table graven_table;
 // The version of the interface that this header describes: major << 16 | minor. The major number is
 // that of the shared library's name, libgraven.so.0, and of its symbols, GRAVEN_0. The minor number
 // grows when functions are added.
-#define GRAVEN_ABI_VERSION 1
+#define GRAVEN_ABI_VERSION 2
 
 // What a call came to: 0 or above is an answer, below 0 an error. The numbers never change their
 // meaning. Later versions may add some, so treat every number below 0 as an error.
@@ -337,6 +344,12 @@ typedef int32_t graven_section_kind;
 #endif // __STDC_VERSION__ >= 202311L
 #endif // __cplusplus
 
+// Keeps what a set has answered. A set may let a shard go when it needs the room for another one, so
+// it is not the set that keeps the bytes of an answer, but this: slices that were given with it are
+// valid until it is used for another lookup or is closed, whatever becomes of the set. Use one for
+// each thread, again and again.
+typedef struct graven_answer graven_answer;
+
 // A table that is being built.
 typedef struct graven_builder graven_builder;
 
@@ -350,8 +363,21 @@ typedef struct graven_iter graven_iter;
 // A handle on the newest table at a path.
 typedef struct graven_live graven_live;
 
+// A handle on the current version of a set.
+typedef struct graven_live_set graven_live_set;
+
 // A table that stays as it is, whatever is published meanwhile, until the pin is closed.
 typedef struct graven_pin graven_pin;
+
+// An open set: one table in many files, its shards, by ranges of keys or by their hash.
+typedef struct graven_set graven_set;
+
+// A set that is being written.
+typedef struct graven_set_builder graven_set_builder;
+
+// A walk over entries of a set, from both ends. It keeps the set open, and the entries of its last
+// step.
+typedef struct graven_set_iter graven_set_iter;
 
 // How a table is opened. Zeros are the defaults: begin with graven_open_options_init(), or zero the
 // struct and set `size`.
@@ -376,7 +402,8 @@ typedef struct graven_open_options {
 } graven_open_options;
 
 // Bytes: keys that are asked for, and keys and values of a table. Bytes of a table are valid until
-// the table and everything that was made from it (clones, iterators, cursors, pins) is closed.
+// the table and everything that was made from it (clones, iterators, cursors, pins) is closed; bytes
+// of a set as long as the graven_answer or the graven_set_iter keeps them.
 typedef struct graven_slice {
     // First byte. May be NULL in a key of length 0.
     const uint8_t *data;
@@ -590,6 +617,53 @@ typedef struct graven_build_summary {
     // 0.
     int32_t reserved;
 } graven_build_summary;
+
+// How a set is opened. Zeros are the defaults: begin with graven_set_options_init(), or zero the
+// struct and set `size`.
+typedef struct graven_set_options {
+    // sizeof(graven_set_options).
+    size_t size;
+    // Most bytes that the set keeps mapped. Others are let go before a shard is mapped, about those
+    // that were used least recently; what answers, iterators and tables keep open does not count.
+    // 0: no bound.
+    uint64_t max_mapped_bytes;
+    // How each shard is opened; NULL for the defaults. The fields for a part of a file and the
+    // expected build id must be 0: the manifest says which build a shard is.
+    const struct graven_open_options *tables;
+} graven_set_options;
+
+// What the audit of a set read.
+typedef struct graven_set_report {
+    // sizeof(graven_set_report), set by the caller.
+    size_t size;
+    // Shards of the set.
+    uint64_t shards;
+    // Entries read.
+    uint64_t entries;
+    // Distinct keys found.
+    uint64_t keys;
+    // Bytes of all shards.
+    uint64_t bytes;
+} graven_set_report;
+
+// How a set is written. Zeros are the defaults: begin with graven_set_build_options_init(), or zero
+// the struct and set `size`. No more than one of `shard_bytes`, `shard_entries` and `hash_shards` is
+// set. Everything that it points to is copied by graven_set_builder_create().
+typedef struct graven_set_build_options {
+    // sizeof(graven_set_build_options).
+    size_t size;
+    // Ranges of keys: a shard ends with the entry that reaches so many bytes. 0: 1 GiB, unless one
+    // of the next fields is set.
+    uint64_t shard_bytes;
+    // Ranges of keys: entries of a shard. 0: not set.
+    uint64_t shard_entries;
+    // So many shards by the hash of keys, 1 to 4096. 0: not set.
+    uint64_t hash_shards;
+    // Fewest entries of a set that is published. 0: any number.
+    uint64_t min_entries;
+    // How each shard is built; NULL for the defaults. `not_durable` holds for the set as well.
+    const struct graven_build_options *tables;
+} graven_set_build_options;
 
 #ifdef __cplusplus
 extern "C" {
@@ -1229,6 +1303,391 @@ void graven_builder_close(struct graven_builder *builder);
 // is nothing to remove. Any thread, but no signal handler.
 void graven_remove_temporary_files(void);
 
+// Makes a place that keeps answers of sets. `answer`: gets the handle, which the caller closes with
+// graven_answer_close().
+//
+// Gives GRAVEN_OK, GRAVEN_ERR_INVALID_ARGUMENT. Any thread; afterwards one thread at a time may use
+// the answer.
+graven_status graven_answer_open(struct graven_answer **answer);
+
+// Closes an answer, and so ends its slices. The call that closes the last use of a shard which its
+// set has let go unmaps the shard. NULL is allowed. Any thread, if no other one uses the answer.
+void graven_answer_close(struct graven_answer *answer);
+
+// Opens the set at `path`: a directory of versions, of which the current one is opened, or the
+// directory of one version. Reads and checks the manifest, and maps nothing: a shard is mapped when
+// it is first asked. The promise of graven_open() holds for every shard. While it is open, its version
+// is not removed as an old one.
+//
+// `path`: a string. `options`: NULL for the defaults. `set`: gets the handle, which the caller closes
+// with graven_set_close().
+//
+// Gives GRAVEN_OK, GRAVEN_ERR_IO if there is no manifest, GRAVEN_ERR_DAMAGED if it contradicts itself,
+// GRAVEN_ERR_INVALID_ARGUMENT. A shard that is missing or not the one of the manifest is found when it
+// is asked. Any thread.
+graven_status graven_set_open(const char *path,
+                              const struct graven_set_options *options,
+                              struct graven_set **set);
+
+// Gives a second handle on the same set. Both handles are closed. Costs an allocation and an atomic
+// count; nothing is copied.
+//
+// Gives GRAVEN_OK, GRAVEN_ERR_INVALID_ARGUMENT. Any thread.
+graven_status graven_set_clone(const struct graven_set *set, struct graven_set **clone);
+
+// Closes a handle on a set. Answers, iterators, clones and tables that were made from it stay valid.
+// NULL is allowed. No other thread may be using the handle.
+void graven_set_close(struct graven_set *set);
+
+// Number of entries; 0 for NULL. Costs nothing. Any thread, several at once.
+uint64_t graven_set_len(const struct graven_set *set);
+
+// Number of shards; 0 for NULL. Costs nothing. Any thread, several at once.
+size_t graven_set_shards(const struct graven_set *set);
+
+// Bytes of the shards that the set has mapped at this moment; 0 for NULL. Takes a lock. Any thread,
+// several at once.
+uint64_t graven_set_mapped_bytes(const struct graven_set *set);
+
+// The manifest's id, which identifies the content. `id` gets 16 bytes. Costs nothing.
+//
+// Gives GRAVEN_OK, GRAVEN_ERR_INVALID_ARGUMENT. Any thread, several at once.
+graven_status graven_set_id(const struct graven_set *set, uint8_t *id);
+
+// The directory of the version that is open, with all links resolved.
+//
+// `buffer`: gets the string with its NUL, if it has `capacity` for it; NULL with a capacity of 0 only
+// asks how long it is. `needed`: gets the number of bytes, the NUL included.
+//
+// Gives GRAVEN_OK, GRAVEN_ERR_BUFFER_TOO_SMALL, GRAVEN_ERR_INVALID_ARGUMENT. Any thread, several at
+// once.
+graven_status graven_set_path(const struct graven_set *set,
+                              char *buffer,
+                              size_t capacity,
+                              size_t *needed);
+
+// The number of the only shard that can have a key. Costs a hash, or a search in memory.
+//
+// Gives GRAVEN_OK, GRAVEN_NOT_FOUND if no shard can, GRAVEN_ERR_INVALID_ARGUMENT. Any thread, several
+// at once.
+graven_status graven_set_shard_of(const struct graven_set *set,
+                                  const void *key,
+                                  size_t key_len,
+                                  size_t *shard);
+
+// A shard as a table, mapped if it is not, for a loop over one shard: its lookups give slices that
+// stay valid until the table is closed, and need no graven_answer. It stays mapped for as long as the
+// table is open.
+//
+// `shard`: its number, below graven_set_shards(). `table`: gets the handle, which the caller closes
+// with graven_table_close().
+//
+// Gives the errors of graven_set_get(). Any thread, several at once.
+graven_status graven_set_table(const struct graven_set *set,
+                               size_t shard,
+                               graven_table **table);
+
+// Audits the whole set: the SHA-256 of each shard's file, each shard as graven_table_verify() does,
+// and that each key is in its shard. Reads every shard two or three times, and has one mapped at a
+// time beside those of the set.
+//
+// `progress`: called after every mebibyte or so, in bytes of all shards; NULL: nothing is called.
+// `user`: given to it. `report`: NULL, or a struct whose `size` is set.
+//
+// Gives GRAVEN_OK if there is no damage, and otherwise as graven_table_verify(). Any thread, several
+// at once.
+graven_status graven_set_verify(const struct graven_set *set,
+                                graven_progress_fn progress,
+                                void *user,
+                                struct graven_set_report *report);
+
+// Looks a key up. `value` gets its value, the first one where the key is repeated: a slice that
+// `answer` keeps, nothing is copied. Costs finding the shard, graven_get(), and an atomic count.
+//
+// `key`: `key_len` bytes; NULL with a length of 0 is the empty key. `answer`: keeps the value, and
+// nothing any more of what it kept before.
+//
+// Gives GRAVEN_OK, GRAVEN_NOT_FOUND, the errors of graven_get(), and, if the shard has to be mapped,
+// those of graven_open(); GRAVEN_ERR_DAMAGED for a shard that is not the one of the manifest. Any
+// thread, several at once, each with an answer of its own.
+graven_status graven_set_get(const struct graven_set *set,
+                             const void *key,
+                             size_t key_len,
+                             struct graven_answer *answer,
+                             struct graven_slice *value);
+
+// Looks a key up and copies its value: no answer is needed.
+//
+// `buffer`: gets the value, if it has `capacity` bytes for it; NULL with a capacity of 0 only asks
+// how long it is. `needed`: gets the length of the value.
+//
+// Gives GRAVEN_OK, GRAVEN_NOT_FOUND, GRAVEN_ERR_BUFFER_TOO_SMALL, and the errors of
+// graven_set_get(). Any thread, several at once.
+graven_status graven_set_get_copy(const struct graven_set *set,
+                                  const void *key,
+                                  size_t key_len,
+                                  void *buffer,
+                                  size_t capacity,
+                                  size_t *needed);
+
+// Looks many keys up at once: they are grouped by shard, and what they wait for overlaps.
+//
+// `keys`: `count` keys. `answer`: keeps all values. `values`: `count` places, each of which gets the
+// value of its key, or a slice with NULL as its data if the key is absent. The value of a key that is
+// there never has NULL, also if it is empty.
+//
+// Gives GRAVEN_OK, also if keys are absent, and the errors of graven_set_get(); `values` then hold
+// nothing of use. Any thread, several at once, each with an answer of its own.
+graven_status graven_set_get_many(const struct graven_set *set,
+                                  const struct graven_slice *keys,
+                                  size_t count,
+                                  struct graven_answer *answer,
+                                  struct graven_slice *values);
+
+// All values of a key, in the order of their insertion. Costs one graven_set_get() and a step per
+// value, also for values without a place.
+//
+// `answer`: keeps them. `values`: gets the first `capacity` of them; NULL with a capacity of 0 only
+// counts them. `count`: gets the number of all values.
+//
+// Gives GRAVEN_OK, GRAVEN_NOT_FOUND with a count of 0, and the errors of graven_set_get(). Any thread,
+// several at once, each with an answer of its own.
+graven_status graven_set_get_all(const struct graven_set *set,
+                                 const void *key,
+                                 size_t key_len,
+                                 struct graven_answer *answer,
+                                 struct graven_slice *values,
+                                 size_t capacity,
+                                 size_t *count);
+
+// The first entry, the one with the smallest key. `answer` keeps it; `key` and `value` get it, each may
+// be NULL. Asks one shard of a set of ranges, all shards of a set of hashes.
+//
+// Gives GRAVEN_OK, GRAVEN_NOT_FOUND in an empty set, and the errors of graven_set_get(). Any thread,
+// several at once, each with an answer of its own.
+graven_status graven_set_first(const struct graven_set *set,
+                               struct graven_answer *answer,
+                               struct graven_slice *key,
+                               struct graven_slice *value);
+
+// The last entry, the one with the greatest key. Otherwise as graven_set_first().
+graven_status graven_set_last(const struct graven_set *set,
+                              struct graven_answer *answer,
+                              struct graven_slice *key,
+                              struct graven_slice *value);
+
+// The entry with the greatest key that is not greater than `key`; the last one of equals. `found_key`
+// and `found_value` get it. Otherwise as graven_set_first().
+graven_status graven_set_floor(const struct graven_set *set,
+                               const void *key,
+                               size_t key_len,
+                               struct graven_answer *answer,
+                               struct graven_slice *found_key,
+                               struct graven_slice *found_value);
+
+// The entry with the smallest key that is not smaller than `key`; the first one of equals. Otherwise
+// as graven_set_floor().
+graven_status graven_set_ceil(const struct graven_set *set,
+                              const void *key,
+                              size_t key_len,
+                              struct graven_answer *answer,
+                              struct graven_slice *found_key,
+                              struct graven_slice *found_value);
+
+// The entry with `rank` entries before it, in a set of ranges. `answer` keeps it; `key` and `value` get
+// it, each may be NULL.
+//
+// Gives GRAVEN_OK, GRAVEN_NOT_FOUND, GRAVEN_ERR_UNSUPPORTED for a set of hashes, and the errors of
+// graven_set_get(). Any thread, several at once, each with an answer of its own.
+graven_status graven_set_nth(const struct graven_set *set,
+                             uint64_t rank,
+                             struct graven_answer *answer,
+                             struct graven_slice *key,
+                             struct graven_slice *value);
+
+// Number of entries whose keys are smaller than `key`. Asks one shard of a set of ranges, all shards
+// of a set of hashes.
+//
+// Gives GRAVEN_OK, and the errors of graven_set_get(). Any thread, several at once.
+graven_status graven_set_rank(const struct graven_set *set,
+                              const void *key,
+                              size_t key_len,
+                              uint64_t *rank);
+
+// Number of entries in a range. `bounds`: NULL for all entries. Otherwise as graven_set_rank().
+graven_status graven_set_count(const struct graven_set *set,
+                               const struct graven_bounds *bounds,
+                               uint64_t *count);
+
+// Walks over the entries of a range, in order: shard after shard where they are ranges, merged where
+// they are hashed, for which all shards are mapped.
+//
+// `bounds`: NULL for all entries. `iter`: gets the handle, which the caller closes with
+// graven_set_iter_close(); it may outlive `set`.
+//
+// Gives GRAVEN_OK, also for an empty range, GRAVEN_ERR_INVALID_ARGUMENT. Other errors are told by the
+// first step. Any thread, several at once; afterwards one thread at a time may use the iterator.
+graven_status graven_set_range(const struct graven_set *set,
+                               const struct graven_bounds *bounds,
+                               struct graven_set_iter **iter);
+
+// Walks over the entries whose keys begin with `prefix`, in order. Otherwise as graven_set_range().
+graven_status graven_set_prefix(const struct graven_set *set,
+                                const void *prefix,
+                                size_t prefix_len,
+                                struct graven_set_iter **iter);
+
+// The next entry. `key` and `value` get it; each may be NULL. The iterator keeps their bytes: the
+// slices are valid until its next step or until it is closed.
+//
+// Gives GRAVEN_OK, GRAVEN_NOT_FOUND at the end, and the errors of graven_set_get(). After an error the
+// walk is over. One thread at a time.
+graven_status graven_set_iter_next(struct graven_set_iter *iter,
+                                   struct graven_slice *key,
+                                   struct graven_slice *value);
+
+// The last entry of those that are left: a walk from the end. Otherwise as graven_set_iter_next().
+// Both ends meet; no entry comes twice.
+graven_status graven_set_iter_next_back(struct graven_set_iter *iter,
+                                        struct graven_slice *key,
+                                        struct graven_slice *value);
+
+// The next entries, as many as there are places. The iterator keeps the bytes of all of them until
+// its next step.
+//
+// `entries`: `capacity` places. `count`: gets the number of those that were filled, less than
+// `capacity` only at the end.
+//
+// Gives GRAVEN_OK if there was an entry, and otherwise as graven_set_iter_next(). On an error `count`
+// is the number of entries before it, which are good.
+graven_status graven_set_iter_next_many(struct graven_set_iter *iter,
+                                        struct graven_entry *entries,
+                                        size_t capacity,
+                                        size_t *count);
+
+// Closes an iterator, and so ends the slices of its last step. NULL is allowed. Any thread, if no other
+// one uses the iterator.
+void graven_set_iter_close(struct graven_set_iter *iter);
+
+// Opens the current version of the set in the directory of versions at `path` and follows the directory
+// from then on. The promise of graven_open() holds for every shard of every version. If `tables` of
+// the options asks to warm, to lock or to check pages at open, the shards of a version are mapped and
+// prepared before it is served, as far as `max_mapped_bytes` goes.
+//
+// `path`: a string. `options`: NULL for the defaults; they hold for later versions as well. `live`:
+// gets the handle, which the caller closes with graven_live_set_close().
+//
+// Gives what graven_set_open() gives. Any thread.
+graven_status graven_live_set_open(const char *path,
+                                   const struct graven_set_options *options,
+                                   struct graven_live_set **live);
+
+// Pins the version that is served: a set that stays at this version, whatever is published meanwhile,
+// until it is closed. Never waits; costs an allocation and an atomic count.
+//
+// `set`: gets the handle, which the caller closes with graven_set_close(); it may outlive `live`.
+//
+// Gives GRAVEN_OK, GRAVEN_ERR_INVALID_ARGUMENT. Any thread, several at once.
+graven_status graven_live_set_pin(const struct graven_live_set *live,
+                                  struct graven_set **set);
+
+// Looks whether another version is current, and if so, opens it and swaps it in. If nothing has
+// changed, this is one stat() and a look at each mapped shard, so it may be called often. Readers
+// never wait for it.
+//
+// `swapped`: NULL, or gets 1 if a new version is served, 0 if it is the same.
+//
+// Gives GRAVEN_OK and the errors of graven_set_open(); the old version is served then, until a refresh
+// succeeds. Any thread, several at once.
+graven_status graven_live_set_refresh(const struct graven_live_set *live,
+                                      int32_t *swapped);
+
+// Starts a thread that refreshes every `interval_ms` milliseconds, plus a random part of `jitter_ms`.
+// Otherwise as graven_live_refresh_every().
+graven_status graven_live_set_refresh_every(const struct graven_live_set *live,
+                                            uint64_t interval_ms,
+                                            uint64_t jitter_ms);
+
+// Sets a function that is called each time after a new version was swapped in; NULL: none. Otherwise
+// as graven_live_on_swap().
+graven_status graven_live_set_on_swap(const struct graven_live_set *live,
+                                      graven_swap_fn function,
+                                      void *user);
+
+// Sets a function that is called each time a refresh fails. Otherwise as graven_live_on_swap().
+graven_status graven_live_set_on_failure(const struct graven_live_set *live,
+                                         graven_failure_fn function,
+                                         void *user);
+
+// What is served; its build id is the manifest's id. `live_status`: a struct whose `size` is set.
+// Allocates.
+//
+// Gives GRAVEN_OK, GRAVEN_ERR_INVALID_ARGUMENT. Any thread, several at once.
+graven_status graven_live_set_get_status(const struct graven_live_set *live,
+                                         struct graven_live_status *live_status);
+
+// Why the last refresh failed. Otherwise as graven_live_failure().
+graven_status graven_live_set_failure(const struct graven_live_set *live,
+                                      char *buffer,
+                                      size_t capacity,
+                                      size_t *needed);
+
+// The name of the version that is served. Otherwise as graven_live_failure(); GRAVEN_NOT_FOUND if the
+// path is the directory of one version.
+graven_status graven_live_set_version(const struct graven_live_set *live,
+                                      char *buffer,
+                                      size_t capacity,
+                                      size_t *needed);
+
+// Closes the handle, and ends its thread. Pinned sets stay valid. No other thread may be using the
+// handle. NULL is allowed.
+void graven_live_set_close(struct graven_live_set *live);
+
+// Begins a new version of a set in the directory at `path`, which is made if it is missing. The
+// version becomes current with graven_set_builder_finish().
+//
+// `path`: a string. `options`: NULL for the defaults. `builder`: gets the handle, which the caller
+// closes with graven_set_builder_close().
+//
+// Gives GRAVEN_OK, GRAVEN_ERR_INVALID_ARGUMENT, GRAVEN_ERR_NO_SPACE, GRAVEN_ERR_BUSY, GRAVEN_ERR_IO.
+// Any thread; afterwards one thread at a time may use the builder.
+graven_status graven_set_builder_create(const char *path,
+                                        const struct graven_set_build_options *options,
+                                        struct graven_set_builder **builder);
+
+// Adds an entry. For shards that are ranges, keys ascend; for hashed ones they come in any order.
+// Otherwise as graven_builder_insert().
+graven_status graven_set_builder_insert(struct graven_set_builder *builder,
+                                        const void *key,
+                                        size_t key_len,
+                                        const void *value,
+                                        size_t value_len);
+
+// Completes all shards, writes the manifest, and makes the version current, all of it in one step for
+// readers. The builder is finished then, and is still to be closed.
+//
+// Gives GRAVEN_OK, GRAVEN_ERR_DUPLICATE_KEY, GRAVEN_ERR_NO_SPACE, GRAVEN_ERR_IO, GRAVEN_ERR_BUSY,
+// GRAVEN_ERR_CANCELLED, GRAVEN_ERR_DAMAGED if there are fewer than `min_entries`,
+// GRAVEN_ERR_FINISHED. On an error the version that was current stays current, except with
+// GRAVEN_ERR_NOT_DURABLE. One thread at a time.
+graven_status graven_set_builder_finish(struct graven_set_builder *builder);
+
+// The name of the version that graven_set_builder_finish() has published.
+//
+// `buffer`: gets the string with its NUL, if it has `capacity` for it; NULL with a capacity of 0 only
+// asks how long it is. `needed`: gets the number of bytes, the NUL included.
+//
+// Gives GRAVEN_OK, GRAVEN_NOT_FOUND before, GRAVEN_ERR_BUFFER_TOO_SMALL, GRAVEN_ERR_INVALID_ARGUMENT.
+// One thread at a time.
+graven_status graven_set_builder_version(struct graven_set_builder *builder,
+                                         char *buffer,
+                                         size_t capacity,
+                                         size_t *needed);
+
+// Closes a builder. One that is not finished leaves nothing behind. NULL is allowed. Any thread, if
+// no other one uses the builder.
+void graven_set_builder_close(struct graven_set_builder *builder);
+
 // Installs a guard for the whole process and all its tables, also those that are open already.
 // Without it, a page that can't be read under a mapped table (the file was truncated, its network
 // file system went away, its disk failed) raises SIGBUS, which ends the process. With it, lookups in
@@ -1263,6 +1722,22 @@ static inline graven_open_options graven_open_options_init(void) {
 /* Options with their defaults: zeros, and the size of this header's struct. */
 static inline graven_build_options graven_build_options_init(void) {
     graven_build_options options;
+    memset(&options, 0, sizeof options);
+    options.size = sizeof options;
+    return options;
+}
+
+/* Options with their defaults: zeros, and the size of this header's struct. */
+static inline graven_set_options graven_set_options_init(void) {
+    graven_set_options options;
+    memset(&options, 0, sizeof options);
+    options.size = sizeof options;
+    return options;
+}
+
+/* Options with their defaults: zeros, and the size of this header's struct. */
+static inline graven_set_build_options graven_set_build_options_init(void) {
+    graven_set_build_options options;
     memset(&options, 0, sizeof options);
     options.size = sizeof options;
     return options;

@@ -5,13 +5,12 @@
 use crate::args::shared;
 use crate::edge::status;
 use crate::options::warm;
-use crate::progress::{Progress, graven_progress_fn};
+use crate::progress::{Progress, flow, graven_progress_fn, stopped};
 use crate::sized::{Sized, SizedPlace};
-use crate::status::{Failure, GRAVEN_ERR_CANCELLED, GRAVEN_OK, graven_status};
+use crate::status::{GRAVEN_OK, graven_status};
 use crate::table::graven_table;
 use std::ffi::c_void;
 use std::mem::size_of;
-use std::ops::ControlFlow;
 
 /// What an audit read.
 #[repr(C)]
@@ -32,18 +31,6 @@ pub struct graven_verify_report {
 // SAFETY: numbers, laid out without padding (`no_struct_has_padding`).
 unsafe impl Sized for graven_verify_report {
     const NAME: &'static str = "graven_verify_report";
-}
-
-fn flow(progress: Option<Progress>, done: u64, total: u64) -> ControlFlow<()> {
-    match progress {
-        Some(progress) if !progress.tell(0, done, total) => ControlFlow::Break(()),
-        _ => ControlFlow::Continue(()),
-    }
-}
-
-#[cold]
-fn stopped() -> Failure {
-    Failure::new(GRAVEN_ERR_CANCELLED, "the callback asked to stop")
 }
 
 /// Audits the whole table: all checksums, anew and on all threads; the order and bounds of all

@@ -149,7 +149,7 @@ pub unsafe extern "C" fn graven_builder_finish(
 }
 
 #[cold]
-fn finished() -> Failure {
+pub(crate) fn finished() -> Failure {
     Failure::new(GRAVEN_ERR_FINISHED, "the builder is finished: create another one")
 }
 

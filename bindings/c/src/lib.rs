@@ -46,6 +46,18 @@ mod live;
 
 mod build;
 
+mod answer;
+
+mod set;
+
+mod set_lookup;
+
+mod set_iter;
+
+mod live_set;
+
+mod set_build;
+
 mod guard;
 
 #[cfg(test)]
@@ -61,4 +73,9 @@ const _: () = {
     handed_on::<iter::graven_iter>();
     handed_on::<cursor::graven_cursor>();
     handed_on::<build::graven_builder>();
+    used_at_once::<set::graven_set>();
+    used_at_once::<live_set::graven_live_set>();
+    handed_on::<answer::graven_answer>();
+    handed_on::<set_iter::graven_set_iter>();
+    handed_on::<set_build::graven_set_builder>();
 };

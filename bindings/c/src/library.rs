@@ -77,7 +77,7 @@ pub extern "C" fn graven_abi_version() -> u32 {
 /// The version of the interface that this header describes: major << 16 | minor. The major number is
 /// that of the shared library's name, libgraven.so.0, and of its symbols, GRAVEN_0. The minor number
 /// grows when functions are added.
-pub const GRAVEN_ABI_VERSION: u32 = 1;
+pub const GRAVEN_ABI_VERSION: u32 = 2;
 
 /// The version of the library as text, for example "0.1.0". Never NULL; the text is constant. Any
 /// thread. Costs nothing.

@@ -47,7 +47,7 @@ unsafe impl Sized for graven_live_status {
 }
 
 impl graven_live_status {
-    fn of(status: &LiveStatus) -> Self {
+    pub(crate) fn of(status: &LiveStatus) -> Self {
         Self {
             size: size_of::<Self>(),
             generation: status.generation,
@@ -73,9 +73,9 @@ pub type graven_failure_fn =
     Option<unsafe extern "C" fn(user: *mut c_void, status: i32, text: *const c_char)>;
 
 /// A hook of the caller with what is to be given to it.
-struct Hook<F> {
-    function: F,
-    user: *mut c_void,
+pub(crate) struct Hook<F> {
+    pub(crate) function: F,
+    pub(crate) user: *mut c_void,
 }
 
 // SAFETY: the caller has promised that any thread may call it.
@@ -84,7 +84,7 @@ unsafe impl<F: Send> Send for Hook<F> {}
 unsafe impl<F: Sync> Sync for Hook<F> {}
 
 impl Hook<graven_swap_fn> {
-    fn call(&self, status: &LiveStatus) {
+    pub(crate) fn call(&self, status: &LiveStatus) {
         let Some(function) = self.function else { return };
         let status = graven_live_status::of(status);
         // SAFETY: the caller has promised that it may be called.
@@ -93,12 +93,19 @@ impl Hook<graven_swap_fn> {
 }
 
 impl Hook<graven_failure_fn> {
-    fn call(&self, error: &graven::OpenError) {
+    pub(crate) fn call(&self, failure: &Failure) {
         let Some(function) = self.function else { return };
-        let text = CString::new(error.to_string()).unwrap_or_default();
-        let status = Failure::of_open(error).status() as i32;
+        let text = CString::new(failure.text()).unwrap_or_default();
+        let status = failure.status() as i32;
         // SAFETY: the caller has promised that it may be called.
         unsafe { function(self.user, status, text.as_ptr()) };
+    }
+}
+
+pub(crate) fn interval(ms: u64) -> Result<Duration, Failure> {
+    match ms {
+        0 => Err(Failure::invalid("the argument `interval_ms` is 0")),
+        ms => Ok(Duration::from_millis(ms)),
     }
 }
 
@@ -216,12 +223,7 @@ pub unsafe extern "C" fn graven_live_refresh_every(
     status("graven_live_refresh_every", || {
         // SAFETY: the caller keeps the promises of the header.
         let live = unsafe { shared(live, "live") }?;
-        if interval_ms == 0 {
-            return Err(Failure::invalid("the argument `interval_ms` is 0"));
-        }
-        let (interval, jitter) =
-            (Duration::from_millis(interval_ms), Duration::from_millis(jitter_ms));
-        live.live.refresh_every(interval, jitter)?;
+        live.live.refresh_every(interval(interval_ms)?, Duration::from_millis(jitter_ms))?;
         Ok(GRAVEN_OK)
     })
 }
@@ -256,7 +258,7 @@ pub unsafe extern "C" fn graven_live_on_failure(
         // SAFETY: the caller keeps the promises of the header.
         let live = unsafe { shared(live, "live") }?;
         let hook = Hook { function, user };
-        live.live.on_failure(move |error| hook.call(error));
+        live.live.on_failure(move |error| hook.call(&Failure::of_open(error)));
         Ok(GRAVEN_OK)
     })
 }

@@ -6,6 +6,7 @@
 // Every call here comes back from the edge before an argument is looked at.
 #![expect(clippy::undocumented_unsafe_blocks, reason = "NULL is never read: see above")]
 
+use crate::answer::*;
 use crate::audit::*;
 use crate::build::*;
 use crate::cursor::*;
@@ -13,9 +14,14 @@ use crate::guard::*;
 use crate::iter::*;
 use crate::library::*;
 use crate::live::*;
+use crate::live_set::*;
 use crate::lookup::*;
 use crate::options::*;
 use crate::ordered::*;
+use crate::set::*;
+use crate::set_build::*;
+use crate::set_iter::*;
+use crate::set_lookup::*;
 use crate::stats::*;
 use crate::status::*;
 use crate::table::*;
@@ -117,6 +123,43 @@ const STATUSES: Calls = statuses![
     graven_builder_create(null(), null(), null_mut()),
     graven_builder_insert(null_mut(), null(), 0, null(), 0),
     graven_builder_finish(null_mut(), null_mut()),
+    graven_answer_open(null_mut()),
+    graven_set_open(null(), null(), null_mut()),
+    graven_set_clone(null(), null_mut()),
+    graven_set_id(null(), null_mut()),
+    graven_set_path(null(), null_mut(), 0, null_mut()),
+    graven_set_shard_of(null(), null(), 0, null_mut()),
+    graven_set_table(null(), 0, null_mut()),
+    graven_set_verify(null(), None, null_mut(), null_mut()),
+    graven_set_get(null(), null(), 0, null_mut(), null_mut()),
+    graven_set_get_copy(null(), null(), 0, null_mut(), 0, null_mut()),
+    graven_set_get_many(null(), null(), 0, null_mut(), null_mut()),
+    graven_set_get_all(null(), null(), 0, null_mut(), null_mut(), 0, null_mut()),
+    graven_set_first(null(), null_mut(), null_mut(), null_mut()),
+    graven_set_last(null(), null_mut(), null_mut(), null_mut()),
+    graven_set_floor(null(), null(), 0, null_mut(), null_mut(), null_mut()),
+    graven_set_ceil(null(), null(), 0, null_mut(), null_mut(), null_mut()),
+    graven_set_nth(null(), 0, null_mut(), null_mut(), null_mut()),
+    graven_set_rank(null(), null(), 0, null_mut()),
+    graven_set_count(null(), null(), null_mut()),
+    graven_set_range(null(), null(), null_mut()),
+    graven_set_prefix(null(), null(), 0, null_mut()),
+    graven_set_iter_next(null_mut(), null_mut(), null_mut()),
+    graven_set_iter_next_back(null_mut(), null_mut(), null_mut()),
+    graven_set_iter_next_many(null_mut(), null_mut(), 0, null_mut()),
+    graven_live_set_open(null(), null(), null_mut()),
+    graven_live_set_pin(null(), null_mut()),
+    graven_live_set_refresh(null(), null_mut()),
+    graven_live_set_refresh_every(null(), 0, 0),
+    graven_live_set_on_swap(null(), None, null_mut()),
+    graven_live_set_on_failure(null(), None, null_mut()),
+    graven_live_set_get_status(null(), null_mut()),
+    graven_live_set_failure(null(), null_mut(), 0, null_mut()),
+    graven_live_set_version(null(), null_mut(), 0, null_mut()),
+    graven_set_builder_create(null(), null(), null_mut()),
+    graven_set_builder_insert(null_mut(), null(), 0, null(), 0),
+    graven_set_builder_finish(null_mut()),
+    graven_set_builder_version(null_mut(), null_mut(), 0, null_mut()),
     graven_sigbus_install(),
 ];
 
@@ -134,6 +177,14 @@ const VALUES: Calls = values![
     graven_pin_close(null_mut()) == (),
     graven_live_close(null_mut()) == (),
     graven_builder_close(null_mut()) == (),
+    graven_answer_close(null_mut()) == (),
+    graven_set_close(null_mut()) == (),
+    graven_set_len(null()) == 0,
+    graven_set_shards(null()) == 0,
+    graven_set_mapped_bytes(null()) == 0,
+    graven_set_iter_close(null_mut()) == (),
+    graven_live_set_close(null_mut()) == (),
+    graven_set_builder_close(null_mut()) == (),
     graven_remove_temporary_files() == (),
     graven_sigbus_is_installed() == 0,
     graven_last_error() == c"".as_ptr(),
@@ -247,4 +298,8 @@ fn no_struct_has_padding() {
         hash_slots_per_bucket, tree_levels, tree_nodes, lines);
     fields!(graven_live_status: size, generation, age_ms, build_id, failed, reserved);
     fields!(graven_verify_report: size, entries, keys, pages, bytes);
+    fields!(graven_set_report: size, shards, entries, keys, bytes);
+    fields!(graven_set_options: size, max_mapped_bytes, tables);
+    fields!(graven_set_build_options: size, shard_bytes, shard_entries, hash_shards, min_entries,
+        tables);
 }

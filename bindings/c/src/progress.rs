@@ -2,9 +2,11 @@
 
 #![expect(unsafe_code, reason = "calls functions of the caller")]
 
+use crate::status::{Failure, GRAVEN_ERR_CANCELLED};
 use graven::{BuildOptions, BuildPhase, BuildProgress};
 use graven_build_phase::*;
 use std::ffi::c_void;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
@@ -75,4 +77,17 @@ impl Progress {
         };
         options.progress(tell).cancel_when(move || asked.load(Relaxed))
     }
+}
+
+/// What the callback of an audit or a warm-up wants.
+pub(crate) fn flow(progress: Option<Progress>, done: u64, total: u64) -> ControlFlow<()> {
+    match progress {
+        Some(progress) if !progress.tell(0, done, total) => ControlFlow::Break(()),
+        _ => ControlFlow::Continue(()),
+    }
+}
+
+#[cold]
+pub(crate) fn stopped() -> Failure {
+    Failure::new(GRAVEN_ERR_CANCELLED, "the callback asked to stop")
 }

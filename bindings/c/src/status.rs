@@ -1,6 +1,8 @@
 //! What a call comes to: the status; the text and the errno of the last error of a thread.
 
-use graven::{BuildError, ErrorKind, OpenError, OpenFailure, ReadError, ReadFailure};
+use graven::{
+    BuildError, ErrorKind, OpenError, OpenFailure, PublishError, ReadError, ReadFailure, SetError,
+};
 use std::cell::RefCell;
 use std::ffi::CString;
 use std::fmt;
@@ -93,6 +95,10 @@ impl Failure {
         self.0.status
     }
 
+    pub(crate) fn text(&self) -> &str {
+        &self.0.text
+    }
+
     fn with(mut self, source: &io::Error) -> Self {
         self.0.errno = source.raw_os_error().unwrap_or(0);
         self
@@ -154,6 +160,37 @@ impl Failure {
                 failure.with(source)
             }
             _ => failure,
+        }
+    }
+}
+
+impl From<SetError> for Failure {
+    #[cold]
+    fn from(error: SetError) -> Self {
+        Self::of_set(&error)
+    }
+}
+
+impl Failure {
+    #[cold]
+    pub(crate) fn of_set(error: &SetError) -> Self {
+        match error {
+            SetError::Open(error) => Self::of_open(error),
+            SetError::Read(read) => Self::new(of_read(&read.failure()), error),
+            SetError::Io { source, .. } => Self::new(GRAVEN_ERR_IO, error).with(source),
+            SetError::Unsupported { .. } => Self::new(GRAVEN_ERR_UNSUPPORTED, error),
+            error => Self::new(of_kind(error.kind()), error),
+        }
+    }
+}
+
+impl From<PublishError> for Failure {
+    #[cold]
+    fn from(error: PublishError) -> Self {
+        match error {
+            PublishError::Target(error) => error.into(),
+            PublishError::Set(error) => error.into(),
+            error => Self::new(of_kind(error.kind()), error),
         }
     }
 }

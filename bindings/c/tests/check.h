@@ -69,5 +69,6 @@ void test_damage(void);
 void test_arguments(void);
 void test_live(void);
 void test_threads(void);
+void test_sets(void);
 
 #endif

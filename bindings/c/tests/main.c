@@ -111,6 +111,7 @@ int main(int argc, char **argv) {
     test_arguments();
     test_live();
     test_threads();
-    printf("9 passed, 0 failed\n");
+    test_sets();
+    printf("10 passed, 0 failed\n");
     return 0;
 }
