@@ -171,7 +171,7 @@ pub use live::typed::{TypedLive, TypedPinned};
 #[cfg(unix)]
 pub use live::{Live, LiveStatus, Pinned, RefreshOutcome};
 #[cfg(all(unix, feature = "sets"))]
-pub use manifest::{Manifest, Partition, Shard};
+pub use manifest::{Manifest, Partition, Shard, hash_shard};
 #[cfg(unix)]
 pub use merge::{
     Change, Changes, Diff, Difference, Loss, Merge, MergePolicy, Patch, Patched, Salvage, Salvaged,

@@ -15,7 +15,7 @@ use crate::file::io::open_regular;
 use crate::file::target::CURRENT;
 use hex::hex;
 use json::{Fault, Fields, MOST_SHARDS};
-pub use partition::Partition;
+pub use partition::{Partition, hash_shard};
 pub use shard::Shard;
 use std::collections::HashSet;
 use std::fs::{self, File};
@@ -53,6 +53,9 @@ pub struct Manifest {
 }
 
 impl Manifest {
+    /// The `version` of manifests that this library writes, and the only one that it reads.
+    pub const VERSION: u64 = json::VERSION;
+
     /// The manifest of these shards.
     pub(crate) fn new(partition: Partition, shards: Vec<Shard>) -> Result<Self, Fault> {
         check(&shards, partition)?;

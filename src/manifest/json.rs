@@ -7,7 +7,7 @@ use std::fmt;
 use std::io::{self, Write};
 
 const FORMAT: &str = "graven-set";
-const VERSION: u64 = 1;
+pub(super) const VERSION: u64 = 1;
 /// Most shards of a set.
 pub(super) const MOST_SHARDS: usize = 1_000_000;
 

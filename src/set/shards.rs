@@ -9,12 +9,13 @@ use crate::error::{OpenFailure, ReadError, SetError};
 use crate::manifest::partition::{Starts, hash_shard};
 use crate::manifest::{Manifest, Partition};
 use crate::read::{OpenOptions, Table};
-use arc_swap::ArcSwapOption;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use std::fs::File;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
+use std::process;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// The shards of a set.
 pub(super) struct Shards {
@@ -27,7 +28,7 @@ pub(super) struct Shards {
     options: OpenOptions,
     max_mapped_bytes: Option<u64>,
     slots: Box<[Slot]>,
-    mapped: Mutex<Mapped>,
+    mapped: ArcSwap<Guarded>,
     /// Number of mappings that were made: the time by which uses are told apart.
     mappings: AtomicU64,
     /// The manifest's file, whose lock keeps the version from being pruned.
@@ -41,6 +42,19 @@ struct Slot {
     /// The number of mappings that had been made when the shard was used last. Kept only under a
     /// bound.
     used: AtomicU64,
+}
+
+/// The list of what is mapped, under the lock of a process. A child made by `fork` makes its own:
+/// the lock of its parent may be held by a thread that the child does not have.
+struct Guarded {
+    process: u32,
+    mapped: Mutex<Mapped>,
+}
+
+impl Guarded {
+    fn new(mapped: Mapped) -> Self {
+        Self { process: process::id(), mapped: Mutex::new(mapped) }
+    }
 }
 
 /// What is mapped, for whoever maps a shard or lets one go.
@@ -77,7 +91,7 @@ impl Shards {
             options,
             max_mapped_bytes,
             slots: manifest.shards.iter().map(|_| Slot::default()).collect(),
-            mapped: Mutex::default(),
+            mapped: ArcSwap::from_pointee(Guarded::new(Mapped::default())),
             mappings: AtomicU64::new(0),
             _held: held,
             directory,
@@ -153,24 +167,45 @@ impl Shards {
 
     /// Bytes of the shards that are mapped by the set.
     pub(super) fn mapped_bytes(&self) -> u64 {
-        self.mapped().bytes
+        self.with_mapped(|mapped| mapped.bytes)
     }
 
-    fn mapped(&self) -> MutexGuard<'_, Mapped> {
+    /// Hands the list of what is mapped to `work`, under its lock.
+    fn with_mapped<T>(&self, work: impl FnOnce(&mut Mapped) -> T) -> T {
+        let mut list = self.mapped.load_full();
+        if list.process != process::id() {
+            let own = Arc::new(Guarded::new(self.mapped_now()));
+            let before = self.mapped.compare_and_swap(&list, Arc::clone(&own));
+            // Another thread of this process may have been first.
+            list = if Arc::ptr_eq(&before, &list) { own } else { Arc::clone(&before) };
+        }
         // Nothing panics between two changes that belong together.
-        self.mapped.lock().unwrap_or_else(PoisonError::into_inner)
+        let mut mapped = list.mapped.lock().unwrap_or_else(PoisonError::into_inner);
+        work(&mut mapped)
+    }
+
+    /// What is mapped, by the slots.
+    fn mapped_now(&self) -> Mapped {
+        let is_mapped = |&shard: &usize| self.slots[shard].table.load().is_some();
+        let shards: Vec<usize> = (0..self.len()).filter(is_mapped).collect();
+        let bytes = shards.iter().map(|&shard| self.manifest.shards[shard].bytes).sum();
+        Mapped { bytes, shards }
     }
 
     #[cold]
     fn map(&self, shard: usize) -> Result<Table, SetError> {
-        let mut mapped = self.mapped();
+        self.with_mapped(|mapped| self.map_beside(mapped, shard))
+    }
+
+    /// Maps a shard, beside those that are mapped.
+    fn map_beside(&self, mapped: &mut Mapped, shard: usize) -> Result<Table, SetError> {
         let slot = &self.slots[shard];
         if let Some(table) = slot.table.load_full() {
             return Ok(Table::clone(&table));
         }
         let bytes = self.manifest.shards[shard].bytes;
         if let Some(most) = self.max_mapped_bytes {
-            self.make_room(&mut mapped, most.saturating_sub(bytes));
+            self.make_room(mapped, most.saturating_sub(bytes));
         }
         let table = match self.open(shard) {
             // Fewer mappings stay below a limit that this process has reached.
@@ -180,7 +215,7 @@ impl Shards {
                     OpenFailure::AddressSpaceExhausted { .. } | OpenFailure::TooManyMappings { .. }
                 ) =>
             {
-                self.make_room(&mut mapped, 0);
+                self.make_room(mapped, 0);
                 self.open(shard)?
             }
             other => other?,
@@ -238,7 +273,7 @@ impl Shards {
 
     fn any_mapped(&self, is: fn(&Table) -> bool) -> bool {
         let of_slot = |&shard: &usize| self.slots[shard].table.load().as_deref().is_some_and(is);
-        self.mapped().shards.iter().any(of_slot)
+        self.with_mapped(|mapped| mapped.shards.iter().any(of_slot))
     }
 
     /// Opens a shard and compares it with the manifest.
