@@ -1,18 +1,20 @@
-//! `build_arrow`: rows of Arrow batches become entries, and never Python objects. Batches come
-//! through the Arrow C data interface, by the capsules that Python's Arrow libraries agree on.
+//! `build_arrow`, and the same for sets: rows of Arrow batches become entries, and never Python
+//! objects. Batches come through the Arrow C data interface, by the capsules that Python's Arrow
+//! libraries agree on.
 
 #![expect(unsafe_code, reason = "the Arrow C data interface is C")]
 
 use crate::building::{Asked, BuildSummary};
 use crate::columns::{Cells, Scratch, Use};
 use crate::errors;
+use crate::filling::Target;
 use crate::options::AnyPath;
 use crate::wait::{self, Unwanted};
 use arrow_array::ffi::{FFI_ArrowArray, FFI_ArrowSchema, from_ffi};
 use arrow_array::ffi_stream::RecordBatchStreamReader;
 use arrow_array::{Array, RecordBatch, StructArray};
 use arrow_schema::{ArrowError, DataType};
-use graven::{BuildError, BuildOptions, Builder};
+use graven::{BuildError, BuildOptions, PublishError};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyCapsule, PyDict, PyTuple};
@@ -34,7 +36,7 @@ pub(crate) enum Column {
 
 /// Why rows did not become entries.
 enum Failed {
-    Build(BuildError),
+    Publish(PublishError),
     /// What gives the batches failed.
     Source(ArrowError),
     /// There is no such column.
@@ -47,14 +49,20 @@ enum Failed {
 
 impl From<BuildError> for Failed {
     fn from(error: BuildError) -> Self {
-        Self::Build(error)
+        Self::Publish(error.into())
+    }
+}
+
+impl From<PublishError> for Failed {
+    fn from(error: PublishError) -> Self {
+        Self::Publish(error)
     }
 }
 
 impl From<Failed> for PyErr {
     fn from(failed: Failed) -> Self {
         match failed {
-            Failed::Build(error) => errors::build(error),
+            Failed::Publish(error) => errors::publish(error),
             Failed::Source(error) => {
                 errors::error("BuildError", format!("could not read the batches: {error}"), None)
             }
@@ -66,15 +74,15 @@ impl From<Failed> for PyErr {
 }
 
 /// Takes entries from batches.
-struct Intake {
-    builder: Builder,
+struct Intake<T> {
+    target: T,
     key: Column,
     value: Column,
     rows: u64,
     stop: Arc<AtomicBool>,
 }
 
-impl Intake {
+impl<T: Target> Intake<T> {
     fn insert(&mut self, batch: &RecordBatch) -> Result<(), Failed> {
         let (key, value) = (column(batch, &self.key)?, column(batch, &self.value)?);
         let keys = cells(key, &self.key, Use::Key)?;
@@ -100,7 +108,7 @@ impl Intake {
                 )));
             };
             let value = values.bytes(row, Use::Value, &mut value_room).unwrap_or_default();
-            self.builder.insert(key, value)?;
+            self.target.insert(key, value)?;
             self.rows += 1;
         }
         Ok(())
@@ -219,11 +227,25 @@ pub(crate) fn build_arrow(
     value: Column,
     options: Option<&Bound<'_, PyDict>>,
 ) -> PyResult<Py<BuildSummary>> {
-    let Asked { options, callback, shared } = Asked::new(BuildOptions::new(), options)?;
+    let asked = Asked::new(BuildOptions::new(), options)?;
+    let builder = py.detach(|| asked.options.create(path.0)).map_err(errors::build)?;
+    let summary = take_all(py, builder, &asked, batches, (key, value))?;
+    Py::new(py, BuildSummary::from(summary))
+}
+
+/// Inserts the rows of all batches into `target`, which was made with the options of `asked`, and
+/// publishes it.
+pub(crate) fn take_all<T: Target>(
+    py: Python<'_>,
+    target: T,
+    asked: &Asked,
+    batches: &Bound<'_, PyAny>,
+    (key, value): (Column, Column),
+) -> PyResult<T::Published> {
+    let Asked { callback, shared, .. } = asked;
     let callback = callback.as_ref().map(|callback| callback.bind(py));
-    let builder = py.detach(|| options.create(path.0)).map_err(errors::build)?;
     let stop = Arc::clone(shared.stop());
-    let mut intake = Intake { builder, key, value, rows: 0, stop };
+    let mut intake = Intake { target, key, value, rows: 0, stop };
     // The batches of a stream are read where they are inserted; those of an iterable are asked for
     // here, as Python code makes them.
     let mut last = None;
@@ -235,7 +257,7 @@ pub(crate) fn build_arrow(
         for part in batches.try_iter().map_err(|_| no_batches(batches))? {
             let part = part?;
             if let Some(reader) = stream(&part)? {
-                intake = wait::run(py, &shared, callback, Unwanted::Awaited, move || {
+                intake = wait::run(py, shared, callback, Unwanted::Awaited, move || {
                     intake.drain(reader)
                 })??;
             } else if let Some(batch) = batch(&part)? {
@@ -246,17 +268,17 @@ pub(crate) fn build_arrow(
             }
         }
     }
-    let summary = wait::run(py, &shared, callback, Unwanted::Awaited, move || {
+    let published = wait::run(py, shared, callback, Unwanted::Awaited, move || {
         let intake = match last {
             Some(reader) => intake.drain(reader)?,
             None => intake,
         };
-        Ok::<_, Failed>(intake.builder.finish()?)
+        Ok::<_, Failed>(intake.target.finish()?)
     })??;
-    Py::new(py, BuildSummary::from(summary))
+    Ok(published)
 }
 
-impl Intake {
+impl<T: Target> Intake<T> {
     /// Inserts all that a stream gives.
     fn drain(mut self, reader: RecordBatchStreamReader) -> Result<Self, Failed> {
         for batch in reader {

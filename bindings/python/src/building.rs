@@ -99,7 +99,7 @@ fn metadata(mut options: BuildOptions, pairs: &Bound<'_, PyAny>) -> PyResult<Bui
 }
 
 /// The error with the name of the option, as PyO3 has it for arguments.
-fn named_in(value: &Bound<'_, PyAny>, name: &str, error: PyErr) -> PyErr {
+pub(crate) fn named_in(value: &Bound<'_, PyAny>, name: &str, error: PyErr) -> PyErr {
     let py = value.py();
     if !error.get_type(py).is(py.get_type::<PyTypeError>())
         || error.value(py).to_string().contains(name)

@@ -2,7 +2,7 @@
 //! the classes of `graven._errors`. Texts are those of the Rust errors.
 
 use graven::{
-    BuildError, MergeError, OpenError, OpenFailure, PublishError, ReadError, ReadFailure,
+    BuildError, MergeError, OpenError, OpenFailure, PublishError, ReadError, ReadFailure, SetError,
 };
 use pyo3::exceptions::{PyMemoryError, PyOSError};
 use pyo3::prelude::*;
@@ -101,6 +101,31 @@ pub(crate) fn read(failed: ReadError) -> PyErr {
 }
 
 #[cold]
+pub(crate) fn set(failed: SetError) -> PyErr {
+    let text = failed.to_string();
+    let class = match &failed {
+        // The exception shows the path itself.
+        SetError::Io { action, path, source } => {
+            return system(source, format!("could not {action}: {source}"), Some(path));
+        }
+        SetError::Manifest { field, .. } if field == "version" => "UnsupportedError",
+        SetError::Manifest { field, .. } if field == "format" || field == "(file)" => {
+            "NotATableError"
+        }
+        SetError::Unsupported { .. } => "UnsupportedError",
+        SetError::Open(_) | SetError::Read(_) => {
+            return match failed {
+                SetError::Open(error) => open(error),
+                SetError::Read(error) => read(error),
+                _ => unreachable!("it is one of the two"),
+            };
+        }
+        _ => "DamagedError",
+    };
+    error(class, text, failed.path())
+}
+
+#[cold]
 pub(crate) fn build(failed: BuildError) -> PyErr {
     let (text, path) = (failed.to_string(), failed.path());
     let class = match &failed {
@@ -147,6 +172,7 @@ pub(crate) fn publish(failed: PublishError) -> PyErr {
         }
         PublishError::Stream { source } => failure(&source, text, None),
         PublishError::Target(error) => build(error),
+        PublishError::Set(error) => set(error),
         other => error("PublishError", text, other.path()),
     }
 }

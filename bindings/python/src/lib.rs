@@ -6,12 +6,22 @@ mod building;
 mod columns;
 mod combine;
 mod errors;
+mod filling;
+mod handle;
 mod keys;
 mod live;
+mod live_set;
+mod manifest;
 mod many;
 mod options;
 mod ordered;
 mod range;
+mod set;
+mod set_builder;
+mod set_building;
+mod set_queries;
+mod span;
+mod store;
 mod table;
 mod versions;
 mod view;
@@ -40,7 +50,17 @@ mod _graven {
     #[pymodule_export]
     use super::live::{_reopen_live, Live, LiveStatus};
     #[pymodule_export]
+    use super::live_set::{_reopen_live_set, LiveSet};
+    #[pymodule_export]
+    use super::manifest::{Manifest, Shard, hash_shard};
+    #[pymodule_export]
     use super::range::{Range, RangeIterator};
+    #[pymodule_export]
+    use super::set::{_reopen_set, TableSet};
+    #[pymodule_export]
+    use super::set_builder::{SetBuilder, build_set, build_set_arrow};
+    #[pymodule_export]
+    use super::set_queries::SetReport;
     #[pymodule_export]
     use super::table::{_reopen, Table, from_bytes, install_sigbus_guard, open};
     #[pymodule_export]

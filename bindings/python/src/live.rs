@@ -3,12 +3,12 @@
 #![expect(unsafe_code, reason = "following a path is unsafe, and the promise is the caller's")]
 
 use crate::errors;
+use crate::handle::Handle;
 use crate::keys::Bytes;
 use crate::options::{self, AnyPath, Opening};
 use crate::table::{Origin, Table};
 use crate::view::View;
 use crate::wait::{self, Shared, Unwanted};
-use arc_swap::ArcSwapOption;
 use graven::RefreshOutcome;
 use pyo3::exceptions::{PyKeyError, PyValueError};
 use pyo3::prelude::*;
@@ -35,8 +35,7 @@ use std::time::Duration;
 /// change the files in place.
 #[pyclass(frozen, weakref, module = "graven")]
 pub(crate) struct Live {
-    /// `None` once the handle is closed.
-    live: ArcSwapOption<graven::Live>,
+    live: Handle<graven::Live>,
     origin: Origin,
     /// Interval and jitter of the thread that refreshes, in seconds.
     every: Mutex<Option<(f64, f64)>>,
@@ -44,14 +43,11 @@ pub(crate) struct Live {
 
 impl Live {
     fn with<T>(&self, query: impl FnOnce(&graven::Live) -> PyResult<T>) -> PyResult<T> {
-        match &*self.live.load() {
-            Some(live) => query(live),
-            None => Err(errors::closed("handle")),
-        }
+        self.live.with(query)
     }
 
     fn own(&self) -> PyResult<Arc<graven::Live>> {
-        self.live.load_full().ok_or_else(|| errors::closed("handle"))
+        self.live.own()
     }
 
     fn copied<'py>(&self, py: Python<'py>, key: &[u8]) -> PyResult<Option<Bound<'py, PyBytes>>> {
@@ -100,7 +96,7 @@ impl Live {
             py.detach(open)
         };
         let live = live.map_err(errors::open)?;
-        Ok(Self { live: ArcSwapOption::from_pointee(live), origin, every: Mutex::new(None) })
+        Ok(Self { live: Handle::new(live, "handle"), origin, every: Mutex::new(None) })
     }
 
     /// The newest table that was found, as a Table. It stays as it is.
@@ -203,13 +199,12 @@ impl Live {
     /// Whether ``close()`` was called.
     #[getter]
     fn closed(&self) -> bool {
-        self.live.load().is_none()
+        self.live.is_closed()
     }
 
     /// Closes the handle, and ends its thread. Tables and views that were taken stay valid.
     fn close(&self, py: Python<'_>) {
-        let live = self.live.swap(None);
-        py.detach(|| drop(live));
+        self.live.close(py);
     }
 
     fn __enter__(slf: Bound<'_, Self>) -> PyResult<Bound<'_, Self>> {

@@ -1,9 +1,10 @@
-//! `Table`: many lookups at once, with the interpreter released.
+//! Many lookups at once, in a table or a set, with the interpreter released.
 
 #![expect(unsafe_code, reason = "values are written to memory that Python owns")]
 
 use crate::errors;
 use crate::keys::{Buffer, Bytes};
+use crate::store::Store;
 use crate::table::Table;
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
@@ -16,21 +17,21 @@ const DETACH: usize = 64;
 const CHUNK: usize = 1 << 16;
 
 /// Keys that stay as they are while the interpreter is released.
-enum Keys<'py> {
+pub(crate) enum Keys<'py> {
     /// Of Python objects: `bytes` never change, all else is copied.
     Objects(Vec<Key<'py>>),
     /// Rows of equal width, copied.
     Rows { bytes: Vec<u8>, width: usize, rows: usize },
 }
 
-enum Key<'py> {
+pub(crate) enum Key<'py> {
     Bytes(Bound<'py, PyBytes>),
     Copy(Vec<u8>),
 }
 
 impl<'py> Keys<'py> {
     /// From a sequence of keys.
-    fn of_objects(keys: &Bound<'py, PyAny>) -> PyResult<Self> {
+    pub(crate) fn of_objects(keys: &Bound<'py, PyAny>) -> PyResult<Self> {
         let key = |object: Bound<'py, PyAny>| match object.cast_into::<PyBytes>() {
             Ok(bytes) => Ok(Key::Bytes(bytes)),
             Err(error) => Ok(Key::Copy(Bytes::extract(error.into_inner().as_borrowed())?.to_vec())),
@@ -49,7 +50,7 @@ impl<'py> Keys<'py> {
     }
 
     /// From a sequence of keys, or an array that has one in each row.
-    fn of_rows(keys: &Bound<'py, PyAny>) -> PyResult<Self> {
+    pub(crate) fn of_rows(keys: &Bound<'py, PyAny>) -> PyResult<Self> {
         if keys.is_instance_of::<PyList>() || keys.is_instance_of::<PyTuple>() {
             return Self::of_objects(keys);
         }
@@ -79,6 +80,71 @@ impl<'py> Keys<'py> {
     }
 }
 
+/// The values of many keys, as a list: `default` stands for each that is missing.
+pub(crate) fn get_many<'py, S: Store>(
+    py: Python<'py>,
+    store: &S,
+    keys: &Keys<'py>,
+    default: Option<Bound<'py, PyAny>>,
+) -> PyResult<Bound<'py, PyList>> {
+    let slices = keys.slices();
+    let default = default.unwrap_or_else(|| py.None().into_bound(py));
+    let mut values = Vec::with_capacity(slices.len());
+    for chunk in slices.chunks(CHUNK) {
+        let found = look_up(py, store, chunk)?;
+        values.extend(found.into_iter().map(|value| match value {
+            Some(value) => PyBytes::new(py, &value).into_any(),
+            None => default.clone(),
+        }));
+        py.check_signals()?;
+    }
+    PyList::new(py, values)
+}
+
+/// Writes the values of many keys into `out`, and whether each was found into `found`. Returns how
+/// many were found.
+pub(crate) fn get_many_into<S: Store>(
+    py: Python<'_>,
+    store: &S,
+    keys: &Keys<'_>,
+    out: &Bound<'_, PyAny>,
+    found: Option<&Bound<'_, PyAny>>,
+) -> PyResult<usize> {
+    let keys = keys.slices();
+    let out = Rows::of(out, "out", keys.len())?;
+    let found = found.map(|found| Rows::of(found, "found", keys.len())).transpose()?;
+    if found.as_ref().is_some_and(|found| found.width != 1 && !keys.is_empty()) {
+        return Err(PyValueError::new_err("found has rows of several bytes, expected one each"));
+    }
+    let mut hits = 0;
+    for (chunk, keys) in keys.chunks(CHUNK).enumerate() {
+        py.check_signals()?;
+        for (at, value) in look_up(py, store, keys)?.into_iter().enumerate() {
+            let row = chunk * CHUNK + at;
+            let hit = value.is_some();
+            if let Some(value) = value {
+                out.write(row, &value)?;
+                hits += 1;
+            }
+            if let Some(found) = &found {
+                found.write(row, &[u8::from(hit)])?;
+            }
+        }
+    }
+    Ok(hits)
+}
+
+/// One answer per key, with the interpreter released where that pays.
+fn look_up<'s, S: Store>(
+    py: Python<'_>,
+    store: &'s S,
+    keys: &[&[u8]],
+) -> PyResult<Vec<Option<S::Answer<'s>>>> {
+    let look_up = || store.look_up(keys);
+    let found = if keys.len() < DETACH { look_up() } else { py.detach(look_up) };
+    found.map_err(errors::set)
+}
+
 #[pymethods]
 impl Table {
     /// The values of many keys, as a list: `default` stands for each that is missing. Faster than
@@ -94,22 +160,7 @@ impl Table {
         default: Option<Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyList>> {
         let keys = Keys::of_objects(keys)?;
-        let slices = keys.slices();
-        let default = default.unwrap_or_else(|| py.None().into_bound(py));
-        let mut values = Vec::with_capacity(slices.len());
-        self.with(|table| {
-            for chunk in slices.chunks(CHUNK) {
-                let look_up = || table.get_many(chunk);
-                let found = if chunk.len() < DETACH { look_up() } else { py.detach(look_up) };
-                values.extend(found.map_err(errors::read)?.into_iter().map(|value| match value {
-                    Some(value) => PyBytes::new(py, value).into_any(),
-                    None => default.clone(),
-                }));
-                py.check_signals()?;
-            }
-            Ok(())
-        })?;
-        PyList::new(py, values)
+        self.with(|table| get_many(py, table, &keys, default))
     }
 
     /// Writes the values of many keys into `out`, for values of one length: no Python object is
@@ -134,33 +185,7 @@ impl Table {
         out: &Bound<'_, PyAny>,
         found: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<usize> {
-        let keys = Keys::of_rows(keys)?;
-        let keys = keys.slices();
-        let out = Rows::of(out, "out", keys.len())?;
-        let found = found.map(|found| Rows::of(found, "found", keys.len())).transpose()?;
-        if found.as_ref().is_some_and(|found| found.width != 1 && !keys.is_empty()) {
-            return Err(PyValueError::new_err(
-                "found has rows of several bytes, expected one each",
-            ));
-        }
-        let table = self.own()?;
-        let mut hits = 0;
-        for (chunk, keys) in keys.chunks(CHUNK).enumerate() {
-            py.check_signals()?;
-            let look_up = || table.get_many(keys);
-            let values = if keys.len() < DETACH { look_up() } else { py.detach(look_up) };
-            for (at, value) in values.map_err(errors::read)?.into_iter().enumerate() {
-                let row = chunk * CHUNK + at;
-                if let Some(value) = value {
-                    out.write(row, value)?;
-                    hits += 1;
-                }
-                if let Some(found) = &found {
-                    found.write(row, &[u8::from(value.is_some())])?;
-                }
-            }
-        }
-        Ok(hits)
+        get_many_into(py, &self.own()?, &Keys::of_rows(keys)?, out, found)
     }
 }
 

@@ -146,9 +146,8 @@ pub(crate) fn access(name: &str) -> PyResult<AccessPattern> {
     named("access", name, ACCESS)
 }
 
-pub(crate) fn build_id(text: &str) -> PyResult<BuildId> {
-    text.parse()
-        .map_err(|error| errors::option(format!("option expect_build_id is \"{text}\": {error}")))
+pub(crate) fn build_id(option: &str, text: &str) -> PyResult<BuildId> {
+    text.parse().map_err(|error| errors::option(format!("option {option} is \"{text}\": {error}")))
 }
 
 /// The value that stands beside `name` in `all`.

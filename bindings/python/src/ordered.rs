@@ -3,16 +3,31 @@
 use crate::errors;
 use crate::keys::Bytes;
 use crate::range::{Part, Range, position};
+use crate::span::{Ends, Span};
+use crate::store::Store;
 use crate::table::Table;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList};
-use std::ops::Bound as End;
+use std::ops::{Bound as End, Deref};
 
 /// An entry, copied.
 pub(crate) type Item<'py> = (Bound<'py, PyBytes>, Bound<'py, PyBytes>);
 
-pub(crate) fn item<'py>(py: Python<'py>, (key, value): (&[u8], &[u8])) -> Item<'py> {
-    (PyBytes::new(py, key), PyBytes::new(py, value))
+pub(crate) fn item<'py, B: Deref<Target = [u8]>>(
+    py: Python<'py>,
+    (key, value): (B, B),
+) -> Item<'py> {
+    (PyBytes::new(py, &key), PyBytes::new(py, &value))
+}
+
+/// The ends of a range from `start` up to `stop`.
+pub(crate) fn ends(
+    start: Option<&Bytes<'_>>,
+    stop: Option<&Bytes<'_>>,
+    include_start: bool,
+    include_stop: bool,
+) -> Ends {
+    (end(start, include_start), end(stop, include_stop))
 }
 
 fn end(key: Option<&Bytes<'_>>, include: bool) -> End<Vec<u8>> {
@@ -42,8 +57,8 @@ impl Table {
         include_stop: bool,
         reverse: bool,
     ) -> PyResult<Range> {
-        let ends = (end(start.as_ref(), include_start), end(stop.as_ref(), include_stop));
-        Ok(Range::new(self.own()?.into_range(ends), Part::Items, reverse))
+        let ends = ends(start.as_ref(), stop.as_ref(), include_start, include_stop);
+        Ok(Range::new(self.own()?.span(ends), Part::Items, reverse))
     }
 
     /// The entries whose keys start with `prefix`, a sequence.
@@ -52,7 +67,8 @@ impl Table {
     /// [(b'cow', b'3')]
     #[pyo3(signature = (prefix, *, reverse=false))]
     fn prefix(&self, prefix: Bytes<'_>, reverse: bool) -> PyResult<Range> {
-        Ok(Range::new(self.own()?.into_prefix(&prefix), Part::Items, reverse))
+        let entries = Span::Table(self.own()?.into_prefix(&prefix));
+        Ok(Range::new(entries, Part::Items, reverse))
     }
 
     /// The number of entries from `start` up to `stop`, as ``range`` has them, without a walk.
@@ -67,7 +83,7 @@ impl Table {
         include_start: bool,
         include_stop: bool,
     ) -> PyResult<u64> {
-        let ends = (end(start.as_ref(), include_start), end(stop.as_ref(), include_stop));
+        let ends = ends(start.as_ref(), stop.as_ref(), include_start, include_stop);
         self.ask(|table| table.count(&ends))
     }
 

@@ -1,7 +1,7 @@
-//! Entries between two keys, and the iterators over them. Both own the table.
+//! Entries between two keys, and the iterators over them. Both own the table or the set.
 
 use crate::errors;
-use graven::{IntoIter, ReadError};
+use crate::span::{Span, Walk};
 use pyo3::exceptions::{PyIndexError, PyOverflowError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::sync::MutexExt;
@@ -18,7 +18,7 @@ pub(crate) enum Part {
 
 impl Part {
     #[inline]
-    fn of<'py>(self, py: Python<'py>, (key, value): (&[u8], &[u8])) -> PyResult<Bound<'py, PyAny>> {
+    fn of<'py>(self, py: Python<'py>, key: &[u8], value: &[u8]) -> PyResult<Bound<'py, PyAny>> {
         Ok(match self {
             Self::Keys => PyBytes::new(py, key).into_any(),
             Self::Values => PyBytes::new(py, value).into_any(),
@@ -29,9 +29,9 @@ impl Part {
     }
 }
 
-/// Entries of a table between two keys, in order: a sequence that copies an entry when it is asked
-/// for it. It keeps the mapping of the table, also after ``close()``. ``Table.range``,
-/// ``Table.prefix`` and slices of a table make it.
+/// Entries of a table or a set between two keys, in order: a sequence that copies an entry when it is
+/// asked for it. It keeps the mapping of the table, also after ``close()``. ``Table.range``,
+/// ``Table.prefix`` and slices of a table make it, and those of a TableSet.
 ///
 /// >>> some = words[b"b":]
 /// >>> len(some), some[0], some[-1]
@@ -45,56 +45,48 @@ impl Part {
 /// >>> everything = words.range()
 /// >>> [len(everything[part * 4 // 3 : (part + 1) * 4 // 3]) for part in range(3)]
 /// [1, 1, 2]
+///
+/// Of a set of hash shards, an index costs a walk from the nearer end, and so does the first step
+/// into a slice by index.
 #[pyclass(frozen, sequence, generic, module = "graven")]
 pub(crate) struct Range {
-    /// All entries of the range. Only clones of it take steps.
-    all: IntoIter,
+    all: Span,
     part: Part,
     reverse: bool,
 }
 
 impl Range {
-    pub(crate) fn new(all: IntoIter, part: Part, reverse: bool) -> Self {
+    pub(crate) fn new(all: Span, part: Part, reverse: bool) -> Self {
         Self { all, part, reverse }
     }
 
     /// An iterator over the range.
-    pub(crate) fn walk(&self) -> RangeIterator {
-        let state = Walk { left: self.all.clone(), steps: 0 };
-        RangeIterator { walk: Mutex::new(state), part: self.part, reverse: self.reverse }
+    pub(crate) fn walk(&self, py: Python<'_>) -> PyResult<RangeIterator> {
+        self.walk_in(py, self.reverse)
+    }
+
+    fn walk_in(&self, py: Python<'_>, reverse: bool) -> PyResult<RangeIterator> {
+        let going = Going { walk: self.all.walk(py, reverse)?, steps: 0 };
+        Ok(RangeIterator { going: Mutex::new(going), part: self.part })
     }
 
     fn part(&self, part: Part) -> Self {
         Self { all: self.all.clone(), part, reverse: self.reverse }
     }
-
-    /// The entries `from..to`, counted in the order of the range.
-    fn between(&self, from: usize, to: usize) -> Result<Self, ReadError> {
-        let len = self.all.len();
-        let (from, to) = if self.reverse { (len - to, len - from) } else { (from, to) };
-        let mut all = self.all.clone();
-        if from > 0 {
-            all.nth(from - 1).transpose()?;
-        }
-        if to < len {
-            all.nth_back(len - to - 1).transpose()?;
-        }
-        Ok(Self { all, part: self.part, reverse: self.reverse })
-    }
 }
 
 #[pymethods]
 impl Range {
-    fn __len__(&self) -> usize {
-        self.all.len()
+    fn __len__(&self, py: Python<'_>) -> PyResult<usize> {
+        self.all.len(py)
     }
 
-    fn __iter__(&self) -> RangeIterator {
-        self.walk()
+    fn __iter__(&self, py: Python<'_>) -> PyResult<RangeIterator> {
+        self.walk(py)
     }
 
-    fn __reversed__(&self) -> RangeIterator {
-        RangeIterator { reverse: !self.reverse, ..self.walk() }
+    fn __reversed__(&self, py: Python<'_>) -> PyResult<RangeIterator> {
+        self.walk_in(py, !self.reverse)
     }
 
     /// The entry at an index, negative ones counted from the end; for a slice, a range of fewer
@@ -104,7 +96,7 @@ impl Range {
         py: Python<'py>,
         index: &Bound<'py, PyAny>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let len = self.all.len();
+        let len = self.all.len(py)?;
         if let Ok(slice) = index.cast::<PySlice>() {
             let slice = slice.indices(len.try_into()?)?;
             if slice.step != 1 {
@@ -114,18 +106,14 @@ impl Range {
             }
             let from = usize::try_from(slice.start)?;
             let to = usize::try_from(slice.stop)?.max(from);
-            let range = self.between(from, to).map_err(errors::read)?;
+            let places = if self.reverse { len - to..len - from } else { from..to };
+            let range = Self::new(self.all.cut(places, len)?, self.part, self.reverse);
             return Ok(Bound::new(py, range)?.into_any());
         }
         let index = position(index, len)?;
-        let index = if self.reverse { len - 1 - index } else { index };
-        match self.all.clone().nth(index) {
-            Some(entry) => {
-                let (key, value) = entry.map_err(errors::read)?;
-                self.part.of(py, (&key, &value))
-            }
-            None => Err(out_of_range()),
-        }
+        let place = if self.reverse { len - 1 - index } else { index };
+        let found = self.all.at(py, place, len, |key, value| self.part.of(py, key, value))?;
+        found.unwrap_or_else(|| Err(out_of_range()))
     }
 
     /// The first index of `value`, of a part of the range if ends are given; ValueError if there is
@@ -138,7 +126,7 @@ impl Range {
         stop: Option<isize>,
     ) -> PyResult<usize> {
         let py = slf.py();
-        let len = slf.get().all.len();
+        let len = slf.get().all.len(py)?;
         let slice = py.get_type::<PySlice>().call1((start, stop))?;
         let from = usize::try_from(slice.cast::<PySlice>()?.indices(len.try_into()?)?.start)?;
         let part = slf.get_item(slice)?;
@@ -169,13 +157,13 @@ impl Range {
         self.part(Part::Items)
     }
 
-    fn __repr__(&self) -> String {
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
         let part = match self.part {
             Part::Items => "entries",
             Part::Keys => "keys",
             Part::Values => "values",
         };
-        format!("<graven.Range of {} {part}>", self.all.len())
+        Ok(format!("<graven.Range of {} {part}>", self.all.len(py)?))
     }
 }
 
@@ -196,16 +184,15 @@ fn out_of_range() -> PyErr {
     PyIndexError::new_err("index out of range")
 }
 
-/// An iterator over entries of a table. It keeps the mapping of the table.
+/// An iterator over entries of a table or a set. It keeps the mapping of the table.
 #[pyclass(frozen, generic, module = "graven")]
 pub(crate) struct RangeIterator {
-    walk: Mutex<Walk>,
+    going: Mutex<Going>,
     part: Part,
-    reverse: bool,
 }
 
-struct Walk {
-    left: IntoIter,
+struct Going {
+    walk: Walk,
     /// Steps taken, for a look at signals from time to time: `list(table)` runs no Python code that
     /// would.
     steps: u32,
@@ -218,25 +205,26 @@ impl RangeIterator {
     }
 
     fn __next__<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
-        let mut walk = self.walk.lock_py_attached(py).unwrap_or_else(PoisonError::into_inner);
-        walk.steps = walk.steps.wrapping_add(1);
-        if walk.steps % 8192 == 0 {
-            drop(walk);
+        let mut going = self.going.lock_py_attached(py).unwrap_or_else(PoisonError::into_inner);
+        going.steps = going.steps.wrapping_add(1);
+        if going.steps % 8192 == 0 {
+            drop(going);
             py.check_signals()?;
-            walk = self.walk.lock_py_attached(py).unwrap_or_else(PoisonError::into_inner);
+            going = self.going.lock_py_attached(py).unwrap_or_else(PoisonError::into_inner);
         }
-        let entry = match self.reverse {
-            false => walk.left.lend_next(),
-            true => walk.left.lend_next_back(),
-        };
-        match entry {
-            Some(Ok(entry)) => self.part.of(py, entry).map(Some),
-            Some(Err(error)) => Err(errors::read(error)),
+        if going.walk.waits() {
+            let walk = &mut going.walk;
+            py.detach(|| walk.fetch());
+        }
+        match going.walk.step(|key, value| self.part.of(py, key, value)) {
+            Some(Ok(part)) => part.map(Some),
+            Some(Err(error)) => Err(errors::set(error)),
             None => Ok(None),
         }
     }
 
     fn __length_hint__(&self, py: Python<'_>) -> usize {
-        self.walk.lock_py_attached(py).unwrap_or_else(PoisonError::into_inner).left.len()
+        let going = self.going.lock_py_attached(py).unwrap_or_else(PoisonError::into_inner);
+        going.walk.left()
     }
 }

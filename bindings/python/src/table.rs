@@ -1,16 +1,17 @@
 //! `Table`: opening, the mapping, what stands around it. Queries by order stand in `ordered.rs`.
 
 use crate::errors;
+use crate::handle::Handle;
 use crate::keys::Bytes;
 use crate::options::{self, AnyPath, Opening};
 use crate::range::{Part, Range};
+use crate::set::{self, SetOpening, TableSet};
+use crate::store::{self, Store};
 use crate::view::View;
-use crate::wait::{self, Shared, Unwanted};
-use arc_swap::ArcSwapOption;
 use graven::ReadError;
 use pyo3::exceptions::{PyKeyError, PyTypeError};
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyDict, PyMapping, PyMemoryView, PySlice, PyTuple};
+use pyo3::types::{PyBytes, PyDict, PyMemoryView, PySlice, PyTuple};
 use std::path::{Path, PathBuf, absolute};
 
 /// An immutable table of entries, key and value both bytes, in the order of their keys: a read-only
@@ -32,9 +33,7 @@ use std::path::{Path, PathBuf, absolute};
 /// and ``len``, iteration and the views count each; see ``get_all``, ``count_of``, ``distinct_keys``.
 #[pyclass(frozen, mapping, weakref, module = "graven")]
 pub(crate) struct Table {
-    /// `None` once the table is closed. Swapped, not locked: lookups of several threads share no
-    /// lock.
-    table: ArcSwapOption<graven::Table>,
+    table: Handle<graven::Table>,
     pub(crate) origin: Origin,
 }
 
@@ -54,16 +53,13 @@ impl Origin {
 
 impl Table {
     pub(crate) fn new(table: graven::Table, origin: Origin) -> Self {
-        Self { table: ArcSwapOption::from_pointee(table), origin }
+        Self { table: Handle::new(table, "table"), origin }
     }
 
     /// Lets `query` ask the open table.
     #[inline]
     pub(crate) fn with<T>(&self, query: impl FnOnce(&graven::Table) -> PyResult<T>) -> PyResult<T> {
-        match &*self.table.load() {
-            Some(table) => query(table),
-            None => Err(errors::closed("table")),
-        }
+        self.table.with(query)
     }
 
     /// As [`with`](Self::with), for queries that fail only where the table is damaged.
@@ -81,51 +77,8 @@ impl Table {
     }
 
     fn all(&self, part: Part, reverse: bool) -> PyResult<Range> {
-        Ok(Range::new(self.own()?.into_iter(), part, reverse))
+        Ok(Range::new(self.own()?.span(store::ALL), part, reverse))
     }
-
-    /// Whether all entries equal those of another mapping.
-    fn equals(&self, py: Python<'_>, other: &Bound<'_, PyAny>) -> PyResult<Option<bool>> {
-        let table = self.own()?;
-        if let Ok(other) = other.cast::<Self>() {
-            let other = other.get().own()?;
-            let same = move || same(&table, &other);
-            let equal = wait::run(py, &Shared::default(), None, Unwanted::Left, same)?;
-            return equal.map(Some).map_err(errors::read);
-        }
-        let Ok(other) = other.cast::<PyMapping>() else { return Ok(None) };
-        if other.len()? as u64 != table.len() {
-            return Ok(Some(false));
-        }
-        for (at, entry) in table.iter().enumerate() {
-            if at % 4096 == 0 {
-                py.check_signals()?;
-            }
-            let (key, value) = entry.map_err(errors::read)?;
-            match other.get_item(PyBytes::new(py, key)) {
-                Ok(found) if found.eq(PyBytes::new(py, value))? => {}
-                Ok(_) => return Ok(Some(false)),
-                Err(error) if error.is_instance_of::<PyKeyError>(py) => return Ok(Some(false)),
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(Some(true))
-    }
-}
-
-fn same(a: &graven::Table, b: &graven::Table) -> Result<bool, ReadError> {
-    if a.build_id() == b.build_id() {
-        return Ok(true);
-    }
-    if a.len() != b.len() {
-        return Ok(false);
-    }
-    for (a, b) in a.iter().zip(b) {
-        if a? != b? {
-            return Ok(false);
-        }
-    }
-    Ok(true)
 }
 
 #[pymethods]
@@ -189,11 +142,11 @@ impl Table {
     }
 
     fn __iter__(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        Ok(Py::new(py, self.all(Part::Keys, false)?.walk())?.into_any())
+        Ok(Py::new(py, self.all(Part::Keys, false)?.walk(py)?)?.into_any())
     }
 
     fn __reversed__(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        Ok(Py::new(py, self.all(Part::Keys, true)?.walk())?.into_any())
+        Ok(Py::new(py, self.all(Part::Keys, true)?.walk(py)?)?.into_any())
     }
 
     /// The keys in their order, as a set-like view.
@@ -242,7 +195,8 @@ impl Table {
         py: Python<'py>,
         other: &Bound<'py, PyAny>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        Ok(match self.equals(py, other)? {
+        let same = other.cast::<Self>().ok().map(|other| other.get().own()).transpose()?;
+        Ok(match store::equals(py, self.own()?, same, other)? {
             Some(equal) => equal.into_pyobject(py)?.to_owned().into_any(),
             None => py.NotImplemented().into_bound(py),
         })
@@ -253,9 +207,9 @@ impl Table {
             Some(path) => format!("'{}'", path.display()),
             None => "in memory".into(),
         };
-        match &*self.table.load() {
-            Some(table) => format!("<graven.Table {place}, {} entries>", table.len()),
-            None => format!("<graven.Table {place}, closed>"),
+        match self.with(|table| Ok(table.len())) {
+            Ok(entries) => format!("<graven.Table {place}, {entries} entries>"),
+            Err(_) => format!("<graven.Table {place}, closed>"),
         }
     }
 
@@ -306,15 +260,13 @@ impl Table {
     /// Whether ``close()`` was called.
     #[getter]
     fn closed(&self) -> bool {
-        self.table.load().is_none()
+        self.table.is_closed()
     }
 
     /// Closes the table: further calls raise ClosedError, a ValueError. The file is unmapped once
     /// the views, ranges and iterators that were taken before are gone; they stay valid.
     fn close(&self, py: Python<'_>) {
-        let table = self.table.swap(None);
-        // Unmapping a large table takes a while.
-        py.detach(|| drop(table));
+        self.table.close(py);
     }
 
     fn __enter__(slf: Bound<'_, Self>) -> PyResult<Bound<'_, Self>> {
@@ -358,14 +310,7 @@ impl Table {
 
     /// The entries of a slice by keys.
     fn slice(&self, slice: &Bound<'_, PySlice>) -> PyResult<Range> {
-        let step = slice.getattr("step")?;
-        if !step.is_none() {
-            return Err(PyTypeError::new_err(
-                "a slice by keys has no step: for descending order, use reversed() or range()",
-            ));
-        }
-        let start = slice.getattr("start")?;
-        let stop = slice.getattr("stop")?;
+        let (start, stop) = store::slice_ends(slice)?;
         self.range(start.extract()?, stop.extract()?, true, false, false)
     }
 }
@@ -373,11 +318,12 @@ impl Table {
 /// A view of `graven._views` on the whole table.
 fn view_of<'py>(table: &Bound<'py, Table>, class: &str) -> PyResult<Bound<'py, PyAny>> {
     table.get().own()?;
-    table.py().import("graven._views")?.getattr(class)?.call1((table,))
+    store::view_of(table.as_any(), class)
 }
 
 /// Opens the table at `path`, read-only, through a shared mapping: costs the same for a small and
-/// for a large table. An empty directory of versions, or a file that is no table, is an error.
+/// for a large table. A set, which is a directory, is opened as a TableSet. An empty directory of
+/// versions, or a file that is no table, is an error.
 ///
 /// >>> table = graven.open(words_path)
 /// >>> table[b"bee"]
@@ -415,7 +361,8 @@ pub(crate) fn open(
     expect_build_id: Option<&str>,
     allow_patch: bool,
     tolerate_footer: bool,
-) -> PyResult<Table> {
+) -> PyResult<Py<PyAny>> {
+    let expected = expect_build_id.map(|text| options::build_id("expect_build_id", text));
     let opening = Opening {
         load,
         page_checks: options::page_checks(page_checks)?,
@@ -423,13 +370,18 @@ pub(crate) fn open(
         lock_memory,
         access: options::access(access)?,
         section,
-        expect_build_id: expect_build_id.map(options::build_id).transpose()?,
+        expect_build_id: expected.transpose()?,
         allow_patch,
         tolerate_footer,
     };
     let AnyPath(path) = path;
+    if set::is_set(&path) {
+        let opening = SetOpening::of_any(opening, &path)?;
+        let set = TableSet::new(opening.open(py, &path)?, opening);
+        return Ok(Py::new(py, set)?.into_any());
+    }
     let table = opening.open_interruptibly(py, &path)?;
-    Ok(Table::new(table, Origin::new(&path, opening)))
+    Ok(Py::new(py, Table::new(table, Origin::new(&path, opening)))?.into_any())
 }
 
 /// Opens a table that is in memory already. The bytes are copied.
@@ -444,9 +396,10 @@ pub(crate) fn from_bytes(
     page_checks: &str,
     expect_build_id: Option<&str>,
 ) -> PyResult<Table> {
+    let expected = expect_build_id.map(|text| options::build_id("expect_build_id", text));
     let opening = Opening {
         page_checks: options::page_checks(page_checks)?,
-        expect_build_id: expect_build_id.map(options::build_id).transpose()?,
+        expect_build_id: expected.transpose()?,
         ..Opening::default()
     };
     let data = data.to_vec();

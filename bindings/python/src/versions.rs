@@ -14,7 +14,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 /// The keyword arguments as options.
-fn options(arguments: Option<&Bound<'_, PyDict>>) -> PyResult<PublishOptions> {
+pub(crate) fn options(arguments: Option<&Bound<'_, PyDict>>) -> PyResult<PublishOptions> {
     let mut options = PublishOptions::new();
     for (name, value) in arguments.into_iter().flatten() {
         options = match name.cast::<PyString>()?.to_str()? {
@@ -41,9 +41,9 @@ fn run<T: Send + 'static>(
     wait::run(py, &Shared::default(), None, Unwanted::Awaited, work)?.map_err(errors::publish)
 }
 
-/// A version of a table.
+/// A version of a table or a set.
 #[pyclass(frozen, module = "graven")]
-pub(crate) struct Version(graven::Version);
+pub(crate) struct Version(pub(crate) graven::Version);
 
 #[pymethods]
 impl Version {
@@ -53,13 +53,13 @@ impl Version {
         &self.0.id
     }
 
-    /// The path of its table.
+    /// The path of its table, or the directory of its set.
     #[getter]
     fn path(&self) -> &OsStr {
         self.0.path.as_os_str()
     }
 
-    /// Bytes of its table.
+    /// Bytes of its table, or of all files of its set.
     #[getter]
     fn file_bytes(&self) -> u64 {
         self.0.file_bytes

@@ -15,7 +15,7 @@ class Error(Exception):
 
 
 class ClosedError(Error, ValueError):
-    """The table, handle or builder was closed."""
+    """The table, set, handle or builder was closed."""
 
 
 class OptionError(Error, ValueError):
@@ -31,15 +31,17 @@ class NotATableError(DataError):
 
 
 class DamagedError(DataError):
-    """The table is damaged: copy or build it again. No bytes of the damaged page were returned."""
+    """The table or the set is damaged: copy or build it again. No bytes of the damaged page were
+    returned."""
 
 
 class UnsupportedError(DataError):
-    """The table needs a newer graven."""
+    """The table or the set needs a newer graven, or a set of hash shards does not answer the query."""
 
 
 class OtherBuildError(DataError):
-    """The table is sound, but another build than ``expect_build_id`` names."""
+    """The table is sound, but another build than ``expect_build_id`` names, than ``expect_id`` of a
+    set names, or than the set's manifest names for a shard."""
 
 
 class TypeMismatchError(DataError):

@@ -9,7 +9,7 @@ from typing import Any, overload
 from . import _codecs
 from ._codecs import Codec
 from ._errors import TypeMismatchError
-from ._graven import Range, Table
+from ._graven import Range, Stats, Table, TableSet
 
 
 def _codec(part: str, format: str | None, stored: str | None, lengths: tuple[int, int]) -> Codec:
@@ -29,8 +29,30 @@ def _codec(part: str, format: str | None, stored: str | None, lengths: tuple[int
     return codec
 
 
+def _sample(set: TableSet) -> Stats:
+    """What the first shard that has entries says of itself."""
+    shards = set.manifest.shards
+    number = next((number for number, shard in enumerate(shards) if shard.entries), 0)
+    return set.table(number).stats()
+
+
+def _checked(codec: Codec) -> Codec:
+    """The codec for bytes whose length nobody has compared."""
+    size, unpack = codec.size, codec.unpack
+    if size is None:
+        return codec
+
+    def checked(data: bytes) -> Any:
+        if len(data) != size:
+            raise TypeMismatchError(f"the entry has {len(data)} bytes, {codec.name} has {size}")
+        return unpack(data)
+
+    return codec._replace(unpack=checked)
+
+
 class Typed(Mapping[Any, Any]):
-    """A table whose keys and values are Python objects. ``Table.typed`` makes it.
+    """A table or a set whose keys and values are Python objects. ``Table.typed`` makes it, and
+    ``TableSet.typed``.
 
     >>> import struct
     >>> path = tmp / "shapes.grv"
@@ -50,8 +72,10 @@ class Typed(Mapping[Any, Any]):
 
     __slots__ = ("_key", "_table", "_value", "_arguments")
 
-    def __init__(self, table: Table, key: str | None = None, value: str | None = None) -> None:
-        stats = table.stats()
+    def __init__(
+        self, table: Table | TableSet, key: str | None = None, value: str | None = None
+    ) -> None:
+        stats = _sample(table) if isinstance(table, TableSet) else table.stats()
         self._table = table
         self._arguments = key, value
         # Of an empty table, no length is known.
@@ -64,10 +88,12 @@ class Typed(Mapping[Any, Any]):
             "value", value, stats.value_type,
             (stats.value_len_min, stats.value_len_max) if stats.entries else any_length,
         )  # fmt: skip
+        if isinstance(table, TableSet):
+            self._key, self._value = _checked(self._key), _checked(self._value)
 
     @property
-    def table(self) -> Table:
-        """The table, for lookups by bytes."""
+    def table(self) -> Table | TableSet:
+        """The table or the set, for lookups by bytes."""
         return self._table
 
     def pack_key(self, key: Any) -> bytes:

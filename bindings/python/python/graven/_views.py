@@ -1,4 +1,4 @@
-"""The views that keys(), values() and items() of a table return. The classes of collections.abc
+"""The views that keys(), values() and items() of a table or a set return. The classes of collections.abc
 bring the operations on sets; what is here goes in one walk over the table."""
 
 from __future__ import annotations
@@ -7,12 +7,12 @@ from collections.abc import ItemsView, Iterator, KeysView, ValuesView
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from . import Table
+    from . import Table, TableSet
 
 
 class Keys(KeysView[bytes]):
     __slots__ = ()
-    _mapping: Table
+    _mapping: Table | TableSet
 
     def __iter__(self) -> Iterator[bytes]:
         return iter(self._mapping)
@@ -23,7 +23,7 @@ class Keys(KeysView[bytes]):
 
 class Values(ValuesView[bytes]):
     __slots__ = ()
-    _mapping: Table
+    _mapping: Table | TableSet
 
     def __iter__(self) -> Iterator[bytes]:
         return iter(self._mapping.range().values())
@@ -37,7 +37,7 @@ class Values(ValuesView[bytes]):
 
 class Items(ItemsView[bytes, bytes]):
     __slots__ = ()
-    _mapping: Table
+    _mapping: Table | TableSet
 
     def __iter__(self) -> Iterator[tuple[bytes, bytes]]:
         return iter(self._mapping.range())
