@@ -59,7 +59,7 @@ impl Live {
     }
 }
 
-fn seconds(name: &str, seconds: f64) -> PyResult<Duration> {
+pub(crate) fn seconds(name: &str, seconds: f64) -> PyResult<Duration> {
     Duration::try_from_secs_f64(seconds)
         .map_err(|error| PyValueError::new_err(format!("{name} is {seconds} seconds: {error}")))
 }
@@ -137,16 +137,7 @@ impl Live {
 
     /// What is served, for metrics.
     fn status(&self) -> PyResult<LiveStatus> {
-        self.with(|live| {
-            let status = live.status();
-            Ok(LiveStatus {
-                generation: status.generation,
-                build_id: status.build_id.to_string(),
-                age: status.age.as_secs_f64(),
-                version: status.version,
-                failure: status.failure,
-            })
-        })
+        self.with(|live| Ok(live.status().into()))
     }
 
     /// The absolute path that is followed.
@@ -249,19 +240,31 @@ pub(crate) fn _reopen_live<'py>(
     Ok(live)
 }
 
-/// What a Live serves.
+/// What a Live or a LiveSet serves.
 #[pyclass(frozen, get_all, module = "graven")]
 pub(crate) struct LiveStatus {
-    /// Counts the tables that the handle has served, from 1.
+    /// Counts the tables or sets that the handle has served, from 1.
     generation: u64,
-    /// The build id of the table that is served.
+    /// The build id of the table that is served, or the id of the set.
     build_id: String,
-    /// Seconds since the table was swapped in.
+    /// Seconds since it was swapped in.
     age: f64,
     /// The name of the version, in a directory of versions.
     version: Option<String>,
     /// Why the last refresh failed, if it did.
     failure: Option<String>,
+}
+
+impl From<graven::LiveStatus> for LiveStatus {
+    fn from(status: graven::LiveStatus) -> Self {
+        Self {
+            generation: status.generation,
+            build_id: status.build_id.to_string(),
+            age: status.age.as_secs_f64(),
+            version: status.version,
+            failure: status.failure,
+        }
+    }
 }
 
 #[pymethods]

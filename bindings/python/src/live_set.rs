@@ -5,6 +5,7 @@
 use crate::errors;
 use crate::handle::Handle;
 use crate::keys::Bytes;
+use crate::live::{LiveStatus, seconds};
 use crate::options::AnyPath;
 use crate::set::{SetOpening, TableSet};
 use crate::view::View;
@@ -12,8 +13,10 @@ use crate::wait::{self, Shared, Unwanted};
 use graven::{RefreshOutcome, Value};
 use pyo3::exceptions::PyKeyError;
 use pyo3::prelude::*;
+use pyo3::sync::MutexExt;
 use pyo3::types::{PyBytes, PyDict, PyMemoryView, PyTuple};
 use std::path::{PathBuf, absolute};
+use std::sync::{Mutex, PoisonError};
 
 /// A handle on the current version of a set, for processes that serve while it is replaced. `path`
 /// is a directory of versions.
@@ -36,6 +39,8 @@ pub(crate) struct LiveSet {
     /// Absolute.
     path: PathBuf,
     opening: SetOpening,
+    /// Interval and jitter of the thread that refreshes, in seconds.
+    every: Mutex<Option<(f64, f64)>>,
 }
 
 impl LiveSet {
@@ -80,7 +85,7 @@ impl LiveSet {
         let open = move || unsafe { graven::LiveSet::open_with(&followed, &options) };
         let live = wait::run(py, &Shared::default(), None, Unwanted::Left, open)?;
         let live = Handle::new(live.map_err(errors::set)?, "handle");
-        Ok(Self { live, path, opening })
+        Ok(Self { live, path, opening, every: Mutex::new(None) })
     }
 
     /// The version that is served, as a TableSet. It stays as it is.
@@ -99,6 +104,24 @@ impl LiveSet {
             py.detach(refresh)
         };
         Ok(outcome.map_err(errors::set)? == RefreshOutcome::Swapped)
+    }
+
+    /// Starts a thread that refreshes every `interval` seconds, plus a random part of `jitter`
+    /// seconds. ``status().failure`` has what went wrong. The thread ends with ``close()``. It does
+    /// not survive a fork: call this in each child, and not before in the parent.
+    #[pyo3(signature = (interval, jitter=0.0))]
+    fn refresh_every(&self, py: Python<'_>, interval: f64, jitter: f64) -> PyResult<()> {
+        let live = self.live.own()?;
+        let (wait, random) = (seconds("interval", interval)?, seconds("jitter", jitter)?);
+        py.detach(|| live.refresh_every(wait, random))?;
+        let mut every = self.every.lock_py_attached(py).unwrap_or_else(PoisonError::into_inner);
+        *every = Some((interval, jitter));
+        Ok(())
+    }
+
+    /// What is served, for metrics. Its build id is the set's id.
+    fn status(&self) -> PyResult<LiveStatus> {
+        self.with(|live| Ok(live.status().into()))
     }
 
     /// Counts the versions that the handle has served, from 1.
@@ -163,7 +186,7 @@ impl LiveSet {
         self.live.is_closed()
     }
 
-    /// Closes the handle. Sets and views that were taken stay valid.
+    /// Closes the handle, and ends its thread. Sets and views that were taken stay valid.
     fn close(&self, py: Python<'_>) {
         self.live.close(py);
     }
@@ -189,7 +212,8 @@ impl LiveSet {
     fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
         self.live.own()?;
         let reopen = py.import("graven._graven")?.getattr("_reopen_live_set")?;
-        (reopen, (self.path(), self.opening.arguments(py)?)).into_pyobject(py)
+        let every = *self.every.lock_py_attached(py).unwrap_or_else(PoisonError::into_inner);
+        (reopen, (self.path(), self.opening.arguments(py)?, every)).into_pyobject(py)
     }
 }
 
@@ -198,6 +222,12 @@ impl LiveSet {
 pub(crate) fn _reopen_live_set<'py>(
     path: Bound<'py, PyAny>,
     arguments: Bound<'py, PyDict>,
-) -> PyResult<Bound<'py, PyAny>> {
-    path.py().get_type::<LiveSet>().call((path,), Some(&arguments))
+    every: Option<(f64, f64)>,
+) -> PyResult<Bound<'py, LiveSet>> {
+    let py = path.py();
+    let live = py.get_type::<LiveSet>().call((path,), Some(&arguments))?.cast_into::<LiveSet>()?;
+    if let Some((interval, jitter)) = every {
+        live.get().refresh_every(py, interval, jitter)?;
+    }
+    Ok(live)
 }

@@ -14,6 +14,7 @@ use pyo3::exceptions::PyIndexError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList};
 use std::path::Path;
+use std::sync::Arc;
 
 type Entry = Option<(Value, Value)>;
 
@@ -158,11 +159,21 @@ impl TableSet {
 
     /// Audits the set, with the interpreter released: the SHA-256 of each shard's file, each shard as
     /// ``Table.verify``, and that each key is in its shard. DamagedError, or an error of opening a
-    /// shard, says what is wrong and where. Ctrl-C ends the call.
-    fn verify(&self, py: Python<'_>) -> PyResult<SetReport> {
+    /// shard, says what is wrong and where. `progress` is called some times per second as
+    /// ``progress("verify", done, total)``, in bytes; an exception that it raises, or Ctrl-C, ends the
+    /// call.
+    #[pyo3(signature = (*, progress=None))]
+    fn verify(&self, py: Python<'_>, progress: Option<&Bound<'_, PyAny>>) -> PyResult<SetReport> {
         let set = self.own()?;
-        let report = wait::run(py, &Shared::default(), None, Unwanted::Left, move || set.verify())?;
-        let graven::SetReport { shards, entries, keys, bytes, .. } = report.map_err(errors::set)?;
+        let shared = Arc::new(Shared::default());
+        let told = Arc::clone(&shared);
+        let report = wait::run(py, &shared, progress, Unwanted::Awaited, move || {
+            set.verify_while(|now| told.go_on(("verify", now.done, now.total)))
+        })?;
+        let Some(report) = report.map_err(errors::set)? else {
+            unreachable!("an audit is given up only after an exception, which was raised");
+        };
+        let graven::SetReport { shards, entries, keys, bytes, .. } = report;
         Ok(SetReport { shards, entries, keys, bytes })
     }
 }

@@ -5,6 +5,7 @@ import multiprocessing
 import os
 import pickle
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -42,6 +43,9 @@ def test_a_replaced_set(live, place):
     assert b"apple" in live and len(live) == 3 and live.generation == 2
     assert live.pin().path == version.path != set_.path and isinstance(set_, graven.TableSet)
     assert live.path == str(place) and "generation 2" in repr(live)
+    status = live.status()
+    assert (status.generation, status.build_id) == (2, live.pin().id)
+    assert 0 <= status.age < 60 and status.version == version.id and status.failure is None
 
 
 @pytest.mark.parametrize("options", [{"hash_shards": 2}, {"shard_entries": 1}])
@@ -85,12 +89,35 @@ def test_a_bad_version_is_not_served(live, place):
         live.refresh()
     assert error.value.path == str(manifest)
     assert live[b"apple"] == b"3" and live.generation == 1
+    assert "MANIFEST.json" in live.status().failure
     manifest.write_bytes(text)
-    assert live.refresh() and live[b"apple"] == b"4"
+    assert live.refresh() and live[b"apple"] == b"4" and live.status().failure is None
     os.remove(place / "CURRENT")
     with pytest.raises(FileNotFoundError):
         live.refresh()
     assert live[b"apple"] == b"4"
+
+
+def wait_for(live, price):
+    deadline = time.monotonic() + 60
+    while live[b"apple"] != price and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert live[b"apple"] == price
+
+
+def test_a_thread_refreshes(live, place):
+    live.refresh_every(0.01, 0.01)
+    publish(place, b"4")
+    wait_for(live, b"4")
+    again = pickle.loads(pickle.dumps(live))
+    publish(place, b"5")
+    wait_for(again, b"5")
+    again.close()
+    for wrong in -1.0, float("nan"), float("inf"), 1e300:
+        with pytest.raises(ValueError, match="seconds"):
+            live.refresh_every(wrong)
+        with pytest.raises(ValueError, match="seconds"):
+            live.refresh_every(1.0, wrong)
 
 
 def test_threads_read_while_it_is_replaced(live, place):
@@ -125,6 +152,8 @@ def test_a_closed_handle(place):
     for use in [
         live.pin,
         live.refresh,
+        live.status,
+        lambda: live.refresh_every(1.0),
         lambda: live.generation,
         lambda: live[b"apple"],
         lambda: live.get(b"apple"),
@@ -170,7 +199,7 @@ def test_a_handle_in_another_process(live, place, method):
 def test_a_pickle(live, place):
     assert pickle.loads(pickle.dumps(live)).path == str(place)
     options = {"access": "random", "max_mapped_bytes": 5}
-    assert graven.LiveSet(place, **options).__reduce__()[1] == (str(place), options)
+    assert graven.LiveSet(place, **options).__reduce__()[1] == (str(place), options, None)
     set_ = live.pin()
     publish(place, b"4")
     assert pickle.loads(pickle.dumps(set_)) == set_

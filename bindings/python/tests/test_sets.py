@@ -325,6 +325,15 @@ def test_the_manifest_and_the_shards(set_, model, cut):
         len(manifest.shards), len(model), len(model), manifest.bytes
     )  # fmt: skip
     assert f"shards={report.shards}" in repr(report)
+    calls = []
+    set_.verify(progress=lambda *call: calls.append(call))
+    assert calls[-1][0] == "verify" and 0 < calls[-1][1] <= calls[-1][2]
+
+    def refuse(*_):
+        raise LookupError("enough")
+
+    with pytest.raises(LookupError, match="enough"):
+        set_.verify(progress=refuse)
     assert f"{len(model)} entries" in repr(set_) and set_.path in repr(set_)
 
 
