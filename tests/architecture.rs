@@ -198,7 +198,7 @@ const STOREYS: &[(&str, &[&[&str]])] = &[
             &["."],
         ],
     ),
-    ("src/set/write", &[&["builder"], &["typed"], &["."]]),
+    ("src/set/write", &[&["filling"], &["builder"], &["typed"], &["."]]),
     ("src/set/typed", &[&["value"], &["walk"], &["."]]),
     ("src/set/live", &[&["."], &["typed"]]),
     (
@@ -211,7 +211,7 @@ const STOREYS: &[(&str, &[&[&str]])] = &[
             &["table"],
             &["relayout"],
             &["duplicates"],
-            &["collect"],
+            &["collect", "presort"],
             &["builder"],
             &["typed"],
             &["options"],

@@ -11,6 +11,7 @@ mod sets {
     mod audit;
     #[cfg(target_os = "linux")]
     mod full_disk;
+    mod build;
     mod fuzz;
     mod hostile;
     mod live;
@@ -25,10 +26,14 @@ use graven::{
 };
 use std::path::Path;
 
+/// Options of tables that keep all entries and sync nothing.
+fn tables() -> BuildOptions {
+    BuildOptions::new().durable(false).duplicates(Duplicates::KeepAll)
+}
+
 /// Options that keep all entries and sync nothing.
 fn quick() -> SetBuildOptions {
-    let tables = BuildOptions::new().durable(false).duplicates(Duplicates::KeepAll);
-    SetBuildOptions::new().tables(tables).publish(PublishOptions::new().durable(false))
+    SetBuildOptions::new().tables(tables()).publish(PublishOptions::new().durable(false))
 }
 
 fn write(options: &SetBuildOptions, path: &Path, entries: &[(Vec<u8>, Vec<u8>)]) {

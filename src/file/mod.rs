@@ -37,4 +37,6 @@ mod unpublished;
 
 pub(crate) use pointer::Pointer;
 pub use temporary::remove_temporary_files;
+#[cfg(feature = "sets")]
+pub(crate) use unpublished::check_space;
 pub(crate) use unpublished::{Publishing, Unpublished};

@@ -90,24 +90,8 @@ impl Unpublished {
     }
 
     /// Returns an error if the file system has less room than `bytes`, before anything is written.
-    /// Where the room is not known, a full disk is found while writing.
     pub(crate) fn check_space(&self, bytes: u64) -> Result<(), BuildError> {
-        // Some file systems free the room of removed files a little later.
-        const TRIES: u32 = 10;
-        let free = || match fs2::statvfs(target::directory_of(&self.target)) {
-            // A file system that does not know its size reports a size of zero.
-            Ok(space) if space.total_space() > 0 => space.available_space(),
-            _ => u64::MAX,
-        };
-        for _ in 0..TRIES {
-            if free() >= bytes {
-                return Ok(());
-            }
-            std::thread::sleep(Duration::from_millis(50));
-        }
-        let text = format!("at least {bytes} bytes are needed, {} are free", free());
-        let source = io::Error::new(io::ErrorKind::StorageFull, text);
-        Err(BuildError::io("write the table", &self.target, 0, source))
+        check_space(&self.target, bytes)
     }
 
     /// Allocates `bytes` bytes before the first is written, in as few pieces as the file system
@@ -195,4 +179,25 @@ impl Unpublished {
             }
         })
     }
+}
+
+/// Returns an error if the file system of the table `target` has less room than `bytes`. Where the
+/// room is not known, a full disk is found while writing.
+pub(crate) fn check_space(target: &Path, bytes: u64) -> Result<(), BuildError> {
+    // Some file systems free the room of removed files a little later.
+    const TRIES: u32 = 10;
+    let free = || match fs2::statvfs(target::directory_of(target)) {
+        // A file system that does not know its size reports a size of zero.
+        Ok(space) if space.total_space() > 0 => space.available_space(),
+        _ => u64::MAX,
+    };
+    for _ in 0..TRIES {
+        if free() >= bytes {
+            return Ok(());
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    let text = format!("at least {bytes} bytes are needed, {} are free", free());
+    let source = io::Error::new(io::ErrorKind::StorageFull, text);
+    Err(BuildError::io("write the table", target, 0, source))
 }

@@ -9,7 +9,7 @@ use std::io::{self, Write};
 const FORMAT: &str = "graven-set";
 pub(super) const VERSION: u64 = 1;
 /// Most shards of a set.
-pub(super) const MOST_SHARDS: usize = 1_000_000;
+pub(crate) const MOST_SHARDS: usize = 1_000_000;
 
 /// A field that is not as it must be.
 #[derive(Debug, PartialEq)]

@@ -1,6 +1,7 @@
 //! How a set is written: options, and the builders that they start.
 
 mod builder;
+mod filling;
 mod typed;
 
 use crate::error::PublishError;
@@ -21,7 +22,7 @@ pub use typed::TypedSetBuilder;
 /// # let path = dir.path().join("ages");
 /// let mut builder = graven::SetBuildOptions::new().hash_shards(4).create(&path)?;
 /// for (name, age) in [("Eve", "7"), ("Ann", "31"), ("Bob", "45")] {
-///     builder.insert(name, age)?; // in any order, for hash shards
+///     builder.insert(name, age)?; // in any order
 /// }
 /// let version = builder.finish()?;
 /// assert!(version.current);
@@ -31,6 +32,7 @@ pub use typed::TypedSetBuilder;
 #[derive(Clone, Debug)]
 pub struct SetBuildOptions {
     cut: Cut,
+    expected_entries: Option<u64>,
     tables: BuildOptions,
     publish: PublishOptions,
 }
@@ -38,7 +40,7 @@ pub struct SetBuildOptions {
 impl Default for SetBuildOptions {
     fn default() -> Self {
         let (tables, publish) = (BuildOptions::new(), PublishOptions::new());
-        Self { cut: Cut::Bytes(1 << 30), tables, publish }
+        Self { cut: Cut::Bytes(1 << 30), expected_entries: None, tables, publish }
     }
 }
 
@@ -50,34 +52,51 @@ impl SetBuildOptions {
     }
 
     /// Range shards of about so many bytes: a shard ends with the entry that reaches them, or with
-    /// the last entry of its key. The keys have to ascend.
+    /// the last entry of its key.
     #[must_use]
     pub fn shard_bytes(mut self, bytes: u64) -> Self {
         self.cut = Cut::Bytes(bytes);
         self
     }
 
-    /// Range shards of so many entries, or more where a key is repeated at their end. The keys have
-    /// to ascend.
+    /// Range shards of so many entries, or more where a key is repeated at their end.
     #[must_use]
     pub fn shard_entries(mut self, entries: u64) -> Self {
         self.cut = Cut::Entries(entries);
         self
     }
 
-    /// So many hash shards, 1 to 4,096, which are all written at once: each one takes an open file,
-    /// some MiB of buffers, and, unless the entries ascend and
-    /// [`sorted`](BuildOptions::sorted) says so, its memory for sorting; see
-    /// [`memory_budget`](BuildOptions::memory_budget), which is that of each shard. The keys come in
-    /// any order.
+    /// So many range shards, 1 to 1,000,000, of about as many entries each; fewer where there are
+    /// fewer keys. Where shards end is known once all entries are: they are sorted in any case, if
+    /// [`expected_entries`](Self::expected_entries) does not say how many will come.
+    #[must_use]
+    pub fn range_shards(mut self, shards: usize) -> Self {
+        self.cut = Cut::Ranges(shards);
+        self
+    }
+
+    /// So many hash shards, 1 to 1,000,000.
     #[must_use]
     pub fn hash_shards(mut self, shards: usize) -> Self {
         self.cut = Cut::Hash(shards);
         self
     }
 
-    /// The options with which each shard is built. Range shards are always built with
-    /// [`sorted`](BuildOptions::sorted).
+    /// The number of entries that will come, for [`range_shards`](Self::range_shards) of entries
+    /// that ascend: then shards are filled as entries come. A number that is wrong makes the last
+    /// shards larger or smaller, or leaves them out. Default: `None`.
+    #[must_use]
+    pub fn expected_entries(mut self, entries: impl Into<Option<u64>>) -> Self {
+        self.expected_entries = entries.into();
+        self
+    }
+
+    /// The options with which each shard is built. Some of them are those of the set as a whole:
+    /// [`sorted`](BuildOptions::sorted) promises that entries come in the order of their keys,
+    /// whatever the shards; [`memory_budget`](BuildOptions::memory_budget),
+    /// [`threads`](BuildOptions::threads), [`expected_bytes`](BuildOptions::expected_bytes),
+    /// [`temp_dir`](BuildOptions::temp_dir) and [`progress`](BuildOptions::progress) are for all
+    /// shards together.
     #[must_use]
     pub fn tables(mut self, options: BuildOptions) -> Self {
         self.tables = options;
@@ -94,10 +113,16 @@ impl SetBuildOptions {
 
     /// Begins a new version in `directory`, a directory of versions that is made if it is missing.
     ///
+    /// Entries are sorted once for all shards, in the memory budget and in temporary files, and
+    /// shards are written one after the other. Entries that ascend, if
+    /// [`sorted`](BuildOptions::sorted) says so, are written as they come, except for range shards
+    /// whose end is not known and for more hash shards than the memory budget has 16 MiB, or than
+    /// 256.
+    ///
     /// # Errors
     /// [`PublishError::Target`] if an option is out of its range or the directory can't be written.
     pub fn create(&self, directory: impl AsRef<Path>) -> Result<SetBuilder, PublishError> {
-        SetBuilder::start(self.cut, self.tables.clone(), &self.publish, directory.as_ref())
+        self.start(self.tables.clone(), directory.as_ref())
     }
 
     /// Begins a new version of typed entries in `directory`, as [`create`](Self::create) does. Each
@@ -111,7 +136,10 @@ impl SetBuildOptions {
         directory: impl AsRef<Path>,
     ) -> Result<TypedSetBuilder<K, V>, PublishError> {
         let tables = self.tables.clone().with_types::<K, V>()?;
-        let builder = SetBuilder::start(self.cut, tables, &self.publish, directory.as_ref())?;
-        Ok(TypedSetBuilder::new(builder))
+        self.start(tables, directory.as_ref()).map(TypedSetBuilder::new)
+    }
+
+    fn start(&self, tables: BuildOptions, directory: &Path) -> Result<SetBuilder, PublishError> {
+        SetBuilder::start(self.cut, self.expected_entries, tables, &self.publish, directory)
     }
 }

@@ -5,6 +5,8 @@ use super::collect::Collector;
 use super::duplicates::Resolver;
 use super::pool::Pool;
 use super::progress::BuildPhase;
+#[cfg(feature = "sets")]
+use super::scratch::Value;
 use super::scratch::{self, Stored};
 use super::settings::Settings;
 use super::summary::BuildSummary;
@@ -239,6 +241,25 @@ impl Builder {
             Input::Any(collector) => collector.push_stored(&self.settings, key, value),
             Input::Ascending(resolver) => resolver.push_stored(key, value),
         }
+    }
+
+    /// Adds an entry to a table whose entries ascend, as [`insert`](Self::insert) does. Its value may
+    /// be in a temporary file.
+    #[cfg(feature = "sets")]
+    pub(crate) fn insert_ascending(
+        &mut self,
+        key: &[u8],
+        value: Value<'_>,
+    ) -> Result<(), BuildError> {
+        let stored = match value {
+            Value::Bytes(bytes) => return self.insert_bytes(key, bytes),
+            Value::Stored(stored) => stored,
+        };
+        let Input::Ascending(resolver) = &mut self.input else { return Err(BuildError::Failed) };
+        self.entries += 1;
+        let inserted = resolver.push_value(key, Value::Stored(stored));
+        self.failed |= inserted.is_err();
+        inserted
     }
 
     #[inline]

@@ -7,6 +7,8 @@ mod duplicates;
 mod index;
 mod options;
 mod pool;
+#[cfg(feature = "sets")]
+mod presort;
 mod progress;
 mod relayout;
 mod reread;
@@ -23,7 +25,13 @@ mod value_stream;
 
 pub use builder::Builder;
 pub use options::BuildOptions;
+#[cfg(feature = "sets")]
+pub(crate) use presort::{Presort, Sorted};
+#[cfg(feature = "sets")]
+pub(crate) use progress::Reporter;
 pub use progress::{BuildPhase, BuildProgress};
+#[cfg(feature = "sets")]
+pub(crate) use scratch::Value;
 pub use settings::{Duplicates, HashIndex};
 pub use summary::{BuildSummary, HashIndexOutcome};
 pub use typed::TypedBuilder;

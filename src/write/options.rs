@@ -1,7 +1,11 @@
 //! The options of a build.
 
 use super::builder::Builder;
+#[cfg(feature = "sets")]
+use super::presort::Presort;
 use super::progress::BuildProgress;
+#[cfg(feature = "sets")]
+use super::progress::Reporter;
 use super::settings::{Duplicates, HashIndex, Settings};
 use super::summary::BuildSummary;
 use super::typed::TypedBuilder;
@@ -298,5 +302,50 @@ impl BuildOptions {
         let mut builder = self.create_typed(path)?;
         builder.extend(entries)?;
         builder.finish()
+    }
+}
+
+/// What a set asks of the options for its shards.
+#[cfg(feature = "sets")]
+impl BuildOptions {
+    /// Whether ascending order was promised.
+    pub(crate) fn promises_order(&self) -> bool {
+        self.settings.sorted
+    }
+
+    /// Whether repeated keys are left out.
+    pub(crate) fn drops_duplicates(&self) -> bool {
+        self.settings.duplicates.drops()
+    }
+
+    /// The memory budget in bytes, by default as it is at this moment.
+    pub(crate) fn memory(&self) -> Result<usize, BuildError> {
+        Ok(self.settings.clone().checked()?.memory())
+    }
+
+    /// Least number of bytes that will come.
+    pub(crate) fn bytes_to_come(&self) -> Option<u64> {
+        self.settings.expected_bytes
+    }
+
+    /// Number of threads.
+    pub(crate) fn thread_count(&self) -> usize {
+        self.settings.thread_count()
+    }
+
+    /// Takes the function for progress off; the question whether to give up stays.
+    pub(crate) fn without_progress(mut self) -> Self {
+        self.settings.progress = self.settings.progress.silent();
+        self
+    }
+
+    /// What is told of progress, and asks whether to give up.
+    pub(crate) fn reporter(&self) -> Reporter {
+        self.settings.progress.clone()
+    }
+
+    /// Sorts entries for several tables, of which the first one will be `first`.
+    pub(crate) fn presort(&self, first: &Path) -> Result<Presort, BuildError> {
+        Presort::new(&self.settings, first)
     }
 }

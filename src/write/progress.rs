@@ -56,7 +56,7 @@ type Question = dyn Fn() -> bool + Send + Sync;
 
 /// The callbacks of a build: how far it is, and whether to give it up.
 #[derive(Clone, Default)]
-pub(super) struct Reporter {
+pub(crate) struct Reporter {
     callback: Option<Arc<Callback>>,
     cancelled: Option<Arc<Question>>,
 }
@@ -70,8 +70,14 @@ impl Reporter {
         self.cancelled = Some(Arc::new(cancelled));
     }
 
+    /// One that tells nothing and asks the same question.
+    #[cfg(feature = "sets")]
+    pub(super) fn silent(&self) -> Self {
+        Self { callback: None, cancelled: self.cancelled.clone() }
+    }
+
     /// Tells how far the build is; an error if it is to be given up.
-    pub(super) fn tell(&self, phase: BuildPhase, done: u64, total: u64) -> Result<(), BuildError> {
+    pub(crate) fn tell(&self, phase: BuildPhase, done: u64, total: u64) -> Result<(), BuildError> {
         self.tell_end(phase, done, total);
         self.ask()
     }

@@ -17,7 +17,7 @@ pub(super) fn check(directory: &Path) -> Result<(), BuildError> {
 
 /// A file that is written and read in any place.
 #[derive(Debug)]
-pub(super) struct Scratch {
+pub(crate) struct Scratch {
     file: File,
     /// The path that errors name: the directory of a temporary file.
     path: PathBuf,
@@ -83,14 +83,14 @@ impl Scratch {
 
 /// A value that is to be written: in memory or in a temporary file.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Value<'v> {
+pub(crate) enum Value<'v> {
     Bytes(&'v [u8]),
     Stored(&'v Stored),
 }
 
 /// A value in a temporary file.
 #[derive(Clone, Debug)]
-pub(super) struct Stored {
+pub(crate) struct Stored {
     pub(super) file: Arc<Scratch>,
     pub(super) at: u64,
     pub(super) len: u32,
@@ -102,7 +102,7 @@ const PIECE: usize = 1 << 20;
 impl Value<'_> {
     /// Length in bytes.
     #[inline]
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         match self {
             Self::Bytes(bytes) => bytes.len(),
             Self::Stored(stored) => stored.len as usize,

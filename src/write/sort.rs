@@ -233,6 +233,46 @@ impl Sorter {
     }
 }
 
+/// What a set asks before its shards are cut.
+#[cfg(feature = "sets")]
+impl Sorter {
+    /// A sorter like this one, without entries and without memory for any.
+    pub(super) fn emptied(&self) -> Self {
+        Self::new(0, &self.directory, self.pool.clone(), self.progress.clone())
+    }
+
+    /// Counts the distinct keys, after [`close`](Self::close). If entries were spilled, that merges
+    /// them into one run, which takes up to `memory` bytes and as much disk space as the runs.
+    pub(super) fn count_keys(self, memory: usize) -> Result<(Self, u64), BuildError> {
+        let (mut keys, mut last) = (0, Vec::new());
+        let mut count = |key: &[u8]| {
+            if keys == 0 || key != last {
+                keys += 1;
+                last.clear();
+                last.extend_from_slice(key);
+            }
+        };
+        if self.runs.is_empty() {
+            self.arena.visit(self.large.as_ref(), &mut |key, _| {
+                count(key);
+                Ok(())
+            })?;
+            return Ok((self, keys));
+        }
+        let file = Arc::new(Scratch::create(&self.directory)?);
+        let mut writer = run::Writer::new(&file, 0, self.large.clone());
+        let mut merged = self.emptied();
+        (merged.prefix, merged.large) = (self.prefix.clone(), self.large.clone());
+        (merged.bytes, merged.entries) = (self.bytes, self.entries);
+        self.visit(memory, &mut |key, value| {
+            count(key);
+            writer.push(key, value)
+        })?;
+        merged.runs.push(writer.finish()?.0);
+        Ok((merged, keys))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::scratch::Value;

@@ -1,6 +1,6 @@
 //! Sets as versions: how they come, go, and become current.
 
-use super::super::{common, numbered, open, open_with, quick, write};
+use super::super::{common, numbered, open, open_with, quick, tables, write};
 use graven::{
     BuildError, BuildOptions, Builder, LiveSet, PublishError, PublishOptions, RefreshOutcome,
     SetBuildOptions, SetOptions, Versions,
@@ -129,7 +129,8 @@ fn a_set_that_fails_leaves_nothing() {
     let dir = tempfile::tempdir().unwrap();
     write(&quick(), dir.path(), &numbered(10));
     let left = || common::names(&dir.path().join("versions")).len();
-    let mut builder = quick().shard_entries(1).create(dir.path()).unwrap();
+    let ascending = quick().tables(tables().sorted(true)).shard_entries(1);
+    let mut builder = ascending.create(dir.path()).unwrap();
     builder.insert("a", "").unwrap();
     builder.insert("c", "").unwrap();
     assert_eq!(left(), 2);
@@ -154,7 +155,9 @@ fn a_set_that_fails_leaves_nothing() {
         (quick().shard_bytes(0), "shard_bytes"),
         (quick().shard_entries(0), "shard_entries"),
         (quick().hash_shards(0), "hash_shards"),
-        (quick().hash_shards(4097), "hash_shards"),
+        (quick().hash_shards(1_000_001), "hash_shards"),
+        (quick().range_shards(0), "range_shards"),
+        (quick().range_shards(1_000_001), "range_shards"),
     ] {
         let error = options.create(dir.path()).unwrap_err();
         assert!(
@@ -190,7 +193,8 @@ fn a_killed_writer_leaves_the_old_version_current() {
 #[test]
 fn killed_child() {
     let Some(path) = std::env::var_os(KILLED) else { return };
-    let mut builder = quick().shard_entries(1).create(Path::new(&path)).unwrap();
+    let ascending = quick().tables(tables().sorted(true)).shard_entries(1);
+    let mut builder = ascending.create(Path::new(&path)).unwrap();
     let written = Path::new(&path).join("versions");
     for (key, value) in numbered(20) {
         builder.insert(key, value).unwrap();

@@ -1,30 +1,29 @@
-//! Writes a set: entries in, the tables of a version and its manifest out. Shards are finished on
-//! threads of their own while the next one is being filled.
+//! Fills the shards of a set: entries in, the tables of a version and its manifest out. Shards are
+//! completed on threads of their own while the next one is being filled.
 
+use super::filling::{Filling, Finishing, Size, name};
 use crate::error::{BuildError, PublishError, SetError};
-use crate::manifest::digest::sha256;
 use crate::manifest::partition::hash_shard;
-use crate::manifest::{MANIFEST, Manifest, Partition, Shard};
+use crate::manifest::{MANIFEST, MOST_SHARDS, Manifest, Partition};
 use crate::publish::{NewSet, PublishOptions, Version};
-use crate::write::{BuildOptions, Builder};
-use std::collections::VecDeque;
+use crate::write::{BuildOptions, Presort, Sorted, Value};
 use std::fmt;
-use std::fs::File;
-use std::num::NonZero;
-use std::path::{Path, PathBuf};
-use std::thread::{self, JoinHandle};
+use std::io::Read;
+use std::path::Path;
 
-/// Most hash shards that one builder fills: each has its file and its buffers.
-const MOST_HASH_SHARDS: usize = 4096;
-/// What an entry takes in a shard besides its key and its value, about: its lengths and its part of
-/// the index.
-const OVERHEAD: u64 = 8;
+/// Memory that a shard takes while it is being filled, about: buffers and the hashes of keys.
+const FILLING: usize = 8 << 20;
+/// Most shards that are filled at once: each one has an open file.
+const MOST_FILLING: usize = 256;
+/// Least memory budget of a table.
+const LEAST: usize = 1 << 20;
 
 /// Where shards end.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Cut {
     Bytes(u64),
     Entries(u64),
+    Ranges(usize),
     Hash(usize),
 }
 
@@ -32,32 +31,27 @@ pub(super) enum Cut {
 /// dropped before, the version is removed; if the process is killed, the next version that is
 /// published removes it. [`SetBuildOptions`](crate::SetBuildOptions) has an example.
 pub struct SetBuilder {
-    cut: Cut,
-    tables: BuildOptions,
-    /// The shard that is being filled, or all hash shards.
-    open: Vec<Filling>,
-    /// The last key, of range shards.
-    last: Option<Vec<u8>>,
+    /// `None` if entries are written as they come.
+    presort: Option<Presort>,
+    shards: Shards,
     entries: u64,
     failed: bool,
-    /// Dropped before `new`, which removes the directory.
-    finishing: Finishing,
-    new: NewSet,
 }
 
 impl fmt::Debug for SetBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SetBuilder")
-            .field("path", &self.new.path())
+            .field("path", &self.shards.new.path())
             .field("entries", &self.entries)
             .finish_non_exhaustive()
     }
 }
 
 impl SetBuilder {
-    /// Begins a new version in `directory`.
+    /// Begins a new version in `directory`, with so many expected entries.
     pub(super) fn start(
         cut: Cut,
+        expected: Option<u64>,
         tables: BuildOptions,
         publish: &PublishOptions,
         directory: &Path,
@@ -66,51 +60,92 @@ impl SetBuilder {
             let got = got.to_string();
             Err(BuildError::InvalidOption { option, got, expected }.into())
         };
+        let some = 1..=MOST_SHARDS;
         match cut {
             Cut::Bytes(0) => return refused("shard_bytes", 0, "1 or more"),
             Cut::Entries(0) => return refused("shard_entries", 0, "1 or more"),
-            Cut::Hash(shards) if !(1..=MOST_HASH_SHARDS).contains(&shards) => {
-                return refused("hash_shards", shards as u64, "1 to 4096");
+            Cut::Ranges(shards) if !some.contains(&shards) => {
+                return refused("range_shards", shards as u64, "1 to 1000000");
+            }
+            Cut::Hash(shards) if !some.contains(&shards) => {
+                return refused("hash_shards", shards as u64, "1 to 1000000");
             }
             _ => {}
         }
+        let memory = tables.memory()?;
         let new = NewSet::begin(directory, publish)?;
-        let mut builder = SetBuilder {
+        let ascends = tables.promises_order();
+        let (at_once, direct) = match cut {
+            Cut::Bytes(_) | Cut::Entries(_) => (1, ascends),
+            Cut::Ranges(_) => (1, ascends && expected.is_some()),
+            Cut::Hash(shards) => {
+                let few = shards <= MOST_FILLING.min(memory / 2 / FILLING);
+                (shards, ascends && few)
+            }
+        };
+        let presort = match direct {
+            true => None,
+            false => Some(tables.presort(&new.path().join(name(0)))?),
+        };
+        let threads = tables.thread_count();
+        let expected_bytes = tables.bytes_to_come();
+        // A table that is completed takes one thread, or two. Few shards get more.
+        let of_each = match cut {
+            Cut::Ranges(shards) | Cut::Hash(shards) => threads / shards,
+            Cut::Bytes(_) | Cut::Entries(_) => 0,
+        };
+        let (reporter, drops) = (tables.reporter(), tables.drops_duplicates());
+        let mut shards = Shards {
             cut,
-            tables: if matches!(cut, Cut::Hash(_)) { tables } else { tables.sorted(true) },
+            expected,
+            expected_bytes,
+            tables: tables
+                .without_progress()
+                .sorted(true)
+                .expected_bytes(None)
+                .threads(of_each.max(threads.min(2))),
+            drops,
             open: Vec::new(),
             last: None,
-            entries: 0,
-            failed: false,
-            finishing: Finishing::default(),
+            stayed: 0,
+            finishing: Finishing::new(threads, reporter),
             new,
         };
-        if let Cut::Hash(shards) = cut {
-            for _ in 0..shards {
-                builder.begin_shard()?;
+        if direct {
+            shards.divide_memory(memory, at_once);
+            if let Cut::Hash(number) = cut {
+                (0..number).try_for_each(|_| shards.begin())?;
             }
         }
-        Ok(builder)
+        Ok(Self { presort, shards, entries: 0, failed: false })
     }
 
-    /// Adds an entry. For range shards, keys ascend; for hash shards they come in any order. What
-    /// becomes of repeated keys is up to [`duplicates`](BuildOptions::duplicates); they are in one
-    /// shard.
+    /// Adds an entry. What becomes of repeated keys is up to
+    /// [`duplicates`](BuildOptions::duplicates); they are in one shard.
     ///
     /// # Errors
-    /// Those of [`Builder::insert`]. After an error nothing is published any more.
+    /// Those of [`Builder::insert`](crate::Builder::insert). After an error nothing is published
+    /// any more.
     pub fn insert(
         &mut self,
         key: impl AsRef<[u8]>,
         value: impl AsRef<[u8]>,
     ) -> Result<(), BuildError> {
-        if self.failed {
-            return Err(BuildError::Failed);
-        }
-        let inserted = self.add(key.as_ref(), value.as_ref());
-        self.failed = inserted.is_err();
-        self.entries += 1;
-        inserted
+        self.add(key.as_ref(), Incoming::Bytes(value.as_ref()))
+    }
+
+    /// Adds an entry whose value is read from `value` to its end. A value of any length takes little
+    /// memory, as with [`Builder::insert_from`](crate::Builder::insert_from).
+    ///
+    /// # Errors
+    /// Those of [`Builder::insert_from`](crate::Builder::insert_from). After an error nothing is
+    /// published any more.
+    pub fn insert_from(
+        &mut self,
+        key: impl AsRef<[u8]>,
+        mut value: impl Read,
+    ) -> Result<(), BuildError> {
+        self.add(key.as_ref(), Incoming::Stream(&mut value))
     }
 
     /// Completes all shards, writes the manifest, and makes the version current.
@@ -120,161 +155,233 @@ impl SetBuilder {
     /// [`PublishError::TooFewEntries`], [`PublishError::Shrunk`] if a guard refuses the set. The
     /// version that was current stays current, except for
     /// [`BuildError::PublishedButNotDurable`].
-    pub fn finish(mut self) -> Result<Version, PublishError> {
-        if self.failed {
+    pub fn finish(self) -> Result<Version, PublishError> {
+        let Self { presort, mut shards, failed, .. } = self;
+        if failed {
             return Err(BuildError::Failed.into());
         }
-        if self.open.is_empty() && self.finishing.is_empty() {
-            // A set of no entries has one empty shard.
-            self.begin_shard()?;
+        if let Some(presort) = presort {
+            shards.take(presort.close()?)?;
+        }
+        shards.publish()
+    }
+
+    fn add(&mut self, key: &[u8], value: Incoming<'_>) -> Result<(), BuildError> {
+        if self.failed {
+            return Err(BuildError::Failed);
+        }
+        // Set before a reader is called: if it panics, the entry is missing as well.
+        self.failed = true;
+        match &mut self.presort {
+            Some(presort) => {
+                let rank = self.shards.rank(key);
+                let rank = &rank[rank.len() - self.shards.rank_len()..];
+                match value {
+                    Incoming::Bytes(bytes) => presort.insert(rank, key, bytes)?,
+                    Incoming::Stream(stream) => presort.insert_from(rank, key, stream)?,
+                }
+            }
+            None => self.shards.add(key, value, self.entries)?,
+        }
+        self.entries += 1;
+        self.failed = false;
+        Ok(())
+    }
+}
+
+/// The value of an entry that comes.
+enum Incoming<'v> {
+    Bytes(&'v [u8]),
+    Stream(&'v mut dyn Read),
+}
+
+/// The shards of a version that is written.
+struct Shards {
+    cut: Cut,
+    /// Entries that will come, of those that stay.
+    expected: Option<u64>,
+    /// Bytes for which the first shard looks whether the disk has room.
+    expected_bytes: Option<u64>,
+    tables: BuildOptions,
+    /// Whether repeated keys are left out.
+    drops: bool,
+    /// The shard that is being filled, or all hash shards.
+    open: Vec<Filling>,
+    /// The last key, if it is in a shard that is being filled.
+    last: Option<Vec<u8>>,
+    /// Entries that stay, of all shards.
+    stayed: u64,
+    /// Dropped before `new`, which removes the directory.
+    finishing: Finishing,
+    new: NewSet,
+}
+
+impl Shards {
+    /// The number of a key's hash shard, by which entries are sorted first; of range shards it is 0.
+    fn rank(&self, key: &[u8]) -> [u8; 4] {
+        match self.cut {
+            Cut::Hash(shards) => (hash_shard(key, shards) as u32).to_be_bytes(),
+            _ => [0; 4],
+        }
+    }
+
+    /// Bytes of the number by which entries are sorted first.
+    fn rank_len(&self) -> usize {
+        match self.cut {
+            Cut::Hash(shards) => size_of::<usize>() - (shards - 1).leading_zeros() as usize / 8,
+            _ => 0,
+        }
+    }
+
+    /// Divides memory among the shards that are filled and completed at once.
+    fn divide_memory(&mut self, memory: usize, filled: usize) {
+        let each = memory / (filled + self.finishing.most);
+        self.tables = self.tables.clone().memory_budget(each.max(LEAST) as u64);
+    }
+
+    /// Writes entries that were sorted.
+    fn take(&mut self, mut sorted: Sorted) -> Result<(), BuildError> {
+        if let Cut::Ranges(_) = self.cut {
+            self.expected = Some(sorted.count()?);
+        }
+        self.divide_memory(sorted.memory_left(), 1);
+        self.expected_bytes = Some(sorted.bytes());
+        self.begin()?;
+        let skipped = self.rank_len();
+        sorted.visit(&mut |key, value| {
+            let (rank, key) = key.split_at(skipped);
+            if let Cut::Hash(_) = self.cut {
+                let rank = rank.iter().fold(0, |rank, &byte| rank << 8 | usize::from(byte));
+                while self.finishing.begun < rank {
+                    self.next()?;
+                }
+                return self.fill(key, value);
+            }
+            if self.is_next(key) && self.is_full() {
+                self.next()?;
+            }
+            self.fill(key, value)
+        })
+    }
+
+    /// Adds an entry that comes in the order of keys.
+    fn add(&mut self, key: &[u8], value: Incoming<'_>, entry: u64) -> Result<(), BuildError> {
+        if let Some(last) = self.last.as_ref().filter(|last| key < &last[..]) {
+            let (previous, key) = (last.clone(), key.to_vec());
+            return Err(BuildError::OutOfOrder { previous, key, entry });
+        }
+        if let Cut::Hash(shards) = self.cut {
+            // All shards are open, and no number of entries is asked for.
+            self.note(key);
+            let shard = &mut self.open[hash_shard(key, shards)];
+            return match value {
+                Incoming::Bytes(bytes) => shard.insert(key, Value::Bytes(bytes), true),
+                Incoming::Stream(stream) => shard.insert_from(key, stream, true),
+            };
+        }
+        if self.open.is_empty() {
+            self.begin()?;
+        } else if self.is_next(key) && self.is_full() {
+            self.next()?;
+        }
+        match value {
+            Incoming::Bytes(bytes) => self.fill(key, Value::Bytes(bytes)),
+            Incoming::Stream(stream) => {
+                let stays = self.note(key);
+                match self.open.last_mut() {
+                    Some(filling) => filling.insert_from(key, stream, stays),
+                    None => Ok(()),
+                }
+            }
+        }
+    }
+
+    /// Whether the key is another one than the last: repeated keys stay together.
+    fn is_next(&self, key: &[u8]) -> bool {
+        self.last.as_deref() != Some(key)
+    }
+
+    fn is_full(&self) -> bool {
+        self.open.last().is_some_and(Filling::is_full)
+    }
+
+    /// Adds an entry to the shard that is being filled.
+    fn fill(&mut self, key: &[u8], value: Value<'_>) -> Result<(), BuildError> {
+        let stays = self.note(key);
+        match self.open.last_mut() {
+            Some(filling) => filling.insert(key, value, stays),
+            None => Ok(()),
+        }
+    }
+
+    /// Keeps a key as the last one. Whether it counts as one more entry.
+    fn note(&mut self, key: &[u8]) -> bool {
+        let stays = !self.drops || self.is_next(key);
+        self.stayed += u64::from(stays);
+        let last = self.last.get_or_insert_default();
+        last.clear();
+        last.extend_from_slice(key);
+        stays
+    }
+
+    /// Completes the shard that is being filled, and begins the next one.
+    fn next(&mut self) -> Result<(), BuildError> {
+        if let Some(filling) = self.open.pop() {
+            self.finishing.add(filling)?;
+        }
+        self.last = None;
+        self.begin()
+    }
+
+    fn begin(&mut self) -> Result<(), BuildError> {
+        let number = self.finishing.begun + self.open.len();
+        let (entries, bytes) = match self.cut {
+            Cut::Bytes(bytes) => (u64::MAX, bytes),
+            Cut::Entries(entries) => (entries, u64::MAX),
+            Cut::Hash(_) => (u64::MAX, u64::MAX),
+            Cut::Ranges(shards) => {
+                // What is left is divided among the shards that are left, so that a shard with many
+                // entries of one key takes from all of them.
+                let left = self.expected.map_or(0, |all| all.saturating_sub(self.stayed));
+                match shards.saturating_sub(number) as u64 {
+                    0 | 1 => (u64::MAX, u64::MAX),
+                    shards => (left.div_ceil(shards).max(1), u64::MAX),
+                }
+            }
+        };
+        let size = Size { entries, bytes };
+        let first = self.expected_bytes.take();
+        let tables = first.map(|bytes| self.tables.clone().expected_bytes(bytes));
+        let tables = tables.as_ref().unwrap_or(&self.tables);
+        self.open.push(Filling::begin(self.new.path(), number, tables, size)?);
+        Ok(())
+    }
+
+    /// Completes all shards, and makes them the current version.
+    fn publish(mut self) -> Result<Version, PublishError> {
+        let least = match self.cut {
+            Cut::Hash(shards) => shards,
+            // A set without entries has one empty shard.
+            _ => 1,
+        };
+        while self.finishing.begun + self.open.len() < least {
+            self.next()?;
         }
         for filling in std::mem::take(&mut self.open) {
             self.finishing.add(filling)?;
         }
-        self.finishing.join(0)?;
-        let shards = std::mem::take(&mut self.finishing.done);
+        let shards = self.finishing.end()?;
         let partition = match self.cut {
             Cut::Hash(_) => Partition::Hash,
-            Cut::Bytes(_) | Cut::Entries(_) => Partition::Range,
+            _ => Partition::Range,
         };
         let manifest = Manifest::new(partition, shards).map_err(|fault| SetError::Manifest {
             path: self.new.path().join(MANIFEST),
             field: fault.field,
             what: fault.what,
         })?;
-        self.new.publish(&manifest)
-    }
-
-    fn add(&mut self, key: &[u8], value: &[u8]) -> Result<(), BuildError> {
-        if let Cut::Hash(shards) = self.cut {
-            return self.open[hash_shard(key, shards)].insert(key, value);
-        }
-        let ascends = match &mut self.last {
-            Some(last) if *key < last[..] => {
-                let (previous, key) = (last.clone(), key.to_vec());
-                return Err(BuildError::OutOfOrder { previous, key, entry: self.entries });
-            }
-            Some(last) if key == &last[..] => false,
-            last => {
-                let last = last.get_or_insert_default();
-                last.clear();
-                last.extend_from_slice(key);
-                true
-            }
-        };
-        // Repeated keys stay together.
-        if ascends && let Some(filling) = self.open.pop_if(|filling| filling.is_full(self.cut)) {
-            self.finishing.add(filling)?;
-        }
-        if self.open.is_empty() {
-            self.begin_shard()?;
-        }
-        match self.open.last_mut() {
-            Some(filling) => filling.insert(key, value),
-            None => Ok(()),
-        }
-    }
-
-    fn begin_shard(&mut self) -> Result<(), BuildError> {
-        let number = self.finishing.begun + self.open.len();
-        let file = format!("part-{number:05}.grv");
-        let path = self.new.path().join(&file);
-        let builder = self.tables.create(&path)?;
-        let (first, last) = (None, None);
-        self.open.push(Filling { file, path, builder, first, last, entries: 0, bytes: 0 });
-        Ok(())
-    }
-}
-
-/// A shard that is being filled.
-struct Filling {
-    file: String,
-    path: PathBuf,
-    builder: Builder,
-    first: Option<Vec<u8>>,
-    last: Option<Vec<u8>>,
-    entries: u64,
-    /// Bytes that its entries take, about.
-    bytes: u64,
-}
-
-impl Filling {
-    fn insert(&mut self, key: &[u8], value: &[u8]) -> Result<(), BuildError> {
-        self.builder.insert(key, value)?;
-        self.entries += 1;
-        self.bytes += (key.len() + value.len()) as u64 + OVERHEAD;
-        keep(&mut self.first, key, |kept| key < kept);
-        keep(&mut self.last, key, |kept| key > kept);
-        Ok(())
-    }
-
-    fn is_full(&self, cut: Cut) -> bool {
-        match cut {
-            Cut::Bytes(bytes) => self.bytes >= bytes,
-            Cut::Entries(entries) => self.entries >= entries,
-            Cut::Hash(_) => false,
-        }
-    }
-
-    fn finish(self) -> Result<Shard, BuildError> {
-        let Self { file, path, builder, first, last, .. } = self;
-        let summary = builder.finish()?;
-        let read = |source| BuildError::io("read the new shard", &path, 0, source);
-        let (bytes, sha256) = sha256(&File::open(&path).map_err(read)?).map_err(read)?;
-        let (entries, build_id) = (summary.entries, summary.build_id);
-        Ok(Shard { file, entries, bytes, build_id, first_key: first, last_key: last, sha256 })
-    }
-}
-
-/// Keeps a key in place of another one, if `better` says so.
-fn keep(kept: &mut Option<Vec<u8>>, key: &[u8], better: impl Fn(&[u8]) -> bool) {
-    if kept.as_deref().is_none_or(better) {
-        let kept = kept.get_or_insert_default();
-        kept.clear();
-        kept.extend_from_slice(key);
-    }
-}
-
-/// Shards that are being completed, each by a thread, no more at once than there are processors.
-#[derive(Default)]
-struct Finishing {
-    /// Shards that were handed over.
-    begun: usize,
-    running: VecDeque<JoinHandle<Result<Shard, BuildError>>>,
-    done: Vec<Shard>,
-}
-
-impl Finishing {
-    fn is_empty(&self) -> bool {
-        self.begun == 0
-    }
-
-    fn add(&mut self, filling: Filling) -> Result<(), BuildError> {
-        let most = thread::available_parallelism().map_or(1, NonZero::get);
-        self.join(most - 1)?;
-        let path = filling.path.clone();
-        let thread = thread::Builder::new().name("graven-shard".into());
-        let running = thread.spawn(move || filling.finish());
-        let action = "start a thread for the shard";
-        self.running.push_back(running.map_err(|error| BuildError::io(action, path, 0, error))?);
-        self.begun += 1;
-        Ok(())
-    }
-
-    /// Waits until at most `most` are running.
-    fn join(&mut self, most: usize) -> Result<(), BuildError> {
-        while self.running.len() > most {
-            let Some(oldest) = self.running.pop_front() else { break };
-            let finished = oldest.join();
-            self.done.push(finished.unwrap_or_else(|panic| std::panic::resume_unwind(panic))?);
-        }
-        Ok(())
-    }
-}
-
-impl Drop for Finishing {
-    fn drop(&mut self) {
-        // Nobody writes any more when the directory is removed.
-        self.running.drain(..).for_each(|running| drop(running.join()));
+        let Self { new, finishing, .. } = self;
+        drop(finishing);
+        new.publish(&manifest)
     }
 }

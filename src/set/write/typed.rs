@@ -19,7 +19,7 @@ use std::marker::PhantomData;
 /// let options = graven::SetBuildOptions::new().hash_shards(2);
 /// let mut builder = options.create_typed::<i32, u64>(&path)?;
 /// builder.insert(&7, &700)?;
-/// builder.extend([(-5, 500), (0, 1)])?; // in any order, for hash shards
+/// builder.extend([(-5, 500), (0, 1)])?; // in any order
 /// assert!(builder.finish()?.current);
 /// # Ok(())
 /// # }
@@ -44,7 +44,7 @@ impl<K, V> fmt::Debug for TypedSetBuilder<K, V> {
 }
 
 impl<K: TypedKey, V: TypedValue> TypedSetBuilder<K, V> {
-    /// Adds an entry. For range shards, keys ascend; for hash shards they come in any order.
+    /// Adds an entry, as [`SetBuilder::insert`] does.
     ///
     /// # Errors
     /// Those of [`SetBuilder::insert`], with the same consequence.
