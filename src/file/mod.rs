@@ -36,6 +36,7 @@ mod temporary;
 mod unpublished;
 
 pub(crate) use pointer::Pointer;
+pub(crate) use temporary::Unfinished;
 pub use temporary::remove_temporary_files;
 #[cfg(feature = "sets")]
 pub(crate) use unpublished::check_space;

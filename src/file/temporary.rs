@@ -7,15 +7,18 @@
 //! or by the holder of the side file's lock. So a name leads to its owner's file for as long as the
 //! owner has it. Where the file system has no locks, nobody removes what others left.
 
-use super::directory::Directory;
+use super::directory::{Directory, remove_directory};
 use super::lock::no_locks;
 use super::target;
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// Attempts at removing a directory in which another thread is still at work.
+const ATTEMPTS: usize = 100;
 
 /// A temporary name of a file; dropping it removes it.
 pub(super) struct Name {
@@ -38,14 +41,48 @@ fn names() -> MutexGuard<'static, Vec<Entry>> {
     NAMES.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Removes the temporary files of all builds and copies that are under way in this process; these
-/// then fail. For a program that ends on a signal, in which destructors don't run: call it right
+/// Removes the temporary files of all builds and copies that are under way in this process, and the
+/// versions that it has begun in directories of versions; the builds and copies then fail. For a program that ends on a signal, in which destructors don't run: call it right
 /// before the exit, from a thread, not from a signal handler. Where the file system has files
 /// without names there is nothing to remove.
 pub fn remove_temporary_files() {
     let mut names = names();
     for Entry { directory, name, .. } in names.drain(..) {
         let _ = directory.remove(&name);
+    }
+    drop(names);
+    let mut directories = directories();
+    for path in directories.drain(..) {
+        // Another thread may add a file meanwhile.
+        let removed = || remove_directory(&path).is_ok() || !path.exists();
+        let _ = (0..ATTEMPTS).any(|_| removed());
+    }
+}
+
+/// The directories for [`remove_temporary_files`]. The mutex is locked while one is renamed or
+/// removed.
+static DIRECTORIES: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
+
+fn directories() -> MutexGuard<'static, Vec<PathBuf>> {
+    DIRECTORIES.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A directory of this process that is worth nothing yet: [`remove_temporary_files`] removes it with
+/// the files in it.
+#[derive(Debug)]
+pub(crate) struct Unfinished(PathBuf);
+
+impl Unfinished {
+    pub(crate) fn new(path: &Path) -> Self {
+        directories().push(path.to_owned());
+        Self(path.to_owned())
+    }
+
+    /// Runs `change`, which renames or removes the directory. From then on it is left alone.
+    pub(crate) fn end<T>(&self, change: impl FnOnce() -> T) -> T {
+        let mut directories = directories();
+        directories.retain(|path| *path != self.0);
+        change()
     }
 }
 

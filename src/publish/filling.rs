@@ -1,6 +1,7 @@
 //! The directories of versions: their names, and one that is being filled.
 
 use super::content::{Content, Identity};
+use crate::file::Unfinished;
 use crate::file::directory::remove_directory;
 use std::fs::{self, DirBuilder, File};
 use std::io;
@@ -35,6 +36,7 @@ pub(super) struct Filling {
     pub(super) path: PathBuf,
     pub(super) content: Content,
     kept: bool,
+    unfinished: Unfinished,
     /// The lock on the directory shows others that this process is alive.
     _held: File,
 }
@@ -46,7 +48,8 @@ impl Filling {
         let held = File::open(&path)?;
         // An error is ignored: where the file system has no locks, nobody removes what others fill.
         let _ = fs2::FileExt::try_lock_exclusive(&held);
-        Ok(Self { id, path, content, kept: false, _held: held })
+        let unfinished = Unfinished::new(&path);
+        Ok(Self { id, path, content, kept: false, unfinished, _held: held })
     }
 
     /// Where a table or a manifest is written whose build id, and so whose version's id, is not
@@ -59,9 +62,14 @@ impl Filling {
     /// makes the directory a version. The lock stays.
     pub(super) fn rename(&mut self, id: String) -> io::Result<()> {
         let path = self.path.with_file_name(&id);
-        fs::rename(&self.path, &path)?;
+        self.unfinished.end(|| fs::rename(&self.path, &path))?;
         (self.id, self.path) = (id, path);
         fs::rename(self.new_file(), self.path.join(self.content.file()))
+    }
+
+    /// The version is complete: an interruption leaves it alone from now on.
+    pub(super) fn complete(&self) {
+        self.unfinished.end(|| ());
     }
 
     pub(super) fn keep(mut self) -> String {
@@ -74,7 +82,7 @@ impl Drop for Filling {
     fn drop(&mut self) {
         if !self.kept {
             // A directory that can't be removed here is removed by the next publish.
-            let _ = remove_directory(&self.path);
+            let _ = self.unfinished.end(|| remove_directory(&self.path));
         }
     }
 }

@@ -177,6 +177,8 @@ impl Versions {
         incoming: &Incoming,
         options: &PublishOptions,
     ) -> Result<Version, PublishError> {
+        // Once the pointer has moved, nobody may remove the version.
+        filling.complete();
         if options.how.durable {
             sync_directory(&filling.path).map_err(self.failed("sync the new version"))?;
             self.sync(VERSIONS)?;

@@ -207,6 +207,8 @@ fn a_promised_order_is_checked() {
         quick().range_shards(2),
         quick().range_shards(2).expected_entries(3),
         quick().hash_shards(1),
+        // These keys are in three shards.
+        quick().hash_shards(30),
         quick().hash_shards(500),
     ] {
         let mut builder = cut.tables(sorted.clone()).create(dir.path()).unwrap();
