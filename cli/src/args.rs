@@ -23,7 +23,7 @@ use graven::{Duplicates, ErrorKind, HashIndex};
 pub(crate) use inspect::Inspect;
 pub(crate) use merge::{Diff, Merge, Policy, Salvage};
 pub(crate) use serve::{Bench, BenchReader, Warm};
-pub(crate) use shard::{Division, Shard};
+pub(crate) use shard::{Dividing, Shard};
 use std::ffi::OsString;
 use std::path::PathBuf;
 pub(crate) use texts::{Completions, Man};
@@ -33,9 +33,8 @@ pub(crate) use versions::{Guards, Keeping, Publish};
 /// Build immutable sorted tables and read them.
 ///
 /// A table is built once, published atomically and read through a shared mapping. TABLE is a
-/// table's path, or a directory of versions, of which the current one is read. get, mget, scan,
-/// stat, verify and dump read sets of tables, too, which shard writes. KEY arguments are
-/// raw bytes unless -e, --hex or --b64 is given; one that starts with a dash goes behind `--`.
+/// table's path, or a directory of versions, of which the current one is read: a table, or a set of
+/// tables, which shard and build --shards write. KEY arguments are raw bytes unless -e, --hex or --b64 is given; one that starts with a dash goes behind `--`.
 ///
 /// On a terminal, control characters of keys and values are shown as \xHH.
 ///
@@ -51,7 +50,7 @@ struct CommandLine {
 /// What to do.
 #[derive(Subcommand)]
 pub(crate) enum Verb {
-    Build(Build),
+    Build(Box<Build>),
     Get(Get),
     Mget(Mget),
     Scan(Scan),
@@ -118,6 +117,10 @@ pub(crate) enum Verb {
 /// backslash stand for itself. All other bytes stand for themselves, also those that are no UTF-8.
 /// What files from Windows have is an error unless an option says what becomes of it: a CR before
 /// the LF, a byte order mark at the start of an input. UTF-16 is an error: convert it first.
+///
+/// With --shards or --target-bytes the entries become a set: one table in many shards. OUT is then a
+/// directory of versions, as with --dir, of which the set becomes the current one; commands read OUT
+/// as they read a table. The entries are sorted once, within --memory, before they are divided.
 #[derive(Args)]
 #[command(
     override_usage = "graven build [OPTIONS] <OUT> [IN]...\n       graven build [OPTIONS] -o <OUT> [IN]...\n       graven build [OPTIONS] --dir <D> [IN]..."
@@ -127,7 +130,9 @@ pub(crate) enum Verb {
 blue\\t#00f\\n\
 ' | graven build colours.grv\n\
 \x20 graven build colours.grv colours.tsv\n\
-\x20 graven build --dir served --min-entries 2 colours.tsv")]
+\x20 graven build --dir served --min-entries 2 colours.tsv\n\
+\x20 graven build --shards 2 colours-set colours.tsv")]
+#[command(group(clap::ArgGroup::new("versions").args(["dir", "shards", "target_bytes"]).multiple(true)))]
 pub(crate) struct Build {
     /// The table's path: [`Build::settle`] finds it
     #[arg(skip)]
@@ -146,6 +151,8 @@ pub(crate) struct Build {
     /// The table is written where it stays. Readers open D/CURRENT, or D with TABLE arguments.
     #[arg(short = 'd', long, value_name = "D", conflicts_with = "output")]
     pub(crate) dir: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) dividing: Dividing,
     #[command(flatten)]
     pub(crate) keeping: Keeping,
     #[command(flatten)]
@@ -437,7 +444,7 @@ pub(crate) fn command() -> clap::Command {
     CommandLine::command().mut_subcommands(|mut verb| {
         if verb.get_name() == "build" {
             // A build of one file has no guards: what it replaces may be anything.
-            let only_with = |arg: clap::Arg| arg.requires("dir");
+            let only_with = |arg: clap::Arg| arg.requires("versions");
             verb = verb.mut_arg("min_entries", only_with).mut_arg("max_shrink", only_with);
         }
         verb.mut_args(|arg| {
@@ -448,6 +455,11 @@ pub(crate) fn command() -> clap::Command {
 }
 
 impl Build {
+    /// Whether a set is built, and not a table.
+    pub(crate) fn makes_set(&self) -> bool {
+        self.dividing.shards.is_some() || self.dividing.target_bytes.is_some()
+    }
+
     /// Gives the first path its meaning: with -o or --dir it is an input like the others, otherwise
     /// it is OUT.
     fn settle(&mut self) {

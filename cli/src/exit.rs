@@ -115,6 +115,7 @@ impl Failure {
             "mode" => "--mode",
             "directory_mode" => "--dir-mode",
             "max_shrink" => "--max-shrink",
+            "range_shards" | "hash_shards" => "--shards",
             other => other,
         };
         // Only build and publish set options, and build has the options of publish, too.

@@ -52,7 +52,7 @@ pub(crate) fn table_or_patch(path: &Path, access: AccessPattern) -> Result<Table
 pub(crate) fn with(options: &OpenOptions, path: &Path) -> Result<Table, Failure> {
     guard();
     if is_set(path) {
-        return Err(source::no_set(path));
+        return Err(source::no_set(path, "this command takes a table: name one of its shards"));
     }
     let mut opened = map(options, path);
     for _ in 1..ATTEMPTS {

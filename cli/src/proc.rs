@@ -14,17 +14,23 @@ pub(crate) struct Mapped {
 }
 
 impl Mapped {
-    /// Sums the mappings of the file at `path`, and of deleted files that stood there before.
+    /// Sums the mappings of the file at `path`, and of deleted files that stood there before; of a
+    /// directory those of all files in it.
     pub(crate) fn of(process: &str, path: &Path) -> Option<Self> {
         let smaps = fs::read_to_string(format!("/proc/{process}/smaps")).ok()?;
         let name = absolute(path).display().to_string();
         let deleted = format!("{name} (deleted)");
+        let within = path.is_dir().then(|| format!("{name}/"));
+        let is_within = |line: &str| {
+            let file = line.find('/').map_or("", |at| &line[at..]);
+            within.as_deref().is_some_and(|within| file.starts_with(within))
+        };
         let (mut sum, mut inside) = (Self::default(), false);
         for line in smaps.lines() {
             // A mapping's first line begins with an address in lower case. The names of its figures
             // begin with a capital letter.
             if !line.starts_with(|first: char| first.is_ascii_uppercase()) {
-                inside = line.ends_with(&name) || line.ends_with(&deleted);
+                inside = line.ends_with(&name) || line.ends_with(&deleted) || is_within(line);
             } else if inside {
                 for (figure, sum) in [
                     ("Rss:", &mut sum.resident),

@@ -1,10 +1,13 @@
 //! What a reading command reads: a table, or a set of tables.
 
+mod rank;
+
 use crate::exit::{Failure, reading};
 use crate::open;
-use graven::{AccessPattern, BuildOptions, ErrorKind, Table, TableSet, Value};
+use graven::{AccessPattern, BuildId, BuildOptions, ErrorKind, Partition, Table, TableSet, Value};
+pub(crate) use rank::ByPlace;
 use std::ops::Bound;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 pub(crate) enum Source {
     Table(Table),
@@ -117,6 +120,49 @@ impl Source {
         Ok(metadata.get(key).map(<[u8]>::to_vec))
     }
 
+    /// What tells versions apart: the build id of a table, the id of a set.
+    pub(crate) fn id(&self) -> BuildId {
+        match self {
+            Self::Table(table) => table.build_id(),
+            Self::Set(set) => set.manifest().id,
+        }
+    }
+
+    /// Bytes of the file, or of all shards.
+    pub(crate) fn file_bytes(&self, path: &Path) -> Result<u64, Failure> {
+        match self {
+            Self::Table(table) => Ok(table.stats().map_err(reading(path))?.file_bytes),
+            Self::Set(set) => Ok(set.manifest().bytes),
+        }
+    }
+
+    /// Finds entries by their places, from 0 to the number of entries; see [`ByPlace`].
+    pub(crate) fn by_place<'s>(&'s self, path: &'s Path) -> ByPlace<'s> {
+        ByPlace::new(self, path)
+    }
+
+    /// The table, or all shards of the set in their order, with their paths.
+    pub(crate) fn tables(&self, path: &Path) -> Result<Vec<(Table, PathBuf)>, Failure> {
+        match self {
+            Self::Table(table) => Ok(vec![(table.clone(), path.to_owned())]),
+            Self::Set(set) => (0..set.manifest().shards.len()).map(|at| shard(set, at)).collect(),
+        }
+    }
+
+    /// The key with so many entries before it.
+    pub(crate) fn nth_key(&self, path: &Path, rank: u64) -> Result<Option<Vec<u8>>, Failure> {
+        let failed = |error| Failure::set(&error);
+        Ok(match self {
+            Self::Table(table) => {
+                table.nth(rank).map_err(reading(path))?.map(|(key, _)| key.to_vec())
+            }
+            Self::Set(set) if set.manifest().partition == Partition::Range => {
+                set.nth(rank).map_err(failed)?.map(|(key, _)| key.to_vec())
+            }
+            Self::Set(set) => rank::nth_key(set, rank).map_err(failed)?,
+        })
+    }
+
     fn first_table(&self) -> Result<Table, Failure> {
         match self {
             Self::Table(table) => Ok(table.clone()),
@@ -134,13 +180,19 @@ impl Source {
     }
 }
 
+/// A shard of a set, with the path of its file.
+pub(crate) fn shard(set: &TableSet, number: usize) -> Result<(Table, PathBuf), Failure> {
+    let table = set.table(number).map_err(|error| Failure::set(&error))?;
+    Ok((table, set.path().join(&set.manifest().shards[number].file)))
+}
+
 /// Fails if a page of the value's shard was lost after its lookup.
 pub(crate) fn sound(value: &Value, path: &Path) -> Result<(), Failure> {
     if value.is_faulted() { Err(open::lost(path)) } else { Ok(()) }
 }
 
-/// The failure of a command that reads no sets.
-pub(crate) fn no_set(path: &Path) -> Failure {
-    let what = "is a set of tables, which this command does not read: name one of its shards";
+/// The failure of a command that reads no sets; `instead` says what to do.
+pub(crate) fn no_set(path: &Path, instead: &str) -> Failure {
+    let what = format_args!("is a set of tables: {instead}");
     Failure::at(ErrorKind::Usage, path.display(), what)
 }

@@ -46,6 +46,8 @@ mod roundtrip;
 mod scan;
 #[path = "cli/serve.rs"]
 mod serve;
+#[path = "cli/set_build.rs"]
+mod set_build;
 #[path = "cli/sets.rs"]
 mod sets;
 #[path = "cli/several.rs"]

@@ -1,7 +1,7 @@
 //! Arguments of `shard`.
 
 use super::access::Reading;
-use super::values::{count_from_one, octal, size};
+use super::values::{count_from_one, octal, size_from_one};
 use super::versions::{Guards, Keeping};
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
@@ -9,10 +9,11 @@ use std::path::PathBuf;
 /// Write a table as a set: one table in many shards, for data that outgrows one file or one machine
 ///
 /// OUT is a directory of versions, as of `publish --dir`: the set becomes its current version, and
-/// older ones stay for a rollback. get, mget, scan, stat, verify and dump read OUT as they read a
-/// table. The entries are read once, in order; nothing is sorted, and shards are completed side by
-/// side.
+/// older ones stay for a rollback. Commands read OUT as they read a table. Shards are of about 1G
+/// unless --shards or --target-bytes is given. The entries are read once, in order, and shards are
+/// completed side by side. Nothing is sorted, but for more than 64 hash shards with 1G of memory.
 #[derive(Args)]
+#[command(group(clap::ArgGroup::new("versions").args(["dir"])))]
 #[command(after_help = "Examples:\n\
 \x20 graven shard colours.grv colours-set --shards 2\n\
 \x20 graven shard colours.grv colours-set --target-bytes 1G\n\
@@ -24,15 +25,8 @@ pub(crate) struct Shard {
     /// The directory of the set's versions
     #[arg(value_name = "OUT")]
     pub(crate) dir: PathBuf,
-    /// Make so many shards; fewer where repeated keys, which stay together, leave none for the last
-    #[arg(long, value_name = "N", value_parser = count_from_one)]
-    pub(crate) shards: Option<u64>,
-    /// Make shards of about this size, for example 512M; 1G unless said
-    #[arg(long, value_name = "SIZE", value_parser = size, conflicts_with = "shards")]
-    pub(crate) target_bytes: Option<u64>,
-    /// How keys are divided
-    #[arg(long, value_name = "HOW", value_enum, default_value_t = Division::Range)]
-    pub(crate) partition: Division,
+    #[command(flatten)]
+    pub(crate) dividing: Dividing,
     #[command(flatten)]
     pub(crate) keeping: Keeping,
     #[command(flatten)]
@@ -51,6 +45,28 @@ pub(crate) struct Shard {
     pub(crate) quiet: bool,
     #[command(flatten)]
     pub(crate) reading: Reading,
+}
+
+/// Into what a set is divided.
+#[derive(Args)]
+pub(crate) struct Dividing {
+    /// Make so many shards, of ranges with about as many entries each; fewer where there are fewer
+    /// keys
+    #[arg(long, value_name = "N", value_parser = count_from_one)]
+    pub(crate) shards: Option<u64>,
+    /// Make shards of about this size, for example 512M
+    #[arg(long, value_name = "SIZE", value_parser = size_from_one, conflicts_with = "shards")]
+    pub(crate) target_bytes: Option<u64>,
+    /// How keys are divided among shards; range unless said
+    #[arg(long, value_name = "HOW", value_enum)]
+    pub(crate) partition: Option<Division>,
+}
+
+impl Dividing {
+    /// Whether shards are to be hash shards.
+    pub(crate) fn is_hashed(&self) -> bool {
+        self.partition == Some(Division::Hash)
+    }
 }
 
 /// How keys are divided among shards.

@@ -99,6 +99,14 @@ pub(super) fn size(text: &str) -> Result<u64, String> {
     })
 }
 
+/// A number of bytes that is not 0.
+pub(super) fn size_from_one(text: &str) -> Result<u64, String> {
+    match size(text)? {
+        0 => Err("expected a number of bytes from 1 on".into()),
+        bytes => Ok(bytes),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -11,6 +11,7 @@ use std::path::PathBuf;
 /// the copy becomes the current one of several versions: readers open D/CURRENT. With - as SRC the
 /// table comes from standard input, for example from another machine or a decompressor.
 #[derive(Args)]
+#[command(group(clap::ArgGroup::new("versions").args(["dir"])))]
 #[command(after_help = "Examples:\n\
 \x20 graven publish colours.grv served.grv\n\
 \x20 graven publish --dir served --max-shrink 10% colours.grv\n\
@@ -61,16 +62,16 @@ pub(crate) struct Publish {
 #[derive(Args)]
 pub(crate) struct Keeping {
     /// Afterwards keep so many of the newest versions
-    #[arg(long, value_name = "N", value_parser = threads, default_value = "3", requires = "dir")]
+    #[arg(long, value_name = "N", value_parser = threads, default_value = "3", requires = "versions")]
     pub(crate) keep: usize,
     /// Keep versions that were current less than so many seconds ago
     #[arg(long, value_name = "SECONDS", value_parser = number::<u64>, default_value_t = 60)]
-    #[arg(requires = "dir")]
+    #[arg(requires = "versions")]
     pub(crate) min_age: u64,
-    /// Permissions of the directories that --dir makes, octal: 2775 for a team that shares D
+    /// Permissions of the directories of versions, where they are made, octal: 2775 for a team that shares D
     ///
     /// By default only their owner may publish in them.
-    #[arg(long, value_name = "MODE", value_parser = directory_mode, requires = "dir")]
+    #[arg(long, value_name = "MODE", value_parser = directory_mode, requires = "versions")]
     pub(crate) dir_mode: Option<u32>,
 }
 

@@ -1,5 +1,6 @@
 //! `graven bench`: readers in many processes on one table, and what that costs.
 
+mod asked;
 mod histogram;
 mod peers;
 pub(super) mod reader;
@@ -10,7 +11,7 @@ mod served;
 use crate::args::Bench;
 use crate::exit::{Failure, Outcome};
 use crate::output::Output;
-use crate::signals;
+use crate::{open, signals, source};
 use graven::ErrorKind;
 use indicatif::{HumanBytes, HumanCount, ProgressBar};
 use peers::{Counted, Peers};
@@ -22,6 +23,11 @@ use std::time::{Duration, Instant};
 
 pub(crate) fn run(args: &Bench) -> Result<Outcome, Failure> {
     let mut out = Output::new()?;
+    let sets = [&args.table].into_iter().chain(&args.replace);
+    let set = sets.into_iter().find(|path| open::is_set(path));
+    if let (Some(set), Some(_)) = (set, &args.replace) {
+        return Err(source::no_set(set, "--replace publishes copies of tables; leave it out"));
+    }
     signals::clean_up_and_exit()?;
     let scratch = tempfile::tempdir().map_err(|error| Failure::io("temporary files", &error))?;
     let scratch = signals::Directory::new(scratch);
@@ -39,9 +45,11 @@ pub(crate) fn run(args: &Bench) -> Result<Outcome, Failure> {
     };
     let file_bytes = draw.write(&sample)?;
 
-    let served = match args.replace {
-        Some(_) => Served::copy(&args.table)?,
-        None => Served::itself(&args.table),
+    let served = match (&args.replace, set) {
+        (Some(_), _) => Served::copy(&args.table)?,
+        // All readers open one version, also if another one becomes current meanwhile.
+        (None, Some(set)) => Served::itself(open::set(set, args.reading.access())?.path()),
+        (None, None) => Served::itself(&args.table),
     };
     let path = served.path.clone();
     let publisher = match &args.replace {

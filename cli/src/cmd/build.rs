@@ -1,21 +1,19 @@
 //! `graven build`: entries from files or standard input into a published table.
 
+mod destination;
 mod repeated;
 mod skipped;
 
-use super::publish;
 use crate::args::Build;
-use crate::exit::{Failure, Outcome, counted, note, say};
+use crate::exit::{Failure, Outcome, note};
 use crate::foreign::Foreign;
 use crate::formats::Entries;
 use crate::formats::tsv::shown;
 use crate::input::{Entry, Input, InputError, MAX_KEY, Taken};
 use crate::progress::{Progress, Unit};
 use crate::{signals, terminal};
-use graven::{
-    BuildError, BuildOptions, BuildPhase, BuildSummary, Builder, ErrorKind, HashIndexOutcome,
-    NewVersion, Versions,
-};
+use destination::Destination;
+use graven::{BuildError, BuildPhase, ErrorKind, PublishError};
 use skipped::Skipped;
 use std::fmt::Display;
 use std::fs::File;
@@ -30,10 +28,7 @@ const STEP: u64 = 1024;
 const TABLE: &[u8] = b"\x89GRV";
 
 pub(crate) fn run(args: &Build) -> Result<Outcome, Failure> {
-    if args.out.as_os_str() == "-" {
-        let what = "a table cannot be written to standard output: name a file";
-        return Err(Failure::at(ErrorKind::Usage, "-", what));
-    }
+    destination::check(args)?;
     args.format.check()?;
     signals::clean_up_and_exit()?;
     let standard = [PathBuf::from("-")];
@@ -61,10 +56,7 @@ pub(crate) fn run(args: &Build) -> Result<Outcome, Failure> {
         false => None,
     };
     let metadata = first.as_ref().map_or(Vec::new(), |first| first.metadata.clone());
-    let new = args.dir.as_deref().map(|dir| new_version(args, dir)).transpose()?;
-    let target = new.as_ref().map_or(args.out.as_path(), NewVersion::path);
-    let mut builder = start(args, target, total, tell, &metadata)
-        .map_err(|error| Failure::build(&args.out, &error))?;
+    let mut destination = Destination::begin(args, total, tell, &metadata)?;
     let mut notes = Vec::new();
     let mut before = 0;
     for path in paths {
@@ -76,34 +68,17 @@ pub(crate) fn run(args: &Build) -> Result<Outcome, Failure> {
             let what = "has other flags (integerkey, dupsort ...) than the inputs before it";
             return Err(Failure::at(ErrorKind::Data, opened.name, what));
         }
-        before += load(&mut builder, args, paths, &mut opened, &progress, before)?;
+        before += load(&mut destination, args, paths, &mut opened, &progress, before)?;
         let Opened { name, entries, skipped, .. } = opened;
         notes.extend(skipped.map(|skipped| format!("{name}: {skipped}")));
         notes.extend(entries.warning().map(|warning| format!("{name}: warning: {warning}")));
     }
     all_read.store(true, Ordering::Relaxed);
     progress.state().stage("writing", Unit::Entries, 0, None);
-    let summary = builder.finish().map_err(|error| unpublished(args, paths, &error))?;
+    let built = destination.finish().map_err(|error| unpublished(args, paths, &error))?;
     drop(progress);
     notes.iter().for_each(note);
-    if let Some(warning) = slower(&summary) {
-        note(format_args!("{}: warning: {warning}", args.out.display()));
-    }
-    if !args.quiet {
-        say(report(&args.out, &summary));
-    }
-    let (Some(new), Some(dir)) = (new, &args.dir) else { return Ok(Outcome::Fine) };
-    let version = new.publish().map_err(|error| Failure::publish(dir, &error))?;
-    publish::say_current(args.quiet, dir, &version);
-    publish::prune(&Versions::new(dir), &args.keeping, dir, args.quiet)
-}
-
-/// Begins a version in a directory of versions. The table is written there and not copied.
-fn new_version(args: &Build, dir: &Path) -> Result<NewVersion, Failure> {
-    let options = args.keeping.options().mode(args.mode);
-    let options = options.durable(!args.no_sync).replace(!args.no_replace);
-    let new = Versions::new(dir).create(&args.guards.add_to(options));
-    new.map_err(|error| Failure::publish(dir, &error))
+    built.report(args)
 }
 
 /// The failure for swapped arguments: `input` does not exist, and `out` is a file with something
@@ -124,7 +99,7 @@ fn swapped(out: &Path, input: &Path) -> Option<Failure> {
 }
 
 /// What the bar says of a phase, and what its numbers count.
-fn stage(phase: BuildPhase) -> (&'static str, Unit) {
+pub(super) fn stage(phase: BuildPhase) -> (&'static str, Unit) {
     match phase {
         BuildPhase::Sort => ("sorting", Unit::Entries),
         BuildPhase::Merge => ("merging", Unit::Entries),
@@ -132,40 +107,6 @@ fn stage(phase: BuildPhase) -> (&'static str, Unit) {
         BuildPhase::Sync => ("syncing", Unit::AtOnce),
         _ => ("writing", Unit::Entries),
     }
-}
-
-fn start(
-    args: &Build,
-    target: &Path,
-    input_bytes: Option<u64>,
-    tell: impl Fn(graven::BuildProgress) + Send + Sync + 'static,
-    metadata: &[(String, String)],
-) -> Result<Builder, BuildError> {
-    // Escapes and lengths make an input longer than its entries, but seldom twice as long.
-    let at_least = input_bytes.map(|bytes| bytes / 2);
-    let mut options = BuildOptions::new()
-        .sorted(args.sorted)
-        .duplicates(args.dup.into())
-        .expected_bytes(at_least)
-        .hash_index(args.hash_index.into())
-        .value_align(args.value_align)
-        .mode(args.mode)
-        .durable(!args.no_sync)
-        .replace(!args.no_replace)
-        .verify_after_write(args.verify)
-        .memory_budget(args.memory)
-        .threads(args.threads)
-        .progress(tell);
-    if let Some(dir) = &args.tmp_dir {
-        options = options.temp_dir(dir);
-    }
-    for (key, value) in metadata {
-        options = options.metadata(&key[..], &value[..]);
-    }
-    for pair in &args.meta {
-        options = options.metadata(&pair.key[..], &pair.value[..]);
-    }
-    options.create(target)
 }
 
 /// An input whose entries are about to be read.
@@ -233,7 +174,7 @@ fn unread(
 
 /// Inserts all entries of one input and gives its length in bytes.
 fn load(
-    builder: &mut Builder,
+    destination: &mut Destination,
     args: &Build,
     paths: &[PathBuf],
     opened: &mut Opened<'_>,
@@ -249,13 +190,13 @@ fn load(
                 skipped.add(too_long(key.len()), entries.place());
                 continue;
             }
-            Ok(Some(Entry::Whole(key, value))) => builder.insert(key, value),
+            Ok(Some(Entry::Whole(key, value))) => destination.insert(key, value),
             Ok(Some(Entry::Long(key, value))) => {
                 let mut value = Watched { value, before, taken, progress };
                 if args.skip_bad {
                     // The builder could not forget a value of which it has read a part.
                     match skipped::held(&mut value, args)? {
-                        Ok(held) => builder.insert_from(key, held),
+                        Ok(held) => destination.insert_from(key, held),
                         Err(InputError::Malformed(what)) => {
                             skipped.add(what, entries.place());
                             continue;
@@ -263,7 +204,7 @@ fn load(
                         Err(error) => return Err(opened.failure(args, paths, error)),
                     }
                 } else {
-                    builder.insert_from(key, value)
+                    destination.insert_from(key, value)
                 }
             }
             Ok(None) => break,
@@ -280,7 +221,7 @@ fn load(
             // Without --sorted, entries that come in order are checked a little later, so the
             // current entry need not be the repeated one.
             if matches!(error, BuildError::DuplicateKey { .. }) && !args.sorted {
-                return Err(unpublished(args, paths, &error));
+                return Err(unpublished(args, paths, &error.into()));
             }
             return Err(match refused(&error) {
                 Some(what) => misplaced(&opened.name, what, opened.entries.place()),
@@ -349,8 +290,10 @@ fn repetition(key: &[u8]) -> String {
 
 /// The failure of a build that published nothing. A repeated key that sorting found is looked for
 /// in the input again, because the user needs its lines.
-fn unpublished(args: &Build, paths: &[PathBuf], error: &BuildError) -> Failure {
-    let BuildError::DuplicateKey { key } = error else { return Failure::build(&args.out, error) };
+fn unpublished(args: &Build, paths: &[PathBuf], error: &PublishError) -> Failure {
+    let PublishError::Target(BuildError::DuplicateKey { key }) = error else {
+        return Failure::publish(&args.out, error);
+    };
     let what = repetition(key);
     match (&repeated::places(args, paths, key)[..], paths) {
         ([(first, at), (file, place)], _) if first == file => {
@@ -365,46 +308,4 @@ fn unpublished(args: &Build, paths: &[PathBuf], error: &BuildError) -> Failure {
         }
         _ => Failure::at(ErrorKind::Data, args.out.display(), what),
     }
-}
-
-/// The warning about a table whose lookups are slower than those of other tables. It is printed
-/// even with --quiet.
-fn slower(summary: &BuildSummary) -> Option<String> {
-    let BuildSummary { keys, set_aside, .. } = *summary;
-    match summary.hash_index {
-        HashIndexOutcome::Abandoned { attempts } => Some(format!(
-            "no hash index could be built in {}: a get takes 5 to 12 times as long",
-            counted(attempts.into(), "attempt", "attempts")
-        )),
-        // Up to one key in a thousand is not noticed. More than that is no coincidence.
-        _ if set_aside > keys / 1000 => Some(format!(
-            "{set_aside} of {keys} keys have the hash of another key: a get of one of them takes 5 to \
-             12 times as long (were the keys chosen to slow the table down?)"
-        )),
-        _ => None,
-    }
-}
-
-/// The line about the table that was built.
-fn report(out: &Path, summary: &BuildSummary) -> String {
-    let BuildSummary { entries, keys, file_bytes, key_bytes, value_bytes, .. } = *summary;
-    let hash = match summary.hash_index {
-        HashIndexOutcome::Built if summary.set_aside > 0 => {
-            let keys = counted(summary.set_aside, "key", "keys");
-            format!("with a hash index of all but {keys}")
-        }
-        HashIndexOutcome::Built => "with a hash index".into(),
-        HashIndexOutcome::Abandoned { attempts } => {
-            let attempts = counted(attempts.into(), "attempt", "attempts");
-            format!("hash index given up after {attempts}")
-        }
-        _ => "without a hash index".to_owned(),
-    };
-    let overhead = (file_bytes - key_bytes - value_bytes) as f64 / entries.max(1) as f64;
-    format!(
-        "{}: {}, {}, {file_bytes} bytes, {overhead:.2} bytes of overhead per entry, {hash}",
-        out.display(),
-        counted(entries, "entry", "entries"),
-        counted(keys, "key", "keys")
-    )
 }

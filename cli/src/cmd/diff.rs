@@ -1,30 +1,46 @@
 //! `graven diff`: what differs between two tables, as lines or as a patch.
 
+mod compare;
+
 use super::merge::{failure, no_table_to_standard_output};
 use crate::args::Diff;
 use crate::exit::{Failure, Outcome, counted, say};
 use crate::output::Output;
 use crate::progress::{Progress, Unit};
+use crate::source::{self, Source};
 use crate::{open, signals};
 use data_encoding::BASE64;
-use graven::{BuildOptions, Difference, OpenOptions, Patch, Table};
+use graven::{BuildOptions, Difference, MergeError, Patch, Table};
 use serde_json::{Map, Value};
-use std::path::Path;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
 use std::str::from_utf8;
+
+/// A table, or all shards of a set, with their paths.
+type Side = Vec<(Table, PathBuf)>;
 
 /// Differences between two updates of the progress bar.
 const STEP: u64 = 1024;
 
 pub(crate) fn run(args: &Diff) -> Result<Outcome, Failure> {
-    let options = OpenOptions::new().access(args.reading.access());
-    let (old, new) = (open::with(&options, &args.old)?, open::with(&options, &args.new)?);
-    let outcome = match &args.patch {
-        Some(path) => patch(args, &old, &new, path)?,
-        None => print(args, &old, &new)?,
-    };
-    open::intact(&old, &args.old)?;
-    open::intact(&new, &args.new)?;
+    let open = |path: &Path| Source::open(path, args.reading.access())?.tables(path);
+    if let Some(path) = &args.patch {
+        if let Some(set) = [&args.old, &args.new].into_iter().find(|path| open::is_set(path)) {
+            let instead = "a patch is made of tables; graven merge OUT SET makes a table of it";
+            return Err(source::no_set(set, instead));
+        }
+        let (old, new) = (open(&args.old)?, open(&args.new)?);
+        let outcome = patch(args, &old[0].0, &new[0].0, path)?;
+        return intact(&[old, new]).map(|()| outcome);
+    }
+    let sides = [open(&args.old)?, open(&args.new)?];
+    let outcome = print(args, &sides)?;
+    intact(&sides)?;
     Ok(outcome)
+}
+
+fn intact(sides: &[Side; 2]) -> Result<(), Failure> {
+    sides.iter().flatten().try_for_each(|(table, path)| open::intact(table, path))
 }
 
 fn patch(args: &Diff, old: &Table, new: &Table, path: &Path) -> Result<Outcome, Failure> {
@@ -42,17 +58,15 @@ fn patch(args: &Diff, old: &Table, new: &Table, path: &Path) -> Result<Outcome, 
     Ok(Outcome::Fine)
 }
 
-fn print(args: &Diff, old: &Table, new: &Table) -> Result<Outcome, Failure> {
-    let tables = [args.old.clone(), args.new.clone()];
+fn print(args: &Diff, sides: &[Side; 2]) -> Result<Outcome, Failure> {
     let mut out = Output::new()?;
     let quiet = args.writing.quiet || !out.is_file();
     let progress = Progress::new("comparing", Unit::Entries, None, quiet);
-    let mut outcome = Outcome::Fine;
-    for (difference, number) in graven::Diff::new(old, new).zip(0u64..) {
-        let difference = difference.map_err(|error| failure(&error, &args.old, &tables))?;
+    let (mut outcome, mut number) = (Outcome::Fine, 0);
+    let mut show = |difference: Difference<'_>| -> Result<ControlFlow<()>, Failure> {
         outcome = Outcome::Different;
         if args.brief {
-            break;
+            return Ok(ControlFlow::Break(()));
         }
         if args.json {
             out.text(&json(&difference))?;
@@ -65,6 +79,20 @@ fn print(args: &Diff, old: &Table, new: &Table) -> Result<Outcome, Failure> {
         }
         if number % STEP == 0 {
             progress.set(number);
+        }
+        number += 1;
+        Ok(ControlFlow::Continue(()))
+    };
+    let paths: Vec<PathBuf> = sides.iter().flatten().map(|(_, path)| path.clone()).collect();
+    let failed = |error: MergeError| failure(&error, &args.old, &paths);
+    if open::is_set(&args.old) || open::is_set(&args.new) {
+        let [old, new] = sides.each_ref().map(|side| side.iter().map(|(table, _)| table));
+        compare::differences(old, new, failed, &mut show)?;
+    } else {
+        for difference in graven::Diff::new(&sides[0][0].0, &sides[1][0].0) {
+            if show(difference.map_err(failed)?)?.is_break() {
+                break;
+            }
         }
     }
     out.flush()?;

@@ -4,11 +4,13 @@ use crate::args::Inspect;
 use crate::exit::{Failure, Outcome, reading};
 use crate::open;
 use crate::output::Output;
-use graven::{AccessPattern, Location, Section, Stats};
+use crate::source::{self, Source};
+use graven::{AccessPattern, ErrorKind, Location, Section, Stats, Table, TableSet};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::fmt::{self, Write};
 use std::ops::RangeInclusive;
+use std::path::PathBuf;
 
 /// Bytes of a page, which has a checksum of its own.
 const PAGE: u64 = 4096;
@@ -19,22 +21,55 @@ const LINE: u64 = 64;
 
 pub(crate) fn run(args: &Inspect) -> Result<Outcome, Failure> {
     let key = args.key.as_ref().map(|key| args.form.read("--key", key)).transpose()?;
-    let table = open::table(&args.table, AccessPattern::Random)?;
-    let reading = reading(&args.table);
+    let (table, path) = match Source::open(&args.table, AccessPattern::Random)? {
+        Source::Table(table) => (table, args.table.clone()),
+        Source::Set(set) => of_set(&set, args, key.as_deref())?,
+    };
+    let reading = reading(&path);
     let stats = table.stats().map_err(reading)?;
     let location = key.map(|key| table.locate(&key)).transpose().map_err(reading)?;
     let missing = location.as_ref().is_some_and(|location| location.rank.is_none());
     let mut out = Output::new()?;
     let mut text = String::new();
+    if path != args.table && !args.json {
+        text = format!("{:<16}{}\n\n", "shard", path.display());
+    }
     match args.json {
-        true => text = format!("{:#}\n", object(&stats, location.as_ref())),
+        true => {
+            let mut object = object(&stats, location.as_ref());
+            if path != args.table {
+                object["shard"] = path.to_string_lossy().into();
+            }
+            text = format!("{object:#}\n");
+        }
         // Writing to a String cannot fail.
         false => drop(write(&mut text, &stats, location.as_ref())),
     }
     out.write(text.as_bytes())?;
     out.flush()?;
-    open::intact(&table, &args.table)?;
+    open::intact(&table, &path)?;
     Ok(if missing { Outcome::Missing } else { Outcome::Fine })
+}
+
+/// The shard that has a key, or would have it.
+fn of_set(set: &TableSet, args: &Inspect, key: Option<&[u8]>) -> Result<(Table, PathBuf), Failure> {
+    let shown = args.table.display();
+    let Some(key) = key else {
+        let first = set.path().join(&set.manifest().shards[0].file);
+        let instead = format!(
+            "name one of its shards, such as {}, or the key that is looked for, with --key; graven \
+             stat --json {shown} lists the shards",
+            first.display()
+        );
+        return Err(source::no_set(&args.table, &instead));
+    };
+    match set.shard_of(key) {
+        Some(number) => source::shard(set, number),
+        None => {
+            let what = "no shard can have this key: a get of it reads no table";
+            Err(Failure::at(ErrorKind::Usage, shown, what))
+        }
+    }
 }
 
 /// Numbers of the units of this size on which a part of the file lies; none of an empty part.

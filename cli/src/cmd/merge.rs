@@ -4,6 +4,7 @@ use crate::args::{Merge, Policy};
 use crate::exit::{Failure, Outcome, counted, reading, say};
 use crate::formats::tsv::shown;
 use crate::progress::{Progress, Unit};
+use crate::source::{self, Source};
 use crate::{open, signals};
 use graven::{
     BuildOptions, BuildSummary, ErrorKind, MergeError, OpenOptions, Patch, Patched, Table,
@@ -14,14 +15,28 @@ pub(crate) fn run(args: &Merge) -> Result<Outcome, Failure> {
     no_table_to_standard_output(&args.out)?;
     signals::clean_up_and_exit()?;
     let options = OpenOptions::new().access(args.reading.access());
-    // The parser asks for at least one table.
-    let first = open::with(&options, &args.tables[0])?;
-    let rest = args.tables[1..].iter().map(|path| open::with(&options.allow_patch(true), path));
-    let rest = rest.collect::<Result<Vec<_>, _>>()?;
-    let patched = rest.iter().any(is_patch);
+    // The parser asks for at least one table. Shards of a set have keys of their own, so they are
+    // merged as if they had been named in its place.
+    let (mut tables, mut paths) = (Vec::new(), Vec::new());
+    for (path, number) in args.tables.iter().zip(0..) {
+        let source = match open::is_set(path) {
+            true => Source::open(path, args.reading.access())?,
+            false => Source::Table(open::with(&options.allow_patch(number > 0), path)?),
+        };
+        let named = source.tables(path)?.into_iter();
+        named.for_each(|(table, path)| {
+            tables.push(table);
+            paths.push(path);
+        });
+    }
+    let patched = tables[1..].iter().any(is_patch);
+    if let Some(set) = args.tables.iter().find(|path| patched && open::is_set(path)) {
+        let instead = "patches apply to a table; merge the set into a table first, without patches";
+        return Err(source::no_set(set, instead));
+    }
     let progress = Progress::new("merging", Unit::Entries, None, args.writing.quiet);
-    let merged = if patched { patch(args, &first, &rest) } else { merge(args, &first, &rest) }?;
-    for (table, path) in [&first].into_iter().chain(&rest).zip(&args.tables) {
+    let merged = if patched { patch(args, &tables) } else { merge(args, &tables, &paths) }?;
+    for (table, path) in tables.iter().zip(&paths) {
         open::intact(table, path)?;
     }
     drop(progress);
@@ -35,10 +50,10 @@ fn is_patch(table: &Table) -> bool {
     !matches!(Patch::new(table.clone()), Err(MergeError::NotAPatch { .. }))
 }
 
-fn merge(args: &Merge, first: &Table, rest: &[Table]) -> Result<BuildSummary, Failure> {
-    let failed = |error| failure(&error, &args.out, &args.tables);
+fn merge(args: &Merge, tables: &[Table], paths: &[PathBuf]) -> Result<BuildSummary, Failure> {
+    let failed = |error| failure(&error, &args.out, paths);
     let policy = args.dup.unwrap_or(Policy::Error);
-    let merge = graven::Merge::new([first].into_iter().chain(rest)).policy(policy.into());
+    let merge = graven::Merge::new(tables).policy(policy.into());
     let mut options = args.writing.set(merge.build_options().map_err(failed)?);
     if let Some(hash_index) = args.hash_index {
         options = options.hash_index(hash_index.into());
@@ -52,7 +67,7 @@ fn merge(args: &Merge, first: &Table, rest: &[Table]) -> Result<BuildSummary, Fa
     merge.build(&args.out, &options).map_err(failed)
 }
 
-fn patch(args: &Merge, first: &Table, rest: &[Table]) -> Result<BuildSummary, Failure> {
+fn patch(args: &Merge, tables: &[Table]) -> Result<BuildSummary, Failure> {
     let given = [
         ("--dup", args.dup.is_some()),
         ("--hash-index", args.hash_index.is_some()),
@@ -63,7 +78,7 @@ fn patch(args: &Merge, first: &Table, rest: &[Table]) -> Result<BuildSummary, Fa
         let what = format_args!("{option} does not go with patches: they say how OUT is built");
         return Err(Failure::new(ErrorKind::Usage, what));
     }
-    let patches = rest.iter().zip(&args.tables[1..]).map(|(table, path)| {
+    let patches = tables[1..].iter().zip(&args.tables[1..]).map(|(table, path)| {
         Patch::new(table.clone()).map_err(|error| match error {
             MergeError::NotAPatch { .. } => Failure::at(
                 ErrorKind::Data,
@@ -76,7 +91,7 @@ fn patch(args: &Merge, first: &Table, rest: &[Table]) -> Result<BuildSummary, Fa
     });
     let patches = patches.collect::<Result<Vec<_>, _>>()?;
     let options = args.writing.set(BuildOptions::new());
-    let patched = Patched::new(first, &patches);
+    let patched = Patched::new(&tables[0], &patches);
     let built = patched.and_then(|patched| patched.build(&args.out, &options));
     built.map_err(|error| failure(&error, &args.out, &args.tables))
 }

@@ -3,10 +3,14 @@
 use crate::args::{Near, Separator};
 use crate::exit::{Failure, Outcome, note, reading};
 use crate::output::Output;
-use crate::{open, terminal};
-use graven::{ReadError, Table};
+use crate::source::{Source, sound};
+use crate::terminal;
+use graven::{ReadError, Table, TableSet, Value};
+use std::path::Path;
 
 type Entry<'t> = (&'t [u8], &'t [u8]);
+/// What takes entries.
+type Each<'e> = &'e mut dyn FnMut(Entry<'_>) -> Result<(), Failure>;
 
 /// Which entries are looked for.
 #[derive(Clone, Copy)]
@@ -21,24 +25,23 @@ pub(crate) enum Which {
 pub(crate) fn run(args: &Near, which: Which) -> Result<Outcome, Failure> {
     let asked = args.asked.iter().map(|key| args.form.read("KEY", key));
     let asked = asked.collect::<Result<Vec<_>, Failure>>()?;
-    let table = open::table(&args.table, args.reading.access())?;
-    let reading = reading(&args.table);
+    let source = Source::open(&args.table, args.reading.access())?;
     let mut out = Output::new()?;
     let alone = args.keys || args.values;
     let separator = out.separator(args.bare, alone, "--values or --keys")?;
     let mut missing = Vec::new();
     for key in &asked {
         let mut found = false;
-        for entry in which.entries(&table, key) {
-            print(args, separator, entry.map_err(reading)?, &mut out)?;
+        which.entries(&source, &args.table, key, &mut |entry| {
             found = true;
-        }
+            print(args, separator, entry, &mut out)
+        })?;
         if !found {
             missing.push(key);
         }
     }
     out.flush()?;
-    open::intact(&table, &args.table)?;
+    source.intact(&args.table)?;
     if missing.is_empty() {
         return Ok(Outcome::Fine);
     }
@@ -67,8 +70,23 @@ fn print(
 }
 
 impl Which {
-    /// The entries for `key`, the longest first.
-    fn entries<'t>(
+    /// Hands the entries for `key` to `each`, the longest first.
+    fn entries(
+        self,
+        source: &Source,
+        path: &Path,
+        key: &[u8],
+        each: Each<'_>,
+    ) -> Result<(), Failure> {
+        match source {
+            Source::Table(table) => {
+                self.of_table(table, key).try_for_each(|entry| each(entry.map_err(reading(path))?))
+            }
+            Source::Set(set) => self.of_set(set, path, key, each),
+        }
+    }
+
+    fn of_table<'t>(
         self,
         table: &'t Table,
         key: &'t [u8],
@@ -80,6 +98,40 @@ impl Which {
             Self::Prefixes => return Box::new(table.prefixes_of(key)),
         };
         Box::new(one.transpose().into_iter())
+    }
+
+    /// Prefixes of a key may be in any shard: each one is looked up, and those that no shard can
+    /// have cost nothing.
+    fn of_set(
+        self,
+        set: &TableSet,
+        path: &Path,
+        key: &[u8],
+        each: Each<'_>,
+    ) -> Result<(), Failure> {
+        let failed = |error| Failure::set(&error);
+        let mut show = |key: &[u8], value: &Value| {
+            each((key, value))?;
+            sound(value, path)
+        };
+        let mut prefixes = (0..=key.len()).rev().map(|len| &key[..len]);
+        match self {
+            Self::Floor | Self::Ceil => {
+                let found = if let Self::Floor = self { set.floor(key) } else { set.ceil(key) };
+                found.map_err(failed)?.map_or(Ok(()), |(key, value)| show(&key, &value))
+            }
+            Self::LongestPrefix => {
+                let found = prefixes.find_map(|prefix| match set.get(prefix) {
+                    Ok(value) => value.map(|value| Ok((prefix, value))),
+                    Err(error) => Some(Err(failed(error))),
+                });
+                found.transpose()?.map_or(Ok(()), |(key, value)| show(key, &value))
+            }
+            Self::Prefixes => prefixes.try_for_each(|prefix| {
+                let values = set.get_all(prefix).map_err(failed)?;
+                values.iter().try_for_each(|value| show(prefix, value))
+            }),
+        }
     }
 
     /// What to say where there is no entry.

@@ -1,18 +1,22 @@
 //! `graven publish`: copies a finished table to where it is read, and manages the versions there.
 
 use crate::args::{Keeping, Publish};
-use crate::exit::{self, Failure, Outcome};
+use crate::exit::{self, Failure, Outcome, counted};
 use crate::input::Input;
 use crate::output::Output;
 use crate::progress::{Progress, Unit};
-use crate::{closed, signals};
-use graven::{ErrorKind, PublishOptions, Version, Versions};
+use crate::{closed, open, signals, source};
+use graven::{AccessPattern, ErrorKind, PublishOptions, Version, Versions};
 use std::fs::File;
 use std::io::{self, IsTerminal};
 use std::path::Path;
 use std::time::Duration;
 
 pub(crate) fn run(args: &Publish) -> Result<Outcome, Failure> {
+    if let Some(source) = args.source.as_deref().filter(|source| open::is_set(source)) {
+        let instead = "publish copies a table; graven shard writes the set as a new version of D";
+        return Err(source::no_set(source, instead));
+    }
     signals::clean_up_and_exit()?;
     match (&args.source, &args.target, &args.dir) {
         (Some(source), Some(target), _) => copy(args, source, target),
@@ -115,6 +119,18 @@ fn list(dir: &Path) -> Result<Outcome, Failure> {
     }
     out.flush()?;
     Ok(Outcome::Fine)
+}
+
+/// Says which set is current, and how many shards and entries it has.
+pub(super) fn say_set(quiet: bool, dir: &Path, version: &Version) {
+    // If a later version has taken its place already, only this line is missing.
+    if !quiet && let Ok(set) = open::set(&version.path, AccessPattern::Random) {
+        let manifest = set.manifest();
+        let entries = counted(manifest.entries, "entry", "entries");
+        let shards = counted(manifest.shards.len() as u64, "shard", "shards");
+        exit::say(format_args!("{}: {entries} in {shards}", dir.display()));
+    }
+    say_current(quiet, dir, version);
 }
 
 pub(super) fn say_current(quiet: bool, dir: &Path, version: &Version) {

@@ -2,9 +2,10 @@
 
 use crate::args::Sample;
 use crate::exit::{Failure, Outcome, reading};
-use crate::open;
 use crate::output::Output;
 use crate::random::Random;
+use crate::source::{Source, sound};
+use graven::{Partition, TableSet, Value};
 use std::collections::BTreeSet;
 use std::hash::{BuildHasher, RandomState};
 
@@ -13,26 +14,72 @@ use std::hash::{BuildHasher, RandomState};
 const MOST: u64 = 1 << 20;
 
 pub(crate) fn run(args: &Sample) -> Result<Outcome, Failure> {
-    let table = open::table(&args.table, args.reading.access())?;
-    let reading = reading(&args.table);
+    let source = Source::open(&args.table, args.reading.access())?;
     let mut out = Output::new()?;
     let alone = args.keys || args.values;
     let separator = out.separator(args.bare, alone, "--values or --keys")?;
+    let mut print = |key: &[u8], value: &[u8]| match (args.keys, args.values, separator) {
+        (true, _, Some(separator)) => out.bare(key, separator),
+        (true, _, None) => out.key(key),
+        (_, true, Some(separator)) => out.bare(value, separator),
+        (_, true, None) => out.value(value),
+        _ => out.entry(key, value),
+    };
     // The standard library's seed for hash maps is different at every call.
     let seed = args.seed.unwrap_or_else(|| RandomState::new().hash_one(()));
-    for rank in ranks(table.len(), args.entries, Random(seed)) {
-        let Some((key, value)) = table.nth(rank).map_err(reading)? else { continue };
-        match (args.keys, args.values, separator) {
-            (true, _, Some(separator)) => out.bare(key, separator)?,
-            (true, _, None) => out.key(key)?,
-            (_, true, Some(separator)) => out.bare(value, separator)?,
-            (_, true, None) => out.value(value)?,
-            _ => out.entry(key, value)?,
+    let ranks = ranks(source.len(), args.entries, Random(seed));
+    match &source {
+        Source::Table(table) => {
+            for rank in ranks {
+                if let Some((key, value)) = table.nth(rank).map_err(reading(&args.table))? {
+                    print(key, value)?;
+                }
+            }
         }
+        Source::Set(set) => of_set(&source, set, args, ranks, &mut |key, value| {
+            print(key, value)?;
+            sound(value, &args.table)
+        })?,
     }
     out.flush()?;
-    open::intact(&table, &args.table)?;
+    source.intact(&args.table)?;
     Ok(Outcome::Fine)
+}
+
+/// Hands entries of a set to `each`, in key order: those with these ranks, or as many others of which
+/// every set is as likely.
+fn of_set(
+    source: &Source,
+    set: &TableSet,
+    args: &Sample,
+    mut ranks: Box<dyn Iterator<Item = u64>>,
+    each: &mut dyn FnMut(&[u8], &Value) -> Result<(), Failure>,
+) -> Result<(), Failure> {
+    let hashed = set.manifest().partition != Partition::Range;
+    if hashed && args.entries.min(set.len()) > MOST {
+        let mut wanted = ranks.next();
+        for (entry, rank) in set.iter().zip(0..) {
+            let (key, value) = entry.map_err(|error| Failure::set(&error))?;
+            if wanted == Some(rank) {
+                each(&key, &value)?;
+                wanted = ranks.next();
+            }
+        }
+        return Ok(());
+    }
+    let mut places = source.by_place(&args.table);
+    let mut drawn = Vec::new();
+    for place in ranks {
+        let Some((key, value)) = places.entry(set, place)? else { continue };
+        match hashed {
+            // Places are not in key order.
+            true => drawn.push((key, value)),
+            false => each(&key, &value)?,
+        }
+    }
+    // Entries of one key are in one shard, in their order.
+    drawn.sort_by(|(a, _), (b, _)| a.cmp(b));
+    drawn.iter().try_for_each(|(key, value)| each(key, value))
 }
 
 /// `wanted` of the numbers below `all`, ascending; every set of so many is equally likely.

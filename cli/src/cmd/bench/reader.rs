@@ -3,12 +3,13 @@
 //! reports its result as one JSON object. It runs until its standard input ends, so that its memory
 //! can be measured.
 
+use super::asked::{Asked, Store};
 use super::histogram::Histogram;
-use super::sample::{Answer, Lookup, VERSIONS, answer};
+use super::sample::{Lookup, VERSIONS, answer};
 use crate::args::BenchReader;
 use crate::exit::{Failure, Outcome, reading};
 use crate::open;
-use graven::{AccessPattern, BuildId, ErrorKind, Live, Table};
+use graven::{AccessPattern, BuildId, ErrorKind, Table};
 use serde_json::json;
 use std::io::{self, BufRead, Write};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
@@ -40,12 +41,12 @@ pub(crate) fn run(args: &BenchReader) -> Result<Outcome, Failure> {
 
     let _ = say("ready");
     let _open = parent.next();
-    let live = open::live(&args.table, args.reading.access())?;
+    let asked = Asked::open(&args.table, args.reading.access())?;
     let _ = say("open");
     let _go = parent.next();
 
     let start = Instant::now();
-    let shared = Shared { args, sample: &sample, live: &live, versions, start };
+    let shared = Shared { args, sample: &sample, asked: &asked, versions, start };
     let done: Vec<AtomicU64> = (0..args.threads).map(|_| AtomicU64::new(0)).collect();
     let failed = AtomicBool::new(false);
     let mut results = Vec::new();
@@ -141,16 +142,23 @@ impl Counter {
 
     /// Compares an answer with the answer of the pinned version.
     #[inline]
-    fn check(&mut self, table: &Table, lookup: &Lookup<'_>, version: usize, found: Answer) {
+    fn check<S: Store>(
+        &mut self,
+        store: S,
+        lookup: &Lookup<'_>,
+        version: usize,
+        value: Option<&S::Value>,
+    ) {
+        let found = answer(value.map(AsRef::as_ref));
         if found != lookup.answers[version] {
-            self.differs(table, found == lookup.answers[1 - version]);
+            self.differs(store.is_faulted(value), found == lookup.answers[1 - version]);
         }
     }
 
     #[cold]
-    fn differs(&mut self, table: &Table, other: bool) {
+    fn differs(&mut self, faulted: bool, other: bool) {
         // A page that was lost after its lookup reads as zeros, which are not the table's answer.
-        if table.is_faulted() {
+        if faulted {
             self.failed(&"a page was lost: the file was truncated or its device failed");
         } else {
             *if other { &mut self.mixed } else { &mut self.wrong } += 1;
@@ -161,7 +169,7 @@ impl Counter {
 struct Shared<'r> {
     args: &'r BenchReader,
     sample: &'r Table,
-    live: &'r Live,
+    asked: &'r Asked,
     versions: [BuildId; 2],
     start: Instant,
 }
@@ -189,9 +197,8 @@ impl<'r> Shared<'r> {
         let mut now = self.start;
         while now < end && !failed.load(Relaxed) {
             if number == 0 && now - looked >= interval {
-                match self.live.refresh() {
-                    Ok(graven::RefreshOutcome::Swapped) => counter.swaps += 1,
-                    Ok(_) => {}
+                match self.asked.refresh() {
+                    Ok(swapped) => counter.swaps += u64::from(swapped),
                     Err(error) => counter.failed(&error),
                 }
                 counter.stalest = counter.stalest.max(looked.elapsed().as_nanos() as u64);
@@ -223,46 +230,52 @@ impl<'r> Shared<'r> {
         counter
     }
 
-    /// Answers some lookups from one pinned table. Returns the time when it was done.
+    /// Answers some lookups from one pinned table, or from the set. Returns the time when it was
+    /// done.
     fn request(&self, lookups: &[Lookup<'_>], counter: &mut Counter) -> Instant {
-        let table = self.live.pin();
-        let build_id = table.build_id();
-        let Some(version) = self.versions.iter().position(|version| *version == build_id) else {
-            counter.failed(&"a table is served that was never published");
-            return Instant::now();
+        match self.asked {
+            Asked::Live(live) => self.answer(&*live.pin(), lookups, counter),
+            Asked::Set(set) => self.answer(set, lookups, counter),
+        }
+        Instant::now()
+    }
+
+    fn answer(&self, store: impl Store, lookups: &[Lookup<'_>], counter: &mut Counter) {
+        let id = store.id();
+        let Some(version) = self.versions.iter().position(|version| *version == id) else {
+            return counter.failed(&"a table is served that was never published");
         };
         match self.args.batch {
-            1 => one_by_one(&table, version, lookups, counter),
-            batch => batches(&table, version, lookups, batch, counter),
+            1 => one_by_one(store, version, lookups, counter),
+            batch => batches(store, version, lookups, batch, counter),
         }
         counter.lookups += lookups.len() as u64;
-        Instant::now()
     }
 }
 
-fn one_by_one(table: &Table, version: usize, lookups: &[Lookup<'_>], counter: &mut Counter) {
+fn one_by_one<S: Store>(store: S, version: usize, lookups: &[Lookup<'_>], counter: &mut Counter) {
     for group in lookups.chunks(TIMED) {
         let mut found = [const { Ok(None) }; TIMED];
         let begin = Instant::now();
-        found[0] = table.get(group[0].key);
+        found[0] = store.get(group[0].key);
         let first = Instant::now();
         for (found, lookup) in found.iter_mut().zip(group).skip(1) {
-            *found = table.get(lookup.key);
+            *found = store.get(lookup.key);
         }
         let rest = first.elapsed().as_nanos() as u64;
         counter.latencies.record((first - begin).as_nanos() as u64);
         counter.latencies.max = counter.latencies.max.max(rest);
         for (found, lookup) in found.iter().zip(group) {
             match found {
-                Ok(value) => counter.check(table, lookup, version, answer(*value)),
+                Ok(value) => counter.check(store, lookup, version, value.as_ref()),
                 Err(error) => counter.failed(error),
             }
         }
     }
 }
 
-fn batches(
-    table: &Table,
+fn batches<S: Store>(
+    store: S,
     version: usize,
     lookups: &[Lookup<'_>],
     batch: usize,
@@ -274,12 +287,12 @@ fn batches(
         keys.clear();
         keys.extend(group.iter().map(|lookup| lookup.key));
         let begin = Instant::now();
-        let answers = table.get_many_into(&keys, &mut found);
+        let answers = store.get_many(&keys, &mut found);
         counter.latencies.record(begin.elapsed().as_nanos() as u64);
         match answers {
             Ok(()) => {
                 for (value, lookup) in found.iter().zip(group) {
-                    counter.check(table, lookup, version, answer(*value));
+                    counter.check(store, lookup, version, value.as_ref());
                 }
             }
             Err(error) => counter.failed(&error),

@@ -2,10 +2,10 @@
 //! table. They are stored in a separate table that the readers share, so that they take no private
 //! memory of a process and need no search.
 
-use crate::exit::{Failure, reading};
-use crate::open;
+use crate::exit::Failure;
 use crate::random::{Random, Zipf};
-use graven::{AccessPattern, BuildOptions, ErrorKind, HashIndex, Table};
+use crate::source::Source;
+use graven::{AccessPattern, BuildOptions, ErrorKind, HashIndex};
 use std::path::Path;
 use std::time::{Duration, Instant};
 use xxhash_rust::xxh3::xxh3_64;
@@ -72,16 +72,17 @@ pub(super) const VERSIONS: [&[u8]; 2] = [b"version 1", b"version 2"];
 impl Draw<'_> {
     /// Draws the lookups and writes them to `sample`. Returns the larger version's length.
     pub(super) fn write(&self, sample: &Path) -> Result<u64, Failure> {
-        let tables = [open::table(self.table, self.access)?, open::table(self.other, self.access)?];
+        let open = |path| Source::open(path, self.access);
+        let tables = [open(self.table)?, open(self.other)?];
         let [table, other] = &tables;
-        if table.is_empty() {
+        if table.len() == 0 {
             let what = "has no entries, so there is nothing to look up";
             return Err(Failure::at(ErrorKind::Usage, self.table.display(), what));
         }
         let mut options = BuildOptions::new().sorted(true).durable(false);
         options = options.hash_index(HashIndex::Never);
         for (name, table) in VERSIONS.into_iter().zip(&tables) {
-            options = options.metadata(name, *table.build_id().as_bytes());
+            options = options.metadata(name, *table.id().as_bytes());
         }
         let failed = |error| Failure::build(sample, &error);
         let mut builder = options.create(sample).map_err(failed)?;
@@ -95,11 +96,11 @@ impl Draw<'_> {
             let mut draws: Vec<_> = draws.map(|(number, rank)| (rank, number)).collect();
             draws.sort_unstable();
             let mut records = Vec::with_capacity(draws.len());
+            let mut stored = table.by_place(self.table);
             for (rank, number) in draws {
-                let Some((key, _)) = table.nth(rank).map_err(reading(self.table))? else {
-                    continue;
-                };
-                records.push((number, self.record(&tables, key, &mut random)?));
+                if let Some(key) = stored.key(rank)? {
+                    records.push((number, self.record(&tables, &key, &mut random)?));
+                }
             }
             records.sort_unstable();
             for (_, record) in records {
@@ -111,7 +112,7 @@ impl Draw<'_> {
         builder.finish().map_err(failed)?;
         let mut longest = 0;
         for (table, path) in [(table, self.table), (other, self.other)] {
-            longest = longest.max(table.stats().map_err(reading(path))?.file_bytes);
+            longest = longest.max(table.file_bytes(path)?);
         }
         Ok(longest)
     }
@@ -119,18 +120,22 @@ impl Draw<'_> {
     /// A lookup of a stored key, or of a similar key that is not stored.
     fn record(
         &self,
-        tables: &[Table; 2],
+        tables: &[Source; 2],
         stored: &[u8],
         random: &mut Random,
     ) -> Result<Vec<u8>, Failure> {
         let mut key = stored.to_vec();
         if random.fraction() >= self.hit {
-            absent(&tables[0], &mut key, random).map_err(reading(self.table))?;
+            absent(&tables[0], self.table, &mut key, random)?;
         }
         let mut record = Vec::with_capacity(16 + key.len());
         for (table, path) in tables.iter().zip([self.table, self.other]) {
-            let found = table.get(&key).map_err(reading(path))?;
-            record.extend(answer(found).to_le_bytes());
+            let mut found = ABSENT;
+            table.values(path, &key, false, |value| {
+                found = answer(Some(value));
+                Ok(())
+            })?;
+            record.extend(found.to_le_bytes());
         }
         record.extend(&key);
         Ok(record)
@@ -138,13 +143,23 @@ impl Draw<'_> {
 }
 
 /// Changes the last bytes of a key until it is not stored: a miss that looks like a hit.
-fn absent(table: &Table, key: &mut Vec<u8>, random: &mut Random) -> Result<(), graven::ReadError> {
+fn absent(
+    table: &Source,
+    path: &Path,
+    key: &mut Vec<u8>,
+    random: &mut Random,
+) -> Result<(), Failure> {
     for _ in 0..TRIES {
         let start = key.len().saturating_sub(8);
         for (byte, noise) in key[start..].iter_mut().zip(random.next().to_le_bytes()) {
             *byte ^= noise;
         }
-        if !table.contains_key(&*key)? {
+        let mut stored = false;
+        table.values(path, key, false, |_| {
+            stored = true;
+            Ok(())
+        })?;
+        if !stored {
             return Ok(());
         }
     }
