@@ -28,6 +28,8 @@ mod kill;
 mod race;
 #[path = "faults/rights.rs"]
 mod rights;
+#[path = "faults/sets.rs"]
+mod sets;
 #[path = "faults/work.rs"]
 mod work;
 

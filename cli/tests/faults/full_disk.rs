@@ -27,7 +27,7 @@ fn judge(work: Work, directory: &Path, ran: &Output, what: &dyn std::fmt::Debug)
 }
 
 /// Leaves so many bytes of a disk free, more or less.
-fn fill(disk: &Disk, free: u64) -> std::io::Result<()> {
+pub(crate) fn fill(disk: &Disk, free: u64) -> std::io::Result<()> {
     let path = disk.path().join("ballast");
     let _ = std::fs::remove_file(&path);
     let available = fs2::available_space(disk.path())?;
