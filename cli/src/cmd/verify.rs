@@ -5,8 +5,9 @@ use crate::exit::{self, Failure, Outcome, reading};
 use crate::open;
 use crate::output::Output;
 use crate::progress::{Progress, Unit};
-use graven::{SetReport, VerifyReport};
+use graven::{SetError, SetReport, VerifyProgress, VerifyReport};
 use serde_json::{Value, json};
+use std::ops::ControlFlow;
 use std::path::Path;
 
 pub(crate) fn run(args: &Verify) -> Result<Outcome, Failure> {
@@ -33,16 +34,42 @@ enum Report {
 fn verify(args: &Verify, path: &Path) -> Result<Report, Failure> {
     if open::is_set(path) {
         let set = open::set(path, args.reading.access())?;
-        let _progress = Progress::new("verifying", Unit::AtOnce, None, args.quiet);
-        return set.verify().map(Report::Set).map_err(|error| Failure::set(&error));
+        let progress = Progress::new("verifying", Unit::Bytes, None, args.quiet);
+        let audited = set.verify_while(|verified| {
+            show(&progress, verified);
+            ControlFlow::Continue(())
+        });
+        // Nothing ends the audit before its end.
+        return audited
+            .map(|report| Report::Set(report.unwrap_or_default()))
+            .map_err(|error| place(args, &error));
     }
     let table = open::table_or_patch(path, args.reading.access())?;
     let progress = Progress::new("verifying", Unit::Bytes, None, args.quiet);
-    let report = table.verify_with(|verified| {
-        let (done, total) = (verified.done, Some(verified.total));
-        progress.state().stage("verifying", Unit::Bytes, done, total);
-    });
+    let report = table.verify_with(|verified| show(&progress, verified));
     report.map(Report::Table).map_err(reading(path))
+}
+
+fn show(progress: &Progress, verified: VerifyProgress) {
+    let (done, total) = (verified.done, Some(verified.total));
+    progress.state().stage("verifying", Unit::Bytes, done, total);
+}
+
+/// The failure for a shard that is not the file of the manifest, with the damage if it can be found.
+fn place(args: &Verify, error: &SetError) -> Failure {
+    let SetError::Shard { path, what } = error else { return Failure::set(error) };
+    let table = open::table(path, args.reading.access());
+    let damage = match &table {
+        Ok(table) => table.verify().err(),
+        Err(_) => None,
+    };
+    match damage {
+        Some(damage) => {
+            let what = format_args!("{what}: {}", damage.failure());
+            Failure::at(damage.kind(), path.display(), what)
+        }
+        None => Failure::set(error),
+    }
 }
 
 fn json(path: &Path, verified: &Result<Report, Failure>) -> Value {
