@@ -6,6 +6,7 @@ mod fields;
 mod find;
 mod inspect;
 mod merge;
+mod resources;
 mod serve;
 mod shard;
 mod texts;
@@ -22,12 +23,13 @@ pub(crate) use find::{Near, Sample, Split};
 use graven::{Duplicates, ErrorKind, HashIndex};
 pub(crate) use inspect::Inspect;
 pub(crate) use merge::{Diff, Merge, Policy, Salvage};
+use resources::Resources;
 pub(crate) use serve::{Bench, BenchReader, Warm};
 pub(crate) use shard::{Dividing, Shard};
 use std::ffi::OsString;
 use std::path::PathBuf;
 pub(crate) use texts::{Completions, Man};
-use values::{Pair, mark, number, octal, pair, size, threads};
+use values::{Pair, mark, number, octal, pair};
 pub(crate) use versions::{Guards, Keeping, Publish};
 
 /// Build immutable sorted tables and read them.
@@ -181,16 +183,8 @@ pub(crate) struct Build {
     /// Permissions of the table, octal
     #[arg(long, value_name = "MODE", value_parser = octal, default_value = "0444")]
     pub(crate) mode: u32,
-    /// Memory for sorting, for example 512M or 512MB (K, M, G or KiB, MiB, GiB: powers of 1024; KB,
-    /// MB, GB: of 1000); 1G unless said, or less where this process may have less than 2G
-    #[arg(long, value_name = "SIZE", value_parser = size)]
-    pub(crate) memory: Option<u64>,
-    /// Threads for sorting and indexing; as many as there are processors unless said
-    #[arg(long, value_name = "N", value_parser = threads)]
-    pub(crate) threads: Option<usize>,
-    /// Directory for sorting what exceeds the memory; that of OUT unless said
-    #[arg(long, value_name = "D")]
-    pub(crate) tmp_dir: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) resources: Resources,
     /// Fail with exit code 4 where OUT, or D/CURRENT, exists
     #[arg(long)]
     pub(crate) no_replace: bool,

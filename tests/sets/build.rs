@@ -23,7 +23,7 @@ fn shuffled(mut entries: Vec<Entry>) -> Vec<Entry> {
 /// Entries that exceed the least memory budget, with values of some lengths.
 fn many() -> Vec<Entry> {
     let value = |i: usize| vec![i as u8; i * 7 % 300];
-    numbered(20_000).into_iter().enumerate().map(|(i, (key, _))| (key, value(i))).collect()
+    numbered(12_000).into_iter().enumerate().map(|(i, (key, _))| (key, value(i))).collect()
 }
 
 fn insert(options: &SetBuildOptions, path: &Path, entries: &[Entry]) -> SetBuilder {
@@ -37,10 +37,10 @@ fn any_order_gives_the_set_of_ascending_entries() {
     let dir = tempfile::tempdir().unwrap();
     let (ascending, any) = (many(), shuffled(many()));
     for (number, cut) in [
-        quick().shard_bytes(500_000),
+        quick().shard_bytes(300_000),
         quick().shard_entries(1_234),
         quick().range_shards(1),
-        quick().range_shards(7).expected_entries(20_000),
+        quick().range_shards(7).expected_entries(12_000),
         quick().hash_shards(1),
         quick().hash_shards(3),
         quick().hash_shards(257),
@@ -53,7 +53,7 @@ fn any_order_gives_the_set_of_ascending_entries() {
             write(&options, &path, entries);
             let set = open(&path);
             set.verify().unwrap();
-            assert_eq!(set.len(), 20_000);
+            assert_eq!(set.len(), 12_000);
             (set.manifest().id, set.manifest().shards.len())
         };
         let sorted = cut.clone().tables(tables().sorted(true));
@@ -162,7 +162,7 @@ fn entries_that_are_left_out_do_not_count() {
 fn lengths_at_their_ends() {
     let dir = tempfile::tempdir().unwrap();
     let mut model = BTreeMap::from([(Vec::new(), Vec::new())]);
-    for i in 0..40u32 {
+    for i in 0..18u32 {
         let mut key = vec![b'k'; 65_535];
         key[65_531..].copy_from_slice(&i.to_be_bytes());
         model.insert(key[..65_535 - i as usize % 2].to_vec(), Vec::new());
@@ -257,7 +257,7 @@ fn progress_is_that_of_all_shards() {
         let told = told.lock().unwrap();
         let phases: Vec<BuildPhase> = told.iter().map(|told| told.phase).collect();
         assert!(phases.is_sorted(), "{phases:?}");
-        let all = |told: &&graven::BuildProgress| told.done == 20_000 && told.total == 20_000;
+        let all = |told: &&graven::BuildProgress| told.done == 12_000 && told.total == 12_000;
         for phase in [BuildPhase::Merge, BuildPhase::Index] {
             assert!(told.iter().filter(all).any(|told| told.phase == phase), "{phase}");
         }

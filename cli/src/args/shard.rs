@@ -1,6 +1,7 @@
 //! Arguments of `shard`.
 
 use super::access::Reading;
+use super::resources::Resources;
 use super::values::{count_from_one, octal, size_from_one};
 use super::versions::{Guards, Keeping};
 use clap::{Args, ValueEnum};
@@ -34,6 +35,8 @@ pub(crate) struct Shard {
     /// Permissions of shards and manifest, octal
     #[arg(long, value_name = "MODE", value_parser = octal, default_value = "0444")]
     pub(crate) mode: u32,
+    #[command(flatten)]
+    pub(crate) resources: Resources,
     /// Publish without fsync: faster, and lost or torn if the power fails soon after
     #[arg(long)]
     pub(crate) no_sync: bool,

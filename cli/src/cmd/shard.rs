@@ -23,6 +23,7 @@ pub(crate) fn run(args: &Shard) -> Result<Outcome, Failure> {
     let state = Arc::clone(progress.state());
     let tables = source.build_options(&args.source)?.sorted(true).mode(args.mode);
     let tables = tables.durable(!args.no_sync).verify_after_write(args.verify);
+    let tables = args.resources.set(tables);
     let tables = tables.progress(move |told| {
         let (what, unit) = super::build::stage(told.phase);
         state.stage(what, unit, told.done, Some(told.total));

@@ -139,12 +139,8 @@ fn options(args: &Build, input_bytes: Option<u64>, metadata: &[(String, String)]
         .mode(args.mode)
         .durable(!args.no_sync)
         .replace(!args.no_replace)
-        .verify_after_write(args.verify)
-        .memory_budget(args.memory)
-        .threads(args.threads);
-    if let Some(dir) = &args.tmp_dir {
-        options = options.temp_dir(dir);
-    }
+        .verify_after_write(args.verify);
+    options = args.resources.set(options);
     for (key, value) in metadata {
         options = options.metadata(&key[..], &value[..]);
     }

@@ -71,5 +71,5 @@ pub(super) fn held(
 /// Where the build sorts what exceeds its memory.
 fn directory(args: &Build) -> PathBuf {
     let beside = args.out.parent().filter(|parent| *parent != Path::new(""));
-    args.tmp_dir.clone().or(beside.map(Path::to_owned)).unwrap_or_else(|| ".".into())
+    args.resources.tmp_dir.clone().or(beside.map(Path::to_owned)).unwrap_or_else(|| ".".into())
 }
