@@ -176,6 +176,8 @@ pub use manifest::{Manifest, Partition, Shard, hash_shard};
 pub use merge::{
     Change, Changes, Diff, Difference, Loss, Merge, MergePolicy, Patch, Patched, Salvage, Salvaged,
 };
+#[cfg(all(unix, feature = "sets"))]
+pub use publish::ReceivedSet;
 #[cfg(unix)]
 pub use publish::{NewVersion, PublishOptions, PublishSummary, Version, Versions};
 pub use read::{

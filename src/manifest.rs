@@ -27,8 +27,9 @@ use std::time::{Duration, Instant};
 
 /// The manifest's name in the directory of a set's version.
 pub(crate) const MANIFEST: &str = "MANIFEST.json";
-/// Most bytes of a manifest.
-const MOST_BYTES: u64 = 256 << 20;
+/// Names of other files in the directory of a version: by them a version with a table is told from
+/// one with a set.
+const RESERVED: [&str; 4] = [MANIFEST, "new.json", "table.grv", "new.grv"];
 /// Longest wait for a lock, which whoever prunes holds as long as it takes to remove a file.
 const PATIENCE: Duration = Duration::from_secs(1);
 const PAUSE: Duration = Duration::from_millis(2);
@@ -56,6 +57,31 @@ pub struct Manifest {
 impl Manifest {
     /// The `version` of manifests that this library writes, and the only one that it reads.
     pub const VERSION: u64 = json::VERSION;
+    /// Most bytes that the text of a manifest may have.
+    pub const MOST_BYTES: u64 = json::MOST_BYTES;
+
+    /// Parses the text of a manifest, and checks all that can be checked without the shards. `name`
+    /// is the manifest's path or address, for errors. Costs time and memory by the length of the
+    /// text.
+    ///
+    /// ```
+    /// let error = graven::Manifest::from_json(b"{}", "s3://bucket/MANIFEST.json").unwrap_err();
+    /// assert!(error.to_string().starts_with("s3://bucket/MANIFEST.json: field format"));
+    /// ```
+    ///
+    /// # Errors
+    /// [`SetError::Manifest`] with the field at fault.
+    pub fn from_json(text: &[u8], name: impl Into<PathBuf>) -> Result<Self, SetError> {
+        let parsed = match text.len() as u64 > Self::MOST_BYTES {
+            true => Err(Fault::too_long()),
+            false => Self::parse(text),
+        };
+        parsed.map_err(|Fault { field, what }| SetError::Manifest {
+            path: name.into(),
+            field,
+            what,
+        })
+    }
 
     /// The manifest of these shards.
     pub(crate) fn new(partition: Partition, shards: Vec<Shard>) -> Result<Self, Fault> {
@@ -114,17 +140,13 @@ impl Manifest {
             let error = io::Error::new(io::ErrorKind::NotFound, "it was replaced meanwhile");
             return Err(io("open the manifest")(error));
         }
-        let most = Fault::new("(file)", format!("has more than {MOST_BYTES} bytes"));
-        if metadata.len() > MOST_BYTES {
-            return Err(fault(most));
+        if metadata.len() > Self::MOST_BYTES {
+            return Err(fault(Fault::too_long()));
         }
         let mut text = Vec::new();
-        let read = (&file).take(MOST_BYTES + 1).read_to_end(&mut text);
+        let read = (&file).take(Self::MOST_BYTES + 1).read_to_end(&mut text);
         read.map_err(io("read the manifest"))?;
-        if text.len() as u64 > MOST_BYTES {
-            return Err(fault(most));
-        }
-        Ok((Self::parse(&text).map_err(fault)?, file))
+        Ok((Self::from_json(&text, path)?, file))
     }
 
     /// Reads the manifest of the set at `path`, as [`read`](Self::read) does. Returns it with the
@@ -216,7 +238,7 @@ fn check(shards: &[Shard], partition: Partition) -> Result<(), Fault> {
             return fault(
                 "file",
                 "is no plain name of ASCII letters, digits, '.', '_' and '-' that begins with \
-                 none of the latter and has at most 255 bytes",
+                 none of the latter and has at most 255 bytes, or is one of a version's own files",
             );
         }
         if !names.insert(&shard.file) {
@@ -254,5 +276,5 @@ fn is_plain(name: &str) -> bool {
     name.len() <= 255
         && name.bytes().next().is_some_and(|first| first.is_ascii_alphanumeric())
         && name.bytes().all(plain)
-        && name != MANIFEST
+        && !RESERVED.contains(&name)
 }

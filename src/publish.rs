@@ -13,5 +13,7 @@ mod versions;
 pub use copy::{PublishOptions, PublishSummary};
 #[cfg(feature = "sets")]
 pub(crate) use new_set::NewSet;
+#[cfg(feature = "sets")]
+pub use new_set::ReceivedSet;
 pub use version::Version;
 pub use versions::{NewVersion, Versions};

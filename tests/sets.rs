@@ -18,6 +18,7 @@ mod sets {
     mod mapping;
     mod model;
     mod typed;
+    mod received;
     mod versions;
 }
 

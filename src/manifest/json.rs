@@ -11,6 +11,9 @@ pub(super) const VERSION: u64 = 1;
 /// Most shards of a set.
 pub(crate) const MOST_SHARDS: usize = 1_000_000;
 
+/// Most bytes of a manifest.
+pub(super) const MOST_BYTES: u64 = 256 << 20;
+
 /// A field that is not as it must be.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Fault {
@@ -21,6 +24,11 @@ pub(crate) struct Fault {
 impl Fault {
     pub(super) fn new(field: impl Into<String>, what: impl Into<String>) -> Self {
         Self { field: field.into(), what: what.into() }
+    }
+
+    /// A text with more bytes than a manifest may have.
+    pub(super) fn too_long() -> Self {
+        Self::new("(file)", format!("has more than {MOST_BYTES} bytes"))
     }
 }
 

@@ -6,6 +6,7 @@ use crate::build_id::BuildId;
 use crate::error::{OpenFailure, SetError};
 use crate::file::io::open_regular;
 use serde::{Deserialize, Serialize};
+use std::fs::File;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
@@ -38,6 +39,15 @@ impl Shard {
         directory.join(&self.file)
     }
 
+    /// Opens the shard's file, and compares its length.
+    pub(crate) fn open_file(&self, directory: &Path) -> Result<File, SetError> {
+        let path = self.path(directory);
+        let read = |source| OpenFailure::Io { action: "open the shard", source };
+        let (file, metadata) = open_regular(&path, read).map_err(|failure| failure.at(&path))?;
+        self.check_len(path, metadata.len())?;
+        Ok(file)
+    }
+
     /// Compares length and digest of the shard's file.
     pub(crate) fn check_file(&self, directory: &Path) -> Result<(), SetError> {
         self.check_file_while(directory, &mut |_| ControlFlow::Continue(())).map(drop)
@@ -51,8 +61,7 @@ impl Shard {
         go_on: &mut dyn FnMut(u64) -> ControlFlow<()>,
     ) -> Result<ControlFlow<()>, SetError> {
         let path = self.path(directory);
-        let read = |source| OpenFailure::Io { action: "open the shard", source };
-        let (file, _) = open_regular(&path, read).map_err(|failure| failure.at(&path))?;
+        let file = self.open_file(directory)?;
         let mut digest = Digesting::new(&file);
         let failed = |source| SetError::Io { action: "read the shard", path: path.clone(), source };
         while digest.step().map_err(failed)? {
@@ -61,14 +70,20 @@ impl Shard {
             }
         }
         let (bytes, sha256) = digest.finish();
-        let what = if bytes != self.bytes {
-            format!("has {bytes} bytes, {} in the manifest", self.bytes)
-        } else if sha256 != self.sha256 {
+        self.check_len(path.clone(), bytes)?;
+        if sha256 != self.sha256 {
             let (found, expected) = (hex(&sha256), hex(&self.sha256));
-            format!("has SHA-256 {found}, {expected} in the manifest")
-        } else {
-            return Ok(ControlFlow::Continue(()));
-        };
+            let what = format!("has SHA-256 {found}, {expected} in the manifest");
+            return Err(SetError::Shard { path, what });
+        }
+        Ok(ControlFlow::Continue(()))
+    }
+
+    fn check_len(&self, path: PathBuf, bytes: u64) -> Result<(), SetError> {
+        if bytes == self.bytes {
+            return Ok(());
+        }
+        let what = format!("has {bytes} bytes, {} in the manifest", self.bytes);
         Err(SetError::Shard { path, what })
     }
 }

@@ -7,6 +7,8 @@ use crate::error::{BuildError, OpenFailure, PublishError};
 use crate::file::integrity;
 use crate::file::io::open_regular;
 use crate::format::layout::Layout;
+#[cfg(feature = "sets")]
+use crate::manifest::Manifest;
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -32,6 +34,12 @@ impl Incoming {
     pub(super) fn new(layout: &Layout) -> Self {
         let Layout { entries, file_len, build_id, .. } = *layout;
         Self { entries, file_bytes: file_len as u64, build_id: build_id.into() }
+    }
+
+    #[cfg(feature = "sets")]
+    pub(super) fn of_set(manifest: &Manifest) -> Self {
+        let Manifest { id, entries, bytes, .. } = *manifest;
+        Self { entries, file_bytes: bytes, build_id: id }
     }
 
     /// The id of the version with this number that holds the table.

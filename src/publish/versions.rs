@@ -133,7 +133,7 @@ impl Versions {
 
     fn add(&self, source: Source<'_>, options: &PublishOptions) -> Result<Version, PublishError> {
         let incoming = source.incoming;
-        let filling = self.begin(Content::Table, Some(&incoming), options)?;
+        let filling = self.begin(Content::Table, Some(&incoming), None, options)?;
         let copy = Unpublished::create(&Content::Table.path(&filling.path), false)?;
         source.copy(&copy)?;
         copy.seal(options.how)?;
@@ -165,7 +165,7 @@ impl Versions {
     /// [`PublishError::Target`] if the directory can't be written.
     pub fn create(&self, options: &PublishOptions) -> Result<NewVersion, PublishError> {
         options.check()?;
-        let filling = self.begin(Content::Table, None, options)?;
+        let filling = self.begin(Content::Table, None, None, options)?;
         let table = filling.new_file();
         Ok(NewVersion { versions: self.clone(), options: options.clone(), filling, table })
     }
@@ -274,11 +274,12 @@ impl Versions {
     }
 
     /// Makes the directory of a new version, and locks it. Without a table, the version's id is not
-    /// known yet.
+    /// known yet. Without a number, the version gets the one after the last version's.
     pub(super) fn begin(
         &self,
         content: Content,
         incoming: Option<&Incoming>,
+        wanted: Option<u64>,
         options: &PublishOptions,
     ) -> Result<Filling, PublishError> {
         let failed = self.failed("make a version");
@@ -301,7 +302,7 @@ impl Versions {
             directories.iter().for_each(|(_, directory)| remove_if_dead(directory));
         }
         let last = directories.iter().map(|(id, _)| number(id)).max().unwrap_or(0);
-        let Some(next) = last.checked_add(1) else {
+        let Some(next) = wanted.or(last.checked_add(1)) else {
             let text =
                 format!("there is one of number {last}, the last that there can be: move it");
             return Err(failed(io::Error::other(text)));

@@ -51,7 +51,9 @@ fn each_lie_of_a_manifest_is_named() {
         ("part-00001.grv", ".hidden", "shards[1].file", "no plain name"),
         ("part-00001.grv", "a\\u0000b", "shards[1].file", "no plain name"),
         ("part-00001.grv", "a\\\\b", "shards[1].file", "no plain name"),
-        ("part-00001.grv", "MANIFEST.json", "shards[1].file", "no plain name"),
+        ("part-00001.grv", "MANIFEST.json", "shards[1].file", "own files"),
+        ("part-00001.grv", "table.grv", "shards[1].file", "own files"),
+        ("part-00001.grv", "new.json", "shards[1].file", "own files"),
         ("part-00001.grv", "part-00000.grv", "shards[1].file", "occurs twice"),
         (
             &key("first_key", &second),
