@@ -6,6 +6,8 @@ mod fields;
 mod find;
 mod inspect;
 mod merge;
+#[cfg(feature = "remote")]
+mod remote;
 mod resources;
 mod serve;
 mod shard;
@@ -23,6 +25,8 @@ pub(crate) use find::{Near, Sample, Split};
 use graven::{Duplicates, ErrorKind, HashIndex};
 pub(crate) use inspect::Inspect;
 pub(crate) use merge::{Diff, Merge, Policy, Salvage};
+#[cfg(feature = "remote")]
+pub(crate) use remote::{Pull, Push};
 use resources::Resources;
 pub(crate) use serve::{Bench, BenchReader, Warm};
 pub(crate) use shard::{Dividing, Shard};
@@ -98,6 +102,10 @@ pub(crate) enum Verb {
     Salvage(Salvage),
     Publish(Publish),
     Shard(Shard),
+    #[cfg(feature = "remote")]
+    Pull(Pull),
+    #[cfg(feature = "remote")]
+    Push(Push),
     Warm(Warm),
     Bench(Bench),
     Completions(Completions),

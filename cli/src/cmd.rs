@@ -10,6 +10,10 @@ mod merge;
 mod mget;
 mod near;
 mod publish;
+#[cfg(feature = "remote")]
+mod pull;
+#[cfg(feature = "remote")]
+mod push;
 mod salvage;
 mod sample;
 mod scan;
@@ -48,6 +52,10 @@ pub(crate) fn run(mut verb: Verb) -> Result<Outcome, Failure> {
         Verb::Salvage(args) => salvage::run(&args),
         Verb::Publish(args) => publish::run(&args),
         Verb::Shard(args) => shard::run(&args),
+        #[cfg(feature = "remote")]
+        Verb::Pull(args) => pull::run(&args),
+        #[cfg(feature = "remote")]
+        Verb::Push(args) => push::run(&args),
         Verb::Warm(args) => warm::run(&args),
         Verb::Bench(args) => bench::run(&args),
         Verb::Completions(args) => texts::completions(&args),
@@ -78,6 +86,9 @@ fn tables(verb: &mut Verb) -> Vec<&mut PathBuf> {
         Verb::Shard(args) => vec![&mut args.source],
         Verb::Warm(args) => vec![&mut args.table],
         Verb::Bench(args) => [&mut args.table].into_iter().chain(&mut args.replace).collect(),
+        // Sets are opened as they are.
+        #[cfg(feature = "remote")]
+        Verb::Pull(_) | Verb::Push(_) => Vec::new(),
         // The inputs of build are no tables. A reader process gets from bench the path that it has
         // to follow.
         Verb::Build(_) | Verb::BenchReader(_) | Verb::Completions(_) | Verb::Man(_) => Vec::new(),

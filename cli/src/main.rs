@@ -13,6 +13,8 @@ mod output;
 mod proc;
 mod progress;
 mod random;
+#[cfg(feature = "remote")]
+mod remote;
 mod signals;
 mod source;
 mod terminal;

@@ -98,6 +98,18 @@ impl Progress {
         self.state.done.store(done, Ordering::Relaxed);
     }
 
+    /// Adds to how much is done.
+    #[cfg(feature = "remote")]
+    pub(crate) fn add(&self, more: u64) {
+        self.state.done.fetch_add(more, Ordering::Relaxed);
+    }
+
+    /// Takes back what has to be done again.
+    #[cfg(feature = "remote")]
+    pub(crate) fn take_back(&self, done: u64) {
+        self.state.done.fetch_sub(done, Ordering::Relaxed);
+    }
+
     /// The state, for work that has several stages.
     pub(crate) fn state(&self) -> &Arc<State> {
         &self.state

@@ -1,7 +1,7 @@
 //! Guards against a guide that tells its readers something that does not work. The commands of
-//! every `docs/from-*.md` and of `docs/sets.md` are run as they stand there, block by block in a directory of their own,
-//! and the `text` block behind a block of commands is what they print. The tests of the Python
-//! package run from-pickle.md.
+//! every `docs/from-*.md`, of `docs/sets.md` and of `docs/remote.md` are run as they stand there, block
+//! by block in a directory of their own, and the `text` block behind a block of commands is what they
+//! print. The tests of the Python package run from-pickle.md.
 //!
 //! What needs a program that is not installed is skipped with a printed line.
 #![cfg(unix)]
@@ -144,6 +144,12 @@ fn from_sparkey() {
     log.extend_from_slice(&entries);
     // The text of the log comes first in the guide and needs no program.
     assert!(run("from-sparkey.md", |path| fs::write(path.join("prices.spl"), &log).unwrap()) >= 1);
+}
+
+#[cfg(feature = "remote")]
+#[test]
+fn remote() {
+    assert_eq!(run("remote.md", |_| {}), 4);
 }
 
 #[test]

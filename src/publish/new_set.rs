@@ -46,7 +46,7 @@ impl NewSet {
         let mut text = Vec::new();
         // Writing to a vector cannot fail.
         let _ = manifest.write(&mut text);
-        write_manifest(&filling, manifest, &text, &options)?;
+        write_manifest(&text, manifest, &filling.new_file(), &options)?;
         if options.how.read_back {
             manifest.check_files(&filling.path)?;
         }
@@ -159,7 +159,7 @@ impl ReceivedSet {
         if options.how.read_back {
             manifest.check_files(&filling.path)?;
         }
-        write_manifest(&filling, &manifest, &text, &options)?;
+        write_manifest(&text, &manifest, &filling.new_file(), &options)?;
         let version = filling.id.clone();
         filling.rename(version).map_err(versions.failed("name the new version"))?;
         versions.make_current(filling, &incoming, &options)
@@ -169,23 +169,21 @@ impl ReceivedSet {
 /// Writes the text of a manifest to the file that becomes the version's manifest, and reads it back
 /// as a reader does: what readers will refuse is not published.
 fn write_manifest(
-    filling: &Filling,
-    manifest: &Manifest,
     text: &[u8],
+    manifest: &Manifest,
+    path: &Path,
     options: &PublishOptions,
 ) -> Result<(), PublishError> {
-    let path = filling.new_file();
-    let failed = |source| BuildError::io("write the manifest", &path, 0, source);
+    let failed = |source| BuildError::io("write the manifest", path, 0, source);
     let write = || -> io::Result<()> {
-        let mut file = OpenOptions::new().write(true).create_new(true).open(&path)?;
+        let mut file = OpenOptions::new().write(true).create_new(true).open(path)?;
         file.write_all(text)?;
         file.set_permissions(Permissions::from_mode(options.how.mode))?;
         if options.how.durable { file.sync_all() } else { Ok(()) }
     };
     write().map_err(failed)?;
-    let written = fs::read(&path);
-    let written =
-        written.map_err(|source| BuildError::io("read the manifest", &path, 0, source))?;
+    let written = fs::read(path);
+    let written = written.map_err(|source| BuildError::io("read the manifest", path, 0, source))?;
     if Manifest::parse(&written).ok().as_ref() != Some(manifest) {
         return Err(failed(io::Error::other("it was not written as it should be")).into());
     }

@@ -24,6 +24,7 @@ fn every_command_has_examples_that_run() {
         for table in ["colours.grv", "other.grv"] {
             dir.run(&["build", "--quiet", table, "colours.tsv"]).printed("");
         }
+        dir.run(&["shard", "--quiet", "colours.grv", "colours-set"]).printed("");
         for form in ["--help", "-h"] {
             let help = dir.run(&[command, form]);
             assert_eq!(help.code, 0, "{command}");
