@@ -21,4 +21,6 @@ pub use publish::PublishError;
 pub(crate) use read::ReadResult;
 pub use read::{ReadError, ReadFailure};
 pub use set::SetError;
+#[cfg(all(unix, feature = "sets"))]
+pub(crate) use shown::Shown;
 pub(crate) use shown::{Counted, entries};

@@ -189,8 +189,9 @@ pub use read::{
 };
 #[cfg(all(unix, feature = "sets"))]
 pub use set::{
-    LiveSet, PinnedSet, SetBuildOptions, SetBuilder, SetIter, SetOptions, SetReport, TableSet,
-    TypedLiveSet, TypedPinnedSet, TypedSetBuilder, TypedSetIter, TypedSetValue, TypedTableSet,
+    LiveSet, PinnedSet, SetBuildOptions, SetBuilder, SetIter, SetJob, SetJobOptions, SetOptions,
+    SetReport, ShardBuilder, ShardInfo, TableSet, TypedLiveSet, TypedPinnedSet, TypedSetBuilder,
+    TypedSetIter, TypedSetValue, TypedTableSet,
 };
 pub use verify::{VerifyProgress, VerifyReport};
 #[cfg(unix)]

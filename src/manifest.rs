@@ -271,7 +271,7 @@ fn check(shards: &[Shard], partition: Partition) -> Result<(), Fault> {
 
 /// Whether a name leads to a file in the directory of the manifest and to no other one, on every
 /// system.
-fn is_plain(name: &str) -> bool {
+pub(crate) fn is_plain(name: &str) -> bool {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
     name.len() <= 255
         && name.bytes().next().is_some_and(|first| first.is_ascii_alphanumeric())

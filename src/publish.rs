@@ -7,6 +7,8 @@ mod filling;
 mod guard;
 #[cfg(feature = "sets")]
 mod new_set;
+#[cfg(feature = "sets")]
+mod staging;
 mod version;
 mod versions;
 
@@ -15,5 +17,7 @@ pub use copy::{PublishOptions, PublishSummary};
 pub(crate) use new_set::NewSet;
 #[cfg(feature = "sets")]
 pub use new_set::ReceivedSet;
+#[cfg(feature = "sets")]
+pub(crate) use staging::Staging;
 pub use version::Version;
 pub use versions::{NewVersion, Versions};

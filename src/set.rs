@@ -1,6 +1,8 @@
 //! Sets: one table in many shards. A set is a manifest and the tables that it names; sets are
 //! versions in a directory of versions, as single tables are.
 
+mod filling;
+mod job;
 mod live;
 mod many;
 mod sets;
@@ -11,6 +13,7 @@ mod verify;
 mod walk;
 mod write;
 
+pub use job::{SetJob, SetJobOptions, ShardBuilder, ShardInfo};
 pub use live::typed::{TypedLiveSet, TypedPinnedSet};
 pub use live::{LiveSet, PinnedSet};
 pub use table_set::{SetOptions, TableSet};

@@ -181,7 +181,7 @@ const STOREYS: &[(&str, &[&[&str]])] = &[
             &["filling", "guard"],
             &["copy"],
             &["versions"],
-            &["new_set"],
+            &["new_set", "staging"],
             &["."],
         ],
     ),
@@ -189,8 +189,8 @@ const STOREYS: &[(&str, &[&[&str]])] = &[
     (
         "src/set",
         &[
-            &["shards"],
-            &["many", "verify", "walk"],
+            &["filling", "shards"],
+            &["job", "many", "verify", "walk"],
             &["table_set", "write"],
             &["typed"],
             &["sets"],
@@ -198,7 +198,7 @@ const STOREYS: &[(&str, &[&[&str]])] = &[
             &["."],
         ],
     ),
-    ("src/set/write", &[&["filling"], &["builder"], &["typed"], &["."]]),
+    ("src/set/write", &[&["finishing"], &["builder"], &["typed"], &["."]]),
     ("src/set/typed", &[&["value"], &["walk"], &["."]]),
     ("src/set/live", &[&["."], &["typed"]]),
     (

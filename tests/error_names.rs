@@ -326,6 +326,7 @@ fn the_texts_of_rare_build_errors() {
         BuildError::ValueReader { entry: 7, source: source() },
         BuildError::OutOfOrder { previous: b"b".to_vec(), key: b"a".to_vec(), entry: 7 },
         BuildError::DuplicateKey { key: b"a".to_vec() },
+        BuildError::OtherShard { key: b"a".to_vec(), shard: 1, expected: 2, of: 3 },
         BuildError::InvalidOption { option: "mode", got: "8".into(), expected: "less" },
         BuildError::TableTooLarge { bytes: 1 << 45 },
         BuildError::Failed,

@@ -9,16 +9,17 @@ mod common;
 
 mod sets {
     mod audit;
+    mod build;
     #[cfg(target_os = "linux")]
     mod full_disk;
-    mod build;
     mod fuzz;
     mod hostile;
+    mod jobs;
     mod live;
     mod mapping;
     mod model;
-    mod typed;
     mod received;
+    mod typed;
     mod versions;
 }
 

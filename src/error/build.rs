@@ -66,6 +66,18 @@ pub enum BuildError {
         /// The repeated key.
         key: Vec<u8>,
     },
+    /// A key came to a shard of a set that another shard has. See
+    /// [`SetJob`](https://docs.rs/graven/latest/graven/struct.SetJob.html).
+    OtherShard {
+        /// The key.
+        key: Vec<u8>,
+        /// The number of the shard that it came to.
+        shard: usize,
+        /// The number of the shard that it belongs to.
+        expected: usize,
+        /// Number of hash shards.
+        of: usize,
+    },
     /// A table stands at the path already and `replace(false)` was asked for.
     AlreadyExists {
         /// The path.
@@ -178,6 +190,7 @@ impl BuildError {
             | Self::ValueReader { .. }
             | Self::OutOfOrder { .. }
             | Self::DuplicateKey { .. }
+            | Self::OtherShard { .. }
             | Self::InvalidOption { .. }
             | Self::TableTooLarge { .. }
             | Self::Failed
@@ -248,6 +261,12 @@ impl fmt::Display for BuildError {
                 Shown(key),
                 Shown(previous)
             ),
+            Self::OtherShard { key, shard, expected, of } => write!(
+                f,
+                "key {} belongs to hash shard {expected} of {of} and came to shard {shard}: divide \
+                 the entries by pmod(xxhash64(key), {of}), the key as binary or string",
+                Shown(key)
+            ),
             Self::DuplicateKey { key } => write!(
                 f,
                 "key {} occurs more than once: remove one, or choose to keep the first, the last \
@@ -307,5 +326,5 @@ impl fmt::Display for BuildError {
 }
 
 debug_as_text! {
-    BuildError: Io OutOfSpace KeyTooLong ValueTooLong ValueReader OutOfOrder DuplicateKey AlreadyExists NotARegularFile NotATable NotReplaceable Locked ReadBack InvalidOption TableTooLarge Failed Cancelled PublishedButNotDurable
+    BuildError: Io OutOfSpace KeyTooLong ValueTooLong ValueReader OutOfOrder DuplicateKey OtherShard AlreadyExists NotARegularFile NotATable NotReplaceable Locked ReadBack InvalidOption TableTooLarge Failed Cancelled PublishedButNotDurable
 }

@@ -36,6 +36,14 @@ pub enum SetError {
         /// What differs from the manifest.
         what: String,
     },
+    /// The shards of a job do not make a set, or the job is over. See
+    /// [`SetJob`](https://docs.rs/graven/latest/graven/struct.SetJob.html).
+    Job {
+        /// The job's directory, or a shard in it.
+        path: PathBuf,
+        /// What is wrong.
+        what: String,
+    },
     /// A shard could not be opened.
     Open(OpenError),
     /// A shard is damaged.
@@ -55,7 +63,7 @@ impl SetError {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Io { .. } => ErrorKind::Io,
-            Self::Manifest { .. } | Self::Shard { .. } => ErrorKind::Data,
+            Self::Manifest { .. } | Self::Shard { .. } | Self::Job { .. } => ErrorKind::Data,
             Self::Open(error) => error.kind(),
             Self::Read(error) => error.kind(),
             Self::Unsupported { .. } => ErrorKind::Usage,
@@ -69,6 +77,7 @@ impl SetError {
             Self::Io { path, .. }
             | Self::Manifest { path, .. }
             | Self::Shard { path, .. }
+            | Self::Job { path, .. }
             | Self::Unsupported { path, .. } => Some(path),
             Self::Open(error) => error.path(),
             Self::Read(error) => error.path(),
@@ -111,6 +120,7 @@ impl fmt::Display for SetError {
             Self::Shard { path, what } => {
                 write!(f, "{}: {what}: copy or write the set again", path.display())
             }
+            Self::Job { path, what } => write!(f, "{}: {what}", path.display()),
             Self::Open(error) => error.fmt(f),
             Self::Read(error) => error.fmt(f),
             Self::Unsupported { path, what } => write!(f, "{}: {what}", path.display()),
@@ -119,5 +129,5 @@ impl fmt::Display for SetError {
 }
 
 debug_as_text! {
-    SetError: Io Manifest Shard Open Read Unsupported
+    SetError: Io Manifest Shard Job Open Read Unsupported
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 
 /// A key as an error shows it: escaped, and cut after 64 bytes.
-pub(super) struct Shown<'a>(pub(super) &'a [u8]);
+pub(crate) struct Shown<'a>(pub(crate) &'a [u8]);
 
 impl fmt::Display for Shown<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -193,6 +193,13 @@ impl PublishOptions {
         Ok(PublishSummary { file_bytes, build_id })
     }
 
+    /// Permission bits of directories that are made: whoever may read the table may enter the
+    /// directories above it.
+    pub(super) fn mode_of_directories(&self) -> u32 {
+        let mode = self.how.mode;
+        self.directory_mode.unwrap_or(0o700 | mode & 0o044 | (mode & 0o044) >> 2)
+    }
+
     pub(super) fn check(&self) -> Result<(), BuildError> {
         self.guard.check()?;
         let refused = |option, mode: u32, expected| {

@@ -104,7 +104,7 @@ pub(super) fn remove_if_dead(directory: &Path) {
 }
 
 /// Makes a directory with these permissions, whatever the umask.
-fn make(path: &Path, mode: u32) -> io::Result<()> {
+pub(super) fn make(path: &Path, mode: u32) -> io::Result<()> {
     DirBuilder::new().mode(mode & 0o777).create(path)?;
     fs::set_permissions(path, fs::Permissions::from_mode(mode))
 }

@@ -13,7 +13,7 @@ use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// What is known of a table before it is published.
+/// What is known of a table or a set before it is published.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Incoming {
     pub(super) entries: u64,

@@ -37,12 +37,17 @@ impl NewSet {
         &self.filling.path
     }
 
+    /// Asks the guards of the options whether the set may be published.
+    pub(crate) fn permit(&self, manifest: &Manifest) -> Result<(), PublishError> {
+        self.versions.permit(&Incoming::of_set(manifest), &self.options)
+    }
+
     /// Writes the manifest and makes the version current. The tables are complete, and synced if
     /// the options ask for it.
     pub(crate) fn publish(self, manifest: &Manifest) -> Result<Version, PublishError> {
+        self.permit(manifest)?;
         let Self { versions, options, mut filling } = self;
         let incoming = Incoming::of_set(manifest);
-        versions.permit(&incoming, &options)?;
         let mut text = Vec::new();
         // Writing to a vector cannot fail.
         let _ = manifest.write(&mut text);

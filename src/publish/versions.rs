@@ -283,10 +283,7 @@ impl Versions {
         options: &PublishOptions,
     ) -> Result<Filling, PublishError> {
         let failed = self.failed("make a version");
-        // Who may read the table may enter the directories above it.
-        let mode = options.how.mode;
-        let mode = 0o700 | mode & 0o044 | (mode & 0o044) >> 2;
-        let mode = options.directory_mode.unwrap_or(mode);
+        let mode = options.mode_of_directories();
         make_if_missing(&self.directory, mode).map_err(&failed)?;
         let pointer = self.pointer()?;
         let lock = pointer.lock()?;
@@ -416,7 +413,7 @@ impl Versions {
         self.directory.join(VERSIONS).join(id)
     }
 
-    fn pointer(&self) -> Result<Pointer, PublishError> {
+    pub(super) fn pointer(&self) -> Result<Pointer, PublishError> {
         let pointer = Pointer::at(self.directory.join(CURRENT));
         pointer.map_err(self.failed("open the directory"))
     }

@@ -1,7 +1,7 @@
 //! How a set is written: options, and the builders that they start.
 
 mod builder;
-mod filling;
+mod finishing;
 mod typed;
 
 use crate::error::PublishError;

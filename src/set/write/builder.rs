@@ -1,7 +1,8 @@
 //! Fills the shards of a set: entries in, the tables of a version and its manifest out. Shards are
 //! completed on threads of their own while the next one is being filled.
 
-use super::filling::{Filling, Finishing, Size, name};
+use super::super::filling::{Filling, Size};
+use super::finishing::{Finishing, name};
 use crate::error::{BuildError, PublishError, SetError};
 use crate::manifest::partition::hash_shard;
 use crate::manifest::{MANIFEST, MOST_SHARDS, Manifest, Partition};
@@ -353,7 +354,9 @@ impl Shards {
         let first = self.expected_bytes.take();
         let tables = first.map(|bytes| self.tables.clone().expected_bytes(bytes));
         let tables = tables.as_ref().unwrap_or(&self.tables);
-        self.open.push(Filling::begin(self.new.path(), number, tables, size)?);
+        let file = name(number);
+        let path = self.new.path().join(&file);
+        self.open.push(Filling::create(file, path, tables, size)?);
         Ok(())
     }
 

@@ -1,15 +1,12 @@
-//! The shards of a set that is written: those that are being filled, and those that are being
-//! completed, each by a thread.
+//! A shard while it is written: a builder, and what the manifest is to say of the shard.
 
 use crate::error::BuildError;
 use crate::manifest::Shard;
 use crate::manifest::digest::sha256;
-use crate::write::{BuildOptions, BuildPhase, Builder, Reporter, Value};
-use std::collections::VecDeque;
+use crate::write::{BuildOptions, Builder, Value};
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
-use std::thread::{self, JoinHandle};
 
 /// What an entry takes in a shard besides its key and its value, about: its lengths and its part of
 /// the index.
@@ -20,6 +17,11 @@ const OVERHEAD: u64 = 8;
 pub(super) struct Size {
     pub(super) entries: u64,
     pub(super) bytes: u64,
+}
+
+impl Size {
+    /// No bound.
+    pub(super) const ANY: Self = Self { entries: u64::MAX, bytes: u64::MAX };
 }
 
 /// A shard that is being filled.
@@ -37,15 +39,13 @@ pub(super) struct Filling {
 }
 
 impl Filling {
-    /// Begins the shard of a number in the directory of a version.
-    pub(super) fn begin(
-        directory: &Path,
-        number: usize,
+    /// Begins the shard that the manifest will call `file` and that is built at `path`.
+    pub(super) fn create(
+        file: String,
+        path: PathBuf,
         tables: &BuildOptions,
         size: Size,
     ) -> Result<Self, BuildError> {
-        let file = name(number);
-        let path = directory.join(&file);
         let builder = tables.create(&path)?;
         let (first, last) = (None, None);
         Ok(Self { file, path, builder, size, first, last, entries: 0, bytes: 0 })
@@ -94,7 +94,16 @@ impl Filling {
         self.entries >= self.size.entries || self.bytes >= self.size.bytes
     }
 
-    fn finish(self) -> Result<Shard, BuildError> {
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Entries, without those that the duplicates policy leaves out.
+    pub(super) fn entries(&self) -> u64 {
+        self.entries
+    }
+
+    pub(super) fn finish(self) -> Result<Shard, BuildError> {
         let Self { file, path, builder, first, last, .. } = self;
         let summary = builder.finish()?;
         let read = |source| BuildError::io("read the new shard", &path, 0, source);
@@ -102,11 +111,6 @@ impl Filling {
         let (entries, build_id) = (summary.entries, summary.build_id);
         Ok(Shard { file, entries, bytes, build_id, first_key: first, last_key: last, sha256 })
     }
-}
-
-/// The name of a shard's file.
-pub(super) fn name(number: usize) -> String {
-    format!("part-{number:05}.grv")
 }
 
 /// Keeps a key in place of another one, if `better` says so.
@@ -129,67 +133,5 @@ impl Read for Counting<'_> {
         let read = self.value.read(into)?;
         self.bytes += read as u64;
         Ok(read)
-    }
-}
-
-/// Shards that are being completed, each by a thread.
-pub(super) struct Finishing {
-    /// Most threads.
-    pub(super) most: usize,
-    /// Shards that were handed over.
-    pub(super) begun: usize,
-    running: VecDeque<JoinHandle<Result<Shard, BuildError>>>,
-    pub(super) done: Vec<Shard>,
-    reporter: Reporter,
-    /// Entries that were handed over, and those of shards that are complete.
-    entries: (u64, u64),
-}
-
-impl Finishing {
-    pub(super) fn new(most: usize, reporter: Reporter) -> Self {
-        let (running, done) = (VecDeque::new(), Vec::new());
-        Self { most: most.max(1), begun: 0, running, done, reporter, entries: (0, 0) }
-    }
-
-    /// Completes a shard, after one that was handed over before if too many are under way.
-    pub(super) fn add(&mut self, filling: Filling) -> Result<(), BuildError> {
-        self.join(self.most - 1)?;
-        let path = filling.path.clone();
-        self.entries.0 += filling.entries;
-        let thread = thread::Builder::new().name("graven-shard".into());
-        let running = thread.spawn(move || filling.finish());
-        let action = "start a thread for the shard";
-        self.running.push_back(running.map_err(|error| BuildError::io(action, path, 0, error))?);
-        self.begun += 1;
-        Ok(())
-    }
-
-    /// Waits until all are complete, and gives them in the order in which they were handed over.
-    pub(super) fn end(&mut self) -> Result<Vec<Shard>, BuildError> {
-        self.reporter.tell(BuildPhase::Index, self.entries.1, self.entries.0)?;
-        while !self.running.is_empty() {
-            self.join(self.running.len() - 1)?;
-            self.reporter.tell(BuildPhase::Index, self.entries.1, self.entries.0)?;
-        }
-        Ok(std::mem::take(&mut self.done))
-    }
-
-    /// Waits until at most `most` are running.
-    fn join(&mut self, most: usize) -> Result<(), BuildError> {
-        while self.running.len() > most {
-            let Some(oldest) = self.running.pop_front() else { break };
-            let finished = oldest.join();
-            let shard = finished.unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
-            self.entries.1 += shard.entries;
-            self.done.push(shard);
-        }
-        Ok(())
-    }
-}
-
-impl Drop for Finishing {
-    fn drop(&mut self) {
-        // Nobody writes any more when the directory is removed.
-        self.running.drain(..).for_each(|running| drop(running.join()));
     }
 }
