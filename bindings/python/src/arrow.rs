@@ -10,9 +10,10 @@ use crate::errors;
 use crate::filling::Target;
 use crate::options::AnyPath;
 use crate::wait::{self, Unwanted};
+use arrow_array::cast::AsArray;
 use arrow_array::ffi::{FFI_ArrowArray, FFI_ArrowSchema, from_ffi};
 use arrow_array::ffi_stream::RecordBatchStreamReader;
-use arrow_array::{Array, RecordBatch, StructArray};
+use arrow_array::{Array, ArrayRef, RecordBatch, make_array};
 use arrow_schema::{ArrowError, DataType};
 use graven::{BuildError, BuildOptions, PublishError};
 use pyo3::exceptions::{PyTypeError, PyValueError};
@@ -175,8 +176,8 @@ fn stream(object: &Bound<'_, PyAny>) -> PyResult<Option<RecordBatchStreamReader>
     reader.map(Some).map_err(refused)
 }
 
-/// The batch that an object gives, if it gives one.
-fn batch(object: &Bound<'_, PyAny>) -> PyResult<Option<RecordBatch>> {
+/// The array that an object gives, if it gives one.
+fn import(object: &Bound<'_, PyAny>) -> PyResult<Option<ArrayRef>> {
     let Some(export) = object.getattr_opt("__arrow_c_array__")? else { return Ok(None) };
     let capsules = export.call0()?.cast_into::<PyTuple>()?;
     let schema = structure(&capsules.get_item(0)?, c"arrow_schema")?;
@@ -187,13 +188,26 @@ fn batch(object: &Bound<'_, PyAny>) -> PyResult<Option<RecordBatch>> {
     let array = unsafe { FFI_ArrowArray::from_raw(array) };
     // SAFETY: the two capsules came from one export, so the schema is the array's.
     let data = unsafe { from_ffi(array, &schema) }.map_err(refused)?;
-    match data.data_type() {
-        DataType::Struct(_) if data.null_count() == 0 => {
-            Ok(Some(RecordBatch::from(StructArray::from(data))))
-        }
-        kind => Err(PyTypeError::new_err(format!(
-            "these are no batches of rows: an array of {kind}, with {} nulls",
-            data.null_count()
+    Ok(Some(make_array(data)))
+}
+
+/// The array that an object gives.
+pub(crate) fn array(object: &Bound<'_, PyAny>) -> PyResult<ArrayRef> {
+    import(object)?.ok_or_else(|| {
+        let kind = object.get_type().name().map_or_else(|_| "?".into(), |name| name.to_string());
+        PyTypeError::new_err(format!("expected an Arrow array (__arrow_c_array__), got {kind}"))
+    })
+}
+
+/// The batch that an object gives, if it gives one.
+fn batch(object: &Bound<'_, PyAny>) -> PyResult<Option<RecordBatch>> {
+    let Some(array) = import(object)? else { return Ok(None) };
+    match array.as_struct_opt() {
+        Some(rows) if rows.null_count() == 0 => Ok(Some(RecordBatch::from(rows.clone()))),
+        _ => Err(PyTypeError::new_err(format!(
+            "these are no batches of rows: an array of {}, with {} nulls",
+            array.data_type(),
+            array.null_count()
         ))),
     }
 }

@@ -113,6 +113,7 @@ pub(crate) fn set(failed: SetError) -> PyErr {
             "NotATableError"
         }
         SetError::Unsupported { .. } => "UnsupportedError",
+        SetError::Job { .. } => "PublishError",
         SetError::Open(_) | SetError::Read(_) => {
             return match failed {
                 SetError::Open(error) => open(error),
@@ -134,7 +135,9 @@ pub(crate) fn build(failed: BuildError) -> PyErr {
         | BuildError::ValueReader { source, .. }
         | BuildError::Locked { source, .. } => return system(source, text, path),
         BuildError::AlreadyExists { .. } => return os_error(EEXIST, text, path),
-        BuildError::KeyTooLong { .. } | BuildError::ValueTooLong { .. } => "EntryError",
+        BuildError::KeyTooLong { .. }
+        | BuildError::ValueTooLong { .. }
+        | BuildError::OtherShard { .. } => "EntryError",
         BuildError::OutOfOrder { .. } => "OutOfOrderError",
         BuildError::DuplicateKey { .. } => "DuplicateKeyError",
         BuildError::NotARegularFile { .. } | BuildError::NotATable { .. } => "NotATableError",

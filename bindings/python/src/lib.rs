@@ -1,6 +1,7 @@
 //! The module `graven._graven`: Python's face of the library `graven`.
 
 mod arrow;
+mod arrow_out;
 mod builder;
 mod building;
 mod columns;
@@ -8,6 +9,7 @@ mod combine;
 mod errors;
 mod filling;
 mod handle;
+mod jobs;
 mod keys;
 mod live;
 mod live_set;
@@ -42,11 +44,15 @@ mod _graven {
     #[pymodule_export]
     use super::arrow::build_arrow;
     #[pymodule_export]
+    use super::arrow_out::{ArrowData, ArrowScan, lookup_arrow};
+    #[pymodule_export]
     use super::builder::{Builder, build};
     #[pymodule_export]
     use super::building::BuildSummary;
     #[pymodule_export]
     use super::combine::{DiffIterator, diff, merge};
+    #[pymodule_export]
+    use super::jobs::{_join_job, SetJob, ShardInfo};
     #[pymodule_export]
     use super::live::{_reopen_live, Live, LiveStatus};
     #[pymodule_export]

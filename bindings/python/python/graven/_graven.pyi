@@ -19,6 +19,8 @@ from typing_extensions import Buffer
 from ._typed import Typed
 
 __all__ = [
+    "ArrowData",
+    "ArrowScan",
     "BuildSummary",
     "Builder",
     "DiffIterator",
@@ -30,8 +32,10 @@ __all__ = [
     "Range",
     "RangeIterator",
     "SetBuilder",
+    "SetJob",
     "SetReport",
     "Shard",
+    "ShardInfo",
     "Stats",
     "Table",
     "TableSet",
@@ -40,6 +44,7 @@ __all__ = [
     "Versions",
     "View",
     "__version__",
+    "_join_job",
     "_reopen",
     "_reopen_live",
     "_reopen_live_set",
@@ -52,6 +57,7 @@ __all__ = [
     "from_bytes",
     "hash_shard",
     "install_sigbus_guard",
+    "lookup_arrow",
     "merge",
     "open",
     "publish",
@@ -369,6 +375,98 @@ class SetBuilder:
     ) -> None: ...
 
 @final
+class ShardInfo:
+    @classmethod
+    def from_json(cls, text: str) -> ShardInfo: ...
+    def to_json(self, /) -> str: ...
+    @property
+    def file(self, /) -> str: ...
+    @property
+    def entries(self, /) -> int: ...
+    @property
+    def bytes(self, /) -> int: ...
+    @property
+    def build_id(self, /) -> str: ...
+    @property
+    def first_key(self, /) -> _bytes | None: ...
+    @property
+    def last_key(self, /) -> _bytes | None: ...
+    @property
+    def sha256(self, /) -> str: ...
+    @property
+    def number(self, /) -> int | None: ...
+    def __eq__(self, other: object, /) -> bool: ...
+    def __ne__(self, other: object, /) -> bool: ...
+    def __reduce__(self, /) -> tuple[Callable[[str], ShardInfo], tuple[str]]: ...
+
+@final
+class SetJob:
+    def __new__(
+        cls,
+        directory: _Path,
+        *,
+        hash_shards: int | None = None,
+        detached: bool = False,
+        stale_after: float = 86400.0,
+        **options: Unpack[_PublishOptions],
+    ) -> Self: ...
+    @classmethod
+    def join(
+        cls,
+        directory: _Path,
+        id: str,
+        *,
+        hash_shards: int | None = None,
+        **options: Unpack[_PublishOptions],
+    ) -> SetJob: ...
+    @property
+    def id(self, /) -> str: ...
+    @property
+    def directory(self, /) -> str: ...
+    @property
+    def hash_shards(self, /) -> int | None: ...
+    def write_shard(
+        self,
+        /,
+        batches: _Batches,
+        *,
+        key: str | int,
+        value: str | int,
+        number: int | None = None,
+        **options: Unpack[_BuildOptions],
+    ) -> ShardInfo | None: ...
+    def commit(self, /, shards: Sequence[ShardInfo]) -> Version: ...
+    def abort(self, /) -> None: ...
+    def __enter__(self, /) -> Self: ...
+    def __exit__(self, /, *_exception: object) -> None: ...
+    def __reduce__(
+        self, /
+    ) -> tuple[
+        Callable[..., SetJob], tuple[str, str, int | None, dict[str, Any] | None]
+    ]: ...
+
+@final
+class ArrowData:
+    def __arrow_c_array__(
+        self, /, requested_schema: object = None
+    ) -> tuple[object, object]: ...
+
+@final
+class ArrowScan(Iterator[ArrowData]):
+    def __new__(
+        cls,
+        table: Table,
+        columns: Sequence[tuple[str, bool]],
+        start: Buffer | None = None,
+        stop: Buffer | None = None,
+        *,
+        rows: int = 10_000,
+        bytes: int = ...,
+    ) -> Self: ...
+    def __iter__(self, /) -> Self: ...
+    def __next__(self, /) -> ArrowData: ...
+
+@final
 class Range(Sequence[_T_co]):
     def __class_getitem__(cls, key: Any) -> GenericAlias: ...
     def __len__(self, /) -> int: ...
@@ -665,6 +763,10 @@ def merge(
 def diff(old: Table, new: Table) -> DiffIterator: ...
 def publish(source: _Path, target: _Path, **options: Unpack[_PublishOptions]) -> str: ...
 def install_sigbus_guard() -> None: ...
+def lookup_arrow(store: Table | TableSet, keys: _ArrowArray) -> ArrowData: ...
+def _join_job(
+    directory: _Path, id: str, hash_shards: int | None, options: dict[str, Any] | None
+) -> SetJob: ...
 def _reopen(path: _Path, arguments: dict[str, Any], build_id: str) -> Table: ...
 def _reopen_set(path: _Path, arguments: dict[str, Any], id: str) -> TableSet: ...
 def _reopen_live_set(
