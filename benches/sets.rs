@@ -90,6 +90,12 @@ fn main() {
                 black_box(touch(&set.get(key).expect("a good set").expect("a hit")));
             }
         };
+        let by_reader = |set: &TableSet| {
+            let reader = set.reader();
+            for key in &keys {
+                black_box(touch(reader.get(key).expect("a good set").expect("a hit")));
+            }
+        };
         compare(
             "get",
             keys.len(),
@@ -105,13 +111,23 @@ fn main() {
                         black_box(touch(&value));
                     }
                 }),
-                ("range shards", &mut || of_set(&range)),
-                ("hash shards", &mut || of_set(&hash)),
+                ("range shards", &mut || by_reader(&range)),
+                ("hash shards", &mut || by_reader(&hash)),
+                ("range shards, owned", &mut || of_set(&range)),
+                ("hash shards, owned", &mut || of_set(&hash)),
             ],
         );
         let many_of_set = |set: &TableSet| {
             for batch in keys.chunks(BATCH) {
                 for value in set.get_many(batch).expect("a good set") {
+                    black_box(value.expect("a hit")[0]);
+                }
+            }
+        };
+        let many_by_reader = |set: &TableSet| {
+            let reader = set.reader();
+            for batch in keys.chunks(BATCH) {
+                for value in reader.get_many(batch).expect("a good set") {
                     black_box(value.expect("a hit")[0]);
                 }
             }
@@ -127,8 +143,10 @@ fn main() {
                         }
                     }
                 }),
-                ("range shards", &mut || many_of_set(&range)),
-                ("hash shards", &mut || many_of_set(&hash)),
+                ("range shards", &mut || many_by_reader(&range)),
+                ("hash shards", &mut || many_by_reader(&hash)),
+                ("range shards, owned", &mut || many_of_set(&range)),
+                ("hash shards, owned", &mut || many_of_set(&hash)),
             ],
         );
     }

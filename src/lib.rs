@@ -190,8 +190,8 @@ pub use read::{
 #[cfg(all(unix, feature = "sets"))]
 pub use set::{
     LiveSet, PinnedSet, SetBuildOptions, SetBuilder, SetIter, SetJob, SetJobOptions, SetOptions,
-    SetReport, ShardBuilder, ShardInfo, TableSet, TypedLiveSet, TypedPinnedSet, TypedSetBuilder,
-    TypedSetIter, TypedSetValue, TypedTableSet,
+    SetReader, SetReport, ShardBuilder, ShardInfo, TableSet, TypedLiveSet, TypedPinnedSet,
+    TypedSetBuilder, TypedSetIter, TypedSetValue, TypedTableSet,
 };
 pub use verify::{VerifyProgress, VerifyReport};
 #[cfg(unix)]

@@ -113,7 +113,7 @@ const STOREYS: &[(&str, &[&[&str]])] = &[
             &["walk"],
             &["table"],
             &["types"],
-            &["locate", "ordered", "stats", "metadata", "value", "warm", "typed"],
+            &["among", "locate", "ordered", "stats", "metadata", "value", "warm", "typed"],
             &["open", "owned", "residency"],
             &["."],
         ],
@@ -135,7 +135,15 @@ const STOREYS: &[(&str, &[&[&str]])] = &[
     ("src/read/index", &[&["hash", "line", "tree"], &["."]]),
     (
         "src/read/get",
-        &[&["shape", "thorough"], &["optimistic"], &["checked"], &["kernels"], &["many"], &["."]],
+        &[
+            &["shape", "thorough"],
+            &["optimistic"],
+            &["checked"],
+            &["kernels"],
+            &["stages"],
+            &["many"],
+            &["."],
+        ],
     ),
     (
         "src/read/walk",
@@ -191,7 +199,8 @@ const STOREYS: &[(&str, &[&[&str]])] = &[
         &[
             &["filling", "shards"],
             &["job", "many", "verify", "walk"],
-            &["table_set", "write"],
+            &["reader", "write"],
+            &["table_set"],
             &["typed"],
             &["sets"],
             &["live"],

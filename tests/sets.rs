@@ -18,6 +18,7 @@ mod sets {
     mod live;
     mod mapping;
     mod model;
+    mod reader;
     mod received;
     mod typed;
     mod versions;

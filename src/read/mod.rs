@@ -1,6 +1,8 @@
 //! A file in, lookups out: map → parse → index → lookup → iterate. Lookups return slices of the
 //! mapping.
 
+#[cfg(feature = "sets")]
+mod among;
 mod get;
 mod guess;
 pub(crate) mod index;
@@ -26,6 +28,8 @@ pub(crate) mod view;
 pub(crate) mod walk;
 mod warm;
 
+#[cfg(feature = "sets")]
+pub(crate) use among::get_many_among;
 pub use locate::Location;
 pub use map::AccessPattern;
 pub use metadata::{Metadata, MetadataIter};

@@ -1,7 +1,7 @@
 //! The table: a face of public methods. The bytes, the page checks and the searches stand below.
 //! Its queries by order stand in `ordered`.
 
-use super::get::{Batch, Lookups};
+use super::get::{Lookups, Searched, get_many};
 use super::map::Bytes;
 use super::pages::Pages;
 use super::place::{Place, Side};
@@ -48,18 +48,18 @@ pub struct Table {
 
 /// What all clones of a table share.
 struct Shared {
-    view: View,
-    lookups: Lookups,
+    searched: Searched,
     /// Bytes of records that are prefetched at the start of a walk.
     first_walk: usize,
 }
 
 impl Shared {
     fn count_of(&self, key: &[u8]) -> ReadResult<u64> {
-        if !self.view.layout().repeated_keys {
-            return Ok(self.lookups.get(&self.view, key)?.is_some().into());
+        let Searched { view, lookups } = &self.searched;
+        if !view.layout().repeated_keys {
+            return Ok(lookups.get(view, key)?.is_some().into());
         }
-        let search = Search::of(&self.view);
+        let search = Search::of(view);
         let (from, to) = (search.seek(key, Side::NotBelow)?, search.seek(key, Side::Above)?);
         Ok(to.rank.saturating_sub(from.rank))
     }
@@ -80,12 +80,18 @@ impl Table {
         let lookups = Lookups::of(&layout);
         let first_walk = Iter::first_walk(&layout);
         let view = View::new(bytes, layout, pages, path);
-        Self { shared: Arc::new(Shared { view, lookups, first_walk }) }
+        Self { shared: Arc::new(Shared { searched: Searched { view, lookups }, first_walk }) }
     }
 
     #[inline(always)]
     pub(crate) fn view(&self) -> &View {
-        &self.shared.view
+        &self.shared.searched.view
+    }
+
+    /// This table as lookups see it.
+    #[inline]
+    pub(super) fn searched(&self) -> &Searched {
+        &self.shared.searched
     }
 
     /// Bytes of records that are prefetched at the start of a walk.
@@ -167,7 +173,7 @@ impl Table {
     /// [`ReadError`] if a page that was touched is damaged.
     #[inline]
     pub fn get(&self, key: impl AsRef<[u8]>) -> Result<Option<&[u8]>, ReadError> {
-        self.shared.lookups.get(self.view(), key.as_ref())
+        self.shared.searched.lookups.get(self.view(), key.as_ref())
     }
 
     /// Whether `key` is in the table. Costs what [`get`](Self::get) costs.
@@ -270,7 +276,7 @@ impl Table {
         keys: &[K],
         each: impl FnMut(Option<&'t [u8]>),
     ) -> Result<(), ReadError> {
-        Batch { view: self.view(), lookups: &self.shared.lookups, keys, each }.answer()
+        get_many(keys, self.searched(), each)
     }
 
     /// All values of `key`, in the order of their insertion. Costs one [`get`](Self::get) and a step

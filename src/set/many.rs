@@ -1,8 +1,9 @@
-//! Many keys at once: grouped by shard, so that each shard prefetches for all of its keys.
+//! Many keys at once: all through their shards together, or, under a bound on mapped bytes, grouped by
+//! shard.
 
 use super::shards::Shards;
 use crate::error::SetError;
-use crate::read::Value;
+use crate::read::{Table, Value, get_many_among};
 
 /// The places of keys, ordered by shard.
 struct Groups {
@@ -43,8 +44,22 @@ impl Groups {
     }
 }
 
-/// The values of `keys`, in their order.
-pub(super) fn get_many<K: AsRef<[u8]>>(
+/// Hands the values of keys to `each`, in their order, each from its shard.
+pub(super) fn together<'r>(
+    asked: &[(&'r Table, &[u8])],
+    mut each: impl FnMut(Option<&'r [u8]>),
+) -> Result<(), SetError> {
+    if !get_many_among(asked.iter().copied(), &mut each)? {
+        // Few sets have shards of several kinds: it is enough to be right.
+        for &(table, key) in asked {
+            each(table.get(key)?);
+        }
+    }
+    Ok(())
+}
+
+/// The values of `keys`, in their order: one shard after the other, so that few are mapped at once.
+pub(super) fn grouped<K: AsRef<[u8]>>(
     keys: &[K],
     shards: &Shards,
 ) -> Result<Vec<Option<Value>>, SetError> {

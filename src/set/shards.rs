@@ -107,6 +107,11 @@ impl Shards {
         self.manifest.partition == Partition::Hash
     }
 
+    /// Whether there is a bound on mapped bytes.
+    pub(super) fn is_bounded(&self) -> bool {
+        self.max_mapped_bytes.is_some()
+    }
+
     /// Entries of all shards before this one.
     pub(super) fn before(&self, shard: usize) -> u64 {
         self.before[shard]

@@ -3,6 +3,7 @@
 #![expect(unsafe_code, reason = "opening a set maps its shards, as opening a table maps its file")]
 
 use super::many;
+use super::reader::SetReader;
 use super::shards::Shards;
 use super::verify::SetReport;
 use super::walk::{Ends, SetIter};
@@ -105,7 +106,7 @@ impl SetOptions {
 /// what they show, as [`Value`]s do, so a shard that the set lets go stays mapped for as long as an
 /// answer needs it. Making, cloning and dropping a `Value` costs an atomic count of its shard: many
 /// threads that ask one shard at once pass the cache line of that count around. For hot loops, ask
-/// [`table`](Self::table) for the shard, whose queries lend.
+/// a [`reader`](Self::reader), whose lookups lend.
 ///
 /// Keys, ranks and repeated keys are as in [`Table`]. All entries of a repeated key are in one
 /// shard. The queries by order ask one or two shards of a set that is divided by ranges, and all
@@ -259,13 +260,23 @@ impl TableSet {
         })
     }
 
-    /// Looks up many keys at once: one answer per key, in their order. Keys are grouped by shard,
-    /// and each shard prefetches for all of its keys, as [`Table::get_many`] does.
+    /// A reader, whose lookups lend instead of owning: for many lookups by one thread.
+    #[must_use]
+    pub fn reader(&self) -> SetReader {
+        SetReader::new(&self.shards)
+    }
+
+    /// Looks up many keys at once: one answer per key, in their order. All keys go through their
+    /// shards together, and what they will read is prefetched, as in [`Table::get_many`]. Under
+    /// [`max_mapped_bytes`](SetOptions::max_mapped_bytes) they are grouped by shard.
     ///
     /// # Errors
     /// Those of [`get`](Self::get).
     pub fn get_many<K: AsRef<[u8]>>(&self, keys: &[K]) -> Result<Vec<Option<Value>>, SetError> {
-        many::get_many(keys, &self.shards)
+        match self.shards.is_bounded() {
+            true => many::grouped(keys, &self.shards),
+            false => self.reader().get_many_owned(keys),
+        }
     }
 
     /// All entries, ascending, from both ends.

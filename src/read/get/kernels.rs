@@ -7,7 +7,7 @@ use super::super::view::View;
 use super::checked::Checked;
 use super::optimistic::Optimistic;
 use super::shape::{
-    AllChecked, AnyTable, Checks, Exactly8, Exactly16, FixedRecords, KeyClass, LargeTable,
+    AllChecked, AnyTable, Checks, Exactly8, Exactly16, FixedRecords, KeyClass, Kind, LargeTable,
     PlainRecords, Seeded, Seeding, Shape, SomeUnchecked, Unseeded, UpTo16, UpTo32, UpTo64, UpTo128,
     VariableRecords,
 };
@@ -26,6 +26,13 @@ pub(crate) struct Lookups {
     /// The second try, for keys that the first leaves undecided. Compiled for the baseline only: it
     /// is rare, and mostly waits for memory.
     again: [Again; 2],
+    kind: Kind,
+}
+
+/// A table as its lookups see it.
+pub(crate) struct Searched {
+    pub(crate) view: View,
+    pub(crate) lookups: Lookups,
 }
 
 type Again = for<'t> fn(&'t View, &[u8]) -> Guess<'t>;
@@ -168,7 +175,13 @@ impl Lookups {
             // Only the ordered index is there.
             _ => (pair::<Undecided>(), [|_, _| Guess::UNDECIDED; 2]),
         };
-        Self { first, again }
+        Self { first, again, kind: Kind::of(layout) }
+    }
+
+    /// How the table answers lookups.
+    #[inline]
+    pub(super) fn kind(&self) -> Kind {
+        self.kind
     }
 
     /// The value of the first record of `key`: the optimistic path, twice, then the checked path.

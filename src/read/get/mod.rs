@@ -7,8 +7,11 @@ mod kernels;
 mod many;
 mod optimistic;
 mod shape;
+mod stages;
 mod thorough;
 
 pub(crate) use checked::Checked;
-pub(crate) use kernels::Lookups;
-pub(crate) use many::Batch;
+pub(crate) use kernels::{Lookups, Searched};
+pub(crate) use many::get_many;
+#[cfg(feature = "sets")]
+pub(crate) use many::get_many_among;

@@ -4,6 +4,7 @@ use super::super::map::{AnyLen, KeyLen, Len8, Len16};
 use super::super::simd::Simd;
 use crate::format::hasher::Hasher;
 use crate::format::index::hash::Slots;
+use crate::format::layout::Layout;
 use crate::format::order::equal_short;
 
 /// Whether a page may be left to check.
@@ -94,6 +95,37 @@ impl Shape for LargeTable {
 impl Shape for AnyTable {
     const SLOTS: Option<Slots> = None;
     const RECORDS: Records = Records::Variable;
+}
+
+/// How a table answers lookups.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// By the line index.
+    Lines,
+    /// By the hash index, in a table of one of the shapes.
+    Fixed,
+    Plain,
+    Variable,
+    Large,
+    Other,
+    /// By the ordered index.
+    Ordered,
+}
+
+impl Kind {
+    pub(super) fn of(layout: &Layout) -> Self {
+        if layout.lines.is_some() && layout.fixed.is_some() {
+            return Self::Lines;
+        }
+        let Some(index) = &layout.hash else { return Self::Ordered };
+        match (index.slots, layout.fixed.is_some()) {
+            (Slots::Four, true) => Self::Fixed,
+            (Slots::Four, false) if layout.decoder.is_plain() => Self::Plain,
+            (Slots::Four, false) => Self::Variable,
+            (Slots::Five, false) => Self::Large,
+            _ => Self::Other,
+        }
+    }
 }
 
 /// Whether the hashes of a table have a seed.

@@ -2,9 +2,7 @@
 
 #![expect(unsafe_code, reason = "vector instructions, which need a feature of the processor")]
 
-#[cfg(test)]
-use super::form::Work;
-use super::form::{Family, Lookup, Simd};
+use super::form::{Family, Lookup, Simd, Work};
 use super::sse2::{Sse2, copied_ends, sum};
 use crate::format::hasher::{ADDENDS, Sums};
 use crate::format::index::hash::{BUCKET, Slots};
@@ -77,7 +75,6 @@ const ADDENDS_OF_16: [u32; 8] = {
     zerocopy::transmute!([ends[0][0], ends[1][0]])
 };
 
-#[cfg(test)]
 #[target_feature(enable = "avx2,bmi1,bmi2,lzcnt,popcnt")]
 pub(super) fn work<W: Work>(work: W) -> W::Output {
     work.run(Avx2(()))

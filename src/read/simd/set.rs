@@ -2,7 +2,6 @@
 
 #![expect(unsafe_code, reason = "calls functions that need a feature of the processor")]
 
-use super::Baseline;
 use super::form::{Family, Lookup, Work};
 use super::portable::{self, Portable};
 #[cfg(target_arch = "x86_64")]
@@ -90,7 +89,7 @@ impl Available {
     }
 
     /// Does work in this form.
-    #[cfg(test)]
+    #[inline]
     pub(super) fn run<W: Work>(self, work: W) -> W::Output {
         match self {
             Self::Portable(simd) => work.run(simd),
@@ -150,17 +149,9 @@ impl<F: Family> Chosen<F> {
     }
 }
 
-/// Does work with AVX-512 if that is the form of this process, else in the form that every processor
-/// has. Such work is generic over its caller's types, so each caller compiles it once for each form:
-/// with all four, a program with many different batches takes four times as long to compile.
-#[inline]
+/// Does work in the form of this process.
 pub(crate) fn work<W: Work>(work: W) -> W::Output {
-    match chosen() {
-        // SAFETY: the form is the proof that the processor has the instructions.
-        #[cfg(target_arch = "x86_64")]
-        Available::Avx512(_) => unsafe { avx512::work(work) },
-        _ => work.run(Baseline),
-    }
+    chosen().run(work)
 }
 
 /// The form of this process.
