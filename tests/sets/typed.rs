@@ -2,7 +2,7 @@
 
 #![expect(unsafe_code, reason = "tests map what they have written")]
 
-use super::super::{open, quick};
+use super::super::{open, quick, tables};
 use graven::{
     BuildError, BuildOptions, Duplicates, OpenFailure, PublishError, RefreshOutcome,
     SetBuildOptions, SetError, SetOptions, TypedKey, TypedLiveSet, TypedSetValue, TypedTableSet,
@@ -212,7 +212,8 @@ fn a_typed_set_is_followed() {
 #[test]
 fn a_typed_builder_that_failed_publishes_nothing() {
     let dir = tempfile::tempdir().unwrap();
-    let mut builder = quick().create_typed::<u8, u8>(dir.path()).unwrap();
+    let ascending = quick().tables(tables().sorted(true));
+    let mut builder = ascending.create_typed::<u8, u8>(dir.path()).unwrap();
     builder.insert(&2, &0).unwrap();
     assert!(matches!(builder.insert(&1, &0), Err(BuildError::OutOfOrder { .. })));
     assert!(matches!(builder.finish(), Err(PublishError::Target(BuildError::Failed))));
