@@ -205,6 +205,13 @@ fn shards_are_prepared_before_a_version_is_served() {
         let bound = options(tables).max_mapped_bytes(2 * shard + 1);
         let bounded = follow(dir.path(), &bound).unwrap();
         assert_eq!(bounded.pin().mapped_bytes(), 2 * shard);
+        if cfg!(target_os = "linux") {
+            // The first ones: none was let go for a later one.
+            drop(prepared);
+            let maps = fs::read_to_string("/proc/self/maps").unwrap();
+            let mapped = |part| maps.contains(bounded.pin().path().join(part).to_str().unwrap());
+            assert!(mapped("part-00000.grv") && !mapped("part-00002.grv"));
+        }
         assert_eq!(bounded.pin().iter().count(), 20);
     }
     let careful = OpenOptions::new().page_checks(PageChecks::AtOpen);
