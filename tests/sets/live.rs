@@ -311,7 +311,8 @@ const RETIRED: &str = "GRAVEN_TEST_RETIRED_SET";
 fn threads_pin_while_versions_change() {
     let dir = tempfile::tempdir().unwrap();
     write(&quick(), dir.path(), &numbered(10));
-    let live = Arc::new(live(dir.path()));
+    // Shards are mapped again and again, also after a swap.
+    let live = follow(dir.path(), &SetOptions::new().max_mapped_bytes(1)).unwrap();
     // A pin of each thread, while another one swaps: none is lost, and none sees two versions.
     let stop = std::sync::atomic::AtomicBool::new(false);
     thread::scope(|scope| {
