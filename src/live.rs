@@ -18,7 +18,10 @@ pub(crate) mod typed;
 use crate::error::OpenError;
 use crate::read::{OpenOptions, Table};
 use arc_swap::Guard;
-pub(crate) use handle::{Handle, Place, Standing, Version};
+pub(crate) use handle::Handle;
+#[cfg(feature = "sets")]
+pub(crate) use handle::{Place, Standing, Version};
+#[cfg(feature = "sets")]
 pub(crate) use location::Look;
 pub use status::{LiveStatus, RefreshOutcome};
 use std::io;

@@ -30,6 +30,10 @@ const _: () = assert!(RING >= PART + 3 * MAX_LAG);
 /// A key on its way through the stages.
 #[derive(Clone, Copy)]
 pub(super) struct InFlight<'t, 'k> {
+    #[cfg_attr(
+        not(feature = "sets"),
+        expect(dead_code, reason = "read where keys ask several tables")
+    )]
     table: &'t Searched,
     key: &'k [u8],
     /// The hash of the key; the number of its line.
