@@ -80,8 +80,8 @@ def test_a_task_that_is_tried_again(path, tmp_path):
 
 def test_a_job_that_fails(path):
     graven.ray.write(dataset(), path, key="k", value="v")
-    twice = dataset().union(dataset())
-    with pytest.raises(Exception, match="occurs more than once|overlap"):
+    twice = ray.data.from_arrow(pyarrow.table({"k": ["b", "a", "b"], "v": ["1", "2", "3"]}))
+    with pytest.raises(Exception, match="occurs more than once"):
         graven.ray.write(twice, path, key="k", value="v")
     with pytest.raises(graven.OptionError, match="hash_shards does not go with Ray"):
         graven.ray.write(twice, path, key="k", value="v", hash_shards=3)
@@ -89,8 +89,9 @@ def test_a_job_that_fails(path):
 
 
 def test_without_rows(path):
-    nothing = dataset().filter(lambda row: False)
+    nothing = ray.data.from_arrow(pyarrow.table({"k": ["a"], "v": ["1"]}).slice(0, 0))
     assert graven.ray.write(nothing, path, key="k", value="v").entries == 0
     assert dict(graven.TableSet(path)) == {} and os.listdir(path / "staging") == []
-    assert graven.ray.lookup(dataset(), path, on="k").count() == COUNT
+    asked = ray.data.from_arrow(pyarrow.table({"k": ["a"]}))
+    assert graven.ray.lookup(asked, path, on="k").take_all() == [{"k": "a", "value": None}]
     assert engines.parts(path) == []

@@ -153,7 +153,8 @@ def _number(writer: ShardWriter) -> int | None:
         return None
     context = TaskContext.get()
     assert context is not None, "this runs in a task"
-    return context.partitionId()
+    number: int = context.partitionId()
+    return number
 
 
 def partitioned(
