@@ -251,8 +251,8 @@ impl Table {
     }
 
     /// As [`get_many`](Self::get_many), but hands each answer to `each`, in the order of the keys:
-    /// for answers that go somewhere else than a vector. `each` is compiled into the lookup, so keep
-    /// it short. Allocates nothing.
+    /// for answers that go somewhere else than a vector. Keep `each` short, as other keys wait for
+    /// memory meanwhile. Allocates nothing.
     ///
     /// ```
     /// # let dir = tempfile::tempdir()?;
