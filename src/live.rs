@@ -18,9 +18,9 @@ pub(crate) mod typed;
 use crate::error::OpenError;
 use crate::read::{OpenOptions, Table};
 use arc_swap::Guard;
-pub(crate) use handle::Handle;
+pub(crate) use handle::{Handle, Version};
 #[cfg(feature = "sets")]
-pub(crate) use handle::{Place, Standing, Version};
+pub(crate) use handle::{Place, Standing};
 #[cfg(feature = "sets")]
 pub(crate) use location::Look;
 pub use status::{LiveStatus, RefreshOutcome};

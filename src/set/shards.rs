@@ -15,7 +15,7 @@ use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::process;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, TryLockError};
 
 /// The shards of a set.
 pub(super) struct Shards {
@@ -178,6 +178,12 @@ impl Shards {
     /// Hands the list of what is mapped to `work`, under its lock.
     fn with_mapped<T>(&self, work: impl FnOnce(&mut Mapped) -> T) -> T {
         let mut list = self.mapped.load_full();
+        // A lock that is free has no owner elsewhere, and asking for the process is a system call.
+        match list.mapped.try_lock() {
+            Ok(mut mapped) => return work(&mut mapped),
+            Err(TryLockError::Poisoned(mapped)) => return work(&mut mapped.into_inner()),
+            Err(TryLockError::WouldBlock) => {}
+        }
         if list.process != process::id() {
             let own = Arc::new(Guarded::new(self.mapped_now()));
             let before = self.mapped.compare_and_swap(&list, Arc::clone(&own));

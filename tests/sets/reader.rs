@@ -74,7 +74,7 @@ fn keys_of_many_shards_are_answered_as_single_keys_are() {
     let of = |key: fn(u64) -> Vec<u8>, value: fn(u64) -> Vec<u8>| -> Model {
         (0..700).map(|n: u64| (key(n), value(n))).collect()
     };
-    let number = |n: u64| (n * 0x9E37_79B9_7F4A_7C15).to_be_bytes().to_vec();
+    let number = |n: u64| n.wrapping_mul(0x9E37_79B9_7F4A_7C15).to_be_bytes().to_vec();
     let long = |n: u64| n.to_string().into_bytes().repeat(1 + (n % 40) as usize);
     let options = BuildOptions::new;
     check("lines", options(), &of(number, number));

@@ -108,6 +108,7 @@ fn shared<'s>(bytes: &[u8], mut slots: impl Iterator<Item = &'s Slot>, depth: us
 
 #[cfg(test)]
 mod tests {
+    use super::super::entry::lengths;
     use super::*;
 
     /// Keys that are prefixes of each other, equal, long, zero-filled.
@@ -152,8 +153,7 @@ mod tests {
         let (mut bytes, mut slots) = (Vec::new(), Vec::new());
         for key in keys {
             slots.push(Slot { head: 0, at: bytes.len() as u64 });
-            bytes.extend_from_slice(&(key.len() as u16).to_le_bytes());
-            bytes.extend_from_slice(&[0; 4]);
+            bytes.extend_from_slice(&lengths(key.len(), 0));
             bytes.extend_from_slice(key);
         }
         sort(&bytes, &mut slots);
