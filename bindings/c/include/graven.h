@@ -657,7 +657,7 @@ typedef struct graven_set_build_options {
     uint64_t shard_bytes;
     // Ranges of keys: entries of a shard. 0: not set.
     uint64_t shard_entries;
-    // So many shards by the hash of keys, 1 to 4096. 0: not set.
+    // So many shards by the hash of keys, 1 to 1000000. 0: not set.
     uint64_t hash_shards;
     // Fewest entries of a set that is published. 0: any number.
     uint64_t min_entries;

@@ -32,7 +32,7 @@ pub struct graven_set_build_options {
     pub shard_bytes: u64,
     /// Ranges of keys: entries of a shard. 0: not set.
     pub shard_entries: u64,
-    /// So many shards by the hash of keys, 1 to 4096. 0: not set.
+    /// So many shards by the hash of keys, 1 to 1000000. 0: not set.
     pub hash_shards: u64,
     /// Fewest entries of a set that is published. 0: any number.
     pub min_entries: u64,
@@ -57,6 +57,8 @@ unsafe fn set_build_options(
     let (tables, all) = unsafe { (read_or_zero(given.tables)?, build_options(given.tables)?) };
     let publish =
         PublishOptions::new().durable(tables.not_durable == 0).min_entries(given.min_entries);
+    // Keys of range shards ascend, as the header says.
+    let all = if given.hash_shards == 0 { all.sorted(true) } else { all };
     let options = SetBuildOptions::new().tables(all).publish(publish);
     match (given.shard_bytes, given.shard_entries, given.hash_shards) {
         (0, 0, 0) => Ok(options),

@@ -271,7 +271,7 @@ static void written(void) {
     size_t needed;
     CHECK_ERROR(GRAVEN_ERR_INVALID_ARGUMENT,
                 graven_set_builder_create(path_of("s"), &both, &builder), "more than one");
-    both = of_shards(0, 4097);
+    both = of_shards(0, 1000001);
     CHECK_ERROR(GRAVEN_ERR_INVALID_ARGUMENT,
                 graven_set_builder_create(path_of("s"), &both, &builder), "hash_shards");
     CHECK_OK(graven_set_builder_create(path_of("s"), &options, &builder));

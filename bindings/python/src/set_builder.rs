@@ -27,8 +27,8 @@ use std::sync::OnceLock;
 /// - shards: range shards, so many or fewer, of about the same number of entries
 /// - shard_bytes: range shards of about so many bytes each; 1 GiB if nothing is said
 /// - shard_entries: range shards of so many entries
-/// - hash_shards: hash shards, 1 to 4,096. All are written at once: each takes an open file, and
-///   memory_budget bytes of memory unless the entries come ``sorted``
+/// - hash_shards: hash shards, 1 to 1,000,000, written one after the other unless the entries come
+///   ``sorted``
 ///
 /// All entries of a key are in one shard. For range shards, entries are sorted in a temporary table
 /// first, in `temp_dir` or in `directory`, which takes about as much room as the set. With
