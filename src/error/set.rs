@@ -2,6 +2,8 @@
 
 use super::kind::ErrorKind;
 use super::open::OpenError;
+#[cfg(all(unix, feature = "sets"))]
+use super::open::OpenFailure;
 use super::read::ReadError;
 use super::shown::debug_as_text;
 use std::path::{Path, PathBuf};
@@ -58,6 +60,16 @@ pub enum SetError {
 }
 
 impl SetError {
+    /// Whether the process has no room for one more mapping.
+    #[cfg(all(unix, feature = "sets"))]
+    pub(crate) fn lacks_room(&self) -> bool {
+        let Self::Open(error) = self else { return false };
+        matches!(
+            error.failure(),
+            OpenFailure::AddressSpaceExhausted { .. } | OpenFailure::TooManyMappings { .. }
+        )
+    }
+
     /// Whose fault it is.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {

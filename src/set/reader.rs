@@ -96,7 +96,7 @@ impl SetReader {
     /// Whether `key` is in the set. Costs what [`get`](Self::get) costs.
     ///
     /// # Errors
-    /// Those of [`get`](Self::get).
+    /// The errors of [`get`](Self::get).
     #[inline]
     pub fn contains_key(&self, key: impl AsRef<[u8]>) -> Result<bool, SetError> {
         Ok(self.get(key)?.is_some())
@@ -106,7 +106,7 @@ impl SetReader {
     /// shards together, and what they will read is prefetched, as in [`Table::get_many`].
     ///
     /// # Errors
-    /// Those of [`get`](Self::get).
+    /// The errors of [`get`](Self::get).
     pub fn get_many<K: AsRef<[u8]>>(&self, keys: &[K]) -> Result<Vec<Option<&[u8]>>, SetError> {
         let mut answers = Vec::with_capacity(keys.len());
         self.get_many_with(keys, |answer| answers.push(answer))?;
@@ -116,7 +116,7 @@ impl SetReader {
     /// As [`get_many`](Self::get_many), but hands each answer to `each`, in the order of the keys.
     ///
     /// # Errors
-    /// Those of [`get`](Self::get). `each` has had some answers then, which are right.
+    /// The errors of [`get`](Self::get). `each` has had some answers then, which are right.
     pub fn get_many_with<'r, K: AsRef<[u8]>>(
         &'r self,
         keys: &[K],

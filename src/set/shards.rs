@@ -5,7 +5,7 @@
     reason = "shards are mapped later under the promise made when the set opens"
 )]
 
-use crate::error::{OpenFailure, ReadError, SetError};
+use crate::error::{ReadError, SetError};
 use crate::manifest::partition::{Starts, hash_shard};
 use crate::manifest::{Manifest, Partition};
 use crate::read::{OpenOptions, Table};
@@ -220,12 +220,7 @@ impl Shards {
         }
         let table = match self.open(shard) {
             // Fewer mappings stay below a limit that this process has reached.
-            Err(SetError::Open(error))
-                if matches!(
-                    error.failure(),
-                    OpenFailure::AddressSpaceExhausted { .. } | OpenFailure::TooManyMappings { .. }
-                ) =>
-            {
+            Err(error) if error.lacks_room() => {
                 self.make_room(mapped, 0);
                 self.open(shard)?
             }

@@ -63,8 +63,7 @@ impl SetOptions {
     /// larger than the bound is mapped alone. What values, iterators and tables of a shard keep open
     /// does not count: drop them to give the room back.
     ///
-    /// Without a bound, shards are let go only if the process has no room for another one
-    /// (`ulimit -v`, `vm.max_map_count`).
+    /// Without a bound, shards are let go only at `ulimit -v` or `vm.max_map_count`.
     #[must_use]
     pub fn max_mapped_bytes(mut self, bytes: impl Into<Option<u64>>) -> Self {
         self.max_mapped_bytes = bytes.into();
@@ -233,7 +232,7 @@ impl TableSet {
     /// Whether `key` is in the set. Costs what [`get`](Self::get) costs, without the count.
     ///
     /// # Errors
-    /// Those of [`get`](Self::get).
+    /// The errors of [`get`](Self::get).
     pub fn contains_key(&self, key: impl AsRef<[u8]>) -> Result<bool, SetError> {
         let key = key.as_ref();
         match self.shards.of_key(key) {
@@ -245,7 +244,7 @@ impl TableSet {
     /// All values of `key`, in the order of their insertion.
     ///
     /// # Errors
-    /// Those of [`get`](Self::get).
+    /// The errors of [`get`](Self::get).
     pub fn get_all(&self, key: impl AsRef<[u8]>) -> Result<Vec<Value>, SetError> {
         let key = key.as_ref();
         let Some(shard) = self.shards.of_key(key) else { return Ok(Vec::new()) };
@@ -266,17 +265,20 @@ impl TableSet {
         SetReader::new(&self.shards)
     }
 
-    /// Looks up many keys at once: one answer per key, in their order. All keys go through their
-    /// shards together, and what they will read is prefetched, as in [`Table::get_many`]. Under
-    /// [`max_mapped_bytes`](SetOptions::max_mapped_bytes) they are grouped by shard.
+    /// Looks up many keys at once: one answer per key, in their order. All go through their shards
+    /// together, with prefetches as in [`Table::get_many`]; by shard where room is bounded.
     ///
     /// # Errors
-    /// Those of [`get`](Self::get).
+    /// The errors of [`get`](Self::get).
     pub fn get_many<K: AsRef<[u8]>>(&self, keys: &[K]) -> Result<Vec<Option<Value>>, SetError> {
-        match self.shards.is_bounded() {
-            true => many::grouped(keys, &self.shards),
-            false => self.reader().get_many_owned(keys),
+        if !self.shards.is_bounded() {
+            let answered = self.reader().get_many_owned(keys);
+            // The process may have no room for all these shards at once.
+            if !answered.as_ref().is_err_and(SetError::lacks_room) {
+                return answered;
+            }
         }
+        many::grouped(keys, &self.shards)
     }
 
     /// All entries, ascending, from both ends.
@@ -313,7 +315,7 @@ impl TableSet {
     /// The first entry.
     ///
     /// # Errors
-    /// Those of [`get`](Self::get).
+    /// The errors of [`get`](Self::get).
     pub fn first(&self) -> Result<Option<(Value, Value)>, SetError> {
         self.iter().next().transpose()
     }
@@ -321,7 +323,7 @@ impl TableSet {
     /// The last entry.
     ///
     /// # Errors
-    /// Those of [`get`](Self::get).
+    /// The errors of [`get`](Self::get).
     pub fn last(&self) -> Result<Option<(Value, Value)>, SetError> {
         self.iter().next_back().transpose()
     }
@@ -329,7 +331,7 @@ impl TableSet {
     /// The last entry whose key is not greater than `key`.
     ///
     /// # Errors
-    /// Those of [`get`](Self::get).
+    /// The errors of [`get`](Self::get).
     pub fn floor(&self, key: impl AsRef<[u8]>) -> Result<Option<(Value, Value)>, SetError> {
         let key = key.as_ref();
         if self.shards.is_hashed() {
@@ -346,7 +348,7 @@ impl TableSet {
     /// The first entry whose key is not smaller than `key`.
     ///
     /// # Errors
-    /// Those of [`get`](Self::get).
+    /// The errors of [`get`](Self::get).
     pub fn ceil(&self, key: impl AsRef<[u8]>) -> Result<Option<(Value, Value)>, SetError> {
         let key = key.as_ref();
         if self.shards.is_hashed() {
@@ -364,7 +366,7 @@ impl TableSet {
     /// Number of entries with keys below `key`.
     ///
     /// # Errors
-    /// Those of [`get`](Self::get).
+    /// The errors of [`get`](Self::get).
     pub fn rank(&self, key: impl AsRef<[u8]>) -> Result<u64, SetError> {
         self.up_to(Bound::Excluded(key.as_ref()))
     }
@@ -372,7 +374,7 @@ impl TableSet {
     /// Number of entries with keys within `range`.
     ///
     /// # Errors
-    /// Those of [`get`](Self::get).
+    /// The errors of [`get`](Self::get).
     pub fn count(&self, range: impl KeyRange) -> Result<u64, SetError> {
         let before = match range.lower() {
             Bound::Unbounded => 0,
@@ -385,7 +387,7 @@ impl TableSet {
     /// The entry with `rank` entries before it. Only a set that is divided by ranges answers this.
     ///
     /// # Errors
-    /// Those of [`get`](Self::get); [`SetError::Unsupported`] if the set is divided by hashes: it
+    /// The errors of [`get`](Self::get); [`SetError::Unsupported`] if the set is divided by hashes: it
     /// would have to walk. `iter().nth(rank)` walks.
     pub fn nth(&self, rank: u64) -> Result<Option<(Value, Value)>, SetError> {
         if self.shards.is_hashed() {

@@ -86,7 +86,7 @@ impl<K: TypedKey, V: TypedValue> TypedTableSet<K, V> {
     /// The promise of [`TableSet::open`].
     ///
     /// # Errors
-    /// Those of [`open`](Self::open).
+    /// The errors of [`open`](Self::open).
     pub unsafe fn open_with(
         path: impl AsRef<Path>,
         options: &SetOptions,
@@ -118,7 +118,7 @@ impl<K: TypedKey, V: TypedValue> TypedTableSet<K, V> {
     /// Whether `key` is in the set.
     ///
     /// # Errors
-    /// Those of [`get`](Self::get).
+    /// The errors of [`get`](Self::get).
     pub fn contains_key(&self, key: &K) -> Result<bool, SetError> {
         self.set.contains_key(key.encode())
     }
@@ -126,7 +126,7 @@ impl<K: TypedKey, V: TypedValue> TypedTableSet<K, V> {
     /// All values of `key`, in the order of their insertion.
     ///
     /// # Errors
-    /// Those of [`get`](Self::get).
+    /// The errors of [`get`](Self::get).
     pub fn get_all(&self, key: &K) -> Result<Vec<TypedSetValue<V>>, SetError> {
         let values = self.set.get_all(key.encode())?;
         values.into_iter().map(|bytes| Ok(TypedSetValue::new(bytes)?)).collect()
@@ -136,7 +136,7 @@ impl<K: TypedKey, V: TypedValue> TypedTableSet<K, V> {
     /// [`TableSet::get_many`]. Allocates room for the bytes of all keys.
     ///
     /// # Errors
-    /// Those of [`get`](Self::get).
+    /// The errors of [`get`](Self::get).
     pub fn get_many(&self, keys: &[K]) -> Result<Vec<Option<TypedSetValue<V>>>, SetError> {
         let keys: Vec<_> = keys.iter().map(K::encode).collect();
         let values = self.set.get_many(&keys)?.into_iter();
@@ -158,7 +158,7 @@ impl<K: TypedKey, V: TypedValue> TypedTableSet<K, V> {
     /// The entry with the smallest key.
     ///
     /// # Errors
-    /// Those of [`get`](Self::get).
+    /// The errors of [`get`](Self::get).
     pub fn first(&self) -> Result<Option<Entry<K, V>>, SetError> {
         Ok(self.set.first()?.map(entry).transpose()?)
     }
@@ -166,7 +166,7 @@ impl<K: TypedKey, V: TypedValue> TypedTableSet<K, V> {
     /// The entry with the largest key.
     ///
     /// # Errors
-    /// Those of [`get`](Self::get).
+    /// The errors of [`get`](Self::get).
     pub fn last(&self) -> Result<Option<Entry<K, V>>, SetError> {
         Ok(self.set.last()?.map(entry).transpose()?)
     }
@@ -174,7 +174,7 @@ impl<K: TypedKey, V: TypedValue> TypedTableSet<K, V> {
     /// The last entry whose key is not greater than `key`.
     ///
     /// # Errors
-    /// Those of [`get`](Self::get).
+    /// The errors of [`get`](Self::get).
     pub fn floor(&self, key: &K) -> Result<Option<Entry<K, V>>, SetError> {
         Ok(self.set.floor(key.encode())?.map(entry).transpose()?)
     }
@@ -182,7 +182,7 @@ impl<K: TypedKey, V: TypedValue> TypedTableSet<K, V> {
     /// The first entry whose key is not smaller than `key`.
     ///
     /// # Errors
-    /// Those of [`get`](Self::get).
+    /// The errors of [`get`](Self::get).
     pub fn ceil(&self, key: &K) -> Result<Option<Entry<K, V>>, SetError> {
         Ok(self.set.ceil(key.encode())?.map(entry).transpose()?)
     }
@@ -190,7 +190,7 @@ impl<K: TypedKey, V: TypedValue> TypedTableSet<K, V> {
     /// The entry with `rank` entries before it. Only a set that is divided by ranges answers this.
     ///
     /// # Errors
-    /// Those of [`TableSet::nth`].
+    /// The errors of [`TableSet::nth`].
     pub fn nth(&self, rank: u64) -> Result<Option<Entry<K, V>>, SetError> {
         Ok(self.set.nth(rank)?.map(entry).transpose()?)
     }
@@ -198,7 +198,7 @@ impl<K: TypedKey, V: TypedValue> TypedTableSet<K, V> {
     /// Number of entries with keys below `key`.
     ///
     /// # Errors
-    /// Those of [`get`](Self::get).
+    /// The errors of [`get`](Self::get).
     pub fn rank(&self, key: &K) -> Result<u64, SetError> {
         self.set.rank(key.encode())
     }
@@ -206,7 +206,7 @@ impl<K: TypedKey, V: TypedValue> TypedTableSet<K, V> {
     /// Number of entries with keys within `range`.
     ///
     /// # Errors
-    /// Those of [`get`](Self::get).
+    /// The errors of [`get`](Self::get).
     pub fn count(&self, range: impl RangeBounds<K>) -> Result<u64, SetError> {
         let (from, to) = encoded(&range);
         self.set.count((bound(&from), bound(&to)))
@@ -215,7 +215,7 @@ impl<K: TypedKey, V: TypedValue> TypedTableSet<K, V> {
     /// Number of entries with this key.
     ///
     /// # Errors
-    /// Those of [`get`](Self::get).
+    /// The errors of [`get`](Self::get).
     pub fn count_of(&self, key: &K) -> Result<u64, SetError> {
         self.count(key..=key)
     }

@@ -129,7 +129,7 @@ impl SetBuildOptions {
     /// shard is a typed table of these types.
     ///
     /// # Errors
-    /// Those of [`create`](Self::create); [`BuildError::InvalidOption`](crate::BuildError) for types
+    /// The errors of [`create`](Self::create); [`BuildError::InvalidOption`](crate::BuildError) for types
     /// that [`BuildOptions::create_typed`] refuses.
     pub fn create_typed<K: TypedKey, V: TypedValue>(
         &self,

@@ -104,5 +104,8 @@ fn limited_child() {
         ask_all(&set);
         ask_all(&set);
         assert_eq!(set.iter().map(|item| item.unwrap().1.len()).sum::<usize>(), 8 * (4 << 20));
+        // Absent keys keep no shard.
+        let absent: Vec<_> = (0..8u8).map(|shard| [shard, 0]).collect();
+        assert!(set.get_many(&absent).unwrap().iter().all(Option::is_none));
     }
 }

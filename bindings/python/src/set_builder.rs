@@ -5,7 +5,7 @@ use crate::errors;
 use crate::filling::Filling;
 use crate::keys::Bytes;
 use crate::options::AnyPath;
-use crate::set_building::{Intake, SetAsked};
+use crate::set_building::SetAsked;
 use crate::versions::Version;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyType};
@@ -30,16 +30,16 @@ use std::sync::OnceLock;
 /// - hash_shards: hash shards, 1 to 1,000,000, written one after the other unless the entries come
 ///   ``sorted``
 ///
-/// All entries of a key are in one shard. For range shards, entries are sorted in a temporary table
-/// first, in `temp_dir` or in `directory`, which takes about as much room as the set. With
-/// ``sorted=True`` and shard_bytes or shard_entries they are written at once instead.
+/// All entries of a key are in one shard. Entries are sorted once, within `memory_budget`; what does
+/// not fit goes to a file in `temp_dir` or `directory` meanwhile. With ``sorted=True`` they come in
+/// order and are written at once, for shard_bytes and shard_entries.
 ///
 /// The other options are those of Builder without replace; ``progress`` is called with the figures
-/// of the shard at work. Those of ``Versions.publish`` guard the version: min_entries, max_shrink,
+/// of the shard at work. The guards of ``Versions.publish`` go with them: min_entries, max_shrink,
 /// directory_mode.
 #[pyclass(frozen, weakref, module = "graven")]
 pub(crate) struct SetBuilder {
-    filling: Filling<Intake>,
+    filling: Filling<graven::SetBuilder>,
     version: OnceLock<Py<Version>>,
 }
 

@@ -125,7 +125,7 @@ impl SetBuilder {
     /// [`duplicates`](BuildOptions::duplicates); they are in one shard.
     ///
     /// # Errors
-    /// Those of [`Builder::insert`](crate::Builder::insert). After an error nothing is published
+    /// The errors of [`Builder::insert`](crate::Builder::insert). After an error nothing is published
     /// any more.
     pub fn insert(
         &mut self,
@@ -139,7 +139,7 @@ impl SetBuilder {
     /// memory, as with [`Builder::insert_from`](crate::Builder::insert_from).
     ///
     /// # Errors
-    /// Those of [`Builder::insert_from`](crate::Builder::insert_from). After an error nothing is
+    /// The errors of [`Builder::insert_from`](crate::Builder::insert_from). After an error nothing is
     /// published any more.
     pub fn insert_from(
         &mut self,

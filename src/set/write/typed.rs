@@ -47,7 +47,7 @@ impl<K: TypedKey, V: TypedValue> TypedSetBuilder<K, V> {
     /// Adds an entry, as [`SetBuilder::insert`] does.
     ///
     /// # Errors
-    /// Those of [`SetBuilder::insert`], with the same consequence.
+    /// The errors of [`SetBuilder::insert`], with the same consequence.
     pub fn insert(&mut self, key: &K, value: &V) -> Result<(), BuildError> {
         let builder = self.builder.as_mut().ok_or(BuildError::Failed)?;
         builder.insert(key.encode(), value.as_bytes())
@@ -56,7 +56,7 @@ impl<K: TypedKey, V: TypedValue> TypedSetBuilder<K, V> {
     /// Adds entries, each as [`insert`](Self::insert) does, up to the first error.
     ///
     /// # Errors
-    /// Those of [`insert`](Self::insert). After a panic of `entries` nothing is published either:
+    /// The errors of [`insert`](Self::insert). After a panic of `entries` nothing is published either:
     /// what was to come is missing.
     pub fn extend(&mut self, entries: impl IntoIterator<Item = (K, V)>) -> Result<(), BuildError> {
         // Taken out before the iterator is called: if it panics, entries are missing.
@@ -71,7 +71,7 @@ impl<K: TypedKey, V: TypedValue> TypedSetBuilder<K, V> {
     /// Completes all shards, writes the manifest, and makes the version current.
     ///
     /// # Errors
-    /// Those of [`SetBuilder::finish`].
+    /// The errors of [`SetBuilder::finish`].
     pub fn finish(self) -> Result<Version, PublishError> {
         self.builder.ok_or(BuildError::Failed)?.finish()
     }
