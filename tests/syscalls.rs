@@ -132,17 +132,24 @@ fn traced_process() {
     answer("done");
 }
 
-/// The system calls between two markers, of the thread that made them.
-fn between<'t>(trace: &'t str, name: &str) -> Vec<&'t str> {
-    let line_of = |part: &str| {
-        let wanted = format!("/graven-marker/{name}/{part}\"");
-        let found = trace.lines().position(|line| line.contains(&wanted));
-        found.unwrap_or_else(|| panic!("the trace lacks the marker {wanted}"))
+/// The system calls between two markers, from the traces of all threads.
+fn between<'t>(traces: &'t [String], name: &str) -> Vec<&'t str> {
+    let [begin, end] = ["begin", "end"].map(|part| format!("/graven-marker/{name}/{part}\""));
+    let thread = traces.iter().find(|trace| trace.contains(&begin));
+    let thread = thread.unwrap_or_else(|| panic!("the trace lacks the marker {begin}"));
+    let line_of = |wanted: &str| {
+        let found = thread.lines().position(|line| line.contains(wanted));
+        found.unwrap_or_else(|| panic!("the thread's trace lacks the marker {wanted}"))
     };
-    let (begin, end) = (line_of("begin"), line_of("end"));
-    let thread = trace.lines().nth(begin).and_then(|line| line.split_whitespace().next());
-    let all = trace.lines().skip(begin + 1).take(end - begin - 1);
-    all.filter(|line| line.split_whitespace().next() == thread).collect()
+    let (begin, end) = (line_of(&begin), line_of(&end));
+    thread.lines().skip(begin + 1).take(end - begin - 1).collect()
+}
+
+/// What strace wrote: a file per thread, so that no call is split by another thread's.
+fn traces(directory: &Path) -> Vec<String> {
+    let files = std::fs::read_dir(directory).expect("the traces' directory");
+    let paths = files.map(|file| file.expect("a file").path());
+    paths.map(|path| std::fs::read_to_string(path).expect("a trace")).collect()
 }
 
 /// Why strace cannot be used here, if so.
@@ -164,7 +171,8 @@ fn lookups_in_a_warm_table_make_no_system_call() {
     if let Some(why) = no_strace(directory.path()) {
         return skip("lookups_in_a_warm_table_make_no_system_call", &why);
     }
-    let trace = directory.path().join("trace");
+    let traced = directory.path().join("traces");
+    std::fs::create_dir(&traced).expect("a directory");
     let mut large_bytes = 0;
     for (index, name) in INDEXES {
         large_bytes = indexed_table(&directory.path().join(name), ENTRIES, 1, index).file_bytes;
@@ -181,8 +189,8 @@ fn lookups_in_a_warm_table_make_no_system_call() {
         builder.finish().expect("a set");
     }
     let run = Command::new("strace")
-        .args(["-f", "-o"])
-        .arg(&trace)
+        .args(["-ff", "-o"])
+        .arg(traced.join("trace"))
         .arg(std::env::current_exe().expect("the test binary"))
         .args(common::arguments("traced_process"))
         .env(TABLES, directory.path())
@@ -190,7 +198,7 @@ fn lookups_in_a_warm_table_make_no_system_call() {
         .expect("strace starts");
     let said = String::from_utf8_lossy(&run.stdout);
     assert!(run.status.success() && said.contains("@answer done"), "{said}{run:?}");
-    let trace = std::fs::read_to_string(&trace).expect("a trace");
+    let trace = traces(&traced);
 
     // The method sees a system call where there is one.
     let control = between(&trace, "control");
@@ -217,10 +225,7 @@ fn lookups_in_a_warm_table_make_no_system_call() {
     }
 
     // What an open costs does not depend on the table.
-    let name = |line: &&str| {
-        let call = line.split_whitespace().nth(1).unwrap_or_default();
-        call.split('(').next().unwrap_or_default().to_owned()
-    };
+    let name = |line: &&str| line.split('(').next().unwrap_or_default().to_owned();
     let large: Vec<String> = between(&trace, "open-large").iter().map(name).collect();
     let small: Vec<String> = between(&trace, "open-small").iter().map(name).collect();
     eprintln!("open and drop: {large:?}");
