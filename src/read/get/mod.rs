@@ -3,6 +3,7 @@
 //! reads, and says what is wrong with the table.
 
 mod checked;
+mod in_flight;
 mod kernels;
 mod many;
 mod optimistic;

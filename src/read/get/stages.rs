@@ -1,11 +1,11 @@
 //! The stages of many lookups at once. Each stage prefetches what the next one reads.
 
 use super::super::guess::{Candidate, Guess, LineAnswer};
-use super::super::index::line::Lines;
 use super::super::map::AnyLen;
-use super::super::simd::{CACHE_LINE, Simd, Work, prefetch, prefetch_outer, work};
+use super::super::simd::{Baseline, CACHE_LINE, Simd, Work, prefetch, prefetch_outer};
 use super::super::view::View;
 use super::checked::Checked;
+use super::in_flight::{InFlight, Tables};
 use super::kernels::Searched;
 use super::optimistic::Optimistic;
 use super::shape::{
@@ -27,168 +27,37 @@ const MAX_LAG: usize = 20;
 pub(super) const RING: usize = 128;
 const _: () = assert!(RING >= PART + 3 * MAX_LAG);
 
-/// A key on its way through the stages.
-#[derive(Clone, Copy)]
-pub(super) struct InFlight<'t, 'k> {
-    #[cfg_attr(
-        not(feature = "sets"),
-        expect(dead_code, reason = "read where keys ask several tables")
-    )]
-    table: &'t Searched,
-    key: &'k [u8],
-    /// The hash of the key; the number of its line.
-    hash: u64,
-    /// The tag in the line.
-    tag: u16,
-    /// Whether the first bucket has sent the key on to the second; whether the key may have a line.
-    goes_on: bool,
-    /// What the last bucket or the line says.
-    candidate: Candidate,
-    pub(super) answer: Option<&'t [u8]>,
-}
-
-// One cache line.
-#[cfg(target_pointer_width = "64")]
-const _: () = assert!(size_of::<InFlight>() == CACHE_LINE);
-
-impl<'t, 'k> InFlight<'t, 'k> {
-    /// A place in which no key is yet.
-    #[inline(always)]
-    pub(super) fn empty(table: &'t Searched) -> Self {
-        let candidate = Candidate::ABSENT;
-        Self { table, key: &[], hash: 0, tag: 0, goes_on: false, candidate, answer: None }
-    }
-}
-
-/// The tables that a batch asks.
-pub(super) trait Tables<'t>: Copy {
-    /// The kind of all these tables.
-    fn kind(self) -> Kind;
-    /// Puts a key into a place. What the stages note there they write before they read it.
-    fn put<'k>(self, place: &mut InFlight<'t, 'k>, table: &'t Searched, key: &'k [u8]);
-    /// The table of a key.
-    fn table(self, place: &InFlight<'t, '_>) -> &'t Searched;
-    /// The hash index of this table.
-    fn hash(self, place: &InFlight<'t, '_>) -> Option<&'t HashLayout>;
-    /// The line index of this table.
-    fn lines(self, place: &InFlight<'t, '_>) -> Option<Lines<'t>>;
-}
-
-/// One table, which all keys ask. Its indexes are found once.
-#[derive(Clone, Copy)]
-pub(super) struct Single<'t> {
-    table: &'t Searched,
-    hash: Option<&'t HashLayout>,
-    lines: Option<Lines<'t>>,
-}
-
-impl<'t> Single<'t> {
-    #[inline]
-    pub(super) fn new(table: &'t Searched) -> Self {
-        let (hash, lines) = (table.view.layout().hash.as_ref(), Lines::of(&table.view));
-        Self { table, hash, lines }
-    }
-}
-
-impl<'t> Tables<'t> for Single<'t> {
-    fn kind(self) -> Kind {
-        self.table.lookups.kind()
-    }
-
-    #[inline(always)]
-    fn put<'k>(self, place: &mut InFlight<'t, 'k>, _: &'t Searched, key: &'k [u8]) {
-        place.key = key;
-    }
-
-    #[inline(always)]
-    fn table(self, _: &InFlight<'t, '_>) -> &'t Searched {
-        self.table
-    }
-
-    #[inline(always)]
-    fn hash(self, _: &InFlight<'t, '_>) -> Option<&'t HashLayout> {
-        self.hash
-    }
-
-    #[inline(always)]
-    fn lines(self, _: &InFlight<'t, '_>) -> Option<Lines<'t>> {
-        self.lines
-    }
-}
-
-/// Tables of one kind, such as the shards of a set: each key names its own.
-#[cfg(feature = "sets")]
-#[derive(Clone, Copy)]
-pub(super) struct Several(Kind);
-
-#[cfg(feature = "sets")]
-impl Several {
-    /// `None` if the tables are of several kinds, or if there is none.
-    pub(super) fn of<'t>(mut tables: impl Iterator<Item = &'t Searched>) -> Option<Self> {
-        let kind = tables.next()?.lookups.kind();
-        tables.all(|table| table.lookups.kind() == kind).then_some(Self(kind))
-    }
-}
-
-#[cfg(feature = "sets")]
-impl<'t> Tables<'t> for Several {
-    fn kind(self) -> Kind {
-        self.0
-    }
-
-    #[inline(always)]
-    fn put<'k>(self, place: &mut InFlight<'t, 'k>, table: &'t Searched, key: &'k [u8]) {
-        (place.table, place.key) = (table, key);
-    }
-
-    #[inline(always)]
-    fn table(self, place: &InFlight<'t, '_>) -> &'t Searched {
-        place.table
-    }
-
-    #[inline(always)]
-    fn hash(self, place: &InFlight<'t, '_>) -> Option<&'t HashLayout> {
-        place.table.view.layout().hash.as_ref()
-    }
-
-    #[inline(always)]
-    fn lines(self, place: &InFlight<'t, '_>) -> Option<Lines<'t>> {
-        Lines::of(&place.table.view)
-    }
-}
-
 /// Takes all keys of a batch through each stage together.
-pub(super) fn together<'t, T: Tables<'t>>(
+pub(super) struct Together<'s, 't, 'k, T> {
     tables: T,
-    places: &mut [InFlight<'t, '_>],
-) -> ReadResult<()> {
-    work(Together { tables, places, lifetime: PhantomData })
+    places: &'s mut [InFlight<'t, 'k>],
 }
 
 /// Takes the keys `new` of a batch through the stages, behind those that are in the ring already,
-/// until the first stage has had all of them; to the end if they are the last ones. Returns how
+/// until the first stage has had all of them; to the end if they are the last ones. The outcome is how
 /// many keys of the batch have their answers.
-pub(super) fn part<'t, T: Tables<'t>>(
-    tables: T,
-    ring: &mut [InFlight<'t, '_>; RING],
-    new: Range<usize>,
-    is_last: bool,
-) -> ReadResult<usize> {
-    work(Part { tables, ring, new, is_last, lifetime: PhantomData })
-}
-
-struct Together<'s, 't, 'k, T> {
-    tables: T,
-    places: &'s mut [InFlight<'t, 'k>],
-    lifetime: PhantomData<&'t ()>,
-}
-
-struct Part<'s, 't, 'k, T> {
+pub(super) struct Part<'s, 't, 'k, T> {
     tables: T,
     ring: &'s mut [InFlight<'t, 'k>; RING],
     new: Range<usize>,
     is_last: bool,
-    lifetime: PhantomData<&'t ()>,
+}
+
+impl<'s, 't, 'k, T> Together<'s, 't, 'k, T> {
+    pub(super) fn new(tables: T, places: &'s mut [InFlight<'t, 'k>]) -> Self {
+        Self { tables, places }
+    }
+}
+
+impl<'s, 't, 'k, T> Part<'s, 't, 'k, T> {
+    pub(super) fn new(
+        tables: T,
+        ring: &'s mut [InFlight<'t, 'k>; RING],
+        new: Range<usize>,
+        is_last: bool,
+    ) -> Self {
+        Self { tables, ring, new, is_last }
+    }
 }
 
 impl<'t, T: Tables<'t>> Work for Together<'_, 't, '_, T> {
@@ -261,7 +130,7 @@ impl<'t, T: Tables<'t>> Part<'_, 't, '_, T> {
     /// second buckets, records.
     #[inline(always)]
     fn in_buckets<I: Simd, S: Shape>(self, simd: I) -> ReadResult<usize> {
-        let Self { tables, ring, new, is_last, .. } = self;
+        let Self { tables, ring, new, is_last } = self;
         let stages = Stages::<I, T, S>::new(simd, tables);
         let lag = Stages::<I, T, S>::LAG;
         let steps = new.start..new.end + if is_last { 3 * lag } else { 0 };
@@ -326,7 +195,7 @@ fn in_lines<'t, I: Simd, T: Tables<'t>>(
         let asked = LinePlace { line: place.hash, tag: place.tag };
         let answer = match view.pages().lookups_checked() {
             true => Optimistic::new(view, simd, AllChecked).ask_line(asked),
-            false => Optimistic::new(view, simd, SomeUnchecked).ask_line(asked),
+            false => ask_line_unchecked(view, asked),
         };
         place.candidate = match answer {
             LineAnswer::Rank(rank) => {
@@ -342,15 +211,15 @@ fn in_lines<'t, I: Simd, T: Tables<'t>>(
     }
     for place in places {
         let Searched { view, lookups } = tables.table(place);
-        let guess =
-            match (place.candidate.reference(), view.pages().lookups_checked()) {
-                (Some(rank), true) => Optimistic::new(view, simd, AllChecked)
-                    .at_rank::<AnyLen>(rank as u64, place.key),
-                (Some(rank), false) => Optimistic::new(view, simd, SomeUnchecked)
-                    .at_rank::<AnyLen>(rank as u64, place.key),
-                (None, _) if place.candidate == Candidate::ABSENT => Guess::ABSENT,
-                (None, _) => Guess::UNDECIDED,
-            };
+        let guess = match (place.candidate.reference(), view.pages().lookups_checked()) {
+            (Some(rank), true) => {
+                let lookup = Optimistic::new(view, simd, AllChecked);
+                lookup.at_rank::<AnyLen>(rank as u64, place.key)
+            }
+            (Some(rank), false) => at_rank_unchecked(view, rank as u64, place.key),
+            (None, _) if place.candidate == Candidate::ABSENT => Guess::ABSENT,
+            (None, _) => Guess::UNDECIDED,
+        };
         place.answer = if guess.is_undecided() || !view.memory().nothing_lost() {
             lookups.get_again(view, place.key)?
         } else {
@@ -428,11 +297,9 @@ impl<'t, I: Simd, T: Tables<'t>, S: Shape> Stages<I, T, S> {
         let view = &self.tables.table(place).view;
         let guess = match self.tables.hash(place) {
             Some(index) if view.pages().lookups_checked() => {
-                Self::guess(Optimistic::new(view, self.simd, AllChecked), index, place)
+                guess::<S, I, _>(Optimistic::new(view, self.simd, AllChecked), index, place)
             }
-            Some(index) => {
-                Self::guess(Optimistic::new(view, self.simd, SomeUnchecked), index, place)
-            }
+            Some(index) => guess_unchecked::<S>(view, index, place),
             None => Guess::UNDECIDED,
         };
         place.answer = if guess.is_undecided() || !view.memory().nothing_lost() {
@@ -441,19 +308,6 @@ impl<'t, I: Simd, T: Tables<'t>, S: Shape> Stages<I, T, S> {
             guess.answer()
         };
         Ok(())
-    }
-
-    #[inline(always)]
-    fn guess<C: Checks>(
-        lookup: Optimistic<'t, I, C>,
-        index: &HashLayout,
-        place: &InFlight<'t, '_>,
-    ) -> Guess<'t> {
-        let InFlight { hash, candidate, key, .. } = *place;
-        match place.goes_on {
-            false => lookup.with_candidate::<S>(index, hash, candidate, key),
-            true => lookup.baseline().with_second_candidate::<S>(index, hash, candidate, key),
-        }
     }
 
     /// Prefetches the record of a candidate: the lines in which its key starts and ends; for long
@@ -477,4 +331,42 @@ impl<'t, I: Simd, T: Tables<'t>, S: Shape> Stages<I, T, S> {
         prefetch_outer(bytes, offset.wrapping_add(key_len + 4));
         prefetch_outer(bytes, offset.wrapping_add(key_len.min(CACHE_LINE)));
     }
+}
+
+/// The answer of a key that has been through both buckets.
+#[inline(always)]
+fn guess<'t, S: Shape, I: Simd, C: Checks>(
+    lookup: Optimistic<'t, I, C>,
+    index: &HashLayout,
+    place: &InFlight<'t, '_>,
+) -> Guess<'t> {
+    let InFlight { hash, candidate, key, .. } = *place;
+    match place.goes_on {
+        false => lookup.with_candidate::<S>(index, hash, candidate, key),
+        true => lookup.baseline().with_second_candidate::<S>(index, hash, candidate, key),
+    }
+}
+
+/// [`guess`] while some page is unchecked. Compiled for the baseline only: it serves a table that has
+/// just been opened, and would double the code of every form.
+#[inline(never)]
+fn guess_unchecked<'t, S: Shape>(
+    view: &'t View,
+    index: &HashLayout,
+    place: &InFlight<'t, '_>,
+) -> Guess<'t> {
+    guess::<S, _, _>(Optimistic::new(view, Baseline, SomeUnchecked), index, place)
+}
+
+/// What the line of a key says while some page is unchecked. Compiled for the baseline only, as
+/// [`guess_unchecked`] is.
+#[inline(never)]
+fn ask_line_unchecked(view: &View, place: LinePlace) -> LineAnswer {
+    Optimistic::new(view, Baseline, SomeUnchecked).ask_line(place)
+}
+
+/// The value of a rank, if its key is `key`, while some page is unchecked.
+#[inline(never)]
+fn at_rank_unchecked<'t>(view: &'t View, rank: u64, key: &[u8]) -> Guess<'t> {
+    Optimistic::new(view, Baseline, SomeUnchecked).at_rank::<AnyLen>(rank, key)
 }

@@ -1,0 +1,139 @@
+//! What the stages of many lookups hand on: each key with its table and with what the stages have found
+//! out about it.
+
+use super::super::guess::Candidate;
+use super::super::index::line::Lines;
+use super::super::simd::CACHE_LINE;
+use super::kernels::Searched;
+use super::shape::Kind;
+use crate::format::layout::HashLayout;
+
+/// A key on its way through the stages.
+#[derive(Clone, Copy)]
+pub(super) struct InFlight<'t, 'k> {
+    #[cfg_attr(
+        not(feature = "sets"),
+        expect(dead_code, reason = "read where keys ask several tables")
+    )]
+    table: &'t Searched,
+    pub(super) key: &'k [u8],
+    /// The hash of the key; the number of its line.
+    pub(super) hash: u64,
+    /// The tag in the line.
+    pub(super) tag: u16,
+    /// Whether the first bucket has sent the key on to the second; whether the key may have a line.
+    pub(super) goes_on: bool,
+    /// What the last bucket or the line says.
+    pub(super) candidate: Candidate,
+    pub(super) answer: Option<&'t [u8]>,
+}
+
+// One cache line.
+#[cfg(target_pointer_width = "64")]
+const _: () = assert!(size_of::<InFlight>() == CACHE_LINE);
+
+impl<'t, 'k> InFlight<'t, 'k> {
+    /// A place in which no key is yet.
+    #[inline(always)]
+    pub(super) fn empty(table: &'t Searched) -> Self {
+        let candidate = Candidate::ABSENT;
+        Self { table, key: &[], hash: 0, tag: 0, goes_on: false, candidate, answer: None }
+    }
+}
+
+/// The tables that a batch asks.
+pub(super) trait Tables<'t>: Copy {
+    /// The kind of all these tables.
+    fn kind(self) -> Kind;
+    /// Puts a key into a place. What the stages note there they write before they read it.
+    fn put<'k>(self, place: &mut InFlight<'t, 'k>, table: &'t Searched, key: &'k [u8]);
+    /// The table of a key.
+    fn table(self, place: &InFlight<'t, '_>) -> &'t Searched;
+    /// The hash index of this table.
+    fn hash(self, place: &InFlight<'t, '_>) -> Option<&'t HashLayout>;
+    /// The line index of this table.
+    fn lines(self, place: &InFlight<'t, '_>) -> Option<Lines<'t>>;
+}
+
+/// One table, which all keys ask. Its indexes are found once.
+#[derive(Clone, Copy)]
+pub(super) struct Single<'t> {
+    table: &'t Searched,
+    hash: Option<&'t HashLayout>,
+    lines: Option<Lines<'t>>,
+}
+
+impl<'t> Single<'t> {
+    #[inline]
+    pub(super) fn new(table: &'t Searched) -> Self {
+        let (hash, lines) = (table.view.layout().hash.as_ref(), Lines::of(&table.view));
+        Self { table, hash, lines }
+    }
+}
+
+impl<'t> Tables<'t> for Single<'t> {
+    fn kind(self) -> Kind {
+        self.table.lookups.kind()
+    }
+
+    #[inline(always)]
+    fn put<'k>(self, place: &mut InFlight<'t, 'k>, _: &'t Searched, key: &'k [u8]) {
+        place.key = key;
+    }
+
+    #[inline(always)]
+    fn table(self, _: &InFlight<'t, '_>) -> &'t Searched {
+        self.table
+    }
+
+    #[inline(always)]
+    fn hash(self, _: &InFlight<'t, '_>) -> Option<&'t HashLayout> {
+        self.hash
+    }
+
+    #[inline(always)]
+    fn lines(self, _: &InFlight<'t, '_>) -> Option<Lines<'t>> {
+        self.lines
+    }
+}
+
+/// Tables of one kind, such as the shards of a set: each key names its own.
+#[cfg(feature = "sets")]
+#[derive(Clone, Copy)]
+pub(super) struct Several(Kind);
+
+#[cfg(feature = "sets")]
+impl Several {
+    /// `None` if the tables are of several kinds, or if there is none.
+    pub(super) fn of<'t>(mut tables: impl Iterator<Item = &'t Searched>) -> Option<Self> {
+        let kind = tables.next()?.lookups.kind();
+        tables.all(|table| table.lookups.kind() == kind).then_some(Self(kind))
+    }
+}
+
+#[cfg(feature = "sets")]
+impl<'t> Tables<'t> for Several {
+    fn kind(self) -> Kind {
+        self.0
+    }
+
+    #[inline(always)]
+    fn put<'k>(self, place: &mut InFlight<'t, 'k>, table: &'t Searched, key: &'k [u8]) {
+        (place.table, place.key) = (table, key);
+    }
+
+    #[inline(always)]
+    fn table(self, place: &InFlight<'t, '_>) -> &'t Searched {
+        place.table
+    }
+
+    #[inline(always)]
+    fn hash(self, place: &InFlight<'t, '_>) -> Option<&'t HashLayout> {
+        place.table.view.layout().hash.as_ref()
+    }
+
+    #[inline(always)]
+    fn lines(self, place: &InFlight<'t, '_>) -> Option<Lines<'t>> {
+        Lines::of(&place.table.view)
+    }
+}
