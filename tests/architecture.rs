@@ -120,7 +120,13 @@ const STOREYS: &[(&str, &[&[&str]])] = &[
     ),
     (
         "src/read/simd",
-        &[&["form", "prefetch"], &["portable", "sse2"], &["avx2", "avx512"], &["set"], &["."]],
+        &[
+            &["form", "prefetch"],
+            &["portable", "sse2", "neon"],
+            &["avx2", "avx512"],
+            &["set"],
+            &["."],
+        ],
     ),
     (
         "src/read/map",
@@ -278,6 +284,7 @@ const OPERATIONS: &[&str] = &[
     "src/read/map/proven.rs",
     "src/read/simd/avx2.rs",
     "src/read/simd/avx512.rs",
+    "src/read/simd/neon.rs",
     "src/read/simd/set.rs",
     "src/read/simd/prefetch.rs",
     "src/read/simd/sse2.rs",

@@ -6,6 +6,8 @@ mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
 mod form;
+#[cfg(all(target_arch = "aarch64", target_endian = "little"))]
+mod neon;
 mod portable;
 mod prefetch;
 mod set;
@@ -18,7 +20,13 @@ pub use set::InstructionSet;
 pub(crate) use set::{Chosen, work};
 
 /// The form that every processor of the architecture has.
-#[cfg(not(target_arch = "x86_64"))]
+#[cfg(all(target_arch = "aarch64", target_endian = "little"))]
+pub(crate) use neon::Neon as Baseline;
+/// The form that every processor of the architecture has.
+#[cfg(not(any(
+    target_arch = "x86_64",
+    all(target_arch = "aarch64", target_endian = "little")
+)))]
 pub(crate) use portable::Portable as Baseline;
 /// The form that every processor of the architecture has.
 #[cfg(target_arch = "x86_64")]

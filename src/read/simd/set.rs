@@ -3,6 +3,8 @@
 #![expect(unsafe_code, reason = "calls functions that need a feature of the processor")]
 
 use super::form::{Family, Lookup, Work};
+#[cfg(all(target_arch = "aarch64", target_endian = "little"))]
+use super::neon::{self, Neon};
 use super::portable::{self, Portable};
 #[cfg(target_arch = "x86_64")]
 use super::{
@@ -18,13 +20,15 @@ use std::sync::LazyLock;
 ///
 /// The process uses the last one of this list that its processor has, unless the environment
 /// variable `GRAVEN_SIMD` names another one of them when the first table is opened: `portable`,
-/// `sse2`, `avx2`, `avx512`. A value that names none which the processor has is ignored;
+/// `neon`, `sse2`, `avx2`, `avx512`. A value that names none which the processor has is ignored;
 /// [`in_use`](Self::in_use) tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum InstructionSet {
     /// No vector instructions beyond those that the compiler finds by itself.
     Portable,
+    /// NEON, which every 64-bit ARM has.
+    Neon,
     /// SSE2, which every x86-64 has.
     Sse2,
     /// AVX2 with BMI1, BMI2, LZCNT and POPCNT: most x86-64 since 2013.
@@ -47,6 +51,7 @@ impl InstructionSet {
     const fn name(self) -> &'static str {
         match self {
             Self::Portable => "portable",
+            Self::Neon => "neon",
             Self::Sse2 => "sse2",
             Self::Avx2 => "avx2",
             Self::Avx512 => "avx512",
@@ -65,6 +70,8 @@ impl fmt::Display for InstructionSet {
 #[derive(Clone, Copy)]
 pub(super) enum Available {
     Portable(Portable),
+    #[cfg(all(target_arch = "aarch64", target_endian = "little"))]
+    Neon(Neon),
     #[cfg(target_arch = "x86_64")]
     Sse2(Sse2),
     #[cfg(target_arch = "x86_64")]
@@ -78,6 +85,8 @@ impl Available {
     pub(super) fn all() -> impl DoubleEndedIterator<Item = Self> {
         let all = [
             Some(Self::Portable(Portable)),
+            #[cfg(all(target_arch = "aarch64", target_endian = "little"))]
+            Some(Self::Neon(Neon)),
             #[cfg(target_arch = "x86_64")]
             Some(Self::Sse2(Sse2)),
             #[cfg(target_arch = "x86_64")]
@@ -93,6 +102,8 @@ impl Available {
     pub(super) fn run<W: Work>(self, work: W) -> W::Output {
         match self {
             Self::Portable(simd) => work.run(simd),
+            #[cfg(all(target_arch = "aarch64", target_endian = "little"))]
+            Self::Neon(simd) => work.run(simd),
             #[cfg(target_arch = "x86_64")]
             Self::Sse2(simd) => work.run(simd),
             // SAFETY: the form is the proof that the processor has the instructions.
@@ -107,6 +118,8 @@ impl Available {
     const fn set(self) -> InstructionSet {
         match self {
             Self::Portable(_) => InstructionSet::Portable,
+            #[cfg(all(target_arch = "aarch64", target_endian = "little"))]
+            Self::Neon(_) => InstructionSet::Neon,
             #[cfg(target_arch = "x86_64")]
             Self::Sse2(_) => InstructionSet::Sse2,
             #[cfg(target_arch = "x86_64")]
@@ -133,6 +146,8 @@ impl<F: Family> Chosen<F> {
     pub(crate) fn new<L: Lookup<F>>() -> Self {
         match chosen() {
             Available::Portable(_) => Self { function: portable::lookup::<F, L> },
+            #[cfg(all(target_arch = "aarch64", target_endian = "little"))]
+            Available::Neon(_) => Self { function: neon::lookup::<F, L> },
             #[cfg(target_arch = "x86_64")]
             Available::Sse2(_) => Self { function: sse2::lookup::<F, L> },
             #[cfg(target_arch = "x86_64")]
