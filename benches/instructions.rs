@@ -5,7 +5,10 @@
 //!
 //! `cargo bench --bench instructions` compares, `BLESS=1 cargo bench --bench instructions` records.
 
-use graven::{BuildOptions, HashIndex, InstructionSet, OpenOptions, PageChecks, Table};
+use graven::{
+    BuildOptions, HashIndex, InstructionSet, OpenOptions, PageChecks, SetBuildOptions, SetOptions,
+    SetReader, Table,
+};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::{Command, ExitCode, Output};
@@ -14,6 +17,7 @@ use std::process::{Command, ExitCode, Output};
 const CHILD: &str = "GRAVEN_INSTRUCTIONS";
 const LOOKUPS: usize = 20_000;
 const ENTRIES: u64 = 50_000;
+const SHARDS: usize = 64;
 const GROWTH: f64 = 1.05;
 /// Instruction sets, the best one last.
 const SETS: [&str; 3] = ["portable", "sse2", "avx2"];
@@ -65,6 +69,7 @@ fn workloads() -> Vec<(&'static str, &'static str, HashIndex)> {
         ("miss id hash", "id", HashIndex::Always),
         ("miss url hash", "url", HashIndex::Always),
         ("batch url hash", "url", HashIndex::Always),
+        ("batch u64 lines", "u64", HashIndex::Auto),
         ("seek url tree", "url", HashIndex::Never),
         ("iter url hash", "url", HashIndex::Always),
         ("lend url hash", "url", HashIndex::Always),
@@ -77,6 +82,12 @@ fn workloads() -> Vec<(&'static str, &'static str, HashIndex)> {
         ("value url hash", "url", HashIndex::Always),
         ("typed u64 lines", "u64", HashIndex::Auto),
         ("typed u64 hash", "u64", HashIndex::Always),
+        ("range_set u64 lines", "u64", HashIndex::Auto),
+        ("range_set id lines", "id", HashIndex::Auto),
+        ("hash_set u64 lines", "u64", HashIndex::Auto),
+        ("hash_set id lines", "id", HashIndex::Auto),
+        ("batch_of_range_set u64 lines", "u64", HashIndex::Auto),
+        ("batch_of_hash_set u64 lines", "u64", HashIndex::Auto),
     ]
 }
 
@@ -89,8 +100,12 @@ fn compare() -> ExitCode {
     let sets = sets();
     for (workload, data, hash_index) in workloads() {
         let path = directory.path().join("table.grv");
-        build(data, hash_index, &path);
-        let point = ["hit", "miss", "batch"].iter().any(|measure| workload.starts_with(measure));
+        let _ = std::fs::remove_dir_all(&path);
+        match workload.contains("_set") {
+            true => build_set(data, workload.contains("hash"), &path),
+            false => build(data, hash_index, &path),
+        }
+        let point = ["hit ", "miss ", "batch "].iter().any(|measure| workload.starts_with(measure));
         let first = if point { 0 } else { sets.len().saturating_sub(1) };
         for set in &sets[first..] {
             let name = if point { format!("{workload} {set}") } else { workload.to_owned() };
@@ -105,7 +120,7 @@ fn compare() -> ExitCode {
                 None => "new",
             };
             grown |= verdict == "GREW";
-            println!("{name:24} {per:8.1} (recorded {}) {verdict}", before.unwrap_or(f64::NAN));
+            println!("{name:28} {per:8.1} (recorded {}) {verdict}", before.unwrap_or(f64::NAN));
             text.push_str(&format!("{name} = {per:.1}\n"));
         }
     }
@@ -179,17 +194,68 @@ fn build(data: &str, hash_index: HashIndex, path: &Path) {
     builder.finish().expect("the table is published");
 }
 
+/// A set of 64 shards.
+fn build_set(data: &str, hashed: bool, path: &Path) {
+    let tables = BuildOptions::new().durable(false);
+    let options = SetBuildOptions::new().tables(tables);
+    let options = match hashed {
+        true => options.hash_shards(SHARDS),
+        false => options.range_shards(SHARDS),
+    };
+    let _ = std::fs::remove_file(path);
+    let mut builder = options.create(path).expect("the set is created");
+    for i in 0..ENTRIES {
+        builder.insert(key(data, i), [i as u8; 8]).expect("an entry");
+    }
+    builder.finish().expect("the set is published");
+}
+
+/// Lookups by a reader that has all shards.
+#[expect(unsafe_code, reason = "mapping a path is a promise about the file")]
+fn run_set(measure: &str, keys: &[Vec<u8>], path: &Path) -> usize {
+    let tables = OpenOptions::new().page_checks(PageChecks::AtOpen);
+    // SAFETY: the files lie in a private temporary directory; nobody changes them.
+    let set = unsafe { SetOptions::new().tables(tables).open(path) }.expect("the set opens");
+    let reader = set.reader();
+    for shard in 0..set.manifest().shards.len() {
+        reader.table(shard).expect("a shard");
+    }
+    if !measure.starts_with("batch") {
+        return get_each_of_set(&reader, keys);
+    }
+    let mut found = 0;
+    for batch in keys.chunks(64) {
+        let count = |answer: Option<&[u8]>| found += usize::from(answer.is_some());
+        reader.get_many_with(batch, count).expect("an answer");
+    }
+    found
+}
+
+/// As [`get_each`].
+#[inline(never)]
+fn get_each_of_set(reader: &SetReader, keys: &[Vec<u8>]) -> usize {
+    let mut found = 0;
+    for key in keys {
+        found += usize::from(reader.get(key).expect("an answer").is_some());
+    }
+    found
+}
+
 fn run(workload: &str, lookups: usize, path: &Path) {
     // Every page is checked before anything is counted twice. The work of `verify` depends on how its
     // threads divide the records, and would be counted with the lookups.
-    let options = OpenOptions::new().page_checks(PageChecks::AtOpen);
-    let table = options.load(path).expect("the table opens");
     let mut words = workload.split('-');
     let mut next = || words.next().unwrap_or_default();
     let (measure, data) = (next(), next());
     let base = if measure == "miss" { 1 << 40 } else { 0 };
     // Keys of both runs are made beforehand, so that only lookups differ.
     let keys: Vec<_> = (0..2 * LOOKUPS as u64).map(|i| key(data, base + i)).collect();
+    if measure.ends_with("_set") {
+        assert_eq!(run_set(measure, &keys[..lookups], path), lookups);
+        return;
+    }
+    let options = OpenOptions::new().page_checks(PageChecks::AtOpen);
+    let table = options.load(path).expect("the table opens");
     let mut found = 0usize;
     match measure {
         "batch" => {

@@ -1,5 +1,5 @@
 //! A set against one table with the same entries: `get` and `get_many` over 64 range and 64 hash
-//! shards, and the open of a set of 1,000 shards.
+//! shards, and the open of a set of 1,000 shards. `GRAVEN_BENCH_SHARDS` says another number than 64.
 //!
 //! ```sh
 //! GRAVEN_BENCH_ENTRIES=10000000 cargo bench --features sets --bench sets
@@ -17,7 +17,6 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 const ROUNDS: usize = 15;
-const SHARDS: usize = 64;
 const MANY_SHARDS: u64 = 1000;
 
 #[expect(unsafe_code, reason = "mapping a path is a promise about the file")]
@@ -71,17 +70,24 @@ fn compare(name: &str, queries: usize, contestants: &mut [(&str, &mut dyn FnMut(
     }
 }
 
+/// Shards of the sets that are compared with a table.
+fn shards() -> usize {
+    let said = std::env::var("GRAVEN_BENCH_SHARDS").ok();
+    said.map_or(64, |number| number.parse().expect("a number of shards"))
+}
+
 fn main() {
+    let shards = shards();
     let dir = tempfile::tempdir().expect("a temporary directory");
     for workload in [Workload::U64, Workload::Id] {
         let fixture = Fixture::new(workload);
         let entries = fixture.entries;
-        println!("{}: {entries} entries, {SHARDS} shards", workload.name());
-        let per_shard = entries.div_ceil(SHARDS as u64);
+        println!("{}: {entries} entries, {shards} shards", workload.name());
+        let per_shard = entries.div_ceil(shards as u64);
         let path = |name| dir.path().join(format!("{}-{name}", workload.name()));
         let range = SetBuildOptions::new().shard_entries(per_shard);
         let range = set(&fixture, range, &path("range"));
-        let hash = set(&fixture, SetBuildOptions::new().hash_shards(SHARDS), &path("hash"));
+        let hash = set(&fixture, SetBuildOptions::new().hash_shards(shards), &path("hash"));
         let hits = workload.hits(entries, common::queries());
         let keys = hits.slices();
         let table = &fixture.table;

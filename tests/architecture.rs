@@ -146,6 +146,7 @@ const STOREYS: &[(&str, &[&[&str]])] = &[
             &["optimistic"],
             &["checked"],
             &["kernels"],
+            &["in_flight"],
             &["stages"],
             &["many"],
             &["."],
@@ -1327,7 +1328,7 @@ fn programs_use_the_public_api() {
 
 #[test]
 fn unsafe_code_stays_in_its_files() {
-    const { assert!(OPERATIONS.len() <= 9 && PROMISES.len() <= 11) };
+    const { assert!(OPERATIONS.len() <= 10 && PROMISES.len() <= 11) };
     let library = library();
     // The names above are names of files, and each has unsafe code.
     for path in OPERATIONS.iter().chain(PROMISES) {

@@ -1,11 +1,11 @@
 //! What the stages of many lookups hand on: each key with its table and with what the stages have found
 //! out about it.
 
-use super::super::guess::Candidate;
-use super::super::index::line::Lines;
-use super::super::simd::CACHE_LINE;
+use super::super::guess::{Candidate, Guess};
+use super::super::simd::{Baseline, CACHE_LINE, Simd};
 use super::kernels::Searched;
-use super::shape::Kind;
+use super::optimistic::Optimistic;
+use super::shape::{Checks, Kind, Shape, SomeUnchecked};
 use crate::format::layout::HashLayout;
 
 /// A key on its way through the stages.
@@ -39,6 +39,31 @@ impl<'t, 'k> InFlight<'t, 'k> {
         let candidate = Candidate::ABSENT;
         Self { table, key: &[], hash: 0, tag: 0, goes_on: false, candidate, answer: None }
     }
+
+    /// The answer of a key that has been through both buckets.
+    #[inline(always)]
+    pub(super) fn guess<S: Shape, I: Simd, C: Checks>(
+        &self,
+        lookup: Optimistic<'t, I, C>,
+        index: &HashLayout,
+    ) -> Guess<'t> {
+        let Self { hash, candidate, key, .. } = *self;
+        match self.goes_on {
+            false => lookup.with_candidate::<S>(index, hash, candidate, key),
+            true => lookup.baseline().with_second_candidate::<S>(index, hash, candidate, key),
+        }
+    }
+
+    /// [`guess`](Self::guess) while some page is unchecked. Compiled for the baseline only: it serves a
+    /// table that was opened a short while ago, and would double the code of every form.
+    #[inline(never)]
+    pub(super) fn guess_unchecked<S: Shape>(
+        &self,
+        lookup: Optimistic<'t, Baseline, SomeUnchecked>,
+        index: &HashLayout,
+    ) -> Guess<'t> {
+        self.guess::<S, _, _>(lookup, index)
+    }
 }
 
 /// The tables that a batch asks.
@@ -51,8 +76,6 @@ pub(super) trait Tables<'t>: Copy {
     fn table(self, place: &InFlight<'t, '_>) -> &'t Searched;
     /// The hash index of this table.
     fn hash(self, place: &InFlight<'t, '_>) -> Option<&'t HashLayout>;
-    /// The line index of this table.
-    fn lines(self, place: &InFlight<'t, '_>) -> Option<Lines<'t>>;
 }
 
 /// One table, which all keys ask. Its indexes are found once.
@@ -60,14 +83,12 @@ pub(super) trait Tables<'t>: Copy {
 pub(super) struct Single<'t> {
     table: &'t Searched,
     hash: Option<&'t HashLayout>,
-    lines: Option<Lines<'t>>,
 }
 
 impl<'t> Single<'t> {
     #[inline]
     pub(super) fn new(table: &'t Searched) -> Self {
-        let (hash, lines) = (table.view.layout().hash.as_ref(), Lines::of(&table.view));
-        Self { table, hash, lines }
+        Self { table, hash: table.view.layout().hash.as_ref() }
     }
 }
 
@@ -89,11 +110,6 @@ impl<'t> Tables<'t> for Single<'t> {
     #[inline(always)]
     fn hash(self, _: &InFlight<'t, '_>) -> Option<&'t HashLayout> {
         self.hash
-    }
-
-    #[inline(always)]
-    fn lines(self, _: &InFlight<'t, '_>) -> Option<Lines<'t>> {
-        self.lines
     }
 }
 
@@ -130,10 +146,5 @@ impl<'t> Tables<'t> for Several {
     #[inline(always)]
     fn hash(self, place: &InFlight<'t, '_>) -> Option<&'t HashLayout> {
         place.table.view.layout().hash.as_ref()
-    }
-
-    #[inline(always)]
-    fn lines(self, place: &InFlight<'t, '_>) -> Option<Lines<'t>> {
-        Lines::of(&place.table.view)
     }
 }

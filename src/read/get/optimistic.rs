@@ -8,7 +8,8 @@ use super::super::map::{AnyLen, KeyLen};
 use super::super::simd::{Baseline, Simd};
 use super::super::view::View;
 use super::shape::{
-    AllChecked, AnyKey, Checks, KeyClass, Records, Seeding, Shape, UpTo16, UpTo32, UpTo64, UpTo128,
+    AllChecked, AnyKey, Checks, KeyClass, Records, Seeding, Shape, SomeUnchecked, UpTo16, UpTo32,
+    UpTo64, UpTo128,
 };
 use super::thorough::Thorough;
 use crate::format::index::hash::{BUCKET, Slots, overflow, tag, word_of};
@@ -432,6 +433,22 @@ impl<'t, C: Checks> Optimistic<'t, Baseline, C> {
     #[inline(always)]
     fn among_all_candidates(self, index: &HashLayout, hash: u64, key: &[u8]) -> Guess<'t> {
         Thorough::new(self.view).look_up(index, hash, key)
+    }
+}
+
+/// For batches while some page is unchecked. Compiled for the baseline only: they serve a table that was
+/// opened a short while ago, and would double the code of every form.
+impl<'t> Optimistic<'t, Baseline, SomeUnchecked> {
+    /// See [`ask_line`](Self::ask_line).
+    #[inline(never)]
+    pub(super) fn ask_line_unchecked(self, place: LinePlace) -> LineAnswer {
+        self.ask_line(place)
+    }
+
+    /// See [`at_rank`](Self::at_rank).
+    #[inline(never)]
+    pub(super) fn at_rank_unchecked(self, rank: u64, key: &[u8]) -> Guess<'t> {
+        self.at_rank::<AnyLen>(rank, key)
     }
 }
 

@@ -9,13 +9,12 @@ use super::in_flight::{InFlight, Tables};
 use super::kernels::Searched;
 use super::optimistic::Optimistic;
 use super::shape::{
-    AllChecked, AnyTable, Checks, FixedRecords, Kind, LargeTable, PlainRecords, Records, Shape,
+    AllChecked, AnyTable, FixedRecords, Kind, LargeTable, PlainRecords, Records, Shape,
     SomeUnchecked, VariableRecords,
 };
 use crate::error::ReadResult;
 use crate::format::hasher::Hasher;
-use crate::format::index::line::{LINE, LinePlace};
-use crate::format::layout::HashLayout;
+use crate::format::index::line::LinePlace;
 use std::marker::PhantomData;
 use std::ops::Range;
 
@@ -175,18 +174,17 @@ fn in_lines<'t, I: Simd, T: Tables<'t>>(
     // Plain loops: an adapter would put a function in between that is compiled without the
     // instructions of `simd`.
     for place in &mut *places {
-        let Some(lines) = tables.lines(place) else { continue };
-        let index = lines.layout();
-        let found =
-            index.scale.place(place.key).filter(|_| place.key.len() == lines.fixed().key_len);
+        let proven = tables.table(place).view.proven();
+        let found = proven.line_place(place.key);
         place.goes_on = found.is_some();
-        let LinePlace { line, tag } = found.unwrap_or(LinePlace { line: 0, tag: 0 });
-        (place.hash, place.tag) = (line, tag);
-        let line = line.min(index.lines) as usize;
-        prefetch(tables.table(place).view.bytes(), index.span.start + line * LINE);
+        if let Some(LinePlace { line, tag }) = found {
+            (place.hash, place.tag) = (line, tag);
+            if let Some(line) = proven.cell(line) {
+                prefetch(line, 0);
+            }
+        }
     }
     for place in &mut *places {
-        let Some(lines) = tables.lines(place) else { continue };
         place.candidate = Candidate::ABSENT;
         if !place.goes_on {
             continue;
@@ -195,14 +193,14 @@ fn in_lines<'t, I: Simd, T: Tables<'t>>(
         let asked = LinePlace { line: place.hash, tag: place.tag };
         let answer = match view.pages().lookups_checked() {
             true => Optimistic::new(view, simd, AllChecked).ask_line(asked),
-            false => ask_line_unchecked(view, asked),
+            false => Optimistic::new(view, Baseline, SomeUnchecked).ask_line_unchecked(asked),
         };
         place.candidate = match answer {
             LineAnswer::Rank(rank) => {
-                let fixed = lines.fixed();
-                let offset = fixed.offset(rank.min(view.layout().entries));
-                prefetch_outer(view.bytes(), offset);
-                prefetch_outer(view.bytes(), offset + fixed.key_len);
+                if let Some((key, value)) = view.proven().fixed::<AnyLen>(rank) {
+                    prefetch_outer(key, 0);
+                    prefetch_outer(value, 0);
+                }
                 Candidate::new(rank as usize)
             }
             LineAnswer::Absent => Candidate::ABSENT,
@@ -216,7 +214,10 @@ fn in_lines<'t, I: Simd, T: Tables<'t>>(
                 let lookup = Optimistic::new(view, simd, AllChecked);
                 lookup.at_rank::<AnyLen>(rank as u64, place.key)
             }
-            (Some(rank), false) => at_rank_unchecked(view, rank as u64, place.key),
+            (Some(rank), false) => {
+                let lookup = Optimistic::new(view, Baseline, SomeUnchecked);
+                lookup.at_rank_unchecked(rank as u64, place.key)
+            }
             (None, _) if place.candidate == Candidate::ABSENT => Guess::ABSENT,
             (None, _) => Guess::UNDECIDED,
         };
@@ -297,9 +298,11 @@ impl<'t, I: Simd, T: Tables<'t>, S: Shape> Stages<I, T, S> {
         let view = &self.tables.table(place).view;
         let guess = match self.tables.hash(place) {
             Some(index) if view.pages().lookups_checked() => {
-                guess::<S, I, _>(Optimistic::new(view, self.simd, AllChecked), index, place)
+                place.guess::<S, I, _>(Optimistic::new(view, self.simd, AllChecked), index)
             }
-            Some(index) => guess_unchecked::<S>(view, index, place),
+            Some(index) => {
+                place.guess_unchecked::<S>(Optimistic::new(view, Baseline, SomeUnchecked), index)
+            }
             None => Guess::UNDECIDED,
         };
         place.answer = if guess.is_undecided() || !view.memory().nothing_lost() {
@@ -331,42 +334,4 @@ impl<'t, I: Simd, T: Tables<'t>, S: Shape> Stages<I, T, S> {
         prefetch_outer(bytes, offset.wrapping_add(key_len + 4));
         prefetch_outer(bytes, offset.wrapping_add(key_len.min(CACHE_LINE)));
     }
-}
-
-/// The answer of a key that has been through both buckets.
-#[inline(always)]
-fn guess<'t, S: Shape, I: Simd, C: Checks>(
-    lookup: Optimistic<'t, I, C>,
-    index: &HashLayout,
-    place: &InFlight<'t, '_>,
-) -> Guess<'t> {
-    let InFlight { hash, candidate, key, .. } = *place;
-    match place.goes_on {
-        false => lookup.with_candidate::<S>(index, hash, candidate, key),
-        true => lookup.baseline().with_second_candidate::<S>(index, hash, candidate, key),
-    }
-}
-
-/// [`guess`] while some page is unchecked. Compiled for the baseline only: it serves a table that has
-/// just been opened, and would double the code of every form.
-#[inline(never)]
-fn guess_unchecked<'t, S: Shape>(
-    view: &'t View,
-    index: &HashLayout,
-    place: &InFlight<'t, '_>,
-) -> Guess<'t> {
-    guess::<S, _, _>(Optimistic::new(view, Baseline, SomeUnchecked), index, place)
-}
-
-/// What the line of a key says while some page is unchecked. Compiled for the baseline only, as
-/// [`guess_unchecked`] is.
-#[inline(never)]
-fn ask_line_unchecked(view: &View, place: LinePlace) -> LineAnswer {
-    Optimistic::new(view, Baseline, SomeUnchecked).ask_line(place)
-}
-
-/// The value of a rank, if its key is `key`, while some page is unchecked.
-#[inline(never)]
-fn at_rank_unchecked<'t>(view: &'t View, rank: u64, key: &[u8]) -> Guess<'t> {
-    Optimistic::new(view, Baseline, SomeUnchecked).at_rank::<AnyLen>(rank, key)
 }

@@ -27,16 +27,6 @@ impl<'t> Lines<'t> {
         Some(Self { view, index, fixed })
     }
 
-    #[inline]
-    pub(crate) fn layout(self) -> &'t LineLayout {
-        self.index
-    }
-
-    #[inline]
-    pub(crate) fn fixed(self) -> &'t Fixed {
-        self.fixed
-    }
-
     /// Finds a place by key. `walk`: bytes of records that will be walked from there.
     pub(crate) fn seek(self, key: &[u8], side: Side, walk: usize) -> ReadResult<Place> {
         let Self { view, index, fixed } = self;

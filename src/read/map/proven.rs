@@ -7,6 +7,7 @@ use crate::format::hasher::Hasher;
 use crate::format::index::hash::{BUCKET, Shape, Tails, first_bucket};
 use crate::format::index::line::{LINE, LinePlace, LineScale};
 use crate::format::layout::Layout;
+use crate::format::order::head;
 use std::ptr::NonNull;
 
 /// Proven parts of a table. Every pointer is valid as long as this value lives.
@@ -228,6 +229,16 @@ impl Proven {
         let line = unsafe { start.add(line as usize) };
         // SAFETY: invariant of `first_line`; the line can't outlive `self`.
         Some((unsafe { line.as_ref() }, tag))
+    }
+
+    /// The line of a key of this table's length, and its tag there, as [`line`](Self::line) finds them.
+    #[inline(always)]
+    pub(crate) fn line_place(&self, key: &[u8]) -> Option<LinePlace> {
+        let distance = head(key).wrapping_sub(self.scale.base);
+        if key.len() != self.key_len || distance > self.last_head {
+            return None;
+        }
+        Some(self.scale.place_at(distance))
     }
 
     /// The first four bytes of the record at `start`, its key if that is at `key_start` and has
