@@ -256,7 +256,8 @@ mod tests {
             let shorter = key[..key.len().max(1) - 1].to_vec();
             [key.to_vec(), [key, b"\0"].concat(), shorter]
         });
-        let ends: [&[u8]; 6] = [b"", b"\0", b"l", &[0xFF; 9], b"nine bytex 2", b"pqe-222222222"];
+        let ends: [&[u8]; 6] =
+            [b"", b"\0", b"l", &[0xFF; 9], b"nine bytex 22222222", b"pqe-222222222"];
         let ends = ends.map(<[u8]>::to_vec);
         for key in asked.chain(ends) {
             let expected = shards.partition_point(|shard| shard.first_key.as_ref() <= Some(&key));
