@@ -49,8 +49,7 @@ pub fn hash_shard(key: &[u8], shards: usize) -> usize {
     hash(key).cast_signed().rem_euclid(shards as i64) as usize
 }
 
-/// `xxh64(key, SEED)`. Keys of 8 and 16 bytes, which are common, are hashed without a call and a loop:
-/// a lookup in a set of such keys takes 20 instructions less of 180.
+/// `xxh64(key, SEED)`. Keys of 8 and 16 bytes, which are common, are hashed without a call and a loop.
 #[inline]
 fn hash(key: &[u8]) -> u64 {
     if let Ok(words) = <&[u8; 8]>::try_from(key) {
