@@ -61,7 +61,7 @@ fn hash(key: &[u8]) -> u64 {
     }
 }
 
-/// XXH64 of fewer than 32 bytes, in words of 8 (Collet 2012, the specification of the algorithm).
+/// XXH64 of fewer than 32 bytes, which are whole words of 8 (Yann Collet's specification of xxHash).
 #[inline(always)]
 fn hash_words<const N: usize>(words: [[u8; 8]; N]) -> u64 {
     const PRIMES: [u64; 5] = [
@@ -101,7 +101,7 @@ pub(crate) struct Starts {
 /// A range of heads.
 #[derive(Debug)]
 struct Cell {
-    /// The heads in this cell, as far as there are. No key is known to be above others than these.
+    /// The first two heads in this cell; `u64::MAX` where there are fewer.
     heads: [u64; 2],
     /// Number of heads in the cells before.
     before: u32,
@@ -137,7 +137,7 @@ impl Starts {
             let is_crowded = own.len() > 2;
             Cell { heads: [head(0), head(1)], before: before as u32, is_crowded }
         };
-        // The last head lies in the last cell, so a head behind it is above all.
+        // The last head lies in the last cell, so a key behind that is above all first keys.
         let cells = (0..=width >> shift).map(cell).collect();
         let (prefix_word, prefix_mask) = word_and_mask(&prefix);
         Self { prefix, prefix_word, prefix_mask, heads, cells, lowest, shift }
@@ -170,6 +170,7 @@ impl Starts {
         Some(before as usize + usize::from(first < head) + usize::from(second < head))
     }
 
+    /// [`not_above`](Self::not_above) of any key, by binary search.
     #[inline(never)]
     fn not_above_by_search(&self, shards: &[Shard], key: &[u8]) -> usize {
         let Some(rest) = key.strip_prefix(&self.prefix[..]) else {
