@@ -1,8 +1,13 @@
+import signal
 from pathlib import Path
 
 import pytest
 
 import graven
+
+# A shell has what it starts in the background ignore SIGINT, and Python keeps that: tests of Ctrl-C
+# would wait for ever.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture
