@@ -99,8 +99,7 @@ fn compare() -> ExitCode {
     let mut grown = false;
     let sets = sets();
     for (workload, data, hash_index) in workloads() {
-        let path = directory.path().join("table.grv");
-        let _ = std::fs::remove_dir_all(&path);
+        let path = directory.path().join(workload);
         match workload.contains("_set") {
             true => build_set(data, workload.contains("hash"), &path),
             false => build(data, hash_index, &path),
@@ -202,7 +201,6 @@ fn build_set(data: &str, hashed: bool, path: &Path) {
         true => options.hash_shards(SHARDS),
         false => options.range_shards(SHARDS),
     };
-    let _ = std::fs::remove_file(path);
     let mut builder = options.create(path).expect("the set is created");
     for i in 0..ENTRIES {
         builder.insert(key(data, i), [i as u8; 8]).expect("an entry");

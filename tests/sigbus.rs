@@ -423,7 +423,7 @@ fn the_loss_of_a_hundred_thousand_pages_is_survived() {
     let table =
         unsafe { OpenOptions::new().page_checks(PageChecks::Never).open(&path) }.expect("a table");
     let values: Vec<&[u8]> = table.values().map(|value| value.expect("a value")).collect();
-    // Those of this table alone: other tests of this process map theirs meanwhile.
+    // The mappings of this table alone: other tests of this process make some meanwhile.
     let first = values.first().expect("a value").as_ptr_range().start as usize;
     let last = values.last().expect("a value").as_ptr_range().end as usize;
     let mappings = || {

@@ -109,7 +109,7 @@ struct Cell {
     is_crowded: bool,
 }
 
-/// Most cells of a grid: 24 KiB, which stay in the first-level cache.
+/// Most cells of a grid: 24 KiB.
 const MAX_CELLS: usize = 1024;
 
 impl Starts {

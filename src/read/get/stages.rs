@@ -15,6 +15,7 @@ use super::shape::{
 use crate::error::ReadResult;
 use crate::format::hasher::Hasher;
 use crate::format::index::line::LinePlace;
+use crate::format::order::head;
 use std::marker::PhantomData;
 use std::ops::Range;
 
@@ -175,7 +176,7 @@ fn in_lines<'t, I: Simd, T: Tables<'t>>(
     // instructions of `simd`.
     for place in &mut *places {
         let proven = tables.table(place).view.proven();
-        let found = proven.line_place(place.key);
+        let found = proven.line_place(head(place.key));
         place.goes_on = found.is_some();
         if let Some(LinePlace { line, tag }) = found {
             (place.hash, place.tag) = (line, tag);

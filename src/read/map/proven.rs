@@ -7,7 +7,6 @@ use crate::format::hasher::Hasher;
 use crate::format::index::hash::{BUCKET, Shape, Tails, first_bucket};
 use crate::format::index::line::{LINE, LinePlace, LineScale};
 use crate::format::layout::Layout;
-use crate::format::order::head;
 use std::ptr::NonNull;
 
 /// Proven parts of a table. Every pointer is valid as long as this value lives.
@@ -215,30 +214,23 @@ impl Proven {
         unsafe { bucket.as_ref() }
     }
 
-    /// The line of a head, and its tag there. One comparison asks whether the head lies between the
-    /// first and the last one that have a line.
+    /// The number of a head's line, and its tag there. One comparison asks whether the head lies
+    /// between the first and the last one that have a line.
     #[inline(always)]
-    pub(crate) fn line(&self, head: u64) -> Option<(&[u8; CELL], u16)> {
-        let Self { first_line: start, last_head, scale, .. } = *self;
+    pub(crate) fn line_place(&self, head: u64) -> Option<LinePlace> {
+        let Self { last_head, scale, .. } = *self;
         let distance = head.wrapping_sub(scale.base);
-        if distance > last_head {
-            return None;
-        }
-        let LinePlace { line, tag } = scale.place_at(distance);
-        // SAFETY: invariant of `first_line`.
-        let line = unsafe { start.add(line as usize) };
-        // SAFETY: invariant of `first_line`; the line can't outlive `self`.
-        Some((unsafe { line.as_ref() }, tag))
+        (distance <= last_head).then(|| scale.place_at(distance))
     }
 
-    /// The line of a key of this table's length, and its tag there, as [`line`](Self::line) finds them.
+    /// The line of a head, and its tag there. See [`line_place`](Self::line_place).
     #[inline(always)]
-    pub(crate) fn line_place(&self, key: &[u8]) -> Option<LinePlace> {
-        let distance = head(key).wrapping_sub(self.scale.base);
-        if key.len() != self.key_len || distance > self.last_head {
-            return None;
-        }
-        Some(self.scale.place_at(distance))
+    pub(crate) fn line(&self, head: u64) -> Option<(&[u8; CELL], u16)> {
+        let LinePlace { line, tag } = self.line_place(head)?;
+        // SAFETY: invariant of `first_line`; `line_place` gives no line of another head.
+        let line = unsafe { self.first_line.add(line as usize) };
+        // SAFETY: invariant of `first_line`; the line can't outlive `self`.
+        Some((unsafe { line.as_ref() }, tag))
     }
 
     /// The first four bytes of the record at `start`, its key if that is at `key_start` and has
