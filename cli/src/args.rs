@@ -444,10 +444,16 @@ pub(crate) fn parse() -> Result<Verb, Failure> {
 /// option -1.
 pub(crate) fn command() -> clap::Command {
     CommandLine::command().mut_subcommands(|mut verb| {
-        if verb.get_name() == "build" {
-            // A build of one file has no guards: what it replaces may be anything.
-            let only_with = |arg: clap::Arg| arg.requires("versions");
-            verb = verb.mut_arg("min_entries", only_with).mut_arg("max_shrink", only_with);
+        // Of what makes a directory of versions, `pull` has no choice: it always makes one.
+        if verb.get_groups().any(|group| group.get_id() == "versions") {
+            let mut only_there = vec!["keep", "min_age", "dir_mode"];
+            if verb.get_name() == "build" {
+                // A build of one file has no guards: what it replaces may be anything.
+                only_there.extend(["min_entries", "max_shrink"]);
+            }
+            verb = only_there
+                .into_iter()
+                .fold(verb, |verb, name| verb.mut_arg(name, |arg| arg.requires("versions")));
         }
         verb.mut_args(|arg| {
             let negative = !arg.is_positional() && arg.get_action().takes_values();

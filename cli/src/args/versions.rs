@@ -62,16 +62,15 @@ pub(crate) struct Publish {
 #[derive(Args)]
 pub(crate) struct Keeping {
     /// Afterwards keep so many of the newest versions
-    #[arg(long, value_name = "N", value_parser = threads, default_value = "3", requires = "versions")]
+    #[arg(long, value_name = "N", value_parser = threads, default_value = "3")]
     pub(crate) keep: usize,
     /// Keep versions that were current less than so many seconds ago
     #[arg(long, value_name = "SECONDS", value_parser = number::<u64>, default_value_t = 60)]
-    #[arg(requires = "versions")]
     pub(crate) min_age: u64,
     /// Permissions of the directories of versions, where they are made, octal: 2775 for a team that shares D
     ///
     /// By default only their owner may publish in them.
-    #[arg(long, value_name = "MODE", value_parser = directory_mode, requires = "versions")]
+    #[arg(long, value_name = "MODE", value_parser = directory_mode)]
     pub(crate) dir_mode: Option<u32>,
 }
 
