@@ -17,6 +17,8 @@ use std::process::Command;
 
 const ENTRIES: u64 = 200_000;
 const GETS: usize = 100_000;
+/// Opens that are traced.
+const OPENS: usize = 5;
 /// Set for a process that is traced: where the tables are.
 const TABLES: &str = "GRAVEN_TEST_TRACED";
 /// One table for each way in, and a small one.
@@ -98,8 +100,10 @@ fn traced_process() {
     let (large, small) = (path(INDEXES[0].1), path(SMALL));
     // Once for the allocator and for what the first call of anything sets up.
     drop((open(&large), open(&small)));
-    marked("open-large", || drop(open(&large)));
-    marked("open-small", || drop(open(&small)));
+    for at in 0..OPENS {
+        marked(&format!("open-large {at}"), || drop(open(&large)));
+        marked(&format!("open-small {at}"), || drop(open(&small)));
+    }
 
     let keys = wanted();
     for (_, name) in INDEXES {
@@ -226,8 +230,13 @@ fn lookups_in_a_warm_table_make_no_system_call() {
 
     // What an open costs does not depend on the table.
     let name = |line: &&str| line.split('(').next().unwrap_or_default().to_owned();
-    let large: Vec<String> = between(&trace, "open-large").iter().map(name).collect();
-    let small: Vec<String> = between(&trace, "open-small").iter().map(name).collect();
+    let opened = |which: &str| -> Vec<String> {
+        // The first open in a second of a table of this length asks how much memory there is.
+        let opens = (0..OPENS).map(|at| between(&trace, &format!("{which} {at}")));
+        let calls = opens.min_by_key(Vec::len).expect("several opens");
+        calls.iter().map(name).collect()
+    };
+    let (large, small) = (opened("open-large"), opened("open-small"));
     eprintln!("open and drop: {large:?}");
     assert_eq!(large, small, "a table of {large_bytes} bytes, one of {small_bytes}");
     assert!(large.len() <= 8, "{} system calls: {large:?}", large.len());
