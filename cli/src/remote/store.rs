@@ -276,3 +276,96 @@ impl Drop for Parts<'_> {
         }
     }
 }
+
+/// Against the in-memory store, which has conditional writes, as S3 has: what a directory can't show.
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use object_store::memory::InMemory;
+
+    fn in_memory() -> Remote {
+        let store = Arc::new(InMemory::new());
+        Remote {
+            runtime: runtime::Builder::new_multi_thread().worker_threads(1).build().unwrap(),
+            reader: store.clone(),
+            writer: store,
+            prefix: Path::from("stores/prices"),
+            scheme: ObjectStoreScheme::Memory,
+            shown: "memory:".into(),
+        }
+    }
+
+    fn whole(remote: &Remote, name: &str) -> Vec<u8> {
+        remote.small(name, 1 << 20).unwrap().bytes
+    }
+
+    #[test]
+    fn a_pointer_moves_for_who_saw_it_last() {
+        let remote = in_memory();
+        assert!(remote.current().unwrap().is_none());
+        let first = || b"versions/00000001-5d41402a".to_vec();
+        remote.put(CURRENT, first(), Condition::Absent).unwrap();
+        let again = remote.put(CURRENT, b"other".to_vec(), Condition::Absent);
+        assert!(matches!(again, Err(Fault::Changed)), "{again:?}");
+
+        let (name, seen) = remote.current().unwrap().expect("a pointer");
+        assert_eq!(name.map(|name| name.number), Some(1));
+        assert_eq!(seen.bytes, first());
+        let second = b"versions/00000002-7d793037".to_vec();
+        remote.put(CURRENT, second.clone(), Condition::Same(seen.version.clone())).unwrap();
+        let late = remote.put(CURRENT, first(), Condition::Same(seen.version));
+        assert!(matches!(late, Err(Fault::Changed)), "{late:?}");
+        assert_eq!(whole(&remote, CURRENT), second);
+        remote.put(CURRENT, first(), Condition::Always).unwrap();
+        assert_eq!(whole(&remote, CURRENT), first());
+    }
+
+    #[test]
+    fn objects_are_read_whole_by_range_and_up_to_a_bound() {
+        let remote = in_memory();
+        let bytes: Vec<u8> = (0..100_000u32).map(|i| (i % 251) as u8).collect();
+        remote.put("a/b", bytes.clone(), Condition::Always).unwrap();
+        assert_eq!(remote.len("a/b").unwrap(), 100_000);
+        assert_eq!(whole(&remote, "a/b"), bytes);
+        let mut body = remote.open("a/b", Some(99_990..100_000)).unwrap();
+        let mut end = Vec::new();
+        while body.read(&mut end, 1000).unwrap() {}
+        assert_eq!((end, body.len), (bytes[99_990..].to_vec(), 100_000));
+        let bounded = remote.small("a/b", 99_999);
+        assert!(matches!(bounded, Err(Fault::Refused(_))));
+        for missing in ["a", "a/b/c", "b"] {
+            assert!(matches!(remote.len(missing), Err(Fault::Missing)), "{missing}");
+        }
+    }
+
+    #[test]
+    fn a_large_object_is_there_when_it_is_complete() {
+        let remote = in_memory();
+        let mut parts = remote.begin("part-00000.grv").unwrap();
+        for part in [&[1; 70_000][..], &[2; 50_000], &[3]] {
+            parts.put(part.to_vec()).unwrap();
+            assert!(matches!(remote.len("part-00000.grv"), Err(Fault::Missing)));
+        }
+        parts.complete().unwrap();
+        let expected = [&[1; 70_000][..], &[2; 50_000], &[3]].concat();
+        assert_eq!(whole(&remote, "part-00000.grv"), expected);
+        remote.copy("part-00000.grv", "part-00001.grv").unwrap();
+        assert_eq!(whole(&remote, "part-00001.grv"), expected);
+
+        let mut parts = remote.begin("part-00002.grv").unwrap();
+        parts.put(vec![4; 10]).unwrap();
+        drop(parts);
+        assert!(matches!(remote.len("part-00002.grv"), Err(Fault::Missing)));
+    }
+
+    #[test]
+    fn versions_are_those_with_objects_and_a_versions_name() {
+        let remote = in_memory();
+        assert_eq!(remote.versions().unwrap(), []);
+        for name in ["00000002-7d793037/x", "00000010-5d41402a/y/z", "new/x", "00000003-5d41402a"] {
+            remote.put(&within(VERSIONS, name), vec![0], Condition::Always).unwrap();
+        }
+        let numbers: Vec<u64> = remote.versions().unwrap().iter().map(|name| name.number).collect();
+        assert_eq!(numbers, [2, 10]);
+    }
+}
