@@ -190,7 +190,7 @@ pub use read::{
 #[cfg(all(unix, feature = "sets"))]
 pub use set::{
     LiveSet, PinnedSet, SetBuildOptions, SetBuilder, SetIter, SetJob, SetJobOptions, SetOptions,
-    SetReader, SetReport, ShardBuilder, ShardInfo, TableSet, TypedLiveSet, TypedPinnedSet,
+    SetPlan, SetReader, SetReport, ShardBuilder, ShardInfo, TableSet, TypedLiveSet, TypedPinnedSet,
     TypedSetBuilder, TypedSetIter, TypedSetValue, TypedTableSet,
 };
 pub use verify::{VerifyProgress, VerifyReport};

@@ -173,6 +173,14 @@ impl Manifest {
         }
     }
 
+    /// The text of the manifest, which [`from_json`](Self::from_json) reads.
+    #[must_use]
+    pub fn to_json(&self) -> Vec<u8> {
+        let mut text = Vec::new();
+        self.write(&mut text).expect("memory takes all that is written");
+        text
+    }
+
     /// Writes the text of the manifest.
     pub(crate) fn write(&self, out: &mut dyn Write) -> io::Result<()> {
         let id = self.id.to_string();

@@ -204,7 +204,7 @@ const STOREYS: &[(&str, &[&[&str]])] = &[
     (
         "src/set",
         &[
-            &["filling", "shards"],
+            &["filling", "plan", "shards"],
             &["job", "many", "verify", "walk"],
             &["reader", "write"],
             &["table_set"],

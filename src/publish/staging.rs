@@ -149,9 +149,10 @@ impl Staging {
         Err(SetError::Job { path: self.path.clone(), what: what.into() })
     }
 
-    /// Compares a shard's file with what is said of it. Reads the two ends of the file.
-    pub(crate) fn check_shard(&self, shard: &Shard) -> Result<(), PublishError> {
-        let path = self.path.join(&shard.file);
+    /// Compares a shard, which was built in this file, with what is said of it. Reads the two ends of
+    /// the file.
+    pub(crate) fn check_shard(&self, file: &str, shard: &Shard) -> Result<(), PublishError> {
+        let path = self.path.join(file);
         let found = match Incoming::open(&path) {
             Ok((_, found)) => found,
             Err(source) => return Err(PublishError::Source { path, source }),

@@ -2,12 +2,12 @@
 //! directory of a job, and one of them makes a version of those that it is told of.
 
 use super::filling::{Filling, Size};
-use crate::error::{BuildError, Counted, PublishError, SetError, Shown};
+use super::plan::{SetPlan, ShardInfo};
+use crate::error::{BuildError, PublishError, SetError};
+use crate::manifest::MOST_SHARDS;
 use crate::manifest::partition::hash_shard;
-use crate::manifest::{MANIFEST, MOST_SHARDS, Manifest, Partition, Shard, is_plain};
 use crate::publish::{NewSet, PublishOptions, Staging, Version};
 use crate::write::{BuildOptions, Value};
-use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::process;
@@ -115,6 +115,43 @@ impl SetJobOptions {
         Ok(self.job(directory, Staging::join(directory, id)?, None))
     }
 
+    /// Makes the manifest of shards that are kept elsewhere, as in an object store, and which were
+    /// built by jobs of several directories: by tasks on machines that share none. Checks what
+    /// [`SetJob::commit`] checks without the files. Whoever calls this places each shard under the
+    /// name that the manifest has for it. `place` names it all in errors, as `s3://bucket/ages` does.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let dir = tempfile::tempdir()?;
+    /// use graven::{BuildOptions, SetJobOptions};
+    ///
+    /// let options = SetJobOptions::new();
+    /// let mut infos = Vec::new();
+    /// for (machine, name) in [("b", "Zoe"), ("a", "Ann")] {
+    ///     let job = options.begin(dir.path().join(machine))?;
+    ///     let mut shard = job.range_shard(&BuildOptions::new())?;
+    ///     shard.insert(name, "7")?;
+    ///     infos.push(shard.finish()?); // whose file is sent to the store
+    /// }
+    /// let built = infos[1].shard.file.clone();
+    /// let plan = options.plan(infos, "s3://bucket/ages")?;
+    /// assert_eq!(plan.manifest.shards[0].file, "part-00000.grv");
+    /// assert_eq!(plan.files[0], built); // Ann's
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`SetError::Job`] and [`SetError::Manifest`] if the shards make no set; also if there are none:
+    /// an empty set of range shards has one, which is empty.
+    pub fn plan(
+        &self,
+        shards: impl IntoIterator<Item = ShardInfo>,
+        place: impl AsRef<Path>,
+    ) -> Result<SetPlan, SetError> {
+        SetPlan::new(self.hash_shards, shards.into_iter().collect(), place.as_ref())
+    }
+
     fn job(&self, directory: &Path, staging: Staging, owner: Option<u32>) -> SetJob {
         let (directory, options) = (directory.to_owned(), self.clone());
         SetJob { directory, options, staging: Arc::new(staging), owner }
@@ -219,30 +256,17 @@ impl SetJob {
         if infos.is_empty() && self.options.hash_shards.is_none() {
             infos.push(self.range_shard(&BuildOptions::new())?.finish()?);
         }
-        let staged = self.in_order(infos)?;
-        for shard in &staged {
-            self.staging.check_shard(shard)?;
+        let plan = SetPlan::new(self.options.hash_shards, infos, self.staging.path())?;
+        for (file, shard) in plan.files.iter().zip(&plan.manifest.shards) {
+            self.staging.check_shard(file, shard)?;
         }
-        let named = |(number, shard): (usize, &Shard)| Shard {
-            file: format!("part-{number:05}.grv"),
-            ..shard.clone()
-        };
-        let shards = staged.iter().enumerate().map(named).collect();
-        let partition = match self.options.hash_shards {
-            Some(_) => Partition::Hash,
-            None => Partition::Range,
-        };
-        let manifest = Manifest::new(partition, shards).map_err(|fault| SetError::Manifest {
-            path: self.staging.path().join(MANIFEST),
-            field: fault.field,
-            what: fault.what,
-        })?;
+        let SetPlan { manifest, files } = plan;
         let new = NewSet::begin(&self.directory, &self.options.publish)?;
         // Before the shards move, where they do: a job that is refused can be committed again.
         new.permit(&manifest)?;
-        for (from, to) in staged.iter().zip(&manifest.shards) {
+        for (from, to) in files.iter().zip(&manifest.shards) {
             let path = new.path().join(&to.file);
-            let placed = self.staging.place(&from.file, &path);
+            let placed = self.staging.place(from, &path);
             placed.map_err(|source| BuildError::io("place the shard", path, 0, source))?;
         }
         let version = new.publish(&manifest)?;
@@ -273,98 +297,6 @@ impl SetJob {
         self.staging.detach()?;
         self.owner = None;
         Ok(self.id().to_owned())
-    }
-
-    /// The shards in the order of the manifest.
-    fn in_order(&self, mut infos: Vec<ShardInfo>) -> Result<Vec<Shard>, SetError> {
-        for info in &infos {
-            self.check(info)?;
-        }
-        match self.options.hash_shards {
-            Some(of) => {
-                infos.sort_by_key(|info| info.hash_shard);
-                self.check_complete(&infos, of)?;
-            }
-            None => {
-                // Empty shards, which a range set does not need, come first.
-                infos.sort_by(|a, b| a.shard.first_key.cmp(&b.shard.first_key));
-                let empty = infos.iter().take_while(|info| info.shard.entries == 0).count();
-                infos.drain(..empty.min(infos.len() - 1));
-                for pair in infos.windows(2) {
-                    self.check_disjoint(&pair[0].shard, &pair[1].shard)?;
-                }
-            }
-        }
-        Ok(infos.into_iter().map(|info| info.shard).collect())
-    }
-
-    /// Checks what can be said of one shard alone.
-    fn check(&self, info: &ShardInfo) -> Result<(), SetError> {
-        let shard = &info.shard;
-        if !is_plain(&shard.file) {
-            return Err(
-                self.wrong(format!("\"{}\" is no name of a shard", shard.file.escape_debug()))
-            );
-        }
-        let file = &shard.file;
-        let (of, found) = (self.options.hash_shards, info.hash_shard);
-        let misplaced = |key: &Option<Vec<u8>>| match (found, key) {
-            (Some((number, of)), Some(key)) => hash_shard(key, of) != number,
-            _ => false,
-        };
-        let what = match (shard.entries, &shard.first_key, &shard.last_key) {
-            _ if found.map(|(_, of)| of) != of || found.is_some_and(|(at, of)| at >= of) => {
-                match of {
-                    Some(of) => format!("is none of the job's {of} hash shards"),
-                    None => "is a hash shard, and the job has range shards".into(),
-                }
-            }
-            (0, None, None) => return Ok(()),
-            (1.., Some(first), Some(last)) if first <= last => {
-                if misplaced(&shard.first_key) || misplaced(&shard.last_key) {
-                    "has a key that belongs to another hash shard".to_owned()
-                } else {
-                    return Ok(());
-                }
-            }
-            _ => "has keys and entries that contradict each other".into(),
-        };
-        Err(self.wrong(format!("shard {file} {what}: build it again")))
-    }
-
-    /// Checks that there is one shard of each number. They are in the order of their numbers.
-    fn check_complete(&self, infos: &[ShardInfo], of: usize) -> Result<(), SetError> {
-        let number = |info: &ShardInfo| info.hash_shard.map(|(number, _)| number);
-        if let Some(pair) = infos.windows(2).find(|pair| number(&pair[0]) == number(&pair[1])) {
-            let (a, b) = (&pair[0].shard.file, &pair[1].shard.file);
-            let what = format!("{a} and {b} are the same hash shard: name one attempt of each");
-            return Err(self.wrong(what));
-        }
-        // All are different, and below `of`.
-        let missing = of - infos.len();
-        match (0..of).find(|&at| infos.get(at).and_then(number) != Some(at)) {
-            None => Ok(()),
-            Some(first) => Err(self.wrong(format!(
-                "{} of {of} missing, number {first} is one: build each hash shard, also one without \
-                 entries",
-                Counted(missing as u64, "hash shard", "hash shards")
-            ))),
-        }
-    }
-
-    fn check_disjoint(&self, before: &Shard, after: &Shard) -> Result<(), SetError> {
-        if before.last_key < after.first_key {
-            return Ok(());
-        }
-        let shown = |key: &Option<Vec<u8>>| Shown(key.as_deref().unwrap_or_default()).to_string();
-        Err(self.wrong(format!(
-            "range shards overlap: {} has keys up to {}, {} from {} on: divide the rows by ranges of \
-             the key, compared as bytes, and name one attempt of each shard",
-            before.file,
-            shown(&before.last_key),
-            after.file,
-            shown(&after.first_key)
-        )))
     }
 
     fn wrong(&self, what: impl Into<String>) -> SetError {
@@ -441,14 +373,4 @@ impl ShardBuilder {
         staging.check()?;
         Ok(ShardInfo { shard: finished?, hash_shard })
     }
-}
-
-/// A shard of a job as its builder describes it. Goes from process to process by serde.
-#[non_exhaustive]
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ShardInfo {
-    /// Its table, under the name that it has in the job's directory.
-    pub shard: Shard,
-    /// Its number among the hash shards, and how many there are. `None` for a range shard.
-    pub hash_shard: Option<(usize, usize)>,
 }

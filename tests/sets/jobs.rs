@@ -230,6 +230,41 @@ fn what_is_said_of_shards_is_compared_with_their_files() {
     assert!(Versions::new(dir.path()).list().unwrap().is_empty());
 }
 
+/// Shards of jobs in several directories make the manifest that one job would make of them.
+#[test]
+fn shards_that_are_kept_elsewhere() {
+    let directory = common::directory();
+    let all = numbered(90);
+    let one = options().begin(directory.path().join("one")).unwrap();
+    let infos: Vec<_> = all.chunks(30).map(|part| range(&one, part)).collect();
+    one.commit(infos).unwrap();
+    let expected = open(&directory.path().join("one"));
+    let elsewhere: Vec<_> = all
+        .chunks(30)
+        .enumerate()
+        .rev()
+        .map(|(at, part)| {
+            range(&options().begin(directory.path().join(at.to_string())).unwrap(), part)
+        })
+        .collect();
+    let plan = options().plan(elsewhere.clone(), "s3://bucket/set").unwrap();
+    let files: Vec<_> = elsewhere.iter().rev().map(|info| info.shard.file.clone()).collect();
+    assert_eq!((&plan.manifest, plan.files), (expected.manifest(), files));
+    let text = fs::read(expected.path().join("MANIFEST.json")).unwrap();
+    assert_eq!(plan.manifest.to_json(), text);
+
+    let refused = |infos: Vec<ShardInfo>, options: SetJobOptions| {
+        options.plan(infos, "s3://bucket/set").unwrap_err().to_string()
+    };
+    let twice = [elsewhere.clone(), elsewhere[..1].to_vec()].concat();
+    let overlap = refused(twice, options());
+    assert!(overlap.contains("s3://bucket/set") && overlap.contains("overlap"), "{overlap}");
+    let missing = refused(Vec::new(), options().hash_shards(2));
+    assert!(missing.contains("2 hash shards of 2 missing"), "{missing}");
+    let none = refused(Vec::new(), options());
+    assert!(none.contains("s3://bucket/set/MANIFEST.json"), "{none}");
+}
+
 #[test]
 fn a_job_without_entries_makes_an_empty_set() {
     let dir = tempfile::tempdir().unwrap();

@@ -5,6 +5,7 @@ use crate::arrow::{self, Column};
 use crate::building::Asked;
 use crate::errors;
 use crate::filling::Target;
+use crate::manifest::Manifest;
 use crate::options::AnyPath;
 use crate::versions::{self, Version};
 use crate::wait::{self, Shared, Unwanted};
@@ -13,7 +14,7 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::sync::MutexExt;
 use pyo3::types::{PyBytes, PyDict, PyTuple, PyType};
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -203,6 +204,12 @@ impl SetJob {
         self.directory.as_os_str()
     }
 
+    /// The directory in which the job's shards are built, under the names that their infos say.
+    #[getter]
+    fn path(&self, py: Python<'_>) -> PyResult<OsString> {
+        Ok(self.own(py)?.path().as_os_str().to_owned())
+    }
+
     /// Number of hash shards; None if the shards are ranges.
     #[getter]
     fn hash_shards(&self) -> Option<usize> {
@@ -216,9 +223,11 @@ impl SetJob {
     ///
     /// - number: the number of a hash shard, which has the keys that ``hash_shard`` gives this
     ///   number. All numbers must be built, also those without rows.
+    /// - even_empty: a range shard without rows is built, too, for a set without entries
     ///
     /// The other options are those of Builder.
-    #[pyo3(signature = (batches, *, key, value, number=None, **options))]
+    #[pyo3(signature = (batches, *, key, value, number=None, even_empty=false, **options))]
+    #[expect(clippy::too_many_arguments, reason = "one for each argument in Python")]
     fn write_shard(
         &self,
         py: Python<'_>,
@@ -226,6 +235,7 @@ impl SetJob {
         key: Column,
         value: Column,
         number: Option<usize>,
+        even_empty: bool,
         options: Option<&Bound<'_, PyDict>>,
     ) -> PyResult<Option<ShardInfo>> {
         let job = self.own(py)?;
@@ -234,7 +244,8 @@ impl SetJob {
             Some(number) => job.hash_shard(number, &asked.options),
             None => job.range_shard(&asked.options),
         });
-        let shard = Shard { builder: begun.map_err(errors::publish)?, ranged: number.is_none() };
+        let needless = number.is_none() && !even_empty;
+        let shard = Shard { builder: begun.map_err(errors::publish)?, needless };
         Ok(arrow::take_all(py, shard, &asked, batches, (key, value))?.map(ShardInfo))
     }
 
@@ -283,6 +294,22 @@ impl SetJob {
     }
 }
 
+/// The manifest of the set that these shards make, wherever they are, and for each of its shards the
+/// name in its info. Refuses what ``SetJob.commit`` refuses, except for what their files would show.
+/// `place` names them all in errors.
+#[pyfunction]
+#[pyo3(signature = (shards, place, *, hash_shards=None))]
+pub(crate) fn plan_set(
+    py: Python<'_>,
+    shards: Vec<PyRef<'_, ShardInfo>>,
+    place: PathBuf,
+    hash_shards: Option<usize>,
+) -> PyResult<(Manifest, Vec<String>)> {
+    let shards: Vec<_> = shards.iter().map(|info| info.0.clone()).collect();
+    let plan = py.detach(|| options(hash_shards, None)?.plan(shards, place).map_err(errors::set));
+    plan.map(|plan| (plan.manifest.into(), plan.files))
+}
+
 /// Joins a pickled job.
 #[pyfunction]
 pub(crate) fn _join_job(
@@ -298,7 +325,8 @@ pub(crate) fn _join_job(
 /// A shard that rows go into.
 struct Shard {
     builder: ShardBuilder,
-    ranged: bool,
+    /// Whether nobody needs it without rows.
+    needless: bool,
 }
 
 impl Target for Shard {
@@ -309,7 +337,7 @@ impl Target for Shard {
     }
 
     fn finish(self) -> Result<Option<graven::ShardInfo>, PublishError> {
-        if self.ranged && self.builder.entries() == 0 {
+        if self.needless && self.builder.entries() == 0 {
             return Ok(None);
         }
         self.builder.finish().map(Some)

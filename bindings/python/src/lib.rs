@@ -52,7 +52,7 @@ mod _graven {
     #[pymodule_export]
     use super::combine::{DiffIterator, diff, merge};
     #[pymodule_export]
-    use super::jobs::{_join_job, SetJob, ShardInfo};
+    use super::jobs::{_join_job, SetJob, ShardInfo, plan_set};
     #[pymodule_export]
     use super::live::{_reopen_live, Live, LiveStatus};
     #[pymodule_export]

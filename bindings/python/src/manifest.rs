@@ -4,7 +4,7 @@ use crate::errors;
 use crate::keys::Bytes;
 use graven::Partition;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyTuple};
+use pyo3::types::{PyBytes, PyTuple, PyType};
 use std::sync::Arc;
 
 /// What a set consists of, as its ``MANIFEST.json`` says. ``TableSet.manifest`` is one.
@@ -25,6 +25,24 @@ impl From<graven::Manifest> for Manifest {
 
 #[pymethods]
 impl Manifest {
+    /// The manifest with this text. `name` is its path or address, for errors.
+    #[classmethod]
+    #[pyo3(signature = (text, name="MANIFEST.json"))]
+    fn from_json(
+        _class: &Bound<'_, PyType>,
+        py: Python<'_>,
+        text: &[u8],
+        name: &str,
+    ) -> PyResult<Self> {
+        let read = py.detach(|| graven::Manifest::from_json(text, name));
+        read.map(Self::from).map_err(errors::set)
+    }
+
+    /// The text of the manifest, as it stands in ``MANIFEST.json``.
+    fn to_json<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
+        PyBytes::new(py, &self.0.to_json())
+    }
+
     /// The version of the manifest's format.
     #[getter]
     fn version(&self) -> u64 {

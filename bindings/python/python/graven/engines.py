@@ -40,6 +40,7 @@ from ._graven import (
     lookup_arrow,
     open,
 )
+from ._push import PushJob
 
 if TYPE_CHECKING:
     import pyarrow
@@ -57,9 +58,13 @@ _PUBLISH = ("min_entries", "max_shrink", "directory_mode")
 
 class ShardWriter:
     """Writes the next version of the set in `path`, a directory of versions that is made if it is
-    missing, from the tasks of an engine. It pickles: a copy in another process takes part in the
-    same job.
+    missing, from the tasks of an engine; or, if `path` is None, of the set in the object store at
+    `push`. It pickles: a copy in another process takes part in the same job.
 
+    - push: an address such as "s3://bucket/cities", where the tasks share no disk: each builds its
+      shard in `temp_dir` and sends it, and ``commit`` moves the pointer on condition that nobody else
+      has. ``graven pull`` fetches the set. Needs ``graven[push]``; the environment has the
+      credentials.
     - key, value: the columns, as in ``build_arrow``
     - hash_shards: so many hash shards; without it, each shard has a range of keys, and no two ranges
       overlap
@@ -72,7 +77,8 @@ class ShardWriter:
       is compared once more before the set becomes current
     - replace: False is an error if a set stands there already
     - keep: so many versions are kept, this one among them, and older ones removed
-    - detached, stale_after: as in ``SetJob``
+    - detached, stale_after: as in ``SetJob``. In a store a job ends with ``commit`` or ``abort``; what
+      a killed one left, a commit removes once it is stale.
 
     The other options are those of ``Builder`` and of ``Versions.publish``: min_entries, max_shrink,
     directory_mode, mode, durable, hash_index, value_align, metadata, temp_dir, threads.
@@ -80,8 +86,9 @@ class ShardWriter:
 
     def __init__(
         self,
-        path: _Path,
+        path: _Path | None,
         *,
+        push: str | None = None,
         key: str | int = "key",
         value: str | int = "value",
         hash_shards: int | None = None,
@@ -107,10 +114,24 @@ class ShardWriter:
             **options, **both, "duplicates": duplicates, "sorted": sorted,
             "memory_budget": memory_budget,
         }
-        self.job = SetJob(
-            path, hash_shards=hash_shards, detached=detached, stale_after=stale_after,
-            replace=replace, **publish, **both,
-        )
+        self.job: SetJob | PushJob
+        if push is not None and path is not None:
+            raise OptionError("options path and push both say where the set goes: give one")
+        if push is not None:
+            for option in ("directory_mode", "mode"):
+                if option in publish or option in both:
+                    raise OptionError(f"option {option} is of files, and push sends objects")
+            self.job = PushJob(
+                push, hash_shards=hash_shards, replace=replace, stale_after=stale_after,
+                verify=validate, **publish,
+            )
+        elif path is not None:
+            self.job = SetJob(
+                path, hash_shards=hash_shards, detached=detached, stale_after=stale_after,
+                replace=replace, **publish, **both,
+            )
+        else:
+            raise OptionError("option path is None: say where the set goes, or where to push it")
 
     def write(self, batches: Any, number: int | None = None) -> ShardInfo | None:
         """In a task: writes its rows as one shard, and returns what ``commit`` is to be told of it;
@@ -138,6 +159,8 @@ class ShardWriter:
                     empty = self.write([], number)
                     assert empty is not None, "hash shards are built also without rows"
                     shards.append(empty)
+        if isinstance(self.job, PushJob):
+            return self.job.commit(shards, self.keep, KEEP_SECONDS)
         version = self.job.commit(shards)
         if self.keep is not None:
             Versions(self.job.directory).prune(self.keep, KEEP_SECONDS)

@@ -40,7 +40,7 @@ class SetDatasink(Datasink[ShardInfo | None]):
 
     manifest: Manifest | None = None
 
-    def __init__(self, path: _Path, *, key: str, value: str, **options: Any) -> None:
+    def __init__(self, path: _Path | None, *, key: str, value: str, **options: Any) -> None:
         if options.get("hash_shards") is not None:
             raise OptionError("option hash_shards does not go with Ray: write range shards")
         # Begun here, in the driver: a job ends with the object that began it.
@@ -58,7 +58,9 @@ class SetDatasink(Datasink[ShardInfo | None]):
         self.writer.abort()
 
 
-def write(ds: Dataset, path: _Path, *, key: str, value: str, **options: Any) -> Manifest:
+def write(
+    ds: Dataset, path: _Path | None = None, *, key: str, value: str, **options: Any
+) -> Manifest:
     """Writes two columns of a Dataset as the next version of the set in `path`, and returns its
     manifest. Rows of one key have to be in one block, which the sort sees to unless there are more
     than fill a block. The options are those of ``graven.engines.ShardWriter``."""

@@ -86,10 +86,11 @@ _SCHEMA = "key binary, value binary"
 
 def write_table(
     df: DataFrame,
-    path: _Path,
+    path: _Path | None = None,
     *,
     key: str = "key",
     value: str = "value",
+    push: str | None = None,
     shards: int | None = None,
     target_bytes: int | None = None,
     partition: _Partition = "range",
@@ -106,6 +107,9 @@ def write_table(
     - key, value: the columns. Binary and string columns give their bytes. Integers as keys become
       big-endian, so that they sort as numbers; negative ones are an error. Numbers as values become
       little-endian. A null is an error.
+    - push: in place of `path`, where executors share no disk: the address in an object store, such as
+      "s3://bucket/cities". Each task sends its shard, and the driver makes a version of them there.
+      Needs ``graven[push]`` on all of them, and the credentials in their environments.
     - shards: number of shards. Of range shards there may be fewer, where there are fewer keys.
     - target_bytes: a size for shards instead; 1 GiB if neither is said. It costs a pass over the
       DataFrame that adds up the lengths.
@@ -124,7 +128,7 @@ def write_table(
     """
     rows, shards = _divided(df, key, value, shards, target_bytes, partition, sort)
     writer = ShardWriter(
-        path, hash_shards=shards if partition == "hash" else None, duplicates=dup,
+        path, push=push, hash_shards=shards if partition == "hash" else None, duplicates=dup,
         sorted=sort == "spark", keep=keep, validate=validate, **options,
     )
     try:
