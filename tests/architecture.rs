@@ -147,6 +147,7 @@ const STOREYS: &[(&str, &[&[&str]])] = &[
             &["checked"],
             &["kernels"],
             &["in_flight"],
+            &["by_order"],
             &["stages"],
             &["many"],
             &["."],

@@ -6,9 +6,81 @@ use super::index::tree::{Block, Tree};
 use super::place::{Entry, Found, Place, Side, Start};
 use super::view::View;
 use crate::error::ReadResult;
+use crate::format::index::tree::Node;
 
 /// The error for a record that ends elsewhere than the index says.
 const MISPLACED: &str = "index names another place";
+
+/// A search by order through the tree, in four parts. Each prefetches what the next one reads, so that
+/// the waits of many searches overlap. The answers are sound once [`View::sound`] says so.
+#[derive(Clone, Copy)]
+pub(crate) struct Descent<'t> {
+    view: &'t View,
+    tree: Tree<'t>,
+    side: Side,
+}
+
+/// The block under which a key belongs.
+#[derive(Clone, Copy)]
+pub(crate) struct InLeaf<'t> {
+    leaf: Node<'t>,
+    child: usize,
+    start: Place,
+}
+
+impl<'t> Descent<'t> {
+    /// `None` in a table that has no tree.
+    #[inline]
+    pub(crate) fn of(view: &'t View, side: Side) -> Option<Self> {
+        Tree::of(view).map(|tree| Self { view, tree, side })
+    }
+
+    /// With repeated keys a block may start in the middle of equal keys.
+    #[inline]
+    fn is_strict(self) -> bool {
+        self.side == Side::NotBelow && self.view.layout().repeated_keys
+    }
+
+    /// The number of the leaf under which `key` belongs.
+    #[inline]
+    pub(crate) fn leaf(self, key: &[u8]) -> ReadResult<u64> {
+        self.tree.leaf_of(key, self.is_strict())
+    }
+
+    /// The block in this leaf.
+    #[inline]
+    pub(crate) fn block(self, leaf: u64, key: &[u8]) -> ReadResult<InLeaf<'t>> {
+        let (leaf, child) = self.tree.search_node(leaf, true, key, self.is_strict())?;
+        let start = self.tree.block_start(&leaf, child)?;
+        if self.view.layout().fixed.is_none() {
+            self.tree.prefetch_samples(&leaf, child, start);
+        }
+        Ok(InLeaf { leaf, child, start })
+    }
+
+    /// A place in the block at or before the one that is looked for.
+    #[inline]
+    pub(crate) fn near(self, block: &InLeaf<'t>, key: &[u8]) -> ReadResult<Place> {
+        let &InLeaf { ref leaf, child, start } = block;
+        match self.view.layout().fixed {
+            Some(_) => Ok(start),
+            None => self.tree.bisect_samples(leaf, child, start, key, self.side),
+        }
+    }
+
+    /// The place of the key.
+    #[inline]
+    pub(crate) fn place(self, block: &InLeaf<'t>, near: Place, key: &[u8]) -> ReadResult<Place> {
+        let (layout, first) = (self.view.layout(), block.start.rank);
+        match &layout.fixed {
+            Some(fixed) => {
+                let end = first + u64::from(layout.block_records);
+                self.view.bisect(fixed, first..end, key, self.side)
+            }
+            None => Search::of(self.view).walk_block(near, first, key, self.side),
+        }
+    }
+}
 
 /// Searches in a table.
 #[derive(Clone, Copy)]
@@ -71,27 +143,16 @@ impl<'t> Search<'t> {
         if let Some(lines) = Lines::of(view) {
             return lines.seek(key, side, walk);
         }
-        let Some(tree) = Tree::of(view) else {
+        let Some(descent) = Descent::of(view, side) else {
             return match &layout.fixed {
                 Some(fixed) => view.bisect(fixed, 0..layout.entries, key, side),
                 None => self.walk_block(view.start(), view.start().rank, key, side),
             };
         };
-        // With repeated keys a block may start in the middle of equal keys.
-        let strict = side == Side::NotBelow && layout.repeated_keys;
-        let (leaf, child) = tree.descend(key, strict)?;
-        let start = tree.block_start(&leaf, child)?;
-        match &layout.fixed {
-            Some(fixed) => {
-                let end = start.rank + u64::from(layout.block_records);
-                view.bisect(fixed, start.rank..end, key, side)
-            }
-            None => {
-                let near = tree.bisect_samples(&leaf, child, start, key, side)?;
-                view.prefetch_walk(near.offset, walk);
-                self.walk_block(near, start.rank, key, side)
-            }
-        }
+        let block = descent.block(descent.leaf(key)?, key)?;
+        let near = descent.near(&block, key)?;
+        view.prefetch_walk(near.offset, walk);
+        descent.place(&block, near, key)
     }
 
     /// Walks through a block of records of variable width, from `place` on. `first`: the block's

@@ -3,7 +3,7 @@
 
 use super::super::index::hash::{Buckets, Hash};
 use super::super::pages::prefetch_page;
-use super::super::place::{Found, Side};
+use super::super::place::{Found, Place, Side};
 use super::super::search::Search;
 use super::super::simd::Baseline;
 use super::super::view::View;
@@ -52,8 +52,12 @@ impl<'t> Checked<'t> {
     }
 
     fn locate_by_order(self, key: &[u8]) -> ReadResult<Option<Found>> {
+        self.record_at(Search::of(self.view).seek(key, Side::NotBelow)?, key)
+    }
+
+    /// The record at the place where an ordered index has `key` or the first key above it.
+    fn record_at(self, place: Place, key: &[u8]) -> ReadResult<Option<Found>> {
         let view = self.view;
-        let place = Search::of(view).seek(key, Side::NotBelow)?;
         if place.rank >= view.layout().entries {
             return Ok(None);
         }
@@ -63,6 +67,14 @@ impl<'t> Checked<'t> {
         }
         view.ensure(parts.value..parts.end())?;
         Ok(Some(Found { offset: place.offset, parts }))
+    }
+
+    /// The value at the place where an ordered index has `key` or the first key above it.
+    pub(super) fn value_at(self, place: Place, key: &[u8]) -> ReadResult<Option<&'t [u8]>> {
+        match self.view.sound(self.record_at(place, key))? {
+            Some(found) => Ok(Some(self.view.slice(found.parts.value())?)),
+            None => Ok(None),
+        }
     }
 
     /// Prefetches the page of the record that the index names for `key`, unchecked.

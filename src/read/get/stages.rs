@@ -4,6 +4,7 @@ use super::super::guess::{Candidate, Guess, LineAnswer};
 use super::super::map::AnyLen;
 use super::super::simd::{Baseline, CACHE_LINE, Simd, Work, prefetch, prefetch_outer};
 use super::super::view::View;
+use super::by_order::by_order;
 use super::checked::Checked;
 use super::in_flight::{InFlight, Tables};
 use super::kernels::Searched;
@@ -72,7 +73,7 @@ impl<'t, T: Tables<'t>> Work for Together<'_, 't, '_, T> {
             Kind::Variable => self.in_buckets::<I, VariableRecords>(simd),
             Kind::Large => self.in_buckets::<I, LargeTable>(simd),
             Kind::Other => self.in_buckets::<I, AnyTable>(simd),
-            Kind::Ordered => one_by_one(self.tables, self.places),
+            Kind::Ordered => by_order(self.tables, self.places),
         }
     }
 }
@@ -115,7 +116,7 @@ impl<'t, T: Tables<'t>> Work for Part<'_, 't, '_, T> {
                 if kind == Kind::Lines {
                     in_lines(simd, self.tables, places)?;
                 } else {
-                    one_by_one(self.tables, places)?;
+                    by_order(self.tables, places)?;
                 }
                 Ok(self.new.end)
             }
@@ -153,16 +154,6 @@ impl<'t, T: Tables<'t>> Part<'_, 't, '_, T> {
         }
         Ok(steps.end.saturating_sub(3 * lag))
     }
-}
-
-/// One key after the other.
-#[inline(never)]
-fn one_by_one<'t, T: Tables<'t>>(tables: T, places: &mut [InFlight<'t, '_>]) -> ReadResult<()> {
-    for place in places {
-        let table = tables.table(place);
-        place.answer = table.lookups.get(&table.view, place.key)?;
-    }
-    Ok(())
 }
 
 /// Keys through the line index, in three stages: lines, ranks, records.

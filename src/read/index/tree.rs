@@ -84,8 +84,20 @@ impl<'t> Tree<'t> {
         first..end.min(leaf.samples()).min(first + usize::from(MAX_BLOCK)).max(first)
     }
 
+    /// Prefetches all samples of a block, two lines of each, so that together they cost one memory
+    /// latency.
+    #[inline]
+    pub(crate) fn prefetch_samples(self, leaf: &Node<'t>, child: usize, start: Place) {
+        for i in self.block_samples(leaf, child) {
+            if let Some(offset) = leaf.sample(i) {
+                prefetch(self.view.bytes(), start.offset + offset);
+                prefetch(self.view.bytes(), start.offset + offset + CACHE_LINE);
+            }
+        }
+    }
+
     /// Bisects the samples of a block: returns a place at or before the one that is looked for, at
-    /// most a step away. All samples are prefetched, so together they cost one memory latency.
+    /// most a step away.
     pub(crate) fn bisect_samples(
         self,
         leaf: &Node<'t>,
@@ -95,11 +107,6 @@ impl<'t> Tree<'t> {
         side: Side,
     ) -> ReadResult<Place> {
         let samples = self.block_samples(leaf, child);
-        for i in samples.clone() {
-            if let Some(offset) = leaf.sample(i) {
-                prefetch(self.view.bytes(), start.offset + offset);
-            }
-        }
         let (mut low, mut high, mut near) = (samples.start, samples.end, start);
         while low < high {
             let middle = low + (high - low) / 2;
@@ -133,16 +140,12 @@ impl<'t> Tree<'t> {
         Node::parse(self.view.slice(range)?, leaf, shape).ok_or_else(|| self.bad_node(number))
     }
 
-    /// The leaf, and the number of its block, under which `key` belongs: before entries that equal
-    /// `key` if `strict`, else after them.
-    pub(crate) fn descend(self, key: &[u8], strict: bool) -> ReadResult<(Node<'t>, usize)> {
+    /// The number of the leaf under which `key` belongs: before entries that equal `key` if `strict`,
+    /// else after them. Its lines are prefetched.
+    pub(crate) fn leaf_of(self, key: &[u8], strict: bool) -> ReadResult<u64> {
         let mut number = self.index.nodes - 1;
-        for level in (0..self.index.levels).rev() {
-            let leaf = level == 0;
-            let (node, child) = self.search_node(number, leaf, key, strict)?;
-            if leaf {
-                return Ok((node, child));
-            }
+        for level in (1..self.index.levels).rev() {
+            let (node, child) = self.search_node(number, false, key, strict)?;
             let below = node.first_child().checked_add(child as u64);
             let below = below.ok_or_else(|| self.bad_node(number))?;
             // Children stand before their parents, so the walk has an end.
@@ -153,16 +156,15 @@ impl<'t> Tree<'t> {
             // The levels above the leaves are few enough to be in the processor's cache.
             if level == 1 {
                 let start = self.index.span.start + ((number as usize) << self.index.node_log2);
-                for line in 1..(1 << self.index.node_log2) / CACHE_LINE {
+                for line in 0..(1 << self.index.node_log2) / CACHE_LINE {
                     prefetch(self.view.bytes(), start + line * CACHE_LINE);
                 }
             }
         }
-        Err(self.bad())
+        Ok(number)
     }
 
-    /// Where the nodes are that [`descend`](Self::descend) reads, from the root on, and the block
-    /// that it finds.
+    /// Where the nodes are that a search reads, from the root on, and the block that it finds.
     pub(crate) fn path(
         self,
         key: &[u8],
