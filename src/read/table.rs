@@ -196,9 +196,9 @@ impl Table {
 
     /// Looks up many keys at once: one answer per key, in their order. Faster than one
     /// [`get`](Self::get) after the other when the table is larger than the processor's caches:
-    /// index and records are prefetched before they are needed. A table with the ordered index
-    /// alone does one get after the other. Allocates the vector;
-    /// [`get_many_into`](Self::get_many_into) takes one that is there.
+    /// index and records are prefetched before they are needed, in a table with the ordered index
+    /// alone as well. Allocates the vector; [`get_many_into`](Self::get_many_into) takes one that is
+    /// there.
     ///
     /// ```
     /// # let dir = tempfile::tempdir()?;
