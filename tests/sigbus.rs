@@ -3,7 +3,7 @@
 //! to another handler, silences Rust's stack-overflow report, or turns lost pages into wrong
 //! answers instead of errors. Most of it happens in child processes, since it ends them.
 //!
-//! The number of truncations is 200; `GRAVEN_FULL=1 cargo test --release --test sigbus` makes
+//! The number of truncations is 60; `GRAVEN_FULL=1 cargo test --release --test sigbus` makes
 //! 10,000.
 
 #![cfg(target_os = "linux")]
@@ -143,7 +143,7 @@ fn truncation_is_an_error_and_no_death() {
         assert_eq!(reader.answer(), "up");
     }
     let mut random = Rng::new(13);
-    let rounds = if full() { 10_000 } else { 200 };
+    let rounds = if full() { 10_000 } else { 60 };
     let (mut detected, mut lost) = (0u64, 0u64);
     for _ in 0..rounds {
         // A new file each time: the readers still map the old one.

@@ -3,7 +3,7 @@
 //! file descriptor, a mapping, a page that stays behind. Sixteen processes read while a table is
 //! replaced at least twenty times a second. Every value carries the number of its table.
 //!
-//! Lasts 30 seconds; `GRAVEN_FULL=1 cargo test --release --test soak` takes an hour.
+//! Lasts 15 seconds; `GRAVEN_FULL=1 cargo test --release --test soak` takes an hour.
 
 #![cfg(target_os = "linux")]
 #![expect(unsafe_code, reason = "mapping a path is unsafe; these tests map files of their own")]
@@ -153,7 +153,7 @@ fn replacements_do_not_show() {
     for reader in &mut readers {
         assert_eq!(reader.answer(), "up");
     }
-    let duration = Duration::from_secs(if full() { 3600 } else { 30 });
+    let duration = Duration::from_secs(if full() { 3600 } else { 15 });
     let start = Instant::now();
     let (mut generation, mut early) = (1, None);
     while start.elapsed() < duration {
@@ -162,7 +162,7 @@ fn replacements_do_not_show() {
         let due = start + PACE * generation as u32;
         thread::sleep(due.saturating_duration_since(Instant::now()));
         // Once everything has happened a few times.
-        if start.elapsed() > duration / 6 && early.is_none() {
+        if start.elapsed() > duration / 3 && early.is_none() {
             early = Some(held(&readers, &path));
         }
     }

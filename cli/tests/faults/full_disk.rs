@@ -51,7 +51,7 @@ fn t7_the_disk_is_full_at_every_size() {
     let mut tally = Tally::default();
     let mut random = Rng::new(7);
     let works: Vec<Work> = [Work::all(false), Work::all(true)].concat();
-    let sizes = figure(20, 1000);
+    let sizes = figure(10, 1000);
     let (mut fitted, mut large) = (0, 0);
     for i in 0..sizes {
         let disk = &disks[random.below(disks.len() as u64) as usize];
@@ -90,7 +90,7 @@ fn t7_a_file_may_not_grow() {
     let mut random = Rng::new(77);
     let works: Vec<Work> = [Work::all(false), Work::all(true)].concat();
     let mut fitted = 0;
-    for _ in 0..figure(20, 1000) {
+    for _ in 0..figure(10, 1000) {
         let work = works[random.below(works.len() as u64) as usize];
         let directory = disk.fresh();
         work.prepare(&directory);

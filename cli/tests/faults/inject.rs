@@ -189,9 +189,7 @@ fn t1_every_system_call_fails_in_turn() {
     let sure = if full() { cases.iter().take_while(first).count() } else { 0 };
     let rest = all - sure;
     let chosen: Vec<usize> = (0..sure)
-        .chain(
-            (sure as u64..figure(200, 10_000)).map(|_| sure + random.below(rest as u64) as usize),
-        )
+        .chain((sure as u64..figure(80, 10_000)).map(|_| sure + random.below(rest as u64) as usize))
         .collect();
     for at in chosen {
         let (disk, work, point, error, from) = &cases[at];

@@ -21,9 +21,9 @@ fn t2_killed_at_each_system_call() {
             for work in Work::all(*large) {
                 let (directory, trace) = traced(work, &disk);
                 for (i, point) in points(work, &directory, &trace).iter().enumerate() {
-                    // In CI every third, but all from the seal on of the most usual way.
+                    // In CI every seventh, but all from the seal on of the most usual way.
                     let usual = work.verb == Verb::Build && !work.named && work.over;
-                    if !full() && !usual && i % 3 != 0 {
+                    if !full() && !usual && i % 7 != 0 {
                         continue;
                     }
                     let (directory, trace) = traced(work, &disk);
@@ -86,7 +86,7 @@ fn kill_at_random(works: &[Work], seed: u64, budget: u64) -> Tally {
 fn t2_killed_at_random_times() {
     let mut works: Vec<Work> = Work::all(true);
     works.retain(|work| work.over);
-    let tally = kill_at_random(&works, 2, figure(200, 10_000));
+    let tally = kill_at_random(&works, 2, figure(60, 10_000));
     tally.report("T2 at random times (detected: new table in place)");
 }
 
@@ -96,7 +96,7 @@ fn t2_killed_at_random_times() {
 fn t2_a_build_killed_at_random_times() {
     let mut works: Vec<Work> = Work::all(true);
     works.retain(|work| work.over && work.verb == Verb::Build);
-    let tally = kill_at_random(&works, 3, figure(200, 2_000));
+    let tally = kill_at_random(&works, 3, figure(60, 2_000));
     tally.report("T2 builds at random times (detected: new table in place)");
 }
 

@@ -53,7 +53,7 @@ fn t16_eight_writers_race() {
     let mut random = Rng::new(16);
     let mut works = Work::all(false);
     works.retain(|work| work.verb != Verb::Versions && work.over);
-    for round in 0..figure(100, 10_000) {
+    for round in 0..figure(40, 10_000) {
         let disk = Disk::plain();
         let directory = disk.fresh();
         works.iter().for_each(|work| work.prepare(&directory));
