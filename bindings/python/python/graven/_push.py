@@ -155,7 +155,7 @@ class PushJob:
         # What can't be removed now, a later commit removes.
         with suppress(PublishError):
             self._remove(self._listed(f"{_STAGING}/{self.id}"))
-            self._prune(objects, version, keep, timedelta(seconds=keep_seconds))
+            self._prune(objects, version, current, keep, timedelta(seconds=keep_seconds))
         return manifest
 
     def abort(self) -> None:
@@ -244,10 +244,16 @@ class PushJob:
             ) from None
 
     def _prune(
-        self, objects: dict[str, Any], newest: str, keep: int | None, keep_age: timedelta
+        self,
+        objects: dict[str, Any],
+        newest: str,
+        before: _Pointer | None,
+        keep: int | None,
+        keep_age: timedelta,
     ) -> None:
         """Removes old versions, if `keep` says how many stay, and what jobs have left that ended
-        long ago: their shards, and versions without a manifest."""
+        long ago: their shards, and versions without a manifest. The version that was current `before`
+        stays: somebody may be fetching it."""
         now = datetime.now(timezone.utc)
         # The objects of each job and of each version.
         within: dict[str, list[str]] = {}
@@ -274,7 +280,8 @@ class PushJob:
             if name not in whole:
                 remove_after(self._stale_after, directory)
             elif keep is not None and name not in whole[: keep - 1]:
-                remove_after(keep_age, directory)
+                if before is None or before.version != directory:
+                    remove_after(keep_age, directory)
 
     def _stands_already(self, current: _Pointer) -> Exception:
         text = f"{self.address}: has a set already, {current.version}: publish with replace=True"
