@@ -84,7 +84,8 @@ def push(place, parts=None, **options):
     return writer.commit([writer.write(rows(part)) for part in parts or ranges(3)])
 
 
-def test_range_shards(place, tmp_path):
+def test_range_shards(place, tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "nowhere"))
     writer = ShardWriter(None, push=place + "/", temp_dir=tmp_path)
     infos = [writer.write(rows(part)) for part in reversed(ranges(7))]
     assert writer.write(rows({})) is None
@@ -99,8 +100,15 @@ def test_range_shards(place, tmp_path):
     assert os.listdir(tmp_path) == []
     found = fetched(place, tmp_path)
     assert found == ENTRIES and found.manifest == manifest and found.verify().entries == 1000
-    writer.abort()  # does nothing now
     assert len(names(place)) == 9
+
+
+def test_abort_after_a_commit_asks_nothing(place, monkeypatch):
+    """Otherwise a store that does not answer would make a job fail that has succeeded."""
+    writer = ShardWriter(None, push=place)
+    writer.commit([writer.write(rows(ENTRIES))])
+    monkeypatch.setattr(_push.PushJob, "_listed", lambda *_: pytest.fail("asks the store"))
+    writer.abort()
 
 
 def test_hash_shards(place, tmp_path):
@@ -266,6 +274,12 @@ def test_guards(place):
     push(place, [dict(list(ENTRIES.items())[:900])], max_shrink=0.1)
     with pytest.raises(FileExistsError, match="has a set already, versions/00000002-"):
         push(place, replace=False)
+    # Also if it came while the job ran.
+    obstore.delete(from_url(place), "CURRENT")
+    late = ShardWriter(None, push=place, replace=False)
+    push(place)
+    with pytest.raises(FileExistsError, match="has a set already, versions/00000003-"):
+        late.commit([late.write(rows(ENTRIES))])
     obstore.delete(from_url(place), f"{current(place)}/MANIFEST.json")
     with pytest.raises(graven.PublishError, match="MANIFEST.json: is missing, so the sets can't"):
         push(place, max_shrink=0.1)
@@ -299,6 +313,7 @@ def test_a_shard_that_changed_on_its_way(place, monkeypatch):
 
 def test_large_shards_go_through_the_driver(place, tmp_path, monkeypatch):
     monkeypatch.setattr(_push, "_MOST_COPIED", 100)
+    monkeypatch.setattr(obstore, "copy", lambda *_: pytest.fail("the store copies"))
     # In several parts, of which S3 wants 5 MiB and more.
     long = {b"%d" % n: os.urandom(1 << 20) for n in range(12)}
     push(place, [long])
@@ -324,6 +339,8 @@ def test_what_is_refused(place, tmp_path):
     ]:
         with pytest.raises(graven.OptionError, match=text):
             ShardWriter(**arguments)
+    with pytest.raises(FileNotFoundError, match="missing"):
+        ShardWriter(None, push=place, temp_dir=tmp_path / "missing").write(rows(ENTRIES))
     with pytest.raises(graven.PublishError, match="nowhere"):
         ShardWriter(None, push="nowhere")
     with pytest.raises(graven.PublishError, match="s3://no-such-bucket/x/"):

@@ -268,7 +268,7 @@ class PushJob:
                     self._remove([name for name in names if name.endswith(_MANIFEST) == manifest])
 
         for directory in within:
-            if directory.startswith(f"{_STAGING}/") and directory != f"{_STAGING}/{self.id}":
+            if directory.startswith(f"{_STAGING}/"):
                 remove_after(self._stale_after, directory)
         older = sorted(
             (name for name in _versions(objects) if _number(name) < _number(newest)),
