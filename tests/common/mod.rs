@@ -85,7 +85,7 @@ pub(crate) fn directory() -> tempfile::TempDir {
     tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a temporary directory")
 }
 
-/// `GRAVEN_TEST_SCALE`: 1 unless set, 100 for the full run, a fraction under emulation.
+/// `GRAVEN_TEST_SCALE`: 1 unless set, 100 for the full run, a fraction in CI and under emulation.
 fn scale() -> f64 {
     let scale = std::env::var("GRAVEN_TEST_SCALE");
     scale.map_or(1.0, |scale| scale.parse().expect("GRAVEN_TEST_SCALE: a number"))

@@ -32,10 +32,7 @@ impl<'t> Checked<'t> {
         if self.view.pages().nothing_checked() {
             self.prefetch_record(key);
         }
-        match self.locate(key)? {
-            Some(found) => Ok(Some(self.view.slice(found.parts.value())?)),
-            None => Ok(None),
-        }
+        self.value_of(self.locate(key)?)
     }
 
     /// The first record of `key`.
@@ -71,10 +68,11 @@ impl<'t> Checked<'t> {
 
     /// The value at the place where an ordered index has `key` or the first key above it.
     pub(super) fn value_at(self, place: Place, key: &[u8]) -> ReadResult<Option<&'t [u8]>> {
-        match self.view.sound(self.record_at(place, key))? {
-            Some(found) => Ok(Some(self.view.slice(found.parts.value())?)),
-            None => Ok(None),
-        }
+        self.value_of(self.view.sound(self.record_at(place, key))?)
+    }
+
+    fn value_of(self, found: Option<Found>) -> ReadResult<Option<&'t [u8]>> {
+        found.map(|found| self.view.slice(found.parts.value())).transpose()
     }
 
     /// Prefetches the page of the record that the index names for `key`, unchecked.

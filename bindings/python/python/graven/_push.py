@@ -52,7 +52,6 @@ class PushJob:
     """A set that tasks build and send to `address`. What ``SetJob`` is in a directory. It pickles: a
     copy in another process takes part in the same job.
 
-    - temp_dir: where each task builds its shard before it is sent
     - verify: each shard is read back from the store, and its SHA-256 compared
     - stale_after: seconds after which the next commit removes what other jobs have left
     """
@@ -103,7 +102,7 @@ class PushJob:
         even_empty: bool = False,
         **options: Any,
     ) -> ShardInfo | None:
-        """As ``SetJob.write_shard``, and sends the shard."""
+        """As ``SetJob.write_shard``, in a directory under `temp_dir`, and sends the shard."""
         options["durable"] = False  # what a machine loses, another one builds again
         with (
             tempfile.TemporaryDirectory(prefix="graven-", dir=options.get("temp_dir")) as directory,
@@ -168,13 +167,13 @@ class PushJob:
     ) -> None:
         """Gives the shards the names that they have in the version."""
         obstore = _client()
-        sizes = {name: one["size"] for name, one in objects.items()}
 
         def place(pair: tuple[str, Any]) -> None:
             file, shard = pair
             source, target = f"{_STAGING}/{self.id}/{file}", f"{directory}/{shard.file}"
-            if sizes.get(source) != shard.bytes:
-                there = f"has {sizes[source]} bytes" if source in sizes else "is missing"
+            size = objects[source]["size"] if source in objects else None
+            if size != shard.bytes:
+                there = "is missing" if size is None else f"has {size} bytes"
                 raise PublishError(
                     f"{self._shown(source)}: {there}, and {shard.bytes} bytes were sent: build the "
                     "shard again", self._shown(source)
@@ -297,9 +296,10 @@ class PushJob:
             if self._opened is None:
                 self._opened = _client().store.from_url(self.address)
             yield self._opened
-        except (failures.AlreadyExistsError, failures.PreconditionError):
-            raise
-        except (failures.NotSupportedError, NotImplementedError):
+        except (
+            failures.AlreadyExistsError, failures.PreconditionError,
+            failures.NotSupportedError, NotImplementedError,
+        ):
             raise
         except (failures.BaseError, OSError, ValueError) as error:
             if isinstance(error, Error):
