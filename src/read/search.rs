@@ -12,7 +12,9 @@ use crate::format::index::tree::Node;
 const MISPLACED: &str = "index names another place";
 
 /// A search by order through the tree, in four parts. Each prefetches what the next one reads, so that
-/// the waits of many searches overlap. The answers are sound once [`View::sound`] says so.
+/// the waits of many searches overlap. The answers are sound once [`View::sound`] says so. Compiled
+/// into both of its callers: as functions of their own the parts take 2,369 instructions instead of
+/// 1,986 for a seek by URL.
 #[derive(Clone, Copy)]
 pub(crate) struct Descent<'t> {
     view: &'t View,
@@ -20,11 +22,12 @@ pub(crate) struct Descent<'t> {
     side: Side,
 }
 
-/// The block under which a key belongs.
+/// The block under which a key belongs, with its samples in the leaf.
 #[derive(Clone, Copy)]
 pub(crate) struct InLeaf<'t> {
     leaf: Node<'t>,
-    child: usize,
+    first_sample: usize,
+    end_sample: usize,
     start: Place,
 }
 
@@ -42,34 +45,33 @@ impl<'t> Descent<'t> {
     }
 
     /// The number of the leaf under which `key` belongs.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn leaf(self, key: &[u8]) -> ReadResult<u64> {
         self.tree.leaf_of(key, self.is_strict())
     }
 
     /// The block in this leaf.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn block(self, leaf: u64, key: &[u8]) -> ReadResult<InLeaf<'t>> {
         let (leaf, child) = self.tree.search_node(leaf, true, key, self.is_strict())?;
         let start = self.tree.block_start(&leaf, child)?;
-        if self.view.layout().fixed.is_none() {
-            self.tree.prefetch_samples(&leaf, child, start);
-        }
-        Ok(InLeaf { leaf, child, start })
+        let samples = match self.view.layout().fixed {
+            Some(_) => 0..0,
+            None => self.tree.block_samples(&leaf, child),
+        };
+        self.tree.prefetch_samples(&leaf, samples.clone(), start);
+        Ok(InLeaf { leaf, first_sample: samples.start, end_sample: samples.end, start })
     }
 
     /// A place in the block at or before the one that is looked for.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn near(self, block: &InLeaf<'t>, key: &[u8]) -> ReadResult<Place> {
-        let &InLeaf { ref leaf, child, start } = block;
-        match self.view.layout().fixed {
-            Some(_) => Ok(start),
-            None => self.tree.bisect_samples(leaf, child, start, key, self.side),
-        }
+        let samples = block.first_sample..block.end_sample;
+        self.tree.bisect_samples(&block.leaf, samples, block.start, key, self.side)
     }
 
     /// The place of the key.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn place(self, block: &InLeaf<'t>, near: Place, key: &[u8]) -> ReadResult<Place> {
         let (layout, first) = (self.view.layout(), block.start.rank);
         match &layout.fixed {

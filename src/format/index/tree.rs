@@ -159,6 +159,7 @@ impl<'t> Node<'t> {
         &self.bytes[at..at + self.prefix_len]
     }
 
+    #[inline]
     fn tail_end(&self, i: usize) -> (usize, u16) {
         let at = NODE_HEADER + self.separators * 8 + 2 * i;
         let descriptor = u16_at(self.bytes, at).unwrap_or(u16::MAX);
@@ -167,6 +168,7 @@ impl<'t> Node<'t> {
 
     /// The stored tail of separator `i` and its kind: 0 to 8 = length of a separator that ends in
     /// its head, else [`TAIL_WHOLE`] or [`TAIL_CUT`].
+    #[inline]
     pub(crate) fn tail(&self, i: usize) -> Option<(&'t [u8], u16)> {
         let start = if i == 0 { 0 } else { self.tail_end(i - 1).0 };
         let (end, kind) = self.tail_end(i);
@@ -204,7 +206,7 @@ impl<'t> Node<'t> {
     /// The child under which `key` belongs: the number of separators that are smaller (`strict`)
     /// or not greater. Where a cut separator cannot decide, `first_key(child)` is compared.
     /// `None`: the node makes no sense.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn search<E>(
         &self,
         key: &[u8],

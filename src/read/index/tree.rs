@@ -73,7 +73,8 @@ impl<'t> Tree<'t> {
     }
 
     /// The numbers of the samples of block `child` of a leaf.
-    fn block_samples(self, leaf: &Node<'t>, child: usize) -> Range<usize> {
+    #[inline]
+    pub(crate) fn block_samples(self, leaf: &Node<'t>, child: usize) -> Range<usize> {
         let step = usize::from(self.index.sample_step.max(1));
         let first = leaf.rank_of(child) as usize / step + 1;
         let end = match child < leaf.separators() {
@@ -84,11 +85,11 @@ impl<'t> Tree<'t> {
         first..end.min(leaf.samples()).min(first + usize::from(MAX_BLOCK)).max(first)
     }
 
-    /// Prefetches all samples of a block, two lines of each, so that together they cost one memory
+    /// Prefetches samples of a block, two lines of each, so that together they cost one memory
     /// latency.
     #[inline]
-    pub(crate) fn prefetch_samples(self, leaf: &Node<'t>, child: usize, start: Place) {
-        for i in self.block_samples(leaf, child) {
+    pub(crate) fn prefetch_samples(self, leaf: &Node<'t>, samples: Range<usize>, start: Place) {
+        for i in samples {
             if let Some(offset) = leaf.sample(i) {
                 prefetch(self.view.bytes(), start.offset + offset);
                 prefetch(self.view.bytes(), start.offset + offset + CACHE_LINE);
@@ -96,17 +97,17 @@ impl<'t> Tree<'t> {
         }
     }
 
-    /// Bisects the samples of a block: returns a place at or before the one that is looked for, at
+    /// Bisects samples of a block: returns a place at or before the one that is looked for, at
     /// most a step away.
+    #[inline(always)]
     pub(crate) fn bisect_samples(
         self,
         leaf: &Node<'t>,
-        child: usize,
+        samples: Range<usize>,
         start: Place,
         key: &[u8],
         side: Side,
     ) -> ReadResult<Place> {
-        let samples = self.block_samples(leaf, child);
         let (mut low, mut high, mut near) = (samples.start, samples.end, start);
         while low < high {
             let middle = low + (high - low) / 2;
@@ -196,7 +197,7 @@ impl<'t> Tree<'t> {
     }
 
     /// Node `number`, and the number of its child under which `key` belongs.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn search_node(
         self,
         number: u64,
