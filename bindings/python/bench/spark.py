@@ -12,8 +12,10 @@ Builds: a scan of the rows, then the same with the shuffle, with Spark's sort, a
 written, so that the differences are what each step costs; beside it the table that one process
 builds of the same Parquet file, by ``graven.build_arrow`` and, with --graven PROGRAM, by ``graven
 build`` from lines. Each set is compared with that table: number of entries, and a SHA-256 over all
-entries in order. Joins: every key once in random order, and one in ten that no set has, joined by
-``lookup_join``, by Spark's broadcast join and by its shuffle join; each sums the values' lengths.
+entries in order. The same for two sets that were written under faults: of ranges, by a task that
+fails twice amid its rows, and by hash, in a cluster of two executors, one of which is killed. Joins:
+every key once in random order, and one in ten that no set has, joined by ``lookup_join``, by Spark's
+broadcast join and by its shuffle join; each sums the values' lengths.
 
 Results go to bench/results/spark.md.
 """
@@ -25,6 +27,7 @@ import hashlib
 import os
 import platform
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -39,14 +42,21 @@ SHARDS = 8
 # -- One measure, in a process of its own ----------------------------------------------------------
 
 
-def session(memory):
+#: Where a measure runs: with two threads, with tasks that are tried again, in two processes.
+MASTERS = {"twice": "local[2,4]", "killed": "local-cluster[2,1,3072]"}
+
+
+def session(memory, master):
     os.environ["PYSPARK_PYTHON"] = sys.executable
+    import pyspark
     from pyspark.sql import SparkSession
 
-    builder = SparkSession.builder.master("local[2]").config("spark.ui.enabled", "false")
+    os.environ.setdefault("SPARK_HOME", os.path.dirname(pyspark.__file__))
+    builder = SparkSession.builder.master(master).config("spark.ui.enabled", "false")
     for name, value in {
         "spark.driver.memory": memory,
         "spark.driver.maxResultSize": "0",
+        "spark.executor.memory": "3g",
         "spark.ui.showConsoleProgress": "false",
         "spark.sql.shuffle.partitions": SHARDS,
         "spark.sql.autoBroadcastJoinThreshold": -1,
@@ -75,7 +85,7 @@ def measured(name, work, memory):
         begin = time.perf_counter()
         graven.build_arrow(work / "table.grv", batches(), key="key", value="value")
         return time.perf_counter() - begin
-    spark = session(memory)
+    spark = session(memory, MASTERS.get(name.split()[-1], "local[2]"))
     if name == "rows":
         number = sf.col("id")
         key = sf.concat_ws(
@@ -126,6 +136,8 @@ def measured(name, work, memory):
             sort = "spark" if step == "sorted" else "graven"
             divided, _ = graven.spark._divided(rows, "key", "value", SHARDS, None, kind, sort)
             sunk(divided)
+        elif step in MASTERS:
+            faulty(rows, target, kind, step)
         else:
             graven.spark.write_table(rows, target, shards=SHARDS, partition=kind, sort=step)
 
@@ -134,11 +146,42 @@ def measured(name, work, memory):
     graven.spark.write_table(few, work / "warm", shards=2)
     run(few, asked.limit(20000), work / "warm")
     begin = time.perf_counter()
-    target = work / ("range" if name.startswith("join") else name.split()[0])
+    kind, _, step = name.partition(" ")
+    target = work / ("range" if kind == "join" else f"{kind}-{step}" if step in MASTERS else kind)
     run(rows, asked, target)
     seconds = time.perf_counter() - begin
+    assert step != "killed" or os.path.exists(f"{target}.killed"), "no executor was killed"
     spark.stop()
     return seconds
+
+
+def faulty(rows, target, kind, step):
+    """As ``write_table`` writes, with a fault in the task of shard 1."""
+    import graven.spark
+    from graven.engines import ShardInfo, ShardWriter
+    from pyspark import TaskContext
+
+    divided, shards = graven.spark._divided(rows, "key", "value", SHARDS, None, kind, "graven")
+    writer = ShardWriter(target, hash_shards=shards if kind == "hash" else None)
+    mark = str(target) + ".killed"
+
+    def amid(batches):
+        context = TaskContext.get()
+        for number, batch in enumerate(batches):
+            yield batch
+            if context.partitionId() != 1 or number < 20:
+                continue
+            if step == "twice" and context.attemptNumber() < 2:
+                raise RuntimeError("amid the rows")
+            if step == "killed" and not os.path.exists(mark):
+                Path(mark).touch()
+                status = Path(f"/proc/{os.getppid()}/stat").read_text()
+                os.kill(int(status.rsplit(")")[1].split()[1]), signal.SIGKILL)
+                time.sleep(600)
+
+    infos = divided.mapInArrow(amid, divided.schema).mapInArrow(
+        graven.spark._task(writer), "info string").collect()
+    writer.commit([ShardInfo.from_json(row.info) for row in infos])
 
 
 def work_rows(work):
@@ -215,6 +258,8 @@ MEASURES = {
     "hash sorted": "hash: + Spark's sort",
     "hash spark": "hash: written, sorted by Spark",
     "hash graven": "hash: written, sorted by graven",
+    "range twice": "range: written, one task fails twice",
+    "hash killed": "hash: written by two executors, one of which is killed",
     "build_arrow": "one table, one process: `graven.build_arrow`",
     "join lookup": "join: `lookup_join`",
     "join broadcast": "join: broadcast",
@@ -223,16 +268,18 @@ MEASURES = {
 
 
 def cpu():
-    for line in Path("/proc/cpuinfo").read_text().splitlines():
-        if line.startswith("model name"):
-            return line.split(":")[1].strip()
-    return platform.machine()
+    """The processor's own name, with family and model where the name alone says little."""
+    lines = [line.split(":") for line in Path("/proc/cpuinfo").read_text().splitlines()]
+    fields = {line[0].strip(): line[1].strip() for line in lines if len(line) == 2}
+    if "model name" not in fields:
+        return platform.machine()
+    return "{model name} (family {cpu family}, model {model})".format_map(fields)
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rows", type=int, default=10_000_000)
-    parser.add_argument("--memory", default="5g", help="heap of the JVM")
+    parser.add_argument("--memory", default="12g", help="heap of the JVM; a broadcast join needs most")
     parser.add_argument("--directory", type=Path, help="for some GB of files")
     parser.add_argument("--graven", help="the program, to measure `graven build`")
     parser.add_argument("--out", type=Path, default=HERE / "results" / "spark.md")
@@ -271,15 +318,16 @@ def report(work, arguments):
         wanted = digest(table.items())
         size = os.path.getsize(work / "table.grv")
     assert wanted[0] == arguments.rows
-    for kind in ("range", "hash"):
+    for kind in ("range", "hash", "range-twice", "hash-killed"):
         with graven.TableSet(work / kind) as found:
             assert digest(found.items()) == wanted, kind
             found.verify()
+        assert os.listdir(work / kind / "staging") == [], kind
     lines = [
         "# Sets from Spark", "",
         f"{arguments.rows:,} rows, {size / 1e6:,.0f} MB as a table; {SHARDS} shards; `local[2]`, heap of "
         f"{arguments.memory}; PySpark {pyspark.__version__}, {cpu()}, {os.cpu_count()} processors, "
-        f"{time.strftime('%B %Y')}. By `{' '.join(['bench/spark.py', *sys.argv[1:]])}`, which says what is "
+        f"{time.strftime('%B %Y')}. By `bench/spark.py --rows {arguments.rows}`, which says what is "
         "measured. Time on the clock, one run: compare within it. Contents were compared: equal.", "",
         "| | s | most memory, MiB |", "|---|---:|---:|",
     ]
