@@ -4,8 +4,9 @@
 use std::{env, fs, path::PathBuf};
 
 /// pkg-config name, cfg, contestant, Debian package.
-const LIBRARIES: [(&str, &str, &str, &str); 3] = [
+const LIBRARIES: [(&str, &str, &str, &str); 4] = [
     ("libcdb", "has_cdb", "tinycdb", "libcdb-dev"),
+    ("marisa", "has_marisa", "marisa", "libmarisa-dev"),
     ("libmtbl", "has_mtbl", "mtbl", "libmtbl-dev"),
     ("rocksdb", "has_rocksdb", "rocksdb", "librocksdb-dev"),
 ];
@@ -14,6 +15,12 @@ fn main() {
     println!("cargo:rerun-if-changed=build.rs");
     let mut missing = Vec::new();
     for (library, cfg, contestant, package) in LIBRARIES {
+        if library == "marisa"
+            && pkg_config::Config::new().cargo_metadata(false).probe(library).is_ok()
+        {
+            // Before the library itself, since it calls it.
+            wrap_marisa();
+        }
         if pkg_config::Config::new().probe(library).is_ok() {
             println!("cargo:rustc-cfg={cfg}");
         } else {
@@ -25,6 +32,12 @@ fn main() {
     if pkg_config::Config::new().cargo_metadata(false).probe("snappy").is_err() {
         stub_snappy();
     }
+}
+
+/// marisa's interface is C++: a few functions of ours stand before it.
+fn wrap_marisa() {
+    println!("cargo:rerun-if-changed=marisa/marisa.cpp");
+    cc::Build::new().cpp(true).file("marisa/marisa.cpp").compile("peers_marisa");
 }
 
 /// `sparkey-sys` links snappy whether or not a log is compressed. Ours are not, so that without

@@ -2,7 +2,9 @@
 
 use crate::{
     contestant::Kind,
+    host,
     results::{Row, Run},
+    workload::Workload,
 };
 
 pub struct Bar {
@@ -19,72 +21,149 @@ impl Bar {
     }
 }
 
-/// Bars against another contestant: measure, against whom, at most this ratio.
-const RATIOS: [(&str, &str, f64); 16] = [
-    ("hit", VARIABLE, 0.28),
-    ("hit", "odht", 1.4),
-    ("dependent", TWO_LINES, 1.15),
-    ("miss", "tinycdb", 0.15),
-    ("miss", ONE_LINE, 1.7),
-    ("batch", "tinycdb", 0.15),
-    ("batch", ONE_LINE, 2.7),
-    ("seek", "lmdb", 0.40),
-    ("scan", "lmdb", 1.0 / 1.2),
-    ("scan", ONE_LINE, 1.0 / 0.8),
-    ("open", "odht", 1.0),
-    ("build-sorted", "tinycdb", 1.0),
-    ("build-unsorted", "tinycdb", 2.0),
-    ("build-unsorted", "lmdb", 0.25),
-    ("readers-4-page-tables", "lmdb", 0.01),
-    ("cold", "tinycdb", 1.0),
-];
+/// Whom graven is held against.
+enum Against {
+    One(&'static str),
+    /// The fastest of these.
+    BestOf(&'static [&'static str]),
+    /// The fastest rival that holds keys and values of any length.
+    BestOfAnyLength,
+    /// The fastest rival of any kind.
+    Best,
+}
 
-const VARIABLE: &str = "best of any length";
+use Against::{Best, BestOf, BestOfAnyLength, One};
+
+/// Data sets that a bar is set for.
+#[derive(Clone, Copy, PartialEq)]
+enum Sets {
+    All,
+    /// u64 and id: keys and values of one length each.
+    Short,
+    /// URLs and locale data.
+    Long,
+    AllButU64,
+}
+
+/// graven's time at most this part of another's: with AVX-512, and with AVX2 or less.
+struct Ratio {
+    measure: &'static str,
+    against: Against,
+    sets: Sets,
+    avx512: f64,
+    avx2: f64,
+}
+
+const fn ratio(measure: &'static str, against: Against, sets: Sets, asked: [f64; 2]) -> Ratio {
+    Ratio { measure, against, sets, avx512: asked[0], avx2: asked[1] }
+}
+
+const MAPS: &[&str] = &["rkyv", "rkyv-fixed"];
+const HASHES: &[&str] = &["rkyv", "rkyv-fixed", "ptr_hash"];
 const ONE_LINE: &str = "floor: 1 line";
 const TWO_LINES: &str = "floor: 2 lines";
+
+/// Lookups at 1M.
+const LOOKUPS: [Ratio; 16] = [
+    ratio("hit", One("tinycdb"), Sets::All, [0.28, 0.40]),
+    ratio("hit", BestOf(HASHES), Sets::Long, [0.60, 0.60]),
+    ratio("hit", BestOf(HASHES), Sets::Short, [0.80, 0.95]),
+    ratio("hit", One("odht"), Sets::Short, [1.4, 1.4]),
+    ratio("dependent", BestOfAnyLength, Sets::Long, [0.90, 0.80]),
+    ratio("dependent", BestOfAnyLength, Sets::Short, [0.90, 0.95]),
+    ratio("dependent", One("odht"), Sets::Short, [1.05, 1.05]),
+    ratio("dependent", One(TWO_LINES), Sets::All, [1.15, 1.15]),
+    ratio("miss", BestOf(MAPS), Sets::All, [0.90, 1.0]),
+    ratio("miss", One("tinycdb"), Sets::Short, [0.15, 0.30]),
+    ratio("miss", One("tinycdb"), Sets::Long, [0.20, 0.30]),
+    ratio("batch", Best, Sets::All, [0.50, 0.55]),
+    ratio("seek", One("lmdb"), Sets::AllButU64, [0.40, 0.40]),
+    ratio("seek-absent", One("lmdb"), Sets::All, [0.30, 0.30]),
+    ratio("scan", One("lmdb"), Sets::All, [1.0 / 1.2, 1.0 / 1.2]),
+    ratio("scan", One(ONE_LINE), Sets::All, [1.25, 1.25]),
+];
+
+/// Lookups at 10M and more: what the index saves of memory's time is less than its waits for it.
+const LARGE_LOOKUPS: [Ratio; 2] = [
+    ratio("hit", Best, Sets::All, [1.0, 1.0]),
+    ratio("dependent", One(TWO_LINES), Sets::All, [1.15, 1.15]),
+];
+
+/// At any size.
+const COSTS: [Ratio; 4] = [
+    ratio("open", One("odht"), Sets::Short, [1.0, 1.0]),
+    ratio("build-sorted", One("tinycdb"), Sets::All, [1.0, 1.0]),
+    ratio("build-unsorted", One("tinycdb"), Sets::All, [2.0, 2.0]),
+    ratio("build-unsorted", One("lmdb"), Sets::All, [0.25, 0.25]),
+];
+
+const LARGE_COSTS: [Ratio; 2] = [
+    ratio("readers-4-page-tables", One("lmdb"), Sets::All, [0.01, 0.01]),
+    ratio("cold", One("tinycdb"), Sets::All, [1.0, 1.0]),
+];
+
 const LARGE: u64 = 10_000_000;
 
-/// odht's tags lie in the L2 cache at 1M and no longer at 10M.
-const ODHT_LARGE: f64 = 1.1;
-
-pub fn of(run: &Run) -> Vec<Bar> {
-    let mut bars = Vec::new();
-    let Some(graven) = run.row("graven") else { return bars };
-    for (measure, against, asked) in RATIOS {
-        let other = match against {
-            VARIABLE => best_variable(run, measure),
-            name => run.median(name, measure),
-        };
-        if !asked_here(run, measure) {
-            continue;
-        }
-        if let (Some(value), Some(other)) = (graven.results.median(measure), other) {
-            let large = run.shape.entries >= LARGE && against == "odht" && measure == "hit";
-            let asked = if large { ODHT_LARGE } else { asked };
-            let what = format!("{measure} ÷ {against}");
-            bars.push(Bar { what, reached: value / other, asked, at_least: false });
+impl Against {
+    fn name(&self) -> String {
+        match self {
+            One(name) => (*name).to_owned(),
+            BestOf(names) => format!("best of {}", names.join(", ")),
+            BestOfAnyLength => "best of any length".to_owned(),
+            Best => "best rival".to_owned(),
         }
     }
+
+    fn median(&self, run: &Run, measure: &str) -> Option<f64> {
+        let among = |row: &&Row| match self {
+            One(name) => row.name == *name,
+            BestOf(names) => names.contains(&row.name),
+            BestOfAnyLength => row.kind == Kind::Rival && row.variable,
+            Best => row.kind == Kind::Rival,
+        };
+        let medians = run.rows.iter().filter(among).filter_map(|row| row.results.median(measure));
+        medians.min_by(f64::total_cmp)
+    }
+}
+
+impl Sets {
+    fn has(self, workload: Workload) -> bool {
+        let short = matches!(workload, Workload::U64 | Workload::Id);
+        match self {
+            Sets::All => true,
+            Sets::Short => short,
+            Sets::Long => !short,
+            Sets::AllButU64 => workload != Workload::U64,
+        }
+    }
+}
+
+pub fn of(run: &Run) -> Vec<Bar> {
+    let Some(graven) = run.row("graven") else { return Vec::new() };
+    let (lookups, costs): (&[Ratio], &[Ratio]) = match run.shape.entries >= LARGE {
+        true => (&LARGE_LOOKUPS, &LARGE_COSTS),
+        false => (&LOOKUPS, &[]),
+    };
+    let asked = lookups.iter().chain(&COSTS).chain(costs);
+    let asked = asked.filter(|ratio| ratio.sets.has(run.workload));
+    let wide = host::instructions().is_some_and(|name| name == "avx512");
+    let mut bars: Vec<Bar> = asked
+        .filter_map(|ratio| {
+            let other = ratio.against.median(run, ratio.measure)?;
+            let reached = graven.results.median(ratio.measure)? / other;
+            let what = format!("{} ÷ {}", ratio.measure, ratio.against.name());
+            let asked = if wide { ratio.avx512 } else { ratio.avx2 };
+            Some(Bar { what, reached, asked, at_least: false })
+        })
+        .collect();
     absolute(run, graven, &mut bars);
     bars
 }
 
-/// Some bars are set for some data sets only.
-fn asked_here(run: &Run, measure: &str) -> bool {
-    match measure {
-        "seek" => run.workload.name() != "u64",
-        "cold" | "readers-4-page-tables" => run.shape.entries >= LARGE,
-        _ => true,
-    }
-}
-
-fn best_variable(run: &Run, measure: &str) -> Option<f64> {
-    let rivals = run.rows.iter().filter(|row| row.kind == Kind::Rival && row.variable);
-    rivals.filter_map(|row| row.results.median(measure)).min_by(f64::total_cmp)
-}
-
+/// graven held against itself, and what is counted in bytes, microseconds and faults.
 fn absolute(run: &Run, graven: &Row, bars: &mut Vec<Bar>) {
     let fixed = run.shape.key_len.is_some() && run.shape.value_len.is_some();
+    let large = run.shape.entries >= LARGE;
     let own = |measure: &str| graven.results.median(measure);
     let mut add = |what: &str, reached: Option<f64>, asked: f64, at_least: bool| {
         if let Some(reached) = reached {
@@ -92,6 +171,10 @@ fn absolute(run: &Run, graven: &Row, bars: &mut Vec<Bar>) {
         }
     };
     let ratio = |a: Option<f64>, b: Option<f64>| Some(a? / b?);
+    add("seek + 10: absent ÷ stored", ratio(own("seek-absent"), own("seek")), 1.4, false);
+    let ordered = |measure: &str| run.median("graven-ordered", measure);
+    let batched = ratio(ordered("batch"), ordered("hit"));
+    add("ordered index alone: batch ÷ hit", batched.filter(|_| !large), 0.45, false);
     let scaling = ratio(own("threads-scaling"), run.median(TWO_LINES, "threads-scaling"));
     add("2 threads: scaling ÷ that of the 2-line floor", scaling, 0.95, true);
     let backward = ratio(own("scan"), own("scan-back"));
@@ -100,13 +183,12 @@ fn absolute(run: &Run, graven: &Row, bars: &mut Vec<Bar>) {
     let both = run.median("graven-hash", "overhead").or(own("overhead"));
     add("overhead, both indexes, B/entry", both, if fixed { 7.5 } else { 9.5 }, false);
     if fixed {
-        let ordered = run.median("graven-ordered", "overhead");
-        add("overhead, ordered index alone, B/entry", ordered, 1.5, false);
+        add("overhead, ordered index alone, B/entry", ordered("overhead"), 1.5, false);
     }
     let pss = own("readers-4-pss").zip(own("file")).map(|(pss, file)| (pss - file) * 1e3);
     add("4 readers: PSS above the file, kB", pss, 400.0, false);
     add("4 readers: private memory each, kB", own("readers-4-private"), 100.0, false);
-    if run.workload.name() == "id" && run.shape.entries >= LARGE {
+    if run.workload == Workload::Id && large {
         add("cold: major faults per get", own("cold-faults"), 1.9, false);
     }
     add("all pages checked ÷ never", own("first-touch-all-ratio"), 1.05, false);

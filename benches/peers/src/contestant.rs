@@ -80,6 +80,16 @@ pub trait Contestant: Sync {
         true
     }
 
+    /// Whether several processes may have it open, as it is opened here.
+    fn processes(&self) -> bool {
+        true
+    }
+
+    /// Whether it keeps what it read in a cache of its own, beside the page cache.
+    fn caches(&self) -> bool {
+        false
+    }
+
     /// The contestant whose files it reads instead of writing the same bytes again.
     fn shares(&self) -> Option<&'static str> {
         None

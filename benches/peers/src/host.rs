@@ -21,11 +21,21 @@ pub fn cpu() -> String {
     }
 }
 
+/// The instruction set that graven's lookups run with here: the processor's, or what `GRAVEN_SIMD`
+/// asks for. `None` in a build without graven.
+pub fn instructions() -> Option<String> {
+    #[cfg(feature = "graven")]
+    return Some(graven::InstructionSet::in_use().to_string());
+    #[cfg(not(feature = "graven"))]
+    None
+}
+
 pub fn describe() -> Value {
     let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
     let version: String = kernel.chars().take_while(|c| c.is_ascii_digit() || *c == '.').collect();
     json!({
         "cpu": cpu(),
+        "instructions": instructions(),
         "threads": std::thread::available_parallelism().map_or(0, |n| n.get()),
         "l3": fs::read_to_string("/sys/devices/system/cpu/cpu0/cache/index3/size")
             .map(|size| size.trim().to_owned())

@@ -81,10 +81,11 @@ pub fn page(args: &Args, runs: &[&Run]) -> String {
     let text = |name: &str| host[name].as_str().unwrap_or("?").to_owned();
     let _ = writeln!(
         out,
-        "{}, {} threads, L3 {}, {} GB, Linux {}. Medians of {} rounds{}; nanoseconds per key (per \
+        "{}, graven with {}, {} threads, L3 {}, {} GB, Linux {}. Medians of {} rounds{}; nanoseconds per key (per \
          entry in scans) unless said. Only ratios within one table mean something on another \
          machine. How it is measured: `benches/peers/README.md`.\n",
         text("cpu"),
+        text("instructions"),
         host["threads"],
         text("l3"),
         host["memory_gb"],
@@ -100,6 +101,7 @@ pub fn page(args: &Args, runs: &[&Run]) -> String {
 
 pub fn section(run: &Run) -> String {
     let mut out = format!("## {}\n\n{}.\n\n", run.title(), capital(run.workload.about()));
+    quiet(&mut out, run);
     table(&mut out, run, "Lookups and scans, ns", &SPEED);
     table(&mut out, run, "Costs", &COST);
     table(&mut out, run, "Reader processes", &READERS);
@@ -113,6 +115,21 @@ pub fn section(run: &Run) -> String {
         let _ = writeln!(out, "{}.\n", dropped.join("; "));
     }
     out
+}
+
+/// How quiet the memory was: the time of one line whose address waits for the last one.
+fn quiet(out: &mut String, run: &Run) {
+    let floor = run.row("floor: 1 line").and_then(|row| row.results.get("dependent"));
+    if let Some(series) = floor {
+        let (least, most) = series.range();
+        let _ = writeln!(
+            out,
+            "One dependent line of memory took {} ns, from {} to {} over the rounds.\n",
+            number(series.median()),
+            number(least),
+            number(most),
+        );
+    }
 }
 
 fn bars(out: &mut String, run: &Run) {

@@ -21,9 +21,14 @@ impl Series {
         }
     }
 
+    /// The least and the greatest.
+    pub fn range(&self) -> (f64, f64) {
+        let ends = (f64::INFINITY, f64::NEG_INFINITY);
+        self.rounds.iter().fold(ends, |(least, most), v| (v.min(least), v.max(most)))
+    }
+
     fn json(&self) -> Value {
-        let min = self.rounds.iter().copied().fold(f64::INFINITY, f64::min);
-        let max = self.rounds.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        let (min, max) = self.range();
         let rounds: Vec<f64> = self.rounds.iter().map(|v| tidy(*v)).collect();
         json!({
             "unit": self.unit,

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use graven::{BuildOptions, HashIndex, OpenOptions, Table, PageChecks};
+use graven::{BuildOptions, HashIndex, OpenOptions, PageChecks, Table};
 
 use crate::{
     Result,

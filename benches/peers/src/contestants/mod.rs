@@ -6,10 +6,16 @@ mod fst;
 pub mod graven;
 mod heap;
 mod lmdb;
+mod lsm_tree;
+#[cfg(has_marisa)]
+mod marisa;
+mod mdbx;
 #[cfg(has_mtbl)]
 mod mtbl;
 mod odht;
+mod ptr_hash;
 mod redb;
+mod rkyv;
 #[cfg(has_rocksdb)]
 mod rocksdb;
 mod sparkey;
@@ -34,14 +40,22 @@ pub fn all() -> Vec<Box<dyn Contestant>> {
         Box::new(tinycdb::TinyCdb),
         Box::new(sparkey::Sparkey),
         Box::new(odht::Odht),
+        Box::new(rkyv::Vectors),
+        Box::new(rkyv::Arrays),
+        Box::new(rkyv::Tree),
+        Box::new(ptr_hash::PerfectHash),
         Box::new(lmdb::Lmdb),
+        Box::new(mdbx::Mdbx),
         Box::new(fst::Fst),
+        #[cfg(has_marisa)]
+        Box::new(marisa::Marisa),
         Box::new(redb::Redb),
         Box::new(sqlite::Sqlite),
         #[cfg(has_mtbl)]
         Box::new(mtbl::Mtbl),
         #[cfg(has_rocksdb)]
         Box::new(rocksdb::RocksDb),
+        Box::new(lsm_tree::LsmTree),
         Box::new(heap::Hash),
         Box::new(heap::Tree),
         Box::new(floor::OneLine),

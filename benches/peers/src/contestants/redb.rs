@@ -31,6 +31,10 @@ impl Contestant for Redb {
          with Durability::None, one empty synced one after it"
     }
 
+    fn caches(&self) -> bool {
+        true
+    }
+
     fn build(&self, input: &Input, dir: &Path) -> Result<()> {
         let db = Builder::new().set_cache_size(CACHE).create(dir.join("table.redb"))?;
         let mut txn = db.begin_write()?;

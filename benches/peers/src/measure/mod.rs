@@ -172,15 +172,15 @@ fn appetite(entrant: &Entrant) -> Result<u64> {
         Kind::Floor => 0,
         Kind::Heap => shape.payload + 100 * shape.entries,
         _ if entrant.contestant.shares().is_some() => 0,
-        // It caches what it reads.
-        _ if entrant.name() == "redb" => 2 * files::length(&entrant.place.dir)?,
+        _ if entrant.contestant.caches() => 2 * files::length(&entrant.place.dir)?,
         _ => files::blocks(&entrant.place.dir)?,
     })
 }
 
 fn readers(ground: &Ground<'_>, entrants: &mut [Entrant]) -> Result<()> {
     note("reader processes");
-    for entrant in entrants.iter_mut().filter(|entrant| entrant.has_files()) {
+    let readable = |entrant: &Entrant| entrant.has_files() && entrant.contestant.processes();
+    for entrant in entrants.iter_mut().filter(|entrant| readable(entrant)) {
         for count in [1, 2, 4] {
             if ground.args.quick && count == 2 {
                 continue;
