@@ -1,5 +1,5 @@
 //! Seeking to a stored key and reading ten entries from there, by range and by cursor; the longest
-//! prefix where it is hardest to find, beside a `get` of a key as long.
+//! prefix where it is hardest to find, beside a `get` of a key as long; ranks and ceils of many keys.
 
 mod common;
 
@@ -88,5 +88,40 @@ fn longest_prefix(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, seek, longest_prefix);
+/// Ranks of keys one by one, and all at once; and where the walks of a join begin.
+fn many(c: &mut Criterion) {
+    for workload in WORKLOADS {
+        let fixture = Fixture::new(workload);
+        let table = &fixture.table;
+        let hits = workload.hits(fixture.entries, common::queries());
+        let hits = hits.slices();
+        let mut group = c.benchmark_group("many");
+        group.throughput(Throughput::Elements(SEEKS as u64));
+        let mut bench = |name: &str, work: &mut dyn FnMut(&[&[u8]])| {
+            let mut queries = hits.chunks_exact(SEEKS).cycle();
+            group.bench_function(format!("{}/{name}", workload.name()), |b| {
+                b.iter(|| work(queries.next().expect("a cycle")));
+            });
+        };
+        bench("rank", &mut |keys| {
+            for key in keys {
+                black_box(table.rank(key).expect("a good table"));
+            }
+        });
+        bench("rank_many", &mut |keys| {
+            black_box(table.rank_many(keys).expect("a good table"));
+        });
+        bench("ceil", &mut |keys| {
+            for key in keys {
+                black_box(table.ceil(key).expect("a good table"));
+            }
+        });
+        bench("ceil_many", &mut |keys| {
+            black_box(table.ceil_many(keys).expect("a good table"));
+        });
+        group.finish();
+    }
+}
+
+criterion_group!(benches, seek, many, longest_prefix);
 criterion_main!(benches);

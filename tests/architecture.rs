@@ -134,6 +134,7 @@ const STOREYS: &[(&str, &[&[&str]])] = &[
             &["file", "proven", "room"],
             &["private", "reading"],
             &["mapping", "no_mapping"],
+            &["large"],
             &["bytes"],
             &["."],
         ],

@@ -80,6 +80,7 @@ fn exercise(table: &Table) {
     }
     let mut out = Vec::new();
     let _ = table.get_many_into(&keys, &mut out);
+    let _ = (table.rank_many(&keys), table.ceil_many(&keys));
     walks(n, &table.iter());
     parts(table);
     bounded("keys", n, &mut table.keys(), |keys| keys.nth(1).map(|key| key.is_ok()));

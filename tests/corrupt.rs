@@ -115,6 +115,14 @@ fn lookups(subject: &Subject, flat: &Flat<'_>, table: &Table, from: usize, step:
         Ok(()) => keys.iter().zip(&out).all(|(key, value)| *value == first(key)),
         Err(_) => out.is_empty(),
     };
+    let lower = |key: &&[u8]| flat.partition_point(|entry| entry.0 < *key);
+    let ordered = !from.is_multiple_of(8)
+        || table
+            .rank_many(&keys)
+            .or_error(|ranks| ranks.into_iter().eq(keys.iter().map(|key| lower(key) as u64)))
+            && table.ceil_many(&keys).or_error(|entries| {
+                entries.into_iter().eq(keys.iter().map(|key| Some(flat[lower(key)])))
+            });
     // A walk may end with an error, and all before it is right.
     let forward = table.iter().zip(flat.iter());
     let forward = forward.into_iter().all(|(entry, right)| entry.or_error(|e| e == *right));
@@ -130,7 +138,7 @@ fn lookups(subject: &Subject, flat: &Flat<'_>, table: &Table, from: usize, step:
     let stats = table.stats().or_error(|stats| {
         stats.key_bytes == flat.iter().map(|entry| entry.0.len() as u64).sum::<u64>()
     });
-    found && many && forward && backward && metadata && stats
+    found && many && ordered && forward && backward && metadata && stats
 }
 
 fn last_value<'a>(

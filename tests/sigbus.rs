@@ -224,6 +224,8 @@ fn every_query_says_faulted() {
         ("nth", |t| t.nth(1234).map(drop)),
         ("longest_prefix", |t| t.longest_prefix(numbered_key(9)).map(drop)),
         ("rank", |t| t.rank(numbered_key(9)).map(drop)),
+        ("rank_many", |t| t.rank_many(&[numbered_key(9)]).map(drop)),
+        ("ceil_many", |t| t.ceil_many(&[numbered_key(9)]).map(drop)),
         ("count", |t| t.count(&numbered_key(9)[..]..).map(drop)),
         ("cursor", |t| t.cursor().seek_ceil(numbered_key(9)).map(drop)),
         ("cursor, next", |t| t.cursor().next().map(drop)),

@@ -318,7 +318,7 @@ impl OpenOptions {
         // A file that is no table is refused as that, and not for the room that it would take.
         let bytes =
             bytes.or_else(|error| file.check_start(io_error("read the file")).and(Err(error)))?;
-        if self.warm == Warm::All {
+        if matches!(self.warm, Warm::All | Warm::LargePages) {
             // Reading the ends would bring them into memory in small pages.
             bytes.ask_for_huge_pages(0, file.len);
             return self.parse(bytes, Some(file.path.clone()));

@@ -3,7 +3,7 @@
 
 use super::place::{Entry, Place, Side, Start};
 use super::range::KeyRange;
-use super::search::Search;
+use super::search::{Descent, GROUP, Search};
 use super::table::Table;
 use super::view::View;
 use super::walk::{Iter, LongestPrefix, PrefixesOf};
@@ -136,6 +136,53 @@ impl Table {
         Ordered::of(self).rank(key.as_ref())
     }
 
+    /// [`rank`](Self::rank) of many keys at once, in their order. Through the tree of the ordered
+    /// index sixteen searches go level by level, so that their waits for memory overlap; a table of
+    /// fixed width whose keys are spread evenly has no tree, and short searches that overlap by
+    /// themselves.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("t");
+    /// # graven::BuildOptions::new().build(&path, [("a", "1"), ("b", "2"), ("c", "3")])?;
+    /// # let table = graven::Table::load(&path)?;
+    /// assert_eq!(table.rank_many(&["c", "absent", "x"])?, [2, 1, 3]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`ReadError`] if a page that was touched is damaged.
+    pub fn rank_many<K: AsRef<[u8]>>(&self, keys: &[K]) -> Result<Vec<u64>, ReadError> {
+        let mut ranks = Vec::with_capacity(keys.len());
+        in_groups(keys, |group| Ordered::of(self).ranks(group, &mut ranks))?;
+        Ok(ranks)
+    }
+
+    /// [`ceil`](Self::ceil) of many keys at once, in their order: where the walks of a merge or a join
+    /// begin. Overlaps waits for memory as [`rank_many`](Self::rank_many) does.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("t");
+    /// # graven::BuildOptions::new().build(&path, [("1990", "3.4"), ("2000", "7.3")])?;
+    /// # let table = graven::Table::load(&path)?;
+    /// let found = table.ceil_many(&["1997", "2001"])?;
+    /// assert_eq!(found, [Some((&b"2000"[..], &b"7.3"[..])), None]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`ReadError`] if a page that was touched is damaged.
+    #[expect(clippy::type_complexity, reason = "an entry is a pair everywhere")]
+    pub fn ceil_many<K: AsRef<[u8]>>(
+        &self,
+        keys: &[K],
+    ) -> Result<Vec<Option<(&[u8], &[u8])>>, ReadError> {
+        let mut entries = Vec::with_capacity(keys.len());
+        in_groups(keys, |group| Ordered::of(self).ceils(group, &mut entries))?;
+        Ok(entries)
+    }
+
     /// The entry with `rank` entries before it. Costs one search by rank.
     ///
     /// ```
@@ -211,6 +258,21 @@ impl Table {
     pub fn prefixes_of(&self, key: impl AsRef<[u8]>) -> PrefixesOf<'_> {
         PrefixesOf::new(self.view(), key.as_ref())
     }
+}
+
+/// Hands on keys as bytes, a group at a time.
+fn in_groups<K: AsRef<[u8]>>(
+    keys: &[K],
+    mut each: impl FnMut(&[&[u8]]) -> ReadResult<()>,
+) -> ReadResult<()> {
+    for group in keys.chunks(GROUP) {
+        let mut bytes: [&[u8]; GROUP] = [&[]; GROUP];
+        for (bytes, key) in bytes.iter_mut().zip(group) {
+            *bytes = key.as_ref();
+        }
+        each(&bytes[..group.len()])?;
+    }
+    Ok(())
 }
 
 /// The same queries, for keys and ends as bytes.
@@ -301,6 +363,37 @@ impl<'t> Ordered<'t> {
 
     fn rank(&self, key: &[u8]) -> ReadResult<u64> {
         Ok(self.search().seek(key, Side::NotBelow)?.rank)
+    }
+
+    /// The places of a group of keys or, where they are not below one, of the next ones.
+    fn places(
+        &self,
+        keys: &[&[u8]],
+        mut each: impl FnMut(Place) -> ReadResult<()>,
+    ) -> ReadResult<()> {
+        let Some(descent) = Descent::of(self.view, Side::NotBelow) else {
+            return keys.iter().try_for_each(|key| each(self.search().seek(key, Side::NotBelow)?));
+        };
+        let mut asked = [None; GROUP];
+        for (asked, key) in asked.iter_mut().zip(keys) {
+            *asked = Some((descent, *key));
+        }
+        let places = Descent::places(&asked[..keys.len()])?;
+        places[..keys.len()].iter().try_for_each(|place| each(*place))
+    }
+
+    fn ranks(&self, keys: &[&[u8]], ranks: &mut Vec<u64>) -> ReadResult<()> {
+        self.places(keys, |place| {
+            ranks.push(place.rank);
+            Ok(())
+        })
+    }
+
+    fn ceils(&self, keys: &[&[u8]], entries: &mut Vec<Option<Entry<'t>>>) -> ReadResult<()> {
+        self.places(keys, |place| {
+            entries.push(self.view.entry_from(place.offset)?);
+            Ok(())
+        })
     }
 
     fn longest_prefix(&self, key: &[u8]) -> ReadResult<Option<Entry<'t>>> {

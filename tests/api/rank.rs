@@ -21,6 +21,26 @@ fn rank_counts_the_entries_below_a_key_and_nth_is_its_inverse() {
 }
 
 #[test]
+fn many_ranks_and_ceils_are_those_of_each_key_in_the_order_of_the_keys() {
+    let keys = ["g", "b", "", "c", "d", "f", "b"];
+    for table in both(&LETTERS) {
+        assert_eq!(table.rank_many(&keys).expect("sound"), [3, 0, 0, 1, 1, 2, 0]);
+        let found = table.ceil_many(&keys).expect("sound");
+        let found: Vec<_> = found.into_iter().map(|entry| entry.map(|entry| entry.0)).collect();
+        let letter = |key: &'static str| Some(key.as_bytes());
+        let expected = ["b", "b", "d", "d", "f", "b"].map(letter);
+        assert_eq!(found, [&[None], &expected[..]].concat());
+        let none: [&str; 0] = [];
+        assert!(table.rank_many(&none).expect("sound").is_empty());
+        assert!(table.ceil_many(&none).expect("sound").is_empty());
+    }
+    for table in both(&[]) {
+        assert_eq!(table.rank_many(&keys).expect("sound"), [0; 7]);
+        assert_eq!(table.ceil_many(&keys).expect("sound"), [None; 7]);
+    }
+}
+
+#[test]
 fn count_is_the_length_of_a_range() {
     for table in both(&LETTERS) {
         assert_eq!(table.count(..).expect("sound"), 3);

@@ -216,6 +216,14 @@ impl Context<'_> {
             let right = self.model.map.get(*key).map(|values| values[0].as_slice());
             assert_eq!(*found, right, "get_many {}", key.escape_ascii());
         }
+        let (ranks, entries) =
+            (self.table.rank_many(&keys).unwrap(), self.table.ceil_many(&keys).unwrap());
+        assert_eq!((ranks.len(), entries.len()), (keys.len(), keys.len()));
+        for ((key, rank), entry) in keys.iter().zip(ranks).zip(entries) {
+            let lower = self.lower(key);
+            assert_eq!(rank, lower as u64, "rank_many {}", key.escape_ascii());
+            assert_eq!(entry, self.flat.get(lower).copied(), "ceil_many {}", key.escape_ascii());
+        }
     }
 
     fn order_queries(&self) {

@@ -21,7 +21,11 @@ pub fn write(args: &Args, runs: &[Run]) -> Result<()> {
     fs::create_dir_all(&args.out)?;
     for scale in scales(runs) {
         let of_scale: Vec<&Run> = runs.iter().filter(|run| scale_of(run, runs) == scale).collect();
-        let stem = format!("{}-{}", scale.to_lowercase(), slug(&host::cpu()));
+        let mut stem = format!("{}-{}", scale.to_lowercase(), slug(&host::cpu()));
+        // Another form of the lookups than the processor's own.
+        if let Ok(form) = std::env::var("GRAVEN_SIMD") {
+            stem = format!("{stem}-{}", slug(&form));
+        }
         write_page(args, &args.out.join(stem), &of_scale)?;
     }
     Ok(())

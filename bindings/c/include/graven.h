@@ -206,6 +206,8 @@ enum graven_warm
     GRAVEN_WARM_INDEX = 1,
     // Everything.
     GRAVEN_WARM_ALL = 2,
+    // Everything, into 2 MiB pages, where the kernel has them.
+    GRAVEN_WARM_LARGE_PAGES = 3,
 };
 #ifndef __cplusplus
 #if __STDC_VERSION__ >= 202311L

@@ -46,6 +46,8 @@ pub enum graven_warm {
     GRAVEN_WARM_INDEX = 1,
     /// Everything.
     GRAVEN_WARM_ALL = 2,
+    /// Everything, into 2 MiB pages, where the kernel has them.
+    GRAVEN_WARM_LARGE_PAGES = 3,
 }
 
 /// How a table is opened. Zeros are the defaults: begin with graven_open_options_init(), or zero the
@@ -170,6 +172,7 @@ pub(crate) fn warm(got: i32) -> Result<Warm, Failure> {
         (GRAVEN_WARM_NONE as i32, Warm::None),
         (GRAVEN_WARM_INDEX as i32, Warm::Index),
         (GRAVEN_WARM_ALL as i32, Warm::All),
+        (GRAVEN_WARM_LARGE_PAGES as i32, Warm::LargePages),
     ];
     choice("warm", got, &all)
 }

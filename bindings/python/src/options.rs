@@ -125,7 +125,12 @@ const PAGE_CHECKS: &[(&str, PageChecks)] = &[
     ("never", PageChecks::Never),
 ];
 
-const WARM: &[(&str, Warm)] = &[("none", Warm::None), ("index", Warm::Index), ("all", Warm::All)];
+const WARM: &[(&str, Warm)] = &[
+    ("none", Warm::None),
+    ("index", Warm::Index),
+    ("all", Warm::All),
+    ("large-pages", Warm::LargePages),
+];
 
 const ACCESS: &[(&str, AccessPattern)] = &[
     ("auto", AccessPattern::Auto),

@@ -22,6 +22,7 @@ def large(make):
         {"page_checks": "never"},
         {"warm": "index"},
         {"warm": "all"},
+        {"warm": "large-pages"},
         {"access": "random"},
         {"access": "sequential"},
         {"access": "normal"},
@@ -86,6 +87,7 @@ def test_verify_and_warm(large, path):
     assert large.warm(progress=lambda *report: calls.append(report)) == path.stat().st_size
     assert calls[-1][0] == "warm" and calls[-1][1] == calls[-1][2]
     assert 0 < large.warm("index") < path.stat().st_size
+    assert large.warm("large-pages") == path.stat().st_size
     assert large.warm("none") == 0
 
 

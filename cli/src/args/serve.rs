@@ -15,7 +15,14 @@ pub(crate) struct Warm {
     /// Only the indexes, not the records
     #[arg(long)]
     pub(crate) index: bool,
-    /// Show no progress
+    /// Leave what is in memory in the pages that it has
+    ///
+    /// Without this, a table that lies in memory in small pages, as a copy or a download does, is
+    /// given back and read again into 2 MiB pages, which lookups are faster in. Pages that another
+    /// process has mapped stay.
+    #[arg(long, conflicts_with = "index")]
+    pub(crate) as_is: bool,
+    /// Show no progress, and do not say if pages are small
     #[arg(long)]
     pub(crate) quiet: bool,
 }

@@ -1,7 +1,8 @@
 //! `graven warm`: reads a table into memory before its first lookups.
 
 use crate::args::Warm;
-use crate::exit::{Failure, Outcome, reading};
+use crate::exit::{Failure, Outcome, note, reading};
+use crate::proc::Mapped;
 use crate::progress::{Progress, Unit};
 use crate::source::{Source, shard};
 use graven::{AccessPattern, Table};
@@ -14,7 +15,11 @@ pub(crate) fn run(args: &Warm) -> Result<Outcome, Failure> {
         Source::Table(table) => table.stats().map_err(reading(&args.table))?.file_bytes,
         Source::Set(set) => set.manifest().bytes,
     };
-    let part = if args.index { graven::Warm::Index } else { graven::Warm::All };
+    let part = match (args.index, args.as_is) {
+        (true, _) => graven::Warm::Index,
+        (_, true) => graven::Warm::All,
+        _ => graven::Warm::LargePages,
+    };
     let total = (!args.index).then_some(bytes);
     let progress = Progress::new("warming", Unit::Bytes, total, args.quiet);
     let mut before = 0;
@@ -26,7 +31,11 @@ pub(crate) fn run(args: &Warm) -> Result<Outcome, Failure> {
             ControlFlow::Continue(())
         });
         before += done;
-        warmed.map(drop).map_err(reading(path))
+        warmed.map_err(reading(path))?;
+        if part == graven::Warm::LargePages && !args.quiet {
+            tell_of_small_pages(path, done);
+        }
+        Ok(())
     };
     match &source {
         Source::Table(table) => warm(table, &args.table)?,
@@ -37,4 +46,20 @@ pub(crate) fn run(args: &Warm) -> Result<Outcome, Failure> {
         })?,
     }
     Ok(Outcome::Fine)
+}
+
+/// Says if much of a table lies in small pages nevertheless.
+fn tell_of_small_pages(path: &Path, bytes: u64) {
+    /// Of a smaller table the last, broken page is too large a part.
+    const LEAST: u64 = 32 << 20;
+    let share = Mapped::of("self", path).and_then(|mapped| mapped.huge_share());
+    if let Some(share) = share.filter(|&share| bytes >= LEAST && share < 0.9) {
+        note(format_args!(
+            "{}: {:.0} % of it is in 2 MiB pages: another process has it mapped, memory is scarce, or \
+             its file system has small pages alone; graven publish writes a copy into large ones \
+             where there are such",
+            path.display(),
+            100.0 * share
+        ));
+    }
 }

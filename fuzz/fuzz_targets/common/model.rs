@@ -181,6 +181,9 @@ impl Model {
             Ok(()) => assert!(out.into_iter().eq(questions.iter().map(|key| self.get(key)))),
             Err(error) => assert!(judge.errors_allowed && out.is_empty(), "{error:?}"),
         }
+        let starts = || questions.iter().map(|key| self.below(key));
+        judge.same(table.rank_many(questions), starts().map(|start| start as u64).collect());
+        judge.same(table.ceil_many(questions), starts().map(|start| self.at(start)).collect());
     }
 
     fn judge_key(&self, table: &Table, key: &[u8], judge: Judge) {

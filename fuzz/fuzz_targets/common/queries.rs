@@ -103,6 +103,11 @@ pub(crate) fn ask_everything(table: &Table, keys: &[&[u8]]) {
     for value in out.into_iter().flatten() {
         touch(value);
     }
+    let _ = black_box(table.rank_many(keys));
+    for (key, value) in table.ceil_many(keys).into_iter().flatten().flatten() {
+        touch(key);
+        touch(value);
+    }
 }
 
 /// Opens the table with types that may be the wrong ones, and reads it with them.

@@ -6,6 +6,8 @@
 use super::file::may_ask;
 #[cfg(unix)]
 use super::file::{AccessPattern, Located};
+#[cfg(target_os = "linux")]
+use super::large::LargePages;
 use super::mapping::Mapping;
 #[cfg(unix)]
 use super::mapping::pages_around;
@@ -186,6 +188,24 @@ impl Bytes {
             None => work(),
         }
     }
+
+    /// Makes a mapping of the file at `path` ready to be read into large pages: small ones that are in
+    /// memory are joined, or leave it. What can't be done is left undone.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn make_way_for_large_pages(&self, path: &std::path::Path) {
+        let Some(large) = self.mapping().map(LargePages::of) else { return };
+        // A file that is in memory in part came there in small pieces.
+        if self.resident(0..self.len).is_none_or(|resident| resident == self.len as u64) {
+            let is_large = || self.populate(0, self.len).is_err() || large.hold_nearly_all();
+            if is_large() || large.collapse().is_ok() && is_large() {
+                return;
+            }
+        }
+        let _ = large.forget_small_pages(path);
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    pub(crate) fn make_way_for_large_pages(&self, _: &std::path::Path) {}
 
     /// Keeps the bytes in memory until they are dropped.
     pub(crate) fn lock(&self) -> Result<(), OpenFailure> {

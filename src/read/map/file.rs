@@ -68,10 +68,29 @@ impl Located {
         Layout::parse_ends(start, &end, got)
     }
 
+    /// Which file it is.
+    #[cfg(target_os = "linux")]
+    pub(super) fn identity(&self) -> Identity {
+        Identity::of(&self.metadata)
+    }
+
     /// The file's owner, where users have numbers.
     #[cfg(unix)]
     pub(super) fn owner(&self) -> Option<u32> {
         Some(std::os::unix::fs::MetadataExt::uid(&self.metadata))
+    }
+}
+
+/// A file, whatever its name: device and number.
+#[cfg(target_os = "linux")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Identity(u64, u64);
+
+#[cfg(target_os = "linux")]
+impl Identity {
+    pub(super) fn of(metadata: &Metadata) -> Self {
+        use std::os::unix::fs::MetadataExt;
+        Self(metadata.dev(), metadata.ino())
     }
 }
 

@@ -16,6 +16,11 @@ pub(super) struct Mapping {
     reading: Reading,
     /// The file's owner, where users have numbers.
     pub(super) owner: Option<u32>,
+    #[cfg(target_os = "linux")]
+    pub(super) identity: super::file::Identity,
+    /// Where the mapping begins in the file.
+    #[cfg(target_os = "linux")]
+    pub(super) offset: u64,
 }
 
 impl Mapping {
@@ -46,7 +51,15 @@ impl Mapping {
             }
         })?;
         let reading = Reading::new(access, len);
-        let mapping = Self { map, reading, owner: file.owner() };
+        let mapping = Self {
+            map,
+            reading,
+            owner: file.owner(),
+            #[cfg(target_os = "linux")]
+            identity: file.identity(),
+            #[cfg(target_os = "linux")]
+            offset: file.offset,
+        };
         if reading != Reading::Ahead {
             mapping.advise(reading);
         }
@@ -132,6 +145,36 @@ impl Mapping {
         let _ = (start, len);
     }
 
+    /// The addresses of the mapping.
+    #[cfg(target_os = "linux")]
+    pub(super) fn addresses(&self) -> std::ops::Range<usize> {
+        let start = self.map.as_ptr().addr();
+        start..start + self.map.len()
+    }
+
+    /// Has the kernel change how it keeps the pages around addresses of the mapping.
+    #[cfg(target_os = "linux")]
+    pub(super) fn turn(
+        &self,
+        addresses: std::ops::Range<usize>,
+        turn: Turn,
+    ) -> std::io::Result<()> {
+        let all = self.addresses();
+        let (start, end) = (addresses.start.max(all.start), addresses.end.min(all.end));
+        let (first, end) = pages_around(start, end.saturating_sub(start));
+        let memory = self.map.as_ptr().with_addr(first).cast_mut().cast();
+        let advice = match turn {
+            Turn::Join => libc::MADV_COLLAPSE,
+            Turn::GiveUp => libc::MADV_DONTNEED,
+        };
+        // SAFETY: the pages hold bytes of the mapping. Its content stays: nobody writes to it, so pages
+        // that are given up come back from the file as they were.
+        match unsafe { libc::madvise(memory, end - first, advice) } {
+            0 => Ok(()),
+            _ => Err(std::io::Error::last_os_error()),
+        }
+    }
+
     /// Does `work` while the kernel reads ahead by its default, whatever access was asked for.
     pub(super) fn reading_ahead<T>(&self, work: impl FnOnce() -> T) -> T {
         if self.reading == Reading::Ahead {
@@ -142,6 +185,16 @@ impl Mapping {
         self.advise(self.reading);
         result
     }
+}
+
+/// What becomes of mapped pages.
+#[cfg(target_os = "linux")]
+#[derive(Clone, Copy)]
+pub(super) enum Turn {
+    /// Small ones are joined to large ones.
+    Join,
+    /// They are mapped no more, until somebody touches them.
+    GiveUp,
 }
 
 /// The whole pages that hold `len` bytes from `start` on.

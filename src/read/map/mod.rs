@@ -3,6 +3,8 @@
 
 mod bytes;
 mod file;
+#[cfg(target_os = "linux")]
+mod large;
 #[cfg(unix)]
 mod mapping;
 #[cfg(not(unix))]

@@ -74,7 +74,7 @@ _Entries = Mapping[Any, Any] | Iterable[tuple[Buffer, Buffer] | Sequence[Buffer]
 _Progress = Callable[[str, int, int], object]
 _Difference = tuple[bytes, bytes | None, bytes | None]
 _PageChecks = Literal["first-touch", "at-open", "never"]
-_Warm = Literal["none", "index", "all"]
+_Warm = Literal["none", "index", "all", "large-pages"]
 _Access = Literal["auto", "normal", "random", "sequential"]
 _T = TypeVar("_T")
 _T_co = TypeVar("_T_co", covariant=True)
@@ -215,7 +215,7 @@ class Table(Mapping[bytes, bytes]):
     def warm(
         self,
         /,
-        what: Literal["all", "index", "none"] = "all",
+        what: _Warm = "all",
         *,
         progress: _Progress | None = None,
     ) -> int: ...

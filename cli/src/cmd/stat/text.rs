@@ -109,7 +109,7 @@ fn write_metadata(
 fn write_memory(text: &mut String, memory: &Memory) -> fmt::Result {
     let Residency::Known(sections) = &memory.residency else {
         writeln!(text, "\nin memory      unknown: the kernel tells only the file's owner")?;
-        return write_huge_pages(text, memory.huge_pages);
+        return write_huge_pages(text, memory.huge_pages, false);
     };
     let resident = memory.residency.resident().unwrap_or(0);
     let bytes = sections.iter().map(|section| section.bytes).sum();
@@ -127,11 +127,20 @@ fn write_memory(text: &mut String, memory: &Memory) -> fmt::Result {
         }
     }
     writeln!(text)?;
-    write_huge_pages(text, memory.huge_pages)
+    // Of a small table the last, broken page is a large part.
+    write_huge_pages(text, memory.huge_pages, resident == bytes && bytes >= 32 << 20)
 }
 
-fn write_huge_pages(text: &mut String, share: Option<f64>) -> fmt::Result {
+/// `advise`: a small share can be mended.
+fn write_huge_pages(text: &mut String, share: Option<f64>, advise: bool) -> fmt::Result {
     match share {
+        Some(share) if advise && share < 0.9 => {
+            let share = 100.0 * share;
+            writeln!(
+                text,
+                "2 MiB pages    {share:.1} % of what is mapped; graven warm makes it more"
+            )
+        }
         Some(share) => writeln!(text, "2 MiB pages    {:.1} % of what is mapped", 100.0 * share),
         None => writeln!(text, "2 MiB pages    unknown"),
     }
