@@ -293,9 +293,12 @@ fn hexadecimal(digits: &[u8]) -> u8 {
 fn warm_reads_and_stat_tells() {
     let dir = Sandbox::new();
     table(&dir, "t", 1);
-    for args in [&["warm", "t"][..], &["warm", "--index", "--quiet", "t"]] {
+    let silent: [&[&str]; 3] =
+        [&["warm", "t"], &["warm", "--index", "--quiet", "t"], &["warm", "--as-is", "t"]];
+    for args in silent {
         dir.run(args).printed("");
     }
+    dir.run(&["warm", "--index", "--as-is", "t"]).failed(2, "cannot be used with", &[]);
     let ran = dir.run(&["stat", "--json", "t"]);
     let stat: Value = serde_json::from_slice(&ran.out).expect("one JSON object");
     let text = String::from_utf8(dir.run(&["stat", "t"]).out).unwrap();
