@@ -195,4 +195,10 @@ fn the_pages_of_others_stay() {
     table.warm(Warm::LargePages).expect("a sound table");
     assert_eq!(bystander.residency().resident(), bytes);
     assert_eq!(percent_huge(&moved), before, "it was read again");
+    // Whoever opens a FIFO to read waits for a writer.
+    std::fs::remove_file(&copy).expect("a name");
+    if std::process::Command::new("mkfifo").arg(&copy).status().is_ok_and(|made| made.success()) {
+        table.warm(Warm::LargePages).expect("a sound table");
+        assert_eq!(percent_huge(&moved), before, "it was read again");
+    }
 }

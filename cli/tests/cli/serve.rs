@@ -298,7 +298,8 @@ fn warm_reads_and_stat_tells() {
     for args in silent {
         dir.run(args).printed("");
     }
-    dir.run(&["warm", "--index", "--as-is", "t"]).failed(2, "cannot be used with", &[]);
+    let both = "the argument '--index' cannot be used with '--as-is'";
+    dir.run(&["warm", "--index", "--as-is", "t"]).failed(2, both, &[]);
     let ran = dir.run(&["stat", "--json", "t"]);
     let stat: Value = serde_json::from_slice(&ran.out).expect("one JSON object");
     let text = String::from_utf8(dir.run(&["stat", "t"]).out).unwrap();

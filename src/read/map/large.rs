@@ -6,8 +6,9 @@
 //! (`MADV_COLLAPSE`) where it was compiled with `CONFIG_READ_ONLY_THP_FOR_FS`. Elsewhere they have to
 //! leave the memory and to be read again.
 
-use super::file::Identity;
+use super::file::{Identity, io_error};
 use super::mapping::{Mapping, Turn};
+use crate::file::io::open_regular;
 use rustix::fs::{Advice, fadvise, fdatasync};
 use std::fs::File;
 use std::io;
@@ -62,9 +63,11 @@ impl<'m> LargePages<'m> {
     /// Has the kernel forget all pages of the file at `path`, if they come back as large ones. See
     /// [`forget`](Self::forget).
     pub(super) fn forget_small_pages(&self, path: &Path) -> io::Result<()> {
-        let file = File::open(path)?;
-        // Another file may have taken the place of the mapped one.
-        if Identity::of(&file.metadata()?) != self.mapping.identity {
+        // Something else may have taken the place of the mapped file.
+        let Ok((file, metadata)) = open_regular(path, io_error("open the file")) else {
+            return Ok(());
+        };
+        if Identity::of(&metadata) != self.mapping.identity {
             return Ok(());
         }
         // Pages that are not on the disk yet are not forgotten.
