@@ -120,7 +120,7 @@ static void null_places(void) {
     REFUSED(graven_table_stats(table, NULL), "`stats`");
     REFUSED(graven_table_sections(table, NULL, 1, &count), "`sections`");
     REFUSED(graven_table_resident(table, NULL), "`resident`");
-    REFUSED(graven_table_warm(table, 3, NULL, NULL), "warm is 3");
+    REFUSED(graven_table_warm(table, 4, NULL, NULL), "warm is 4");
     graven_table_close(table);
 }
 

@@ -225,6 +225,7 @@ static void an_empty_table(void) {
     CHECK(values[0].data == NULL && values[1].data == NULL);
     CHECK_OK(graven_table_verify(table, NULL, NULL, NULL));
     CHECK_OK(graven_table_warm(table, GRAVEN_WARM_ALL, NULL, NULL));
+    CHECK_OK(graven_table_warm(table, GRAVEN_WARM_LARGE_PAGES, NULL, NULL));
     graven_table_close(table);
 }
 
