@@ -540,6 +540,7 @@ def test_filters_decide_what_is_read(registered, path):
     key = sf.col("key")
     assert rows.where(key == sf.lit(first.first_key)).count() == 1
     assert rows.where(key.isin(first.first_key, first.last_key)).count() == 2
+    assert rows.where(key.isin(first.first_key, first.last_key, None)).count() == 2
     assert rows.where(key <= sf.lit(first.last_key)).count() == first.entries
     text = load(registered, path, "key string, value string")
     assert text.where(f"key <= '{first.last_key.decode()}'").count() == first.entries
