@@ -505,6 +505,7 @@ FILTERS = [
     ("key > X'6B65792F41' AND key < X'6B'", lambda key: False),
     ("key = X'6B65792F41' AND key > X'6B65792F41'", lambda key: False),
     ("key IN (X'6B65792F41', X'6B65792F42') AND key = X'6B65792F42'", lambda key: key == b"key/B"),
+    ("key IN (X'6B65792F41', X'6B65792F42') AND key IN (X'6B65792F42', X'6B65792F43')", lambda key: key == b"key/B"),
     ("key IS NULL", lambda key: False),
     ("key IS NOT NULL", lambda key: True),
     ("key <> X'6B65792F41'", lambda key: key != b"key/A"),
