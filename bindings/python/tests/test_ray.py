@@ -53,6 +53,11 @@ def test_write_and_lookup(path):
     assert sorted((row["k"] or b"", row["value"] or b"") for row in rows) == sorted(
         (key or b"", ENTRIES.get(key, b"")) for key in keys
     )
+    # A column in several pieces.
+    pieces = pyarrow.chunked_array([keys[:3], keys[3:50], [], keys[50:]], pyarrow.binary())
+    pieces = ray.data.from_arrow(pyarrow.table({"k": pieces}))
+    rows = graven.ray.lookup(pieces, path, on="k").take_all()
+    assert [row["value"] for row in rows] == [ENTRIES.get(key) for key in keys]
     rows = graven.ray.lookup(asked, path, on="k", value="found", how="inner").take_all()
     assert {row["k"]: row["found"] for row in rows} == {key: ENTRIES[key] for key in keys[1:-1]}
     with pytest.raises(graven.OptionError, match='how is "outer"'):
@@ -95,3 +100,9 @@ def test_without_rows(path):
     asked = ray.data.from_arrow(pyarrow.table({"k": ["a"]}))
     assert graven.ray.lookup(asked, path, on="k").take_all() == [{"k": "a", "value": None}]
     assert engines.parts(path) == []
+    # More blocks than rows.
+    few = ray.data.from_arrow(pyarrow.table({"k": ["b", "a"], "v": ["2", "1"]})).repartition(5)
+    assert graven.ray.write(few, path, key="k", value="v").entries == 2
+    assert dict(graven.TableSet(path)) == {b"a": b"1", b"b": b"2"}
+    nobody = few.filter(lambda row: row["k"] == "c")
+    assert graven.ray.write(nobody, path, key="k", value="v").entries == 0
