@@ -104,5 +104,5 @@ def test_without_rows(path):
     few = ray.data.from_arrow(pyarrow.table({"k": ["b", "a"], "v": ["2", "1"]})).repartition(5)
     assert graven.ray.write(few, path, key="k", value="v").entries == 2
     assert dict(graven.TableSet(path)) == {b"a": b"1", b"b": b"2"}
-    nobody = few.filter(lambda row: row["k"] == "c")
-    assert graven.ray.write(nobody, path, key="k", value="v").entries == 0
+    for nobody in (few.filter(lambda row: row["k"] == "c"), few.limit(0), ray.data.from_items([])):
+        assert graven.ray.write(nobody, path, key="k", value="v").entries == 0

@@ -47,9 +47,7 @@ class SetDatasink(Datasink[ShardInfo | None]):
         self.writer = ShardWriter(path, key=key, value=value, **options)
 
     def write(self, blocks: Iterable[Any], ctx: Any) -> ShardInfo | None:
-        tables = (BlockAccessor.for_block(block).to_arrow() for block in blocks)
-        # A block without rows may have no columns.
-        return self.writer.write(table for table in tables if table.num_rows)
+        return self.writer.write(BlockAccessor.for_block(block).to_arrow() for block in blocks)
 
     def on_write_complete(self, write_result: Any) -> None:
         self.manifest = self.writer.commit(write_result.write_returns)
@@ -66,9 +64,7 @@ def write(
     than fill a block. The options are those of ``graven.engines.ShardWriter``."""
     sink = SetDatasink(path, key=key, value=value, **options)
     ds.select_columns([key, value]).sort(key).write_datasink(sink)
-    if sink.manifest is None:
-        # Ray starts no write without rows.
-        return sink.writer.commit([])
+    assert sink.manifest is not None, "a write that ended was committed"
     return sink.manifest
 
 
