@@ -334,7 +334,8 @@ def test_lookups(path, kind):
     writer = ShardWriter(path, hash_shards=3)
     writer.commit([writer.write(rows(part), at) for at, part in enumerate(hashed(3))])
     keys = [b"00007", None, b"no", b"", b"00999", b"00007"] * 50
-    array = pyarrow.array([None if key is None else key.decode() for key in keys]).cast(kind)
+    text = "string" in str(kind)
+    array = pyarrow.array([key and key.decode() if text else key for key in keys], kind)
     wanted = [ENTRIES.get(key) for key in keys]
     pinned = engines.pin(path)
     for store in (pinned, graven.TableSet(path), graven.TableSet(path).table(0)):
