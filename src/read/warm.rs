@@ -19,7 +19,7 @@ pub enum Warm {
     /// Everything.
     All,
     /// Everything, into 2 MiB pages, where the kernel has them for the file system: page tables take a
-    /// 512th of the memory, and lookups a tenth less time or more. A table that was built or published
+    /// 512th of the memory, and lookups about a tenth less time. A table that was built or published
     /// here has them anyway. One that came by a copy, a download or a backup, or was read since the
     /// last restart, lies in memory in small pages; these are joined where the kernel can do so
     /// (`MADV_COLLAPSE`). Elsewhere they are given back, written to the disk before if need be, and the
