@@ -159,7 +159,8 @@ impl Table {
     }
 
     /// [`ceil`](Self::ceil) of many keys at once, in their order: where the walks of a merge or a join
-    /// begin. Overlaps waits for memory as [`rank_many`](Self::rank_many) does.
+    /// begin. Stored keys are found through the hash index, where there is one; the searches of the
+    /// others overlap as those of [`rank_many`](Self::rank_many) do.
     ///
     /// ```
     /// # let dir = tempfile::tempdir()?;
@@ -365,35 +366,41 @@ impl<'t> Ordered<'t> {
         Ok(self.search().seek(key, Side::NotBelow)?.rank)
     }
 
-    /// The places of a group of keys or, where they are not below one, of the next ones.
-    fn places(
-        &self,
-        keys: &[&[u8]],
-        mut each: impl FnMut(Place) -> ReadResult<()>,
-    ) -> ReadResult<()> {
-        let Some(descent) = Descent::of(self.view, Side::NotBelow) else {
-            return keys.iter().try_for_each(|key| each(self.search().seek(key, Side::NotBelow)?));
-        };
+    /// The places of a group of keys or, where they are not below one, of the next ones. Keys are
+    /// passed over that have a `known` place.
+    fn places(&self, keys: &[&[u8]], known: &[Option<usize>; GROUP]) -> ReadResult<[Place; GROUP]> {
+        let descent = Descent::of(self.view, Side::NotBelow);
         let mut asked = [None; GROUP];
-        for (asked, key) in asked.iter_mut().zip(keys) {
-            *asked = Some((descent, *key));
+        for ((asked, key), known) in asked.iter_mut().zip(keys).zip(known) {
+            *asked = descent.filter(|_| known.is_none()).map(|descent| (descent, *key));
         }
-        let places = Descent::places(&asked[..keys.len()])?;
-        places[..keys.len()].iter().try_for_each(|place| each(*place))
+        let mut places = Descent::places(&asked[..keys.len()])?;
+        for (((place, asked), key), known) in places.iter_mut().zip(&asked).zip(keys).zip(known) {
+            match known {
+                Some(offset) => *place = Place { rank: 0, offset: *offset },
+                None if asked.is_none() => *place = self.search().seek(key, Side::NotBelow)?,
+                None => {}
+            }
+        }
+        Ok(places)
     }
 
     fn ranks(&self, keys: &[&[u8]], ranks: &mut Vec<u64>) -> ReadResult<()> {
-        self.places(keys, |place| {
-            ranks.push(place.rank);
-            Ok(())
-        })
+        let places = self.places(keys, &[None; GROUP])?;
+        ranks.extend(places[..keys.len()].iter().map(|place| place.rank));
+        Ok(())
     }
 
     fn ceils(&self, keys: &[&[u8]], entries: &mut Vec<Option<Entry<'t>>>) -> ReadResult<()> {
-        self.places(keys, |place| {
+        let mut known = [None; GROUP];
+        for (known, key) in known.iter_mut().zip(keys) {
+            *known = self.search().by_hash(key, 0).map(|found| found.offset);
+        }
+        let places = self.view.sound(self.places(keys, &known))?;
+        for place in &places[..keys.len()] {
             entries.push(self.view.entry_from(place.offset)?);
-            Ok(())
-        })
+        }
+        Ok(())
     }
 
     fn longest_prefix(&self, key: &[u8]) -> ReadResult<Option<Entry<'t>>> {

@@ -143,21 +143,28 @@ impl<'t> Search<'t> {
     /// offsets and no ranks; with repeated keys no search finds the rank afterwards, so there the
     /// tree is asked. `walk`: bytes of records that will be walked from there.
     pub(crate) fn seek_start(self, key: &[u8], side: Side, walk: usize) -> ReadResult<Start> {
-        if let Some(hash) = Hash::of(self.view)
-            && self.view.layout().fixed.is_none()
-            && !self.view.layout().repeated_keys
-        {
-            // A damaged hash index is no reason to fail: the tree answers as well.
-            // So it does for a key that is set aside.
-            if let Ok(Buckets::Record(found)) = hash.ask(key, walk) {
-                let offset = match side {
-                    Side::NotBelow => found.offset,
-                    Side::Above => found.parts.end(),
-                };
-                return self.view.sound(Ok(Start { rank: None, offset }));
-            }
+        if let Some(found) = self.by_hash(key, walk) {
+            let offset = match side {
+                Side::NotBelow => found.offset,
+                Side::Above => found.parts.end(),
+            };
+            return self.view.sound(Ok(Start { rank: None, offset }));
         }
         self.seek_ordered(key, side, walk)
+    }
+
+    /// The record of a stored key, where the hash index finds it faster than the tree.
+    #[inline]
+    pub(crate) fn by_hash(self, key: &[u8], walk: usize) -> Option<Found> {
+        let layout = self.view.layout();
+        let hash =
+            Hash::of(self.view).filter(|_| layout.fixed.is_none() && !layout.repeated_keys)?;
+        // A damaged hash index is no reason to fail: the tree answers as well.
+        // So it does for a key that is set aside.
+        match hash.ask(key, walk) {
+            Ok(Buckets::Record(found)) => Some(found),
+            _ => None,
+        }
     }
 
     /// Finds where to start an iteration at `key`, by order alone. `walk`: bytes of records that
