@@ -194,6 +194,10 @@ impl Bytes {
     #[cfg(target_os = "linux")]
     pub(crate) fn make_way_for_large_pages(&self, path: &std::path::Path) {
         let Some(large) = self.mapping().map(LargePages::of) else { return };
+        // A table that is too small for a large page is not worth a sync.
+        if large.places().is_empty() {
+            return;
+        }
         // A file that is in memory in part came there in small pieces.
         if self.resident(0..self.len).is_none_or(|resident| resident == self.len as u64) {
             let is_large = || self.populate(0, self.len).is_err() || large.hold_nearly_all();

@@ -7,6 +7,8 @@ use crate::format::layout::Layout;
 use std::fs::File;
 #[cfg(unix)]
 use std::fs::Metadata;
+#[cfg(unix)]
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -68,29 +70,16 @@ impl Located {
         Layout::parse_ends(start, &end, got)
     }
 
-    /// Which file it is.
+    /// Which file it is: device and number.
     #[cfg(target_os = "linux")]
-    pub(super) fn identity(&self) -> Identity {
-        Identity::of(&self.metadata)
+    pub(super) fn identity(&self) -> (u64, u64) {
+        (self.metadata.dev(), self.metadata.ino())
     }
 
     /// The file's owner, where users have numbers.
     #[cfg(unix)]
     pub(super) fn owner(&self) -> Option<u32> {
-        Some(std::os::unix::fs::MetadataExt::uid(&self.metadata))
-    }
-}
-
-/// A file, whatever its name: device and number.
-#[cfg(target_os = "linux")]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Identity(u64, u64);
-
-#[cfg(target_os = "linux")]
-impl Identity {
-    pub(super) fn of(metadata: &Metadata) -> Self {
-        use std::os::unix::fs::MetadataExt;
-        Self(metadata.dev(), metadata.ino())
+        Some(self.metadata.uid())
     }
 }
 

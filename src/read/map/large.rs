@@ -6,7 +6,7 @@
 //! (`MADV_COLLAPSE`) where it was compiled with `CONFIG_READ_ONLY_THP_FOR_FS`. Elsewhere they have to
 //! leave the memory and to be read again.
 
-use super::file::{Identity, io_error};
+use super::file::io_error;
 use super::mapping::{Mapping, Turn};
 use crate::file::io::open_regular;
 use rustix::fs::{Advice, fadvise, fdatasync};
@@ -14,6 +14,7 @@ use std::fs::File;
 use std::io;
 use std::num::NonZero;
 use std::ops::Range;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 /// Bytes of a large page.
@@ -35,7 +36,7 @@ impl<'m> LargePages<'m> {
     }
 
     /// The addresses of the mapping that large pages can hold.
-    fn places(&self) -> Range<usize> {
+    pub(super) fn places(&self) -> Range<usize> {
         let Range { start, end } = self.addresses();
         let (first, end) = (start.next_multiple_of(LARGE), end & !(LARGE - 1));
         first..end.max(first)
@@ -67,7 +68,7 @@ impl<'m> LargePages<'m> {
         let Ok((file, metadata)) = open_regular(path, io_error("open the file")) else {
             return Ok(());
         };
-        if Identity::of(&metadata) != self.mapping.identity {
+        if (metadata.dev(), metadata.ino()) != self.mapping.identity {
             return Ok(());
         }
         // Pages that are not on the disk yet are not forgotten.

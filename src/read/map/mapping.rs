@@ -17,7 +17,7 @@ pub(super) struct Mapping {
     /// The file's owner, where users have numbers.
     pub(super) owner: Option<u32>,
     #[cfg(target_os = "linux")]
-    pub(super) identity: super::file::Identity,
+    pub(super) identity: (u64, u64),
     /// Where the mapping begins in the file.
     #[cfg(target_os = "linux")]
     pub(super) offset: u64,
