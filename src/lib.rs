@@ -131,6 +131,7 @@
 #![cfg_attr(not(unix), allow(dead_code, reason = "nothing is written, mapped or served"))]
 
 mod build_id;
+mod codec;
 mod error;
 #[cfg(unix)]
 mod file;
@@ -156,6 +157,7 @@ mod verify;
 mod write;
 
 pub use build_id::{BuildId, ParseBuildIdError};
+pub use codec::{Compression, ValueBuffer};
 pub use error::{
     BuildError, ErrorKind, MergeError, OpenError, OpenFailure, PublishError, ReadError,
     ReadFailure, SetError,
@@ -183,9 +185,9 @@ pub use publish::{NewVersion, PublishOptions, PublishSummary, Version, Versions}
 pub use read::{
     AccessPattern, Cursor, GetAll, HashStats, InstructionSet, IntoIter, Iter, KeyCounts, KeyRange,
     Keys, LengthBin, LineStats, LocatedPart, LocatedSpan, Location, Metadata, MetadataIter,
-    OpenOptions, PageChecks, PrefixesOf, Residency, Section, SectionResidency, SectionStats, Stats,
-    Table, TreeStats, TypedCursor, TypedGetAll, TypedIter, TypedKeys, TypedTable, TypedValues,
-    Value, Values, Warm, WarmProgress,
+    OpenOptions, PackedCursor, PackedIter, PackedTable, PackingStats, PageChecks, PrefixesOf,
+    Residency, Section, SectionResidency, SectionStats, Stats, Table, TreeStats, TypedCursor,
+    TypedGetAll, TypedIter, TypedKeys, TypedTable, TypedValues, Value, Values, Warm, WarmProgress,
 };
 #[cfg(all(unix, feature = "sets"))]
 pub use set::{

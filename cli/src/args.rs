@@ -6,6 +6,7 @@ mod fields;
 mod find;
 mod inspect;
 mod merge;
+mod packing;
 #[cfg(feature = "remote")]
 mod remote;
 mod resources;
@@ -25,6 +26,7 @@ pub(crate) use find::{Near, Sample, Split};
 use graven::{Duplicates, ErrorKind, HashIndex};
 pub(crate) use inspect::Inspect;
 pub(crate) use merge::{Diff, Merge, Policy, Salvage};
+use packing::Packing;
 #[cfg(feature = "remote")]
 pub(crate) use remote::{Pull, Push};
 use resources::Resources;
@@ -185,6 +187,8 @@ pub(crate) struct Build {
     /// Start every value at a multiple of N: 1, 2, 4 ... 64
     #[arg(long, value_name = "N", value_parser = number::<u32>, default_value_t = 1)]
     pub(crate) value_align: u32,
+    #[command(flatten)]
+    pub(crate) packing: Packing,
     /// Keep this pair in the table's metadata; may be repeated
     #[arg(long, value_name = "K=V", value_parser = pair(), allow_hyphen_values = true)]
     pub(crate) meta: Vec<Pair>,

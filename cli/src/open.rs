@@ -4,8 +4,8 @@
 use crate::exit::Failure;
 use crate::source;
 use graven::{
-    AccessPattern, ErrorKind, Live, OpenError, OpenFailure, OpenOptions, SetOptions, Table,
-    TableSet, sigbus,
+    AccessPattern, ErrorKind, Live, OpenError, OpenFailure, OpenOptions, PackedTable, SetOptions,
+    Table, TableSet, sigbus,
 };
 use std::io;
 use std::path::{Path, PathBuf};
@@ -43,9 +43,15 @@ pub(crate) fn table(path: &Path, access: AccessPattern) -> Result<Table, Failure
     with(&OpenOptions::new().access(access), path)
 }
 
-/// Maps a table or a patch, for commands that look at a file and not at entries.
-pub(crate) fn table_or_patch(path: &Path, access: AccessPattern) -> Result<Table, Failure> {
-    with(&OpenOptions::new().access(access).allow_patch(true), path)
+/// Maps a table, also a packed one.
+pub(crate) fn packed(path: &Path, access: AccessPattern) -> Result<PackedTable, Failure> {
+    let stored = with(&OpenOptions::new().access(access).allow_packed(true), path)?;
+    PackedTable::try_from(stored).map_err(|error| Failure::open(path, &error))
+}
+
+/// Maps a table, a packed one or a patch, for commands that look at a file and not at entries.
+pub(crate) fn any_file(path: &Path, access: AccessPattern) -> Result<Table, Failure> {
+    with(&OpenOptions::new().access(access).allow_patch(true).allow_packed(true), path)
 }
 
 /// Maps a table with options for the length of the run.

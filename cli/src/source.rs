@@ -4,13 +4,18 @@ mod rank;
 
 use crate::exit::{Failure, reading};
 use crate::open;
-use graven::{AccessPattern, BuildId, BuildOptions, ErrorKind, Partition, Table, TableSet, Value};
+use graven::{
+    AccessPattern, BuildId, BuildOptions, ErrorKind, PackedTable, Partition, Table, TableSet,
+    Value, ValueBuffer,
+};
 pub(crate) use rank::ByPlace;
 use std::ops::Bound;
 use std::path::{Path, PathBuf};
 
 pub(crate) enum Source {
     Table(Table),
+    /// A table with compressed values or encoded keys.
+    Packed(PackedTable),
     Set(TableSet),
 }
 
@@ -23,9 +28,13 @@ pub(crate) const ALL: Interval<'static> = (Bound::Unbounded, Bound::Unbounded);
 impl Source {
     /// Opens what stands at a path for the length of the run.
     pub(crate) fn open(path: &Path, access: AccessPattern) -> Result<Self, Failure> {
-        Ok(match open::is_set(path) {
-            true => Self::Set(open::set(path, access)?),
-            false => Self::Table(open::table(path, access)?),
+        if open::is_set(path) {
+            return Ok(Self::Set(open::set(path, access)?));
+        }
+        let table = open::packed(path, access)?;
+        Ok(match table.is_packed() {
+            true => Self::Packed(table),
+            false => Self::Table(table.stored().clone()),
         })
     }
 
@@ -33,6 +42,7 @@ impl Source {
     pub(crate) fn len(&self) -> u64 {
         match self {
             Self::Table(table) => table.len(),
+            Self::Packed(table) => table.len(),
             Self::Set(set) => set.len(),
         }
     }
@@ -50,6 +60,13 @@ impl Source {
                 table.get_all(key).try_for_each(|value| each(value.map_err(reading(path))?))
             }
             Self::Table(table) => table.get(key).map_err(reading(path))?.map_or(Ok(()), each),
+            Self::Packed(table) if all => {
+                table.get_all(key).try_for_each(|value| each(&value.map_err(reading(path))?))
+            }
+            Self::Packed(table) => {
+                let mut buffer = ValueBuffer::new();
+                table.get(key, &mut buffer).map_err(reading(path))?.map_or(Ok(()), each)
+            }
             Self::Set(set) => {
                 let values = match all {
                     true => set.get_all(key),
@@ -67,6 +84,7 @@ impl Source {
     pub(crate) fn count(&self, path: &Path, interval: Interval<'_>) -> Result<u64, Failure> {
         match self {
             Self::Table(table) => table.count(interval).map_err(reading(path)),
+            Self::Packed(table) => table.count(interval).map_err(reading(path)),
             Self::Set(set) => set.count(interval).map_err(|error| Failure::set(&error)),
         }
     }
@@ -92,6 +110,19 @@ impl Source {
                     true => entries.rev().zip(0..limit).try_for_each(&mut step),
                     false => entries.zip(0..limit).try_for_each(&mut step),
                 }
+            }
+            Self::Packed(table) => {
+                let mut entries = table.range(interval);
+                for number in 0..limit {
+                    let entry = match reverse {
+                        true => entries.next_back_lent(),
+                        false => entries.next_lent(),
+                    };
+                    let Some(entry) = entry else { break };
+                    let (key, value) = entry.map_err(reading(path))?;
+                    each(number, key, value)?;
+                }
+                Ok(())
             }
             Self::Set(set) => {
                 let mut step = |(entry, number): (Result<(Value, Value), _>, u64)| {
@@ -124,6 +155,7 @@ impl Source {
     pub(crate) fn id(&self) -> BuildId {
         match self {
             Self::Table(table) => table.build_id(),
+            Self::Packed(table) => table.build_id(),
             Self::Set(set) => set.manifest().id,
         }
     }
@@ -132,6 +164,7 @@ impl Source {
     pub(crate) fn file_bytes(&self, path: &Path) -> Result<u64, Failure> {
         match self {
             Self::Table(table) => Ok(table.stats().map_err(reading(path))?.file_bytes),
+            Self::Packed(table) => Ok(table.stored().stats().map_err(reading(path))?.file_bytes),
             Self::Set(set) => Ok(set.manifest().bytes),
         }
     }
@@ -145,6 +178,7 @@ impl Source {
     pub(crate) fn tables(&self, path: &Path) -> Result<Vec<(Table, PathBuf)>, Failure> {
         match self {
             Self::Table(table) => Ok(vec![(table.clone(), path.to_owned())]),
+            Self::Packed(_) => Err(no_packed(path)),
             Self::Set(set) => (0..set.manifest().shards.len()).map(|at| shard(set, at)).collect(),
         }
     }
@@ -156,6 +190,11 @@ impl Source {
             Self::Table(table) => {
                 table.nth(rank).map_err(reading(path))?.map(|(key, _)| key.to_vec())
             }
+            Self::Packed(table) => {
+                let mut buffer = ValueBuffer::new();
+                let entry = table.nth(rank, &mut buffer).map_err(reading(path))?;
+                entry.map(|(key, _)| key.to_vec())
+            }
             Self::Set(set) if set.manifest().partition == Partition::Range => {
                 set.nth(rank).map_err(failed)?.map(|(key, _)| key.to_vec())
             }
@@ -166,6 +205,7 @@ impl Source {
     fn first_table(&self) -> Result<Table, Failure> {
         match self {
             Self::Table(table) => Ok(table.clone()),
+            Self::Packed(table) => Ok(table.stored().clone()),
             Self::Set(set) => set.table(0).map_err(|error| Failure::set(&error)),
         }
     }
@@ -175,6 +215,7 @@ impl Source {
     pub(crate) fn intact(&self, path: &Path) -> Result<(), Failure> {
         match self {
             Self::Table(table) => open::intact(table, path),
+            Self::Packed(table) => open::intact(table.stored(), path),
             Self::Set(_) => Ok(()),
         }
     }
@@ -189,6 +230,21 @@ pub(crate) fn shard(set: &TableSet, number: usize) -> Result<(Table, PathBuf), F
 /// Fails if a page of the value's shard was lost after its lookup.
 pub(crate) fn sound(value: &Value, path: &Path) -> Result<(), Failure> {
     if value.is_faulted() { Err(open::lost(path)) } else { Ok(()) }
+}
+
+/// A table for a command that reads plain ones alone.
+pub(crate) fn plain(table: Table, path: &Path) -> Result<Table, Failure> {
+    match table.stats().map_err(reading(path))?.packing {
+        None => Ok(table),
+        Some(_) => Err(no_packed(path)),
+    }
+}
+
+/// The failure of a command that reads plain tables alone.
+pub(crate) fn no_packed(path: &Path) -> Failure {
+    let what = "is a packed table, and this command takes plain ones: graven dump -o raw writes its \
+                entries, from which graven build -i raw makes a plain one";
+    Failure::at(ErrorKind::Usage, path.display(), what)
 }
 
 /// The failure of a command that reads no sets; `instead` says what to do.

@@ -72,6 +72,17 @@ pub enum OpenFailure {
     },
     /// The file is a patch, which changes another table; see [`Patch`](crate::Patch).
     IsPatch,
+    /// The table's values are compressed or its keys encoded, so they can't be lent: open it as a
+    /// [`PackedTable`](crate::PackedTable).
+    IsPacked {
+        /// The codec of the values; `None` if only keys are encoded.
+        codec: Option<&'static str>,
+    },
+    /// The values of the table are compressed by a codec that was left out of this library.
+    DecoderLeftOut {
+        /// The codec, and the name of the feature that has it.
+        codec: &'static str,
+    },
     /// The header's checksum does not fit its bytes.
     HeaderChecksum {
         /// The checksum in the header.
@@ -324,6 +335,18 @@ impl fmt::Display for OpenFailure {
                 "is a patch, which changes another table: apply it to that table (graven merge OUT \
                  TABLE PATCH)"
             ),
+            Self::IsPacked { codec } => {
+                match codec {
+                    Some(codec) => write!(f, "has values compressed by {codec}")?,
+                    None => f.write_str("has compact keys")?,
+                }
+                f.write_str(": open it as a packed table (PackedTable)")
+            }
+            Self::DecoderLeftOut { codec } => write!(
+                f,
+                "has values compressed by {codec}, whose decoder was left out of this library: \
+                 compile graven with the feature {codec}"
+            ),
             Self::HeaderChecksum { expected, got } => write!(
                 f,
                 "header is damaged: checksum at offset 112 says {expected:08x}, the bytes give \
@@ -407,5 +430,5 @@ impl fmt::Display for OpenFailure {
 }
 
 debug_as_text! {
-    OpenFailure: Io NotARegularFile TooShort NotATable UnsupportedVersion UnsupportedFeature IsPatch HeaderChecksum Truncated TrailingBytes FooterMismatch InvalidHeader AddressSpaceExhausted TooManyMappings LockRefused OutOfMemory SectionOutOfBounds OtherBuild Damaged TypeMismatch Misaligned
+    OpenFailure: Io NotARegularFile TooShort NotATable UnsupportedVersion UnsupportedFeature IsPatch IsPacked DecoderLeftOut HeaderChecksum Truncated TrailingBytes FooterMismatch InvalidHeader AddressSpaceExhausted TooManyMappings LockRefused OutOfMemory SectionOutOfBounds OtherBuild Damaged TypeMismatch Misaligned
 }

@@ -77,6 +77,17 @@ pub enum ReadFailure {
         /// Where the unreadable stretch starts.
         offset: u64,
     },
+    /// The table is packed, and its keys and values were asked for as they are, by a merge or a comparison
+    /// of tables that were opened with [`allow_packed`](crate::OpenOptions::allow_packed).
+    IsPacked,
+    /// A value is longer than its reader takes: see
+    /// [`ValueBuffer::with_limit`](crate::ValueBuffer::with_limit).
+    ValueTooLong {
+        /// Where what is stored of the value starts.
+        offset: u64,
+        /// Bytes that the reader takes.
+        most: u64,
+    },
 }
 
 /// The result of a lookup.
@@ -120,11 +131,13 @@ impl ReadError {
 }
 
 impl ReadFailure {
-    /// Always [`ErrorKind::Data`], or [`ErrorKind::Io`] for a page that could not be read.
+    /// [`ErrorKind::Io`] for a page that could not be read, [`ErrorKind::Usage`] for a value that the
+    /// reader does not take, else [`ErrorKind::Data`].
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Faulted { .. } => ErrorKind::Io,
+            Self::ValueTooLong { .. } | Self::IsPacked => ErrorKind::Usage,
             _ => ErrorKind::Data,
         }
     }
@@ -171,6 +184,16 @@ impl fmt::Display for ReadFailure {
             Self::Corrupt { what, offset } => {
                 write!(f, "{what} at offset {offset}: build the table again")
             }
+            Self::IsPacked => write!(
+                f,
+                "is a packed table, and only plain ones are merged and compared: unpack it first \
+                 (graven dump -o raw, graven build -i raw)"
+            ),
+            Self::ValueTooLong { offset, most } => write!(
+                f,
+                "value at offset {offset} is longer than the {most} bytes that the buffer takes: \
+                 raise the limit if the table is to be trusted"
+            ),
             Self::Faulted { offset } => write!(
                 f,
                 "page at offset {offset} cannot be read: the file was truncated or its device \
@@ -181,5 +204,5 @@ impl fmt::Display for ReadFailure {
 }
 
 debug_as_text! {
-    ReadFailure: Checksum Corrupt Faulted
+    ReadFailure: Checksum Corrupt Faulted IsPacked ValueTooLong
 }

@@ -7,6 +7,10 @@ use super::index::hash::{BUCKET, GROUP_BUCKETS, MAX_EQUAL_TAGS, Slots};
 use super::index::line::{LINE, LINE_KEYS, LINE_TAGS, MAX_LINE_EQUAL, MAX_LINE_KEYS, NO_TAG};
 use super::index::tree::{MAX_PREFIX, MAX_TAIL, NO_SAMPLE, NODE_HEADER, NodeHeader};
 use super::meta::StatsBlock;
+use super::packing::{
+    FRAME, FSST_SYMBOL, FSST_SYMBOLS, KEY_CODES, MAX_DICTIONARY, MAX_ENCODED_KEY, MAX_FRAME,
+    PackingBlock,
+};
 use super::patch::PatchBlock;
 use super::record::ESCAPE_BYTES;
 use super::sums::UNIT;
@@ -73,6 +77,11 @@ fn structs() -> Vec<Struct> {
         }
         PatchBlock {
             base, result, value_align_log2, hash_index, key_type, value_type, byte_order, reserved,
+        }
+        PackingBlock {
+            codec, key_codec, reserved, codec_version, level, dictionary_asked, dictionary_len,
+            value_len_max, value_bytes, as_they_are, key_dictionary_len, key_len_max, key_bytes,
+            reserved_2,
         }
     }
 }
@@ -196,6 +205,13 @@ fn constants_have_their_values() {
         BLOCK_RECORDS_FIXED,
         BLOCK_BYTES,
         NODE_LOG2,
+        MAX_DICTIONARY,
+        MAX_FRAME,
+        FRAME,
+        FSST_SYMBOLS,
+        FSST_SYMBOL,
+        KEY_CODES,
+        MAX_ENCODED_KEY,
     ];
     let (_, lines) = section(|line| line == "## Constants").expect("a section on constants");
     let rows = rows(&lines);

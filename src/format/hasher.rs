@@ -5,6 +5,8 @@ use super::bytes_at;
 /// Id of the function below in the header. Ids 1 and 2 meant other functions and other orders of a
 /// bucket's bytes.
 pub(crate) const FUNCTION: u8 = 3;
+/// Id of the same function, of keys as they were before they were encoded by symbols.
+pub(crate) const OF_DECODED: u8 = 4;
 /// How often a build is tried with another seed before the index is left out.
 pub(crate) const MAX_ATTEMPTS: u32 = 8;
 

@@ -169,6 +169,8 @@ pub(crate) mod kind {
     pub(crate) const METADATA: u32 = 5;
     /// Marks a patch, and says to which table it applies.
     pub(crate) const PATCH: u32 = 9;
+    /// How the values of a packed table are compressed.
+    pub(crate) const PACKING: u32 = 10;
     /// Page sums.
     pub(crate) const SUMS: u32 = 6;
     /// The types of a typed table as text.

@@ -7,6 +7,7 @@ use super::header::{
 };
 use super::index::hash::{self, Shape, Slots, Tails, first_bucket};
 use super::index::line::{LINE, LineScale};
+use super::packing;
 use super::patch::PATCH;
 use super::record::{Decoder, Fixed, RecordLayout};
 use super::sums::{SUM_BYTES, UNIT_LOG2, units};
@@ -104,6 +105,9 @@ pub(crate) struct Layout {
     pub(crate) records: Span,
     pub(crate) tree: Option<TreeLayout>,
     pub(crate) hash: Option<HashLayout>,
+    /// The hash index of a table whose keys are encoded: of the keys as they were. Whoever has only the
+    /// stored keys can't ask it.
+    pub(crate) hash_of_decoded: Option<HashLayout>,
     pub(crate) lines: Option<LineLayout>,
     pub(crate) stats: Span,
     pub(crate) metadata: Option<Span>,
@@ -111,6 +115,8 @@ pub(crate) struct Layout {
     pub(crate) types: Option<Span>,
     /// A patch has it, and no other table.
     pub(crate) patch: Option<Span>,
+    /// A packed table has it, and no other.
+    pub(crate) packing: Option<Span>,
     pub(crate) sums: Span,
     pub(crate) header_size: usize,
     pub(crate) key_type: u8,
@@ -258,11 +264,13 @@ impl Layout {
             records: Span::default(),
             tree: None,
             hash: None,
+            hash_of_decoded: None,
             lines: None,
             stats: Span::default(),
             metadata: None,
             types: None,
             patch: None,
+            packing: None,
             sums: Span::default(),
             header_size: header.header_size.get() as usize,
             key_type: header.key_type,
@@ -330,10 +338,8 @@ impl Layout {
                 kind::STATS => self.stats = span,
                 kind::METADATA => self.metadata = Some(span),
                 kind::TYPES => self.types = Some(span),
-                kind::PATCH => {
-                    ensure!(span.len() == PATCH, sections, span.len() as u64);
-                    self.patch = Some(span);
-                }
+                kind::PATCH => self.patch = Some(span),
+                kind::PACKING => self.packing = Some(span),
                 kind::SUMS => self.sums = span,
                 _ if section.flags.get() & kind::REQUIRED != 0 => {
                     return Err(OpenFailure::UnsupportedFeature {
@@ -348,6 +354,14 @@ impl Layout {
         }
         let needed = 1 << kind::RECORDS | 1 << kind::STATS | 1 << kind::SUMS;
         ensure!(seen & needed == needed, sections, seen);
+        ensure!(self.patch.is_none_or(|span| span.len() == PATCH), sections, seen);
+        if let Some(span) = self.packing {
+            ensure!(packing::may_have_bytes(span.len()), sections, span.len() as u64);
+            // What is stored has no types and no place of its own; a patch holds values as they are.
+            let typed = self.types.is_some() || self.type_tags() != Types::default();
+            ensure!(self.patch.is_none() && !typed, sections, seen);
+            ensure!(header.value_align_log2 == 0, value_align_log2, header.value_align_log2);
+        }
         // The sums stand last, cover everything before them, and the footer follows at once.
         let sums = self.sums;
         let length = units(sums.start as u64) * SUM_BYTES;
@@ -439,7 +453,8 @@ impl Layout {
             ensure!(header.hash_set_aside.get() == 0, hash_set_aside, header.hash_set_aside.get());
             return Ok(());
         };
-        if function != hasher::FUNCTION {
+        let of_decoded = function == hasher::OF_DECODED && self.packing.is_some();
+        if function != hasher::FUNCTION && !of_decoded {
             return Err(OpenFailure::UnsupportedFeature {
                 feature: "hash function",
                 id: u64::from(function),
@@ -462,10 +477,11 @@ impl Layout {
         ensure!(set_aside == 0 || set_aside < self.keys, hash_set_aside, set_aside);
         let references =
             if self.fixed.is_some() { self.entries } else { self.records.len() as u64 };
-        self.hash = slots.map(|slots| {
+        let hash = slots.map(|slots| {
             let (buckets, tails) = (shape.buckets(), Tails::new(slots, references));
             HashLayout { span, shape, buckets, slots, tails, hasher, seeded, attempt, set_aside }
         });
+        (self.hash, self.hash_of_decoded) = if of_decoded { (None, hash) } else { (hash, None) };
         Ok(())
     }
 

@@ -8,6 +8,7 @@ pub(crate) mod index;
 pub(crate) mod layout;
 pub(crate) mod meta;
 pub(crate) mod order;
+pub(crate) mod packing;
 pub(crate) mod patch;
 pub(crate) mod record;
 pub(crate) mod sums;

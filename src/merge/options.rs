@@ -1,12 +1,14 @@
 //! The options with which a table was built, as far as its bytes depend on them.
 
+use crate::codec::Compression;
 use crate::error::ReadError;
 use crate::format::types::Types;
-use crate::read::{Metadata, Table, TypesSection};
+use crate::read::{Metadata, Packing, Table, TypesSection};
 use crate::write::{BuildOptions, Duplicates, HashIndex};
 
 impl Table {
-    /// The options to build a table like this one: its types, alignment, metadata and kind of index.
+    /// The options to build a table like this one: its types, alignment, metadata, kind of index, and how
+    /// it is packed.
     /// A build of the same entries with these options gives the same bytes. Reads the metadata, and
     /// the types of a typed table.
     ///
@@ -35,7 +37,13 @@ impl Table {
         let recipe = Recipe::of(self);
         let repeated = self.view().layout().repeated_keys;
         let duplicates = if repeated { Duplicates::KeepAll } else { Duplicates::Reject };
-        recipe.apply(BuildOptions::new().duplicates(duplicates))
+        let options = recipe.apply(BuildOptions::new().duplicates(duplicates))?;
+        Ok(match Packing::block(self.view())? {
+            None => options,
+            Some(block) => options
+                .compress(Compression::of(&block))
+                .compact_keys(Packing::encodes_keys(&block)),
+        })
     }
 }
 
@@ -54,7 +62,7 @@ impl<'t> Recipe<'t> {
     /// always, and one that was left out is left out; only the line index needs the free choice.
     pub(super) fn of(table: &'t Table) -> Self {
         let layout = table.view().layout();
-        let hash_index = match (&layout.lines, &layout.hash) {
+        let hash_index = match (&layout.lines, layout.hash.or(layout.hash_of_decoded)) {
             (Some(_), _) => HashIndex::Auto,
             (None, Some(_)) => HashIndex::Always,
             (None, None) => HashIndex::Never,

@@ -61,6 +61,8 @@ impl Table {
     /// nothing can be proven; a damaged header is an error of opening, a damaged footer can be
     /// [tolerated](crate::OpenOptions::tolerate_footer).
     ///
+    /// Of a packed table everything is lost, as its entries can't be lent.
+    ///
     /// Reads the records once and checks every page anew, on this thread: about 1 s per gigabyte.
     /// Takes a byte of memory for 16 KiB of the table. Never raises SIGBUS for a file that was
     /// truncated before.
@@ -91,13 +93,15 @@ impl Table {
     /// ```
     pub fn salvage(&self) -> Salvage<'_> {
         let view = self.view();
+        // What is stored of a packed table is no entry, so all of it counts as lost.
+        let packed = view.layout().packing.is_some();
         Salvage {
             table: self,
             pages: PageStates::new(view),
             starts: Starts { view, leaf: 0 },
-            at: view.start().offset,
+            at: if packed { view.end().offset } else { view.start().offset },
             last: None,
-            lost_from: None,
+            lost_from: packed.then_some(view.start().offset),
             found: None,
         }
     }

@@ -1,6 +1,6 @@
 //! A walk over one of several tables, and the entry that it is at.
 
-use crate::error::ReadResult;
+use crate::error::{ReadFailure, ReadResult};
 use crate::format::order::{common_prefix, head};
 use crate::format::record::Fixed;
 use crate::read::{Iter, Table};
@@ -43,9 +43,21 @@ impl<'t> Source<'t> {
             value: none,
             fixed,
             run: none,
-            rest: table.iter(),
+            rest: Self::walk_of(table),
             prefix,
             over: false,
+        }
+    }
+
+    /// All entries. Those of a packed table are an error: what is stored of them is no entry.
+    fn walk_of(table: &'t Table) -> Iter<'t> {
+        let view = table.view();
+        match view.layout().packing {
+            None => table.iter(),
+            Some(_) => {
+                let packed = view.named(ReadFailure::IsPacked.into());
+                Iter::between(view, Err(packed), Ok(view.end()), 0)
+            }
         }
     }
 

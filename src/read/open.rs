@@ -6,7 +6,8 @@
 )]
 
 use super::map::{AccessPattern, Bytes, Located, io_error};
-use super::pages::Pages;
+use super::packing::Packing;
+use super::pages::{PageChecks, Pages};
 use super::table::Table;
 use super::typed::TypedTable;
 use super::warm::{Warm, WarmProgress};
@@ -22,21 +23,6 @@ use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
 
-/// When page checksums are checked.
-#[non_exhaustive]
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum PageChecks {
-    /// A page is checked when this process first touches it, 0.5 to 0.9 µs once per 4 KiB page;
-    /// afterwards that costs a bit test. Bytes that failed are never returned.
-    #[default]
-    FirstTouch,
-    /// Every page is checked before `open` returns: reads the whole file.
-    AtOpen,
-    /// Nothing is checked. Lookups in a damaged table may give wrong answers; they still never
-    /// leave the table's bytes.
-    Never,
-}
-
 /// Options of opening a table.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct OpenOptions {
@@ -45,6 +31,7 @@ pub struct OpenOptions {
     warm: Warm,
     lock_memory: bool,
     allow_patch: bool,
+    allow_packed: bool,
     tolerate_footer: bool,
     section: Option<(u64, u64)>,
     build_id: Option<BuildId>,
@@ -99,6 +86,15 @@ impl OpenOptions {
     #[must_use]
     pub fn allow_patch(mut self, allow: bool) -> Self {
         self.allow_patch = allow;
+        self
+    }
+
+    /// Whether a packed table may be opened, too, as a table of what is stored of its values: see
+    /// [`PackedTable::stored`](crate::PackedTable::stored). Default: false, and a packed table is the
+    /// error [`OpenFailure::IsPacked`].
+    #[must_use]
+    pub fn allow_packed(mut self, allow: bool) -> Self {
+        self.allow_packed = allow;
         self
     }
 
@@ -436,6 +432,9 @@ impl OpenOptions {
             _ => Pages::new(&layout),
         };
         let table = Table::new(bytes, layout, pages, path);
+        if !self.allow_packed {
+            Packing::refuse(table.view())?;
+        }
         if self.page_checks == PageChecks::AtOpen {
             table.view().check_all_pages()?;
         }

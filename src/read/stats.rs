@@ -1,5 +1,6 @@
 //! Statistics of a table.
 
+use super::packing::Packing;
 use super::table::Table;
 use super::types::TypesSection;
 use super::view::View;
@@ -15,7 +16,7 @@ use zerocopy::byteorder::little_endian::U64;
 
 /// A table in numbers, from its header and its statistics section; no record is read.
 ///
-/// `Display` writes one line: entries, keys, bytes and indexes.
+/// `Display` writes one line: entries, keys, bytes and indexes, and the codec of a packed table.
 #[non_exhaustive]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stats {
@@ -62,6 +63,9 @@ pub struct Stats {
     /// Sections in file order, header, footer and padding included: their bytes add up to
     /// `file_bytes`.
     pub sections: Vec<SectionStats>,
+    /// How keys and values are packed; `None` in a plain table. In a packed one, keys, lengths and sums in
+    /// the other fields are those of what is stored.
+    pub packing: Option<PackingStats>,
     /// The hash index, if there is one.
     pub hash_index: Option<HashStats>,
     /// The line index, if there is one; the table then has no ordered index.
@@ -110,6 +114,8 @@ pub enum Section {
     Types,
     /// Which table a patch changes.
     Patch,
+    /// How the values of a packed table are compressed, and the dictionary.
+    Packing,
     /// The checksums of all pages.
     PageSums,
     /// A section of a kind that this library does not know and need not know.
@@ -128,6 +134,34 @@ pub struct SectionStats {
     pub offset: u64,
     /// Its length.
     pub bytes: u64,
+}
+
+/// A packed table in numbers.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct PackingStats {
+    /// The codec of the values, `zstd` or `fsst`; `None` if they stand as they are.
+    pub codec: Option<&'static str>,
+    /// Whether keys are encoded by symbols.
+    pub compact_keys: bool,
+    /// The codec's version: 10507 is zstd 1.5.7.
+    pub codec_version: u32,
+    /// zstd's level; 0 for FSST.
+    pub level: u32,
+    /// Bytes of the dictionary of the values.
+    pub dictionary_bytes: u64,
+    /// Sum of the lengths of all values.
+    pub value_bytes: u64,
+    /// Longest value in bytes.
+    pub value_len_max: u32,
+    /// Compressed values, except for empty ones, that are stored as they are.
+    pub as_they_are: u64,
+    /// Bytes of the dictionary of the keys.
+    pub key_dictionary_bytes: u64,
+    /// Sum of the lengths of all keys.
+    pub key_bytes: u64,
+    /// Longest key in bytes.
+    pub key_len_max: u32,
 }
 
 /// The ordered index in numbers.
@@ -211,7 +245,7 @@ impl Table {
         // The lengths of both keys were compared with the section's.
         let (smallest, largest) = keys.split_at(block.first_key_len.get() as usize);
         let key = |key: &[u8]| (layout.entries > 0).then(|| key.to_vec());
-        let hash_index = layout.hash.map(|hash| HashStats {
+        let hash_index = layout.hash.or(layout.hash_of_decoded).map(|hash| HashStats {
             attempts: hash.attempt,
             buckets: hash.shape.buckets(),
             slots_per_bucket: hash.slots.count() as u32,
@@ -247,6 +281,19 @@ impl Table {
             key_type: named(layout.key_type, names.map(|names| names.key)),
             value_type: named(layout.value_type, names.map(|names| names.value)),
             sections: SectionStats::of(layout),
+            packing: Packing::block(self.view())?.map(|block| PackingStats {
+                codec: Packing::codec(&block),
+                compact_keys: Packing::encodes_keys(&block),
+                codec_version: block.codec_version.get(),
+                level: block.level.get(),
+                dictionary_bytes: block.dictionary_len.get().into(),
+                value_bytes: block.value_bytes.get(),
+                value_len_max: block.value_len_max.get(),
+                as_they_are: block.as_they_are.get(),
+                key_dictionary_bytes: block.key_dictionary_len.get().into(),
+                key_bytes: block.key_bytes.get(),
+                key_len_max: block.key_len_max.get(),
+            }),
             hash_index,
             line_index: layout
                 .lines
@@ -276,7 +323,9 @@ impl<'t> StatsSection<'t> {
         let (block, keys) = StatsBlock::read_from_prefix(section).map_err(|_| bad())?;
         let len = u64::from(block.first_key_len.get()) + u64::from(block.last_key_len.get());
         let second = block.second_bucket_keys.get();
-        let set_aside = view.layout().hash.map_or(0, |hash| hash.set_aside);
+        let layout = view.layout();
+        let hash = layout.hash.or(layout.hash_of_decoded);
+        let set_aside = hash.map_or(0, |hash| hash.set_aside);
         let plausible = second <= view.layout().keys - set_aside && len == keys.len() as u64;
         view.sound(if plausible { Ok(Self { block, keys }) } else { Err(bad()) })
     }
@@ -312,6 +361,7 @@ impl Section {
             kind::METADATA => Self::Metadata,
             kind::TYPES => Self::Types,
             kind::PATCH => Self::Patch,
+            kind::PACKING => Self::Packing,
             kind::SUMS => Self::PageSums,
             _ => Self::Unknown,
         }
@@ -331,6 +381,7 @@ impl fmt::Display for Section {
             Self::Metadata => "metadata",
             Self::Types => "types",
             Self::Patch => "patch",
+            Self::Packing => "packing",
             Self::PageSums => "page sums",
             Self::Unknown => "unknown",
             Self::Footer => "footer",
@@ -361,7 +412,16 @@ impl fmt::Display for Stats {
             None => f.write_str("no index")?,
             Some(first) => write!(f, "{first}")?,
         }
-        names.try_for_each(|name| write!(f, ", {name}"))
+        names.try_for_each(|name| write!(f, ", {name}"))?;
+        match &self.packing {
+            Some(packing) => {
+                if let Some(codec) = packing.codec {
+                    write!(f, "; values compressed by {codec}")?;
+                }
+                f.write_str(if packing.compact_keys { "; keys compact" } else { "" })
+            }
+            None => Ok(()),
+        }
     }
 }
 

@@ -34,13 +34,13 @@ pub(super) struct Records<'t> {
 }
 
 impl Records<'_> {
-    /// Checks all records, what the indexes say of them, and the statistics. Returns the content up
-    /// to the end of the records, and the number of distinct keys.
+    /// Checks all records and what the indexes say of them. Returns the content up to the end of the
+    /// records, what was counted, and the number of keys in their second bucket.
     pub(super) fn check(
         self,
         content: Content,
         progress: &Callback<'_>,
-    ) -> ReadResult<(Content, u64)> {
+    ) -> ReadResult<(Content, EntryCounts, u64)> {
         let layout = self.view.layout();
         let order = InOrder::new(content);
         let seen = Mutex::new(EntryCounts::new());
@@ -78,15 +78,14 @@ impl Records<'_> {
         {
             return Err(ReadError::corrupt("hash index has other keys", hash.span.start as u64));
         }
-        self.check_statistics(&seen, counts.second())?;
         // The padding at the ends of the section is in no piece.
         progress(VerifyProgress { done: total, total })?;
-        Ok((order.into_content(), seen.keys))
+        Ok((order.into_content(), seen, counts.second()))
     }
 
     /// Checks that the statistics section holds what was counted. `second` is the number of keys in
     /// their second bucket.
-    fn check_statistics(self, seen: &EntryCounts, second: u64) -> ReadResult<()> {
+    pub(super) fn check_statistics(self, seen: &EntryCounts, second: u64) -> ReadResult<()> {
         let layout = self.view.layout();
         let first = self.view.entry_from(self.view.start().offset)?;
         let last = Search::of(self.view).entry_before(self.view.end())?;

@@ -13,7 +13,7 @@ use super::summary::BuildSummary;
 use super::value_stream::ValueStream;
 use crate::error::BuildError;
 use crate::file::{Unpublished, target};
-use crate::format::{MAX_KEY, MAX_VALUE};
+use crate::format::MAX_KEY;
 use std::fmt;
 use std::io::Read;
 use std::path::Path;
@@ -72,7 +72,7 @@ impl Builder {
     pub(super) fn start(settings: Settings, path: &Path) -> Result<Self, BuildError> {
         let settings = settings.checked()?;
         let output = Unpublished::create(path, settings.replace)?;
-        if let Some(bytes) = settings.expected_bytes.filter(|_| !settings.duplicates.drops()) {
+        if let Some(bytes) = settings.expected_bytes.filter(|_| !settings.may_shrink()) {
             output.check_space(bytes)?;
         }
         let beside = target::directory_of(path);
@@ -86,7 +86,7 @@ impl Builder {
                 &Pool::new(settings.threads),
                 memory,
                 0,
-            )))
+            )?))
         } else {
             scratch::check(&directory)?;
             let collector = Collector::new(&settings, output, &directory);
@@ -226,7 +226,7 @@ impl Builder {
                     Input::Any(collector) => collector.room(key)?,
                     Input::Ascending(resolver) => (resolver.room()?, 0),
                 };
-                let stored = stream.store(value, file, at, MAX_VALUE, entry)?;
+                let stored = stream.store(value, file, at, self.settings.longest_value(), entry)?;
                 self.insert_stored(key, &stored)?;
             }
         }
@@ -268,7 +268,7 @@ impl Builder {
         if key.len() > MAX_KEY {
             return Err(BuildError::KeyTooLong { len: key.len(), entry });
         }
-        if value.len() as u64 > MAX_VALUE {
+        if value.len() as u64 > self.settings.longest_value() {
             return Err(BuildError::ValueTooLong { len: value.len(), entry });
         }
         self.entries += 1;

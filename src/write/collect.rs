@@ -5,12 +5,12 @@
 //! come in order. The first key out of order turns the records written so far into a sorted run,
 //! which is merged with the other runs at the end.
 
-use super::duplicates::Resolver;
+use super::duplicates::{Begun, Resolver};
 use super::pool::Pool;
 use super::progress::{BuildPhase, Reporter};
 use super::scratch::{Scratch, Stored};
 use super::settings::Settings;
-use super::sort::{Run, Sorter};
+use super::sort::Sorter;
 use super::summary::BuildSummary;
 use crate::error::BuildError;
 use crate::file::Unpublished;
@@ -80,7 +80,7 @@ impl Collector {
         }
         let Some(output) = self.output.take() else { return Err(BuildError::Failed) };
         let mut resolver =
-            Resolver::new(settings, output, &self.directory, &self.pool, settings.memory(), 0);
+            Resolver::new(settings, output, &self.directory, &self.pool, settings.memory(), 0)?;
         self.sorter.drain(&mut |key, value| resolver.push_value(key, value))?;
         self.resolver = Some(Box::new(resolver));
         Ok(())
@@ -107,9 +107,8 @@ impl Collector {
         let Some(resolver) = self.resolver.take() else { return Err(BuildError::Failed) };
         let (output, run) = resolver.into_run()?;
         self.output = Some(output);
-        if let Some((extent, first, last)) = run {
-            let entries = extent.entries;
-            self.sorter.add_run(Run::Written(extent), &first, &last, entries);
+        if let Some(Begun { run, entries, first, last }) = run {
+            self.sorter.add_run(run, &first, &last, entries);
         }
         Ok(())
     }
@@ -152,7 +151,7 @@ impl Collector {
             return resolver.finish();
         }
         let Some(output) = self.output.take() else { return Err(BuildError::Failed) };
-        let expected = if settings.duplicates.drops() { 0 } else { self.sorter.bytes() };
+        let expected = if settings.may_shrink() { 0 } else { self.sorter.bytes() };
         output.check_space(expected)?;
         self.sorter.close()?;
         // A quarter of the memory is enough for reading runs. The indexes get what neither the
@@ -161,7 +160,7 @@ impl Collector {
         let reading = if self.sorter.spilled() { limit / 4 } else { 0 };
         let free = limit - reading - self.sorter.used().min(limit - reading);
         let mut resolver =
-            Resolver::new(settings, output, &self.directory, &self.pool, free, expected);
+            Resolver::new(settings, output, &self.directory, &self.pool, free, expected)?;
         let (total, progress) = (self.sorter.entries(), self.progress);
         let mut done = 0;
         self.sorter.visit(reading, &mut |key, value| {

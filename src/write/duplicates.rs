@@ -1,11 +1,12 @@
 //! Checks that entries ascend, and applies the duplicates policy to repeated keys.
 
+use super::packing::Packer;
 use super::pool::Pool;
 use super::relayout::RelayoutWriter;
-use super::reread::Extent;
 use super::scratch::{Scratch, Stored, Value};
 use super::settings::{Duplicates, Settings};
 use super::sink::Terms;
+use super::sort::Run;
 use super::summary::BuildSummary;
 use super::table::Plan;
 use crate::error::BuildError;
@@ -17,6 +18,8 @@ use std::sync::Arc;
 /// Takes ascending entries and hands those on that stay in the table.
 pub(super) struct Resolver {
     writer: RelayoutWriter,
+    /// Compresses values, in a packed table.
+    packer: Option<Box<Packer>>,
     duplicates: Duplicates,
     directory: Arc<Path>,
     /// The first key.
@@ -29,6 +32,14 @@ pub(super) struct Resolver {
     entries: u64,
     /// The file for values that come from readers, until they are in the table.
     room: Option<Arc<Scratch>>,
+}
+
+/// The entries of a table that was given up, as a sorted run.
+pub(super) struct Begun {
+    pub(super) run: Run,
+    pub(super) entries: u64,
+    pub(super) first: Vec<u8>,
+    pub(super) last: Vec<u8>,
 }
 
 /// A value that waits until it is written.
@@ -47,10 +58,18 @@ impl Resolver {
         output: Unpublished,
         directory: &Arc<Path>,
         pool: &Pool,
-        memory: usize,
+        mut memory: usize,
         expected: u64,
-    ) -> Self {
+    ) -> Result<Self, BuildError> {
         let directory = Arc::clone(directory);
+        let packer = match settings.packs() {
+            true => {
+                let (packer, taken) = Packer::new(settings, &directory, pool, memory)?;
+                memory -= taken;
+                Some(Box::new(packer))
+            }
+            false => None,
+        };
         let threaded = settings.thread_count() > 1;
         let plan = Plan {
             align_log2: settings.value_align.trailing_zeros() as u8,
@@ -59,6 +78,8 @@ impl Resolver {
             types: settings.types,
             type_names: settings.type_names.clone(),
             patch: settings.patch,
+            packed: None,
+            keys: None,
             memory,
             pool: pool.clone(),
             sink: Terms {
@@ -69,8 +90,9 @@ impl Resolver {
             },
             progress: settings.progress.clone(),
         };
-        Self {
+        Ok(Self {
             writer: RelayoutWriter::new(output, plan),
+            packer,
             duplicates: settings.duplicates,
             directory,
             first: None,
@@ -78,7 +100,7 @@ impl Resolver {
             value: Kept::Bytes(Vec::new()),
             entries: 0,
             room: None,
-        }
+        })
     }
 
     /// A file for the value of the next entry, which is to be written at its start.
@@ -140,7 +162,10 @@ impl Resolver {
                 }
                 self.keep(value)?;
             }
-            (_, repeated) => self.writer.push(key, value, repeated)?,
+            (_, repeated) => match &mut self.packer {
+                None => self.writer.push(key, value, repeated)?,
+                Some(packer) => packer.push(key, value, repeated)?,
+            },
         }
         if order.is_lt() {
             self.key.clear();
@@ -173,7 +198,10 @@ impl Resolver {
             Kept::Bytes(bytes) => Value::Bytes(bytes),
             Kept::Stored(stored) => Value::Stored(stored),
         };
-        self.writer.push(&self.key, value, false)
+        match &mut self.packer {
+            None => self.writer.push(&self.key, value, false),
+            Some(packer) => packer.push(&self.key, value, false),
+        }
     }
 
     fn write_last(&mut self) -> Result<(), BuildError> {
@@ -186,17 +214,24 @@ impl Resolver {
     /// Completes the table.
     pub(super) fn finish(mut self) -> Result<(Unpublished, BuildSummary), BuildError> {
         self.write_last()?;
+        if let Some(packer) = self.packer {
+            packer.finish(&mut self.writer)?;
+        }
         self.writer.finish()
     }
 
     /// Gives the table up. Returns an output for another one, and the records written so far as a
     /// sorted run with its first and last key; `None` if there are no records.
-    #[expect(clippy::type_complexity, reason = "taken apart at once by the only caller")]
-    pub(super) fn into_run(
-        mut self,
-    ) -> Result<(Unpublished, Option<(Extent, Vec<u8>, Vec<u8>)>), BuildError> {
+    pub(super) fn into_run(mut self) -> Result<(Unpublished, Option<Begun>), BuildError> {
         self.write_last()?;
         let (output, extent) = self.writer.into_run()?;
-        Ok((output, self.first.map(|first| (extent, first, self.key))))
+        let (run, entries) = match self.packer {
+            Some(packer) => packer.into_run()?,
+            None => {
+                let entries = extent.entries;
+                (Run::Written(extent), entries)
+            }
+        };
+        Ok((output, self.first.map(|first| Begun { run, entries, first, last: self.key })))
     }
 }

@@ -6,12 +6,14 @@ mod collect;
 mod duplicates;
 mod index;
 mod options;
+mod packing;
 mod pool;
 #[cfg(feature = "sets")]
 mod presort;
 mod progress;
 mod relayout;
 mod reread;
+mod sample;
 mod scratch;
 mod sections;
 mod settings;

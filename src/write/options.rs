@@ -9,6 +9,7 @@ use super::progress::Reporter;
 use super::settings::{Duplicates, HashIndex, Settings};
 use super::summary::BuildSummary;
 use super::typed::TypedBuilder;
+use crate::codec::Compression;
 use crate::error::BuildError;
 use crate::format::patch::PatchBlock;
 use crate::format::types::key::TypedKey;
@@ -85,7 +86,7 @@ impl BuildOptions {
 
     /// Least number of bytes that keys and values will have together, if it is known. If the disk has
     /// no room for them, [`create`](Self::create) fails before any work is done. Nothing is checked
-    /// if repeated keys are left out, as the table may then be smaller. Default: `None`.
+    /// if repeated keys are left out or values compressed, as the table may then be smaller. Default: `None`.
     #[must_use]
     pub fn expected_bytes(mut self, bytes: impl Into<Option<u64>>) -> Self {
         self.settings.expected_bytes = bytes.into();
@@ -113,6 +114,61 @@ impl BuildOptions {
     #[must_use]
     pub fn value_align(mut self, align: u32) -> Self {
         self.settings.value_align = align;
+        self
+    }
+
+    /// Compresses the values: each one alone, against one dictionary of the table, so that a lookup
+    /// decompresses one value. The table is then read as a [`PackedTable`](crate::PackedTable), which
+    /// copies values, and is refused by [`Table::open`](crate::Table::open). Keys, order and indexes
+    /// are those of a plain table.
+    ///
+    /// The dictionary is made from a sample of the values, which depends on the entries alone.
+    /// Entries wait in a temporary file until it is made, also with [`sorted`](Self::sorted): one write
+    /// and one read of all entries more. Equal entries and options give equal bytes with one version
+    /// of graven; another version may have another version of the codec, which the table names.
+    ///
+    /// Not with [`value_align`](Self::value_align), typed tables and sets. Default: `None`.
+    ///
+    /// ```
+    /// # #[cfg(feature = "fsst")] {
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// # let path = dir.path().join("t");
+    /// let options = graven::BuildOptions::new().compress(graven::Compression::fsst());
+    /// options.build(&path, [("de", "Guten Tag, Welt"), ("fr", "Bonjour le monde")])?;
+    /// let table = graven::PackedTable::load(&path).unwrap();
+    /// let mut buffer = graven::ValueBuffer::new();
+    /// assert_eq!(table.get("de", &mut buffer).unwrap(), Some(&b"Guten Tag, Welt"[..]));
+    /// # }
+    /// # Ok::<(), graven::BuildError>(())
+    /// ```
+    #[must_use]
+    pub fn compress(mut self, compression: impl Into<Option<Compression>>) -> Self {
+        self.settings.compression = compression.into();
+        self
+    }
+
+    /// Encodes the keys by symbols, strings that many keys have in common, so that keys like paths, names
+    /// and addresses take a third or a seventh of their bytes. Codes keep the order of the keys, so the
+    /// table has all indexes and answers every query. Costs a lookup the comparison of a few
+    /// symbols, and a search by order the encoding of a key. Keys that would not shrink by a tenth, and
+    /// those of a table with a key longer than 32,767 bytes, stay as they are.
+    ///
+    /// The table is then read as a [`PackedTable`](crate::PackedTable), as with
+    /// [`compress`](Self::compress), whose other remarks hold, too. Default: false.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// # let path = dir.path().join("t");
+    /// let pages = (0..1000).map(|i| (format!("https://example.org/page/{i:04}"), "text"));
+    /// let summary = graven::BuildOptions::new().compact_keys(true).build(&path, pages)?;
+    /// assert!(summary.stored_key_bytes * 2 < summary.key_bytes);
+    /// let table = graven::PackedTable::load(&path).unwrap();
+    /// assert!(table.contains_key("https://example.org/page/0042").unwrap());
+    /// # Ok::<(), graven::BuildError>(())
+    /// ```
+    #[must_use]
+    pub fn compact_keys(mut self, compact: bool) -> Self {
+        self.settings.compact_keys = compact;
         self
     }
 

@@ -33,7 +33,7 @@ impl Presort {
     /// For tables of which `first` is the first one.
     pub(super) fn new(settings: &Settings, first: &Path) -> Result<Self, BuildError> {
         let settings = settings.clone().checked()?;
-        if let Some(bytes) = settings.expected_bytes.filter(|_| !settings.duplicates.drops()) {
+        if let Some(bytes) = settings.expected_bytes.filter(|_| !settings.may_shrink()) {
             check_space(first, bytes)?;
         }
         let beside = target::directory_of(first);

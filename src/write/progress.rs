@@ -24,6 +24,8 @@ pub enum BuildPhase {
     Sort,
     /// The entries are written in order, merged from sorted runs if there are several.
     Merge,
+    /// The values are compressed, in a table that has them so.
+    Compress,
     /// The indexes are written.
     Index,
     /// The table is made durable and gets its name.
@@ -39,12 +41,13 @@ impl fmt::Display for BuildProgress {
     }
 }
 
-/// One word: `sort`, `merge`, `index`, `sync`.
+/// One word: `sort`, `merge`, `compress`, `index`, `sync`.
 impl fmt::Display for BuildPhase {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
             Self::Sort => "sort",
             Self::Merge => "merge",
+            Self::Compress => "compress",
             Self::Index => "index",
             Self::Sync => "sync",
         })

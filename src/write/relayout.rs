@@ -8,7 +8,8 @@
 use super::reread::{Extent, RecordReader};
 use super::scratch::{Scratch, Value};
 use super::summary::BuildSummary;
-use super::table::{Plan, TableWriter};
+use super::table::{Packed, Plan, TableWriter};
+use crate::codec::KeySymbols;
 use crate::error::BuildError;
 use crate::file::Unpublished;
 use crate::file::io::CHUNK;
@@ -51,6 +52,16 @@ impl RelayoutWriter {
             Some(_) => self.widen(key, value, repeated),
             None => self.hold(key, value, repeated),
         }
+    }
+
+    /// Notes how keys are encoded, before the first one comes.
+    pub(super) fn encode_keys(&mut self, symbols: Arc<KeySymbols>) {
+        self.plan.keys = Some(symbols);
+    }
+
+    /// Notes how the values were compressed.
+    pub(super) fn pack(&mut self, packed: Packed) {
+        self.plan.packed = Some(packed);
     }
 
     /// Adds an entry to the sample.

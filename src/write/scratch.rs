@@ -98,6 +98,8 @@ pub(crate) struct Stored {
 
 /// Bytes of a stored value that are copied at once.
 const PIECE: usize = 1 << 20;
+/// Bytes at the start of a stored value.
+const START: usize = 32 << 10;
 
 impl Value<'_> {
     /// Length in bytes.
@@ -123,6 +125,13 @@ impl Value<'_> {
 }
 
 impl Stored {
+    /// The first bytes, as many as a sample takes.
+    pub(super) fn start(&self) -> Result<Vec<u8>, BuildError> {
+        let mut start = vec![0; (self.len as usize).min(START)];
+        self.file.read(&mut start, self.at)?;
+        Ok(start)
+    }
+
     #[cold]
     fn copy(&self, to: &mut dyn FnMut(&[u8]) -> Result<(), BuildError>) -> Result<(), BuildError> {
         let len = self.len as usize;

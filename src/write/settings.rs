@@ -2,11 +2,12 @@
 
 use super::budget;
 use super::progress::Reporter;
+use crate::codec::Compression;
 use crate::error::BuildError;
 use crate::file::Publishing;
-use crate::format::MAX_KEY;
 use crate::format::patch::PatchBlock;
 use crate::format::types::{TypeNames, Types};
+use crate::format::{MAX_KEY, MAX_VALUE};
 use std::path::PathBuf;
 
 /// What happens when a key occurs more than once.
@@ -67,6 +68,10 @@ pub(super) struct Settings {
     pub(super) type_names: String,
     /// The table is a patch, with this section.
     pub(super) patch: Option<PatchBlock>,
+    /// How values are compressed; none in a plain table.
+    pub(super) compression: Option<Compression>,
+    /// Whether keys are encoded by symbols.
+    pub(super) compact_keys: bool,
     pub(super) progress: Reporter,
     pub(super) expected_bytes: Option<u64>,
 }
@@ -94,6 +99,8 @@ impl Default for Settings {
             types: Types::default(),
             type_names: String::new(),
             patch: None,
+            compression: None,
+            compact_keys: false,
             progress: Reporter::default(),
             expected_bytes: None,
         }
@@ -133,6 +140,23 @@ impl Settings {
         if self.mode & !0o777 != 0 {
             return invalid("mode", format!("{:o}", self.mode), "0 to 0777 (octal)");
         }
+        if let Some(compression) = &self.compression {
+            if let Err((got, expected)) = compression.check() {
+                return invalid("compress", got, expected);
+            }
+        }
+        if self.packs() {
+            let (option, got) = match &self.compression {
+                Some(compression) => ("compress", compression.to_string()),
+                None => ("compact_keys", "true".to_owned()),
+            };
+            if self.value_align > 1 {
+                return invalid(option, got, "no value_align: packed values are copied");
+            }
+            if self.types != Types::default() {
+                return invalid(option, got, "a table of bytes: typed tables are not packed");
+            }
+        }
         let too_long = |(key, value): &&(Vec<u8>, Vec<u8>)| {
             key.len() > MAX_KEY || value.len() > MAX_METADATA_VALUE
         };
@@ -145,6 +169,21 @@ impl Settings {
             );
         }
         Ok(())
+    }
+
+    /// Whether the table may be smaller than its entries.
+    pub(super) fn may_shrink(&self) -> bool {
+        self.duplicates.drops() || self.packs()
+    }
+
+    /// Whether the table is a packed one.
+    pub(super) fn packs(&self) -> bool {
+        self.compression.is_some() || self.compact_keys
+    }
+
+    /// Most bytes of a value. A compressed one may need one more than it has.
+    pub(super) fn longest_value(&self) -> u64 {
+        MAX_VALUE - u64::from(self.compression.is_some())
     }
 
     /// The memory budget as a length in memory.

@@ -19,7 +19,7 @@ use crate::format::order::common_prefix;
 use arena::Arena;
 use entry::Visit;
 use merge::Merge;
-pub(super) use run::Run;
+pub(super) use run::{Reader as RunReader, Run, Writer as RunWriter};
 use std::path::Path;
 use std::sync::Arc;
 

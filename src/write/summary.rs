@@ -28,8 +28,13 @@ pub struct BuildSummary {
     pub file_bytes: u64,
     /// Sum of the lengths of all keys.
     pub key_bytes: u64,
+    /// Sum of the lengths of all keys as they are stored: less than `key_bytes` if they are encoded.
+    pub stored_key_bytes: u64,
     /// Sum of the lengths of all values.
     pub value_bytes: u64,
+    /// Sum of the lengths of all values as they are stored: less than `value_bytes` if they are
+    /// compressed.
+    pub stored_value_bytes: u64,
     /// The build id, which identifies the content: equal entries and options give equal build ids.
     pub build_id: BuildId,
     /// Whether the table has a hash index, and if not, why.

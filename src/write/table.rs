@@ -13,6 +13,7 @@ use super::settings::HashIndex;
 use super::sink::{Sink, Terms};
 use super::spool::Spool;
 use super::summary::{BuildSummary, HashIndexOutcome};
+use crate::codec::KeySymbols;
 use crate::error::BuildError;
 use crate::file::Unpublished;
 use crate::file::io::CHUNK;
@@ -23,6 +24,7 @@ use crate::format::header::{
 use crate::format::index::line::LineScale;
 use crate::format::meta::EntryCounts;
 use crate::format::order::head;
+use crate::format::packing::PackingBlock;
 use crate::format::patch::PatchBlock;
 use crate::format::record::RecordLayout;
 use crate::format::sums::{SUM_BYTES, units};
@@ -43,11 +45,40 @@ pub(super) struct Plan {
     /// The types section; empty for a table of bytes.
     pub(super) type_names: String,
     pub(super) patch: Option<PatchBlock>,
+    /// How the values were compressed; noted before the table is finished.
+    pub(super) packed: Option<Packed>,
+    /// How keys were encoded, in a table whose keys are; noted before the first entry comes. The hash
+    /// index then has the hashes of the keys as they were.
+    pub(super) keys: Option<Arc<KeySymbols>>,
     /// Bytes that the indexes may take before they are spilled.
     pub(super) memory: usize,
     pub(super) pool: Pool,
     pub(super) sink: Terms,
     pub(super) progress: Reporter,
+}
+
+/// Keys as they were before they were encoded.
+struct Decoded {
+    symbols: Option<Arc<KeySymbols>>,
+    key: Vec<u8>,
+}
+
+impl Decoded {
+    #[inline(always)]
+    fn key<'k>(&'k mut self, key: &'k [u8]) -> Result<&'k [u8], BuildError> {
+        match &self.symbols {
+            None => Ok(key),
+            // The key was encoded by the same symbols.
+            Some(symbols) => symbols.decode(key, &mut self.key).map_err(|_| BuildError::Failed),
+        }
+    }
+}
+
+/// How the values of a table were compressed.
+pub(super) struct Packed {
+    pub(super) block: PackingBlock,
+    /// That of the values, then that of the keys.
+    pub(super) dictionary: Vec<u8>,
 }
 
 /// Writes a table of ascending entries whose record layout is known.
@@ -65,6 +96,7 @@ pub(super) struct TableWriter {
     /// Heads of the keys for the line index. None if no line index is possible.
     heads: Option<Heads>,
     counts: EntryCounts,
+    decoded: Decoded,
     /// The key of the entry before.
     previous: Vec<u8>,
     /// The smallest key.
@@ -98,6 +130,7 @@ impl TableWriter {
             hashes: by_hash.then(|| Hashes::new(plan.memory / 2, directory)),
             heads: by_line.then(|| Heads::new(Spool::new(directory, plan.memory / 8 * 7))),
             counts: EntryCounts::new(),
+            decoded: Decoded { symbols: plan.keys.clone(), key: Vec::new() },
             previous: Vec::new(),
             first: Vec::new(),
         })
@@ -138,7 +171,7 @@ impl TableWriter {
         } else {
             if let Some(hashes) = &mut self.hashes {
                 let reference = if self.stride.is_some() { rank } else { offset };
-                hashes.push(Hasher::base(key), reference)?;
+                hashes.push(Hasher::base(self.decoded.key(key)?), reference)?;
             }
             if let Some(heads) = &mut self.heads {
                 heads.push(head(key))?;
@@ -234,6 +267,11 @@ impl TableWriter {
             self.sink.pad_to(SECTION_ALIGN)?;
             sections.write(&mut self.sink, kind::PATCH, true, patch.as_bytes())?;
         }
+        if let Some(Packed { block, dictionary }) = &plan.packed {
+            self.sink.pad_to(SECTION_ALIGN)?;
+            let section = [block.as_bytes(), dictionary].concat();
+            sections.write(&mut self.sink, kind::PACKING, true, &section)?;
+        }
         self.sink.pad_to(SECTION_ALIGN)?;
         let body = self.sink.end_body()?;
         let sums = units(body.end) * SUM_BYTES;
@@ -260,8 +298,16 @@ impl TableWriter {
         Ok(BuildSummary {
             entries,
             keys: self.counts.keys,
-            key_bytes: self.counts.key_bytes,
-            value_bytes: self.counts.value_bytes,
+            key_bytes: plan
+                .packed
+                .as_ref()
+                .map_or(self.counts.key_bytes, |packed| packed.block.key_bytes.get()),
+            stored_key_bytes: self.counts.key_bytes,
+            value_bytes: plan
+                .packed
+                .as_ref()
+                .map_or(self.counts.value_bytes, |packed| packed.block.value_bytes.get()),
+            stored_value_bytes: self.counts.value_bytes,
             file_bytes,
             build_id: build_id.into(),
             hash_index: outcome,
@@ -347,7 +393,7 @@ impl TableWriter {
             }
             let key = records.key();
             if previous.as_deref() != Some(key) {
-                hashes.push(Hasher::base(key), rank)?;
+                hashes.push(Hasher::base(self.decoded.key(key)?), rank)?;
                 let previous = previous.get_or_insert_default();
                 previous.clear();
                 previous.extend_from_slice(key);
@@ -388,7 +434,10 @@ impl TableWriter {
             header.index_leaves = nodes.leaves.into();
         }
         if let Some(built) = built {
-            header.hash_function = hasher::FUNCTION;
+            header.hash_function = match plan.keys {
+                None => hasher::FUNCTION,
+                Some(_) => hasher::OF_DECODED,
+            };
             header.slot_width = built.slots.width() as u8;
             header.hash_attempt = built.attempt.into();
             header.hash_seed = built.seed.into();

@@ -103,6 +103,7 @@ pub(super) fn stage(phase: BuildPhase) -> (&'static str, Unit) {
     match phase {
         BuildPhase::Sort => ("sorting", Unit::Entries),
         BuildPhase::Merge => ("merging", Unit::Entries),
+        BuildPhase::Compress => ("compressing", Unit::Entries),
         BuildPhase::Index => ("indexing", Unit::Entries),
         BuildPhase::Sync => ("syncing", Unit::AtOnce),
         _ => ("writing", Unit::Entries),

@@ -23,6 +23,11 @@ pub(crate) fn run(args: &Inspect) -> Result<Outcome, Failure> {
     let key = args.key.as_ref().map(|key| args.form.read("--key", key)).transpose()?;
     let (table, path) = match Source::open(&args.table, AccessPattern::Random)? {
         Source::Table(table) => (table, args.table.clone()),
+        Source::Packed(table) if table.has_compact_keys() && key.is_some() => {
+            let what = "has compact keys, whose place cannot be asked: leave --key out";
+            return Err(Failure::at(ErrorKind::Usage, args.table.display(), what));
+        }
+        Source::Packed(table) => (table.stored().clone(), args.table.clone()),
         Source::Set(set) => of_set(&set, args, key.as_deref())?,
     };
     let reading = reading(&path);

@@ -21,7 +21,10 @@ pub(crate) fn run(args: &Merge) -> Result<Outcome, Failure> {
     for (path, number) in args.tables.iter().zip(0..) {
         let source = match open::is_set(path) {
             true => Source::open(path, args.reading.access())?,
-            false => Source::Table(open::with(&options.allow_patch(number > 0), path)?),
+            false => {
+                let options = options.allow_patch(number > 0).allow_packed(true);
+                Source::Table(source::plain(open::with(&options, path)?, path)?)
+            }
         };
         let named = source.tables(path)?.into_iter();
         named.for_each(|(table, path)| {

@@ -14,7 +14,7 @@ use crate::output::Output;
 use crate::progress::{Progress, Unit};
 use crate::source::{Source, sound};
 use crate::terminal;
-use graven::ErrorKind;
+use graven::{ErrorKind, ValueBuffer};
 use std::fs::File;
 use std::os::unix::ffi::OsStrExt;
 
@@ -35,7 +35,7 @@ pub(crate) fn run(args: &Mget) -> Result<Outcome, Failure> {
     let progress = Progress::new("looking up", Unit::Bytes, input.len(), typed || !out.is_file());
     let mut lines = Lines::new(input.file);
     let mut batch = Batch::default();
-    let mut found = Vec::new();
+    let (mut found, mut values, mut buffer) = (Vec::new(), Vec::new(), ValueBuffer::new());
     let mut outcome = Outcome::Fine;
     loop {
         let filled = batch.fill(&mut lines, args.text);
@@ -44,6 +44,13 @@ pub(crate) fn run(args: &Mget) -> Result<Outcome, Failure> {
             Source::Table(table) => {
                 table.get_many_into(&keys, &mut found).map_err(reading)?;
                 answer(args, separator, &keys, &found, &mut out)?
+            }
+            Source::Packed(table) => {
+                values.clear();
+                let each = |value: Option<&[u8]>| values.push(value.map(<[u8]>::to_vec));
+                table.get_many_with(&keys, &mut buffer, each).map_err(reading)?;
+                let lent: Vec<_> = values.iter().map(Option::as_deref).collect();
+                answer(args, separator, &keys, &lent, &mut out)?
             }
             Source::Set(set) => {
                 let values = set.get_many(&keys).map_err(|error| Failure::set(&error))?;

@@ -5,7 +5,7 @@ use crate::exit::{Failure, Outcome, note, reading};
 use crate::output::Output;
 use crate::source::{Source, sound};
 use crate::terminal;
-use graven::{ReadError, Table, TableSet, Value};
+use graven::{PackedTable, ReadError, Table, TableSet, Value, ValueBuffer};
 use std::path::Path;
 
 type Entry<'t> = (&'t [u8], &'t [u8]);
@@ -82,6 +82,7 @@ impl Which {
             Source::Table(table) => {
                 self.of_table(table, key).try_for_each(|entry| each(entry.map_err(reading(path))?))
             }
+            Source::Packed(table) => self.of_packed(table, path, key, each),
             Source::Set(set) => self.of_set(set, path, key, each),
         }
     }
@@ -98,6 +99,30 @@ impl Which {
             Self::Prefixes => return Box::new(table.prefixes_of(key)),
         };
         Box::new(one.transpose().into_iter())
+    }
+
+    /// Of a packed table each prefix is looked up.
+    fn of_packed(
+        self,
+        table: &PackedTable,
+        path: &Path,
+        key: &[u8],
+        each: Each<'_>,
+    ) -> Result<(), Failure> {
+        let buffer = &mut ValueBuffer::new();
+        let one = match self {
+            Self::Floor => table.floor(key, buffer),
+            Self::Ceil => table.ceil(key, buffer),
+            Self::LongestPrefix => table.longest_prefix(key, buffer),
+            Self::Prefixes => {
+                return (0..=key.len()).rev().map(|len| &key[..len]).try_for_each(|prefix| {
+                    table
+                        .get_all(prefix)
+                        .try_for_each(|value| each((prefix, &value.map_err(reading(path))?)))
+                });
+            }
+        };
+        one.map_err(reading(path))?.map_or(Ok(()), each)
     }
 
     /// Prefixes of a key may be in any shard: each one is looked up, and those that no shard can

@@ -5,7 +5,7 @@ use crate::exit::{Failure, Outcome, reading};
 use crate::output::Output;
 use crate::random::Random;
 use crate::source::{Source, sound};
-use graven::{Partition, TableSet, Value};
+use graven::{Partition, TableSet, Value, ValueBuffer};
 use std::collections::BTreeSet;
 use std::hash::{BuildHasher, RandomState};
 
@@ -32,6 +32,15 @@ pub(crate) fn run(args: &Sample) -> Result<Outcome, Failure> {
         Source::Table(table) => {
             for rank in ranks {
                 if let Some((key, value)) = table.nth(rank).map_err(reading(&args.table))? {
+                    print(key, value)?;
+                }
+            }
+        }
+        Source::Packed(table) => {
+            let mut buffer = ValueBuffer::new();
+            for rank in ranks {
+                let entry = table.nth(rank, &mut buffer).map_err(reading(&args.table))?;
+                if let Some((key, value)) = entry {
                     print(key, value)?;
                 }
             }

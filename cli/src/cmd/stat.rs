@@ -41,7 +41,7 @@ fn render(args: &Stat, path: &Path, terminal: bool) -> Result<String, Failure> {
             false => set::text(&set, terminal),
         });
     }
-    let table = open::table_or_patch(path, AccessPattern::Random)?;
+    let table = open::any_file(path, AccessPattern::Random)?;
     // Asked first, before other calls bring pages into memory.
     let residency = table.residency();
     let reading = reading(path);

@@ -44,7 +44,7 @@ fn verify(args: &Verify, path: &Path) -> Result<Report, Failure> {
             .map(|report| Report::Set(report.unwrap_or_default()))
             .map_err(|error| place(args, &error));
     }
-    let table = open::table_or_patch(path, args.reading.access())?;
+    let table = open::any_file(path, args.reading.access())?;
     let progress = Progress::new("verifying", Unit::Bytes, None, args.quiet);
     let report = table.verify_with(|verified| show(&progress, verified));
     report.map(Report::Table).map_err(reading(path))
@@ -58,7 +58,7 @@ fn show(progress: &Progress, verified: VerifyProgress) {
 /// The failure for a shard that is not the file of the manifest, with the damage if it can be found.
 fn place(args: &Verify, error: &SetError) -> Failure {
     let SetError::Shard { path, what } = error else { return Failure::set(error) };
-    let table = open::table(path, args.reading.access());
+    let table = open::any_file(path, args.reading.access());
     let damage = match &table {
         Ok(table) => table.verify().err(),
         Err(_) => None,

@@ -11,10 +11,7 @@ use std::path::Path;
 
 pub(crate) fn run(args: &Warm) -> Result<Outcome, Failure> {
     let source = Source::open(&args.table, AccessPattern::Auto)?;
-    let bytes = match &source {
-        Source::Table(table) => table.stats().map_err(reading(&args.table))?.file_bytes,
-        Source::Set(set) => set.manifest().bytes,
-    };
+    let bytes = source.file_bytes(&args.table)?;
     let part = match (args.index, args.as_is) {
         (true, _) => graven::Warm::Index,
         (_, true) => graven::Warm::All,
@@ -39,6 +36,7 @@ pub(crate) fn run(args: &Warm) -> Result<Outcome, Failure> {
     };
     match &source {
         Source::Table(table) => warm(table, &args.table)?,
+        Source::Packed(table) => warm(table.stored(), &args.table)?,
         // One shard after the other, each of which is mapped for that.
         Source::Set(set) => (0..set.manifest().shards.len()).try_for_each(|number| {
             let (table, path) = shard(set, number)?;

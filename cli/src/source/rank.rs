@@ -31,6 +31,7 @@ impl<'s> ByPlace<'s> {
         };
         match self.source {
             Source::Table(table) => entry(table, place),
+            Source::Packed(_) => self.source.nth_key(path, place),
             Source::Set(set) => match self.of_set(set, place)? {
                 Some(table) => entry(&table, place - self.before),
                 None => Ok(None),

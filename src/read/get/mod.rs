@@ -4,6 +4,7 @@
 
 mod by_order;
 mod checked;
+mod decoded;
 mod in_flight;
 mod kernels;
 mod many;
@@ -13,6 +14,7 @@ mod stages;
 mod thorough;
 
 pub(crate) use checked::Checked;
+pub(crate) use decoded::Decoded;
 pub(crate) use kernels::{Lookups, Searched};
 pub(crate) use many::get_many;
 #[cfg(feature = "sets")]

@@ -3,17 +3,56 @@
 use super::super::place::{Found, LocatedPart};
 use super::super::simd::{Baseline, Simd};
 use super::super::view::View;
+use crate::codec::KeySymbols;
 use crate::error::ReadResult;
+use crate::format::hasher::Hasher;
 use crate::format::index::hash::{BUCKET, MAX_EQUAL_TAGS, overflow, tag};
 use crate::format::layout::HashLayout;
 use crate::format::order::equal;
 use std::ops::Range;
 
-/// The hash index of a table.
+/// The hash index of a table. `K`: what is stored of keys.
 #[derive(Clone, Copy)]
-pub(crate) struct Hash<'t> {
+pub(crate) struct Hash<'t, K = AsTheyAre> {
     view: &'t View,
     index: &'t HashLayout,
+    keys: K,
+}
+
+/// What is stored of keys.
+pub(crate) trait StoredKeys: Copy {
+    /// Whether `stored` is `key`.
+    fn is(self, stored: &[u8], key: &[u8]) -> bool;
+    /// Whether the key of `stored` has this hash.
+    fn has_hash(self, stored: &[u8], hasher: Hasher, hash: u64) -> bool;
+}
+
+/// Keys that are stored as they are.
+#[derive(Clone, Copy)]
+pub(crate) struct AsTheyAre;
+
+impl StoredKeys for AsTheyAre {
+    #[inline(always)]
+    fn is(self, stored: &[u8], key: &[u8]) -> bool {
+        equal(stored, key)
+    }
+
+    #[inline(always)]
+    fn has_hash(self, stored: &[u8], hasher: Hasher, hash: u64) -> bool {
+        hasher.hash(stored) == hash
+    }
+}
+
+impl StoredKeys for &KeySymbols {
+    #[inline(always)]
+    fn is(self, stored: &[u8], key: &[u8]) -> bool {
+        KeySymbols::is(self, stored, key)
+    }
+
+    fn has_hash(self, stored: &[u8], hasher: Hasher, hash: u64) -> bool {
+        let mut key = Vec::new();
+        self.decode(stored, &mut key).is_ok_and(|key| hasher.hash(key) == hash)
+    }
 }
 
 /// What the two buckets of a key say about it.
@@ -30,9 +69,18 @@ pub(crate) enum Buckets {
 impl<'t> Hash<'t> {
     /// The hash index, if the table has one.
     pub(crate) fn of(view: &'t View) -> Option<Self> {
-        view.layout().hash.as_ref().map(|index| Self { view, index })
+        view.layout().hash.as_ref().map(|index| Self { view, index, keys: AsTheyAre })
     }
+}
 
+impl<'t> Hash<'t, &'t KeySymbols> {
+    /// The hash index of a table whose keys are encoded, if it has one: of the keys as they were.
+    pub(crate) fn of_decoded(view: &'t View, keys: &'t KeySymbols) -> Option<Self> {
+        view.layout().hash_of_decoded.as_ref().map(|index| Self { view, index, keys })
+    }
+}
+
+impl<'t, K: StoredKeys> Hash<'t, K> {
     pub(crate) fn layout(self) -> &'t HashLayout {
         self.index
     }
@@ -51,7 +99,7 @@ impl<'t> Hash<'t> {
         walk: usize,
         mut watch: impl FnMut(LocatedPart, Range<usize>),
     ) -> ReadResult<Buckets> {
-        let Self { view, index } = self;
+        let Self { view, index, keys } = self;
         let mut set_aside = false;
         let hash = index.hasher.hash(key);
         let place = index.shape.place(hash);
@@ -74,11 +122,11 @@ impl<'t> Hash<'t> {
                 let parts = view.parts_at(offset)?;
                 watch(LocatedPart::Compared, offset..parts.key().end);
                 let stored = view.slice(parts.key())?;
-                if equal(stored, key) {
+                if keys.is(stored, key) {
                     view.ensure(parts.value..parts.end())?;
                     return Ok(Buckets::Record(Found { offset, parts }));
                 }
-                set_aside |= index.set_aside > 0 && index.hasher.hash(stored) == hash;
+                set_aside |= index.set_aside > 0 && keys.has_hash(stored, index.hasher, hash);
             }
             if !index.slots.overflows(bucket, overflow(hash)) {
                 break;

@@ -26,7 +26,7 @@ pub(crate) struct Piece {
 impl Run {
     /// A reader that reads `capacity` bytes at once and gives the disk space of spilled entries back
     /// once they were read. `large` is the file for large values.
-    pub(super) fn reader(self, capacity: usize, large: Option<&Arc<Scratch>>) -> Reader {
+    pub(crate) fn reader(self, capacity: usize, large: Option<&Arc<Scratch>>) -> Reader {
         match self {
             Self::Spilled(pieces) => Reader::Spilled(Entries {
                 pieces: pieces.into_iter(),
@@ -54,7 +54,7 @@ pub(super) const LEAST: usize = 2 * (MAX_KEY + 1);
 const FREED: u64 = 64 << 10;
 
 /// Reads a run: after each [`advance`](Self::advance) it has a current entry.
-pub(super) enum Reader {
+pub(crate) enum Reader {
     Spilled(Entries),
     Written(Box<RecordReader>),
 }
@@ -62,7 +62,7 @@ pub(super) enum Reader {
 impl Reader {
     /// Moves to the next entry; false at the end.
     #[inline]
-    pub(super) fn advance(&mut self) -> Result<bool, BuildError> {
+    pub(crate) fn advance(&mut self) -> Result<bool, BuildError> {
         match self {
             Self::Spilled(entries) => entries.advance(),
             Self::Written(records) => records.advance(),
@@ -70,7 +70,7 @@ impl Reader {
     }
 
     #[inline]
-    pub(super) fn key(&self) -> &[u8] {
+    pub(crate) fn key(&self) -> &[u8] {
         match self {
             Self::Spilled(entries) => &entries.window[entries.parts.key.clone()],
             Self::Written(records) => records.key(),
@@ -78,7 +78,7 @@ impl Reader {
     }
 
     #[inline]
-    pub(super) fn value(&self) -> Value<'_> {
+    pub(crate) fn value(&self) -> Value<'_> {
         match self {
             Self::Spilled(entries) => match &entries.stored {
                 Some(stored) => Value::Stored(stored),
@@ -90,7 +90,7 @@ impl Reader {
 }
 
 /// Reads spilled entries.
-pub(super) struct Entries {
+pub(crate) struct Entries {
     /// The pieces after the current one.
     pieces: std::vec::IntoIter<Piece>,
     file: Option<Arc<Scratch>>,
@@ -158,10 +158,11 @@ impl Entries {
         Ok(true)
     }
 
-    /// Goes on to the next piece, if there is one.
+    /// Goes on to the next piece with an entry, if there is one.
     fn next_piece(&mut self) -> bool {
         self.free(self.end);
-        let Some(Piece { file, range }) = self.pieces.next() else { return false };
+        let next = self.pieces.find(|piece| !piece.range.is_empty());
+        let Some(Piece { file, range }) = next else { return false };
         self.file = Some(file);
         (self.next, self.end) = (range.start, range.end);
         self.freed = range.start.next_multiple_of(FREED);
@@ -198,7 +199,7 @@ impl Entries {
 }
 
 /// Writes a run, entry after entry. A value in the file for large values stays there.
-pub(super) struct Writer {
+pub(crate) struct Writer {
     file: Arc<Scratch>,
     start: u64,
     at: u64,
@@ -211,11 +212,11 @@ const PIECE: usize = 1 << 20;
 
 impl Writer {
     /// A run that starts at `start`.
-    pub(super) fn new(file: &Arc<Scratch>, start: u64, large: Option<Arc<Scratch>>) -> Self {
+    pub(crate) fn new(file: &Arc<Scratch>, start: u64, large: Option<Arc<Scratch>>) -> Self {
         Self { file: Arc::clone(file), start, at: start, piece: Vec::with_capacity(PIECE), large }
     }
 
-    pub(super) fn push(&mut self, key: &[u8], value: Value<'_>) -> Result<(), BuildError> {
+    pub(crate) fn push(&mut self, key: &[u8], value: Value<'_>) -> Result<(), BuildError> {
         if let Value::Stored(Stored { file, at, len }) = value
             && self.large.as_ref().is_some_and(|large| Arc::ptr_eq(large, file))
         {
@@ -247,7 +248,7 @@ impl Writer {
     }
 
     /// The run and where it ends.
-    pub(super) fn finish(mut self) -> Result<(Run, u64), BuildError> {
+    pub(crate) fn finish(mut self) -> Result<(Run, u64), BuildError> {
         self.flush()?;
         let piece = Piece { file: self.file, range: self.start..self.at };
         Ok((Run::Spilled(vec![piece]), self.at))

@@ -140,7 +140,7 @@ fn options(args: &Build, input_bytes: Option<u64>, metadata: &[(String, String)]
         .durable(!args.no_sync)
         .replace(!args.no_replace)
         .verify_after_write(args.verify);
-    options = args.resources.set(options);
+    options = args.packing.set(args.resources.set(options));
     for (key, value) in metadata {
         options = options.metadata(&key[..], &value[..]);
     }
@@ -183,9 +183,14 @@ fn line(out: &Path, summary: &BuildSummary) -> String {
         }
         _ => "without a hash index".to_owned(),
     };
-    let overhead = (file_bytes - key_bytes - value_bytes) as f64 / entries.max(1) as f64;
+    let stored = summary.stored_key_bytes + summary.stored_value_bytes;
+    let overhead = (file_bytes - stored) as f64 / entries.max(1) as f64;
+    let packed = match key_bytes + value_bytes {
+        raw if raw == stored => String::new(),
+        raw => format!("{stored} bytes of {raw} stored, "),
+    };
     format!(
-        "{}: {}, {}, {file_bytes} bytes, {overhead:.2} bytes of overhead per entry, {hash}",
+        "{}: {}, {}, {file_bytes} bytes, {packed}{overhead:.2} bytes of overhead per entry, {hash}",
         out.display(),
         counted(entries, "entry", "entries"),
         counted(keys, "key", "keys")

@@ -3,7 +3,7 @@
 use super::{Memory, Pair, probes, ratio};
 use crate::formats::tsv;
 use crate::terminal;
-use graven::{HashStats, LengthBin, Residency, Stats};
+use graven::{HashStats, LengthBin, PackingStats, Residency, Stats};
 use std::fmt::{self, Write};
 
 /// Widest bar of a histogram, in characters.
@@ -52,6 +52,9 @@ fn write(
         }
     }
     writeln!(text, "overhead       {overhead:.2} bytes per entry")?;
+    if let Some(packing) = &stats.packing {
+        write_packing(text, stats, packing)?;
+    }
 
     writeln!(
         text,
@@ -81,6 +84,30 @@ fn write(
     }
     histogram(text, "key length", entries, &stats.key_len_histogram)?;
     histogram(text, "value length", entries, &stats.value_len_histogram)
+}
+
+/// What is stored of keys and values, and what they are.
+fn write_packing(text: &mut String, stats: &Stats, packing: &PackingStats) -> fmt::Result {
+    let share = |stored, raw| 100.0 * ratio(stored, raw);
+    if packing.compact_keys {
+        let (stored, raw) = (stats.key_bytes, packing.key_bytes);
+        let (longest, dictionary) = (packing.key_len_max, packing.key_dictionary_bytes);
+        writeln!(
+            text,
+            "compact keys   {stored} of {raw} bytes ({:.1} %), longest {longest}, symbols of {dictionary} bytes",
+            share(stored, raw)
+        )?;
+    }
+    let Some(codec) = packing.codec else { return Ok(()) };
+    let (stored, raw) = (stats.value_bytes, packing.value_bytes);
+    let (longest, dictionary) = (packing.value_len_max, packing.dictionary_bytes);
+    writeln!(
+        text,
+        "compression    {codec}: {stored} of {raw} bytes ({:.1} %), longest {longest}, dictionary of \
+         {dictionary} bytes, {} values as they are",
+        share(stored, raw),
+        packing.as_they_are
+    )
 }
 
 /// A key in double quotes, cut where it is long: an empty key shows, and one that ends in a space.

@@ -1,0 +1,82 @@
+//! The caller's buffer for values.
+
+use std::fmt;
+
+/// Memory for values of a [`PackedTable`](crate::PackedTable), which lookups fill: keep one per
+/// thread and hand it to every lookup. Lookups then allocate nothing, once it has grown to the longest
+/// value that was asked for. It may serve any number of tables.
+///
+/// ```
+/// # let dir = tempfile::tempdir()?;
+/// # let path = dir.path().join("t");
+/// # graven::BuildOptions::new().build(&path, [("a", "1"), ("b", "2")])?;
+/// let table = graven::PackedTable::load(&path)?;
+/// let mut buffer = graven::ValueBuffer::new();
+/// for key in ["a", "b"] {
+///     let value = table.get(key, &mut buffer)?;
+///     assert!(value.is_some());
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct ValueBuffer {
+    /// A key, encoded or decoded.
+    pub(crate) key: Vec<u8>,
+    pub(crate) value: Room,
+}
+
+/// Memory for one value.
+pub(crate) struct Room {
+    pub(super) bytes: Vec<u8>,
+    /// A frame that is decoded. zstd gets a copy: nothing may change what it reads, and a page of a
+    /// file that is cut off while it is read turns to zeros.
+    #[cfg(feature = "zstd")]
+    pub(super) frame: Vec<u8>,
+    /// Most bytes of a value.
+    pub(super) most: usize,
+    /// zstd's tables, about 150 KiB, made when they are needed first.
+    #[cfg(feature = "zstd")]
+    pub(super) context: Option<::zstd::zstd_safe::DCtx<'static>>,
+}
+
+impl ValueBuffer {
+    /// An empty buffer. Allocates nothing.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::with_limit(u32::MAX)
+    }
+
+    /// An empty buffer that takes values of at most `most` bytes: a longer one is
+    /// [`ReadFailure::ValueTooLong`](crate::ReadFailure::ValueTooLong), before memory is asked for. For
+    /// tables from elsewhere: some bytes of a hostile one may stand for 4 GiB. Values that are stored as
+    /// they are need no memory, and are not refused.
+    #[must_use]
+    pub fn with_limit(most: u32) -> Self {
+        let value = Room {
+            bytes: Vec::new(),
+            #[cfg(feature = "zstd")]
+            frame: Vec::new(),
+            most: most as usize,
+            #[cfg(feature = "zstd")]
+            context: None,
+        };
+        Self { key: Vec::new(), value }
+    }
+
+    /// Bytes that it holds for values.
+    #[must_use]
+    pub fn capacity(&self) -> usize {
+        self.value.bytes.capacity()
+    }
+}
+
+impl Default for ValueBuffer {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for ValueBuffer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ValueBuffer").field("capacity", &self.capacity()).finish_non_exhaustive()
+    }
+}

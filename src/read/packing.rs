@@ -1,0 +1,352 @@
+//! The packing section: how keys and values of a packed table are stored.
+
+use super::get::Decoded;
+use super::guess::Guess;
+use super::index::hash::{Buckets, Hash};
+use super::place::{Entry, Found, LocatedPart};
+use super::simd::{Chosen, Family, Lookup, Simd, Work, work};
+use super::table::Table;
+use super::view::View;
+use crate::codec::{Bad, Decoder, KeySymbols, NoDecoder, Room, ValueBuffer, codec_name};
+use crate::error::{OpenFailure, ReadError, ReadFailure, ReadResult};
+use crate::format::packing::{PACKING, PackingBlock, codec};
+use std::fmt;
+use std::ops::Range;
+use zerocopy::FromBytes;
+
+/// Keys of a batch whose buckets, and then records, are asked for before the first is compared.
+const GROUP: usize = 16;
+
+/// A table as it lies in the file, and what decodes it: what all clones of a packed table share.
+pub(super) struct Packed {
+    pub(super) stored: Table,
+    /// None in a plain table.
+    pub(super) packing: Option<Packing>,
+    /// How a table whose keys are encoded looks one up.
+    lookup: Chosen<OfDecoded>,
+}
+
+impl fmt::Debug for Packed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Packed").field("stored", &self.stored).finish_non_exhaustive()
+    }
+}
+
+/// Lookups through the hash index of a table whose keys are encoded.
+struct OfDecoded;
+
+impl Family for OfDecoded {
+    type Table = Packed;
+    type Answer<'t> = Guess<'t>;
+}
+
+impl Lookup<OfDecoded> for OfDecoded {
+    #[inline(always)]
+    fn run<'t, I: Simd>(simd: I, table: &'t Packed, key: &[u8]) -> Guess<'t> {
+        let Some(lookups) = table.decoded(simd) else { return Guess::UNDECIDED };
+        lookups.look_up(lookups.hash(key), key)
+    }
+}
+
+/// Values of a group of keys through the hash index of a table whose keys are encoded.
+struct Group<'t, 'k, K> {
+    table: &'t Packed,
+    keys: &'k [K],
+}
+
+impl<'t, K: AsRef<[u8]>> Work for Group<'t, '_, K> {
+    type Output = [Guess<'t>; GROUP];
+
+    #[inline(always)]
+    fn run<I: Simd>(self, simd: I) -> Self::Output {
+        let mut answers = [Guess::UNDECIDED; GROUP];
+        let Some(lookups) = self.table.decoded(simd) else { return answers };
+        let mut hashes = [0; GROUP];
+        for (hash, key) in hashes.iter_mut().zip(self.keys) {
+            *hash = lookups.hash(key.as_ref());
+            lookups.prefetch_bucket(*hash);
+        }
+        let hashes = &hashes[..self.keys.len()];
+        hashes.iter().for_each(|&hash| lookups.prefetch_record(hash));
+        for ((answer, &hash), key) in answers.iter_mut().zip(hashes).zip(self.keys) {
+            *answer = lookups.look_up(hash, key.as_ref());
+        }
+        answers
+    }
+}
+
+impl Packed {
+    pub(super) fn new(stored: Table) -> Result<Self, OpenFailure> {
+        let packing = Packing::read(stored.view())?;
+        Ok(Self { stored, packing, lookup: Chosen::new::<OfDecoded>() })
+    }
+
+    /// Lookups through the hash index, if keys are encoded and there is one.
+    #[inline(always)]
+    fn decoded<I: Simd>(&self, simd: I) -> Option<Decoded<'_, I>> {
+        let view = self.stored.view();
+        let symbols = self.packing.as_ref()?.keys.as_ref()?;
+        let index = view.layout().hash_of_decoded.as_ref()?;
+        Some(Decoded { simd, view, symbols, index })
+    }
+
+    /// What is stored of the value of `key`. `room` is for the key's codes.
+    #[inline]
+    pub(super) fn get(&self, key: &[u8], room: &mut Vec<u8>) -> ReadResult<Option<&[u8]>> {
+        let packing = match &self.packing {
+            Some(packing) if packing.keys.is_some() => packing,
+            _ => return self.stored.get(key),
+        };
+        let guess = self.lookup.call(self, key);
+        self.decide(packing, guess, key, room)
+    }
+
+    /// The answer of a lookup, which is made in another way if it is undecided.
+    #[inline]
+    fn decide<'t>(
+        &'t self,
+        packing: &'t Packing,
+        guess: Guess<'t>,
+        key: &[u8],
+        room: &mut Vec<u8>,
+    ) -> ReadResult<Option<&'t [u8]>> {
+        if guess.is_undecided() || !self.stored.view().memory().nothing_lost() {
+            return packing.get_checked(&self.stored, key, room);
+        }
+        Ok(guess.answer())
+    }
+
+    /// Key and value of an entry of the stored table, a pair of its slices.
+    #[inline]
+    pub(super) fn entry<'b>(
+        &'b self,
+        found: Option<Entry<'b>>,
+        buffer: &'b mut ValueBuffer,
+    ) -> ReadResult<Option<Entry<'b>>> {
+        let (Some((key, value)), Some(packing)) = (found, &self.packing) else { return Ok(found) };
+        let view = self.stored.view();
+        let key = packing.key(view, key, &mut buffer.key)?;
+        Ok(Some((key, packing.value(view, value, &mut buffer.value)?)))
+    }
+
+    /// What the table stores of `key`, if it has it.
+    pub(super) fn stored_key<'k>(&self, key: &'k [u8], room: &'k mut Vec<u8>) -> &'k [u8] {
+        match &self.packing {
+            None => key,
+            Some(packing) => packing.stored_key(key, room),
+        }
+    }
+
+    /// Hands what is stored of the values of `keys` to `each`, in their order.
+    pub(super) fn get_many<'t, K: AsRef<[u8]>>(
+        &'t self,
+        keys: &[K],
+        room: &mut Vec<u8>,
+        mut each: impl FnMut(Option<&'t [u8]>) -> ReadResult<()>,
+    ) -> ReadResult<()> {
+        let packing = match &self.packing {
+            Some(packing) if packing.keys.is_some() => packing,
+            _ => {
+                let mut handed = Ok(());
+                self.stored.get_many_with(keys, |stored| {
+                    if handed.is_ok() {
+                        handed = each(stored);
+                    }
+                })?;
+                return handed;
+            }
+        };
+        for group in keys.chunks(GROUP) {
+            let answers = work(Group { table: self, keys: group });
+            for (key, guess) in group.iter().zip(answers) {
+                each(self.decide(packing, guess, key.as_ref(), room)?)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// How the keys and values of a table are stored.
+#[derive(Debug)]
+pub(crate) struct Packing {
+    pub(crate) block: PackingBlock,
+    /// None if values stand as they are.
+    values: Option<Decoder>,
+    /// None if keys stand as they are.
+    keys: Option<KeySymbols>,
+}
+
+impl Packing {
+    /// The fixed part of the section, its page checked. `None` in a plain table.
+    pub(crate) fn block(view: &View) -> ReadResult<Option<PackingBlock>> {
+        let layout = view.layout();
+        let Some(span) = layout.packing else { return Ok(None) };
+        let block = span.start..span.start + PACKING;
+        view.ensure(block.clone())?;
+        let block = PackingBlock::read_from_bytes(view.slice(block)?);
+        let bad = || view.corrupt("packing makes no sense", span.start as u64);
+        let block = block.map_err(|_| bad()).and_then(|block| {
+            let dictionaries =
+                u64::from(block.dictionary_len.get()) + u64::from(block.key_dictionary_len.get());
+            let of_decoded = block.key_codec == codec::SYMBOLS;
+            let right = dictionaries == (span.len() - PACKING) as u64
+                && (block.reserved, block.reserved_2.get()) == ([0; 2], 0)
+                && block.as_they_are.get() <= layout.entries
+                // The hash index is of the keys as they were, or of stored keys that are the keys.
+                && (of_decoded || layout.hash_of_decoded.is_none())
+                && (!of_decoded || layout.hash.is_none());
+            if right { Ok(Some(block)) } else { Err(bad()) }
+        });
+        view.sound(block)
+    }
+
+    /// An error for a packed table.
+    pub(crate) fn refuse(view: &View) -> Result<(), OpenFailure> {
+        if view.layout().packing.is_none() {
+            return Ok(());
+        }
+        let block = Self::block(view).map_err(|error| OpenFailure::Damaged(error.failure()))?;
+        let codec = block.and_then(|block| Self::codec(&block));
+        Err(OpenFailure::IsPacked { codec })
+    }
+
+    /// Reads the section and prepares the dictionaries. `None` in a plain table.
+    pub(crate) fn read(view: &View) -> Result<Option<Self>, OpenFailure> {
+        let damaged = |error: ReadError| OpenFailure::Damaged(error.failure());
+        let Some(block) = Self::block(view).map_err(damaged)? else { return Ok(None) };
+        let Some(span) = view.layout().packing else { return Ok(None) };
+        let values = span.start + PACKING;
+        let keys = values + block.dictionary_len.get() as usize;
+        let bytes = |range: Range<usize>| {
+            view.ensure(range.clone())?;
+            view.slice(range)
+        };
+        let value_bytes = bytes(values..keys).map_err(damaged)?;
+        let key_bytes = bytes(keys..span.end).map_err(damaged)?;
+        let decoder = match block.codec {
+            codec::NONE if value_bytes.is_empty() => Ok(None),
+            id => Decoder::new(id, value_bytes).map(Some),
+        };
+        let symbols = match block.key_codec {
+            codec::NONE if key_bytes.is_empty() => Ok(None),
+            codec::SYMBOLS => KeySymbols::parse(key_bytes).map(Some).map_err(NoDecoder::Bad),
+            _ => Err(NoDecoder::Unknown),
+        };
+        if let Some(offset) = view.memory().lost_at() {
+            return Err(OpenFailure::Damaged(ReadFailure::Faulted { offset }));
+        }
+        let failed = |none, id: u8, at: usize| match none {
+            NoDecoder::Unknown => {
+                OpenFailure::UnsupportedFeature { feature: "codec", id: id.into() }
+            }
+            NoDecoder::LeftOut(codec) => OpenFailure::DecoderLeftOut { codec },
+            NoDecoder::Bad(bad) => damaged(wrong(at as u64, view, bad)),
+        };
+        let values = decoder.map_err(|none| failed(none, block.codec, values))?;
+        let keys = symbols.map_err(|none| failed(none, block.key_codec, keys))?;
+        Ok(Some(Self { block, values, keys }))
+    }
+
+    /// The name of the values' codec; `None` if they stand as they are.
+    pub(crate) fn codec(block: &PackingBlock) -> Option<&'static str> {
+        (block.codec != codec::NONE).then(|| codec_name(block.codec))
+    }
+
+    /// Whether keys are encoded.
+    pub(crate) fn encodes_keys(block: &PackingBlock) -> bool {
+        block.key_codec != codec::NONE
+    }
+
+    /// Whether a stored value is the value as it is, with a mark.
+    pub(crate) fn is_as_it_is(&self, stored: &[u8]) -> bool {
+        self.values.as_ref().is_some_and(|decoder| decoder.is_as_it_is(stored))
+    }
+
+    /// The value that the table stores as `stored`, a slice of it.
+    #[inline]
+    pub(crate) fn value<'b>(
+        &self,
+        view: &View,
+        stored: &'b [u8],
+        room: &'b mut Room,
+    ) -> ReadResult<&'b [u8]> {
+        let Some(decoder) = &self.values else { return Ok(stored) };
+        let most = self.block.value_len_max.get() as usize;
+        match decoder.decode(stored, room, most) {
+            // The bytes of a page that was lost on the way are zeros.
+            Ok(value) => view.sound(Ok(value)),
+            Err(bad) => view.sound(Err(wrong(view.memory().offset_of(stored) as u64, view, bad))),
+        }
+    }
+
+    /// The key that the table stores as `stored`, a slice of it.
+    #[inline]
+    pub(crate) fn key<'b>(
+        &self,
+        view: &View,
+        stored: &'b [u8],
+        room: &'b mut Vec<u8>,
+    ) -> ReadResult<&'b [u8]> {
+        let Some(symbols) = &self.keys else { return Ok(stored) };
+        match symbols.decode(stored, room) {
+            Ok(key) => view.sound(Ok(key)),
+            Err(bad) => view.sound(Err(wrong(view.memory().offset_of(stored) as u64, view, bad))),
+        }
+    }
+
+    /// What the table stores of `key`, if it has it.
+    #[inline]
+    pub(crate) fn stored_key<'k>(&self, key: &'k [u8], room: &'k mut Vec<u8>) -> &'k [u8] {
+        let Some(symbols) = &self.keys else { return key };
+        room.clear();
+        symbols.encode(key, room);
+        room
+    }
+
+    /// What is stored of the value of `key`, each page checked before it is read.
+    #[cold]
+    fn get_checked<'t>(
+        &self,
+        table: &'t Table,
+        key: &[u8],
+        room: &mut Vec<u8>,
+    ) -> ReadResult<Option<&'t [u8]>> {
+        let view = table.view();
+        let hash = self.keys.as_ref().and_then(|symbols| Hash::of_decoded(view, symbols));
+        if let Some(hash) = hash {
+            match view.sound(hash.ask(key, 0))? {
+                Buckets::Record(found) => return view.slice(found.parts.value()).map(Some),
+                Buckets::Absent => return Ok(None),
+                Buckets::SetAside => {}
+            }
+        }
+        table.get(self.stored_key(key, room))
+    }
+
+    /// The first record of `key`, as the hash index of a table whose keys are encoded knows it; `watch` is
+    /// told what is read. `None` if it does not know the key.
+    pub(crate) fn locate(
+        &self,
+        view: &View,
+        key: &[u8],
+        watch: impl FnMut(LocatedPart, Range<usize>),
+    ) -> ReadResult<Option<Found>> {
+        let hash = self.keys.as_ref().and_then(|symbols| Hash::of_decoded(view, symbols));
+        let Some(hash) = hash else { return Ok(None) };
+        Ok(match hash.ask_watched(key, 0, watch)? {
+            Buckets::Record(found) => Some(found),
+            Buckets::Absent | Buckets::SetAside => None,
+        })
+    }
+}
+
+/// The error for what is wrong at `offset`.
+#[cold]
+fn wrong(offset: u64, view: &View, bad: Bad) -> ReadError {
+    match bad {
+        Bad::Corrupt(what) => view.corrupt(what, offset),
+        Bad::TooLong(most) => {
+            view.named(ReadFailure::ValueTooLong { offset, most: most as u64 }.into())
+        }
+    }
+}

@@ -1,0 +1,158 @@
+//! The audit of packed keys and values: each one is decoded, and what the packing section and the hash
+//! index say of them is compared.
+
+use crate::codec::ValueBuffer;
+use crate::error::{OpenFailure, ReadError, ReadResult};
+use crate::format::index::hash::BUCKET;
+use crate::format::layout::HashLayout;
+use crate::read::parallel::{check_pieces, threads};
+use crate::read::place::LocatedPart;
+use crate::read::view::View;
+use crate::read::{Packing, Table};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+/// Entries of a piece, at least.
+const PIECE: u64 = 1024;
+/// Pieces for each thread: some take longer than others.
+const SHARE: usize = 16;
+
+/// What was seen of all entries.
+#[derive(Default)]
+struct Seen {
+    key_bytes: AtomicU64,
+    key_len_max: AtomicU64,
+    value_bytes: AtomicU64,
+    value_len_max: AtomicU64,
+    as_they_are: AtomicU64,
+    /// Keys in the first bucket of the hash index, in the second, and in none.
+    first: AtomicU64,
+    second: AtomicU64,
+    set_aside: AtomicU64,
+}
+
+/// The audit of what is packed in a table.
+pub(super) struct Packed<'t> {
+    pub(super) table: &'t Table,
+}
+
+impl Packed<'_> {
+    /// Decodes all keys and values, and finds the keys through the hash index. Returns the number of keys in
+    /// their second bucket; 0 for a plain table, whose hash index is no matter of this.
+    pub(super) fn check(self) -> ReadResult<u64> {
+        let table = self.table;
+        let view = table.view();
+        let Some(span) = view.layout().packing else { return Ok(0) };
+        let packing = match Packing::read(view) {
+            Ok(Some(packing)) => packing,
+            Ok(None) => return Ok(0),
+            Err(OpenFailure::Damaged(failure)) => return Err(failure.into()),
+            Err(_) => {
+                let what = "values need a decoder that this library does not have, and";
+                return Err(ReadError::corrupt(what, span.start as u64));
+            }
+        };
+        let most = usize::try_from(table.len() / PIECE).unwrap_or(usize::MAX);
+        let walks = table.split(most.clamp(1, SHARE * threads(most)));
+        let seen = Seen::default();
+        check_pieces(walks.len(), |piece| {
+            let (mut buffer, mut codes) = (ValueBuffer::new(), Vec::new());
+            let mut last = None;
+            for entry in walks[piece].clone() {
+                let (stored_key, stored) = entry?;
+                let value = packing.value(view, stored, &mut buffer.value)?;
+                seen.value_bytes.fetch_add(value.len() as u64, Relaxed);
+                seen.value_len_max.fetch_max(value.len() as u64, Relaxed);
+                seen.as_they_are.fetch_add(packing.is_as_it_is(stored).into(), Relaxed);
+                let key = packing.key(view, stored_key, &mut buffer.key)?;
+                seen.key_bytes.fetch_add(key.len() as u64, Relaxed);
+                seen.key_len_max.fetch_max(key.len() as u64, Relaxed);
+                if packing.stored_key(key, &mut codes) != stored_key {
+                    let at = view.memory().offset_of(stored_key) as u64;
+                    return Err(ReadError::corrupt("key has other codes than its own", at));
+                }
+                // Equal keys may be in two pieces: those that the piece before begins are its own.
+                let repeated = last == Some(stored_key)
+                    || last.is_none()
+                        && view.layout().repeated_keys
+                        && self.follows(stored_key, stored)?;
+                if !repeated {
+                    seen.note(&packing, view, key, stored_key)?;
+                }
+                last = Some(stored_key);
+            }
+            Ok(())
+        })?;
+        seen.compare(&packing, view, span.start as u64)
+    }
+
+    /// Whether an entry is not the first one of its key.
+    fn follows(&self, stored_key: &[u8], stored: &[u8]) -> ReadResult<bool> {
+        Ok(match self.table.ceil(stored_key)? {
+            Some((_, first)) => !std::ptr::eq(first.as_ptr(), stored.as_ptr()),
+            None => false,
+        })
+    }
+}
+
+impl Seen {
+    /// Finds a key through the hash index.
+    fn note(
+        &self,
+        packing: &Packing,
+        view: &View,
+        key: &[u8],
+        stored_key: &[u8],
+    ) -> ReadResult<()> {
+        let Some(index) = &view.layout().hash_of_decoded else { return Ok(()) };
+        let at = view.memory().offset_of(stored_key);
+        let mut buckets = 0;
+        let found = packing.locate(view, key, |part, _| {
+            buckets += u32::from(part == LocatedPart::Bucket);
+        })?;
+        match found {
+            Some(found) if found.parts.key().start == at => {
+                let place = if buckets > 1 { &self.second } else { &self.first };
+                place.fetch_add(1, Relaxed);
+            }
+            None if index.set_aside > 0 => {
+                self.set_aside.fetch_add(1, Relaxed);
+            }
+            _ => return Err(ReadError::corrupt("index does not find the record", at as u64)),
+        }
+        Ok(())
+    }
+
+    /// Compares what was seen with what the table says.
+    fn compare(&self, packing: &Packing, view: &View, at: u64) -> ReadResult<u64> {
+        let block = packing.block;
+        let right = self.key_bytes.load(Relaxed) == block.key_bytes.get()
+            && self.key_len_max.load(Relaxed) == u64::from(block.key_len_max.get())
+            && self.value_bytes.load(Relaxed) == block.value_bytes.get()
+            && self.value_len_max.load(Relaxed) == u64::from(block.value_len_max.get())
+            && self.as_they_are.load(Relaxed) == block.as_they_are.get();
+        if !right {
+            return Err(ReadError::corrupt("packing is wrong", at));
+        }
+        let (first, second) = (self.first.load(Relaxed), self.second.load(Relaxed));
+        if let Some(index) = &view.layout().hash_of_decoded {
+            let wrong = || ReadError::corrupt("hash index has other keys", index.span.start as u64);
+            let counted = first + second == self.taken(view, index)?
+                && self.set_aside.load(Relaxed) == index.set_aside
+                && first + second + index.set_aside == view.layout().keys;
+            if !counted {
+                return Err(wrong());
+            }
+        }
+        Ok(second)
+    }
+
+    /// Slots that are taken.
+    fn taken(&self, view: &View, index: &HashLayout) -> ReadResult<u64> {
+        let mut taken = 0;
+        for bucket in view.slice(index.span.start..index.span.end)?.as_chunks::<BUCKET>().0 {
+            let tags = &bucket[index.slots.tags_start()..][..index.slots.count()];
+            taken += tags.iter().filter(|&&tag| tag != 0).count() as u64;
+        }
+        Ok(taken)
+    }
+}
