@@ -6,6 +6,8 @@
 
 #[path = "cli/build.rs"]
 mod build;
+#[path = "cli/compress.rs"]
+mod compress;
 #[path = "cli/coprocess.rs"]
 mod coprocess;
 #[path = "cli/csv.rs"]

@@ -226,6 +226,7 @@ impl SetJob {
         hash_shard: Option<(usize, usize)>,
         tables: &BuildOptions,
     ) -> Result<ShardBuilder, PublishError> {
+        tables.refuse_packing()?;
         self.staging.check()?;
         let (file, path) = self
             .staging

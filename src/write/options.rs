@@ -374,6 +374,11 @@ impl BuildOptions {
         self.settings.duplicates.drops()
     }
 
+    /// An error for options of packed tables: readers of sets lend what shards store.
+    pub(crate) fn refuse_packing(&self) -> Result<(), BuildError> {
+        self.settings.refuse_packing("plain shards: sets have no packed ones")
+    }
+
     /// The memory budget in bytes, by default as it is at this moment.
     pub(crate) fn memory(&self) -> Result<usize, BuildError> {
         Ok(self.settings.clone().checked()?.memory())

@@ -145,17 +145,11 @@ impl Settings {
                 return invalid("compress", got, expected);
             }
         }
-        if self.packs() {
-            let (option, got) = match &self.compression {
-                Some(compression) => ("compress", compression.to_string()),
-                None => ("compact_keys", "true".to_owned()),
-            };
-            if self.value_align > 1 {
-                return invalid(option, got, "no value_align: packed values are copied");
-            }
-            if self.types != Types::default() {
-                return invalid(option, got, "a table of bytes: typed tables are not packed");
-            }
+        if self.value_align > 1 {
+            self.refuse_packing("no value_align: packed values are copied")?;
+        }
+        if self.types != Types::default() {
+            self.refuse_packing("a table of bytes: typed tables are not packed")?;
         }
         let too_long = |(key, value): &&(Vec<u8>, Vec<u8>)| {
             key.len() > MAX_KEY || value.len() > MAX_METADATA_VALUE
@@ -179,6 +173,16 @@ impl Settings {
     /// Whether the table is a packed one.
     pub(super) fn packs(&self) -> bool {
         self.compression.is_some() || self.compact_keys
+    }
+
+    /// An error if the table would be a packed one.
+    pub(super) fn refuse_packing(&self, expected: &'static str) -> Result<(), BuildError> {
+        let (option, got) = match (&self.compression, self.compact_keys) {
+            (Some(compression), _) => ("compress", compression.to_string()),
+            (None, true) => ("compact_keys", "true".to_owned()),
+            (None, false) => return Ok(()),
+        };
+        Err(BuildError::InvalidOption { option, got, expected })
     }
 
     /// Most bytes of a value. A compressed one may need one more than it has.

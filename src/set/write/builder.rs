@@ -61,6 +61,7 @@ impl SetBuilder {
             let got = got.to_string();
             Err(BuildError::InvalidOption { option, got, expected }.into())
         };
+        tables.refuse_packing()?;
         let some = 1..=MOST_SHARDS;
         match cut {
             Cut::Bytes(0) => return refused("shard_bytes", 0, "1 or more"),
