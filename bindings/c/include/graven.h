@@ -33,7 +33,8 @@
  *
  * HANDLES
  *     graven_table, graven_iter, graven_cursor, graven_live, graven_pin, graven_builder, and those of
- *     sets: each is closed once, by the function that its type has for it; those take NULL as well.
+ *     sets and packed tables: each is closed once, by the function that its type has for it; those take
+ *     NULL as well.
  *     Handles may be closed in any order: what was made from a table keeps the table open.
  *
  * SLICES
@@ -48,11 +49,22 @@
  *     itself, until its next step or its end. Set, answers and iterators are closed in any order. Copy
  *     what is needed for longer, or ask graven_set_table() for the shard.
  *
+ * PACKED TABLES
+ *     A table that was built with `compression` or `compact_keys` is packed: its values are compressed
+ *     one by one, or its keys encoded. graven_open() and graven_live_open() refuse it with
+ *     GRAVEN_ERR_NEEDS_BUFFER; graven_packed_open() opens it, and plain tables as well. Its lookups
+ *     decode into a graven_buffer. A slice that a lookup gives is valid until the same buffer is used
+ *     for another lookup or is closed, and until the table and its cursors are closed, for what is
+ *     stored as it is lies in the table. A slice of a graven_packed_cursor is valid until the next call
+ *     with the cursor. Nobody frees such a slice or writes to it; copy what is needed for longer. A key
+ *     that was lent may be asked for: the lookup copies it first.
+ *
  * THREADS
- *     A table, a set, a graven_live, a graven_live_set and a pin are used by any number of threads at
- *     once; lookups take no lock. An iterator, a cursor, an answer or a builder is used by one thread
- *     at a time, and may be handed from one to another. A handle is closed when no other thread uses it. After fork() the child may use
- *     tables, pins, iterators and cursors, and closes its handles for itself.
+ *     A table, a packed table, a set, a graven_live, a graven_live_set and a pin are used by any number
+ *     of threads at once; lookups take no lock. An iterator, a cursor, an answer, a buffer or a builder
+ *     is used by one thread at a time, and may be handed from one to another. A handle is closed when
+ *     no other thread uses it. After fork() the child may use tables, packed tables, pins, iterators,
+ *     cursors and buffers, and closes its handles for itself.
  *
  * STRUCTS WITH A SIZE
  *     The first field of options and of results in numbers is their size, which the caller sets to
@@ -80,7 +92,7 @@ typedef struct graven_table graven_table;
 // The version of the interface that this header describes: major << 16 | minor. The major number is
 // that of the shared library's name, libgraven.so.0, and of its symbols, GRAVEN_0. The minor number
 // grows when functions are added.
-#define GRAVEN_ABI_VERSION 2
+#define GRAVEN_ABI_VERSION 3
 
 // What a call came to: 0 or above is an answer, below 0 an error. The numbers never change their
 // meaning. Later versions may add some, so treat every number below 0 as an error.
@@ -116,7 +128,8 @@ enum graven_status
     GRAVEN_ERR_EXISTS = -10,
     // Another process holds a lock. Try again.
     GRAVEN_ERR_BUSY = -11,
-    // A key, a value or the table is longer than the format allows.
+    // A key, a value or the table is longer than the format allows, or a value is longer than the
+    // limit of its graven_buffer.
     GRAVEN_ERR_TOO_LONG = -12,
     // A key is smaller than the one before it, and the option `sorted` promised otherwise.
     GRAVEN_ERR_OUT_OF_ORDER = -13,
@@ -129,15 +142,15 @@ enum graven_status
     GRAVEN_ERR_NOT_DURABLE = -16,
     // A callback asked to stop.
     GRAVEN_ERR_CANCELLED = -17,
-    // This system or file system has no answer.
+    // This system or file system has no answer, or this library was built without what it takes.
     GRAVEN_ERR_UNSUPPORTED = -18,
     // The buffer is too small; `*needed` says how large it must be.
     GRAVEN_ERR_BUFFER_TOO_SMALL = -19,
     // A fault of this library: please report it, with the text. Close the handles of the call; do
     // nothing else with them.
     GRAVEN_ERR_PANIC = -20,
-    // No function gives this today. Later tables, whose values have to be decoded, will give it
-    // from functions that return slices of values; graven_get_copy() will work for them.
+    // The table is packed, and its values have to be decoded into a buffer: open it with
+    // graven_packed_open().
     GRAVEN_ERR_NEEDS_BUFFER = -21,
 };
 #ifndef __cplusplus
@@ -261,6 +274,28 @@ typedef int32_t graven_hash_index;
 #endif // __STDC_VERSION__ >= 202311L
 #endif // __cplusplus
 
+// How values are compressed, each one alone, so that each can be read alone.
+enum graven_compression
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : int32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+    // They stand as they are.
+    GRAVEN_COMPRESSION_NONE = 0,
+    // Zstandard, against one dictionary of the table: for values of 100 bytes and more.
+    GRAVEN_COMPRESSION_ZSTD = 1,
+    // Fast Static Symbol Table: for values of 10 to 300 bytes of text. Decodes several times as fast
+    // as zstd.
+    GRAVEN_COMPRESSION_FSST = 2,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum graven_compression graven_compression;
+#else
+typedef int32_t graven_compression;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
 // A stage of a build. Later versions may add some.
 enum graven_build_phase
 #if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
@@ -275,6 +310,8 @@ enum graven_build_phase
     GRAVEN_BUILD_PHASE_INDEX = 2,
     // The table is made durable and gets its name; in bytes.
     GRAVEN_BUILD_PHASE_SYNC = 3,
+    // Values are compressed, between the merge and the indexes of a packed table; in entries.
+    GRAVEN_BUILD_PHASE_COMPRESS = 4,
 };
 #ifndef __cplusplus
 #if __STDC_VERSION__ >= 202311L
@@ -337,6 +374,8 @@ enum graven_section_kind
     GRAVEN_SECTION_PAGE_SUMS = 11,
     // The last bytes of the table.
     GRAVEN_SECTION_FOOTER = 12,
+    // How keys and values of a packed table are stored.
+    GRAVEN_SECTION_PACKING = 13,
 };
 #ifndef __cplusplus
 #if __STDC_VERSION__ >= 202311L
@@ -351,6 +390,11 @@ typedef int32_t graven_section_kind;
 // valid until it is used for another lookup or is closed, whatever becomes of the set. Use one for
 // each thread, again and again.
 typedef struct graven_answer graven_answer;
+
+// Memory for keys and values of packed tables, which lookups decode into. Slices that were given with
+// it are valid until it is used for another lookup or is closed. Use one for each thread, again and
+// again, for any number of tables: once it has grown, a lookup allocates nothing.
+typedef struct graven_buffer graven_buffer;
 
 // A table that is being built.
 typedef struct graven_builder graven_builder;
@@ -367,6 +411,15 @@ typedef struct graven_live graven_live;
 
 // A handle on the current version of a set.
 typedef struct graven_live_set graven_live_set;
+
+// An open table, packed or plain: the values of a packed one may be compressed, and its keys encoded.
+// Lookups decode both into a graven_buffer. What is stored as it is, as everything in a plain table,
+// is not copied.
+typedef struct graven_packed graven_packed;
+
+// A position in a packed table: on an entry, before the first or after the last. It keeps the table
+// open by itself. Its slices are valid until the next call with it.
+typedef struct graven_packed_cursor graven_packed_cursor;
 
 // A table that stays as it is, whatever is published meanwhile, until the pin is closed.
 typedef struct graven_pin graven_pin;
@@ -405,7 +458,8 @@ typedef struct graven_open_options {
 
 // Bytes: keys that are asked for, and keys and values of a table. Bytes of a table are valid until
 // the table and everything that was made from it (clones, iterators, cursors, pins) is closed; bytes
-// of a set as long as the graven_answer or the graven_set_iter keeps them.
+// of a set as long as the graven_answer or the graven_set_iter keeps them; bytes of a packed table as
+// long as the graven_buffer or the graven_packed_cursor holds them.
 typedef struct graven_slice {
     // First byte. May be NULL in a key of length 0.
     const uint8_t *data;
@@ -482,6 +536,29 @@ typedef struct graven_stats {
     uint64_t tree_nodes;
     // Lines of 64 bytes of the line index; 0 without one.
     uint64_t lines;
+    // A graven_compression: how values are compressed; -1 if this library does not know the codec. This
+    // field and those after it are of packed tables.
+    int32_t compression;
+    // 1 if keys are encoded, otherwise 0.
+    int32_t compact_keys;
+    // The codec's version, for example 10507 for zstd 1.5.7; 0 in a plain table.
+    uint32_t codec_version;
+    // zstd's level; 0 without it.
+    uint32_t compression_level;
+    // Bytes of the dictionary of the values.
+    uint64_t dictionary_bytes;
+    // Bytes of the dictionary of the keys.
+    uint64_t key_dictionary_bytes;
+    // Sum of the lengths of all keys as they are read; in a plain table `key_bytes`.
+    uint64_t unpacked_key_bytes;
+    // Sum of the lengths of all values as they are read; in a plain table `value_bytes`.
+    uint64_t unpacked_value_bytes;
+    // Longest key in bytes as it is read.
+    uint32_t unpacked_key_len_max;
+    // Longest value in bytes as it is read.
+    uint32_t unpacked_value_len_max;
+    // Compressed values, except for empty ones, that are stored as they are.
+    uint64_t values_as_they_are;
 } graven_stats;
 
 // A section of a table.
@@ -592,6 +669,21 @@ typedef struct graven_build_options {
     graven_progress_fn progress;
     // Given to `progress`. Must stay valid until the builder is closed.
     void *progress_user;
+    // A graven_compression. A table with compressed values is packed: it is read by
+    // graven_packed_open(), and graven_open() refuses it. Entries wait in a temporary file until the
+    // dictionary is made, also with `sorted`: one write and one read of all entries more. Not with
+    // `value_align`, and not in sets.
+    int32_t compression;
+    // zstd's level, 1 to 22: a higher one takes longer to build, and the values are smaller; reading
+    // costs the same. 0: 3. With another graven_compression it must be 0.
+    int32_t compression_level;
+    // Most bytes of zstd's dictionary, up to 1 MiB, which every reader keeps in memory. 0: 112,640.
+    // -1: none. With another graven_compression it must be 0.
+    int32_t dictionary_bytes;
+    // Not 0: keys are encoded by symbols, strings that many of them have in common; the order and
+    // all queries stay. The table is packed, as with `compression`. Keys that would not shrink by a
+    // tenth stay as they are.
+    int32_t compact_keys;
 } graven_build_options;
 
 // A finished build in numbers.
@@ -618,6 +710,11 @@ typedef struct graven_build_summary {
     int32_t hash_index;
     // 0.
     int32_t reserved;
+    // Sum of the lengths of all keys as they are stored: less than `key_bytes` if they are encoded.
+    uint64_t stored_key_bytes;
+    // Sum of the lengths of all values as they are stored: less than `value_bytes` if they are
+    // compressed.
+    uint64_t stored_value_bytes;
 } graven_build_summary;
 
 // How a set is opened. Zeros are the defaults: begin with graven_set_options_init(), or zero the
@@ -710,8 +807,8 @@ const char *graven_version(void);
 // closes with graven_table_close().
 //
 // Gives GRAVEN_OK, GRAVEN_ERR_IO, GRAVEN_ERR_NOT_A_TABLE, GRAVEN_ERR_TOO_NEW, GRAVEN_ERR_DAMAGED,
-// GRAVEN_ERR_NO_MEMORY, GRAVEN_ERR_OTHER_BUILD, GRAVEN_ERR_LOST_PAGE, GRAVEN_ERR_INVALID_ARGUMENT.
-// Any thread.
+// GRAVEN_ERR_NO_MEMORY, GRAVEN_ERR_OTHER_BUILD, GRAVEN_ERR_LOST_PAGE, GRAVEN_ERR_INVALID_ARGUMENT;
+// GRAVEN_ERR_NEEDS_BUFFER for a packed table, which graven_packed_open() opens. Any thread.
 graven_status graven_open(const char *path,
                           const struct graven_open_options *options,
                           graven_table **table);
@@ -800,8 +897,7 @@ graven_status graven_get(const graven_table *table,
                          size_t key_len,
                          struct graven_slice *value);
 
-// Looks a key up and copies its value. This form will also work for later tables whose values have
-// to be decoded, which have no slice of them to hand out.
+// Looks a key up and copies its value.
 //
 // `buffer`: gets the value, if it has `capacity` bytes for it; NULL with a capacity of 0 only asks
 // how long it is. `needed`: gets the length of the value.
@@ -1689,6 +1785,279 @@ graven_status graven_set_builder_version(struct graven_set_builder *builder,
 // Closes a builder. One that is not finished leaves nothing behind. NULL is allowed. Any thread, if
 // no other one uses the builder.
 void graven_set_builder_close(struct graven_set_builder *builder);
+
+// Makes a buffer. Allocates next to nothing; the first lookup in a table that is compressed by zstd
+// takes about 150 KiB for its decoder.
+//
+// `max_value_bytes`: the longest value that is decoded; 0: any. A longer one is GRAVEN_ERR_TOO_LONG,
+// before memory is asked for: some bytes of a hostile table may stand for 4 GiB. Values that are stored
+// as they are need no memory, and are not refused. `buffer`: gets the handle, which the caller closes
+// with graven_buffer_close().
+//
+// Gives GRAVEN_OK, GRAVEN_ERR_INVALID_ARGUMENT. Any thread; afterwards one thread at a time may use
+// the buffer.
+graven_status graven_buffer_open(uint32_t max_value_bytes,
+                                 struct graven_buffer **buffer);
+
+// Closes a buffer, and so ends its slices. NULL is allowed. Any thread, if no other one uses the
+// buffer.
+void graven_buffer_close(struct graven_buffer *buffer);
+
+// Maps the table at `path`, as graven_open() does, and reads its dictionaries. A plain table opens as
+// well, so this is for a program that takes both kinds; where all tables are plain, graven_open() has
+// more functions, and slices that need no buffer.
+//
+// `path`: a string. `options`: NULL for the defaults. `packed`: gets the handle, which the caller
+// closes with graven_packed_close().
+//
+// Gives GRAVEN_OK and the errors of graven_open() but for GRAVEN_ERR_NEEDS_BUFFER. Any thread.
+graven_status graven_packed_open(const char *path,
+                                 const struct graven_open_options *options,
+                                 struct graven_packed **packed);
+
+// Reads the table at `path` into private memory, which nobody else can change. Costs memory and time
+// for the whole file, as it is stored. Otherwise as graven_packed_open().
+graven_status graven_packed_load(const char *path,
+                                 const struct graven_open_options *options,
+                                 struct graven_packed **packed);
+
+// Opens a table that lies in memory, without a copy, as graven_from_memory() does.
+//
+// `data`: `len` bytes, which must stay as they are until the table and its cursors are closed.
+// `options`: NULL for the defaults; `lock_memory` has no effect. Otherwise as graven_packed_open().
+graven_status graven_packed_from_memory(const void *data,
+                                        size_t len,
+                                        const struct graven_open_options *options,
+                                        struct graven_packed **packed);
+
+// Opens a copy of a table that lies in memory. The caller may free `data` afterwards. Needs twice the
+// memory while it copies. Otherwise as graven_packed_from_memory().
+graven_status graven_packed_from_copy(const void *data,
+                                      size_t len,
+                                      const struct graven_open_options *options,
+                                      struct graven_packed **packed);
+
+// Closes a packed table. Cursors and stored tables that were made from it stay valid: each keeps it
+// open by itself. Slices that a graven_buffer holds are valid no longer: a value that is stored as it
+// is lies in the table. The call that closes the last handle unmaps the table. NULL is allowed. No
+// other thread may be using the handle.
+void graven_packed_close(struct graven_packed *packed);
+
+// Number of entries; 0 for NULL. Costs nothing. Any thread, several at once.
+uint64_t graven_packed_len(const struct graven_packed *packed);
+
+// The table in numbers, as it is stored: `key_bytes`, `value_bytes` and the lengths are those of what
+// is stored, and the fields from `compression` on say how. Otherwise as graven_table_stats().
+//
+// Gives GRAVEN_OK and the errors of graven_get(). Any thread, several at once.
+graven_status graven_packed_stats(const struct graven_packed *packed,
+                                  struct graven_stats *stats);
+
+// Gives the table as it is stored, for what asks neither for keys nor for values: its sections, build
+// id, metadata and path, warming up, graven_table_is_faulted(). Its keys and values are what is stored
+// of them. Costs an allocation and an atomic count.
+//
+// `table`: gets the handle, which the caller closes with graven_table_close(); it may outlive
+// `packed`.
+//
+// Gives GRAVEN_OK, GRAVEN_ERR_INVALID_ARGUMENT. Any thread, several at once.
+graven_status graven_packed_stored(const struct graven_packed *packed,
+                                   graven_table **table);
+
+// Audits the whole table, as graven_table_verify() does; decodes every key and value, too, which costs
+// the time of that.
+//
+// `progress`: called after every mebibyte or so, in bytes; NULL: nothing is called. `user`: given to
+// it. `report`: NULL, or a struct whose `size` is set.
+//
+// Gives GRAVEN_OK and the errors of graven_table_verify(). Any thread, several at once.
+graven_status graven_packed_verify(const struct graven_packed *packed,
+                                   graven_progress_fn progress,
+                                   void *user,
+                                   struct graven_verify_report *report);
+
+// Looks a key up. `value` gets its value, the first one where the key is repeated: a slice that
+// `buffer` holds, or one of the table if the value is stored as it is. Costs a lookup and the decoding
+// of one value; no lock, no system call.
+//
+// `key`: `key_len` bytes; NULL with a length of 0 is the empty key. It may be a slice that `buffer`
+// holds. `buffer`: holds the value, and nothing any more of what it held before.
+//
+// Gives GRAVEN_OK, GRAVEN_NOT_FOUND, GRAVEN_ERR_TOO_LONG for a value beyond the limit of `buffer`,
+// GRAVEN_ERR_DAMAGED, also if the value does not decode, GRAVEN_ERR_LOST_PAGE,
+// GRAVEN_ERR_INVALID_ARGUMENT. Any thread, several at once, each with a buffer of its own.
+graven_status graven_packed_get(const struct graven_packed *packed,
+                                const void *key,
+                                size_t key_len,
+                                struct graven_buffer *buffer,
+                                struct graven_slice *value);
+
+// Looks many keys up at once: what they wait for overlaps, and values are decoded one after the other.
+//
+// `keys`: `count` keys. `buffer`: holds all values, so that it grows to the bytes of all of them; its
+// limit is that of each value. `values`: `count` places, each of which gets the value of its key, or a
+// slice with NULL as its data if the key is absent. The value of a key that is there never has NULL,
+// also if it is empty.
+//
+// Gives GRAVEN_OK, also if keys are absent, and the errors of graven_packed_get(); `values` then hold
+// nothing of use. Any thread, several at once, each with a buffer of its own.
+graven_status graven_packed_get_many(const struct graven_packed *packed,
+                                     const struct graven_slice *keys,
+                                     size_t count,
+                                     struct graven_buffer *buffer,
+                                     struct graven_slice *values);
+
+// Whether a key is in the table. Decodes no value, and needs no buffer.
+//
+// Gives GRAVEN_OK if it is, GRAVEN_NOT_FOUND if it is not, and the errors of graven_get(). Any thread,
+// several at once.
+graven_status graven_packed_contains(const struct graven_packed *packed,
+                                     const void *key,
+                                     size_t key_len);
+
+// The first entry, the one with the smallest key. `key` and `value` get it; each may be NULL. `buffer`
+// holds both, which are decoded in any case.
+//
+// Gives GRAVEN_OK, GRAVEN_NOT_FOUND in an empty table, and the errors of graven_packed_get(). Any
+// thread, several at once, each with a buffer of its own.
+graven_status graven_packed_first(const struct graven_packed *packed,
+                                  struct graven_buffer *buffer,
+                                  struct graven_slice *key,
+                                  struct graven_slice *value);
+
+// The last entry, the one with the greatest key. Otherwise as graven_packed_first().
+graven_status graven_packed_last(const struct graven_packed *packed,
+                                 struct graven_buffer *buffer,
+                                 struct graven_slice *key,
+                                 struct graven_slice *value);
+
+// The entry with the greatest key that is not greater than `key`; the last one of equals. Costs one
+// search. `found_key` and `found_value` get it; each may be NULL. `key` may be a slice that `buffer`
+// holds. Otherwise as graven_packed_first().
+//
+// Gives GRAVEN_OK, GRAVEN_NOT_FOUND, and the errors of graven_packed_get(). Any thread, several at
+// once, each with a buffer of its own.
+graven_status graven_packed_floor(const struct graven_packed *packed,
+                                  const void *key,
+                                  size_t key_len,
+                                  struct graven_buffer *buffer,
+                                  struct graven_slice *found_key,
+                                  struct graven_slice *found_value);
+
+// The entry with the smallest key that is not smaller than `key`; the first one of equals. Otherwise
+// as graven_packed_floor().
+graven_status graven_packed_ceil(const struct graven_packed *packed,
+                                 const void *key,
+                                 size_t key_len,
+                                 struct graven_buffer *buffer,
+                                 struct graven_slice *found_key,
+                                 struct graven_slice *found_value);
+
+// The entry with the longest key that `key` begins with. With compact keys it costs a search for each
+// stored key that is tried. Otherwise as graven_packed_floor().
+graven_status graven_packed_longest_prefix(const struct graven_packed *packed,
+                                           const void *key,
+                                           size_t key_len,
+                                           struct graven_buffer *buffer,
+                                           struct graven_slice *found_key,
+                                           struct graven_slice *found_value);
+
+// The entry with a rank, from 0: the number of entries before it. Otherwise as graven_packed_floor().
+graven_status graven_packed_nth(const struct graven_packed *packed,
+                                uint64_t rank,
+                                struct graven_buffer *buffer,
+                                struct graven_slice *key,
+                                struct graven_slice *value);
+
+// Number of entries whose keys are smaller than `key`, which need not be in the table. Costs one
+// search; needs no buffer.
+//
+// Gives GRAVEN_OK and the errors of graven_get(). Any thread, several at once.
+graven_status graven_packed_rank(const struct graven_packed *packed,
+                                 const void *key,
+                                 size_t key_len,
+                                 uint64_t *rank);
+
+// Number of entries in a range, without a walk: two searches. Needs no buffer.
+//
+// `bounds`: NULL for all. `count`: gets the number.
+//
+// Gives GRAVEN_OK and the errors of graven_get(). Any thread, several at once.
+graven_status graven_packed_count(const struct graven_packed *packed,
+                                  const struct graven_bounds *bounds,
+                                  uint64_t *count);
+
+// Gives a cursor before the first entry.
+//
+// A cursor has a buffer of its own, without a limit: it takes as much memory as the longest value on
+// which it stands, at most `unpacked_value_len_max` of graven_packed_stats().
+//
+// `cursor`: gets the handle, which the caller closes with graven_packed_cursor_close(); it may outlive
+// `packed`.
+//
+// Gives GRAVEN_OK, GRAVEN_ERR_INVALID_ARGUMENT. Any thread, several at once; afterwards one thread at
+// a time may use the cursor.
+graven_status graven_packed_cursor_open(const struct graven_packed *packed,
+                                        struct graven_packed_cursor **cursor);
+
+// Moves to the first entry whose key is not smaller than `key`; after the last, if there is none.
+// Costs one search. `key` may be a slice that the cursor has lent. Otherwise as
+// graven_packed_cursor_next().
+graven_status graven_packed_cursor_seek_ceil(struct graven_packed_cursor *cursor,
+                                             const void *key,
+                                             size_t key_len,
+                                             struct graven_slice *found_key,
+                                             struct graven_slice *found_value);
+
+// Moves to the last entry whose key is not greater than `key`; before the first, if there is none.
+// Otherwise as graven_packed_cursor_seek_ceil().
+graven_status graven_packed_cursor_seek_floor(struct graven_packed_cursor *cursor,
+                                              const void *key,
+                                              size_t key_len,
+                                              struct graven_slice *found_key,
+                                              struct graven_slice *found_value);
+
+// Moves to the first entry. Gives GRAVEN_NOT_FOUND in an empty table. Otherwise as
+// graven_packed_cursor_next().
+graven_status graven_packed_cursor_first(struct graven_packed_cursor *cursor,
+                                         struct graven_slice *key,
+                                         struct graven_slice *value);
+
+// Moves to the last entry. Gives GRAVEN_NOT_FOUND in an empty table. Otherwise as
+// graven_packed_cursor_next().
+graven_status graven_packed_cursor_last(struct graven_packed_cursor *cursor,
+                                        struct graven_slice *key,
+                                        struct graven_slice *value);
+
+// Moves to the next entry; after the last, if there is none. `key` and `value` get the entry; each
+// may be NULL, and a value that is not wanted is not decoded. The slices are valid until the next call
+// with the cursor.
+//
+// Gives GRAVEN_OK, GRAVEN_NOT_FOUND at the end, GRAVEN_ERR_DAMAGED, GRAVEN_ERR_LOST_PAGE,
+// GRAVEN_ERR_INVALID_ARGUMENT. After an error the cursor is before the first entry, or on one that does
+// not decode; graven_packed_cursor_entry() tells. One thread at a time.
+graven_status graven_packed_cursor_next(struct graven_packed_cursor *cursor,
+                                        struct graven_slice *key,
+                                        struct graven_slice *value);
+
+// Moves to the entry before; before the first, if there is none. Otherwise as
+// graven_packed_cursor_next().
+graven_status graven_packed_cursor_prev(struct graven_packed_cursor *cursor,
+                                        struct graven_slice *key,
+                                        struct graven_slice *value);
+
+// The entry on which the cursor stands, without a move. `key` and `value` get it; each may be NULL.
+// Ends the slices of the call before.
+//
+// Gives GRAVEN_OK, GRAVEN_NOT_FOUND if the cursor is on no entry, GRAVEN_ERR_DAMAGED if the entry does
+// not decode, GRAVEN_ERR_LOST_PAGE, GRAVEN_ERR_INVALID_ARGUMENT. One thread at a time.
+graven_status graven_packed_cursor_entry(struct graven_packed_cursor *cursor,
+                                         struct graven_slice *key,
+                                         struct graven_slice *value);
+
+// Closes a cursor, and so ends its slices. NULL is allowed. Any thread, if no other one uses the
+// cursor.
+void graven_packed_cursor_close(struct graven_packed_cursor *cursor);
 
 // Installs a guard for the whole process and all its tables, also those that are open already.
 // Without it, a page that can't be read under a mapped table (the file was truncated, its network

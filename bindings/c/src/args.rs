@@ -110,6 +110,11 @@ impl EntryPlace {
         Self { key, value }
     }
 
+    /// Whether the caller wants the key, and the value.
+    pub(crate) fn wants(&self) -> (bool, bool) {
+        (!self.key.is_null(), !self.value.is_null())
+    }
+
     /// Writes the entry that was found.
     #[inline(always)]
     pub(crate) fn set(self, found: Option<(&[u8], &[u8])>) -> Answer {

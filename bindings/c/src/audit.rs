@@ -7,8 +7,9 @@ use crate::edge::status;
 use crate::options::warm;
 use crate::progress::{Progress, flow, graven_progress_fn, stopped};
 use crate::sized::{Sized, SizedPlace};
-use crate::status::{GRAVEN_OK, graven_status};
+use crate::status::{Answer, GRAVEN_OK, graven_status};
 use crate::table::graven_table;
+use graven::Table;
 use std::ffi::c_void;
 use std::mem::size_of;
 
@@ -52,21 +53,34 @@ pub unsafe extern "C" fn graven_table_verify(
     status("graven_table_verify", || {
         // SAFETY: the caller keeps the promises of the header.
         let (table, progress) = unsafe { (shared(table, "table")?, Progress::of(progress, user)) };
-        let place = match report.is_null() {
-            true => None,
-            // SAFETY: the caller keeps the promises of the header.
-            false => Some(unsafe { SizedPlace::at(report, "report") }?),
-        };
-        let report = table.0.verify_while(|at| flow(progress, at.done, at.total))?;
-        let report = report.ok_or_else(stopped)?;
-        let Some(place) = place else { return Ok(GRAVEN_OK) };
-        place.set(&graven_verify_report {
-            size: size_of::<graven_verify_report>(),
-            entries: report.entries,
-            keys: report.keys,
-            pages: report.pages,
-            bytes: report.bytes,
-        })
+        // SAFETY: the caller keeps the promises of the header.
+        unsafe { audit(&table.0, progress, report) }
+    })
+}
+
+/// Audits a table, and writes what was read.
+///
+/// # Safety
+/// `report` is NULL, or as [`SizedPlace::at`] asks.
+pub(crate) unsafe fn audit(
+    table: &Table,
+    progress: Option<Progress>,
+    report: *mut graven_verify_report,
+) -> Answer {
+    let place = match report.is_null() {
+        true => None,
+        // SAFETY: the caller's promise.
+        false => Some(unsafe { SizedPlace::at(report, "report") }?),
+    };
+    let report = table.verify_while(|at| flow(progress, at.done, at.total))?;
+    let report = report.ok_or_else(stopped)?;
+    let Some(place) = place else { return Ok(GRAVEN_OK) };
+    place.set(&graven_verify_report {
+        size: size_of::<graven_verify_report>(),
+        entries: report.entries,
+        keys: report.keys,
+        pages: report.pages,
+        bytes: report.bytes,
     })
 }
 

@@ -43,6 +43,11 @@ pub struct graven_build_summary {
     pub hash_index: i32,
     /// 0.
     pub reserved: i32,
+    /// Sum of the lengths of all keys as they are stored: less than `key_bytes` if they are encoded.
+    pub stored_key_bytes: u64,
+    /// Sum of the lengths of all values as they are stored: less than `value_bytes` if they are
+    /// compressed.
+    pub stored_value_bytes: u64,
 }
 
 // SAFETY: numbers, laid out without padding (`no_struct_has_padding`).
@@ -144,6 +149,8 @@ pub unsafe extern "C" fn graven_builder_finish(
                 _ => 0,
             },
             reserved: 0,
+            stored_key_bytes: summary.stored_key_bytes,
+            stored_value_bytes: summary.stored_value_bytes,
         })
     })
 }

@@ -58,6 +58,14 @@ mod live_set;
 
 mod set_build;
 
+mod buffer;
+
+mod packed;
+
+mod packed_lookup;
+
+mod packed_cursor;
+
 mod guard;
 
 #[cfg(test)]
@@ -78,4 +86,7 @@ const _: () = {
     handed_on::<answer::graven_answer>();
     handed_on::<set_iter::graven_set_iter>();
     handed_on::<set_build::graven_set_builder>();
+    used_at_once::<packed::graven_packed>();
+    handed_on::<buffer::graven_buffer>();
+    handed_on::<packed_cursor::graven_packed_cursor>();
 };

@@ -59,7 +59,7 @@ fn words(status: i32) -> &'static CStr {
         (GRAVEN_ERR_UNSUPPORTED, c"not supported here"),
         (GRAVEN_ERR_BUFFER_TOO_SMALL, c"the buffer is too small"),
         (GRAVEN_ERR_PANIC, c"a fault of the library"),
-        (GRAVEN_ERR_NEEDS_BUFFER, c"the value needs a buffer"),
+        (GRAVEN_ERR_NEEDS_BUFFER, c"the table is packed, and its values need a buffer"),
     ];
     let found = ALL.iter().find(|(known, _)| *known as i32 == status);
     found.map_or(c"unknown status", |(_, words)| words)
@@ -77,7 +77,7 @@ pub extern "C" fn graven_abi_version() -> u32 {
 /// The version of the interface that this header describes: major << 16 | minor. The major number is
 /// that of the shared library's name, libgraven.so.0, and of its symbols, GRAVEN_0. The minor number
 /// grows when functions are added.
-pub const GRAVEN_ABI_VERSION: u32 = 2;
+pub const GRAVEN_ABI_VERSION: u32 = 3;
 
 /// The version of the library as text, for example "0.1.0". Never NULL; the text is constant. Any
 /// thread. Costs nothing.

@@ -39,8 +39,7 @@ pub unsafe extern "C" fn graven_get(
     })
 }
 
-/// Looks a key up and copies its value. This form will also work for later tables whose values have
-/// to be decoded, which have no slice of them to hand out.
+/// Looks a key up and copies its value.
 ///
 /// `buffer`: gets the value, if it has `capacity` bytes for it; NULL with a capacity of 0 only asks
 /// how long it is. `needed`: gets the length of the value.

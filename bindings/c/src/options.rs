@@ -7,7 +7,9 @@ use crate::progress::{Progress, graven_progress_fn};
 use crate::sized::{Sized, read_or_zero};
 use crate::slice::{bytes, graven_entry};
 use crate::status::Failure;
-use graven::{AccessPattern, BuildOptions, Duplicates, HashIndex, OpenOptions, PageChecks, Warm};
+use graven::{
+    AccessPattern, BuildOptions, Compression, Duplicates, HashIndex, OpenOptions, PageChecks, Warm,
+};
 use std::ffi::{c_char, c_void};
 use std::slice;
 
@@ -98,6 +100,18 @@ pub enum graven_hash_index {
     GRAVEN_HASH_INDEX_NEVER = 2,
 }
 
+/// How values are compressed, each one alone, so that each can be read alone.
+#[repr(i32)]
+pub enum graven_compression {
+    /// They stand as they are.
+    GRAVEN_COMPRESSION_NONE = 0,
+    /// Zstandard, against one dictionary of the table: for values of 100 bytes and more.
+    GRAVEN_COMPRESSION_ZSTD = 1,
+    /// Fast Static Symbol Table: for values of 10 to 300 bytes of text. Decodes several times as fast
+    /// as zstd.
+    GRAVEN_COMPRESSION_FSST = 2,
+}
+
 /// How a table is built. Zeros are the defaults: begin with graven_build_options_init(), or zero the
 /// struct and set `size`. Everything that it points to is copied by graven_builder_create().
 #[repr(C)]
@@ -143,6 +157,21 @@ pub struct graven_build_options {
     pub progress: graven_progress_fn,
     /// Given to `progress`. Must stay valid until the builder is closed.
     pub progress_user: *mut c_void,
+    /// A graven_compression. A table with compressed values is packed: it is read by
+    /// graven_packed_open(), and graven_open() refuses it. Entries wait in a temporary file until the
+    /// dictionary is made, also with `sorted`: one write and one read of all entries more. Not with
+    /// `value_align`, and not in sets.
+    pub compression: i32,
+    /// zstd's level, 1 to 22: a higher one takes longer to build, and the values are smaller; reading
+    /// costs the same. 0: 3. With another graven_compression it must be 0.
+    pub compression_level: i32,
+    /// Most bytes of zstd's dictionary, up to 1 MiB, which every reader keeps in memory. 0: 112,640.
+    /// -1: none. With another graven_compression it must be 0.
+    pub dictionary_bytes: i32,
+    /// Not 0: keys are encoded by symbols, strings that many of them have in common; the order and
+    /// all queries stay. The table is packed, as with `compression`. Keys that would not shrink by a
+    /// tenth stay as they are.
+    pub compact_keys: i32,
 }
 
 // SAFETY: numbers and pointers, laid out without padding (`no_struct_has_padding`).
@@ -219,6 +248,47 @@ fn hash_index(got: i32) -> Result<HashIndex, Failure> {
     choice("hash_index", got, &all)
 }
 
+/// The number of a codec by its name.
+pub(crate) fn codec_number(name: &str) -> i32 {
+    match name {
+        "zstd" => graven_compression::GRAVEN_COMPRESSION_ZSTD as i32,
+        "fsst" => graven_compression::GRAVEN_COMPRESSION_FSST as i32,
+        _ => -1,
+    }
+}
+
+fn compression(given: &graven_build_options) -> Result<Option<Compression>, Failure> {
+    use graven_compression::*;
+    let all = [
+        (GRAVEN_COMPRESSION_NONE as i32, None),
+        (GRAVEN_COMPRESSION_ZSTD as i32, Some(Compression::zstd())),
+        (GRAVEN_COMPRESSION_FSST as i32, Some(Compression::fsst())),
+    ];
+    let chosen = choice("compression", given.compression, &all)?;
+    let of_zstd = [
+        ("compression_level", given.compression_level),
+        ("dictionary_bytes", given.dictionary_bytes),
+    ];
+    let zstd = given.compression == GRAVEN_COMPRESSION_ZSTD as i32;
+    if let Some((option, got)) = of_zstd.iter().find(|(_, got)| !zstd && *got != 0) {
+        return Err(Failure::invalid(format_args!(
+            "option {option} is {got}, and the compression is not zstd"
+        )));
+    }
+    let Some(mut compression) = chosen else { return Ok(None) };
+    if given.compression_level != 0 {
+        compression = compression.level(given.compression_level);
+    }
+    compression = match given.dictionary_bytes {
+        0 => compression,
+        -1 => compression.dictionary_bytes(0),
+        bytes => compression.dictionary_bytes(
+            u32::try_from(bytes).map_err(|_| unknown("dictionary_bytes", bytes))?,
+        ),
+    };
+    Ok(Some(compression))
+}
+
 /// # Safety
 /// `given` is NULL, or points to options whose pointers are valid while this call of C lasts.
 pub(crate) unsafe fn open_options(
@@ -261,7 +331,9 @@ pub(crate) unsafe fn build_options(
         .threads((given.threads != 0).then_some(given.threads as usize))
         .durable(given.not_durable == 0)
         .replace(given.keep_existing == 0)
-        .verify_after_write(given.verify_after_write != 0);
+        .verify_after_write(given.verify_after_write != 0)
+        .compress(compression(&given)?)
+        .compact_keys(given.compact_keys != 0);
     if given.value_align != 0 {
         options = options.value_align(given.value_align);
     }

@@ -8,6 +8,7 @@
 
 use crate::answer::*;
 use crate::audit::*;
+use crate::buffer::*;
 use crate::build::*;
 use crate::cursor::*;
 use crate::guard::*;
@@ -18,6 +19,9 @@ use crate::live_set::*;
 use crate::lookup::*;
 use crate::options::*;
 use crate::ordered::*;
+use crate::packed::*;
+use crate::packed_cursor::*;
+use crate::packed_lookup::*;
 use crate::set::*;
 use crate::set_build::*;
 use crate::set_iter::*;
@@ -160,6 +164,33 @@ const STATUSES: Calls = statuses![
     graven_set_builder_insert(null_mut(), null(), 0, null(), 0),
     graven_set_builder_finish(null_mut()),
     graven_set_builder_version(null_mut(), null_mut(), 0, null_mut()),
+    graven_buffer_open(0, null_mut()),
+    graven_packed_open(null(), null(), null_mut()),
+    graven_packed_load(null(), null(), null_mut()),
+    graven_packed_from_memory(null(), 0, null(), null_mut()),
+    graven_packed_from_copy(null(), 0, null(), null_mut()),
+    graven_packed_stats(null(), null_mut()),
+    graven_packed_stored(null(), null_mut()),
+    graven_packed_verify(null(), None, null_mut(), null_mut()),
+    graven_packed_get(null(), null(), 0, null_mut(), null_mut()),
+    graven_packed_get_many(null(), null(), 0, null_mut(), null_mut()),
+    graven_packed_contains(null(), null(), 0),
+    graven_packed_first(null(), null_mut(), null_mut(), null_mut()),
+    graven_packed_last(null(), null_mut(), null_mut(), null_mut()),
+    graven_packed_floor(null(), null(), 0, null_mut(), null_mut(), null_mut()),
+    graven_packed_ceil(null(), null(), 0, null_mut(), null_mut(), null_mut()),
+    graven_packed_longest_prefix(null(), null(), 0, null_mut(), null_mut(), null_mut()),
+    graven_packed_nth(null(), 0, null_mut(), null_mut(), null_mut()),
+    graven_packed_rank(null(), null(), 0, null_mut()),
+    graven_packed_count(null(), null(), null_mut()),
+    graven_packed_cursor_open(null(), null_mut()),
+    graven_packed_cursor_seek_ceil(null_mut(), null(), 0, null_mut(), null_mut()),
+    graven_packed_cursor_seek_floor(null_mut(), null(), 0, null_mut(), null_mut()),
+    graven_packed_cursor_first(null_mut(), null_mut(), null_mut()),
+    graven_packed_cursor_last(null_mut(), null_mut(), null_mut()),
+    graven_packed_cursor_next(null_mut(), null_mut(), null_mut()),
+    graven_packed_cursor_prev(null_mut(), null_mut(), null_mut()),
+    graven_packed_cursor_entry(null_mut(), null_mut(), null_mut()),
     graven_sigbus_install(),
 ];
 
@@ -185,6 +216,10 @@ const VALUES: Calls = values![
     graven_set_iter_close(null_mut()) == (),
     graven_live_set_close(null_mut()) == (),
     graven_set_builder_close(null_mut()) == (),
+    graven_buffer_close(null_mut()) == (),
+    graven_packed_close(null_mut()) == (),
+    graven_packed_len(null()) == 0,
+    graven_packed_cursor_close(null_mut()) == (),
     graven_remove_temporary_files() == (),
     graven_sigbus_is_installed() == 0,
     graven_last_error() == c"".as_ptr(),
@@ -289,13 +324,17 @@ fn no_struct_has_padding() {
         section_len, expected_build_id);
     fields!(graven_build_options: size, sorted, duplicates, hash_index, value_align, memory_budget,
         expected_bytes, threads, mode, not_durable, keep_existing, verify_after_write, reserved,
-        temp_dir, metadata, metadata_count, progress, progress_user);
+        temp_dir, metadata, metadata_count, progress, progress_user, compression,
+        compression_level, dictionary_bytes, compact_keys);
     fields!(graven_build_summary: size, entries, keys, file_bytes, key_bytes, value_bytes,
-        set_aside, build_id, hash_index, reserved);
+        set_aside, build_id, hash_index, reserved, stored_key_bytes, stored_value_bytes);
     fields!(graven_stats: size, entries, keys, file_bytes, key_bytes, value_bytes, fixed_key_len,
         fixed_value_len, key_len_min, key_len_max, value_len_min, value_len_max, value_align,
         format, build_id, hash_buckets, hash_keys, hash_second_bucket_keys, hash_set_aside,
-        hash_slots_per_bucket, tree_levels, tree_nodes, lines);
+        hash_slots_per_bucket, tree_levels, tree_nodes, lines, compression, compact_keys,
+        codec_version, compression_level, dictionary_bytes, key_dictionary_bytes,
+        unpacked_key_bytes, unpacked_value_bytes, unpacked_key_len_max, unpacked_value_len_max,
+        values_as_they_are);
     fields!(graven_live_status: size, generation, age_ms, build_id, failed, reserved);
     fields!(graven_verify_report: size, entries, keys, pages, bytes);
     fields!(graven_set_report: size, shards, entries, keys, bytes);

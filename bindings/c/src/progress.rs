@@ -21,6 +21,8 @@ pub enum graven_build_phase {
     GRAVEN_BUILD_PHASE_INDEX = 2,
     /// The table is made durable and gets its name; in bytes.
     GRAVEN_BUILD_PHASE_SYNC = 3,
+    /// Values are compressed, between the merge and the indexes of a packed table; in entries.
+    GRAVEN_BUILD_PHASE_COMPRESS = 4,
 }
 
 /// Is told how far a call is. Not 0 stops the call, which then gives GRAVEN_ERR_CANCELLED.
@@ -68,6 +70,7 @@ impl Progress {
             let phase = match progress.phase {
                 BuildPhase::Sort => GRAVEN_BUILD_PHASE_SORT,
                 BuildPhase::Merge => GRAVEN_BUILD_PHASE_MERGE,
+                BuildPhase::Compress => GRAVEN_BUILD_PHASE_COMPRESS,
                 BuildPhase::Index => GRAVEN_BUILD_PHASE_INDEX,
                 _ => GRAVEN_BUILD_PHASE_SYNC,
             };

@@ -7,7 +7,8 @@ use std::slice;
 
 /// Bytes: keys that are asked for, and keys and values of a table. Bytes of a table are valid until
 /// the table and everything that was made from it (clones, iterators, cursors, pins) is closed; bytes
-/// of a set as long as the graven_answer or the graven_set_iter keeps them.
+/// of a set as long as the graven_answer or the graven_set_iter keeps them; bytes of a packed table as
+/// long as the graven_buffer or the graven_packed_cursor holds them.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct graven_slice {

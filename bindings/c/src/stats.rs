@@ -4,11 +4,12 @@
 
 use crate::args::{self, Buffer, Place, Places, shared};
 use crate::edge::{status, value};
+use crate::options::codec_number;
 use crate::sized::{Sized, SizedPlace};
 use crate::slice::{graven_entry, graven_slice};
 use crate::status::{Failure, GRAVEN_ERR_UNSUPPORTED, GRAVEN_NOT_FOUND, GRAVEN_OK, graven_status};
 use crate::table::graven_table;
-use graven::{Residency, Section};
+use graven::{Residency, Section, Table};
 use graven_section_kind::*;
 use std::ffi::{CStr, c_char, c_void};
 use std::mem::size_of;
@@ -63,6 +64,29 @@ pub struct graven_stats {
     pub tree_nodes: u64,
     /// Lines of 64 bytes of the line index; 0 without one.
     pub lines: u64,
+    /// A graven_compression: how values are compressed; -1 if this library does not know the codec. This
+    /// field and those after it are of packed tables.
+    pub compression: i32,
+    /// 1 if keys are encoded, otherwise 0.
+    pub compact_keys: i32,
+    /// The codec's version, for example 10507 for zstd 1.5.7; 0 in a plain table.
+    pub codec_version: u32,
+    /// zstd's level; 0 without it.
+    pub compression_level: u32,
+    /// Bytes of the dictionary of the values.
+    pub dictionary_bytes: u64,
+    /// Bytes of the dictionary of the keys.
+    pub key_dictionary_bytes: u64,
+    /// Sum of the lengths of all keys as they are read; in a plain table `key_bytes`.
+    pub unpacked_key_bytes: u64,
+    /// Sum of the lengths of all values as they are read; in a plain table `value_bytes`.
+    pub unpacked_value_bytes: u64,
+    /// Longest key in bytes as it is read.
+    pub unpacked_key_len_max: u32,
+    /// Longest value in bytes as it is read.
+    pub unpacked_value_len_max: u32,
+    /// Compressed values, except for empty ones, that are stored as they are.
+    pub values_as_they_are: u64,
 }
 
 // SAFETY: numbers, laid out without padding (`no_struct_has_padding`).
@@ -100,6 +124,8 @@ pub enum graven_section_kind {
     GRAVEN_SECTION_PAGE_SUMS = 11,
     /// The last bytes of the table.
     GRAVEN_SECTION_FOOTER = 12,
+    /// How keys and values of a packed table are stored.
+    GRAVEN_SECTION_PACKING = 13,
 }
 
 /// A section of a table.
@@ -131,6 +157,7 @@ const SECTIONS: &[(Section, graven_section_kind, &CStr)] = &[
     (Section::Metadata, GRAVEN_SECTION_METADATA, c"metadata"),
     (Section::Types, GRAVEN_SECTION_TYPES, c"types"),
     (Section::Patch, GRAVEN_SECTION_PATCH, c"patch"),
+    (Section::Packing, GRAVEN_SECTION_PACKING, c"packing"),
     (Section::PageSums, GRAVEN_SECTION_PAGE_SUMS, c"page sums"),
     (Section::Footer, GRAVEN_SECTION_FOOTER, c"footer"),
     (Section::Unknown, GRAVEN_SECTION_UNKNOWN, c"unknown"),
@@ -149,34 +176,52 @@ pub unsafe extern "C" fn graven_table_stats(
     status("graven_table_stats", || {
         // SAFETY: the caller keeps the promises of the header.
         let (table, place) = unsafe { (shared(table, "table")?, SizedPlace::at(stats, "stats")?) };
-        let stats = table.0.stats()?;
-        let fixed = |len: Option<u32>| len.map_or(-1, i64::from);
-        let (hash, tree) = (stats.hash_index, stats.ordered_index);
-        place.set(&graven_stats {
-            size: size_of::<graven_stats>(),
-            entries: stats.entries,
-            keys: stats.keys,
-            file_bytes: stats.file_bytes,
-            key_bytes: stats.key_bytes,
-            value_bytes: stats.value_bytes,
-            fixed_key_len: fixed(stats.fixed_key_len),
-            fixed_value_len: fixed(stats.fixed_value_len),
-            key_len_min: stats.key_len_min,
-            key_len_max: stats.key_len_max,
-            value_len_min: stats.value_len_min,
-            value_len_max: stats.value_len_max,
-            value_align: stats.value_align,
-            format: u32::from(stats.format.0) << 16 | u32::from(stats.format.1),
-            build_id: stats.build_id.into(),
-            hash_buckets: hash.map_or(0, |hash| hash.buckets),
-            hash_keys: hash.map_or(0, |hash| hash.keys),
-            hash_second_bucket_keys: hash.map_or(0, |hash| hash.second_bucket_keys),
-            hash_set_aside: hash.map_or(0, |hash| hash.set_aside),
-            hash_slots_per_bucket: hash.map_or(0, |hash| hash.slots_per_bucket),
-            tree_levels: tree.map_or(0, |tree| tree.levels),
-            tree_nodes: tree.map_or(0, |tree| tree.nodes),
-            lines: stats.line_index.map_or(0, |index| index.lines),
-        })
+        place.set(&numbers(&table.0)?)
+    })
+}
+
+/// A table in numbers.
+pub(crate) fn numbers(table: &Table) -> Result<graven_stats, Failure> {
+    let stats = table.stats()?;
+    let fixed = |len: Option<u32>| len.map_or(-1, i64::from);
+    let (hash, tree) = (stats.hash_index, stats.ordered_index);
+    let packing = stats.packing;
+    Ok(graven_stats {
+        size: size_of::<graven_stats>(),
+        entries: stats.entries,
+        keys: stats.keys,
+        file_bytes: stats.file_bytes,
+        key_bytes: stats.key_bytes,
+        value_bytes: stats.value_bytes,
+        fixed_key_len: fixed(stats.fixed_key_len),
+        fixed_value_len: fixed(stats.fixed_value_len),
+        key_len_min: stats.key_len_min,
+        key_len_max: stats.key_len_max,
+        value_len_min: stats.value_len_min,
+        value_len_max: stats.value_len_max,
+        value_align: stats.value_align,
+        format: u32::from(stats.format.0) << 16 | u32::from(stats.format.1),
+        build_id: stats.build_id.into(),
+        hash_buckets: hash.map_or(0, |hash| hash.buckets),
+        hash_keys: hash.map_or(0, |hash| hash.keys),
+        hash_second_bucket_keys: hash.map_or(0, |hash| hash.second_bucket_keys),
+        hash_set_aside: hash.map_or(0, |hash| hash.set_aside),
+        hash_slots_per_bucket: hash.map_or(0, |hash| hash.slots_per_bucket),
+        tree_levels: tree.map_or(0, |tree| tree.levels),
+        tree_nodes: tree.map_or(0, |tree| tree.nodes),
+        lines: stats.line_index.map_or(0, |index| index.lines),
+        compression: packing.and_then(|packing| packing.codec).map_or(0, codec_number),
+        compact_keys: packing.is_some_and(|packing| packing.compact_keys).into(),
+        codec_version: packing.map_or(0, |packing| packing.codec_version),
+        compression_level: packing.map_or(0, |packing| packing.level),
+        dictionary_bytes: packing.map_or(0, |packing| packing.dictionary_bytes),
+        key_dictionary_bytes: packing.map_or(0, |packing| packing.key_dictionary_bytes),
+        unpacked_key_bytes: packing.map_or(stats.key_bytes, |packing| packing.key_bytes),
+        unpacked_value_bytes: packing.map_or(stats.value_bytes, |packing| packing.value_bytes),
+        unpacked_key_len_max: packing.map_or(stats.key_len_max, |packing| packing.key_len_max),
+        unpacked_value_len_max: packing
+            .map_or(stats.value_len_max, |packing| packing.value_len_max),
+        values_as_they_are: packing.map_or(0, |packing| packing.as_they_are),
     })
 }
 

@@ -40,7 +40,8 @@ pub enum graven_status {
     GRAVEN_ERR_EXISTS = -10,
     /// Another process holds a lock. Try again.
     GRAVEN_ERR_BUSY = -11,
-    /// A key, a value or the table is longer than the format allows.
+    /// A key, a value or the table is longer than the format allows, or a value is longer than the
+    /// limit of its graven_buffer.
     GRAVEN_ERR_TOO_LONG = -12,
     /// A key is smaller than the one before it, and the option `sorted` promised otherwise.
     GRAVEN_ERR_OUT_OF_ORDER = -13,
@@ -53,15 +54,15 @@ pub enum graven_status {
     GRAVEN_ERR_NOT_DURABLE = -16,
     /// A callback asked to stop.
     GRAVEN_ERR_CANCELLED = -17,
-    /// This system or file system has no answer.
+    /// This system or file system has no answer, or this library was built without what it takes.
     GRAVEN_ERR_UNSUPPORTED = -18,
     /// The buffer is too small; `*needed` says how large it must be.
     GRAVEN_ERR_BUFFER_TOO_SMALL = -19,
     /// A fault of this library: please report it, with the text. Close the handles of the call; do
     /// nothing else with them.
     GRAVEN_ERR_PANIC = -20,
-    /// No function gives this today. Later tables, whose values have to be decoded, will give it
-    /// from functions that return slices of values; graven_get_copy() will work for them.
+    /// The table is packed, and its values have to be decoded into a buffer: open it with
+    /// graven_packed_open().
     GRAVEN_ERR_NEEDS_BUFFER = -21,
 }
 
@@ -116,6 +117,8 @@ fn of_kind(kind: ErrorKind) -> graven_status {
 fn of_read(failure: &ReadFailure) -> graven_status {
     match failure {
         ReadFailure::Faulted { .. } => GRAVEN_ERR_LOST_PAGE,
+        ReadFailure::ValueTooLong { .. } => GRAVEN_ERR_TOO_LONG,
+        ReadFailure::IsPacked => GRAVEN_ERR_NEEDS_BUFFER,
         _ => GRAVEN_ERR_DAMAGED,
     }
 }
@@ -149,6 +152,8 @@ impl Failure {
             OpenFailure::UnsupportedVersion { .. } | OpenFailure::UnsupportedFeature { .. } => {
                 GRAVEN_ERR_TOO_NEW
             }
+            OpenFailure::IsPacked { .. } => GRAVEN_ERR_NEEDS_BUFFER,
+            OpenFailure::DecoderLeftOut { .. } => GRAVEN_ERR_UNSUPPORTED,
             OpenFailure::OtherBuild { .. } => GRAVEN_ERR_OTHER_BUILD,
             OpenFailure::SectionOutOfBounds { .. } => GRAVEN_ERR_INVALID_ARGUMENT,
             OpenFailure::Damaged(failure) => of_read(failure),

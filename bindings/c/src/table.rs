@@ -36,8 +36,8 @@ impl graven_table {
 /// closes with graven_table_close().
 ///
 /// Gives GRAVEN_OK, GRAVEN_ERR_IO, GRAVEN_ERR_NOT_A_TABLE, GRAVEN_ERR_TOO_NEW, GRAVEN_ERR_DAMAGED,
-/// GRAVEN_ERR_NO_MEMORY, GRAVEN_ERR_OTHER_BUILD, GRAVEN_ERR_LOST_PAGE, GRAVEN_ERR_INVALID_ARGUMENT.
-/// Any thread.
+/// GRAVEN_ERR_NO_MEMORY, GRAVEN_ERR_OTHER_BUILD, GRAVEN_ERR_LOST_PAGE, GRAVEN_ERR_INVALID_ARGUMENT;
+/// GRAVEN_ERR_NEEDS_BUFFER for a packed table, which graven_packed_open() opens. Any thread.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn graven_open(
     path: *const c_char,

@@ -70,5 +70,6 @@ void test_arguments(void);
 void test_live(void);
 void test_threads(void);
 void test_sets(void);
+void test_packed(void);
 
 #endif

@@ -112,6 +112,7 @@ int main(int argc, char **argv) {
     test_live();
     test_threads();
     test_sets();
-    printf("10 passed, 0 failed\n");
+    test_packed();
+    printf("11 passed, 0 failed\n");
     return 0;
 }
