@@ -13,6 +13,8 @@ mod common;
 
 use common::{Case, blessing, compare, data, each_form, generate};
 use graven::{BuildOptions, HashIndex, OpenOptions, Table};
+#[cfg(all(feature = "fsst", feature = "zstd"))]
+use graven::{Compression, PackedTable, ValueBuffer};
 use std::fs;
 use std::path::Path;
 
@@ -96,6 +98,39 @@ fn structs() -> impl Iterator<Item = ((u16, [u8; 3], i8), Reading)> {
     })
 }
 
+/// Name, content and options of each packed table. Values of text, of no bytes, and of bytes that
+/// stand as they are; keys that share much. One key has three values.
+#[cfg(all(feature = "fsst", feature = "zstd"))]
+fn packed() -> Vec<(&'static str, Case, BuildOptions)> {
+    let entry = |i: u32| {
+        let number = i.wrapping_mul(0x9E37_79B9) >> 12;
+        let key =
+            format!("https://example.org/{}/page-{number}", ["en", "de", "fr"][i as usize % 3]);
+        let value = match i % 25 {
+            0 => vec![],
+            1 => i.wrapping_mul(0x85EB_CA6B).to_le_bytes().to_vec(),
+            _ => format!(
+                "{{\"title\":\"Page {i}\",\"size\":{number},\"parent\":\"/page-{}\"}}",
+                i / 7
+            )
+            .into(),
+        };
+        (key.into_bytes(), value)
+    };
+    let mut entries: Vec<_> = (0..150).map(entry).collect();
+    entries.extend([1, 2].map(|i| (entries[40].0.clone(), entries[40 + i].1.clone())));
+    let case = Case { hash_index: HashIndex::Always, ..Case::of(entries) };
+    let mut frames = case.clone();
+    // One byte more than a frame has room for, of which five frames are made.
+    frames.entries.push((b"frames".to_vec(), b"0123456789abcdef".repeat((1 << 16) + 1)));
+    let options = case.options();
+    vec![
+        ("packed-fsst", case.clone(), options.clone().compress(Compression::fsst())),
+        ("packed-keys", case, options.clone().compact_keys(true)),
+        ("packed-zstd", frames, options.compress(Compression::zstd().dictionary_bytes(2048))),
+    ]
+}
+
 /// The committed file, made anew first if that is asked for.
 fn golden(name: &str, built: &[u8]) -> Vec<u8> {
     let path = data("v1").join(name).with_extension("grv");
@@ -134,6 +169,48 @@ fn built_to_the_same_bytes() {
             built.len(),
             committed.len()
         );
+    }
+}
+
+#[cfg(all(feature = "fsst", feature = "zstd"))]
+#[test]
+fn packed_tables_are_built_to_the_same_bytes() {
+    for (name, case, options) in packed() {
+        let built = case.bytes_with(options);
+        assert!(built == golden(name, &built), "{name} is built to other bytes");
+    }
+}
+
+#[cfg(all(feature = "fsst", feature = "zstd"))]
+#[test]
+fn packed_tables_are_read_as_they_were_written() {
+    if blessing() {
+        println!("skipped: the files are being written");
+        return;
+    }
+    for (name, case, _) in packed() {
+        let table = PackedTable::load(data("v1").join(name).with_extension("grv")).unwrap();
+        // Each table has what it is here for: a dictionary, values or keys that are encoded.
+        let codec = name.strip_prefix("packed-").filter(|&codec| codec != "keys");
+        assert_eq!(table.codec(), codec, "{name}");
+        assert_eq!(table.has_compact_keys(), codec.is_none(), "{name}");
+        let bytes = fs::read(data("v1").join(name).with_extension("grv")).unwrap();
+        let packing = common::craft::Image::new(bytes).section(10).1;
+        assert!(packing > 300, "{name}: {packing} bytes");
+
+        let model = case.model();
+        let entries: Vec<_> = table.iter().map(Result::unwrap).collect();
+        let entries = entries.iter().map(|(key, value)| (key.as_slice(), value.as_slice()));
+        assert!(entries.eq(model.flat()), "{name}");
+        let mut buffer = ValueBuffer::new();
+        for (key, values) in &model.map {
+            assert_eq!(table.get(key, &mut buffer).unwrap(), Some(&values[0][..]), "{name}");
+            let all: Vec<_> = table.get_all(key).map(Result::unwrap).collect();
+            assert_eq!(all, *values, "{name}");
+            let absent = [key, &b"\0"[..]].concat();
+            assert_eq!(table.get(&absent, &mut buffer).unwrap(), None, "{name}");
+        }
+        table.stored().verify().unwrap();
     }
 }
 
@@ -223,6 +300,7 @@ fn included_bytes() {
 fn each_file_is_known() {
     let mut known: Vec<String> = tables().iter().map(|(name, _)| format!("{name}.grv")).collect();
     known.extend(["typed.grv", "structs.grv", "patch.grv"].map(str::to_owned));
+    known.extend(["packed-fsst.grv", "packed-keys.grv", "packed-zstd.grv"].map(str::to_owned));
     for file in fs::read_dir(data("v1")).unwrap() {
         let file = file.unwrap();
         let name = file.file_name().into_string().unwrap();

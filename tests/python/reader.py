@@ -1,4 +1,5 @@
 """A reader of graven tables, written from format.md alone, with Python's standard library.
+Packed tables are in packing.py; those under zstd need a decoder besides, as it says.
 
     reader.py TABLE < queries
 
@@ -9,11 +10,13 @@ Answers one line per query line; bytes are in hexadecimal, `-` stands for nothin
     nth RANK               key, value
     iter, meta             all entries, all metadata: key, value, a line each
     types                  the text of the key type, that of the value type
-    check                  checks every page sum; entries, distinct keys
+    check                  checks every page sum and entry; entries, distinct keys
+    packing                how values and keys are packed
     hash KEY SEED          the seed in hexadecimal
 """
 
 import struct, sys, zlib
+from packing import Packing, need, number
 
 M64 = (1 << 64) - 1
 S0, S1 = 0xA0761D6478BD642F, 0xE7037ED1A0B428DB
@@ -23,15 +26,8 @@ ADDENDS = [int(word, 16) for word in """
     9216d5d9 8979fb1b d1310ba6 98dfb5ac 2ffd72db d01adfb7 b8e1afed 6a267e96
     ba7c9045 f12c7f99 24a19947 b3916cf7 0801f2e2 858efc16 636920d8 71574e69
 """.split()]
-RECORDS, INDEX, HASH, STATS, METADATA, SUMS, LINES, TYPES = range(1, 9)
+RECORDS, INDEX, HASH, STATS, METADATA, SUMS, LINES, TYPES, PATCH, PACKING = range(1, 11)
 SLOTS = {4: (4, 12), 5: (4, 10), 6: (1, 9)}  # bytes of overflow bits, slots
-
-def need(condition, what):
-    if not condition:
-        raise ValueError(what)
-
-def number(data):
-    return int.from_bytes(data, "little")
 
 def up(x, align):
     return -(-x // align) * align
@@ -112,7 +108,9 @@ class Table:
         if LINES in self.sections:
             need(self.fixed and not self.flags & 4 and self.levels == 0, "line index")
             need(self.entries > 0 and self.sections[LINES][1] % 64 == 0, "line index")
-        need(function == (3 if HASH in self.sections else 0), "hash_function")
+        self.packing = self.read_packing(align_log2)
+        known = 4 if self.packing.symbols else 3
+        need(function == (known if HASH in self.sections else 0), "hash_function")
         if self.levels:
             at, length = self.sections[INDEX]
             need(9 <= self.node_log2 <= 12 and (at | length) % (1 << self.node_log2) == 0, "nodes")
@@ -134,7 +132,10 @@ class Table:
             kind, flags, offset, length, reserved = section
             need(offset >= free and offset % 64 == 0 and reserved == 0, "section")
             need(self.data[free:offset] == bytes(offset - free), "padding")
-            need(kind not in found and (kind in range(1, 9) or not flags & 1), "section kind")
+            need(kind not in found, "section kind")
+            # A patch is not a table to look up in.
+            need(kind in range(1, 9) or kind == PACKING or not flags & 1, "section kind")
+            need(kind != PACKING or flags & 1, "section flags")
             free, found[kind] = offset + length, (offset, length)
         need(self.data[192 + 32 * count : 448] == bytes(256 - 32 * count), "unused sections")
         need(RECORDS in found and STATS in found and SUMS in found, "section is missing")
@@ -142,6 +143,15 @@ class Table:
         need(free == sums + length == len(self.data) - 32, "place of the sums")
         need(length == up(sums, 4096) // 4096 * 4, "number of sums")
         return found
+
+    def read_packing(self, align_log2):
+        if PACKING not in self.sections:
+            return Packing()
+        need(align_log2 == 0, "packed table with aligned values")
+        need(TYPES not in self.sections and self.data[78:81] == bytes(3), "packed table with types")
+        need(PATCH not in self.sections, "packed patch")
+        start, length = self.sections[PACKING]
+        return Packing(self.data[start : start + length])
 
     def check(self):
         sums, length = self.sections[SUMS]
@@ -151,7 +161,34 @@ class Table:
             stored = number(self.data[sums + 4 * i :][:4])
             crc = zlib.crc32(unit) ^ mask ^ (i * 0x9E3779B1 & 0xFFFFFFFF)
             need(stored == crc, f"sum of unit {i}")
+        entries = list(self.stored())
+        keys = [key for key, _ in entries]
+        need(all(a <= b for a, b in zip(keys, keys[1:])), "order of keys")
+        need(len(set(keys)) == self.keys, "number of keys")
+        self.check_stats(entries)
+        if PACKING in self.sections:
+            self.packing.check(entries)
         return self.entries, self.keys
+
+    def check_stats(self, entries):
+        """Compares all of the statistics but the number of keys in their second bucket."""
+        found = []
+        for lengths, bins in (
+            ([len(key) for key, _ in entries], 17),
+            ([len(value) for _, value in entries], 33),
+        ):
+            counts = [0] * bins
+            for length in lengths:
+                counts[length.bit_length()] += 1
+            found.append((sum(lengths), min(lengths, default=0), max(lengths, default=0), counts))
+        (key_sum, *key_ends, key_bins), (value_sum, *value_ends, value_bins) = found
+        first, last = (entries[0][0], entries[-1][0]) if entries else (b"", b"")
+        start, length = self.sections[STATS]
+        stats = self.data[start : start + length]
+        fields = key_sum, value_sum, number(stats[16:24]), *key_ends, *value_ends
+        expected = struct.pack("<QQQIIIIII", *fields, len(first), len(last))
+        expected += struct.pack("<50Q", *key_bins, *value_bins) + first + last
+        need(stats == expected, "statistics")
 
     def place(self, rank, offset):
         """Where in the file the record with this rank and offset (fixed width: its key) starts."""
@@ -181,6 +218,10 @@ class Table:
         return self.data[at : at + key_len], self.data[value_at:end], following
 
     def iter(self):
+        for key, value in self.stored():
+            yield self.packing.key(key), self.packing.value(value)
+
+    def stored(self):
         if self.entries:
             at = self.place(0, 0)
             for _ in range(self.entries):
@@ -212,8 +253,9 @@ class Table:
                     continue
                 reference = held & ~tail
                 found, value, _ = self.record(self.place(reference * self.fixed, reference))
+                found = self.packing.key(found)
                 if found == key:
-                    return value
+                    return self.packing.value(value)
                 set_aside |= self.set_aside > 0 and hash_of(found, self.seed) == h
             if not number(line[:head]) >> overflow % (8 * head) & 1:
                 break
@@ -281,6 +323,7 @@ class Table:
         """Rank, key and value of the first record not below (or above) the key."""
         if not self.entries:
             return (0,)
+        key = self.packing.encode(key)
         inclusive = above or not self.flags & 4
         rank, at, most = 0, self.place(0, 0), self.block_records + 1
         if LINES in self.sections:
@@ -304,7 +347,7 @@ class Table:
                 return (rank,)
             found, value, after = self.record(at)
             if found > key or found == key and not above:
-                return rank, found, value
+                return rank, self.packing.key(found), self.packing.value(value)
             rank, at = rank + 1, after
         raise ValueError("block is too long")
 
@@ -315,8 +358,12 @@ class Table:
     def nth(self, wanted):
         if wanted >= self.entries:
             return [None]
+        key, value, _ = self.record(self.nth_place(wanted))
+        return self.packing.key(key), self.packing.value(value)
+
+    def nth_place(self, wanted):
         if self.fixed:
-            return self.record(self.place(wanted, 0))[:2]
+            return self.place(wanted, 0)
         rank, at = 0, self.place(0, 0)
         if self.levels:
             leaves = map(self.node, reversed(range(self.leaves)))
@@ -326,7 +373,7 @@ class Table:
         need(wanted - rank < self.block_records, "block is too long")
         for _ in range(wanted - rank):
             at = self.record(at)[2]
-        return self.record(at)[:2]
+        return at
 
     def meta(self):
         if METADATA in self.sections:
@@ -355,6 +402,8 @@ def answer(table, verb, word="", seed="0"):
         return "\n".join(map(shown, getattr(table, verb)()))
     if verb == "types":
         return "\n".join(table.types()) or "-"
+    if verb == "packing":
+        return " ".join(table.packing.names())
     if verb in ("check", "nth"):
         return shown(table.check() if verb == "check" else table.nth(int(word)))
     key = bytes.fromhex(word.strip('"'))
