@@ -34,8 +34,9 @@
 //! | open with options, or read from bytes or a stream | [`OpenOptions`] |
 //! | step forward and back | [`Cursor`], from [`Table::cursor`] |
 //! | keep a value without a borrow, for a thread or an async handler | [`Value`], from [`Table::get_owned`] |
+//! | less memory: values compressed, keys by symbols | [`BuildOptions::compress`], [`BuildOptions::compact_keys`], [`PackedTable`] |
 //! | numbers or tuples as keys, numbers or structs as values | [`TypedTable`], [`TypedBuilder`], [`typed_value!`] |
-//! | serve from a table that is replaced from time to time | [`Live`], [`TypedLive`] |
+//! | serve from a table that is replaced from time to time | [`Live`], [`TypedLive`], [`PackedLive`] |
 //! | copy a finished table to where it is read, checked on the way | [`PublishOptions`] |
 //! | keep several versions in a directory, and roll back | [`Versions`] |
 //! | divide one table among many files, and read them as one | `SetBuilder`, `TableSet` and `LiveSet`, with the feature `sets` |
@@ -168,6 +169,8 @@ pub use format::types::key::TypedKey;
 #[doc(hidden)]
 pub use format::types::value::__private;
 pub use format::types::value::TypedValue;
+#[cfg(unix)]
+pub use live::packed::{PackedLive, PackedPinned};
 #[cfg(unix)]
 pub use live::typed::{TypedLive, TypedPinned};
 #[cfg(unix)]

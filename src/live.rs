@@ -10,6 +10,7 @@ mod handle;
 mod helper;
 mod hook;
 mod location;
+pub(crate) mod packed;
 mod retire;
 mod status;
 mod tables;

@@ -175,7 +175,7 @@ const STOREYS: &[(&str, &[&[&str]])] = &[
             &["handle"],
             &["tables"],
             &["."],
-            &["typed"],
+            &["packed", "typed"],
         ],
     ),
     (
@@ -317,6 +317,7 @@ const OPERATIONS: &[&str] = &[
 const PROMISES: &[&str] = &[
     "src/live.rs",
     "src/live/handle.rs",
+    "src/live/packed.rs",
     "src/live/tables.rs",
     "src/live/typed.rs",
     "src/read/open.rs",
@@ -1350,7 +1351,7 @@ fn programs_use_the_public_api() {
 
 #[test]
 fn unsafe_code_stays_in_its_files() {
-    const { assert!(OPERATIONS.len() <= 10 && PROMISES.len() <= 12) };
+    const { assert!(OPERATIONS.len() <= 10 && PROMISES.len() <= 13) };
     let library = library();
     // The names above are names of files, and each has unsafe code.
     for path in OPERATIONS.iter().chain(PROMISES) {

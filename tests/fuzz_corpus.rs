@@ -30,6 +30,12 @@ fn lookup() {
     replay("lookup", fuzz::lookup);
 }
 
+#[cfg(all(feature = "fsst", feature = "zstd"))]
+#[test]
+fn packed() {
+    replay("packed", fuzz::packed);
+}
+
 #[test]
 fn build_then_read() {
     replay("build_then_read", fuzz::build_then_read);

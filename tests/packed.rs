@@ -9,7 +9,8 @@ use common::generate::{case, entries, large_entries, runs, varied};
 use common::{Case, Entry, Rng, scaled};
 use graven::{
     BuildError, BuildOptions, Builder, Compression, Duplicates, HashIndex, OpenFailure,
-    OpenOptions, PackedTable, PageChecks, PublishOptions, ReadFailure, Table, ValueBuffer,
+    OpenOptions, PackedLive, PackedTable, PageChecks, PublishOptions, ReadFailure, RefreshOutcome,
+    Table, ValueBuffer,
 };
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
@@ -340,6 +341,43 @@ fn keys_that_are_too_long_for_codes() {
         assert_eq!(table.longest_prefix(&longer, &mut buffer).unwrap().unwrap().0.len(), len);
         table.stored().verify().unwrap();
     }
+}
+
+/// A handle follows packed and plain tables at one path; values that a clone lends stay.
+#[test]
+fn a_handle_follows_tables_of_both_kinds() {
+    let directory = common::directory();
+    let path = directory.path().join("t");
+    let publish = |count, (compression, compact)| {
+        let case = documents(count);
+        let options = case.options().compress(compression).compact_keys(compact);
+        case.build_with(options, &path).unwrap();
+    };
+    publish(300, (Some(Compression::zstd()), true));
+    #[expect(unsafe_code, reason = "following a path is unsafe")]
+    // SAFETY: tables at this path are replaced by rename.
+    let live = unsafe { PackedLive::open(&path) }.unwrap();
+    let mut buffer = ValueBuffer::new();
+    let pinned = live.pin();
+    let kept = PackedTable::clone(&pinned);
+    for (count, way) in [(400, (None, false)), (500, (Some(Compression::fsst()), false))] {
+        publish(count, way);
+        assert_eq!(live.refresh().unwrap(), RefreshOutcome::Swapped);
+        assert_eq!(live.pin().len(), u64::from(count));
+        assert_eq!(live.pin().is_packed(), way.0.is_some());
+        assert!(live.pin().get("package-000123", &mut buffer).unwrap().is_some());
+    }
+    assert_eq!(live.refresh().unwrap(), RefreshOutcome::Unchanged);
+    assert_eq!((pinned.len(), kept.len(), live.status().generation), (300, 300, 3));
+    // A handle on plain tables alone refuses a packed one, and goes on serving.
+    publish(10, (None, false));
+    #[expect(unsafe_code, reason = "following a path is unsafe")]
+    // SAFETY: tables at this path are replaced by rename.
+    let plain = unsafe { graven::Live::open(&path) }.unwrap();
+    publish(20, (None, true));
+    let error = plain.refresh().unwrap_err();
+    assert!(matches!(error.failure(), OpenFailure::IsPacked { codec: None }), "{error}");
+    assert_eq!(plain.pin().len(), 10);
 }
 
 #[test]

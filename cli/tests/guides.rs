@@ -1,5 +1,5 @@
 //! Guards against a guide that tells its readers something that does not work. The commands of
-//! every `docs/from-*.md`, of `docs/sets.md` and of `docs/remote.md` are run as they stand there, block
+//! every `docs/from-*.md`, of `docs/packed.md`, `docs/sets.md` and `docs/remote.md` are run as they stand there, block
 //! by block in a directory of their own, and the `text` block behind a block of commands is what they
 //! print. The tests of the Python package run from-pickle.md.
 //!
@@ -111,6 +111,11 @@ fn from_cdb() {
 #[test]
 fn from_lmdb() {
     run_whole("from-lmdb.md");
+}
+
+#[test]
+fn packed_tables() {
+    run_whole("packed.md");
 }
 
 #[test]

@@ -16,7 +16,7 @@ type Entries = Vec<(Vec<u8>, Vec<u8>)>;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus");
-    for target in ["open", "lookup", "build_then_read"] {
+    for target in ["open", "lookup", "build_then_read", "packed"] {
         fs::create_dir_all(corpus.join(target))?;
     }
 
@@ -80,6 +80,17 @@ fn main() -> Result<(), Box<dyn Error>> {
             fs::write(corpus.join("lookup").join(format!("{how}-{name}")), bytes)?;
         }
     }
+
+    // Enough entries for dictionaries.
+    let many = encode(&paths(400));
+    for way in [1, 2, 3, 4, 5, 6] {
+        for how in 0..3u8 {
+            let patches =
+                [3, 0x05, 0x00, 0x00, 0x01, 0x40, 0x01, 0x4a, 0xff, 0x00, 0x90, 0x80, 0x33];
+            let bytes = [&[way, how, 0x04, 0x00][..], &patches, &many].concat();
+            fs::write(corpus.join("packed").join(format!("{way}-{how}.seed")), bytes)?;
+        }
+    }
     Ok(())
 }
 
@@ -115,6 +126,13 @@ fn words(n: usize) -> Entries {
             let key = [PARTS[i % 7], PARTS[i / 7 % 7], PARTS[i / 49 % 7]].concat();
             (key.into_bytes(), "=".repeat(i % 5).into_bytes())
         })
+        .collect()
+}
+
+fn paths(n: usize) -> Entries {
+    let end = |i: usize| format!("{:02}/{}", i / 20, i % 20 + 10).into_bytes();
+    (0..n)
+        .map(|i| ([b"dir/".to_vec(), end(i)].concat(), format!("text {}", i % 9).into()))
         .collect()
 }
 

@@ -9,7 +9,7 @@ use crate::error::{OpenError, OpenFailure};
 use crate::format::types::key::TypedKey;
 use crate::format::types::value::TypedValue;
 use crate::read::map::Located;
-use crate::read::{OpenOptions, Table, TypedTable};
+use crate::read::{OpenOptions, PackedTable, Table, TypedTable};
 use std::fmt;
 use std::fs::File;
 use std::marker::PhantomData;
@@ -29,6 +29,10 @@ pub(super) trait Kind: Clone + fmt::Debug + Send + Sync + 'static {
     fn of(table: Table) -> Result<Self, OpenFailure>;
     /// The table itself.
     fn table(&self) -> &Table;
+    /// Whether clones or owned values of it are in use besides `self`.
+    fn is_shared(&self) -> bool {
+        self.table().is_shared()
+    }
 }
 
 impl Kind for Table {
@@ -38,6 +42,20 @@ impl Kind for Table {
 
     fn table(&self) -> &Table {
         self
+    }
+}
+
+impl Kind for PackedTable {
+    fn of(table: Table) -> Result<Self, OpenFailure> {
+        Self::of(table)
+    }
+
+    fn table(&self) -> &Table {
+        self.stored()
+    }
+
+    fn is_shared(&self) -> bool {
+        self.has_clones() || self.stored().is_shared()
     }
 }
 
@@ -131,7 +149,7 @@ impl<T: Kind> Place for Tables<T> {
     }
 
     fn is_in_use(served: &T) -> bool {
-        served.table().is_shared()
+        served.is_shared()
     }
 
     fn most_mapped(served: &T) -> u64 {

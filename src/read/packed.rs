@@ -72,6 +72,11 @@ impl PackedTable {
         Ok(Self { shared: Arc::new(Packed::new(stored)?) })
     }
 
+    /// Whether clones of this table are in use besides `self`.
+    pub(crate) fn has_clones(&self) -> bool {
+        Arc::strong_count(&self.shared) > 1
+    }
+
     /// Maps the table at `path`, as [`Table::open`] does. Reads the dictionary, too.
     ///
     /// # Safety

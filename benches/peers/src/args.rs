@@ -10,7 +10,8 @@ graven-peers: graven beside its rivals
   cargo run --release -- [--quick] [OPTION VALUE]...
 
   --quick               1M entries (url: 300k), few rivals, short laps: within 3 minutes
-  --workload LIST       u64,id,url,cldr (default: all; cldr needs GRAVEN_DATA)
+  --workload LIST       u64,id,url,cldr,docs (default: all; cldr needs GRAVEN_DATA, docs
+                        GRAVEN_DOCS, a file of lines, key TAB value)
   --entries LIST        1000000,10000000 (default)
   --contestant LIST     names as in the report (default: all)
   --measure LIST        hit,dependent,miss,zipf,batch,threads,seek,seek-absent,scan,open,
@@ -115,8 +116,8 @@ impl Args {
 
     pub fn sizes(&self, workload: Workload) -> Vec<usize> {
         match (self.entries.is_empty(), workload) {
-            // cldr is as large as it is.
-            (_, Workload::Cldr) => vec![0],
+            // Real data are as large as they are.
+            (_, workload) if workload.variable().is_some() => vec![0],
             (false, _) => self.entries.clone(),
             (true, Workload::Url) if self.quick => vec![300_000],
             (true, _) if self.quick => vec![1_000_000],

@@ -157,7 +157,35 @@ pub fn of(run: &Run) -> Vec<Bar> {
         })
         .collect();
     absolute(run, graven, &mut bars);
+    packed(run, &mut bars);
     bars
+}
+
+/// Packed tables: what they take of others' bytes and time. The plain table has its hash index, too.
+fn packed(run: &Run, bars: &mut Vec<Bar>) {
+    const PLAIN: &str = "graven-hash";
+    let asked: &[(&str, &str, &str, f64)] = match run.workload {
+        Workload::Docs => &[
+            ("graven-zstd", "file", PLAIN, 0.35),
+            ("graven-zstd", "file", "rocksdb-zstd", 1.1),
+            ("graven-zstd", "hit", "mtbl-zlib", 0.15),
+            ("graven-zstd", "hit", "rocksdb-zstd", 0.25),
+        ],
+        Workload::Cldr => &[
+            ("graven-fsst-keys", "file", PLAIN, 0.45),
+            ("graven-fsst-keys", "file", "mtbl-zlib", 1.3),
+        ],
+        Workload::Url => {
+            &[("graven-keys", "hit", PLAIN, 1.15), ("graven-keys", "scan", PLAIN, 0.9)]
+        }
+        _ => &[],
+    };
+    for &(name, measure, other, asked) in asked {
+        if let Some((own, others)) = run.median(name, measure).zip(run.median(other, measure)) {
+            let what = format!("{name}: {measure} ÷ {other}");
+            bars.push(Bar { what, reached: own / others, asked, at_least: false });
+        }
+    }
 }
 
 /// graven held against itself, and what is counted in bytes, microseconds and faults.

@@ -23,7 +23,7 @@ mod workload;
 
 use std::process::ExitCode;
 
-use crate::{args::Args, workload::Workload};
+use crate::args::Args;
 
 pub type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
@@ -61,8 +61,9 @@ fn run(args: &Args) -> Result<()> {
     let scratch = tempfile::Builder::new().prefix("run-").tempdir_in(&args.scratch)?;
     let mut runs = Vec::new();
     for &workload in &args.workloads {
-        if workload == Workload::Cldr && std::env::var_os("GRAVEN_DATA").is_none() {
-            eprintln!("without cldr: GRAVEN_DATA is not set");
+        let variable = workload.variable().filter(|name| std::env::var_os(name).is_none());
+        if let Some(variable) = variable {
+            eprintln!("without {}: {variable} is not set", workload.name());
             continue;
         }
         for entries in args.sizes(workload) {

@@ -5,7 +5,7 @@ use std::fs;
 
 use serde_json::{Value, json};
 
-use crate::{Result, args::Args, host, markdown, results::Run, svg, workload::Workload};
+use crate::{Result, args::Args, host, markdown, results::Run, svg};
 
 /// Writes the report of `runs`: all of it into the folder of reports or, with `--record`, a page
 /// and a chart per scale beside the other records. A record holds no JSON, since medians and
@@ -54,9 +54,9 @@ fn scales(runs: &[Run]) -> Vec<String> {
 /// The number of entries, `1M`. The locale data, which have a size of their own, go with the first
 /// scale of the others.
 fn scale_of(run: &Run, runs: &[Run]) -> String {
-    let same = runs.iter().find(|other| other.workload != Workload::Cldr);
+    let same = runs.iter().find(|other| other.workload.variable().is_none());
     match run.workload {
-        Workload::Cldr => same.unwrap_or(run).scale(),
+        workload if workload.variable().is_some() => same.unwrap_or(run).scale(),
         _ => run.scale(),
     }
 }

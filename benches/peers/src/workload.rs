@@ -90,10 +90,22 @@ pub enum Workload {
     Url,
     /// Real data: `cldr.tsv.gz` in the directory that `GRAVEN_DATA` names.
     Cldr,
+    /// Documents: lines, key TAB value, of the file that `GRAVEN_DOCS` names.
+    Docs,
 }
 
 impl Workload {
-    pub const ALL: [Workload; 4] = [Workload::U64, Workload::Id, Workload::Url, Workload::Cldr];
+    pub const ALL: [Workload; 5] =
+        [Workload::U64, Workload::Id, Workload::Url, Workload::Cldr, Workload::Docs];
+
+    /// The environment variable that names the data, if they are not generated.
+    pub fn variable(self) -> Option<&'static str> {
+        match self {
+            Workload::Cldr => Some("GRAVEN_DATA"),
+            Workload::Docs => Some("GRAVEN_DOCS"),
+            _ => None,
+        }
+    }
 
     pub fn name(self) -> &'static str {
         match self {
@@ -101,6 +113,7 @@ impl Workload {
             Workload::Id => "id",
             Workload::Url => "url",
             Workload::Cldr => "cldr",
+            Workload::Docs => "docs",
         }
     }
 
@@ -112,6 +125,7 @@ impl Workload {
                 "URL-like keys of 20-120 bytes with long shared prefixes, values of 20-400 bytes"
             }
             Workload::Cldr => "the Unicode locale data, path and text",
+            Workload::Docs => "documents, name and JSON",
         }
     }
 
@@ -144,8 +158,8 @@ impl Workload {
 
     fn fill(self, entries: usize, arena: &mut Vec<u8>) -> Result<Vec<(usize, u32, u32)>> {
         let mut spans = Vec::with_capacity(entries);
-        if self == Workload::Cldr {
-            fill_cldr(arena, &mut spans)?;
+        if self.variable().is_some() {
+            fill_lines(&self.lines()?, arena, &mut spans);
             return Ok(spans);
         }
         let mut rng = Rng::new(0x67_7261_7665_6e00 + self as u64);
@@ -172,12 +186,29 @@ impl Workload {
         Ok(spans)
     }
 
+    /// The lines of real data.
+    fn lines(self) -> Result<Vec<u8>> {
+        let variable = self.variable().unwrap_or_default();
+        let named = std::env::var_os(variable).ok_or(format!("{variable} is not set"))?;
+        let path = match self {
+            Workload::Cldr => Path::new(&named).join("cldr.tsv.gz"),
+            _ => Path::new(&named).to_owned(),
+        };
+        let mut file = File::open(&path).map_err(|e| format!("{}: {e}", path.display()))?;
+        let mut bytes = Vec::new();
+        match path.extension().is_some_and(|end| end == "gz") {
+            true => flate2::read::MultiGzDecoder::new(file).read_to_end(&mut bytes)?,
+            false => file.read_to_end(&mut bytes)?,
+        };
+        Ok(bytes)
+    }
+
     /// Appends one key of this workload's kind.
     pub fn key(self, rng: &mut Rng, out: &mut Vec<u8>, entries: usize) {
         match self {
             Workload::U64 => rng.fill(out, 8),
             Workload::Id => rng.fill(out, 16),
-            Workload::Url | Workload::Cldr => url(rng, out, entries),
+            Workload::Url | Workload::Cldr | Workload::Docs => url(rng, out, entries),
         }
     }
 }
@@ -229,12 +260,7 @@ fn text(rng: &mut Rng, out: &mut Vec<u8>, len: usize) {
 
 /// Key, TAB, value lines; escapes are left as they stand, which changes lengths a little and
 /// no comparison.
-fn fill_cldr(arena: &mut Vec<u8>, spans: &mut Vec<(usize, u32, u32)>) -> Result<()> {
-    let dir = std::env::var_os("GRAVEN_DATA").ok_or("GRAVEN_DATA is not set")?;
-    let path = Path::new(&dir).join("cldr.tsv.gz");
-    let file = File::open(&path).map_err(|e| format!("{}: {e}", path.display()))?;
-    let mut bytes = Vec::new();
-    flate2::read::MultiGzDecoder::new(file).read_to_end(&mut bytes)?;
+fn fill_lines(bytes: &[u8], arena: &mut Vec<u8>, spans: &mut Vec<(usize, u32, u32)>) {
     for line in bytes.split(|&b| b == b'\n') {
         let Some(tab) = line.iter().position(|&b| b == b'\t') else { continue };
         let at = arena.len();
@@ -242,5 +268,4 @@ fn fill_cldr(arena: &mut Vec<u8>, spans: &mut Vec<(usize, u32, u32)>) -> Result<
         arena.extend_from_slice(&line[tab + 1..]);
         spans.push((at, tab as u32, (line.len() - tab - 1) as u32));
     }
-    Ok(())
 }

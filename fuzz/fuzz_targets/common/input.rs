@@ -1,6 +1,6 @@
 //! Bytes → options, entries and patches. Every byte string means something.
 
-use graven::{BuildOptions, Duplicates, HashIndex};
+use graven::{BuildOptions, Compression, Duplicates, HashIndex};
 
 /// More entries than that only make a run slower.
 const MOST_ENTRIES: usize = 1000;
@@ -17,6 +17,8 @@ pub(crate) struct Options {
     pub(crate) value_align: u32,
     pub(crate) sorted: bool,
     pub(crate) metadata: bool,
+    pub(crate) compression: Option<Compression>,
+    pub(crate) compact_keys: bool,
 }
 
 impl Options {
@@ -26,7 +28,9 @@ impl Options {
             .duplicates(self.duplicates)
             .hash_index(self.hash_index)
             .value_align(self.value_align)
-            .sorted(self.sorted);
+            .sorted(self.sorted)
+            .compress(self.compression)
+            .compact_keys(self.compact_keys);
         if self.metadata { options.metadata("made by", "the fuzzer") } else { options }
     }
 }
@@ -71,6 +75,8 @@ impl<'a> Input<'a> {
             value_align: 1 << (b % 7),
             sorted: a & 0x80 != 0,
             metadata: b & 0x80 != 0,
+            compression: None,
+            compact_keys: false,
         }
     }
 

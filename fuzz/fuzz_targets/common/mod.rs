@@ -8,11 +8,14 @@
 mod damage;
 mod input;
 mod model;
+mod packed;
 mod queries;
 
 use graven::{OpenOptions, PageChecks, Table};
 
 pub(crate) use damage::repair;
+#[allow(unused_imports, reason = "each target calls one of the bodies")]
+pub(crate) use packed::packed;
 
 /// Arbitrary bytes.
 pub(crate) fn open(data: &[u8]) {

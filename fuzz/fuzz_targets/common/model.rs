@@ -1,7 +1,7 @@
 //! What a table must answer, from a sorted list of its entries.
 
 use super::input::Options;
-use graven::{BuildError, Builder, Duplicates, Table};
+use graven::{BuildError, Builder, Duplicates, PackedTable, Table, ValueBuffer};
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::ops::Range;
@@ -122,6 +122,35 @@ impl Model {
     /// Every answer is right or an error.
     pub(crate) fn check_or_error(&self, table: &Table, questions: &[&[u8]]) {
         self.judge(table, questions, Judge { errors_allowed: true });
+    }
+
+    /// Every answer of a packed table is right.
+    pub(crate) fn check_packed(&self, table: &PackedTable, questions: &[Vec<u8>]) {
+        let buffer = &mut ValueBuffer::new();
+        assert_eq!(table.len(), self.entries.len() as u64);
+        let mut entries = table.iter();
+        for (key, value) in &self.entries {
+            let entry = entries.next_lent().expect("an entry").expect("a sound table");
+            assert_eq!(entry, (&key[..], &value[..]));
+        }
+        assert!(entries.next_lent().is_none());
+        for key in questions {
+            let first = self.entries.partition_point(|entry| entry.0 < *key);
+            let end = self.entries.partition_point(|entry| entry.0 <= *key);
+            assert_eq!(table.rank(key).expect("a sound table"), first as u64);
+            assert_eq!(table.count_of(key).expect("a sound table"), (end - first) as u64);
+            let found = table.get(key, buffer).expect("a sound table");
+            assert_eq!(found, (first < end).then(|| &self.entries[first].1[..]));
+            let found = table.ceil(key, buffer).expect("a sound table");
+            assert_eq!(found, self.at(first));
+            let found = table.floor(key, buffer).expect("a sound table");
+            assert_eq!(found, self.at(end.wrapping_sub(1)));
+            let longest = (0..=key.len()).rev().find_map(|len| {
+                let at = self.entries.partition_point(|entry| entry.0[..] < key[..len]);
+                self.at(at).filter(|entry| *entry.0 == key[..len])
+            });
+            assert_eq!(table.longest_prefix(key, buffer).expect("a sound table"), longest);
+        }
     }
 
     /// Some of the keys, and their neighbours.

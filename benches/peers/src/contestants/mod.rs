@@ -13,6 +13,8 @@ mod mdbx;
 #[cfg(has_mtbl)]
 mod mtbl;
 mod odht;
+#[cfg(feature = "graven")]
+mod packed;
 mod ptr_hash;
 mod redb;
 mod rkyv;
@@ -36,6 +38,12 @@ pub fn all() -> Vec<Box<dyn Contestant>> {
         Box::new(graven::ORDERED),
         #[cfg(feature = "graven")]
         Box::new(graven::UNVERIFIED),
+        #[cfg(feature = "graven")]
+        Box::new(packed::ZSTD),
+        #[cfg(feature = "graven")]
+        Box::new(packed::KEYS),
+        #[cfg(feature = "graven")]
+        Box::new(packed::FSST),
         #[cfg(has_cdb)]
         Box::new(tinycdb::TinyCdb),
         Box::new(sparkey::Sparkey),
@@ -52,9 +60,13 @@ pub fn all() -> Vec<Box<dyn Contestant>> {
         Box::new(redb::Redb),
         Box::new(sqlite::Sqlite),
         #[cfg(has_mtbl)]
-        Box::new(mtbl::Mtbl),
+        Box::new(mtbl::PLAIN),
+        #[cfg(has_mtbl)]
+        Box::new(mtbl::COMPRESSED),
         #[cfg(has_rocksdb)]
-        Box::new(rocksdb::RocksDb),
+        Box::new(rocksdb::PLAIN),
+        #[cfg(has_rocksdb)]
+        Box::new(rocksdb::COMPRESSED),
         Box::new(lsm_tree::LsmTree),
         Box::new(heap::Hash),
         Box::new(heap::Tree),

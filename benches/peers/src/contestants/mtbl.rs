@@ -1,4 +1,4 @@
-//! mtbl through FFI: sorted blocks, no compression, the file mapped.
+//! mtbl through FFI: sorted blocks, the file mapped; without compression and with zlib, its default.
 
 use std::{
     ffi::{CString, c_char, c_int, c_void},
@@ -12,13 +12,14 @@ use std::{
 use crate::{
     Result,
     contestant::{Access, Contestant, Lane, Place, Session, Store},
-    dataset::Input,
+    dataset::{Input, Shape},
     queries::Probe,
 };
 
 type Handle = *mut c_void;
 const SUCCESS: c_int = 1;
 const NO_COMPRESSION: c_int = 0;
+const ZLIB: c_int = 2;
 
 unsafe extern "C" {
     fn mtbl_writer_options_init() -> Handle;
@@ -47,7 +48,25 @@ unsafe extern "C" {
     fn mtbl_iter_destroy(iter: *mut Handle);
 }
 
-pub struct Mtbl;
+pub struct Mtbl {
+    name: &'static str,
+    options: &'static str,
+    compression: c_int,
+}
+
+pub const PLAIN: Mtbl = Mtbl {
+    name: "mtbl",
+    options: "no compression, blocks of 8 KiB (the default), checksums not verified; unsorted input \
+              is sorted in memory first",
+    compression: NO_COMPRESSION,
+};
+
+pub const COMPRESSED: Mtbl = Mtbl {
+    name: "mtbl-zlib",
+    options: "zlib (the default), blocks of 8 KiB (the default), checksums not verified; unsorted \
+              input is sorted in memory first",
+    compression: ZLIB,
+};
 
 fn path(dir: &Path) -> Result<CString> {
     Ok(CString::new(dir.join("table.mtbl").as_os_str().as_bytes())?)
@@ -55,12 +74,15 @@ fn path(dir: &Path) -> Result<CString> {
 
 impl Contestant for Mtbl {
     fn name(&self) -> &'static str {
-        "mtbl"
+        self.name
     }
 
     fn options(&self) -> &'static str {
-        "no compression, blocks of 8 KiB (the default), checksums not verified; unsorted input \
-         is sorted in memory first"
+        self.options
+    }
+
+    fn holds(&self, shape: &Shape) -> bool {
+        self.compression == NO_COMPRESSION || shape.key_len.is_none()
     }
 
     fn build(&self, input: &Input, dir: &Path) -> Result<()> {
@@ -68,7 +90,7 @@ impl Contestant for Mtbl {
         // SAFETY: allocates options; destroyed below.
         let mut options = unsafe { mtbl_writer_options_init() };
         // SAFETY: the options are fresh.
-        unsafe { mtbl_writer_options_set_compression(options, NO_COMPRESSION) };
+        unsafe { mtbl_writer_options_set_compression(options, self.compression) };
         // SAFETY: `path` is a C string; the writer copies the options.
         let mut writer = unsafe { mtbl_writer_init(path.as_ptr(), options) };
         // SAFETY: made above, destroyed once.

@@ -66,7 +66,7 @@ pub fn measure(
 /// Keys that are not there but look like those that are.
 fn misses(workload: Workload, data: &Dataset, count: usize) -> Queries {
     Queries::missing(data, count, &mut seeded(2), |rng, key| match workload {
-        Workload::Cldr => {
+        workload if workload.variable().is_some() => {
             key.extend_from_slice(data.get(rng.below(data.len() as u64) as usize).0);
             if let Some(byte) = key.len().checked_sub(1 + rng.below(3) as usize) {
                 key[byte] ^= 1 + rng.below(15) as u8;
