@@ -5,14 +5,16 @@ use crate::arrow;
 use crate::columns::{Cells, Scratch, Use};
 use crate::errors;
 use crate::keys::Bytes;
+use crate::opened::either;
 use crate::set::TableSet;
+use crate::span::Walk;
 use crate::store::Store;
 use crate::table::Table;
 use arrow_array::builder::BinaryBuilder;
 use arrow_array::ffi::{FFI_ArrowArray, FFI_ArrowSchema, to_ffi};
 use arrow_array::{Array, ArrayRef, BinaryArray, RecordBatch, RecordBatchOptions, StructArray};
 use arrow_schema::{DataType, Field, Schema, SchemaRef};
-use graven::{IntoIter, ReadError, SetError};
+use graven::SetError;
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::sync::MutexExt;
@@ -52,12 +54,6 @@ enum Failed {
     TooLarge(&'static str),
 }
 
-impl From<ReadError> for Failed {
-    fn from(error: ReadError) -> Self {
-        Self::Read(error.into())
-    }
-}
-
 impl From<Failed> for PyErr {
     fn from(failed: Failed) -> Self {
         match failed {
@@ -73,7 +69,7 @@ impl From<Failed> for PyErr {
 /// Entries of a table as Arrow batches.
 #[pyclass(frozen, module = "graven.engines")]
 pub(crate) struct ArrowScan {
-    walk: Mutex<IntoIter>,
+    walk: Mutex<Walk>,
     schema: SchemaRef,
     /// For each column, whether it has the keys.
     columns: Vec<bool>,
@@ -88,6 +84,7 @@ impl ArrowScan {
     #[new]
     #[pyo3(signature = (table, columns, start=None, stop=None, *, rows=10_000, bytes=16 << 20))]
     fn new(
+        py: Python<'_>,
         table: &Table,
         columns: Vec<(String, bool)>,
         start: Option<Bytes<'_>>,
@@ -100,7 +97,7 @@ impl ArrowScan {
         let field = |(name, _): &(String, bool)| Field::new(name, DataType::Binary, true);
         let schema = Arc::new(Schema::new(columns.iter().map(field).collect::<Vec<_>>()));
         let columns = columns.iter().map(|(_, keys)| *keys).collect();
-        let walk = Mutex::new(table.own()?.into_range((lower, upper)));
+        let walk = Mutex::new(table.span((lower, upper))?.walk(py, false)?);
         Ok(Self { walk, schema, columns, rows: rows.max(1), bytes: bytes.clamp(1, MOST / 2) })
     }
 
@@ -118,22 +115,25 @@ impl ArrowScan {
 }
 
 impl ArrowScan {
-    fn fill(&self, walk: &mut IntoIter) -> Result<Option<RecordBatch>, Failed> {
+    fn fill(&self, walk: &mut Walk) -> Result<Option<RecordBatch>, Failed> {
         let (mut keys, mut values) = (BinaryBuilder::new(), BinaryBuilder::new());
         let with_keys = self.columns.contains(&true);
         let with_values = self.columns.contains(&false);
         let (mut rows, mut bytes) = (0, 0);
         while rows < self.rows && bytes < self.bytes {
-            let Some(entry) = walk.lend_next() else { break };
-            let (key, value) = entry?;
-            if with_keys {
-                append(&mut keys, key, "keys")?;
-                bytes += key.len();
-            }
-            if with_values {
-                append(&mut values, value, "values")?;
-                bytes += value.len();
-            }
+            let row = walk.step(|key, value| {
+                if with_keys {
+                    append(&mut keys, key, "keys")?;
+                    bytes += key.len();
+                }
+                if with_values {
+                    append(&mut values, value, "values")?;
+                    bytes += value.len();
+                }
+                Ok(())
+            });
+            let Some(row) = row else { break };
+            row.map_err(Failed::Read)??;
             rows += 1;
         }
         if rows == 0 {
@@ -169,7 +169,7 @@ pub(crate) fn lookup_arrow(
     let keys = arrow::array(keys)?;
     let found = if let Ok(table) = store.cast::<Table>() {
         let table = table.get().own()?;
-        py.detach(|| values_of(&table, &*keys))
+        py.detach(|| either!(&table, table => values_of(table, &*keys)))
     } else if let Ok(set) = store.cast::<TableSet>() {
         let set = set.get().own()?;
         py.detach(|| values_of(&set, &*keys))

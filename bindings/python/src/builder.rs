@@ -30,6 +30,13 @@ use std::sync::OnceLock;
 /// - threads, expected_bytes, temp_dir: as in the Rust library
 /// - hash_index: "auto", "always" or "never"
 /// - value_align: each value starts at a multiple of this many bytes: 1, 2, 4, … 64
+/// - compress: how values are compressed, each one alone: "zstd" for values of 100 bytes and more,
+///   "fsst" for shorter text. A build takes one write and one read of all entries more, and each
+///   lookup decodes its value. Not with value_align.
+/// - level, dictionary_bytes: of "zstd": 1 to 22, by default 3, where a higher one takes longer to
+///   build; most bytes of the dictionary, by default 112,640, 0 for none
+/// - compact_keys: whether keys are encoded by symbols that many keys have in common, which shrinks
+///   paths, names and addresses, and makes lookups slower
 /// - metadata: a mapping of bytes that the table carries
 /// - mode: permission bits of the file, 0o444
 /// - durable: whether the file is synced before it gets its name
@@ -139,6 +146,15 @@ impl Builder {
 /// >>> squares = ((b"%d" % n, b"%d" % (n * n)) for n in range(100))
 /// >>> graven.build(tmp / "squares.grv", squares).entries
 /// 100
+///
+/// With ``compress`` or ``compact_keys`` it is a packed table, which ``open`` opens as any other:
+///
+/// >>> pages = {b"https://example.org/%04d" % n: b"Page %d of the manual" % n for n in range(900)}
+/// >>> summary = graven.build(tmp / "pages.grv", pages, compress="fsst", compact_keys=True)
+/// >>> summary.stored_value_bytes * 2 < summary.value_bytes
+/// True
+/// >>> graven.open(tmp / "pages.grv") == pages
+/// True
 #[pyfunction]
 #[pyo3(signature = (path, entries, **options))]
 pub(crate) fn build(

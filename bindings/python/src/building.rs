@@ -1,9 +1,10 @@
 //! The options of a build as keyword arguments, and its summary.
 
+use crate::errors;
 use crate::keys::Bytes;
 use crate::options::{AnyPath, named};
 use crate::wait::Shared;
-use graven::{BuildOptions, BuildPhase, Duplicates, HashIndex};
+use graven::{BuildOptions, BuildPhase, Compression, Duplicates, HashIndex};
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
@@ -20,6 +21,62 @@ const DUPLICATES: &[(&str, Duplicates)] = &[
 const HASH_INDEX: &[(&str, HashIndex)] =
     &[("auto", HashIndex::Auto), ("always", HashIndex::Always), ("never", HashIndex::Never)];
 
+type Codec = fn() -> Compression;
+const COMPRESS: &[(&str, Codec)] = &[("zstd", Compression::zstd), ("fsst", Compression::fsst)];
+
+/// How values are to be compressed: options that belong together, in whatever order they come.
+#[derive(Default)]
+struct Compress {
+    codec: Option<Codec>,
+    level: Option<i32>,
+    dictionary_bytes: Option<u32>,
+}
+
+impl Compress {
+    /// Sets one option. False if it is not among these.
+    fn set(&mut self, name: &str, value: &Bound<'_, PyAny>) -> PyResult<bool> {
+        match name {
+            "compress" => {
+                let codec = value.extract::<Option<&str>>()?;
+                self.codec = codec.map(|codec| named(name, codec, COMPRESS)).transpose()?;
+            }
+            "level" => self.level = number(name, value)?,
+            "dictionary_bytes" => self.dictionary_bytes = number(name, value)?,
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+
+    fn compression(self) -> PyResult<Option<Compression>> {
+        let compression = self.codec.map(|codec| codec());
+        let zstd = compression.is_some_and(|compression| compression.codec() == "zstd");
+        for (name, given) in
+            [("level", self.level.is_some()), ("dictionary_bytes", self.dictionary_bytes.is_some())]
+        {
+            if given && !zstd {
+                let text = format!("option {name} is for compress=\"zstd\": leave it out");
+                return Err(errors::option(text));
+            }
+        }
+        Ok(compression.map(|mut compression| {
+            if let Some(level) = self.level {
+                compression = compression.level(level);
+            }
+            match self.dictionary_bytes {
+                Some(bytes) => compression.dictionary_bytes(bytes),
+                None => compression,
+            }
+        }))
+    }
+}
+
+fn number<T: TryFrom<i64>>(name: &str, value: &Bound<'_, PyAny>) -> PyResult<Option<T>> {
+    let Some(number) = value.extract::<Option<i64>>()? else { return Ok(None) };
+    let beyond =
+        |_| errors::option(format!("option {name} is {number}, which is out of its range"));
+    T::try_from(number).map(Some).map_err(beyond)
+}
+
 /// What a build was asked for.
 pub(crate) struct Asked {
     pub(crate) options: BuildOptions,
@@ -34,15 +91,19 @@ impl Asked {
         mut options: BuildOptions,
         arguments: Option<&Bound<'_, PyDict>>,
     ) -> PyResult<Self> {
-        let mut callback = None;
+        let (mut callback, mut compress) = (None, Compress::default());
         for (name, value) in arguments.into_iter().flatten() {
             let name = name.cast::<PyString>()?.to_str()?;
             if name == "progress" {
                 callback = (!value.is_none()).then(|| value.unbind());
                 continue;
             }
-            options = set(options, name, &value).map_err(|error| named_in(&value, name, error))?;
+            let named = |error| named_in(&value, name, error);
+            if !compress.set(name, &value).map_err(named)? {
+                options = set(options, name, &value).map_err(named)?;
+            }
         }
+        options = options.compress(compress.compression()?);
         let shared = Arc::new(Shared::default());
         if callback.is_some() {
             let told = Arc::clone(&shared);
@@ -77,6 +138,7 @@ fn set(options: BuildOptions, name: &str, value: &Bound<'_, PyAny>) -> PyResult<
         },
         "hash_index" => options.hash_index(named(name, value.extract()?, HASH_INDEX)?),
         "value_align" => options.value_align(value.extract()?),
+        "compact_keys" => options.compact_keys(value.extract()?),
         "metadata" => metadata(options, value)?,
         "mode" => options.mode(value.extract()?),
         "durable" => options.durable(value.extract()?),
@@ -122,6 +184,10 @@ pub(crate) struct BuildSummary {
     key_bytes: u64,
     /// Sum of the lengths of all values.
     value_bytes: u64,
+    /// Sum of the lengths of all keys as they are stored.
+    stored_key_bytes: u64,
+    /// Sum of the lengths of all values as they are stored.
+    stored_value_bytes: u64,
     /// Identifies the content: equal entries and options give equal build ids.
     build_id: String,
     /// What became of the hash index, in some words.
@@ -136,6 +202,8 @@ impl From<graven::BuildSummary> for BuildSummary {
             file_bytes: summary.file_bytes,
             key_bytes: summary.key_bytes,
             value_bytes: summary.value_bytes,
+            stored_key_bytes: summary.stored_key_bytes,
+            stored_value_bytes: summary.stored_value_bytes,
             build_id: summary.build_id.to_string(),
             hash_index: summary.hash_index.to_string(),
         }

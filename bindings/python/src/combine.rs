@@ -38,7 +38,7 @@ const POLICIES: &[(&str, MergePolicy)] = &[
 /// Of a key that occurs more than once, the policy takes the value of the first or the last table,
 /// all values as entries of their own ("keep-all") or put together ("concat"), or rejects it. The
 /// new table has the alignment and the metadata of the tables, unless options say otherwise. The
-/// options are those of Builder.
+/// options are those of Builder. A packed table among `tables` is an UnsupportedError.
 #[pyfunction]
 #[pyo3(signature = (path, tables, *, policy="reject", **options))]
 pub(crate) fn merge(
@@ -51,7 +51,7 @@ pub(crate) fn merge(
     let policy = named("policy", policy, POLICIES)?;
     let mut owned = Vec::new();
     for table in tables.try_iter()? {
-        owned.push(table?.cast::<Table>()?.get().own()?);
+        owned.push(table?.cast::<Table>()?.get().plain("merge")?);
     }
     let like = Merge::new(&owned).policy(policy).build_options().map_err(errors::merge)?;
     let Asked { options, callback, shared } = Asked::new(like, options)?;
@@ -153,7 +153,8 @@ impl Owned {
 
 /// The differences between an old and a new table, an iterator of (key, old value, new value) in
 /// the order of keys. The old value of an entry that was added is None, and the new value of one
-/// that was removed. Equal stretches are passed without a look at each key.
+/// that was removed. Equal stretches are passed without a look at each key. A packed table is an
+/// UnsupportedError.
 ///
 /// >>> _ = graven.build(tmp / "new.grv", {b"ant": b"1", b"bee": b"9", b"elk": b"5"})
 /// >>> for key, old, new in graven.diff(words, graven.open(tmp / "new.grv")):
@@ -165,7 +166,7 @@ impl Owned {
 #[pyfunction]
 #[pyo3(signature = (old, new))]
 pub(crate) fn diff(old: &Bound<'_, Table>, new: &Bound<'_, Table>) -> PyResult<DiffIterator> {
-    let tables = (old.get().own()?, new.get().own()?);
+    let tables = (old.get().plain("diff")?, new.get().plain("diff")?);
     let compared = Compared::new(tables, |(old, new)| Diff::new(old, new));
     Ok(DiffIterator { state: Mutex::new(State { compared: Some(compared), found: Found::new() }) })
 }

@@ -84,6 +84,8 @@ fn failure(failure: &OpenFailure, text: String, path: Option<&Path>) -> PyErr {
         OpenFailure::UnsupportedVersion { .. } | OpenFailure::UnsupportedFeature { .. } => {
             "UnsupportedError"
         }
+        OpenFailure::IsPacked { codec } => return packed(*codec, path),
+        OpenFailure::DecoderLeftOut { .. } => "UnsupportedError",
         OpenFailure::SectionOutOfBounds { .. } => "OptionError",
         OpenFailure::OtherBuild { .. } => "OtherBuildError",
         OpenFailure::TypeMismatch { .. } | OpenFailure::Misaligned { .. } => "TypeMismatchError",
@@ -92,11 +94,33 @@ fn failure(failure: &OpenFailure, text: String, path: Option<&Path>) -> PyErr {
     error(class, text, path)
 }
 
+/// A packed table where plain ones alone are read. `graven.open` never raises it.
+fn packed(codec: Option<&str>, path: Option<&Path>) -> PyErr {
+    let place = path.map(|path| format!("{}: ", path.display())).unwrap_or_default();
+    let how = codec.map_or_else(
+        || "has compact keys".to_owned(),
+        |codec| format!("has values compressed by {codec}"),
+    );
+    let text = format!(
+        "{place}{how}, and Live and sets serve plain tables alone: open it with graven.open, or \
+         build it without compress and compact_keys"
+    );
+    error("UnsupportedError", text, path)
+}
+
 #[cold]
 pub(crate) fn read(failed: ReadError) -> PyErr {
     match failed.failure() {
         lost @ ReadFailure::Faulted { .. } => os_error(EIO, lost.to_string(), failed.path()),
-        _ => error("DamagedError", failed.to_string(), failed.path()),
+        failure => error(class_of(failure), failed.to_string(), failed.path()),
+    }
+}
+
+/// The class of an error of reading that is no `OSError`.
+fn class_of(failure: ReadFailure) -> &'static str {
+    match failure {
+        ReadFailure::IsPacked | ReadFailure::ValueTooLong { .. } => "UnsupportedError",
+        _ => "DamagedError",
     }
 }
 
@@ -155,7 +179,7 @@ pub(crate) fn merge(failed: MergeError) -> PyErr {
         MergeError::Read { source, .. } => {
             return match source.failure() {
                 ReadFailure::Faulted { .. } => os_error(EIO, text, source.path()),
-                _ => error("DamagedError", text, source.path()),
+                failure => error(class_of(failure), text, source.path()),
             };
         }
         MergeError::Build(error) => return build(error),

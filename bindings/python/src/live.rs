@@ -5,6 +5,7 @@
 use crate::errors;
 use crate::handle::Handle;
 use crate::keys::Bytes;
+use crate::opened::Opened;
 use crate::options::{self, AnyPath, Opening};
 use crate::table::{Origin, Table};
 use crate::view::View;
@@ -104,7 +105,7 @@ impl Live {
         self.with(|live| {
             let table = graven::Table::clone(&live.pin());
             let path = table.path().map_or_else(|| live.path().to_owned(), Path::to_owned);
-            Ok(Table::new(table, Origin::new(&path, self.origin.opening.clone())))
+            Ok(Table::new(Opened::Plain(table), Origin::new(&path, self.origin.opening.clone())))
         })
     }
 

@@ -4,6 +4,7 @@
 
 use crate::errors;
 use crate::keys::{Buffer, Bytes};
+use crate::opened::either;
 use crate::store::Store;
 use crate::table::Table;
 use pyo3::exceptions::{PyTypeError, PyValueError};
@@ -12,9 +13,6 @@ use pyo3::types::{PyBytes, PyList, PyTuple};
 
 /// With fewer keys, giving up the interpreter and getting it back costs more than the lookups.
 const DETACH: usize = 64;
-
-/// Keys between two looks for signals.
-const CHUNK: usize = 1 << 16;
 
 /// Keys that stay as they are while the interpreter is released.
 pub(crate) enum Keys<'py> {
@@ -90,7 +88,7 @@ pub(crate) fn get_many<'py, S: Store>(
     let slices = keys.slices();
     let default = default.unwrap_or_else(|| py.None().into_bound(py));
     let mut values = Vec::with_capacity(slices.len());
-    for chunk in slices.chunks(CHUNK) {
+    for chunk in slices.chunks(S::CHUNK) {
         let found = look_up(py, store, chunk)?;
         values.extend(found.into_iter().map(|value| match value {
             Some(value) => PyBytes::new(py, &value).into_any(),
@@ -117,10 +115,10 @@ pub(crate) fn get_many_into<S: Store>(
         return Err(PyValueError::new_err("found has rows of several bytes, expected one each"));
     }
     let mut hits = 0;
-    for (chunk, keys) in keys.chunks(CHUNK).enumerate() {
+    for (chunk, keys) in keys.chunks(S::CHUNK).enumerate() {
         py.check_signals()?;
         for (at, value) in look_up(py, store, keys)?.into_iter().enumerate() {
-            let row = chunk * CHUNK + at;
+            let row = chunk * S::CHUNK + at;
             let hit = value.is_some();
             if let Some(value) = value {
                 out.write(row, &value)?;
@@ -160,7 +158,7 @@ impl Table {
         default: Option<Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyList>> {
         let keys = Keys::of_objects(keys)?;
-        self.with(|table| get_many(py, table, &keys, default))
+        self.with(|table| either!(table, table => get_many(py, table, &keys, default)))
     }
 
     /// Writes the values of many keys into `out`, for values of one length: no Python object is
@@ -185,7 +183,8 @@ impl Table {
         out: &Bound<'_, PyAny>,
         found: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<usize> {
-        get_many_into(py, &self.own()?, &Keys::of_rows(keys)?, out, found)
+        let keys = Keys::of_rows(keys)?;
+        either!(&self.own()?, table => get_many_into(py, table, &keys, out, found))
     }
 }
 

@@ -3,6 +3,7 @@
 #![expect(unsafe_code, reason = "mapping a path is unsafe, and the promise is the caller's")]
 
 use crate::errors;
+use crate::opened::Opened;
 use crate::wait::{self, Shared, Unwanted};
 use graven::{AccessPattern, BuildId, OpenError, OpenOptions, PageChecks, Warm};
 use pyo3::exceptions::PyValueError;
@@ -71,11 +72,7 @@ impl Opening {
 
     /// Opens the table at `path` while Python runs on. What reads all of the file is left to end by
     /// itself if a signal comes.
-    pub(crate) fn open_interruptibly(
-        &self,
-        py: Python<'_>,
-        path: &Path,
-    ) -> PyResult<graven::Table> {
+    pub(crate) fn open_interruptibly(&self, py: Python<'_>, path: &Path) -> PyResult<Opened> {
         let opened = if self.load || self.reads_all() {
             let (opening, path) = (self.clone(), path.to_owned());
             let shared = Shared::default();
@@ -87,13 +84,16 @@ impl Opening {
     }
 
     /// Opens the table at `path`.
-    fn open(&self, path: &Path) -> Result<graven::Table, OpenError> {
-        if self.load {
-            return self.options().load(path);
-        }
-        // SAFETY: `graven.open` hands the promise on to its caller: nobody changes or truncates the
-        // file in place. `load=True` needs no promise.
-        unsafe { self.options().open(path) }
+    fn open(&self, path: &Path) -> Result<Opened, OpenError> {
+        let options = self.options().allow_packed(true);
+        let stored = if self.load {
+            options.load(path)
+        } else {
+            // SAFETY: `graven.open` hands the promise on to its caller: nobody changes or truncates
+            // the file in place. `load=True` needs no promise.
+            unsafe { options.open(path) }
+        };
+        Opened::new(stored?)
     }
 
     /// The arguments of `graven.open` that differ from their defaults.

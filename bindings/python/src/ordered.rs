@@ -2,9 +2,10 @@
 
 use crate::errors;
 use crate::keys::Bytes;
+use crate::opened::{Opened, either, entry};
+use crate::packed::{self, PackedSpan};
 use crate::range::{Part, Range, position};
-use crate::span::{Ends, Span};
-use crate::store::Store;
+use crate::span::{Ends, Span, prefix_ends};
 use crate::table::Table;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList};
@@ -58,7 +59,7 @@ impl Table {
         reverse: bool,
     ) -> PyResult<Range> {
         let ends = ends(start.as_ref(), stop.as_ref(), include_start, include_stop);
-        Ok(Range::new(self.own()?.span(ends), Part::Items, reverse))
+        Ok(Range::new(self.span(ends)?, Part::Items, reverse))
     }
 
     /// The entries whose keys start with `prefix`, a sequence.
@@ -67,7 +68,10 @@ impl Table {
     /// [(b'cow', b'3')]
     #[pyo3(signature = (prefix, *, reverse=false))]
     fn prefix(&self, prefix: Bytes<'_>, reverse: bool) -> PyResult<Range> {
-        let entries = Span::Table(self.own()?.into_prefix(&prefix));
+        let entries = match self.own()? {
+            Opened::Plain(table) => Span::Table(table.into_prefix(&prefix)),
+            Opened::Packed(table) => Span::Packed(PackedSpan::new(table, prefix_ends(&prefix))),
+        };
         Ok(Range::new(entries, Part::Items, reverse))
     }
 
@@ -84,17 +88,17 @@ impl Table {
         include_stop: bool,
     ) -> PyResult<u64> {
         let ends = ends(start.as_ref(), stop.as_ref(), include_start, include_stop);
-        self.ask(|table| table.count(&ends))
+        self.ask(|table| either!(table, table => table.count(&ends)))
     }
 
     /// The first entry, as a pair, or None.
     fn first<'py>(&self, py: Python<'py>) -> PyResult<Option<Item<'py>>> {
-        self.ask(|table| Ok(table.first()?.map(|entry| item(py, entry))))
+        self.ask(|table| entry!(table, first(), |entry| item(py, entry)))
     }
 
     /// The last entry, as a pair, or None.
     fn last<'py>(&self, py: Python<'py>) -> PyResult<Option<Item<'py>>> {
-        self.ask(|table| Ok(table.last()?.map(|entry| item(py, entry))))
+        self.ask(|table| entry!(table, last(), |entry| item(py, entry)))
     }
 
     /// The entry with the largest key that is not above `key`, or None.
@@ -102,7 +106,7 @@ impl Table {
     /// >>> words.floor(b"bat"), words.floor(b"aa")
     /// ((b'ant', b'1'), None)
     fn floor<'py>(&self, py: Python<'py>, key: Bytes<'_>) -> PyResult<Option<Item<'py>>> {
-        self.ask(|table| Ok(table.floor(&key)?.map(|entry| item(py, entry))))
+        self.ask(|table| entry!(table, floor(&key), |entry| item(py, entry)))
     }
 
     /// The entry with the smallest key that is not below `key`, or None.
@@ -110,7 +114,7 @@ impl Table {
     /// >>> words.ceil(b"bat"), words.ceil(b"elk")
     /// ((b'bee', b'2'), None)
     fn ceil<'py>(&self, py: Python<'py>, key: Bytes<'_>) -> PyResult<Option<Item<'py>>> {
-        self.ask(|table| Ok(table.ceil(&key)?.map(|entry| item(py, entry))))
+        self.ask(|table| entry!(table, ceil(&key), |entry| item(py, entry)))
     }
 
     /// The number of entries whose keys are below `key`.
@@ -118,7 +122,7 @@ impl Table {
     /// >>> words.rank(b"cow"), words.nth(2)
     /// (2, (b'cow', b'3'))
     fn rank(&self, key: Bytes<'_>) -> PyResult<u64> {
-        self.ask(|table| table.rank(&key))
+        self.ask(|table| either!(table, table => table.rank(&key)))
     }
 
     /// The entry at a rank, counted from 0, or with negative ranks from the end; IndexError beyond.
@@ -127,10 +131,9 @@ impl Table {
     /// (b'dog', b'4')
     fn nth<'py>(&self, py: Python<'py>, rank: &Bound<'py, PyAny>) -> PyResult<Item<'py>> {
         self.with(|table| {
-            let rank = position(rank, usize::try_from(table.len())?)?;
-            let entry = table.nth(rank as u64).map_err(errors::read)?;
-            let entry = entry.ok_or_else(|| pyo3::exceptions::PyIndexError::new_err("rank"))?;
-            Ok(item(py, entry))
+            let rank = position(rank, usize::try_from(table.stored().len())?)? as u64;
+            let found = entry!(table, nth(rank), |entry| item(py, entry)).map_err(errors::read)?;
+            found.ok_or_else(|| pyo3::exceptions::PyIndexError::new_err("rank"))
         })
     }
 
@@ -140,7 +143,7 @@ impl Table {
     /// >>> routes.longest_prefix(b"/api/users")
     /// (b'/api', b'api')
     fn longest_prefix<'py>(&self, py: Python<'py>, key: Bytes<'_>) -> PyResult<Option<Item<'py>>> {
-        self.ask(|table| Ok(table.longest_prefix(&key)?.map(|entry| item(py, entry))))
+        self.ask(|table| entry!(table, longest_prefix(&key), |entry| item(py, entry)))
     }
 
     /// All entries whose keys are prefixes of `key`, the longest first, as a list of pairs.
@@ -151,8 +154,15 @@ impl Table {
     fn prefixes<'py>(&self, py: Python<'py>, key: Bytes<'_>) -> PyResult<Bound<'py, PyList>> {
         self.with(|table| {
             let list = PyList::empty(py);
-            for entry in table.prefixes_of(&key) {
-                list.append(item(py, entry.map_err(errors::read)?))?;
+            match table {
+                Opened::Plain(table) => {
+                    for entry in table.prefixes_of(&key) {
+                        list.append(item(py, entry.map_err(errors::read)?))?;
+                    }
+                }
+                Opened::Packed(table) => {
+                    packed::prefixes(table, &key, |key, value| list.append(item(py, (key, value))))?
+                }
             }
             Ok(list)
         })
@@ -165,8 +175,18 @@ impl Table {
     fn get_all<'py>(&self, py: Python<'py>, key: Bytes<'_>) -> PyResult<Bound<'py, PyList>> {
         self.with(|table| {
             let list = PyList::empty(py);
-            for value in table.get_all(&key) {
-                list.append(PyBytes::new(py, value.map_err(errors::read)?))?;
+            let add = |value: &[u8]| list.append(PyBytes::new(py, value));
+            match table {
+                Opened::Plain(table) => {
+                    for value in table.get_all(&key) {
+                        add(value.map_err(errors::read)?)?;
+                    }
+                }
+                Opened::Packed(table) => {
+                    for value in table.get_all(&key) {
+                        add(&value.map_err(errors::read)?)?;
+                    }
+                }
             }
             Ok(list)
         })
@@ -177,6 +197,6 @@ impl Table {
     /// >>> words.count_of(b"ant"), words.count_of(b"elk")
     /// (1, 0)
     fn count_of(&self, key: Bytes<'_>) -> PyResult<u64> {
-        self.ask(|table| table.count_of(&key))
+        self.ask(|table| either!(table, table => table.count_of(&key)))
     }
 }

@@ -3,6 +3,7 @@
 use crate::errors;
 use crate::keys::Bytes;
 use crate::many::{self, Keys};
+use crate::opened::Opened;
 use crate::ordered::{Item, ends, item};
 use crate::range::{Part, Range, position};
 use crate::set::TableSet;
@@ -149,7 +150,8 @@ impl TableSet {
         let shard = position(shard, set.manifest().shards.len())?;
         let table = py.detach(|| set.table(shard)).map_err(errors::set)?;
         let path = table.path().map_or_else(|| set.path().to_owned(), Path::to_owned);
-        Ok(Table::new(table, Origin::new(&path, self.opening.tables.clone())))
+        let origin = Origin::new(&path, self.opening.tables.clone());
+        Ok(Table::new(Opened::Plain(table), origin))
     }
 
     /// The number of the only shard that can have `key`, or None. Maps nothing.

@@ -2,6 +2,7 @@
 //! by places, and walked.
 
 use crate::errors;
+use crate::packed::{PackedSpan, PackedWalk};
 use graven::{IntoIter, Partition, SetError, SetIter, TableSet, Value};
 use pyo3::prelude::*;
 use std::ops::{Bound as End, Range};
@@ -29,6 +30,7 @@ pub(crate) fn prefix_ends(prefix: &[u8]) -> Ends {
 #[expect(clippy::large_enum_variant, reason = "the large one is what most programs walk over")]
 pub(crate) enum Span {
     Table(IntoIter),
+    Packed(PackedSpan),
     Set(SetSpan),
 }
 
@@ -42,6 +44,7 @@ impl Span {
     pub(crate) fn len(&self, py: Python<'_>) -> PyResult<usize> {
         match self {
             Self::Table(all) => Ok(all.len()),
+            Self::Packed(span) => Ok(usize::try_from(span.len().map_err(errors::read)?)?),
             Self::Set(span) => {
                 let len = py.detach(|| span.len()).map_err(errors::set)?;
                 Ok(usize::try_from(len)?)
@@ -62,6 +65,7 @@ impl Span {
                 }
                 Ok(Self::Table(all))
             }
+            Self::Packed(span) => span.cut(places).map(Self::Packed).map_err(errors::read),
             Self::Set(span) => Ok(Self::Set(span.cut(places))),
         }
     }
@@ -81,6 +85,7 @@ impl Span {
                 let entry = all.clone().nth(place).transpose().map_err(errors::read)?;
                 return Ok(entry.map(|(key, value)| then(&key, &value)));
             }
+            Self::Packed(span) => return span.at(place, then).map_err(errors::read),
             Self::Set(span) => Self::Set(span.cut(place..place + 1)).walk(py, reverse)?,
         };
         walk.step(then).transpose().map_err(errors::set)
@@ -89,7 +94,7 @@ impl Span {
     /// A walk over the entries, while Python runs on until it has begun.
     pub(crate) fn walk(&self, py: Python<'_>, reverse: bool) -> PyResult<Walk> {
         match self {
-            Self::Table(_) => self.start(reverse),
+            Self::Table(_) | Self::Packed(_) => self.start(reverse),
             Self::Set(_) => py.detach(|| self.start(reverse)),
         }
         .map_err(errors::set)
@@ -99,6 +104,7 @@ impl Span {
     pub(crate) fn start(&self, reverse: bool) -> Result<Walk, SetError> {
         let steps = match self {
             Self::Table(all) => Steps::Table(all.clone()),
+            Self::Packed(span) => Steps::Packed(span.walk(reverse)?),
             Self::Set(span) => span.steps(reverse)?,
         };
         Ok(Walk { steps, reverse })
@@ -200,6 +206,7 @@ pub(crate) struct Walk {
 
 enum Steps {
     Table(IntoIter),
+    Packed(PackedWalk),
     Set {
         walk: SetIter,
         /// Entries that are left, where it is known.
@@ -240,6 +247,7 @@ impl Walk {
                 let entry = entry?.map_err(SetError::Read);
                 Some(entry.map(|(key, value)| then(key, value)))
             }
+            Steps::Packed(walk) => Some(walk.step(self.reverse, then)?.map_err(SetError::Read)),
             Steps::Set { walk, left, fetched, .. } => {
                 if let Some(left) = left {
                     *left = left.checked_sub(1)?;
@@ -254,6 +262,7 @@ impl Walk {
     pub(crate) fn left(&self) -> usize {
         match &self.steps {
             Steps::Table(walk) => walk.len(),
+            Steps::Packed(walk) => walk.left(),
             Steps::Set { left, .. } => left.unwrap_or(0).try_into().unwrap_or(usize::MAX),
         }
     }

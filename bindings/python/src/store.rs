@@ -1,9 +1,10 @@
 //! What a table and a set of tables have in common, for what is done with both.
 
 use crate::errors;
+use crate::packed::{self, PackedSpan};
 use crate::span::{Ends, Span};
 use crate::wait::{self, Shared, Unwanted};
-use graven::{BuildId, SetError, Table, TableSet, Value};
+use graven::{BuildId, PackedTable, SetError, Table, TableSet, Value};
 use pyo3::exceptions::{PyKeyError, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyMapping, PySlice};
@@ -13,6 +14,9 @@ use std::ops::{Bound as End, Deref};
 pub(crate) trait Store: Clone + Send + Sync + 'static {
     /// Bytes that an answer shows.
     type Answer<'s>: Deref<Target = [u8]> + Send;
+
+    /// Keys that are looked up between two looks for signals.
+    const CHUNK: usize = 1 << 16;
 
     /// Number of entries.
     fn entries(&self) -> u64;
@@ -47,6 +51,33 @@ impl Store for Table {
     }
 }
 
+impl Store for PackedTable {
+    type Answer<'s> = Vec<u8>;
+
+    /// Fewer, as answers take memory.
+    const CHUNK: usize = 1 << 12;
+
+    fn entries(&self) -> u64 {
+        self.len()
+    }
+
+    fn id(&self) -> BuildId {
+        self.build_id()
+    }
+
+    fn look_up(&self, keys: &[&[u8]]) -> Result<Vec<Option<Vec<u8>>>, SetError> {
+        let mut found = Vec::with_capacity(keys.len());
+        packed::decode(|buffer| {
+            self.get_many_with(keys, buffer, |value| found.push(value.map(<[u8]>::to_vec)))
+        })?;
+        Ok(found)
+    }
+
+    fn span(&self, ends: Ends) -> Span {
+        Span::Packed(PackedSpan::new(self.clone(), ends))
+    }
+}
+
 impl Store for TableSet {
     type Answer<'s> = Value;
 
@@ -70,12 +101,12 @@ impl Store for TableSet {
 /// All entries.
 pub(crate) const ALL: Ends = (End::Unbounded, End::Unbounded);
 
-/// Whether all entries equal those of another mapping: `same` if it is of the same class. `None` if
-/// it is no mapping.
-pub(crate) fn equals<S: Store>(
+/// Whether all entries equal those of another mapping: `same` if it is a store, too. `None` if it is
+/// no mapping.
+pub(crate) fn equals<S: Store, T: Store>(
     py: Python<'_>,
     store: S,
-    same: Option<S>,
+    same: Option<T>,
     other: &Bound<'_, PyAny>,
 ) -> PyResult<Option<bool>> {
     if let Some(same) = same {
@@ -106,7 +137,7 @@ pub(crate) fn equals<S: Store>(
     Ok(Some(true))
 }
 
-fn are_equal<S: Store>(a: &S, b: &S) -> Result<bool, SetError> {
+fn are_equal<S: Store, T: Store>(a: &S, b: &T) -> Result<bool, SetError> {
     if a.id() == b.id() {
         return Ok(true);
     }

@@ -3,9 +3,11 @@
 use crate::errors;
 use crate::handle::Handle;
 use crate::keys::Bytes;
+use crate::opened::{Opened, either};
 use crate::options::{self, AnyPath, Opening};
 use crate::range::{Part, Range};
 use crate::set::{self, SetOpening, TableSet};
+use crate::span::{Ends, Span};
 use crate::store::{self, Store};
 use crate::view::View;
 use graven::ReadError;
@@ -31,9 +33,12 @@ use std::path::{Path, PathBuf, absolute};
 ///
 /// With ``duplicates="keep-all"`` a key may have several entries. Then ``table[key]`` is the first,
 /// and ``len``, iteration and the views count each; see ``get_all``, ``count_of``, ``distinct_keys``.
+///
+/// A packed table, whose build had ``compress`` or ``compact_keys``, answers the same. Each lookup
+/// decodes what it returns.
 #[pyclass(frozen, mapping, weakref, module = "graven")]
 pub(crate) struct Table {
-    table: Handle<graven::Table>,
+    table: Handle<Opened>,
     pub(crate) origin: Origin,
 }
 
@@ -52,13 +57,13 @@ impl Origin {
 }
 
 impl Table {
-    pub(crate) fn new(table: graven::Table, origin: Origin) -> Self {
+    pub(crate) fn new(table: Opened, origin: Origin) -> Self {
         Self { table: Handle::new(table, "table"), origin }
     }
 
     /// Lets `query` ask the open table.
     #[inline]
-    pub(crate) fn with<T>(&self, query: impl FnOnce(&graven::Table) -> PyResult<T>) -> PyResult<T> {
+    pub(crate) fn with<T>(&self, query: impl FnOnce(&Opened) -> PyResult<T>) -> PyResult<T> {
         self.table.with(query)
     }
 
@@ -66,18 +71,43 @@ impl Table {
     #[inline]
     pub(crate) fn ask<T>(
         &self,
-        query: impl FnOnce(&graven::Table) -> Result<T, ReadError>,
+        query: impl FnOnce(&Opened) -> Result<T, ReadError>,
     ) -> PyResult<T> {
         self.with(|table| query(table).map_err(errors::read))
     }
 
     /// A clone, which keeps the mapping also if the table is closed meanwhile.
-    pub(crate) fn own(&self) -> PyResult<graven::Table> {
+    pub(crate) fn own(&self) -> PyResult<Opened> {
         self.with(|table| Ok(table.clone()))
     }
 
+    /// A clone of the table as it lies in the file: its keys and values may be encoded.
+    pub(crate) fn stored(&self) -> PyResult<graven::Table> {
+        self.with(|table| Ok(table.stored().clone()))
+    }
+
+    /// A clone for `purpose`, which takes plain tables alone.
+    pub(crate) fn plain(&self, purpose: &str) -> PyResult<graven::Table> {
+        match self.own()? {
+            Opened::Plain(table) => Ok(table),
+            Opened::Packed(_) => Err(errors::error(
+                "UnsupportedError",
+                format!(
+                    "the table is packed, and {purpose} takes plain tables alone: build a plain one \
+                     of it first, graven.build(path, table.items(), sorted=True)"
+                ),
+                self.origin.path.as_deref(),
+            )),
+        }
+    }
+
+    /// The entries between two ends.
+    pub(crate) fn span(&self, ends: Ends) -> PyResult<Span> {
+        self.with(|table| Ok(either!(table, table => table.span(ends))))
+    }
+
     fn all(&self, part: Part, reverse: bool) -> PyResult<Range> {
-        Ok(Range::new(self.own()?.span(store::ALL), part, reverse))
+        Ok(Range::new(self.span(store::ALL)?, part, reverse))
     }
 }
 
@@ -120,7 +150,8 @@ impl Table {
     }
 
     /// The value of a key as a memoryview into the mapping, or None. Nothing is copied. The view
-    /// keeps the mapping, also after ``close()`` and when it went to ``numpy.frombuffer``.
+    /// keeps the mapping, also after ``close()`` and when it went to ``numpy.frombuffer``. A packed
+    /// table has no such bytes: its view shows a copy, which the view keeps.
     ///
     /// >>> view = words.view(b"ant")
     /// >>> view.readonly, view.tobytes()
@@ -130,15 +161,21 @@ impl Table {
         py: Python<'py>,
         key: Bytes<'_>,
     ) -> PyResult<Option<Bound<'py, PyMemoryView>>> {
-        self.ask(|table| table.get_owned(&key))?.map(|value| View::memory(py, value)).transpose()
+        let view = self.ask(|table| {
+            Ok(match table {
+                Opened::Plain(table) => table.get_owned(&key)?.map(|value| View::memory(py, value)),
+                packed => packed.get(&key, |value| View::decoded(py, value.into()))?,
+            })
+        });
+        view?.transpose()
     }
 
     fn __contains__(&self, key: Bytes<'_>) -> PyResult<bool> {
-        self.ask(|table| table.contains_key(&key))
+        self.ask(|table| either!(table, table => table.contains_key(&key)))
     }
 
     fn __len__(&self) -> PyResult<usize> {
-        self.with(|table| Ok(usize::try_from(table.len())?))
+        self.with(|table| Ok(usize::try_from(table.stored().len())?))
     }
 
     fn __iter__(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
@@ -196,7 +233,11 @@ impl Table {
         other: &Bound<'py, PyAny>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let same = other.cast::<Self>().ok().map(|other| other.get().own()).transpose()?;
-        Ok(match store::equals(py, self.own()?, same, other)? {
+        let equal = either!(self.own()?, table => match same {
+            Some(same) => either!(same, same => store::equals(py, table, Some(same), other)),
+            None => store::equals(py, table, None::<graven::Table>, other),
+        });
+        Ok(match equal? {
             Some(equal) => equal.into_pyobject(py)?.to_owned().into_any(),
             None => py.NotImplemented().into_bound(py),
         })
@@ -207,7 +248,7 @@ impl Table {
             Some(path) => format!("'{}'", path.display()),
             None => "in memory".into(),
         };
-        match self.with(|table| Ok(table.len())) {
+        match self.with(|table| Ok(table.stored().len())) {
             Ok(entries) => format!("<graven.Table {place}, {entries} entries>"),
             Err(_) => format!("<graven.Table {place}, closed>"),
         }
@@ -222,13 +263,13 @@ impl Table {
     /// Identifies the content: 32 hexadecimal digits.
     #[getter]
     fn build_id(&self) -> PyResult<String> {
-        self.with(|table| Ok(table.build_id().to_string()))
+        self.with(|table| Ok(table.stored().build_id().to_string()))
     }
 
     /// The number of distinct keys: less than ``len`` where keys have several entries.
     #[getter]
     fn distinct_keys(&self) -> PyResult<u64> {
-        self.with(|table| Ok(table.distinct_keys()))
+        self.with(|table| Ok(table.stored().distinct_keys()))
     }
 
     /// The pairs that the build added with ``metadata``, as a dict.
@@ -236,7 +277,7 @@ impl Table {
     fn metadata<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         self.with(|table| {
             let pairs = PyDict::new(py);
-            for (key, value) in &table.metadata().map_err(errors::read)? {
+            for (key, value) in &table.stored().metadata().map_err(errors::read)? {
                 pairs.set_item(PyBytes::new(py, key), PyBytes::new(py, value))?;
             }
             Ok(pairs)
@@ -247,14 +288,14 @@ impl Table {
     /// device failed.
     #[getter]
     fn is_faulted(&self) -> PyResult<bool> {
-        self.with(|table| Ok(table.is_faulted()))
+        self.with(|table| Ok(table.stored().is_faulted()))
     }
 
     /// Whether a lost page raises an error, as after ``install_sigbus_guard()``, instead of ending
     /// the process.
     #[getter]
     fn is_guarded(&self) -> PyResult<bool> {
-        self.with(|table| Ok(graven::sigbus::is_installed() && table.is_guarded()))
+        self.with(|table| Ok(graven::sigbus::is_installed() && table.stored().is_guarded()))
     }
 
     /// Whether ``close()`` was called.
@@ -305,7 +346,7 @@ impl Table {
     /// A copy of the value of `key`.
     #[inline]
     fn copied<'py>(&self, py: Python<'py>, key: &[u8]) -> PyResult<Option<Bound<'py, PyBytes>>> {
-        self.ask(|table| Ok(table.get(key)?.map(|value| PyBytes::new(py, value))))
+        self.ask(|table| table.get(key, |value| PyBytes::new(py, value)))
     }
 
     /// The entries of a slice by keys.
@@ -403,8 +444,9 @@ pub(crate) fn from_bytes(
         ..Opening::default()
     };
     let data = data.to_vec();
-    let options = opening.options();
-    let table = py.detach(|| options.from_bytes(data)).map_err(errors::open)?;
+    let options = opening.options().allow_packed(true);
+    let table =
+        py.detach(|| options.from_bytes(data).and_then(Opened::new)).map_err(errors::open)?;
     Ok(Table::new(table, Origin { path: None, opening }))
 }
 

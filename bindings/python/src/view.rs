@@ -10,35 +10,50 @@ use pyo3::types::PyMemoryView;
 use std::ffi::{c_int, c_void};
 
 /// The owner of the bytes of a memoryview that ``Table.view`` returned: its ``obj``. It keeps the
-/// mapping of the table, also after ``close()``. Read-only.
+/// mapping of the table, also after ``close()``, or a value that a packed table decoded. Read-only.
 #[pyclass(frozen, module = "graven")]
-pub(crate) struct View {
-    value: Value,
+pub(crate) struct View(Shown);
+
+/// The bytes of a view.
+enum Shown {
+    Mapped(Value),
+    Decoded(Box<[u8]>),
 }
 
 impl View {
     /// A memoryview of `value`, whose owner is a new `View`.
     pub(crate) fn memory<'py>(py: Python<'py>, value: Value) -> PyResult<Bound<'py, PyMemoryView>> {
-        let view = Bound::new(py, Self { value })?;
-        PyMemoryView::from(view.as_any())
+        PyMemoryView::from(Bound::new(py, Self(Shown::Mapped(value)))?.as_any())
+    }
+
+    /// A memoryview of a value that was decoded.
+    pub(crate) fn decoded(py: Python<'_>, value: Box<[u8]>) -> PyResult<Bound<'_, PyMemoryView>> {
+        PyMemoryView::from(Bound::new(py, Self(Shown::Decoded(value)))?.as_any())
+    }
+
+    fn bytes(&self) -> &[u8] {
+        match &self.0 {
+            Shown::Mapped(value) => value,
+            Shown::Decoded(value) => value,
+        }
     }
 }
 
 #[pymethods]
 impl View {
     /// Whether a page of the table was lost since the table was opened, so that bytes of this view
-    /// may be zeros that are not the file's.
+    /// may be zeros that are not the file's. False for a value that a packed table decoded.
     #[getter]
     fn is_faulted(&self) -> bool {
-        self.value.is_faulted()
+        matches!(&self.0, Shown::Mapped(value) if value.is_faulted())
     }
 
     fn __len__(&self) -> usize {
-        self.value.len()
+        self.bytes().len()
     }
 
     fn __repr__(&self) -> String {
-        format!("<graven.View of {} bytes>", self.value.len())
+        format!("<graven.View of {} bytes>", self.bytes().len())
     }
 
     /// # Safety
@@ -48,7 +63,7 @@ impl View {
         buffer: *mut ffi::Py_buffer,
         flags: c_int,
     ) -> PyResult<()> {
-        let bytes: &[u8] = &slf.get().value;
+        let bytes = slf.get().bytes();
         let len = ffi::Py_ssize_t::try_from(bytes.len())
             .map_err(|_| PyBufferError::new_err("the value is longer than a buffer may be"))?;
         let start = bytes.as_ptr().cast_mut().cast::<c_void>();

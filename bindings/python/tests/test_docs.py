@@ -49,7 +49,7 @@ def test_the_readme(tmp_path, monkeypatch):
             expected = match[1].split(", a copy")[0]
             assert eval(code, names) == eval(expected), line
             checked += 1
-    assert checked == 4
+    assert checked == 6
     assert bytes(names["table"].view(b"Norway")) == b"Oslo"
 
 

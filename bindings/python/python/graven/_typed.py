@@ -12,8 +12,10 @@ from ._errors import TypeMismatchError
 from ._graven import Range, Stats, Table, TableSet
 
 
-def _codec(part: str, format: str | None, stored: str | None, lengths: tuple[int, int]) -> Codec:
-    """The codec of keys or values, which have these lengths."""
+def _codec(
+    part: str, format: str | None, stored: str | None, lengths: tuple[int | None, int]
+) -> Codec:
+    """The codec of keys or values, which have these lengths. None if the shortest is not known."""
     if format is None:
         codec = _codecs.of_type(stored, key=part == "key") if stored else _codecs.BYTES
     else:
@@ -23,6 +25,8 @@ def _codec(part: str, format: str | None, stored: str | None, lengths: tuple[int
                 f"the table says that its keys are {stored}: leave the format out"
             )
     least, most = lengths
+    if least is None:
+        return _checked(codec)
     if codec.size is not None and least <= most and (least, most) != (codec.size, codec.size):
         found = f"{least}" if least == most else f"{least} to {most}"
         raise TypeMismatchError(f"{part}s have {found} bytes, {codec.name} has {codec.size}")

@@ -1,0 +1,70 @@
+//! A table that is open, plain or packed, and what both are asked alike.
+
+use crate::packed;
+use graven::{OpenError, PackedTable, ReadError, Table};
+
+/// An open table. A packed one decodes keys and values into memory of the thread, so both kinds hand
+/// them to a function instead of returning slices.
+#[derive(Clone)]
+pub(crate) enum Opened {
+    Plain(Table),
+    Packed(PackedTable),
+}
+
+/// An expression for a table of either kind.
+macro_rules! either {
+    ($opened:expr, $table:ident => $answer:expr) => {
+        match $opened {
+            $crate::opened::Opened::Plain($table) => $answer,
+            $crate::opened::Opened::Packed($table) => $answer,
+        }
+    };
+}
+
+/// The entry that a query of an open table finds, handed to a function.
+macro_rules! entry {
+    ($opened:expr, $query:ident($($key:expr)?), $then:expr) => {
+        match $opened {
+            $crate::opened::Opened::Plain(table) => {
+                table.$query($($key)?).map(|found| found.map($then))
+            }
+            $crate::opened::Opened::Packed(table) => $crate::packed::decode(|buffer| {
+                table.$query($($key,)? buffer).map(|found| found.map($then))
+            }),
+        }
+    };
+}
+
+pub(crate) use {either, entry};
+
+impl Opened {
+    /// A table that was opened with `allow_packed`, with the decoder that it needs.
+    pub(crate) fn new(stored: Table) -> Result<Self, OpenError> {
+        let table = PackedTable::try_from(stored)?;
+        Ok(match table.is_packed() {
+            true => Self::Packed(table),
+            false => Self::Plain(table.stored().clone()),
+        })
+    }
+
+    /// The table as it lies in the file, for what concerns neither keys nor values.
+    pub(crate) fn stored(&self) -> &Table {
+        match self {
+            Self::Plain(table) => table,
+            Self::Packed(table) => table.stored(),
+        }
+    }
+
+    /// Hands the value of `key` to `then`.
+    #[inline]
+    pub(crate) fn get<T>(
+        &self,
+        key: &[u8],
+        then: impl FnOnce(&[u8]) -> T,
+    ) -> Result<Option<T>, ReadError> {
+        match self {
+            Self::Plain(table) => Ok(table.get(key)?.map(then)),
+            Self::Packed(table) => packed::decode(|buffer| Ok(table.get(key, buffer)?.map(then))),
+        }
+    }
+}

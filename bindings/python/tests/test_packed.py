@@ -1,0 +1,468 @@
+"""A packed table that answers otherwise than a plain one, or that hands out what is stored instead of
+what it stands for, gives wrong data without a sign of it."""
+
+import copy
+import gc
+import multiprocessing
+import os
+import pickle
+import struct
+import threading
+
+import numpy
+import pyarrow
+import pytest
+from conftest import damage
+
+import graven
+import test_mapping
+import test_order
+from graven._graven import ArrowScan, SetJob, lookup_arrow
+
+WAYS = {
+    "zstd": {"compress": "zstd"},
+    "zstd alone": {"compress": "zstd", "level": 1, "dictionary_bytes": 0},
+    "fsst": {"compress": "fsst"},
+    "keys": {"compact_keys": True},
+    "zstd, keys": {"compress": "zstd", "compact_keys": True},
+    "fsst, keys": {"compress": "fsst", "compact_keys": True},
+}
+"""Ways to pack a table."""
+
+
+@pytest.fixture(params=WAYS)
+def way(request):
+    return WAYS[request.param]
+
+
+@pytest.fixture
+def make(path, way):
+    """Builds a packed table of these entries and opens it."""
+
+    def make(entries, *, opening={}, **options):
+        graven.build(path, entries, **way, **options)
+        return graven.open(path, **opening)
+
+    return make
+
+
+def page(n: int) -> tuple[bytes, bytes]:
+    words = " ".join(f"word{n * i % 97}" for i in range(n % 30))
+    return b"https://example.org/page/%06d" % n, b'{"page": %d, "text": "%b"}' % (n, words.encode())
+
+
+PAGES = dict(map(page, range(0, 6000, 2)))
+
+
+@pytest.fixture
+def pages(make):
+    return make(PAGES)
+
+
+# The tests of plain tables, with the tables of this file.
+model, table = test_order.model, test_order.table
+for _name, _test in {**vars(test_mapping), **vars(test_order)}.items():
+    if _name.startswith("test_") and callable(_test):
+        globals()[_name] = _test
+
+
+def mapping_of(options):
+    """CPython's tests of mappings, with tables that were packed so."""
+
+    class TestPacked(test_mapping.TestGeneric):
+        def _full_mapping(self, data):
+            graven.build(self.path, data, **options)
+            return graven.open(self.path)
+
+    return TestPacked
+
+
+TestZstd, TestKeys = mapping_of(WAYS["zstd"]), mapping_of(WAYS["fsst, keys"])
+
+
+@pytest.fixture
+def plain(tmp_path):
+    graven.build(tmp_path / "plain", PAGES)
+    return graven.open(tmp_path / "plain")
+
+
+def test_every_query_answers_as_a_plain_table_and_a_dict(pages, plain, way):
+    assert type(pages) is graven.Table and len(pages) == len(PAGES)
+    assert pages == PAGES and PAGES == pages and pages == plain and plain == pages
+    assert dict(pages) == PAGES and list(pages) == sorted(PAGES)
+    some = sorted(PAGES)[::37]
+    probes = [*some, *(key + b"!" for key in some), *(key[:-3] for key in some), b"", b"zzz", b"\xff"]
+    for probe in probes:
+        assert pages.get(probe) == plain.get(probe) == PAGES.get(probe)
+        assert (probe in pages) == (probe in plain) == (probe in PAGES)
+        view, other = pages.view(probe), plain.view(probe)
+        assert (view and bytes(view)) == (other and bytes(other))
+        for query in "floor", "ceil", "longest_prefix", "prefixes", "rank", "get_all", "count_of", "count":
+            assert getattr(pages, query)(probe) == getattr(plain, query)(probe), query
+        assert list(pages.prefix(probe)) == list(plain.prefix(probe))
+        assert list(pages.prefix(probe, reverse=True)) == list(plain.prefix(probe, reverse=True))
+        assert list(pages[probe:])[:3] == list(plain[probe:])[:3]
+        assert len(pages[:probe]) == len(plain[:probe])
+    for at in 0, 1, 1234, -1, -1234:
+        assert pages.nth(at) == plain.nth(at)
+        assert pages.range()[at] == plain.range()[at]
+        assert list(pages.range(reverse=True)[at:])[:3] == list(plain.range(reverse=True)[at:])[:3]
+    assert pages.first() == plain.first() and pages.last() == plain.last()
+    assert list(reversed(pages)) == list(reversed(plain))
+    for part in "keys", "values", "items":
+        mine, others = getattr(pages, part)(), getattr(plain, part)()
+        assert list(mine) == list(others) and list(reversed(mine)) == list(reversed(others))
+    for missing in b"", b"zzz":
+        with pytest.raises(KeyError):
+            pages[missing]
+    assert pages.distinct_keys == plain.distinct_keys and pages.verify().entries == len(PAGES)
+    assert plain.stats().file_bytes > pages.stats().file_bytes
+
+
+@pytest.mark.parametrize("count", [0, 1, 63, 64, 5000])
+def test_many(pages, plain, count):
+    keys = [page(n)[0] for n in range(count)]
+    assert pages.get_many(keys) == plain.get_many(keys) == [PAGES.get(key) for key in keys]
+    assert pages.get_many(keys, b"-") == plain.get_many(keys, b"-")
+    column = pyarrow.array(keys, pyarrow.binary())
+    assert pyarrow.array(lookup_arrow(pages, column)) == pyarrow.array(lookup_arrow(plain, column))
+
+
+def test_many_into(make):
+    entries = {struct.pack(">Q", n): struct.pack("<QQ", n, n % 7) for n in range(0, 10000, 2)}
+    table = make(entries)
+    numbers = numpy.arange(10001, dtype=">u8")
+    out, found = numpy.zeros((10001, 2), "<u8"), numpy.zeros(10001, bool)
+    assert table.get_many_into(numbers, out, found) == 5000
+    assert list(found[:10000]) == [True, False] * 5000
+    assert (out[found][:, 0] == numbers[found]).all() and not out[~found].any()
+    with pytest.raises(graven.TypeMismatchError, match="has 16 bytes, out has rows of 8"):
+        table.get_many_into(numbers[:1], numpy.zeros(1, "<u8"))
+
+
+def test_arrow_batches(pages, plain):
+    columns = [("key", True), ("value", False)]
+    ends = page(100)[0], page(5000)[0]
+    batches = [
+        pyarrow.record_batch(batch)
+        for batch in ArrowScan(pages, columns, *ends, rows=1000, bytes=1 << 20)
+    ]
+    rows = [(row["key"], row["value"]) for batch in batches for row in batch.to_pylist()]
+    assert len(batches) > 1 and rows == list(plain.range(*ends))
+
+
+def test_slices_of_repeated_keys(make):
+    entries = [(b"%03d" % (n // 7), b"value %d" % n) for n in range(700)]
+    table = make(entries, duplicates="keep-all")
+    everything = table.range()
+    for start in range(0, 700, 13):
+        for stop in start, start + 1, start + 5, start + 30, 700:
+            part = everything[start:stop]
+            assert list(part) == entries[start:stop] and len(part) == len(entries[start:stop])
+            assert list(reversed(part)) == entries[start:stop][::-1]
+            walk = iter(part)
+            assert walk.__length_hint__() == len(part)
+    assert table.get_all(b"003") == [b"value %d" % n for n in range(21, 28)]
+    assert table.prefixes(b"0031") == entries[21:28]
+    assert table.distinct_keys == 100 and table.count_of(b"003") == 7
+
+
+def test_values_of_every_length(make):
+    text = b" ".join(b"%d" % n for n in range(400_000))
+    noise = os.urandom(2 << 20)
+    lengths = 0, 1, 2, 255, 256, 300_000, 1 << 20, 2 << 20
+    kinds = {b"text": text, b"noise": noise}
+    entries = {b"%s %d" % (kind, n): kinds[kind][:n] for kind in kinds for n in lengths}
+    table = make(entries)
+    assert table == entries and table.verify().entries == len(entries)
+    assert bytes(table.view(b"text 2097152")) == text[: 2 << 20]
+    assert table.view(b"text 0").nbytes == 0 and table[b"noise 0"] == b""
+    for _ in range(3):
+        assert table.get_many(list(entries)) == list(entries.values())
+    assert dict(table.items()) == entries
+
+
+def test_views_keep_what_they_show(pages, path):
+    key, value = page(58)
+    view = pages.view(key)
+    array = numpy.frombuffer(view, "u1")
+    assert view.readonly and isinstance(view.obj, graven.View) and not view.obj.is_faulted
+    others = [pages.view(key) for key in PAGES]
+    pages.close()
+    path.unlink()
+    gc.collect()
+    assert bytes(view) == array.tobytes() == value
+    assert [bytes(other) for other in others] == list(PAGES.values())
+    with pytest.raises(graven.ClosedError):
+        pages.view(key)
+
+
+def test_iterators_keep_the_table(pages):
+    walk, some = iter(pages.items()), pages.range(reverse=True)
+    first = next(walk)
+    pages.close()
+    del pages
+    gc.collect()
+    assert [first, *walk] == sorted(PAGES.items()) and list(some) == sorted(PAGES.items())[::-1]
+
+
+def child(table, queue):
+    queue.put((dict(table) == PAGES, table.get_many(list(PAGES)) == list(PAGES.values())))
+
+
+@pytest.mark.parametrize("start", ["fork", "spawn"])
+def test_other_processes(pages, start):
+    context = multiprocessing.get_context(start)
+    queue = context.Queue()
+    process = context.Process(target=child, args=(pages, queue))
+    process.start()
+    assert queue.get(timeout=60) == (True, True)
+    process.join()
+
+
+def test_pickles_and_copies(pages, path):
+    for again in pickle.loads(pickle.dumps(pages)), copy.copy(pages), copy.deepcopy(pages):
+        assert again == pages and again.build_id == pages.build_id
+    with pytest.raises(TypeError, match="pickle its bytes"):
+        pickle.dumps(graven.from_bytes(path.read_bytes()))
+    pickled = pickle.dumps(pages)
+    graven.build(path, {b"other": b""}, compress="fsst")
+    with pytest.raises(graven.OtherBuildError):
+        pickle.loads(pickled)
+
+
+def test_threads(pages):
+    wrong = []
+
+    def read(part):
+        for key in sorted(PAGES)[part::4]:
+            if pages[key] != PAGES[key] or pages.floor(key) != (key, PAGES[key]):
+                wrong.append(key)
+        if list(pages.items()) != sorted(PAGES.items()):
+            wrong.append(part)
+
+    threads = [threading.Thread(target=read, args=(part,)) for part in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert wrong == []
+
+
+class Finalized:
+    """Asks the table again while an answer of it is made."""
+
+    def __init__(self, table):
+        self.table, self.circle = table, self
+
+    def __del__(self):
+        assert self.table[page(58)[0]] == page(58)[1]
+
+
+def test_lookups_within_lookups(pages):
+    threshold = gc.get_threshold()
+    gc.set_threshold(1)
+    try:
+        for key, value in list(PAGES.items())[:300]:
+            Finalized(pages)
+            assert pages.floor(key) == (key, value)
+            assert pages.get_many([key]) == [value]
+    finally:
+        gc.set_threshold(*threshold)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"load": True},
+        {"page_checks": "at-open"},
+        {"page_checks": "never"},
+        {"warm": "all"},
+        {"access": "random"},
+    ],
+)
+def test_every_way_of_opening(pages, path, options):
+    assert graven.open(path, **options) == PAGES
+    assert graven.open(path, expect_build_id=pages.build_id)[page(58)[0]] == page(58)[1]
+
+
+def test_in_memory_and_inside_of_a_file(pages, path, tmp_path):
+    data = path.read_bytes()
+    assert graven.from_bytes(data) == PAGES
+    (tmp_path / "archive").write_bytes(b"x" * 4096 + data + b"y")
+    assert graven.open(tmp_path / "archive", section=(4096, len(data))) == PAGES
+
+
+def test_what_a_table_tells(make, path, way):
+    table = make(PAGES, metadata={b"source": b"crawl"})
+    assert table.metadata == {b"source": b"crawl"} and repr(table).endswith("3000 entries>")
+    stats = table.stats()
+    assert stats.codec == way.get("compress") and stats.compact_keys == ("compact_keys" in way)
+    key_lengths, value_lengths = list(map(len, PAGES)), list(map(len, PAGES.values()))
+    assert (stats.key_bytes, stats.value_bytes) == (sum(key_lengths), sum(value_lengths))
+    assert (stats.key_len_max, stats.value_len_max) == (max(key_lengths), max(value_lengths))
+    keys, values = not stats.compact_keys, stats.codec is None
+    assert stats.key_len_min == stats.fixed_key_len == (min(key_lengths) if keys else None)
+    assert stats.value_len_min == (min(value_lengths) if values else None)
+    assert stats.fixed_value_len is None
+    assert (stats.stored_key_bytes < stats.key_bytes) == stats.compact_keys
+    assert (stats.stored_value_bytes < stats.value_bytes) == (stats.codec is not None)
+    assert (stats.smallest_key, stats.largest_key) == (min(PAGES), max(PAGES))
+    assert stats.codec is None or stats.codec in str(stats)
+    assert stats.sections["packing"] > 0 and stats.file_bytes == path.stat().st_size
+    summary = graven.build(path, PAGES, **way)
+    assert summary.key_bytes == stats.key_bytes and summary.value_bytes == stats.value_bytes
+    assert summary.stored_key_bytes == stats.stored_key_bytes
+    assert summary.stored_value_bytes == stats.stored_value_bytes
+
+
+def test_a_plain_table_tells_as_much(path):
+    summary = graven.build(path, PAGES, compress=None, level=None, compact_keys=False)
+    stats = graven.open(path).stats()
+    assert stats.codec is None and not stats.compact_keys and "packing" not in stats.sections
+    assert stats.stored_key_bytes == stats.key_bytes == summary.stored_key_bytes
+    assert stats.stored_value_bytes == stats.value_bytes == summary.stored_value_bytes
+
+
+def test_an_empty_packed_table(make):
+    stats = make({}).stats()
+    assert stats.smallest_key is stats.largest_key is None and stats.value_bytes == 0
+
+
+def test_typed(make):
+    entries = {struct.pack(">I", n): struct.pack("<dI", n / 2, n) for n in range(1000)}
+    table = make(entries)
+    typed = table.typed(key=">I", value="<dI")
+    assert typed[7] == (3.5, 7) and typed.floor(5000) == (999, (499.5, 999)) and 1000 not in typed
+    assert list(typed.range(3, 5)) == [(3, (1.5, 3)), (4, (2.0, 4))]
+    assert typed.get_many([1, 2000]) == [(0.5, 1), None]
+    assert dict(table.typed()) == entries
+    # Where no length is known beforehand, an entry tells.
+    with pytest.raises(graven.TypeMismatchError, match="12 bytes"):
+        table.typed(key=">I", value="<d")[7]
+
+
+def test_builders(path, way):
+    with graven.Builder(path, **way) as builder:
+        builder.extend(PAGES)
+        builder.insert(b"one more", b"")
+    assert graven.open(path) == {**PAGES, b"one more": b""}
+    first = path.read_bytes()
+    shuffled = sorted([*PAGES.items(), (b"one more", b"")], key=hash)
+    graven.build(path, shuffled, memory_budget=1 << 20, threads=2, verify_after_write=True, **way)
+    assert path.read_bytes() == first
+    graven.build(path, sorted(shuffled), sorted=True, **way)
+    assert path.read_bytes() == first
+    columns = pyarrow.table({"key": list(PAGES), "value": list(PAGES.values())})
+    graven.build_arrow(path, columns, key="key", value="value", **way)
+    assert graven.open(path) == PAGES
+
+
+def test_options_are_heeded(path):
+    def stored(**options):
+        return graven.build(path, PAGES, compress="zstd", **options).stored_value_bytes
+
+    assert stored(level=19) < stored() == stored(level=3) < stored(level=1)
+    assert stored() < stored(dictionary_bytes=1024) < stored(dictionary_bytes=0)
+    sizes = [graven.build(path, PAGES, compress="zstd", dictionary_bytes=n).file_bytes for n in (0, 50_000)]
+    assert sizes[0] != sizes[1]
+
+
+def test_merges_of_plain_tables_may_be_packed(path, tmp_path, way):
+    keys = sorted(PAGES)
+    parts = []
+    for number in range(2):
+        graven.build(tmp_path / str(number), {key: PAGES[key] for key in keys[number::2]})
+        parts.append(graven.open(tmp_path / str(number)))
+    graven.merge(path, parts, **way)
+    merged = graven.open(path)
+    assert merged == PAGES and merged.stats().codec == way.get("compress")
+
+
+def test_copies_and_versions(pages, path, tmp_path):
+    assert graven.publish(path, tmp_path / "copy") == pages.build_id
+    assert graven.open(tmp_path / "copy") == PAGES
+    versions = graven.Versions(tmp_path / "versions")
+    versions.publish(path)
+    assert graven.open(versions.current()) == PAGES
+
+
+def test_where_plain_tables_alone_will_do(pages, plain, path, tmp_path):
+    out = tmp_path / "out"
+    for use in [
+        lambda: graven.merge(out, [plain, pages], policy="keep-last"),
+        lambda: graven.diff(plain, pages),
+        lambda: graven.diff(pages, plain),
+    ]:
+        with pytest.raises(graven.UnsupportedError, match="build a plain one of it first") as error:
+            use()
+        assert error.value.path == str(path) and not out.exists()
+    # What the message says.
+    graven.build(out, pages.items(), sorted=True)
+    assert list(graven.diff(plain, graven.open(out))) == []
+    with pytest.raises(graven.UnsupportedError, match="open it with graven.open") as error:
+        graven.Live(path)
+    assert error.value.path == str(path)
+    live = graven.Live(plain.path)
+    os.replace(path, plain.path)
+    with pytest.raises(graven.UnsupportedError, match="serve plain tables alone"):
+        live.refresh()
+    assert live[page(58)[0]] == page(58)[1] and live.status().failure
+    live.close()
+
+
+def test_sets_have_plain_shards(tmp_path, way):
+    for shards in {"shards": 2}, {"hash_shards": 2}:
+        with pytest.raises(graven.OptionError, match="plain shards"):
+            graven.build_set(tmp_path / "set", PAGES, **shards, **way)
+    rows = pyarrow.table({"key": list(PAGES), "value": list(PAGES.values())})
+    with SetJob(tmp_path / "job") as job, pytest.raises(graven.OptionError, match="plain shards"):
+        job.write_shard(rows, key="key", value="value", **way)
+
+
+@pytest.mark.parametrize(
+    "options, error, text",
+    [
+        ({"compress": "lz4"}, graven.OptionError, 'option compress is "lz4", expected "zstd", "fsst"'),
+        ({"compress": True}, TypeError, "argument 'compress'"),
+        ({"compress": "zstd", "level": 0}, graven.OptionError, "a level from 1 to 22"),
+        ({"compress": "zstd", "level": 23}, graven.OptionError, "a level from 1 to 22"),
+        ({"compress": "zstd", "level": "3"}, TypeError, "argument 'level'"),
+        ({"level": 3}, graven.OptionError, 'option level is for compress="zstd"'),
+        ({"level": 3, "compress": "fsst"}, graven.OptionError, "option level is for"),
+        ({"dictionary_bytes": 0, "compress": "fsst"}, graven.OptionError, "dictionary_bytes is for"),
+        ({"dictionary_bytes": 1 << 21, "compress": "zstd"}, graven.OptionError, "at most 1 MiB"),
+        ({"dictionary_bytes": -1, "compress": "zstd"}, graven.OptionError, "dictionary_bytes is -1"),
+        ({"level": 1 << 40, "compress": "zstd"}, graven.OptionError, "out of its range"),
+        ({"compact_keys": 1}, TypeError, "argument 'compact_keys'"),
+        ({"compress": "zstd", "value_align": 8}, graven.OptionError, "no value_align"),
+        ({"compact_keys": True, "value_align": 8}, graven.OptionError, "no value_align"),
+    ],
+)
+def test_wrong_options(path, options, error, text):
+    with pytest.raises(error, match=text):
+        graven.build(path, {b"key": b"value"}, **options)
+    assert os.listdir(path.parent) == []
+
+
+def test_damage(pages, path, tmp_path):
+    bad = damage(path, tmp_path / "bad", pages.stats().file_bytes // 4)
+    table = graven.open(bad)
+    failed = 0
+    for key in PAGES:
+        try:
+            assert table[key] == PAGES[key]
+        except graven.DamagedError as error:
+            assert error.path == str(bad)
+            failed += 1
+    assert failed
+    for query in [
+        lambda: list(table),
+        lambda: list(table.values()),
+        lambda: list(reversed(table.range())),
+        lambda: table.get_many(list(PAGES)),
+        lambda: table.verify(),
+        lambda: table == PAGES,
+    ]:
+        with pytest.raises(graven.DamagedError):
+            query()
