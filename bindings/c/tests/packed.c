@@ -3,6 +3,7 @@
 
 #include "check.h"
 #include <pthread.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum { SECTIONS = 20, PAGES = 50, ENTRIES = SECTIONS * (PAGES + 1) };
@@ -529,6 +530,38 @@ static void damage(void) {
     free(data);
 }
 
+/* The file is truncated under the mapping; the tests of damage have installed the guard. */
+static void a_lost_page(void) {
+    size_t i;
+    for (i = 1; i < COUNT(WAYS); i++) {
+        graven_packed *packed;
+        graven_packed_cursor *cursor;
+        graven_buffer *buffer;
+        graven_slice key, value;
+        graven_table *stored;
+        uint64_t rank = 0;
+        int32_t status;
+        write_pages("packed-lost", &WAYS[i], NULL);
+        packed = opened_packed("packed-lost");
+        CHECK(chmod(path_of("packed-lost"), 0600) == 0);
+        CHECK(truncate(path_of("packed-lost"), 8192) == 0);
+        CHECK_OK(graven_buffer_open(0, &buffer));
+        do {
+            status = graven_packed_nth(packed, rank++, buffer, &key, &value);
+        } while (status == GRAVEN_OK);
+        CHECK_ERROR(GRAVEN_ERR_LOST_PAGE, status, path_of("packed-lost"));
+        CHECK_OK(graven_packed_cursor_open(packed, &cursor));
+        CHECK_STATUS(GRAVEN_ERR_LOST_PAGE, graven_packed_cursor_last(cursor, &key, &value));
+        CHECK_STATUS(GRAVEN_ERR_LOST_PAGE, graven_packed_verify(packed, NULL, NULL, NULL));
+        CHECK_OK(graven_packed_stored(packed, &stored));
+        CHECK(graven_table_is_faulted(stored) == 1);
+        graven_table_close(stored);
+        graven_packed_cursor_close(cursor);
+        graven_buffer_close(buffer);
+        graven_packed_close(packed);
+    }
+}
+
 #define REFUSED(call, part) CHECK_ERROR(GRAVEN_ERR_INVALID_ARGUMENT, call, part)
 
 static void arguments(void) {
@@ -705,6 +738,7 @@ void test_packed(void) {
     keys_that_were_lent();
     closing();
     damage();
+    a_lost_page();
     arguments();
     build_options();
     threads();
