@@ -98,7 +98,7 @@ fn failure(failure: &OpenFailure, text: String, path: Option<&Path>) -> PyErr {
 fn packed(codec: Option<&str>, path: Option<&Path>) -> PyErr {
     let place = path.map(|path| format!("{}: ", path.display())).unwrap_or_default();
     let how = codec.map_or_else(
-        || "has compact keys".to_owned(),
+        || "is a packed table".to_owned(),
         |codec| format!("has values compressed by {codec}"),
     );
     let text = format!(
