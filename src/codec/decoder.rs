@@ -56,6 +56,7 @@ impl Decoder {
             Codec::Zstd(_) => super::zstd::Dictionary::as_it_is(stored),
         };
         match as_it_is {
+            Some([]) => return Err(Bad::Corrupt("mark of a value stands before nothing")),
             Some(value) if value.len() <= most => return Ok(value),
             Some(_) => return Err(LONGER),
             None => {}

@@ -42,6 +42,9 @@ impl Dictionary {
         let Some((&FRAMES, mut rest)) = stored.split_first() else {
             return self.append(stored, room, most);
         };
+        if rest.is_empty() {
+            return Err(BAD);
+        }
         while !rest.is_empty() {
             let len = u32_at(rest, 0).ok_or(BAD)? as usize;
             let frame = rest.get(4..).and_then(|rest| rest.get(..len)).ok_or(BAD)?;

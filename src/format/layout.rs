@@ -105,8 +105,7 @@ pub(crate) struct Layout {
     pub(crate) records: Span,
     pub(crate) tree: Option<TreeLayout>,
     pub(crate) hash: Option<HashLayout>,
-    /// The hash index of a table whose keys are encoded: of the keys as they were. Whoever has only the
-    /// stored keys can't ask it.
+    /// The hash index of keys as they were before they were encoded.
     pub(crate) hash_of_decoded: Option<HashLayout>,
     pub(crate) lines: Option<LineLayout>,
     pub(crate) stats: Span,
@@ -349,7 +348,8 @@ impl Layout {
                 }
                 _ => continue,
             }
-            ensure!(seen & (1 << id) == 0, sections, id);
+            let lax = id == kind::PACKING && section.flags.get() != kind::REQUIRED;
+            ensure!(seen & (1 << id) == 0 && !lax, sections, id);
             seen |= 1 << id;
         }
         let needed = 1 << kind::RECORDS | 1 << kind::STATS | 1 << kind::SUMS;

@@ -414,6 +414,7 @@ impl PackedTable {
     /// assert_eq!(table.iter().len(), 3);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
+    #[must_use]
     pub fn iter(&self) -> PackedIter<'_> {
         PackedIter::new(&self.shared, self.shared.stored.iter())
     }
@@ -452,8 +453,16 @@ impl PackedTable {
     }
 
     /// A cursor before the first entry. Costs nothing.
+    #[must_use]
     pub fn cursor(&self) -> PackedCursor<'_> {
-        PackedCursor::new(&self.shared, self.shared.stored.cursor())
+        self.cursor_with(ValueBuffer::new())
+    }
+
+    /// A cursor before the first entry, which decodes into `buffer`: one that is there already, or one
+    /// [with a limit](ValueBuffer::with_limit).
+    #[must_use]
+    pub fn cursor_with(&self, buffer: ValueBuffer) -> PackedCursor<'_> {
+        PackedCursor::new(&self.shared, self.shared.stored.cursor(), buffer)
     }
 }
 

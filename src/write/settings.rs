@@ -140,10 +140,9 @@ impl Settings {
         if self.mode & !0o777 != 0 {
             return invalid("mode", format!("{:o}", self.mode), "0 to 0777 (octal)");
         }
-        if let Some(compression) = &self.compression {
-            if let Err((got, expected)) = compression.check() {
-                return invalid("compress", got, expected);
-            }
+        let checked = self.compression.as_ref().map_or(Ok(()), Compression::check);
+        if let Err((got, expected)) = checked {
+            return invalid("compress", got, expected);
         }
         if self.value_align > 1 {
             self.refuse_packing("no value_align: packed values are copied")?;

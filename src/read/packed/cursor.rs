@@ -30,8 +30,8 @@ pub struct PackedCursor<'t> {
 }
 
 impl<'t> PackedCursor<'t> {
-    pub(super) fn new(table: &'t Packed, stored: Cursor<'t>) -> Self {
-        Self { table, stored, buffer: ValueBuffer::new() }
+    pub(super) fn new(table: &'t Packed, stored: Cursor<'t>, buffer: ValueBuffer) -> Self {
+        Self { table, stored, buffer }
     }
 
     /// Key and value of the entry; `None` before the first and after the last. Decodes both.

@@ -34,6 +34,14 @@ impl<'t> PackedIter<'t> {
 }
 
 impl<'t> PackedIter<'t> {
+    /// The same entries, decoded into `buffer`: one that is there already, or one
+    /// [with a limit](ValueBuffer::with_limit).
+    #[must_use]
+    pub fn with_buffer(mut self, buffer: ValueBuffer) -> Self {
+        self.buffer = buffer;
+        self
+    }
+
     /// The next entry, lent until the next one: nothing is allocated.
     ///
     /// ```
