@@ -72,6 +72,10 @@ fn compare(plain: &Table, packed: &PackedTable) {
     assert_eq!(packed.is_empty(), plain.is_empty());
     assert!(packed.iter().map(Result::unwrap).eq(all.iter().cloned()));
     assert!(packed.iter().rev().map(Result::unwrap).eq(all.iter().rev().cloned()));
+    for n in [0, 1, all.len() / 2, all.len()] {
+        assert_eq!(packed.iter().nth(n).map(Result::unwrap), all.get(n).cloned());
+        assert_eq!(packed.iter().nth_back(n).map(Result::unwrap), all.iter().nth_back(n).cloned());
+    }
     assert_eq!(owned(packed.first(buffer).unwrap()), all.first().cloned());
     assert_eq!(owned(packed.last(buffer).unwrap()), all.last().cloned());
     let mut cursor = packed.cursor();

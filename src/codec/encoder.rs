@@ -14,7 +14,7 @@ pub(crate) struct Encoder(Codec);
 enum Codec {
     None,
     #[cfg(feature = "fsst")]
-    Fsst(super::fsst::Encoder),
+    Fsst(Box<super::fsst::Encoder>),
     #[cfg(feature = "zstd")]
     Zstd(super::zstd::Encoder),
 }
@@ -42,7 +42,7 @@ impl Encoder {
         let Some(asked) = asked else { return Some(Self(Codec::None)) };
         match asked.codec {
             #[cfg(feature = "fsst")]
-            codec::FSST => Some(Self(Codec::Fsst(super::fsst::Encoder::train(sample)))),
+            codec::FSST => Some(Self(Codec::Fsst(super::fsst::Encoder::train(sample).into()))),
             #[cfg(feature = "zstd")]
             codec::ZSTD => {
                 // A dictionary that is a large part of the table saves less than it takes.

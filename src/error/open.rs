@@ -72,10 +72,10 @@ pub enum OpenFailure {
     },
     /// The file is a patch, which changes another table; see [`Patch`](crate::Patch).
     IsPatch,
-    /// The table's values are compressed or its keys encoded, so they can't be lent: open it as a
+    /// The table was built as a packed one, whose keys and values can't be lent: open it as a
     /// [`PackedTable`](crate::PackedTable).
     IsPacked {
-        /// The codec of the values; `None` if only keys are encoded.
+        /// The codec of the values; `None` if they stand as they are.
         codec: Option<&'static str>,
     },
     /// The values of the table are compressed by a codec that was left out of this library.
@@ -338,7 +338,7 @@ impl fmt::Display for OpenFailure {
             Self::IsPacked { codec } => {
                 match codec {
                     Some(codec) => write!(f, "has values compressed by {codec}")?,
-                    None => f.write_str("has compact keys")?,
+                    None => f.write_str("is packed")?,
                 }
                 f.write_str(": open it as a packed table (PackedTable)")
             }

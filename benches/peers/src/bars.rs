@@ -168,6 +168,7 @@ fn packed(run: &Run, bars: &mut Vec<Bar>) {
         Workload::Docs => &[
             ("graven-zstd", "file", PLAIN, 0.35),
             ("graven-zstd", "file", "rocksdb-zstd", 1.1),
+            ("graven-zstd-19", "file", "rocksdb-zstd", 1.1),
             ("graven-zstd", "hit", "mtbl-zlib", 0.15),
             ("graven-zstd", "hit", "rocksdb-zstd", 0.25),
         ],

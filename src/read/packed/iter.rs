@@ -100,6 +100,11 @@ impl DoubleEndedIterator for PackedIter<'_> {
         let entry = self.stored.next_back();
         self.own(entry)
     }
+
+    fn nth_back(&mut self, n: usize) -> Option<Self::Item> {
+        let entry = self.stored.nth_back(n);
+        self.own(entry)
+    }
 }
 
 impl ExactSizeIterator for PackedIter<'_> {}

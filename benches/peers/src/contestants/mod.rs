@@ -41,6 +41,8 @@ pub fn all() -> Vec<Box<dyn Contestant>> {
         #[cfg(feature = "graven")]
         Box::new(packed::ZSTD),
         #[cfg(feature = "graven")]
+        Box::new(packed::ZSTD_19),
+        #[cfg(feature = "graven")]
         Box::new(packed::KEYS),
         #[cfg(feature = "graven")]
         Box::new(packed::FSST),

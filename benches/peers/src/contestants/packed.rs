@@ -26,6 +26,13 @@ pub const ZSTD: Packed = Packed {
     compact_keys: false,
 };
 
+pub const ZSTD_19: Packed = Packed {
+    name: "graven-zstd-19",
+    options: "values by zstd level 19 with a dictionary of 110 KiB, compact keys, HashIndex::Always",
+    compression: || Some(Compression::zstd().level(19)),
+    compact_keys: true,
+};
+
 pub const KEYS: Packed = Packed {
     name: "graven-keys",
     options: "compact keys, HashIndex::Always",
