@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use graven::{BuildOptions, Compression, HashIndex, OpenOptions, PackedTable, ValueBuffer};
+use graven::{BuildOptions, Compression, HashIndex, OpenOptions, PackedCursor, PackedTable, ValueBuffer};
 
 use crate::{
     Result,
@@ -102,13 +102,15 @@ impl Store for Shared {
     const BACKWARD: bool = true;
 
     fn session(&self) -> Reader<'_> {
-        Reader { table: &self.0, buffer: ValueBuffer::new() }
+        Reader { table: &self.0, buffer: ValueBuffer::new(), cursor: self.0.cursor() }
     }
 }
 
 pub struct Reader<'s> {
     table: &'s PackedTable,
     buffer: ValueBuffer,
+    /// Kept for seeks, as a program that seeks a lot would.
+    cursor: PackedCursor<'s>,
 }
 
 impl Session for Reader<'_> {
@@ -127,11 +129,12 @@ impl Session for Reader<'_> {
     }
 
     fn seek(&mut self, probe: Probe<'_>, limit: usize, mut f: impl FnMut(&[u8], &[u8])) {
-        let mut entries = self.table.range(probe.key..);
+        let mut more = self.cursor.seek_ceil(probe.key).expect("a healthy file");
         for _ in 0..limit {
-            let Some(entry) = entries.next_lent() else { return };
-            let (key, value) = entry.expect("a healthy file");
+            let entry = self.cursor.entry().expect("a healthy file");
+            let Some((key, value)) = entry.filter(|_| more) else { return };
             f(key, value);
+            more = self.cursor.next().expect("a healthy file");
         }
     }
 
