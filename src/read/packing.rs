@@ -9,7 +9,7 @@ use super::table::Table;
 use super::view::View;
 use crate::codec::{Bad, Decoder, KeySymbols, NoDecoder, Room, ValueBuffer, codec_name};
 use crate::error::{OpenFailure, ReadError, ReadFailure, ReadResult};
-use crate::format::packing::{PACKING, PackingBlock, codec};
+use crate::format::packing::{MAX_DICTIONARY, PACKING, PackingBlock, codec};
 use std::fmt;
 use std::ops::Range;
 use zerocopy::FromBytes;
@@ -189,7 +189,9 @@ impl Packing {
             let dictionaries =
                 u64::from(block.dictionary_len.get()) + u64::from(block.key_dictionary_len.get());
             let of_decoded = block.key_codec == codec::SYMBOLS;
-            let right = dictionaries == (span.len() - PACKING) as u64
+            let longest = block.dictionary_len.get().max(block.key_dictionary_len.get());
+            let right = longest as usize <= MAX_DICTIONARY
+                && dictionaries == (span.len() - PACKING) as u64
                 && (block.reserved, block.reserved_2.get()) == ([0; 2], 0)
                 && block.as_they_are.get() <= layout.entries
                 // The hash index is of the keys as they were, or of stored keys that are the keys.
