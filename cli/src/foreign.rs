@@ -64,6 +64,12 @@ impl Foreign {
         })
     }
 
+    /// Whether a text whose first line is `line`, and which goes on with any other, might be taken for
+    /// another format. A chain of lengths is seen in eight bytes, and the line may have fewer of them.
+    pub(crate) fn may_begin(line: &[u8]) -> bool {
+        matches!(line, [_, _, 0, 0, ..]) || Self::certain(line).is_some()
+    }
+
     /// The format of the file at `path`, which may be known by its end. Of a directory: the store
     /// that has its files there. `None` for what is no file and what cannot be read.
     pub(crate) fn at(path: &Path) -> Option<Self> {
@@ -256,6 +262,15 @@ mod tests {
         page[16..20].copy_from_slice(&0xBEEF_C0DEu32.to_le_bytes());
         assert_eq!(Foreign::of(&page), Some(Foreign::Store(Store::Lmdb09)));
         assert_eq!(Foreign::of(&[0; 4096]), None);
+    }
+
+    #[test]
+    fn a_short_line_may_begin_another_format_with_what_follows_it() {
+        let line = b",\"\0\0\"\"\"";
+        assert_eq!(Foreign::certain(line), None);
+        assert_eq!(Foreign::certain(&[&line[..], b"\n,\n"].concat()), Some(Foreign::Raw));
+        assert!(Foreign::may_begin(line));
+        assert!(!Foreign::may_begin(b"a,b"));
     }
 
     #[test]

@@ -359,7 +359,7 @@ impl Writer {
         // The output must not be taken for another format.
         let printable = line.first().is_some_and(|byte| matches!(byte, b' '..=b'~'));
         if std::mem::take(first) && line[0] != b'"' {
-            let mistaken = !printable || is_mistaken(line) || Foreign::certain(line).is_some();
+            let mistaken = !printable || is_mistaken(line) || Foreign::may_begin(line);
             if mistaken {
                 line.clear();
                 write_quoted(line, key);

@@ -105,7 +105,7 @@ impl Writer {
         let _ = match key {
             key if *no_escape => line.write_all(key),
             // The output must not be taken for another format.
-            [byte, rest @ ..] if first && Foreign::certain(key).is_some() => {
+            [byte, rest @ ..] if first && Foreign::may_begin(key) => {
                 write!(line, "\\x{byte:02x}").and_then(|()| tsv::write_field(line, rest))
             }
             key => tsv::write_key(line, key),

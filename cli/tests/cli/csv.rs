@@ -135,6 +135,18 @@ fn raw_of(entries: &[(Vec<u8>, Vec<u8>)]) -> Vec<u8> {
     raw
 }
 
+/// A first line of seven bytes, which looks like lengths with the line behind it.
+#[test]
+fn a_short_line_is_not_taken_for_lengths() {
+    let entries = [(vec![], vec![0, 0, b'"']), (vec![], vec![])];
+    let dir = Sandbox::new();
+    let keep = ["build", "--quiet", "--dup", "keep"];
+    dir.pipe(&[&keep[..], &["-i", "raw", "t"]].concat(), &raw_of(&entries)).printed("");
+    let dump = dir.run(&["dump", "-o", "csv", "t"]);
+    dir.pipe(&[&keep[..], &["--sorted", "-i", "csv", "u"]].concat(), &dump.out).printed("");
+    assert!(dir.read("t") == dir.read("u"), "{}", dump.out.escape_ascii());
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
 
