@@ -2,7 +2,7 @@
 
 #![cfg_attr(
     not(all(feature = "fsst", feature = "zstd")),
-    allow(unused, reason = "what only the codec needs that was left out")
+    allow(unused, clippy::ptr_arg, reason = "what only the codec needs that was left out")
 )]
 
 use super::compression::Compression;

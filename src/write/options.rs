@@ -62,7 +62,8 @@ impl BuildOptions {
 
     /// Memory in bytes for entries and indexes during the build, at least 1 MiB. Entries that do not
     /// fit are sorted and kept in files in [`temp_dir`](Self::temp_dir). A build takes at most
-    /// 64 MiB more than this, however large the table and its values.
+    /// 64 MiB more than this, however large the table and its values; with a level of zstd above 19 and a
+    /// dictionary above 110 KiB up to 32 MiB on top of it.
     ///
     /// Default: 1 GiB, or less if the process may have less than 2 GiB more when
     /// [`create`](Self::create) is called. The limits of its control groups (cgroup v1 and v2), its
