@@ -521,6 +521,16 @@ fn lies_of_the_packing_section() {
     }
 }
 
+/// Each change of a byte at such an offset in the dictionary is refused for this reason.
+fn refused(base: impl Fn() -> Image, dictionary: usize, changes: &[(usize, u8)], reason: &str) {
+    for &(at, byte) in changes {
+        let mut image = base();
+        image.put8(dictionary + at, byte);
+        let failure = opened(&mut image).unwrap_err();
+        assert!(format!("{failure:?}").contains(reason), "{failure:?}");
+    }
+}
+
 #[test]
 fn bad_dictionaries() {
     let mut image = Image::new(packed_bytes(&documents(3_000), Compression::zstd()));
@@ -533,12 +543,8 @@ fn bad_dictionaries() {
     let base = || Image::new(packed_bytes(&documents(3_000), Compression::fsst()));
     let dictionary = base().section(PACKING).0 + 64;
     let count = base().bytes[dictionary];
-    for (at, byte) in [(0, count + 1), (0, count - 1), (0, 255), (1, 0), (1, 9)] {
-        let mut image = base();
-        image.put8(dictionary + at, byte);
-        let failure = opened(&mut image).unwrap_err();
-        assert!(format!("{failure:?}").contains("symbols of FSST make no sense"), "{failure:?}");
-    }
+    let changes = [(0, count + 1), (0, count - 1), (0, 255), (1, 0), (1, 9)];
+    refused(base, dictionary, &changes, "symbols of FSST make no sense");
 }
 
 /// Stored values that lie about themselves: an error, and no more memory than they make.
@@ -641,12 +647,8 @@ fn keys_that_lie() {
     assert!(key.len() < 14, "{key:?}");
     // Damage of the dictionary.
     let dictionary = base().section(PACKING).0 + 64;
-    for (at, byte) in [(0, 255), (3, 1), (4, 0), (4, 1)] {
-        let mut image = base();
-        image.put8(dictionary + at, byte);
-        let failure = opened(&mut image).unwrap_err();
-        assert!(format!("{failure:?}").contains("symbols of keys make no sense"), "{failure:?}");
-    }
+    let changes = [(0, 255), (3, 1), (4, 0), (4, 1)];
+    refused(base, dictionary, &changes, "symbols of keys make no sense");
 }
 
 /// Bits anywhere, with right checksums: each query gives an answer or an error.

@@ -14,6 +14,7 @@ pub(crate) mod train;
 
 use super::bad::Bad;
 use crate::format::MAX_KEY;
+use crate::format::order::successor_len;
 use crate::format::packing::{KEY_CODE, KEY_CODES};
 use std::ops::Range;
 
@@ -54,9 +55,8 @@ const NONSENSE: Bad = Bad::Corrupt("symbols of keys make no sense");
 
 /// The smallest string above all that begin with `symbol`; none above a row of 255.
 fn successor(symbol: &[u8]) -> Option<Vec<u8>> {
-    let last = symbol.iter().rposition(|&byte| byte < 255)?;
-    let mut successor = symbol[..=last].to_vec();
-    successor[last] += 1;
+    let mut successor = symbol[..successor_len(symbol)?].to_vec();
+    *successor.last_mut()? += 1;
     Some(successor)
 }
 

@@ -105,8 +105,9 @@ pub(crate) fn ends<const N: usize>(bytes: &[u8]) -> Option<[&[u8; N]; 2]> {
     Some([bytes.first_chunk()?, last.first_chunk()?])
 }
 
-/// The smallest key above every key that starts with `prefix`, written over `prefix`; returns its
-/// length, or `None` where there is no such key (`prefix` is empty or all 0xFF).
+/// The length of the smallest key above every key that starts with `prefix`, or `None` where there is
+/// no such key (`prefix` is empty or all 0xFF). That key is so much of `prefix`, its last byte one
+/// greater.
 pub(crate) fn successor_len(prefix: &[u8]) -> Option<usize> {
     prefix.iter().rposition(|&byte| byte != 0xFF).map(|last| last + 1)
 }

@@ -44,17 +44,17 @@ pub(crate) fn train(sample: &[&[u8]], bytes: u64) -> Option<(KeySymbols, Vec<u8>
 fn count<'s>(sample: &[&'s [u8]], symbols: &KeySymbols) -> HashMap<&'s [u8], u64> {
     let mut counts: HashMap<&[u8], u64> = HashMap::new();
     for key in sample {
-        let (mut start, mut before, mut at) = (0, None, 0);
+        let (mut start, mut at) = (0, 0);
         while at < key.len() {
             let len = symbols.longest(&key[at..]);
             let end = at + len;
             if len > 1 {
                 *counts.entry(&key[at..end]).or_default() += 1;
             }
-            if before.is_some() && end - start <= LONGEST {
+            if at > 0 && end - start <= LONGEST {
                 *counts.entry(&key[start..end]).or_default() += 1;
             }
-            (start, before, at) = (at, Some(()), end);
+            (start, at) = (at, end);
         }
     }
     counts
