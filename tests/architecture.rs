@@ -248,6 +248,8 @@ const STOREYS: &[(&str, &[&[&str]])] = &[
     ("src/write/index", &[&["hash", "line", "tree"], &["."]]),
     ("src/write/index/hash", &[&["form"], &["group", "parts"], &["."]]),
     ("src/write/index/tree", &[&["nodes"], &["."]]),
+    ("src/write/packing", &[&["batch"], &["."]]),
+    ("src/write/scratch", &[&["head"], &["."]]),
     ("src/write/sink", &[&["output"], &["thread"], &["."]]),
     (
         "src/write/sort",

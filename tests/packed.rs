@@ -215,9 +215,10 @@ fn long_values_come_back() {
         let path = directory.path().join("t");
         let options = BuildOptions::new().durable(false).compress(compression);
         for readers in [false, true] {
-            for threads in [1, 2] {
-                let mut builder =
-                    options.clone().threads(threads).memory_budget(1 << 20).create(&path).unwrap();
+            // All entries wait in a file, or the first ones in memory.
+            for (threads, budget) in [(1, 1 << 20), (2, 1 << 20), (2, 24 << 20)] {
+                let options = options.clone().threads(threads).memory_budget(budget);
+                let mut builder = options.create(&path).unwrap();
                 let mut values = Vec::new();
                 for &len in lengths.iter().chain(&frames) {
                     values.push((format!("noise {len:08}"), &noise[..len]));
@@ -284,15 +285,21 @@ fn input_that_stops_being_in_order() {
     let entries = |count: u32| documents(count).entries;
     let mut late = entries(30_000);
     late.push((b"a".to_vec(), b"comes late".to_vec()));
-    let options = BuildOptions::new().durable(false).memory_budget(1 << 20);
+    let sorted = {
+        let mut sorted = late.clone();
+        sorted.sort();
+        sorted
+    };
     let directory = common::directory();
     let path = directory.path().join("t");
-    let options = options.compress(Compression::zstd()).compact_keys(true);
-    options.build(&path, late.clone()).unwrap();
-    let table = PackedTable::load(&path).unwrap();
-    table.stored().verify().unwrap();
-    late.sort();
-    assert!(table.iter().map(Result::unwrap).eq(late));
+    for budget in [1 << 20, 6 << 20] {
+        let options = BuildOptions::new().durable(false).memory_budget(budget);
+        let options = options.compress(Compression::zstd()).compact_keys(true);
+        options.build(&path, late.clone()).unwrap();
+        let table = PackedTable::load(&path).unwrap();
+        table.stored().verify().unwrap();
+        assert!(table.iter().map(Result::unwrap).eq(sorted.iter().cloned()), "{budget}");
+    }
 }
 
 #[test]

@@ -27,6 +27,21 @@ impl Pool {
             None => work(),
         }
     }
+
+    /// Runs `work`, which divides itself among the threads, and meanwhile something else on the
+    /// caller's thread; one after the other if there is one thread.
+    pub(super) fn beside<R>(&self, work: impl FnOnce() + Send, meanwhile: impl FnOnce() -> R) -> R {
+        match self.started.get_or_init(|| start(self.threads)) {
+            Some(pool) if pool.current_num_threads() > 1 => pool.in_place_scope(|scope| {
+                scope.spawn(|_| work());
+                meanwhile()
+            }),
+            _ => {
+                work();
+                meanwhile()
+            }
+        }
+    }
 }
 
 /// Starts `threads` threads, or as many as the system grants: results don't depend on the number.

@@ -1,12 +1,17 @@
 //! Temporary files of a build. They have no name, so nothing is left of them however the process
 //! ends. They are read with `pread`: the pages of a mapping would count as memory of the process.
 
+mod head;
+
 use crate::error::BuildError;
 use crate::file::io::{read_exact_at, write_all_at};
+use head::Head;
 use std::fs::File;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+pub(crate) use head::PIECE;
 
 /// Finds out before hours of work whether temporary files can be made in `directory`.
 pub(super) fn check(directory: &Path) -> Result<(), BuildError> {
@@ -21,6 +26,7 @@ pub(crate) struct Scratch {
     file: File,
     /// The path that errors name: the directory of a temporary file.
     path: PathBuf,
+    head: Option<Head>,
 }
 
 impl Scratch {
@@ -28,18 +34,30 @@ impl Scratch {
     pub(super) fn create(directory: &Path) -> Result<Self, BuildError> {
         let file = tempfile::tempfile_in(directory)
             .map_err(|e| BuildError::io("create a temporary file", directory, 0, e))?;
-        Ok(Self { file, path: directory.to_owned() })
+        Ok(Self { file, path: directory.to_owned(), head: None })
     }
 
     /// Another handle of `file`. Errors name `path`.
     pub(super) fn of(file: &File, path: &Path) -> Result<Self, BuildError> {
         let file = file.try_clone().map_err(|e| BuildError::io("read records back", path, 0, e))?;
-        Ok(Self { file, path: path.to_owned() })
+        Ok(Self { file, path: path.to_owned(), head: None })
+    }
+
+    /// This file, of which the first `room` bytes stay in memory if they come by
+    /// [`write_piece`](Self::write_piece).
+    pub(super) fn with_head(self, room: usize) -> Self {
+        Self { head: Some(Head::new(room)), ..self }
     }
 
     /// Fills `bytes` from the place `at`.
     pub(super) fn read(&self, bytes: &mut [u8], at: u64) -> Result<(), BuildError> {
-        read_exact_at(&self.file, bytes, at)
+        let left = match &self.head {
+            Some(head) => head.read(bytes, at),
+            None => bytes.len(),
+        };
+        let held = bytes.len() - left;
+        let at = at + held as u64;
+        read_exact_at(&self.file, &mut bytes[held..], at)
             .map_err(|e| BuildError::io("read a temporary file", &self.path, at, e))
     }
 
@@ -47,6 +65,22 @@ impl Scratch {
     pub(super) fn write(&self, bytes: &[u8], at: u64) -> Result<(), BuildError> {
         write_all_at(&self.file, bytes, at)
             .map_err(|e| BuildError::io("write a temporary file", &self.path, at, e))
+    }
+
+    /// Writes a piece at the place `at` and empties it. Pieces have [`PIECE`] bytes, but for the last one.
+    pub(super) fn write_piece(&self, piece: &mut Vec<u8>, at: u64) -> Result<(), BuildError> {
+        if self.head.as_ref().is_some_and(|head| head.keep(piece, at)) {
+            return Ok(());
+        }
+        self.write(piece, at)?;
+        piece.clear();
+        Ok(())
+    }
+
+    /// Writes what is still in memory.
+    pub(super) fn write_head(&self) -> Result<(), BuildError> {
+        let head = self.head.iter().flat_map(Head::take);
+        head.into_iter().try_for_each(|(at, piece)| self.write(&piece, at))
     }
 
     /// Tells the system which bytes are read next, so that it reads them from the disk meanwhile.
@@ -70,6 +104,9 @@ impl Scratch {
     /// Gives the disk space of bytes back that nobody reads any more. If they are only in the page
     /// cache, they are never written. A file system that can't do so keeps them until the end.
     pub(super) fn free(&self, bytes: Range<u64>) {
+        if let Some(head) = &self.head {
+            head.free(bytes.end);
+        }
         #[cfg(target_os = "linux")]
         {
             use rustix::fs::{FallocateFlags, fallocate};
@@ -96,8 +133,6 @@ pub(crate) struct Stored {
     pub(super) len: u32,
 }
 
-/// Bytes of a stored value that are copied at once.
-const PIECE: usize = 1 << 20;
 /// Bytes at the start of a stored value.
 const START: usize = 32 << 10;
 

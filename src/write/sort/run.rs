@@ -5,7 +5,7 @@ use super::entry::{ELSEWHERE, EntryParts, lengths, parts, reference, referred};
 use crate::error::BuildError;
 use crate::format::MAX_KEY;
 use crate::write::reread::{Extent, RecordReader};
-use crate::write::scratch::{Scratch, Stored, Value};
+use crate::write::scratch::{PIECE, Scratch, Stored, Value};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -207,9 +207,6 @@ pub(crate) struct Writer {
     large: Option<Arc<Scratch>>,
 }
 
-/// Bytes of one write.
-const PIECE: usize = 1 << 20;
-
 impl Writer {
     /// A run that starts at `start`.
     pub(crate) fn new(file: &Arc<Scratch>, start: u64, large: Option<Arc<Scratch>>) -> Self {
@@ -241,9 +238,9 @@ impl Writer {
     }
 
     fn flush(&mut self) -> Result<(), BuildError> {
-        self.file.write(&self.piece, self.at)?;
-        self.at += self.piece.len() as u64;
-        self.piece.clear();
+        let len = self.piece.len() as u64;
+        self.file.write_piece(&mut self.piece, self.at)?;
+        self.at += len;
         Ok(())
     }
 
