@@ -179,3 +179,41 @@ impl Stored {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Pieces stay in memory as long as there is room; all bytes are read from where they are, and can
+    /// be given to the file.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn the_first_pieces_stay_in_memory() {
+        let directory = tempfile::tempdir().unwrap();
+        let bytes: Vec<u8> = (0..3 * PIECE + 100).map(|i| (i / 7 % 251) as u8).collect();
+        for (room, in_file) in [(0, 4), (PIECE, 3), (2 * PIECE + 5, 2), (9 * PIECE, 0)] {
+            let file = Scratch::create(directory.path()).unwrap().with_head(room);
+            for (number, piece) in bytes.chunks(PIECE).enumerate() {
+                let mut piece = piece.to_vec();
+                file.write_piece(&mut piece, (number * PIECE) as u64).unwrap();
+                assert!(piece.is_empty());
+            }
+            let pieces_in_file = file.taken().div_ceil(PIECE as u64);
+            assert_eq!(pieces_in_file, in_file, "{room}");
+            let read = |at: usize, len: usize| {
+                let mut read = vec![0; len];
+                file.read(&mut read, at as u64).unwrap();
+                assert!(read == bytes[at..at + len], "{room}, {at}");
+            };
+            for at in [0, 1, PIECE - 1, PIECE, 2 * PIECE - 9, 3 * PIECE + 1] {
+                read(at, 10);
+            }
+            read(0, bytes.len());
+            if in_file < 4 {
+                file.write_head().unwrap();
+                assert_eq!(file.taken().div_ceil(PIECE as u64), 4);
+                read(0, bytes.len());
+            }
+        }
+    }
+}
