@@ -194,9 +194,10 @@ pub use read::{
 };
 #[cfg(all(unix, feature = "sets"))]
 pub use set::{
-    LiveSet, PinnedSet, SetBuildOptions, SetBuilder, SetIter, SetJob, SetJobOptions, SetOptions,
-    SetPlan, SetReader, SetReport, ShardBuilder, ShardInfo, TableSet, TypedLiveSet, TypedPinnedSet,
-    TypedSetBuilder, TypedSetIter, TypedSetValue, TypedTableSet,
+    LiveSet, PackedLiveSet, PackedPinnedSet, PackedSet, PackedSetIter, PinnedSet, SetBuildOptions,
+    SetBuilder, SetIter, SetJob, SetJobOptions, SetOptions, SetPlan, SetReader, SetReport,
+    ShardBuilder, ShardInfo, TableSet, TypedLiveSet, TypedPinnedSet, TypedSetBuilder, TypedSetIter,
+    TypedSetValue, TypedTableSet,
 };
 pub use verify::{VerifyProgress, VerifyReport};
 #[cfg(unix)]

@@ -175,7 +175,7 @@ impl Settings {
     }
 
     /// An error if the table would be a packed one.
-    pub(super) fn refuse_packing(&self, expected: &'static str) -> Result<(), BuildError> {
+    fn refuse_packing(&self, expected: &'static str) -> Result<(), BuildError> {
         let (option, got) = match (&self.compression, self.compact_keys) {
             (Some(compression), _) => ("compress", compression.to_string()),
             (None, true) => ("compact_keys", "true".to_owned()),
