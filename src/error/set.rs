@@ -1,9 +1,7 @@
 //! The error of sets: which file, and what is wrong with it.
 
 use super::kind::ErrorKind;
-use super::open::OpenError;
-#[cfg(all(unix, feature = "sets"))]
-use super::open::OpenFailure;
+use super::open::{OpenError, OpenFailure};
 use super::read::ReadError;
 use super::shown::debug_as_text;
 use std::path::{Path, PathBuf};
@@ -133,7 +131,13 @@ impl fmt::Display for SetError {
                 write!(f, "{}: {what}: copy or write the set again", path.display())
             }
             Self::Job { path, what } => write!(f, "{}: {what}", path.display()),
-            Self::Open(error) => error.fmt(f),
+            Self::Open(error) => {
+                error.fmt(f)?;
+                match error.failure() {
+                    OpenFailure::IsPacked { .. } => f.write_str(", and its set as one (PackedSet)"),
+                    _ => Ok(()),
+                }
+            }
             Self::Read(error) => error.fmt(f),
             Self::Unsupported { path, what } => write!(f, "{}: {what}", path.display()),
         }
