@@ -44,7 +44,8 @@ pub enum SetError {
         /// What is wrong.
         what: String,
     },
-    /// A shard could not be opened.
+    /// A shard could not be opened. With [`OpenFailure::IsPacked`], the set has packed shards: open it as
+    /// a [`PackedSet`](https://docs.rs/graven/latest/graven/struct.PackedSet.html).
     Open(OpenError),
     /// A shard is damaged.
     Read(ReadError),
