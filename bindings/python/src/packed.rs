@@ -17,9 +17,7 @@ thread_local! {
 
 /// Lends the thread's buffer to `query`. A query within the query, by a finalizer of Python for
 /// example, gets an empty one, and so does one at the end of the thread.
-pub(crate) fn decode<T>(
-    query: impl FnOnce(&mut ValueBuffer) -> Result<T, ReadError>,
-) -> Result<T, ReadError> {
+pub(crate) fn decode<T, E>(query: impl FnOnce(&mut ValueBuffer) -> Result<T, E>) -> Result<T, E> {
     let mut buffer = BUFFER.try_with(Cell::take).unwrap_or_default();
     let answer = query(&mut buffer);
     if buffer.capacity() <= KEPT {
