@@ -1358,7 +1358,7 @@ fn programs_use_the_public_api() {
 
 #[test]
 fn unsafe_code_stays_in_its_files() {
-    const { assert!(OPERATIONS.len() <= 10 && PROMISES.len() <= 13) };
+    const { assert!(OPERATIONS.len() <= 10 && PROMISES.len() <= 15) };
     let library = library();
     // The names above are names of files, and each has unsafe code.
     for path in OPERATIONS.iter().chain(PROMISES) {

@@ -4,8 +4,8 @@ use crate::opened::Opened;
 use crate::packed;
 use crate::span::Ends;
 use graven::{
-    Manifest, OpenFailure, PackedSet, PackedSetIter, SetError, SetIter, SetOptions, SetReport,
-    TableSet, Value, ValueBuffer, VerifyProgress,
+    KeyRange, Manifest, OpenFailure, PackedSet, PackedSetIter, SetError, SetIter, SetOptions,
+    SetReport, TableSet, Value, ValueBuffer, VerifyProgress,
 };
 use std::ops::{ControlFlow, Deref};
 use std::path::Path;
@@ -155,8 +155,8 @@ impl OpenedSet {
         }
     }
 
-    pub(crate) fn count(&self, ends: &Ends) -> Result<u64, SetError> {
-        either!(self, set => set.count(ends))
+    pub(crate) fn count(&self, range: impl KeyRange) -> Result<u64, SetError> {
+        either!(self, set => set.count(range))
     }
 
     pub(crate) fn rank(&self, key: &[u8]) -> Result<u64, SetError> {

@@ -117,7 +117,9 @@ impl PackedSpan {
         };
         // It starts at the key of its first step, and passes other entries of this key.
         let start = if reverse { ranks.end.saturating_sub(1) } else { ranks.start };
-        let key = decode(|buffer| Ok(self.table.nth(start, buffer)?.map(|(key, _)| key.to_vec())))?;
+        let key = decode(|buffer| {
+            self.table.nth(start, buffer).map(|found| found.map(|(key, _)| key.to_vec()))
+        })?;
         let Some(key) = key.filter(|_| !ranks.is_empty()) else {
             return Ok(walk(&crate::store::ALL, Some(0)));
         };

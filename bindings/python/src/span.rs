@@ -28,7 +28,6 @@ pub(crate) fn prefix_ends(prefix: &[u8]) -> Ends {
 
 /// Entries between two ends.
 #[derive(Clone)]
-#[expect(clippy::large_enum_variant, reason = "the large one is what most programs walk over")]
 pub(crate) enum Span {
     Table(IntoIter),
     Packed(PackedSpan),
@@ -191,7 +190,7 @@ impl SetSpan {
         };
         let (lower, upper) = self.ends.clone();
         if reverse {
-            let passed = self.set.count(..=&key)?.saturating_sub(before + part.end);
+            let passed = self.set.count(..=&key[..])?.saturating_sub(before + part.end);
             return Ok(((lower, End::Included(key.to_vec())), passed));
         }
         let passed = (before + place).saturating_sub(self.set.rank(&key)?);
