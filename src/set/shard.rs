@@ -55,19 +55,24 @@ pub(super) trait ShardTable: Clone + fmt::Debug + Send + Sync + 'static {
     }
 
     /// Number of entries with keys within `range`.
-    fn count(&self, (lower, upper): Range<'_>) -> ReadResult<u64> {
-        let (mut from, mut to) = (Vec::new(), Vec::new());
-        let lower = lower.map(|key| self.stored_key(key, &mut from));
-        let upper = upper.map(|key| self.stored_key(key, &mut to));
-        self.stored().count((lower, upper))
+    fn count(&self, range: Range<'_>) -> ReadResult<u64> {
+        self.stored().count(self.stored_range(range, &mut Default::default()))
     }
 
     /// The entries with keys within `range`.
-    fn walk(&self, (lower, upper): Range<'_>) -> ShardWalk<Self> {
-        let (mut from, mut to) = (Vec::new(), Vec::new());
-        let lower = lower.map(|key| self.stored_key(key, &mut from));
-        let upper = upper.map(|key| self.stored_key(key, &mut to));
-        ShardWalk { shard: self.clone(), stored: self.stored().clone().into_range((lower, upper)) }
+    fn walk(&self, range: Range<'_>) -> ShardWalk<Self> {
+        let mut rooms = Default::default();
+        let range = self.stored_range(range, &mut rooms);
+        ShardWalk { shard: self.clone(), stored: self.stored().clone().into_range(range) }
+    }
+
+    /// What the table stores of the ends of a range.
+    fn stored_range<'k>(
+        &self,
+        (lower, upper): Range<'k>,
+        [from, to]: &'k mut [Vec<u8>; 2],
+    ) -> Range<'k> {
+        (lower.map(|key| self.stored_key(key, from)), upper.map(|key| self.stored_key(key, to)))
     }
 }
 

@@ -41,6 +41,7 @@ pub(super) struct Ends {
 }
 
 impl Ends {
+    /// The ends of a range.
     pub(super) fn of(range: &impl KeyRange) -> Self {
         let owned = |bound: Bound<&[u8]>| bound.map(<[u8]>::to_vec);
         Self { lower: owned(range.lower()), upper: owned(range.upper()) }
