@@ -39,7 +39,7 @@
 //! | serve from a table that is replaced from time to time | [`Live`], [`TypedLive`], [`PackedLive`] |
 //! | copy a finished table to where it is read, checked on the way | [`PublishOptions`] |
 //! | keep several versions in a directory, and roll back | [`Versions`] |
-//! | divide one table among many files, and read them as one | `SetBuilder`, `TableSet` and `LiveSet`, with the feature `sets` |
+//! | divide one table among many files, and read them as one | `SetBuilder`, `TableSet` and `LiveSet`, with the feature `sets`; `PackedSet` and `PackedLiveSet` where they are packed |
 //! | merge tables, compare two, write and apply a patch | [`Merge`], [`Diff`], [`Patch`] |
 //! | save what is good of a damaged table | [`Table::salvage`] |
 //! | outlive a file that is truncated, or a failing disk | [`sigbus::install`] |
@@ -194,9 +194,10 @@ pub use read::{
 };
 #[cfg(all(unix, feature = "sets"))]
 pub use set::{
-    LiveSet, PinnedSet, SetBuildOptions, SetBuilder, SetIter, SetJob, SetJobOptions, SetOptions,
-    SetPlan, SetReader, SetReport, ShardBuilder, ShardInfo, TableSet, TypedLiveSet, TypedPinnedSet,
-    TypedSetBuilder, TypedSetIter, TypedSetValue, TypedTableSet,
+    LiveSet, PackedLiveSet, PackedPinnedSet, PackedSet, PackedSetIter, PinnedSet, SetBuildOptions,
+    SetBuilder, SetIter, SetJob, SetJobOptions, SetOptions, SetPlan, SetReader, SetReport,
+    ShardBuilder, ShardInfo, TableSet, TypedLiveSet, TypedPinnedSet, TypedSetBuilder, TypedSetIter,
+    TypedSetValue, TypedTableSet,
 };
 pub use verify::{VerifyProgress, VerifyReport};
 #[cfg(unix)]

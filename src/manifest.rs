@@ -173,6 +173,13 @@ impl Manifest {
         }
     }
 
+    /// Whether a shard is a packed table: [`PackedSet`](crate::PackedSet) opens the set then, and
+    /// [`TableSet`](crate::TableSet) refuses it.
+    #[must_use]
+    pub fn has_packed_shards(&self) -> bool {
+        self.shards.iter().any(|shard| shard.packed)
+    }
+
     /// The text of the manifest, which [`from_json`](Self::from_json) reads.
     #[must_use]
     pub fn to_json(&self) -> Vec<u8> {

@@ -18,6 +18,8 @@ mod sets {
     mod live;
     mod mapping;
     mod model;
+    #[cfg(all(feature = "fsst", feature = "zstd"))]
+    mod packed;
     mod reader;
     mod received;
     mod typed;

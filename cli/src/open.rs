@@ -4,8 +4,8 @@
 use crate::exit::Failure;
 use crate::source;
 use graven::{
-    AccessPattern, ErrorKind, Live, OpenError, OpenFailure, OpenOptions, PackedTable, SetOptions,
-    Table, TableSet, sigbus,
+    AccessPattern, ErrorKind, Live, OpenError, OpenFailure, OpenOptions, PackedSet, PackedTable,
+    SetError, SetOptions, Table, TableSet, sigbus,
 };
 use std::io;
 use std::path::{Path, PathBuf};
@@ -29,13 +29,44 @@ pub(crate) fn is_set(path: &Path) -> bool {
     path.join("CURRENT").is_dir() || path.join("MANIFEST.json").exists()
 }
 
-/// Opens a set for the length of the run.
+/// Opens a set of plain shards for the length of the run.
 pub(crate) fn set(path: &Path, access: AccessPattern) -> Result<TableSet, Failure> {
+    plain_set(path, access).map_err(|error| Failure::set(&error))
+}
+
+fn plain_set(path: &Path, access: AccessPattern) -> Result<TableSet, SetError> {
     guard();
-    let options = SetOptions::new().tables(OpenOptions::new().access(access));
     // SAFETY: the reasons in `map` hold for every shard.
-    let opened = unsafe { options.open(path) };
+    unsafe { set_options(access).open(path) }
+}
+
+/// Opens a set of shards of any kind.
+pub(crate) fn packed_set(path: &Path, access: AccessPattern) -> Result<PackedSet, Failure> {
+    guard();
+    // SAFETY: the reasons in `map` hold for every shard.
+    let opened = unsafe { PackedSet::open_with(path, &set_options(access)) };
     opened.map_err(|error| Failure::set(&error))
+}
+
+/// Opens a set as what it is: the first kind if all shards are plain.
+pub(crate) fn any_set(path: &Path, access: AccessPattern) -> Result<AnySet, Failure> {
+    match plain_set(path, access) {
+        Ok(set) => Ok(AnySet::Plain(set)),
+        Err(SetError::Open(error)) if matches!(error.failure(), OpenFailure::IsPacked { .. }) => {
+            packed_set(path, access).map(AnySet::Packed)
+        }
+        Err(error) => Err(Failure::set(&error)),
+    }
+}
+
+/// A set of either kind.
+pub(crate) enum AnySet {
+    Plain(TableSet),
+    Packed(PackedSet),
+}
+
+fn set_options(access: AccessPattern) -> SetOptions {
+    SetOptions::new().tables(OpenOptions::new().access(access))
 }
 
 /// Maps a table for the length of the run.

@@ -3,10 +3,10 @@
 mod rank;
 
 use crate::exit::{Failure, reading};
-use crate::open;
+use crate::open::{self, AnySet};
 use graven::{
-    AccessPattern, BuildId, BuildOptions, ErrorKind, PackedTable, Partition, Table, TableSet,
-    Value, ValueBuffer,
+    AccessPattern, BuildId, BuildOptions, ErrorKind, Manifest, PackedSet, PackedTable, Partition,
+    SetError, Table, TableSet, Value, ValueBuffer,
 };
 pub(crate) use rank::ByPlace;
 use std::ops::Bound;
@@ -17,6 +17,8 @@ pub(crate) enum Source {
     /// A table with compressed values or encoded keys.
     Packed(PackedTable),
     Set(TableSet),
+    /// A set of which some shards are packed tables.
+    PackedSet(PackedSet),
 }
 
 /// An interval of keys.
@@ -29,7 +31,10 @@ impl Source {
     /// Opens what stands at a path for the length of the run.
     pub(crate) fn open(path: &Path, access: AccessPattern) -> Result<Self, Failure> {
         if open::is_set(path) {
-            return Ok(Self::Set(open::set(path, access)?));
+            return Ok(match open::any_set(path, access)? {
+                AnySet::Plain(set) => Self::Set(set),
+                AnySet::Packed(set) => Self::PackedSet(set),
+            });
         }
         let table = open::packed(path, access)?;
         Ok(match table.is_packed() {
@@ -44,6 +49,7 @@ impl Source {
             Self::Table(table) => table.len(),
             Self::Packed(table) => table.len(),
             Self::Set(set) => set.len(),
+            Self::PackedSet(set) => set.len(),
         }
     }
 
@@ -72,10 +78,18 @@ impl Source {
                     true => set.get_all(key),
                     false => set.get(key).map(Vec::from_iter),
                 };
-                values.map_err(|error| Failure::set(&error))?.iter().try_for_each(|value| {
+                values.map_err(failed)?.iter().try_for_each(|value| {
                     each(value)?;
                     sound(value, path)
                 })
+            }
+            Self::PackedSet(set) if all => {
+                let values = set.get_all(key).map_err(failed)?;
+                values.iter().try_for_each(|value| each(value))
+            }
+            Self::PackedSet(set) => {
+                let mut buffer = ValueBuffer::new();
+                set.get(key, &mut buffer).map_err(failed)?.map_or(Ok(()), each)
             }
         }
     }
@@ -85,7 +99,8 @@ impl Source {
         match self {
             Self::Table(table) => table.count(interval).map_err(reading(path)),
             Self::Packed(table) => table.count(interval).map_err(reading(path)),
-            Self::Set(set) => set.count(interval).map_err(|error| Failure::set(&error)),
+            Self::Set(set) => set.count(interval).map_err(failed),
+            Self::PackedSet(set) => set.count(interval).map_err(failed),
         }
     }
 
@@ -126,9 +141,20 @@ impl Source {
             }
             Self::Set(set) => {
                 let mut step = |(entry, number): (Result<(Value, Value), _>, u64)| {
-                    let (key, value) = entry.map_err(|error| Failure::set(&error))?;
+                    let (key, value) = entry.map_err(failed)?;
                     each(number, &key, &value)?;
                     sound(&value, path)
+                };
+                let entries = set.range(interval);
+                match reverse {
+                    true => entries.rev().zip(0..limit).try_for_each(&mut step),
+                    false => entries.zip(0..limit).try_for_each(&mut step),
+                }
+            }
+            Self::PackedSet(set) => {
+                let mut step = |(entry, number): (Result<(Vec<u8>, Vec<u8>), _>, u64)| {
+                    let (key, value) = entry.map_err(failed)?;
+                    each(number, &key, &value)
                 };
                 let entries = set.range(interval);
                 match reverse {
@@ -141,12 +167,12 @@ impl Source {
 
     /// The options with which the table, or the first shard of the set, was built.
     pub(crate) fn build_options(&self, path: &Path) -> Result<BuildOptions, Failure> {
-        self.first_table()?.build_options().map_err(reading(path))
+        self.stored(0)?.build_options().map_err(reading(path))
     }
 
     /// A value of the metadata of the table, or of the first shard of the set.
     pub(crate) fn metadata(&self, path: &Path, key: &str) -> Result<Option<Vec<u8>>, Failure> {
-        let table = self.first_table()?;
+        let table = self.stored(0)?;
         let metadata = table.metadata().map_err(reading(path))?;
         Ok(metadata.get(key).map(<[u8]>::to_vec))
     }
@@ -157,6 +183,7 @@ impl Source {
             Self::Table(table) => table.build_id(),
             Self::Packed(table) => table.build_id(),
             Self::Set(set) => set.manifest().id,
+            Self::PackedSet(set) => set.manifest().id,
         }
     }
 
@@ -166,6 +193,7 @@ impl Source {
             Self::Table(table) => Ok(table.stats().map_err(reading(path))?.file_bytes),
             Self::Packed(table) => Ok(table.stored().stats().map_err(reading(path))?.file_bytes),
             Self::Set(set) => Ok(set.manifest().bytes),
+            Self::PackedSet(set) => Ok(set.manifest().bytes),
         }
     }
 
@@ -174,39 +202,82 @@ impl Source {
         ByPlace::new(self, path)
     }
 
-    /// The table, or all shards of the set in their order, with their paths.
+    /// What the manifest says, if this is a set.
+    pub(crate) fn manifest(&self) -> Option<&Manifest> {
+        match self {
+            Self::Table(_) | Self::Packed(_) => None,
+            Self::Set(set) => Some(set.manifest()),
+            Self::PackedSet(set) => Some(set.manifest()),
+        }
+    }
+
+    /// Whether it is a set of hash shards.
+    pub(crate) fn is_hashed(&self) -> bool {
+        self.manifest().is_some_and(|manifest| manifest.partition != Partition::Range)
+    }
+
+    /// The table, or all shards of the set in their order, with their paths; a failure where one is
+    /// packed.
     pub(crate) fn tables(&self, path: &Path) -> Result<Vec<(Table, PathBuf)>, Failure> {
         match self {
             Self::Table(table) => Ok(vec![(table.clone(), path.to_owned())]),
-            Self::Packed(_) => Err(no_packed(path)),
-            Self::Set(set) => (0..set.manifest().shards.len()).map(|at| shard(set, at)).collect(),
+            Self::Packed(_) | Self::PackedSet(_) => Err(no_packed(path)),
+            Self::Set(_) => self.shards(path),
+        }
+    }
+
+    /// The table, or all shards of the set in their order, as they are stored, with their paths.
+    pub(crate) fn shards(&self, path: &Path) -> Result<Vec<(Table, PathBuf)>, Failure> {
+        (0..self.shard_count()).map(|number| self.shard(path, number)).collect()
+    }
+
+    /// The number of shards; 1 for a table.
+    pub(crate) fn shard_count(&self) -> usize {
+        self.manifest().map_or(1, |manifest| manifest.shards.len())
+    }
+
+    /// A shard as it is stored, with the path of its file: the table is the only one.
+    pub(crate) fn shard(&self, path: &Path, number: usize) -> Result<(Table, PathBuf), Failure> {
+        Ok((self.stored(number)?, self.file(path, number)))
+    }
+
+    /// A shard as it is stored.
+    fn stored(&self, number: usize) -> Result<Table, Failure> {
+        match self {
+            Self::Table(table) => Ok(table.clone()),
+            Self::Packed(table) => Ok(table.stored().clone()),
+            Self::Set(set) => set.table(number).map_err(failed),
+            Self::PackedSet(set) => {
+                set.table(number).map(|table| table.stored().clone()).map_err(failed)
+            }
+        }
+    }
+
+    /// The file of a shard.
+    pub(crate) fn file(&self, path: &Path, number: usize) -> PathBuf {
+        let within =
+            |directory: &Path, manifest: &Manifest| directory.join(&manifest.shards[number].file);
+        match self {
+            Self::Table(_) | Self::Packed(_) => path.to_owned(),
+            Self::Set(set) => within(set.path(), set.manifest()),
+            Self::PackedSet(set) => within(set.path(), set.manifest()),
+        }
+    }
+
+    /// The number of the only shard that can have a key; 0 for a table.
+    pub(crate) fn shard_of(&self, key: &[u8]) -> Option<usize> {
+        match self {
+            Self::Table(_) | Self::Packed(_) => Some(0),
+            Self::Set(set) => set.shard_of(key),
+            Self::PackedSet(set) => set.shard_of(key),
         }
     }
 
     /// The key with so many entries before it.
     pub(crate) fn nth_key(&self, path: &Path, rank: u64) -> Result<Option<Vec<u8>>, Failure> {
-        let failed = |error| Failure::set(&error);
-        Ok(match self {
-            Self::Table(table) => {
-                table.nth(rank).map_err(reading(path))?.map(|(key, _)| key.to_vec())
-            }
-            Self::Packed(table) => {
-                let mut buffer = ValueBuffer::new();
-                let entry = table.nth(rank, &mut buffer).map_err(reading(path))?;
-                entry.map(|(key, _)| key.to_vec())
-            }
-            Self::Set(set) if set.manifest().partition == Partition::Range => {
-                set.nth(rank).map_err(failed)?.map(|(key, _)| key.to_vec())
-            }
-            Self::Set(set) => rank::nth_key(set, rank).map_err(failed)?,
-        })
-    }
-
-    fn first_table(&self) -> Result<Table, Failure> {
-        match self {
-            Self::Table(table) => Ok(table.clone()),
-            Self::Packed(table) => Ok(table.stored().clone()),
-            Self::Set(set) => set.table(0).map_err(|error| Failure::set(&error)),
+        match self.is_hashed() {
+            true => rank::nth_key(self, path, rank),
+            false => self.by_place(path).key(rank),
         }
     }
 
@@ -216,15 +287,14 @@ impl Source {
         match self {
             Self::Table(table) => open::intact(table, path),
             Self::Packed(table) => open::intact(table.stored(), path),
-            Self::Set(_) => Ok(()),
+            Self::Set(_) | Self::PackedSet(_) => Ok(()),
         }
     }
 }
 
-/// A shard of a set, with the path of its file.
-pub(crate) fn shard(set: &TableSet, number: usize) -> Result<(Table, PathBuf), Failure> {
-    let table = set.table(number).map_err(|error| Failure::set(&error))?;
-    Ok((table, set.path().join(&set.manifest().shards[number].file)))
+/// The failure of a set.
+pub(crate) fn failed(error: SetError) -> Failure {
+    Failure::set(&error)
 }
 
 /// Fails if a page of the value's shard was lost after its lookup.
@@ -242,8 +312,8 @@ pub(crate) fn plain(table: Table, path: &Path) -> Result<Table, Failure> {
 
 /// The failure of a command that reads plain tables alone.
 pub(crate) fn no_packed(path: &Path) -> Failure {
-    let what = "is a packed table, and this command takes plain ones: graven dump -o raw writes its \
-                entries, from which graven build -i raw makes a plain one";
+    let what = "is a packed table, or a set of such, and this command takes plain ones: graven dump -o \
+                raw writes its entries, from which graven build -i raw makes a plain one";
     Failure::at(ErrorKind::Usage, path.display(), what)
 }
 

@@ -159,7 +159,7 @@ fn remote() {
 
 #[test]
 fn sets() {
-    assert_eq!(run("sets.md", |_| {}), 2);
+    assert_eq!(run("sets.md", |_| {}), 3);
 }
 
 #[test]

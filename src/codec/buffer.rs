@@ -38,6 +38,16 @@ pub(crate) struct Room {
     pub(super) context: Option<::zstd::zstd_safe::DCtx<'static>>,
 }
 
+#[cfg(feature = "sets")]
+impl Room {
+    /// A copy of a value.
+    pub(crate) fn keep(&mut self, value: &[u8]) -> &[u8] {
+        self.bytes.clear();
+        self.bytes.extend_from_slice(value);
+        &self.bytes
+    }
+}
+
 impl ValueBuffer {
     /// An empty buffer. Allocates nothing.
     #[must_use]

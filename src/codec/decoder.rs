@@ -47,20 +47,57 @@ impl Decoder {
         room: &'b mut Room,
         most: usize,
     ) -> Result<&'b [u8], Bad> {
-        if stored.is_empty() {
-            return Ok(stored);
+        match self.as_it_is(stored, most)? {
+            Some(value) => Ok(value),
+            None => self.decompress(stored, room, most),
         }
-        let as_it_is = match &self.0 {
+    }
+
+    /// As [`decode`](Self::decode), but the value is in `room` also where it stands as it is.
+    #[cfg(feature = "sets")]
+    #[inline]
+    pub(crate) fn decode_copied<'b>(
+        &self,
+        stored: &[u8],
+        room: &'b mut Room,
+        most: usize,
+    ) -> Result<&'b [u8], Bad> {
+        match self.as_it_is(stored, most)? {
+            Some(value) => Ok(room.keep(value)),
+            None => self.decompress(stored, room, most),
+        }
+    }
+
+    /// The value, if it stands as it is.
+    #[inline]
+    fn as_it_is<'s>(&self, stored: &'s [u8], most: usize) -> Result<Option<&'s [u8]>, Bad> {
+        if stored.is_empty() {
+            return Ok(Some(stored));
+        }
+        match self.marked(stored) {
+            Some([]) => Err(Bad::Corrupt("mark of a value stands before nothing")),
+            Some(value) if value.len() <= most => Ok(Some(value)),
+            Some(_) => Err(LONGER),
+            None => Ok(None),
+        }
+    }
+
+    /// What stands behind the mark of a value as it is.
+    #[inline]
+    fn marked<'s>(&self, stored: &'s [u8]) -> Option<&'s [u8]> {
+        match &self.0 {
             Codec::Fsst(_) => Symbols::as_it_is(stored),
             #[cfg(feature = "zstd")]
             Codec::Zstd(_) => super::zstd::Dictionary::as_it_is(stored),
-        };
-        match as_it_is {
-            Some([]) => return Err(Bad::Corrupt("mark of a value stands before nothing")),
-            Some(value) if value.len() <= most => return Ok(value),
-            Some(_) => return Err(LONGER),
-            None => {}
         }
+    }
+
+    fn decompress<'b>(
+        &self,
+        stored: &[u8],
+        room: &'b mut Room,
+        most: usize,
+    ) -> Result<&'b [u8], Bad> {
         let taken = room.most;
         let decoded = self.decode_into(stored, room, most.min(taken));
         match decoded {
@@ -82,10 +119,6 @@ impl Decoder {
 
     /// Whether `stored` holds a value as it is.
     pub(crate) fn is_as_it_is(&self, stored: &[u8]) -> bool {
-        match &self.0 {
-            Codec::Fsst(_) => Symbols::as_it_is(stored).is_some(),
-            #[cfg(feature = "zstd")]
-            Codec::Zstd(_) => super::zstd::Dictionary::as_it_is(stored).is_some(),
-        }
+        self.marked(stored).is_some()
     }
 }

@@ -1,9 +1,7 @@
 //! The error of sets: which file, and what is wrong with it.
 
 use super::kind::ErrorKind;
-use super::open::OpenError;
-#[cfg(all(unix, feature = "sets"))]
-use super::open::OpenFailure;
+use super::open::{OpenError, OpenFailure};
 use super::read::ReadError;
 use super::shown::debug_as_text;
 use std::path::{Path, PathBuf};
@@ -46,7 +44,8 @@ pub enum SetError {
         /// What is wrong.
         what: String,
     },
-    /// A shard could not be opened.
+    /// A shard could not be opened. With [`OpenFailure::IsPacked`], the set has packed shards: open it as
+    /// a [`PackedSet`](https://docs.rs/graven/latest/graven/struct.PackedSet.html).
     Open(OpenError),
     /// A shard is damaged.
     Read(ReadError),
@@ -133,7 +132,13 @@ impl fmt::Display for SetError {
                 write!(f, "{}: {what}: copy or write the set again", path.display())
             }
             Self::Job { path, what } => write!(f, "{}: {what}", path.display()),
-            Self::Open(error) => error.fmt(f),
+            Self::Open(error) => {
+                error.fmt(f)?;
+                match error.failure() {
+                    OpenFailure::IsPacked { .. } => f.write_str(", and its set as one (PackedSet)"),
+                    _ => Ok(()),
+                }
+            }
             Self::Read(error) => error.fmt(f),
             Self::Unsupported { path, what } => write!(f, "{}: {what}", path.display()),
         }

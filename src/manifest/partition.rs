@@ -243,6 +243,7 @@ mod tests {
             first_key: Some(key.to_vec()),
             last_key: Some(key.to_vec()),
             sha256: [0; 32],
+            packed: false,
         };
         firsts.iter().map(|key| shard(key.as_ref())).collect()
     }

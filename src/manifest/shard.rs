@@ -32,6 +32,9 @@ pub struct Shard {
     /// SHA-256 of its file.
     #[serde(serialize_with = "hex::write_digest", deserialize_with = "hex::read_digest")]
     pub sha256: [u8; 32],
+    /// Whether it is a packed table.
+    #[serde(default)]
+    pub packed: bool,
 }
 
 impl Shard {

@@ -72,6 +72,12 @@ impl PackedTable {
         Ok(Self { shared: Arc::new(Packed::new(stored)?) })
     }
 
+    /// The table with its decoder, for sets.
+    #[cfg(feature = "sets")]
+    pub(crate) fn packed(&self) -> &Packed {
+        &self.shared
+    }
+
     /// Whether clones of this table are in use besides `self`.
     pub(crate) fn has_clones(&self) -> bool {
         Arc::strong_count(&self.shared) > 1

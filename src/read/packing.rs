@@ -18,7 +18,7 @@ use zerocopy::FromBytes;
 const GROUP: usize = 16;
 
 /// A table as it lies in the file, and what decodes it: what all clones of a packed table share.
-pub(super) struct Packed {
+pub(crate) struct Packed {
     pub(super) stored: Table,
     /// None in a plain table.
     pub(super) packing: Option<Packing>,
@@ -130,7 +130,7 @@ impl Packed {
     }
 
     /// What the table stores of `key`, if it has it.
-    pub(super) fn stored_key<'k>(&self, key: &'k [u8], room: &'k mut Vec<u8>) -> &'k [u8] {
+    pub(crate) fn stored_key<'k>(&self, key: &'k [u8], room: &'k mut Vec<u8>) -> &'k [u8] {
         match &self.packing {
             None => key,
             Some(packing) => packing.stored_key(key, room),
@@ -138,7 +138,7 @@ impl Packed {
     }
 
     /// Hands what is stored of the values of `keys` to `each`, in their order.
-    pub(super) fn get_many<'t, K: AsRef<[u8]>>(
+    pub(crate) fn get_many<'t, K: AsRef<[u8]>>(
         &'t self,
         keys: &[K],
         room: &mut Vec<u8>,
@@ -163,6 +163,43 @@ impl Packed {
             }
         }
         Ok(())
+    }
+}
+
+/// Answers that borrow nothing of the table: those of sets, which may let it go.
+#[cfg(feature = "sets")]
+impl Packed {
+    /// The value of `key`, copied into the buffer where nothing is decoded.
+    pub(crate) fn get_copied<'b>(
+        &self,
+        key: &[u8],
+        buffer: &'b mut ValueBuffer,
+    ) -> ReadResult<Option<&'b [u8]>> {
+        match self.get(key, &mut buffer.key)? {
+            Some(stored) => self.value_copied(stored, &mut buffer.value).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// The value that the table stores as `stored`, a slice of it, in `room` in any case.
+    pub(crate) fn value_copied<'b>(
+        &self,
+        stored: &[u8],
+        room: &'b mut Room,
+    ) -> ReadResult<&'b [u8]> {
+        let view = self.stored.view();
+        match &self.packing {
+            Some(packing) => packing.value_copied(view, stored, room),
+            None => view.sound(Ok(room.keep(stored))),
+        }
+    }
+
+    /// The key that the table stores as `stored`, a slice of it.
+    pub(crate) fn key<'b>(&self, stored: &'b [u8], room: &'b mut Vec<u8>) -> ReadResult<&'b [u8]> {
+        match &self.packing {
+            Some(packing) => packing.key(self.stored.view(), stored, room),
+            None => Ok(stored),
+        }
     }
 }
 
@@ -274,11 +311,20 @@ impl Packing {
     ) -> ReadResult<&'b [u8]> {
         let Some(decoder) = &self.values else { return Ok(stored) };
         let most = self.block.value_len_max.get() as usize;
-        match decoder.decode(stored, room, most) {
-            // The bytes of a page that was lost on the way are zeros.
-            Ok(value) => view.sound(Ok(value)),
-            Err(bad) => view.sound(Err(wrong(view.memory().offset_of(stored) as u64, view, bad))),
-        }
+        decoded(stored, view, decoder.decode(stored, room, most))
+    }
+
+    /// As [`value`](Self::value), but in `room` in any case.
+    #[cfg(feature = "sets")]
+    fn value_copied<'b>(
+        &self,
+        view: &View,
+        stored: &[u8],
+        room: &'b mut Room,
+    ) -> ReadResult<&'b [u8]> {
+        let Some(decoder) = &self.values else { return view.sound(Ok(room.keep(stored))) };
+        let most = self.block.value_len_max.get() as usize;
+        decoded(stored, view, decoder.decode_copied(stored, room, most))
     }
 
     /// The key that the table stores as `stored`, a slice of it.
@@ -290,10 +336,7 @@ impl Packing {
         room: &'b mut Vec<u8>,
     ) -> ReadResult<&'b [u8]> {
         let Some(symbols) = &self.keys else { return Ok(stored) };
-        match symbols.decode(stored, room) {
-            Ok(key) => view.sound(Ok(key)),
-            Err(bad) => view.sound(Err(wrong(view.memory().offset_of(stored) as u64, view, bad))),
-        }
+        decoded(stored, view, symbols.decode(stored, room))
     }
 
     /// What the table stores of `key`, if it has it.
@@ -340,6 +383,13 @@ impl Packing {
             Buckets::Absent | Buckets::SetAside => None,
         })
     }
+}
+
+/// What `stored` was decoded to, if no page was lost on the way: the bytes of such a page are zeros.
+#[inline]
+fn decoded<'b>(stored: &[u8], view: &View, decoded: Result<&'b [u8], Bad>) -> ReadResult<&'b [u8]> {
+    let offset = || view.memory().offset_of(stored) as u64;
+    view.sound(decoded.map_err(|bad| wrong(offset(), view, bad)))
 }
 
 /// The error for what is wrong at `offset`.

@@ -29,12 +29,13 @@ pub(super) struct Filling {
     file: String,
     path: PathBuf,
     builder: Builder,
+    packed: bool,
     size: Size,
     first: Option<Vec<u8>>,
     last: Option<Vec<u8>>,
     /// Entries, without those that the duplicates policy leaves out.
     entries: u64,
-    /// Bytes that its entries take, about.
+    /// Bytes that its entries take, about, before they are packed.
     bytes: u64,
 }
 
@@ -47,8 +48,8 @@ impl Filling {
         size: Size,
     ) -> Result<Self, BuildError> {
         let builder = tables.create(&path)?;
-        let (first, last) = (None, None);
-        Ok(Self { file, path, builder, size, first, last, entries: 0, bytes: 0 })
+        let (packed, first, last) = (tables.packs(), None, None);
+        Ok(Self { file, path, builder, packed, size, first, last, entries: 0, bytes: 0 })
     }
 
     /// Adds an entry. `stays` is false if the duplicates policy leaves one of the entries with this
@@ -104,12 +105,13 @@ impl Filling {
     }
 
     pub(super) fn finish(self) -> Result<Shard, BuildError> {
-        let Self { file, path, builder, first, last, .. } = self;
+        let Self { file, path, builder, packed, first, last, .. } = self;
         let summary = builder.finish()?;
         let read = |source| BuildError::io("read the new shard", &path, 0, source);
         let (bytes, sha256) = sha256(&File::open(&path).map_err(read)?).map_err(read)?;
         let (entries, build_id) = (summary.entries, summary.build_id);
-        Ok(Shard { file, entries, bytes, build_id, first_key: first, last_key: last, sha256 })
+        let (first_key, last_key) = (first, last);
+        Ok(Shard { file, entries, bytes, build_id, first_key, last_key, sha256, packed })
     }
 }
 

@@ -226,7 +226,6 @@ impl SetJob {
         hash_shard: Option<(usize, usize)>,
         tables: &BuildOptions,
     ) -> Result<ShardBuilder, PublishError> {
-        tables.refuse_packing()?;
         self.staging.check()?;
         let (file, path) = self
             .staging

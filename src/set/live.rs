@@ -2,6 +2,7 @@
 
 #![expect(unsafe_code, reason = "following a path is unsafe, as opening it once is")]
 
+pub(super) mod packed;
 pub(super) mod typed;
 
 use super::sets::Sets;

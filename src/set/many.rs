@@ -1,9 +1,11 @@
 //! Many keys at once: all through their shards together, or, under a bound on mapped bytes, grouped by
 //! shard.
 
+use super::shard::{PackedValue, ShardTable};
 use super::shards::Shards;
+use crate::codec::ValueBuffer;
 use crate::error::SetError;
-use crate::read::{Table, Value, get_many_among};
+use crate::read::{PackedTable, Table, Value, get_many_among};
 
 /// The places of keys, ordered by shard.
 struct Groups {
@@ -16,7 +18,7 @@ const PLACE_BITS: u32 = 44;
 
 impl Groups {
     /// Groups the keys that a shard may have.
-    fn of<K: AsRef<[u8]>>(shards: &Shards, keys: &[K]) -> Self {
+    fn of<T: ShardTable, K: AsRef<[u8]>>(shards: &Shards<T>, keys: &[K]) -> Self {
         let place = |(place, key): (usize, &K)| {
             let shard = shards.of_key(key.as_ref())? as u64;
             Some(shard << PLACE_BITS | place as u64)
@@ -42,6 +44,23 @@ impl Groups {
         }
         Self { places: ordered }
     }
+
+    /// Hands each shard that is asked to `ask`, with the places of its keys and the keys.
+    fn each<'k, K: AsRef<[u8]>>(
+        &self,
+        keys: &'k [K],
+        mut ask: impl FnMut(usize, &[usize], &[&'k [u8]]) -> Result<(), SetError>,
+    ) -> Result<(), SetError> {
+        let (mut places, mut asked) = (Vec::new(), Vec::new());
+        for group in self.places.chunk_by(|a, b| a >> PLACE_BITS == b >> PLACE_BITS) {
+            places.clear();
+            places.extend(group.iter().map(|place| (place & ((1 << PLACE_BITS) - 1)) as usize));
+            asked.clear();
+            asked.extend(places.iter().map(|&place| keys[place].as_ref()));
+            ask((group[0] >> PLACE_BITS) as usize, &places, &asked)?;
+        }
+        Ok(())
+    }
 }
 
 /// Hands the values of keys to `each`, in their order, each from its shard.
@@ -61,23 +80,40 @@ pub(super) fn together<'r>(
 /// The values of `keys`, in their order: one shard after the other, so that few are mapped at once.
 pub(super) fn grouped<K: AsRef<[u8]>>(
     keys: &[K],
-    shards: &Shards,
+    shards: &Shards<Table>,
 ) -> Result<Vec<Option<Value>>, SetError> {
     let mut found = vec![None; keys.len()];
-    let groups = Groups::of(shards, keys);
-    let mut asked: Vec<&[u8]> = Vec::new();
-    for group in groups.places.chunk_by(|a, b| a >> PLACE_BITS == b >> PLACE_BITS) {
-        let place = |place: &u64| (place & ((1 << PLACE_BITS) - 1)) as usize;
-        asked.clear();
-        asked.extend(group.iter().map(|number| keys[place(number)].as_ref()));
-        shards.ask((group[0] >> PLACE_BITS) as usize, |table| {
-            let mut places = group.iter().map(place);
-            table.get_many_with(&asked, |value| {
-                if let (Some(place), Some(value)) = (places.next(), value) {
+    Groups::of(shards, keys).each(keys, |shard, places, asked| {
+        shards.ask(shard, |table| {
+            let mut places = places.iter();
+            table.get_many_with(asked, |value| {
+                if let (Some(&place), Some(value)) = (places.next(), value) {
                     found[place] = table.slice_ref(value);
                 }
             })
-        })?;
-    }
+        })
+    })?;
+    Ok(found)
+}
+
+/// The values of `keys` in packed shards, in their order, as [`grouped`] finds them. They are decoded
+/// later.
+pub(super) fn packed<K: AsRef<[u8]>>(
+    keys: &[K],
+    shards: &Shards<PackedTable>,
+    buffer: &mut ValueBuffer,
+) -> Result<Vec<Option<PackedValue>>, SetError> {
+    let mut found = vec![None; keys.len()];
+    Groups::of(shards, keys).each(keys, |shard, places, asked| {
+        shards.ask(shard, |table| {
+            let mut places = places.iter();
+            table.packed().get_many(asked, &mut buffer.key, |stored| {
+                if let (Some(&place), Some(stored)) = (places.next(), stored) {
+                    found[place] = PackedValue::new(table, stored);
+                }
+                Ok(())
+            })
+        })
+    })?;
     Ok(found)
 }

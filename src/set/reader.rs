@@ -35,7 +35,7 @@ use std::sync::Arc;
 /// # }
 /// ```
 pub struct SetReader {
-    shards: Arc<Shards>,
+    shards: Arc<Shards<Table>>,
     tables: Box<[OnceCell<Table>]>,
 }
 
@@ -51,7 +51,7 @@ impl fmt::Debug for SetReader {
 }
 
 impl SetReader {
-    pub(super) fn new(shards: &Arc<Shards>) -> Self {
+    pub(super) fn new(shards: &Arc<Shards<Table>>) -> Self {
         let tables = (0..shards.len()).map(|_| OnceCell::new()).collect();
         Self { shards: Arc::clone(shards), tables }
     }

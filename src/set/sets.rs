@@ -3,6 +3,9 @@
 
 #![expect(unsafe_code, reason = "following a path is unsafe, as opening it once is")]
 
+use super::packed::PackedSet;
+use super::shard::ShardTable;
+use super::shards::Shards;
 use super::table_set::{SetOptions, TableSet};
 use super::typed::TypedTableSet;
 use crate::build_id::BuildId;
@@ -11,12 +14,14 @@ use crate::format::types::key::TypedKey;
 use crate::format::types::value::TypedValue;
 use crate::live::{Look, Place, Standing};
 use crate::manifest::{self, Manifest};
+use crate::read::{PackedTable, Table};
 use std::fmt;
 use std::fs::{self, File};
 use std::io;
 use std::marker::PhantomData;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// The path of a set, and how it is opened.
 pub(super) struct Sets<S> {
@@ -28,14 +33,19 @@ pub(super) struct Sets<S> {
     kind: PhantomData<fn() -> S>,
 }
 
-/// A set as it is served: itself, or a typed view of it.
+/// A set as it is served: of plain shards, a typed view of it, or of packed shards.
 pub(super) trait Kind: Clone + fmt::Debug + Send + Sync + 'static {
+    /// A shard of such a set.
+    type Shard: ShardTable;
+
     /// The options with which such a set is opened.
-    fn options(options: &SetOptions) -> SetOptions;
+    fn options(options: &SetOptions) -> SetOptions {
+        options.clone()
+    }
     /// The set as it is served; an error if it can't be served so.
-    fn of(set: TableSet) -> Result<Self, SetError>;
-    /// The set itself.
-    fn set(&self) -> &TableSet;
+    fn of(shards: Shards<Self::Shard>) -> Result<Self, SetError>;
+    /// The shards of the set.
+    fn shards(&self) -> &Arc<Shards<Self::Shard>>;
 }
 
 /// A manifest that was read, and its file.
@@ -46,30 +56,42 @@ pub(super) struct Found {
 }
 
 impl Kind for TableSet {
-    fn options(options: &SetOptions) -> SetOptions {
-        options.clone()
+    type Shard = Table;
+
+    fn of(shards: Shards<Table>) -> Result<Self, SetError> {
+        Ok(Self::new(shards))
     }
 
-    fn of(set: TableSet) -> Result<Self, SetError> {
-        Ok(set)
+    fn shards(&self) -> &Arc<Shards<Table>> {
+        self.shards()
+    }
+}
+
+impl Kind for PackedSet {
+    type Shard = PackedTable;
+
+    fn of(shards: Shards<PackedTable>) -> Result<Self, SetError> {
+        Ok(Self::new(shards))
     }
 
-    fn set(&self) -> &TableSet {
-        self
+    fn shards(&self) -> &Arc<Shards<PackedTable>> {
+        self.shards()
     }
 }
 
 impl<K: TypedKey, V: TypedValue> Kind for TypedTableSet<K, V> {
+    type Shard = Table;
+
     fn options(options: &SetOptions) -> SetOptions {
         options.expect_types::<K, V>()
     }
 
-    fn of(set: TableSet) -> Result<Self, SetError> {
-        Self::of(set)
+    fn of(shards: Shards<Table>) -> Result<Self, SetError> {
+        Self::of(TableSet::new(shards))
     }
 
-    fn set(&self) -> &TableSet {
-        self.set()
+    fn shards(&self) -> &Arc<Shards<Table>> {
+        self.set().shards()
     }
 }
 
@@ -116,8 +138,8 @@ impl<S: Kind> Place for Sets<S> {
     /// The same content in another version is another set: the old one, as long as it is open,
     /// could not be pruned.
     fn is_same(&self, served: &S, found: &Found) -> Result<bool, SetError> {
-        let set = served.set();
-        Ok(set.path() == found.directory && set.manifest().id == found.manifest.id)
+        let Shards { directory, manifest, .. } = &**served.shards();
+        Ok(*directory == found.directory && manifest.id == found.manifest.id)
     }
 
     unsafe fn open(
@@ -127,9 +149,9 @@ impl<S: Kind> Place for Sets<S> {
     ) -> Result<S, SetError> {
         let Found { directory, manifest, file } = found;
         // SAFETY: the caller's promise.
-        let set = unsafe { self.options.serve(directory, (manifest, file)) };
-        let served = S::of(set)?;
-        served.set().shards().prepare(go_on)?;
+        let shards = unsafe { self.options.shards(directory, (manifest, file)) }?;
+        let served = S::of(shards)?;
+        served.shards().prepare(go_on)?;
         Ok(served)
     }
 
@@ -138,20 +160,20 @@ impl<S: Kind> Place for Sets<S> {
     }
 
     fn build_id(served: &S) -> BuildId {
-        served.set().manifest().id
+        served.shards().manifest.id
     }
 
     fn is_faulted(served: &S) -> bool {
-        served.set().shards().is_faulted()
+        served.shards().is_faulted()
     }
 
     fn is_in_use(served: &S) -> bool {
-        served.set().is_in_use()
+        Arc::strong_count(served.shards()) > 1 || served.shards().is_in_use()
     }
 
     /// Whoever has the version pinned may map shards that are not mapped yet.
     fn most_mapped(served: &S) -> u64 {
-        served.set().manifest().bytes
+        served.shards().manifest.bytes
     }
 }
 

@@ -5,20 +5,21 @@
     reason = "shards are mapped later under the promise made when the set opens"
 )]
 
-use crate::error::{ReadError, SetError};
+use super::shard::{Range, ShardTable};
+use crate::error::{OpenFailure, ReadError, ReadResult, SetError};
 use crate::manifest::partition::{Starts, hash_shard};
 use crate::manifest::{Manifest, Partition};
-use crate::read::{OpenOptions, Table};
+use crate::read::OpenOptions;
 use arc_swap::{ArcSwap, ArcSwapOption};
 use std::fs::File;
-use std::ops::ControlFlow;
+use std::ops::{Bound, ControlFlow};
 use std::path::PathBuf;
 use std::process;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError, TryLockError};
 
 /// The shards of a set.
-pub(super) struct Shards {
+pub(super) struct Shards<T> {
     pub(super) manifest: Manifest,
     /// The directory of the set's version.
     pub(super) directory: PathBuf,
@@ -27,7 +28,7 @@ pub(super) struct Shards {
     before: Vec<u64>,
     options: OpenOptions,
     max_mapped_bytes: Option<u64>,
-    slots: Box<[Slot]>,
+    slots: Box<[Slot<T>]>,
     mapped: ArcSwap<Guarded>,
     /// Number of mappings that were made: the time by which uses are told apart.
     mappings: AtomicU64,
@@ -35,13 +36,21 @@ pub(super) struct Shards {
     _held: File,
 }
 
+/// An entry of a shard.
+type Entry<T> = (<T as ShardTable>::Key, <T as ShardTable>::Value);
+
 /// The place of a shard.
-#[derive(Default)]
-struct Slot {
-    table: ArcSwapOption<Table>,
+struct Slot<T> {
+    table: ArcSwapOption<T>,
     /// The number of mappings that had been made when the shard was used last. Kept only under a
     /// bound.
     used: AtomicU64,
+}
+
+impl<T> Slot<T> {
+    fn new() -> Self {
+        Self { table: ArcSwapOption::empty(), used: AtomicU64::new(0) }
+    }
 }
 
 /// The list of what is mapped, under the lock of a process. A child made by `fork` makes its own:
@@ -64,39 +73,43 @@ struct Mapped {
     shards: Vec<usize>,
 }
 
-impl Shards {
-    /// The shards of a manifest, none of them mapped.
+impl<T: ShardTable> Shards<T> {
+    /// The shards of a manifest, none of them mapped; an error if one of them is of another kind.
     ///
     /// # Safety
-    /// The promise of [`Table::open`] holds for every shard, for as long as the set or a part of a
-    /// shard is in use.
+    /// The promise of [`Table::open`](crate::Table::open) holds for every shard, for as long as the set
+    /// or a part of a shard is in use.
     pub(super) unsafe fn new(
         (manifest, held): (Manifest, File),
         directory: PathBuf,
         options: OpenOptions,
         max_mapped_bytes: Option<u64>,
-    ) -> Self {
+    ) -> Result<Self, SetError> {
+        if let Some(packed) = manifest.shards.iter().find(|shard| shard.packed && !T::PACKED) {
+            let failure = OpenFailure::IsPacked { codec: None };
+            return Err(failure.at(&packed.path(&directory)).into());
+        }
         let mut before = Vec::with_capacity(manifest.shards.len() + 1);
         before.push(0);
         before.extend(manifest.shards.iter().scan(0, |sum, shard| {
             *sum += shard.entries;
             Some(*sum)
         }));
-        Self {
+        Ok(Self {
             starts: match manifest.partition {
                 Partition::Range => Starts::of(&manifest.shards),
                 Partition::Hash => Starts::of(&[]),
             },
             before,
-            options,
+            options: options.allow_packed(T::PACKED),
             max_mapped_bytes,
-            slots: manifest.shards.iter().map(|_| Slot::default()).collect(),
+            slots: manifest.shards.iter().map(|_| Slot::new()).collect(),
             mapped: ArcSwap::from_pointee(Guarded::new(Mapped::default())),
             mappings: AtomicU64::new(0),
             _held: held,
             directory,
             manifest,
-        }
+        })
     }
 
     pub(super) fn len(&self) -> usize {
@@ -113,12 +126,12 @@ impl Shards {
     }
 
     /// Entries of all shards before this one.
-    pub(super) fn before(&self, shard: usize) -> u64 {
+    fn before(&self, shard: usize) -> u64 {
         self.before[shard]
     }
 
     /// The shard with the entry of this rank, in a set of range shards.
-    pub(super) fn of_rank(&self, rank: u64) -> Option<usize> {
+    fn of_rank(&self, rank: u64) -> Option<usize> {
         let shard = self.before.partition_point(|&before| before <= rank);
         (shard < self.before.len()).then(|| shard - 1)
     }
@@ -146,11 +159,11 @@ impl Shards {
 
     /// Asks a shard, which is mapped if it is not.
     #[inline]
-    pub(super) fn ask<T>(
+    pub(super) fn ask<A>(
         &self,
         shard: usize,
-        ask: impl FnOnce(&Table) -> Result<T, ReadError>,
-    ) -> Result<T, SetError> {
+        ask: impl FnOnce(&T) -> Result<A, ReadError>,
+    ) -> Result<A, SetError> {
         let slot = &self.slots[shard];
         if self.max_mapped_bytes.is_some() {
             let now = self.mappings.load(Relaxed);
@@ -166,7 +179,7 @@ impl Shards {
     }
 
     /// A shard as a table.
-    pub(super) fn table(&self, shard: usize) -> Result<Table, SetError> {
+    pub(super) fn table(&self, shard: usize) -> Result<T, SetError> {
         self.ask(shard, |table| Ok(table.clone()))
     }
 
@@ -176,7 +189,7 @@ impl Shards {
     }
 
     /// Hands the list of what is mapped to `work`, under its lock.
-    fn with_mapped<T>(&self, work: impl FnOnce(&mut Mapped) -> T) -> T {
+    fn with_mapped<A>(&self, work: impl FnOnce(&mut Mapped) -> A) -> A {
         let mut list = self.mapped.load_full();
         // A lock that is free has no owner elsewhere, and asking for the process is a system call.
         match list.mapped.try_lock() {
@@ -204,15 +217,15 @@ impl Shards {
     }
 
     #[cold]
-    fn map(&self, shard: usize) -> Result<Table, SetError> {
+    fn map(&self, shard: usize) -> Result<T, SetError> {
         self.with_mapped(|mapped| self.map_beside(mapped, shard))
     }
 
     /// Maps a shard, beside those that are mapped.
-    fn map_beside(&self, mapped: &mut Mapped, shard: usize) -> Result<Table, SetError> {
+    fn map_beside(&self, mapped: &mut Mapped, shard: usize) -> Result<T, SetError> {
         let slot = &self.slots[shard];
         if let Some(table) = slot.table.load_full() {
-            return Ok(Table::clone(&table));
+            return Ok(T::clone(&table));
         }
         let bytes = self.manifest.shards[shard].bytes;
         if let Some(most) = self.max_mapped_bytes {
@@ -269,39 +282,121 @@ impl Shards {
 
     /// Whether a page of a mapped shard was lost. Costs two loads for each of them.
     pub(super) fn is_faulted(&self) -> bool {
-        self.any_mapped(Table::is_faulted)
+        self.any_mapped(|shard| shard.stored().is_faulted())
     }
 
     /// Whether clones or owned values of a mapped shard are in use.
     pub(super) fn is_in_use(&self) -> bool {
-        self.any_mapped(Table::is_shared)
+        self.any_mapped(T::is_shared)
     }
 
-    fn any_mapped(&self, is: fn(&Table) -> bool) -> bool {
+    fn any_mapped(&self, is: fn(&T) -> bool) -> bool {
         let of_slot = |&shard: &usize| self.slots[shard].table.load().as_deref().is_some_and(is);
         self.with_mapped(|mapped| mapped.shards.iter().any(of_slot))
     }
 
     /// Opens a shard and compares it with the manifest.
-    pub(super) fn open(&self, shard: usize) -> Result<Table, SetError> {
+    pub(super) fn open(&self, shard: usize) -> Result<T, SetError> {
         let expected = &self.manifest.shards[shard];
         let path = expected.path(&self.directory);
         let options = self.options.expect_build_id(expected.build_id);
         // SAFETY: the promise that `Shards::new` asks for covers every shard.
-        let table = unsafe { options.open(&path) }?;
-        let bytes = table.view().bytes().len() as u64;
-        let end = |entry: Option<(&[u8], &[u8])>| entry.map(|(key, _)| key.to_vec());
-        let what = if bytes != expected.bytes {
-            format!("has {bytes} bytes, {} in the manifest", expected.bytes)
+        let shard = T::of(unsafe { options.open(&path) }?)?;
+        let table = shard.stored();
+        let (layout, mut room) = (table.view().layout(), Vec::new());
+        let mut end = |entry: Option<(&[u8], &[u8])>| -> ReadResult<Option<Vec<u8>>> {
+            entry.map(|(key, _)| Ok(shard.key(key, &mut room)?.to_vec())).transpose()
+        };
+        let what = if layout.file_len as u64 != expected.bytes {
+            format!("has {} bytes, {} in the manifest", layout.file_len, expected.bytes)
         } else if table.len() != expected.entries {
             format!("has {} entries, {} in the manifest", table.len(), expected.entries)
-        } else if end(table.first()?) != expected.first_key {
+        } else if layout.packing.is_some() != expected.packed {
+            let kind = |packed| if packed { "packed" } else { "plain" };
+            let (is, said) = (kind(!expected.packed), kind(expected.packed));
+            format!("is a {is} table, a {said} one in the manifest")
+        } else if end(table.first()?)? != expected.first_key {
             "has another first key than the manifest says".into()
-        } else if end(table.last()?) != expected.last_key {
+        } else if end(table.last()?)? != expected.last_key {
             "has another last key than the manifest says".into()
         } else {
-            return Ok(table);
+            return Ok(shard);
         };
         Err(SetError::Shard { path, what })
+    }
+
+    /// The last entry of all shards whose key is not greater than `key`.
+    pub(super) fn floor(&self, key: &[u8]) -> Result<Option<Entry<T>>, SetError> {
+        if self.is_hashed() {
+            let floors = self.entries_of_all(|shard| shard.floor(key))?;
+            // Equal keys are in one shard, so the largest key decides.
+            return Ok(floors.into_iter().max_by(|a, b| a.0.cmp(&b.0)));
+        }
+        match self.last_from_below(key) {
+            Some(shard) => self.ask(shard, |shard| shard.floor(key)),
+            None => Ok(None),
+        }
+    }
+
+    /// The first entry of all shards whose key is not smaller than `key`.
+    pub(super) fn ceil(&self, key: &[u8]) -> Result<Option<Entry<T>>, SetError> {
+        if self.is_hashed() {
+            let ceils = self.entries_of_all(|shard| shard.ceil(key))?;
+            return Ok(ceils.into_iter().min_by(|a, b| a.0.cmp(&b.0)));
+        }
+        match self.first_up_to(key) {
+            shard if shard < self.len() => self.ask(shard, |shard| shard.ceil(key)),
+            _ => Ok(None),
+        }
+    }
+
+    /// The entry that each shard answers with.
+    fn entries_of_all(
+        &self,
+        ask: impl Fn(&T) -> ReadResult<Option<Entry<T>>>,
+    ) -> Result<Vec<Entry<T>>, SetError> {
+        (0..self.len()).filter_map(|shard| self.ask(shard, &ask).transpose()).collect()
+    }
+
+    /// The entry with `rank` entries before it.
+    pub(super) fn nth(&self, rank: u64) -> Result<Option<Entry<T>>, SetError> {
+        if self.is_hashed() {
+            let what = "a set of hash shards finds no entry by its rank: walk it, or write it anew \
+                        with range shards";
+            return Err(SetError::Unsupported { path: self.directory.clone(), what });
+        }
+        match self.of_rank(rank) {
+            Some(shard) => self.ask(shard, |table| table.nth(rank - self.before(shard))),
+            None => Ok(None),
+        }
+    }
+
+    /// Number of entries with keys within a range.
+    pub(super) fn count(&self, (lower, upper): Range<'_>) -> Result<u64, SetError> {
+        let before = match lower {
+            Bound::Unbounded => 0,
+            Bound::Included(key) => self.up_to(Bound::Excluded(key))?,
+            Bound::Excluded(key) => self.up_to(Bound::Included(key))?,
+        };
+        Ok(self.up_to(upper)?.saturating_sub(before))
+    }
+
+    /// Number of entries up to the end of a range.
+    pub(super) fn up_to(&self, upper: Bound<&[u8]>) -> Result<u64, SetError> {
+        let (Bound::Included(key) | Bound::Excluded(key)) = upper else {
+            return Ok(self.manifest.entries);
+        };
+        let range = (Bound::Unbounded, upper);
+        if self.is_hashed() {
+            let shards = 0..self.len();
+            return shards.map(|shard| self.ask(shard, |table| table.count(range))).sum();
+        }
+        match self.last_from_below(key) {
+            Some(shard) => {
+                let inside = self.ask(shard, |table| table.count(range))?;
+                Ok(self.before(shard) + inside)
+            }
+            None => Ok(0),
+        }
     }
 }

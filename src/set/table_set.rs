@@ -4,11 +4,11 @@
 
 use super::many;
 use super::reader::SetReader;
+use super::shard::ShardTable;
 use super::shards::Shards;
 use super::verify::SetReport;
 use super::walk::{Ends, SetIter};
-use crate::error::{ReadError, SetError};
-use crate::format::order::successor_len;
+use crate::error::SetError;
 use crate::format::types::key::TypedKey;
 use crate::format::types::value::TypedValue;
 use crate::manifest::Manifest;
@@ -50,8 +50,9 @@ impl SetOptions {
     }
 
     /// The options with which each shard is opened. Those that name a part of a file or a build id
-    /// have no place here: the manifest says which build id a shard has. Default: those of
-    /// [`OpenOptions::new`].
+    /// have no place here: the manifest says which build id a shard has. Nor does
+    /// [`OpenOptions::allow_packed`]: [`PackedSet`](crate::PackedSet) opens packed shards. Default:
+    /// those of [`OpenOptions::new`].
     #[must_use]
     pub fn tables(mut self, options: OpenOptions) -> Self {
         self.tables = options;
@@ -80,7 +81,8 @@ impl SetOptions {
     pub unsafe fn open(&self, path: impl AsRef<Path>) -> Result<TableSet, SetError> {
         let (directory, read) = Manifest::find(path.as_ref())?;
         // SAFETY: the caller's promise.
-        Ok(unsafe { self.serve(directory, read) })
+        let shards = unsafe { self.shards(directory, read) }?;
+        Ok(TableSet::new(shards))
     }
 
     /// These options, with which a shard of other types is refused.
@@ -88,14 +90,17 @@ impl SetOptions {
         Self { tables: self.tables.expect_types::<K, V>(), ..self.clone() }
     }
 
-    /// The set of a manifest.
+    /// The shards of a manifest.
     ///
     /// # Safety
     /// The promise of [`TableSet::open`].
-    pub(super) unsafe fn serve(&self, directory: PathBuf, read: (Manifest, File)) -> TableSet {
+    pub(super) unsafe fn shards<T: ShardTable>(
+        &self,
+        directory: PathBuf,
+        read: (Manifest, File),
+    ) -> Result<Shards<T>, SetError> {
         // SAFETY: the caller's promise.
-        let shards = unsafe { Shards::new(read, directory, self.tables, self.max_mapped_bytes) };
-        TableSet { shards: Arc::new(shards) }
+        unsafe { Shards::new(read, directory, self.tables, self.max_mapped_bytes) }
     }
 }
 
@@ -134,7 +139,7 @@ impl SetOptions {
 /// ```
 #[derive(Clone)]
 pub struct TableSet {
-    shards: Arc<Shards>,
+    shards: Arc<Shards<Table>>,
 }
 
 impl fmt::Debug for TableSet {
@@ -149,6 +154,10 @@ impl fmt::Debug for TableSet {
 }
 
 impl TableSet {
+    pub(super) fn new(shards: Shards<Table>) -> Self {
+        Self { shards: Arc::new(shards) }
+    }
+
     /// Opens the set at `path`: a directory of versions, of which the current one is opened, or the
     /// directory of one version. Reads and checks the manifest, and maps nothing. A later version
     /// is opened by opening again.
@@ -159,7 +168,8 @@ impl TableSet {
     ///
     /// # Errors
     /// [`SetError::Io`] if there is no manifest; [`SetError::Manifest`] if it is none, or
-    /// contradicts itself. Missing, exchanged and damaged shards are found when they are mapped, or
+    /// contradicts itself; [`SetError::Open`] with [`OpenFailure::IsPacked`](crate::OpenFailure::IsPacked)
+    /// if a shard is a packed table, for [`PackedSet`](crate::PackedSet). Missing, exchanged and damaged shards are found when they are mapped, or
     /// by [`verify`](Self::verify).
     pub unsafe fn open(path: impl AsRef<Path>) -> Result<Self, SetError> {
         // SAFETY: the caller's promise is the same.
@@ -292,24 +302,13 @@ impl TableSet {
     /// they are hashed.
     #[must_use]
     pub fn range(&self, range: impl KeyRange) -> SetIter {
-        let owned = |bound: Bound<&[u8]>| bound.map(<[u8]>::to_vec);
-        let ends = Ends { lower: owned(range.lower()), upper: owned(range.upper()) };
-        SetIter::new(&self.shards, ends)
+        SetIter::new(&self.shards, Ends::of(&range))
     }
 
     /// The entries whose keys start with `prefix`, as [`range`](Self::range) gives them.
     #[must_use]
     pub fn prefix(&self, prefix: impl AsRef<[u8]>) -> SetIter {
-        let prefix = prefix.as_ref();
-        let above = successor_len(prefix).map(|len| {
-            let mut above = prefix[..len].to_vec();
-            if let Some(last) = above.last_mut() {
-                *last += 1;
-            }
-            above
-        });
-        let upper = above.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
-        self.range((Bound::Included(prefix), upper))
+        SetIter::new(&self.shards, Ends::of_prefix(prefix.as_ref()))
     }
 
     /// The first entry.
@@ -333,16 +332,7 @@ impl TableSet {
     /// # Errors
     /// The errors of [`get`](Self::get).
     pub fn floor(&self, key: impl AsRef<[u8]>) -> Result<Option<(Value, Value)>, SetError> {
-        let key = key.as_ref();
-        if self.shards.is_hashed() {
-            let floors = self.entries_of_all(|table| own(table.floor(key)?, table))?;
-            // Equal keys are in one shard, so the largest key decides.
-            return Ok(floors.into_iter().max_by(|a, b| a.0.cmp(&b.0)));
-        }
-        match self.shards.last_from_below(key) {
-            Some(shard) => self.shards.ask(shard, |table| own(table.floor(key)?, table)),
-            None => Ok(None),
-        }
+        self.shards.floor(key.as_ref())
     }
 
     /// The first entry whose key is not smaller than `key`.
@@ -350,17 +340,7 @@ impl TableSet {
     /// # Errors
     /// The errors of [`get`](Self::get).
     pub fn ceil(&self, key: impl AsRef<[u8]>) -> Result<Option<(Value, Value)>, SetError> {
-        let key = key.as_ref();
-        if self.shards.is_hashed() {
-            let ceils = self.entries_of_all(|table| own(table.ceil(key)?, table))?;
-            return Ok(ceils.into_iter().min_by(|a, b| a.0.cmp(&b.0)));
-        }
-        match self.shards.first_up_to(key) {
-            shard if shard < self.shards.len() => {
-                self.shards.ask(shard, |table| own(table.ceil(key)?, table))
-            }
-            _ => Ok(None),
-        }
+        self.shards.ceil(key.as_ref())
     }
 
     /// Number of entries with keys below `key`.
@@ -368,7 +348,7 @@ impl TableSet {
     /// # Errors
     /// The errors of [`get`](Self::get).
     pub fn rank(&self, key: impl AsRef<[u8]>) -> Result<u64, SetError> {
-        self.up_to(Bound::Excluded(key.as_ref()))
+        self.shards.up_to(Bound::Excluded(key.as_ref()))
     }
 
     /// Number of entries with keys within `range`.
@@ -376,12 +356,7 @@ impl TableSet {
     /// # Errors
     /// The errors of [`get`](Self::get).
     pub fn count(&self, range: impl KeyRange) -> Result<u64, SetError> {
-        let before = match range.lower() {
-            Bound::Unbounded => 0,
-            Bound::Included(key) => self.up_to(Bound::Excluded(key))?,
-            Bound::Excluded(key) => self.up_to(Bound::Included(key))?,
-        };
-        Ok(self.up_to(range.upper())?.saturating_sub(before))
+        self.shards.count((range.lower(), range.upper()))
     }
 
     /// The entry with `rank` entries before it. Only a set that is divided by ranges answers this.
@@ -390,18 +365,7 @@ impl TableSet {
     /// The errors of [`get`](Self::get); [`SetError::Unsupported`] if the set is divided by hashes: it
     /// would have to walk. `iter().nth(rank)` walks.
     pub fn nth(&self, rank: u64) -> Result<Option<(Value, Value)>, SetError> {
-        if self.shards.is_hashed() {
-            let what = "a set of hash shards finds no entry by its rank: walk it, or write it anew \
-                        with range shards";
-            return Err(SetError::Unsupported { path: self.path().to_owned(), what });
-        }
-        match self.shards.of_rank(rank) {
-            Some(shard) => {
-                let rank = rank - self.shards.before(shard);
-                self.shards.ask(shard, |table| own(table.nth(rank)?, table))
-            }
-            None => Ok(None),
-        }
+        self.shards.nth(rank)
     }
 
     /// Audits the set: that each shard is the file of the manifest's length and SHA-256, each shard
@@ -448,39 +412,8 @@ impl TableSet {
     }
 
     /// The shards, for what follows versions.
-    pub(super) fn shards(&self) -> &Shards {
+    pub(super) fn shards(&self) -> &Arc<Shards<Table>> {
         &self.shards
-    }
-
-    /// Whether clones, iterators or owned values of this set are in use besides `self`.
-    pub(super) fn is_in_use(&self) -> bool {
-        Arc::strong_count(&self.shards) > 1 || self.shards.is_in_use()
-    }
-
-    /// Number of entries up to the end of a range.
-    fn up_to(&self, upper: Bound<&[u8]>) -> Result<u64, SetError> {
-        let (Bound::Included(key) | Bound::Excluded(key)) = upper else { return Ok(self.len()) };
-        let range = (Bound::Unbounded, upper);
-        if self.shards.is_hashed() {
-            let shards = 0..self.shards.len();
-            return shards.map(|shard| self.shards.ask(shard, |table| table.count(range))).sum();
-        }
-        match self.shards.last_from_below(key) {
-            Some(shard) => {
-                let inside = self.shards.ask(shard, |table| table.count(range))?;
-                Ok(self.shards.before(shard) + inside)
-            }
-            None => Ok(0),
-        }
-    }
-
-    /// The entry that each shard answers with.
-    fn entries_of_all(
-        &self,
-        ask: impl Fn(&Table) -> Result<Option<(Value, Value)>, ReadError>,
-    ) -> Result<Vec<(Value, Value)>, SetError> {
-        let shards = 0..self.shards.len();
-        shards.filter_map(|shard| self.shards.ask(shard, &ask).transpose()).collect()
     }
 }
 
@@ -491,10 +424,4 @@ impl IntoIterator for &TableSet {
     fn into_iter(self) -> SetIter {
         self.iter()
     }
-}
-
-/// An entry of a table, owned.
-fn own(entry: Option<(&[u8], &[u8])>, table: &Table) -> Result<Option<(Value, Value)>, ReadError> {
-    let own = |(key, value)| Some((table.slice_ref(key)?, table.slice_ref(value)?));
-    Ok(entry.and_then(own))
 }

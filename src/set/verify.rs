@@ -1,6 +1,7 @@
 //! The audit of a set: its manifest, the digest of each shard, each shard, and whether each key is
 //! in its shard.
 
+use super::shard::ShardTable;
 use super::shards::Shards;
 use crate::error::{Counted, SetError, entries as counted};
 use crate::manifest::partition::hash_shard;
@@ -40,7 +41,10 @@ const REPORT: u64 = 1 << 14;
 impl SetReport {
     /// Audits all shards, one after the other, without those that the set has mapped. `None` if
     /// `go_on` has ended it.
-    pub(super) fn audit(shards: &Shards, go_on: &GoOn<'_>) -> Result<Option<Self>, SetError> {
+    pub(super) fn audit<T: ShardTable>(
+        shards: &Shards<T>,
+        go_on: &GoOn<'_>,
+    ) -> Result<Option<Self>, SetError> {
         let mut report = Self { shards: shards.len() as u64, ..Self::default() };
         // The digest, the audit of the table, and in a hash set the keys.
         let passes = if shards.is_hashed() { 3 } else { 2 };
@@ -55,7 +59,8 @@ impl SetReport {
             {
                 return Ok(None);
             }
-            let table = shards.open(number)?;
+            let opened = shards.open(number)?;
+            let table = opened.stored();
             let part = |VerifyProgress { done, total, .. }| bytes + share(bytes, done, total);
             let Some(checked) = table.verify_while(|done| go_on(part(done)))? else {
                 return Ok(None);
@@ -64,8 +69,9 @@ impl SetReport {
             report.keys += checked.keys;
             report.bytes += checked.bytes;
             if shards.is_hashed() {
-                for (place, entry) in (0..).zip(&table) {
-                    let (key, _) = entry?;
+                let mut room = Vec::new();
+                for (place, entry) in (0..).zip(table) {
+                    let key = opened.key(entry?.0, &mut room)?;
                     let right = hash_shard(key, shards.len());
                     if right != number {
                         let (path, key) = (shard.path(&shards.directory), key.escape_ascii());

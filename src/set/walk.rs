@@ -1,8 +1,10 @@
 //! Walks over a set: shard after shard where they are ranges, merged where they are hashed.
 
+use super::shard::{Range as Interval, ShardTable, ShardWalk};
 use super::shards::Shards;
 use crate::error::SetError;
-use crate::read::{IntoIter, Value};
+use crate::format::order::successor_len;
+use crate::read::{KeyRange, Table, Value};
 use std::cmp::{Ordering, Reverse};
 use std::collections::BinaryHeap;
 use std::collections::binary_heap::PeekMut;
@@ -18,57 +20,102 @@ use std::sync::Arc;
 /// shards it merges all of them, so all of them are mapped while it lives, and a step costs a number
 /// of comparisons that grows with the logarithm of the number of shards. Each key and value is a
 /// [`Value`], which costs an atomic count.
-pub struct SetIter(Walk);
+pub struct SetIter(SetWalk<Table>);
 
-enum Walk {
-    Ranges(Box<Ranges>),
-    Merged(Merged),
+/// Entries of shards of one kind, in the order of all of them.
+pub(super) enum SetWalk<T: ShardTable> {
+    Ranges(Box<Ranges<T>>),
+    Merged(Merged<T>),
     /// What has failed is said once.
     Failed(Option<SetError>),
 }
 
 /// An entry of a walk.
-type Item = Result<(Value, Value), SetError>;
+type Item<T> = Result<(<T as ShardTable>::Key, <T as ShardTable>::Value), SetError>;
 
 /// The ends of a walk, owned.
 #[derive(Clone)]
 pub(super) struct Ends {
-    pub(super) lower: Bound<Vec<u8>>,
-    pub(super) upper: Bound<Vec<u8>>,
+    lower: Bound<Vec<u8>>,
+    upper: Bound<Vec<u8>>,
 }
 
 impl Ends {
-    fn as_range(&self) -> (Bound<&[u8]>, Bound<&[u8]>) {
+    /// The ends of a range.
+    pub(super) fn of(range: &impl KeyRange) -> Self {
+        let owned = |bound: Bound<&[u8]>| bound.map(<[u8]>::to_vec);
+        Self { lower: owned(range.lower()), upper: owned(range.upper()) }
+    }
+
+    /// The ends of the keys that start with `prefix`.
+    pub(super) fn of_prefix(prefix: &[u8]) -> Self {
+        let above = successor_len(prefix).map(|len| {
+            let mut above = prefix[..len].to_vec();
+            if let Some(last) = above.last_mut() {
+                *last += 1;
+            }
+            above
+        });
+        let upper = above.map_or(Bound::Unbounded, Bound::Excluded);
+        Self { lower: Bound::Included(prefix.to_vec()), upper }
+    }
+
+    fn as_range(&self) -> Interval<'_> {
         (self.lower.as_ref().map(Vec::as_slice), self.upper.as_ref().map(Vec::as_slice))
     }
 }
 
-impl SetIter {
-    pub(super) fn new(shards: &Arc<Shards>, ends: Ends) -> Self {
+impl<T: ShardTable> SetWalk<T> {
+    pub(super) fn new(shards: &Arc<Shards<T>>, ends: Ends) -> Self {
         let shards = Arc::clone(shards);
         if !shards.is_hashed() {
-            return Self(Walk::Ranges(Box::new(Ranges::new(shards, ends))));
+            return Self::Ranges(Box::new(Ranges::new(shards, ends)));
         }
-        Self(match Merged::new(&shards, &ends) {
-            Ok(merged) => Walk::Merged(merged),
-            Err(error) => Walk::Failed(Some(error)),
-        })
+        match Merged::new(&shards, &ends) {
+            Ok(merged) => Self::Merged(merged),
+            Err(error) => Self::Failed(Some(error)),
+        }
     }
 
     fn step(
         &mut self,
-        ranges: fn(&mut Ranges) -> Option<Item>,
-        merged: fn(&mut Merged) -> Option<Item>,
-    ) -> Option<Item> {
-        let item = match &mut self.0 {
-            Walk::Ranges(walk) => ranges(walk),
-            Walk::Merged(walk) => merged(walk),
-            Walk::Failed(error) => error.take().map(Err),
+        ranges: fn(&mut Ranges<T>) -> Option<Item<T>>,
+        merged: fn(&mut Merged<T>) -> Option<Item<T>>,
+    ) -> Option<Item<T>> {
+        let item = match self {
+            Self::Ranges(walk) => ranges(walk),
+            Self::Merged(walk) => merged(walk),
+            Self::Failed(error) => error.take().map(Err),
         };
         if let Some(Err(_)) = item {
-            self.0 = Walk::Failed(None);
+            self.end();
         }
         item
+    }
+
+    /// Ends the walk, after an error.
+    pub(super) fn end(&mut self) {
+        *self = Self::Failed(None);
+    }
+}
+
+impl<T: ShardTable> Iterator for SetWalk<T> {
+    type Item = Item<T>;
+
+    fn next(&mut self) -> Option<Item<T>> {
+        self.step(Ranges::next, Merged::next)
+    }
+}
+
+impl<T: ShardTable> DoubleEndedIterator for SetWalk<T> {
+    fn next_back(&mut self) -> Option<Item<T>> {
+        self.step(Ranges::next_back, Merged::next_back)
+    }
+}
+
+impl SetIter {
+    pub(super) fn new(shards: &Arc<Shards<Table>>, ends: Ends) -> Self {
+        Self(SetWalk::new(shards, ends))
     }
 }
 
@@ -79,33 +126,33 @@ impl fmt::Debug for SetIter {
 }
 
 impl Iterator for SetIter {
-    type Item = Item;
+    type Item = Result<(Value, Value), SetError>;
 
-    fn next(&mut self) -> Option<Item> {
-        self.step(Ranges::next, Merged::next)
+    fn next(&mut self) -> Option<Self::Item> {
+        self.0.next()
     }
 }
 
 impl DoubleEndedIterator for SetIter {
-    fn next_back(&mut self) -> Option<Item> {
-        self.step(Ranges::next_back, Merged::next_back)
+    fn next_back(&mut self) -> Option<Self::Item> {
+        self.0.next_back()
     }
 }
 
 impl FusedIterator for SetIter {}
 
 /// A walk over range shards.
-struct Ranges {
-    shards: Arc<Shards>,
+pub(super) struct Ranges<T: ShardTable> {
+    shards: Arc<Shards<T>>,
     ends: Ends,
-    front: Option<IntoIter>,
-    back: Option<IntoIter>,
+    front: Option<ShardWalk<T>>,
+    back: Option<ShardWalk<T>>,
     /// The shards that neither end has reached.
     rest: Range<usize>,
 }
 
-impl Ranges {
-    fn new(shards: Arc<Shards>, ends: Ends) -> Self {
+impl<T: ShardTable> Ranges<T> {
+    fn new(shards: Arc<Shards<T>>, ends: Ends) -> Self {
         let (lower, upper) = ends.as_range();
         let from = match lower {
             Bound::Unbounded => 0,
@@ -120,11 +167,11 @@ impl Ranges {
         Self { shards, ends, front: None, back: None, rest: from..to.max(from) }
     }
 
-    fn open(&self, shard: usize) -> Result<IntoIter, SetError> {
-        Ok(self.shards.table(shard)?.into_range(self.ends.as_range()))
+    fn open(&self, shard: usize) -> Result<ShardWalk<T>, SetError> {
+        Ok(self.shards.table(shard)?.walk(self.ends.as_range()))
     }
 
-    fn next(&mut self) -> Option<Item> {
+    fn next(&mut self) -> Option<Item<T>> {
         loop {
             if let Some(item) = self.front.as_mut().and_then(Iterator::next) {
                 return Some(item.map_err(SetError::Read));
@@ -140,7 +187,7 @@ impl Ranges {
         }
     }
 
-    fn next_back(&mut self) -> Option<Item> {
+    fn next_back(&mut self) -> Option<Item<T>> {
         loop {
             if let Some(item) = self.back.as_mut().and_then(DoubleEndedIterator::next_back) {
                 return Some(item.map_err(SetError::Read));
@@ -159,58 +206,58 @@ impl Ranges {
 
 /// A walk over hash shards. Equal keys are in one shard, so the merged order is one order, and two
 /// merges, one from each end, meet after as many entries as there are.
-struct Merged {
-    walks: Vec<IntoIter>,
-    front: Option<BinaryHeap<Reverse<Head>>>,
-    back: Option<BinaryHeap<Head>>,
+pub(super) struct Merged<T: ShardTable> {
+    walks: Vec<ShardWalk<T>>,
+    front: Option<BinaryHeap<Reverse<Head<T>>>>,
+    back: Option<BinaryHeap<Head<T>>>,
     left: usize,
     /// The walks from the other end.
-    from_back: Vec<IntoIter>,
+    from_back: Vec<ShardWalk<T>>,
 }
 
 /// The next entry of a shard.
-struct Head {
-    entry: (Value, Value),
+struct Head<T: ShardTable> {
+    entry: (T::Key, T::Value),
     shard: usize,
 }
 
-impl PartialEq for Head {
+impl<T: ShardTable> PartialEq for Head<T> {
     fn eq(&self, other: &Self) -> bool {
         self.cmp(other).is_eq()
     }
 }
 
-impl Eq for Head {}
+impl<T: ShardTable> Eq for Head<T> {}
 
-impl PartialOrd for Head {
+impl<T: ShardTable> PartialOrd for Head<T> {
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
         Some(self.cmp(other))
     }
 }
 
-impl Ord for Head {
+impl<T: ShardTable> Ord for Head<T> {
     fn cmp(&self, other: &Self) -> Ordering {
         (&self.entry.0, self.shard).cmp(&(&other.entry.0, other.shard))
     }
 }
 
-impl Merged {
-    fn new(shards: &Shards, ends: &Ends) -> Result<Self, SetError> {
+impl<T: ShardTable> Merged<T> {
+    fn new(shards: &Shards<T>, ends: &Ends) -> Result<Self, SetError> {
         let walks = (0..shards.len())
             .filter(|&shard| shards.manifest.shards[shard].entries > 0)
-            .map(|shard| Ok(shards.table(shard)?.into_range(ends.as_range())));
+            .map(|shard| Ok(shards.table(shard)?.walk(ends.as_range())));
         let walks = walks.collect::<Result<Vec<_>, SetError>>()?;
-        let left = walks.iter().map(IntoIter::len).sum();
+        let left = walks.iter().map(ShardWalk::len).sum();
         let from_back = walks.clone();
         Ok(Self { walks, front: None, back: None, left, from_back })
     }
 
-    fn next(&mut self) -> Option<Item> {
+    fn next(&mut self) -> Option<Item<T>> {
         self.left = self.left.checked_sub(1)?;
         let walks = &mut self.walks;
         let front = match &mut self.front {
             Some(front) => front,
-            none => match heads(walks, IntoIter::next) {
+            none => match heads(walks, ShardWalk::next) {
                 Ok(heads) => none.insert(heads.into_iter().map(Reverse).collect()),
                 Err(error) => return Some(Err(error)),
             },
@@ -225,12 +272,12 @@ impl Merged {
         Some(Ok(entry))
     }
 
-    fn next_back(&mut self) -> Option<Item> {
+    fn next_back(&mut self) -> Option<Item<T>> {
         self.left = self.left.checked_sub(1)?;
         let walks = &mut self.from_back;
         let back = match &mut self.back {
             Some(back) => back,
-            none => match heads(walks, IntoIter::next_back) {
+            none => match heads(walks, ShardWalk::next_back) {
                 Ok(heads) => none.insert(heads.into()),
                 Err(error) => return Some(Err(error)),
             },
@@ -247,10 +294,10 @@ impl Merged {
 }
 
 /// The first entry that each walk gives.
-fn heads(
-    walks: &mut [IntoIter],
-    step: fn(&mut IntoIter) -> Option<<IntoIter as Iterator>::Item>,
-) -> Result<Vec<Head>, SetError> {
+fn heads<T: ShardTable>(
+    walks: &mut [ShardWalk<T>],
+    step: fn(&mut ShardWalk<T>) -> Option<<ShardWalk<T> as Iterator>::Item>,
+) -> Result<Vec<Head<T>>, SetError> {
     let heads = walks.iter_mut().enumerate().filter_map(|(shard, walk)| {
         Some(step(walk)?.map(|entry| Head { entry, shard }).map_err(SetError::Read))
     });

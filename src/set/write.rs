@@ -51,8 +51,8 @@ impl SetBuildOptions {
         Self::default()
     }
 
-    /// Range shards of about so many bytes: a shard ends with the entry that reaches them, or with
-    /// the last entry of its key.
+    /// Range shards of about so many bytes, before they are packed: a shard ends with the entry that
+    /// reaches them, or with the last entry of its key.
     #[must_use]
     pub fn shard_bytes(mut self, bytes: u64) -> Self {
         self.cut = Cut::Bytes(bytes);
@@ -96,7 +96,9 @@ impl SetBuildOptions {
     /// whatever the shards; [`memory_budget`](BuildOptions::memory_budget),
     /// [`threads`](BuildOptions::threads), [`expected_bytes`](BuildOptions::expected_bytes),
     /// [`temp_dir`](BuildOptions::temp_dir) and [`progress`](BuildOptions::progress) are for all
-    /// shards together.
+    /// shards together. With [`compress`](BuildOptions::compress) or
+    /// [`compact_keys`](BuildOptions::compact_keys) each shard is a packed table, with dictionaries
+    /// from its own entries, and [`PackedSet`](crate::PackedSet) reads the set.
     #[must_use]
     pub fn tables(mut self, options: BuildOptions) -> Self {
         self.tables = options;
@@ -116,8 +118,8 @@ impl SetBuildOptions {
     /// Entries are sorted once for all shards, in the memory budget and in temporary files, and
     /// shards are written one after the other. Entries that ascend, if
     /// [`sorted`](BuildOptions::sorted) says so, are written as they come, except for range shards
-    /// whose end is not known and for more hash shards than the memory budget has 16 MiB, or than
-    /// 256.
+    /// whose end is not known and for more hash shards than the memory budget has 16 MiB, or 48 MiB
+    /// where they are packed, or than 256.
     ///
     /// # Errors
     /// [`PublishError::Target`] if an option is out of its range or the directory can't be written.
@@ -130,7 +132,7 @@ impl SetBuildOptions {
     ///
     /// # Errors
     /// The errors of [`create`](Self::create); [`BuildError::InvalidOption`](crate::BuildError) for types
-    /// that [`BuildOptions::create_typed`] refuses.
+    /// that [`BuildOptions::create_typed`] refuses, and for options of packed tables.
     pub fn create_typed<K: TypedKey, V: TypedValue>(
         &self,
         directory: impl AsRef<Path>,

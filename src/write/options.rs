@@ -375,9 +375,9 @@ impl BuildOptions {
         self.settings.duplicates.drops()
     }
 
-    /// An error for options of packed tables: readers of sets lend what shards store.
-    pub(crate) fn refuse_packing(&self) -> Result<(), BuildError> {
-        self.settings.refuse_packing("plain shards: sets have no packed ones")
+    /// Whether shards are packed tables.
+    pub(crate) fn packs(&self) -> bool {
+        self.settings.packs()
     }
 
     /// The memory budget in bytes, by default as it is at this moment.

@@ -9,7 +9,7 @@ use super::sort::Sorter;
 use super::value_stream::ValueStream;
 use crate::error::BuildError;
 use crate::file::{check_space, target};
-use crate::format::{MAX_KEY, MAX_VALUE};
+use crate::format::MAX_KEY;
 use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
@@ -55,7 +55,7 @@ impl Presort {
     ) -> Result<(), BuildError> {
         self.accept(key)?;
         let entry = self.entries;
-        if value.len() as u64 > MAX_VALUE {
+        if value.len() as u64 > self.settings.longest_value() {
             return Err(BuildError::ValueTooLong { len: value.len(), entry });
         }
         self.entries += 1;
@@ -80,7 +80,8 @@ impl Presort {
             Some(whole) => self.sorter.push(&self.key, whole),
             None => {
                 let (file, at) = self.sorter.room()?;
-                let stored = self.value_stream.store(value, file, at, MAX_VALUE, entry)?;
+                let most = self.settings.longest_value();
+                let stored = self.value_stream.store(value, file, at, most, entry)?;
                 self.sorter.push_stored(&self.key, stored.len)
             }
         }

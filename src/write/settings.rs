@@ -144,11 +144,11 @@ impl Settings {
         if let Err((got, expected)) = checked {
             return invalid("compress", got, expected);
         }
-        if self.value_align > 1 {
-            self.refuse_packing("no value_align: packed values are copied")?;
-        }
         if self.types != Types::default() {
             self.refuse_packing("a table of bytes: typed tables are not packed")?;
+        }
+        if self.value_align > 1 {
+            self.refuse_packing("no value_align: packed values are copied")?;
         }
         let too_long = |(key, value): &&(Vec<u8>, Vec<u8>)| {
             key.len() > MAX_KEY || value.len() > MAX_METADATA_VALUE
@@ -175,7 +175,7 @@ impl Settings {
     }
 
     /// An error if the table would be a packed one.
-    pub(super) fn refuse_packing(&self, expected: &'static str) -> Result<(), BuildError> {
+    fn refuse_packing(&self, expected: &'static str) -> Result<(), BuildError> {
         let (option, got) = match (&self.compression, self.compact_keys) {
             (Some(compression), _) => ("compress", compression.to_string()),
             (None, true) => ("compact_keys", "true".to_owned()),

@@ -761,6 +761,7 @@ typedef struct graven_set_build_options {
     // Fewest entries of a set that is published. 0: any number.
     uint64_t min_entries;
     // How each shard is built; NULL for the defaults. `not_durable` holds for the set as well.
+    // `compression` and `compact_keys` are 0: sets of packed shards are not read here.
     const struct graven_build_options *tables;
 } graven_set_build_options;
 

@@ -102,7 +102,7 @@ fn packed(codec: Option<&str>, path: Option<&Path>) -> PyErr {
         |codec| format!("has values compressed by {codec}"),
     );
     let text = format!(
-        "{place}{how}, and Live and sets serve plain tables alone: open it with graven.open, or \
+        "{place}{how}, and Live and LiveSet serve plain tables alone: open it with graven.open, or \
          build it without compress and compact_keys"
     );
     error("UnsupportedError", text, path)

@@ -82,6 +82,12 @@ impl ShardInfo {
         self.0.shard.sha256.iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
+    /// Whether it is a packed table.
+    #[getter]
+    fn packed(&self) -> bool {
+        self.0.shard.packed
+    }
+
     /// Its number among the hash shards; None for a range shard.
     #[getter]
     fn number(&self) -> Option<usize> {

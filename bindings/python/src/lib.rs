@@ -16,6 +16,7 @@ mod live_set;
 mod manifest;
 mod many;
 mod opened;
+mod opened_set;
 mod options;
 mod ordered;
 mod packed;

@@ -6,11 +6,12 @@ use crate::errors;
 use crate::handle::Handle;
 use crate::keys::Bytes;
 use crate::live::{LiveStatus, seconds};
+use crate::opened_set::{Found, OpenedSet};
 use crate::options::AnyPath;
 use crate::set::{SetOpening, TableSet};
 use crate::view::View;
 use crate::wait::{self, Shared, Unwanted};
-use graven::{RefreshOutcome, Value};
+use graven::RefreshOutcome;
 use pyo3::exceptions::PyKeyError;
 use pyo3::prelude::*;
 use pyo3::sync::MutexExt;
@@ -51,15 +52,15 @@ impl LiveSet {
     fn pinned(&self) -> PyResult<TableSet> {
         self.with(|live| {
             let set = graven::TableSet::clone(&live.pin());
-            Ok(TableSet::new(set, self.opening.clone()))
+            Ok(TableSet::new(OpenedSet::Plain(set), self.opening.clone()))
         })
     }
 
-    fn found(&self, py: Python<'_>, key: &Bytes<'_>) -> PyResult<Option<Value>> {
+    fn found(&self, py: Python<'_>, key: &Bytes<'_>) -> PyResult<Option<Found>> {
         if self.opening.tables.reads_all() {
             return self.pinned()?.found(py, key);
         }
-        self.with(|live| live.pin().get(key).map_err(errors::set))
+        self.with(|live| Ok(live.pin().get(key).map_err(errors::set)?.map(Found::Mapped)))
     }
 }
 
@@ -177,7 +178,7 @@ impl LiveSet {
         py: Python<'py>,
         key: Bytes<'_>,
     ) -> PyResult<Option<Bound<'py, PyMemoryView>>> {
-        self.found(py, &key)?.map(|value| View::memory(py, value)).transpose()
+        self.found(py, &key)?.map(|found| View::of(py, found)).transpose()
     }
 
     /// Whether ``close()`` was called.

@@ -155,6 +155,12 @@ impl Shard {
         self.shard().sha256.iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
+    /// Whether it is a packed table.
+    #[getter]
+    fn packed(&self) -> bool {
+        self.shard().packed
+    }
+
     fn __repr__(&self) -> String {
         let graven::Shard { file, entries, bytes, .. } = self.shard();
         format!("<graven.Shard {file}, {entries} entries, {bytes} bytes>")

@@ -88,7 +88,7 @@ pub(crate) fn get_many<'py, S: Store>(
     let slices = keys.slices();
     let default = default.unwrap_or_else(|| py.None().into_bound(py));
     let mut values = Vec::with_capacity(slices.len());
-    for chunk in slices.chunks(S::CHUNK) {
+    for chunk in slices.chunks(store.chunk()) {
         let found = look_up(py, store, chunk)?;
         values.extend(found.into_iter().map(|value| match value {
             Some(value) => PyBytes::new(py, &value).into_any(),
@@ -115,10 +115,11 @@ pub(crate) fn get_many_into<S: Store>(
         return Err(PyValueError::new_err("found has rows of several bytes, expected one each"));
     }
     let mut hits = 0;
-    for (chunk, keys) in keys.chunks(S::CHUNK).enumerate() {
+    let size = store.chunk();
+    for (chunk, keys) in keys.chunks(size).enumerate() {
         py.check_signals()?;
         for (at, value) in look_up(py, store, keys)?.into_iter().enumerate() {
-            let row = chunk * S::CHUNK + at;
+            let row = chunk * size + at;
             let hit = value.is_some();
             if let Some(value) = value {
                 out.write(row, &value)?;

@@ -17,9 +17,7 @@ thread_local! {
 
 /// Lends the thread's buffer to `query`. A query within the query, by a finalizer of Python for
 /// example, gets an empty one, and so does one at the end of the thread.
-pub(crate) fn decode<T>(
-    query: impl FnOnce(&mut ValueBuffer) -> Result<T, ReadError>,
-) -> Result<T, ReadError> {
+pub(crate) fn decode<T, E>(query: impl FnOnce(&mut ValueBuffer) -> Result<T, E>) -> Result<T, E> {
     let mut buffer = BUFFER.try_with(Cell::take).unwrap_or_default();
     let answer = query(&mut buffer);
     if buffer.capacity() <= KEPT {
@@ -119,7 +117,9 @@ impl PackedSpan {
         };
         // It starts at the key of its first step, and passes other entries of this key.
         let start = if reverse { ranks.end.saturating_sub(1) } else { ranks.start };
-        let key = decode(|buffer| Ok(self.table.nth(start, buffer)?.map(|(key, _)| key.to_vec())))?;
+        let key = decode(|buffer| {
+            self.table.nth(start, buffer).map(|found| found.map(|(key, _)| key.to_vec()))
+        })?;
         let Some(key) = key.filter(|_| !ranks.is_empty()) else {
             return Ok(walk(&crate::store::ALL, Some(0)));
         };

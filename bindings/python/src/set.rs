@@ -6,12 +6,13 @@ use crate::errors;
 use crate::handle::Handle;
 use crate::keys::Bytes;
 use crate::manifest::Manifest;
+use crate::opened_set::{Found, OpenedSet};
 use crate::options::{self, AnyPath, Opening};
 use crate::range::{Part, Range};
 use crate::span::{Ends, Span};
 use crate::store;
 use crate::view::View;
-use graven::{SetError, SetOptions, Value};
+use graven::{SetError, SetOptions};
 use pyo3::exceptions::PyKeyError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyMemoryView, PySlice, PyTuple};
@@ -39,13 +40,15 @@ use std::path::Path;
 /// options and its id, so that another process reads the same version. While a set is open, nobody
 /// prunes its version.
 ///
+/// Shards may be packed tables: each lookup decodes what it returns.
+///
 /// - max_mapped_bytes: most bytes that are kept mapped; before a shard is mapped, others are let go,
 ///   the one used least recently first. What views, ranges and iterators keep does not count
 /// - page_checks, warm, lock_memory, access: as in ``graven.open``, for each shard when it is mapped
 /// - expect_id: OtherBuildError if the set has another id
 #[pyclass(frozen, mapping, weakref, module = "graven")]
 pub(crate) struct TableSet {
-    set: Handle<graven::TableSet>,
+    set: Handle<OpenedSet>,
     pub(crate) opening: SetOpening,
 }
 
@@ -98,11 +101,11 @@ impl SetOpening {
     }
 
     /// Opens the set at `path` while Python runs on.
-    pub(crate) fn open(&self, py: Python<'_>, path: &Path) -> PyResult<graven::TableSet> {
+    pub(crate) fn open(&self, py: Python<'_>, path: &Path) -> PyResult<OpenedSet> {
         let options = self.options();
         // SAFETY: the class hands the promise on to its caller: nobody changes or truncates the
         // files in place.
-        py.detach(|| unsafe { options.open(path) }).map_err(errors::set)
+        py.detach(|| unsafe { OpenedSet::open(&options, path) }).map_err(errors::set)
     }
 
     /// The arguments of `TableSet` that differ from their defaults.
@@ -116,16 +119,13 @@ impl SetOpening {
 }
 
 impl TableSet {
-    pub(crate) fn new(set: graven::TableSet, opening: SetOpening) -> Self {
+    pub(crate) fn new(set: OpenedSet, opening: SetOpening) -> Self {
         Self { set: Handle::new(set, "set"), opening }
     }
 
     /// Lets `query` ask the open set.
     #[inline]
-    pub(crate) fn with<T>(
-        &self,
-        query: impl FnOnce(&graven::TableSet) -> PyResult<T>,
-    ) -> PyResult<T> {
+    pub(crate) fn with<T>(&self, query: impl FnOnce(&OpenedSet) -> PyResult<T>) -> PyResult<T> {
         self.set.with(query)
     }
 
@@ -136,7 +136,7 @@ impl TableSet {
         &self,
         py: Python<'_>,
         key: &Bytes<'_>,
-        query: impl FnOnce(&graven::TableSet, &[u8]) -> Result<T, SetError> + Send,
+        query: impl FnOnce(&OpenedSet, &[u8]) -> Result<T, SetError> + Send,
     ) -> PyResult<T> {
         if self.opening.tables.reads_all() {
             return self.ask_released(py, key, query);
@@ -149,7 +149,7 @@ impl TableSet {
         &self,
         py: Python<'_>,
         key: &[u8],
-        query: impl FnOnce(&graven::TableSet, &[u8]) -> Result<T, SetError> + Send,
+        query: impl FnOnce(&OpenedSet, &[u8]) -> Result<T, SetError> + Send,
     ) -> PyResult<T> {
         // Its owner may change it while Python runs.
         let key = key.to_vec();
@@ -157,7 +157,7 @@ impl TableSet {
     }
 
     /// A clone, which keeps the set open also if it is closed meanwhile.
-    pub(crate) fn own(&self) -> PyResult<graven::TableSet> {
+    pub(crate) fn own(&self) -> PyResult<OpenedSet> {
         self.with(|set| Ok(set.clone()))
     }
 
@@ -170,7 +170,7 @@ impl TableSet {
         Ok(Span::of_set(self.own()?, ends, self.opening.tables.reads_all()))
     }
 
-    pub(crate) fn found(&self, py: Python<'_>, key: &Bytes<'_>) -> PyResult<Option<Value>> {
+    pub(crate) fn found(&self, py: Python<'_>, key: &Bytes<'_>) -> PyResult<Option<Found>> {
         self.ask(py, key, |set, key| set.get(key))
     }
 
@@ -242,13 +242,14 @@ impl TableSet {
     }
 
     /// The value of a key as a memoryview into the mapping, or None. Nothing is copied. The view
-    /// keeps the shard mapped, also after ``close()`` and when the set lets it go.
+    /// keeps the shard mapped, also after ``close()`` and when the set lets it go. Of packed shards it
+    /// shows a copy.
     fn view<'py>(
         &self,
         py: Python<'py>,
         key: Bytes<'_>,
     ) -> PyResult<Option<Bound<'py, PyMemoryView>>> {
-        self.found(py, &key)?.map(|value| View::memory(py, value)).transpose()
+        self.found(py, &key)?.map(|found| View::of(py, found)).transpose()
     }
 
     fn __contains__(&self, py: Python<'_>, key: Bytes<'_>) -> PyResult<bool> {

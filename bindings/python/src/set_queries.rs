@@ -3,21 +3,19 @@
 use crate::errors;
 use crate::keys::Bytes;
 use crate::many::{self, Keys};
-use crate::opened::Opened;
+use crate::opened_set::{Entry, OpenedSet};
 use crate::ordered::{Item, ends, item};
 use crate::range::{Part, Range, position};
 use crate::set::TableSet;
 use crate::span::prefix_ends;
 use crate::table::{Origin, Table};
 use crate::wait::{self, Shared, Unwanted};
-use graven::{SetError, Value};
+use graven::SetError;
 use pyo3::exceptions::PyIndexError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList};
 use std::path::Path;
 use std::sync::Arc;
-
-type Entry = Option<(Value, Value)>;
 
 impl TableSet {
     /// The entry that a query by order finds, copied.
@@ -25,7 +23,7 @@ impl TableSet {
         &self,
         py: Python<'py>,
         key: &[u8],
-        query: impl FnOnce(&graven::TableSet, &[u8]) -> Result<Entry, SetError> + Send,
+        query: impl FnOnce(&OpenedSet, &[u8]) -> Result<Option<Entry>, SetError> + Send,
     ) -> PyResult<Option<Item<'py>>> {
         Ok(self.ask_released(py, key, query)?.map(|entry| item(py, entry)))
     }
@@ -68,10 +66,7 @@ impl TableSet {
 
     /// The number of entries of a key.
     fn count_of(&self, py: Python<'_>, key: Bytes<'_>) -> PyResult<u64> {
-        self.ask(py, &key, |set, key| match set.shard_of(key) {
-            Some(shard) => Ok(set.table(shard)?.count_of(key)?),
-            None => Ok(0),
-        })
+        self.ask(py, &key, |set, key| set.count_of(key))
     }
 
     /// The entries from `start` up to `stop`, a sequence, as ``Table.range``.
@@ -149,9 +144,9 @@ impl TableSet {
         let set = self.own()?;
         let shard = position(shard, set.manifest().shards.len())?;
         let table = py.detach(|| set.table(shard)).map_err(errors::set)?;
-        let path = table.path().map_or_else(|| set.path().to_owned(), Path::to_owned);
+        let path = table.stored().path().map_or_else(|| set.path().to_owned(), Path::to_owned);
         let origin = Origin::new(&path, self.opening.tables.clone());
-        Ok(Table::new(Opened::Plain(table), origin))
+        Ok(Table::new(table, origin))
     }
 
     /// The number of the only shard that can have `key`, or None. Maps nothing.

@@ -2,8 +2,9 @@
 //! by places, and walked.
 
 use crate::errors;
+use crate::opened_set::{Entry, OpenedSet, SetWalk};
 use crate::packed::{PackedSpan, PackedWalk};
-use graven::{IntoIter, Partition, SetError, SetIter, TableSet, Value};
+use graven::{IntoIter, Partition, SetError};
 use pyo3::prelude::*;
 use std::ops::{Bound as End, Range};
 use std::sync::OnceLock;
@@ -27,7 +28,6 @@ pub(crate) fn prefix_ends(prefix: &[u8]) -> Ends {
 
 /// Entries between two ends.
 #[derive(Clone)]
-#[expect(clippy::large_enum_variant, reason = "the large one is what most programs walk over")]
 pub(crate) enum Span {
     Table(IntoIter),
     Packed(PackedSpan),
@@ -36,7 +36,7 @@ pub(crate) enum Span {
 
 impl Span {
     /// The entries of a set. `waits` if shards are read as a whole when they are mapped.
-    pub(crate) fn of_set(set: TableSet, ends: Ends, waits: bool) -> Self {
+    pub(crate) fn of_set(set: OpenedSet, ends: Ends, waits: bool) -> Self {
         Self::Set(SetSpan { set, ends, part: None, counted: OnceLock::new(), waits })
     }
 
@@ -114,7 +114,7 @@ impl Span {
 /// Entries of a set.
 #[derive(Clone)]
 pub(crate) struct SetSpan {
-    set: TableSet,
+    set: OpenedSet,
     ends: Ends,
     /// The places of those that are meant, among the entries between the ends. `None` for all.
     part: Option<Range<u64>>,
@@ -162,7 +162,7 @@ impl SetSpan {
             _ => (self.ends.clone(), part.start),
         };
         let mut walk = self.set.range(&ends);
-        let skip = |walk: &mut SetIter, last| match reverse {
+        let skip = |walk: &mut SetWalk, last| match reverse {
             false => walk.nth(last),
             true => walk.nth_back(last),
         };
@@ -172,7 +172,7 @@ impl SetSpan {
         Ok(self.steps_of(walk, left))
     }
 
-    fn steps_of(&self, walk: SetIter, left: Option<u64>) -> Steps {
+    fn steps_of(&self, walk: SetWalk, left: Option<u64>) -> Steps {
         Steps::Set { walk, left, waits: self.waits, fetched: None }
     }
 
@@ -190,7 +190,7 @@ impl SetSpan {
         };
         let (lower, upper) = self.ends.clone();
         if reverse {
-            let passed = self.set.count(..=&key)?.saturating_sub(before + part.end);
+            let passed = self.set.count(..=&key[..])?.saturating_sub(before + part.end);
             return Ok(((lower, End::Included(key.to_vec())), passed));
         }
         let passed = (before + place).saturating_sub(self.set.rank(&key)?);
@@ -208,7 +208,7 @@ enum Steps {
     Table(IntoIter),
     Packed(PackedWalk),
     Set {
-        walk: SetIter,
+        walk: SetWalk,
         /// Entries that are left, where it is known.
         left: Option<u64>,
         waits: bool,
@@ -217,7 +217,7 @@ enum Steps {
     },
 }
 
-type SetEntry = Result<(Value, Value), SetError>;
+type SetEntry = Result<Entry, SetError>;
 
 impl Walk {
     /// Whether [`fetch`](Self::fetch) should be called before a step, with the interpreter released.
@@ -268,7 +268,7 @@ impl Walk {
     }
 }
 
-fn next(walk: &mut SetIter, reverse: bool) -> Option<SetEntry> {
+fn next(walk: &mut SetWalk, reverse: bool) -> Option<SetEntry> {
     match reverse {
         false => walk.next(),
         true => walk.next_back(),

@@ -1,10 +1,11 @@
 //! What a table and a set of tables have in common, for what is done with both.
 
 use crate::errors;
+use crate::opened_set::{Found, OpenedSet};
 use crate::packed::{self, PackedSpan};
 use crate::span::{Ends, Span};
 use crate::wait::{self, Shared, Unwanted};
-use graven::{BuildId, PackedTable, SetError, Table, TableSet, Value};
+use graven::{BuildId, PackedTable, SetError, Table};
 use pyo3::exceptions::{PyKeyError, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyMapping, PySlice};
@@ -15,8 +16,15 @@ pub(crate) trait Store: Clone + Send + Sync + 'static {
     /// Bytes that an answer shows.
     type Answer<'s>: Deref<Target = [u8]> + Send;
 
+    /// Whether answers take memory.
+    fn copies(&self) -> bool {
+        false
+    }
+
     /// Keys that are looked up between two looks for signals.
-    const CHUNK: usize = 1 << 16;
+    fn chunk(&self) -> usize {
+        if self.copies() { 1 << 12 } else { 1 << 16 }
+    }
 
     /// Number of entries.
     fn entries(&self) -> u64;
@@ -54,8 +62,9 @@ impl Store for Table {
 impl Store for PackedTable {
     type Answer<'s> = Vec<u8>;
 
-    /// Fewer, as answers take memory.
-    const CHUNK: usize = 1 << 12;
+    fn copies(&self) -> bool {
+        true
+    }
 
     fn entries(&self) -> u64 {
         self.len()
@@ -78,8 +87,12 @@ impl Store for PackedTable {
     }
 }
 
-impl Store for TableSet {
-    type Answer<'s> = Value;
+impl Store for OpenedSet {
+    type Answer<'s> = Found;
+
+    fn copies(&self) -> bool {
+        matches!(self, Self::Packed(_))
+    }
 
     fn entries(&self) -> u64 {
         self.len()
@@ -89,7 +102,7 @@ impl Store for TableSet {
         self.manifest().id
     }
 
-    fn look_up(&self, keys: &[&[u8]]) -> Result<Vec<Option<Value>>, SetError> {
+    fn look_up(&self, keys: &[&[u8]]) -> Result<Vec<Option<Found>>, SetError> {
         self.get_many(keys)
     }
 

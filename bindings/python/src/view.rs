@@ -2,6 +2,7 @@
 
 #![expect(unsafe_code, reason = "the buffer protocol is C")]
 
+use crate::opened_set::Found;
 use graven::Value;
 use pyo3::exceptions::PyBufferError;
 use pyo3::ffi;
@@ -29,6 +30,14 @@ impl View {
     /// A memoryview of a value that was decoded.
     pub(crate) fn decoded(py: Python<'_>, value: Box<[u8]>) -> PyResult<Bound<'_, PyMemoryView>> {
         PyMemoryView::from(Bound::new(py, Self(Shown::Decoded(value)))?.as_any())
+    }
+
+    /// A memoryview of a value of a set.
+    pub(crate) fn of(py: Python<'_>, found: Found) -> PyResult<Bound<'_, PyMemoryView>> {
+        match found {
+            Found::Mapped(value) => Self::memory(py, value),
+            Found::Decoded(bytes) => Self::decoded(py, bytes.into_boxed_slice()),
+        }
     }
 
     fn bytes(&self) -> &[u8] {

@@ -17,6 +17,7 @@ from conftest import damage
 import graven
 import test_mapping
 import test_order
+import test_sets
 from graven._graven import ArrowScan, SetJob, lookup_arrow
 
 WAYS = {
@@ -411,13 +412,76 @@ def test_where_plain_tables_alone_will_do(pages, plain, path, tmp_path):
     live.close()
 
 
-def test_sets_have_plain_shards(tmp_path, way):
-    for shards in {"shards": 2}, {"hash_shards": 2}:
-        with pytest.raises(graven.OptionError, match="plain shards"):
-            graven.build_set(tmp_path / "set", PAGES, **shards, **way)
-    rows = pyarrow.table({"key": list(PAGES), "value": list(PAGES.values())})
-    with SetJob(tmp_path / "job") as job, pytest.raises(graven.OptionError, match="plain shards"):
-        job.write_shard(rows, key="key", value="value", **way)
+@pytest.mark.parametrize("cut", [{"shards": 4}, {"hash_shards": 3}], ids=["range", "hash"])
+def test_a_set_of_packed_shards_answers_as_a_plain_one(tmp_path, way, cut):
+    graven.build_set(tmp_path / "plain", PAGES, **cut)
+    graven.build_set(tmp_path / "packed", PAGES, **cut, **way)
+    plain, packed = graven.open(tmp_path / "plain"), graven.open(tmp_path / "packed")
+    assert type(packed) is graven.TableSet and len(packed) == len(PAGES)
+    assert packed == PAGES and packed == plain and plain == packed
+    assert [shard.packed for shard in packed.manifest.shards] == [True] * len(packed.manifest.shards)
+    assert not any(shard.packed for shard in plain.manifest.shards)
+    keys = sorted(PAGES)
+    probes = [*keys[::97], *(key + b"!" for key in keys[::97]), b"", b"zzz"]
+    assert packed.get_many(probes) == plain.get_many(probes) == [PAGES.get(key) for key in probes]
+    column = pyarrow.array(probes, pyarrow.binary())
+    assert pyarrow.array(lookup_arrow(packed, column)).to_pylist() == packed.get_many(probes)
+    for probe in probes:
+        assert packed.get(probe) == PAGES.get(probe) and (probe in packed) == (probe in PAGES)
+        view = packed.view(probe)
+        assert (view and bytes(view)) == PAGES.get(probe)
+        for query in "floor", "ceil", "rank", "get_all", "count_of", "count", "shard_of":
+            assert getattr(packed, query)(probe) == getattr(plain, query)(probe), query
+        assert list(packed.prefix(probe)) == list(plain.prefix(probe))
+        assert list(packed[probe:])[:3] == list(plain[probe:])[:3]
+        assert list(packed.range(stop=probe, reverse=True))[:3] == list(plain.range(stop=probe, reverse=True))[:3]
+    assert packed.range()[1234] == plain.range()[1234]
+    assert packed.first() == plain.first() and packed.last() == plain.last()
+    assert list(reversed(packed)) == list(reversed(plain))
+    assert packed.verify().entries == len(PAGES)
+    shard = packed.table(0)
+    assert shard.first()[1] == PAGES[shard.first()[0]] and shard == dict(shard)
+    view = packed.view(keys[7])
+    with pickle.loads(pickle.dumps(packed)) as again:
+        assert again[keys[7]] == PAGES[keys[7]]
+    packed.close()
+    assert view == PAGES[keys[7]]
+    if "shards" in cut:
+        assert graven.open(tmp_path / "packed").nth(-1) == plain.nth(-1)
+
+
+class TestPackedSet(test_sets.TestGeneric):
+    """CPython's tests of mappings, with sets of packed shards."""
+
+    options = {"hash_shards": 3, "compact_keys": True, "compress": "fsst"}
+
+
+def test_shards_of_both_kinds(tmp_path, way):
+    keys = sorted(PAGES)
+    with SetJob(tmp_path / "job") as job:
+        parts = (keys[:1000], {}), (keys[1000:2000], way), (keys[2000:], {})
+        shards = [
+            job.write_shard(
+                pyarrow.table({"key": part, "value": [PAGES[key] for key in part]}), key="key", value="value", **options
+            )
+            for part, options in parts
+        ]
+        job.commit(shards)
+    set_ = graven.open(tmp_path / "job")
+    assert [shard.packed for shard in set_.manifest.shards] == [False, True, False]
+    assert set_ == PAGES
+
+
+def test_a_handle_refuses_sets_of_packed_shards(tmp_path, way):
+    path = tmp_path / "set"
+    graven.build_set(path, PAGES, shards=2)
+    live = graven.LiveSet(path)
+    graven.build_set(path, PAGES, shards=2, **way)
+    for use in lambda: graven.LiveSet(path), live.refresh:
+        with pytest.raises(graven.UnsupportedError, match="serve plain tables alone"):
+            use()
+    assert live[page(58)[0]] == page(58)[1] and live.status().failure
+    live.close()
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ use super::values::size;
 use clap::{Args, ValueEnum};
 use graven::{BuildOptions, Compression};
 
-// `build` has a text of its own, so no doc comment stands here: it would take its place.
+// `build` and `shard` have texts of their own, so no doc comment stands here: it would take their place.
 #[derive(Args)]
 pub(crate) struct Packing {
     /// Compress each value by this codec: zstd for values of 100 bytes and more, fsst for shorter text
@@ -28,6 +28,11 @@ enum Codec {
 }
 
 impl Packing {
+    /// Whether one of these options is given.
+    pub(crate) fn is_given(&self) -> bool {
+        self.compress.is_some() || self.compact_keys
+    }
+
     /// Sets these options.
     pub(crate) fn set(&self, options: BuildOptions) -> BuildOptions {
         let compression = self.compress.map(|codec| match codec {

@@ -1,6 +1,7 @@
 //! Arguments of `shard`.
 
 use super::access::Reading;
+use super::packing::Packing;
 use super::resources::Resources;
 use super::values::{count_from_one, octal, size_from_one};
 use super::versions::{Guards, Keeping};
@@ -12,7 +13,7 @@ use std::path::PathBuf;
 /// OUT is a directory of versions, as of `publish --dir`: the set becomes its current version, and
 /// older ones stay for a rollback. Commands read OUT as they read a table. Shards are of about 1G
 /// unless --shards or --target-bytes is given. The entries are read once, in order, and shards are
-/// completed side by side. Nothing is sorted, but for more than 64 hash shards with 1G of memory.
+/// completed side by side. They are packed as the table is, unless --compress or --compact-keys says how. Nothing is sorted, but for more than 64 hash shards with 1G of memory.
 #[derive(Args)]
 #[command(group(clap::ArgGroup::new("versions").args(["dir"])))]
 #[command(after_help = "Examples:\n\
@@ -28,6 +29,8 @@ pub(crate) struct Shard {
     pub(crate) dir: PathBuf,
     #[command(flatten)]
     pub(crate) dividing: Dividing,
+    #[command(flatten)]
+    pub(crate) packing: Packing,
     #[command(flatten)]
     pub(crate) keeping: Keeping,
     #[command(flatten)]

@@ -28,6 +28,8 @@ pub(crate) fn run(args: &Bench) -> Result<Outcome, Failure> {
     if let (Some(set), Some(_)) = (set, &args.replace) {
         return Err(source::no_set(set, "--replace publishes copies of tables; leave it out"));
     }
+    // All readers open one version, also if another one becomes current meanwhile.
+    let set = set.map(|set| open::set(set, args.reading.access())).transpose()?;
     signals::clean_up_and_exit()?;
     let scratch = tempfile::tempdir().map_err(|error| Failure::io("temporary files", &error))?;
     let scratch = signals::Directory::new(scratch);
@@ -45,10 +47,9 @@ pub(crate) fn run(args: &Bench) -> Result<Outcome, Failure> {
     };
     let file_bytes = draw.write(&sample)?;
 
-    let served = match (&args.replace, set) {
+    let served = match (&args.replace, &set) {
         (Some(_), _) => Served::copy(&args.table)?,
-        // All readers open one version, also if another one becomes current meanwhile.
-        (None, Some(set)) => Served::itself(open::set(set, args.reading.access())?.path()),
+        (None, Some(set)) => Served::itself(set.path()),
         (None, None) => Served::itself(&args.table),
     };
     let path = served.path.clone();

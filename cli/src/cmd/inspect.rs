@@ -5,12 +5,11 @@ use crate::exit::{Failure, Outcome, reading};
 use crate::open;
 use crate::output::Output;
 use crate::source::{self, Source};
-use graven::{AccessPattern, ErrorKind, Location, Section, Stats, Table, TableSet};
+use graven::{AccessPattern, ErrorKind, Location, Section, Stats};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::fmt::{self, Write};
 use std::ops::RangeInclusive;
-use std::path::PathBuf;
 
 /// Bytes of a page, which has a checksum of its own.
 const PAGE: u64 = 4096;
@@ -21,17 +20,15 @@ const LINE: u64 = 64;
 
 pub(crate) fn run(args: &Inspect) -> Result<Outcome, Failure> {
     let key = args.key.as_ref().map(|key| args.form.read("--key", key)).transpose()?;
-    let (table, path) = match Source::open(&args.table, AccessPattern::Random)? {
-        Source::Table(table) => (table, args.table.clone()),
-        Source::Packed(table) if table.has_compact_keys() && key.is_some() => {
-            let what = "has compact keys, whose place cannot be asked: leave --key out";
-            return Err(Failure::at(ErrorKind::Usage, args.table.display(), what));
-        }
-        Source::Packed(table) => (table.stored().clone(), args.table.clone()),
-        Source::Set(set) => of_set(&set, args, key.as_deref())?,
-    };
+    let source = Source::open(&args.table, AccessPattern::Random)?;
+    let number = source.manifest().map_or(Ok(0), |_| of_set(&source, args, key.as_deref()))?;
+    let (table, path) = source.shard(&args.table, number)?;
     let reading = reading(&path);
     let stats = table.stats().map_err(reading)?;
+    if key.is_some() && stats.packing.is_some_and(|packing| packing.compact_keys) {
+        let what = "has compact keys, whose place cannot be asked: leave --key out";
+        return Err(Failure::at(ErrorKind::Usage, path.display(), what));
+    }
     let location = key.map(|key| table.locate(&key)).transpose().map_err(reading)?;
     let missing = location.as_ref().is_some_and(|location| location.rank.is_none());
     let mut out = Output::new()?;
@@ -57,10 +54,10 @@ pub(crate) fn run(args: &Inspect) -> Result<Outcome, Failure> {
 }
 
 /// The shard that has a key, or would have it.
-fn of_set(set: &TableSet, args: &Inspect, key: Option<&[u8]>) -> Result<(Table, PathBuf), Failure> {
+fn of_set(source: &Source, args: &Inspect, key: Option<&[u8]>) -> Result<usize, Failure> {
     let shown = args.table.display();
     let Some(key) = key else {
-        let first = set.path().join(&set.manifest().shards[0].file);
+        let first = source.file(&args.table, 0);
         let instead = format!(
             "name one of its shards, such as {}, or the key that is looked for, with --key; graven \
              stat --json {shown} lists the shards",
@@ -68,13 +65,10 @@ fn of_set(set: &TableSet, args: &Inspect, key: Option<&[u8]>) -> Result<(Table, 
         );
         return Err(source::no_set(&args.table, &instead));
     };
-    match set.shard_of(key) {
-        Some(number) => source::shard(set, number),
-        None => {
-            let what = "no shard can have this key: a get of it reads no table";
-            Err(Failure::at(ErrorKind::Usage, shown, what))
-        }
-    }
+    source.shard_of(key).ok_or_else(|| {
+        let what = "no shard can have this key: a get of it reads no table";
+        Failure::at(ErrorKind::Usage, shown, what)
+    })
 }
 
 /// Numbers of the units of this size on which a part of the file lies; none of an empty part.

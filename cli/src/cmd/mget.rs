@@ -12,7 +12,7 @@ use crate::input::{Input, InputError, LONG};
 use crate::lines::{Line, Lines};
 use crate::output::Output;
 use crate::progress::{Progress, Unit};
-use crate::source::{Source, sound};
+use crate::source::{Source, failed, sound};
 use crate::terminal;
 use graven::{ErrorKind, ValueBuffer};
 use std::fs::File;
@@ -52,8 +52,15 @@ pub(crate) fn run(args: &Mget) -> Result<Outcome, Failure> {
                 let lent: Vec<_> = values.iter().map(Option::as_deref).collect();
                 answer(args, separator, &keys, &lent, &mut out)?
             }
+            Source::PackedSet(set) => {
+                values.clear();
+                let each = |value: Option<&[u8]>| values.push(value.map(<[u8]>::to_vec));
+                set.get_many_with(&keys, &mut buffer, each).map_err(failed)?;
+                let lent: Vec<_> = values.iter().map(Option::as_deref).collect();
+                answer(args, separator, &keys, &lent, &mut out)?
+            }
             Source::Set(set) => {
-                let values = set.get_many(&keys).map_err(|error| Failure::set(&error))?;
+                let values = set.get_many(&keys).map_err(failed)?;
                 let lent: Vec<_> = values.iter().map(Option::as_deref).collect();
                 let answered = answer(args, separator, &keys, &lent, &mut out)?;
                 values.iter().flatten().try_for_each(|value| sound(value, &args.table))?;

@@ -3,9 +3,9 @@
 use crate::args::{Near, Separator};
 use crate::exit::{Failure, Outcome, note, reading};
 use crate::output::Output;
-use crate::source::{Source, sound};
+use crate::source::{Source, failed, sound};
 use crate::terminal;
-use graven::{PackedTable, ReadError, Table, TableSet, Value, ValueBuffer};
+use graven::{PackedSet, PackedTable, ReadError, Table, TableSet, Value, ValueBuffer};
 use std::path::Path;
 
 type Entry<'t> = (&'t [u8], &'t [u8]);
@@ -84,6 +84,7 @@ impl Which {
             }
             Source::Packed(table) => self.of_packed(table, path, key, each),
             Source::Set(set) => self.of_set(set, path, key, each),
+            Source::PackedSet(set) => self.of_packed_set(set, key, each),
         }
     }
 
@@ -134,7 +135,6 @@ impl Which {
         key: &[u8],
         each: Each<'_>,
     ) -> Result<(), Failure> {
-        let failed = |error| Failure::set(&error);
         let mut show = |key: &[u8], value: &Value| {
             each((key, value))?;
             sound(value, path)
@@ -157,6 +157,31 @@ impl Which {
                 values.iter().try_for_each(|value| show(prefix, value))
             }),
         }
+    }
+
+    /// As [`of_set`](Self::of_set), for packed shards.
+    fn of_packed_set(self, set: &PackedSet, key: &[u8], each: Each<'_>) -> Result<(), Failure> {
+        let buffer = &mut ValueBuffer::new();
+        let mut prefixes = (0..=key.len()).rev().map(|len| &key[..len]);
+        let one = match self {
+            Self::Floor => set.floor(key, buffer),
+            Self::Ceil => set.ceil(key, buffer),
+            Self::LongestPrefix => {
+                for prefix in prefixes {
+                    if let Some(value) = set.get(prefix, buffer).map_err(failed)? {
+                        return each((prefix, value));
+                    }
+                }
+                return Ok(());
+            }
+            Self::Prefixes => {
+                return prefixes.try_for_each(|prefix| {
+                    let values = set.get_all(prefix).map_err(failed)?;
+                    values.iter().try_for_each(|value| each((prefix, value)))
+                });
+            }
+        };
+        one.map_err(failed)?.map_or(Ok(()), each)
     }
 
     /// What to say where there is no entry.

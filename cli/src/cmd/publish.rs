@@ -124,7 +124,7 @@ fn list(dir: &Path) -> Result<Outcome, Failure> {
 /// Says which set is current, and how many shards and entries it has.
 pub(super) fn say_set(quiet: bool, dir: &Path, version: &Version) {
     // If a later version has taken its place already, only this line is missing.
-    if !quiet && let Ok(set) = open::set(&version.path, AccessPattern::Random) {
+    if !quiet && let Ok(set) = open::packed_set(&version.path, AccessPattern::Random) {
         let manifest = set.manifest();
         let entries = counted(manifest.entries, "entry", "entries");
         let shards = counted(manifest.shards.len() as u64, "shard", "shards");

@@ -29,7 +29,7 @@ pub(crate) fn run(args: &Push) -> Result<Outcome, Failure> {
         return Err(Failure::at(ErrorKind::Usage, args.dir.display(), what));
     }
     // While this is open, nobody prunes the version.
-    let set = open::set(&args.dir, AccessPattern::Random)?;
+    let set = open::packed_set(&args.dir, AccessPattern::Random)?;
     let path = set.path().join(MANIFEST);
     let text = fs::read(&path).map_err(|error| Failure::io(path.display(), &error))?;
     let manifest = Manifest::from_json(&text, &path).map_err(|error| Failure::set(&error))?;

@@ -1,11 +1,10 @@
 //! `graven sample`: random entries, by rank.
 
 use crate::args::Sample;
-use crate::exit::{Failure, Outcome, reading};
+use crate::exit::{Failure, Outcome};
 use crate::output::Output;
 use crate::random::Random;
-use crate::source::{Source, sound};
-use graven::{Partition, TableSet, Value, ValueBuffer};
+use crate::source::{ALL, Source};
 use std::collections::BTreeSet;
 use std::hash::{BuildHasher, RandomState};
 
@@ -28,67 +27,46 @@ pub(crate) fn run(args: &Sample) -> Result<Outcome, Failure> {
     // The standard library's seed for hash maps is different at every call.
     let seed = args.seed.unwrap_or_else(|| RandomState::new().hash_one(()));
     let ranks = ranks(source.len(), args.entries, Random(seed));
-    match &source {
-        Source::Table(table) => {
+    match source.is_hashed() {
+        true => of_hashed(&source, args, ranks, &mut print)?,
+        false => {
+            let mut places = source.by_place(&args.table);
             for rank in ranks {
-                if let Some((key, value)) = table.nth(rank).map_err(reading(&args.table))? {
-                    print(key, value)?;
-                }
+                places.entry(rank, &mut print)?;
             }
         }
-        Source::Packed(table) => {
-            let mut buffer = ValueBuffer::new();
-            for rank in ranks {
-                let entry = table.nth(rank, &mut buffer).map_err(reading(&args.table))?;
-                if let Some((key, value)) = entry {
-                    print(key, value)?;
-                }
-            }
-        }
-        Source::Set(set) => of_set(&source, set, args, ranks, &mut |key, value| {
-            print(key, value)?;
-            sound(value, &args.table)
-        })?,
     }
     out.flush()?;
     source.intact(&args.table)?;
     Ok(Outcome::Fine)
 }
 
-/// Hands entries of a set to `each`, in key order: those with these ranks, or as many others of which
-/// every set is as likely.
-fn of_set(
+/// Hands entries of a set of hash shards to `each`, in key order: those with these ranks, or as many
+/// others of which every set is as likely.
+fn of_hashed(
     source: &Source,
-    set: &TableSet,
     args: &Sample,
     mut ranks: Box<dyn Iterator<Item = u64>>,
-    each: &mut dyn FnMut(&[u8], &Value) -> Result<(), Failure>,
+    each: &mut dyn FnMut(&[u8], &[u8]) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
-    let hashed = set.manifest().partition != Partition::Range;
-    if hashed && args.entries.min(set.len()) > MOST {
+    if args.entries.min(source.len()) > MOST {
         let mut wanted = ranks.next();
-        for (entry, rank) in set.iter().zip(0..) {
-            let (key, value) = entry.map_err(|error| Failure::set(&error))?;
+        return source.walk(&args.table, ALL, false, u64::MAX, |rank, key, value| {
             if wanted == Some(rank) {
-                each(&key, &value)?;
+                each(key, value)?;
                 wanted = ranks.next();
             }
-        }
-        return Ok(());
+            Ok(())
+        });
     }
+    // Places are not in key order. Those of one key are in one shard, in their order.
     let mut places = source.by_place(&args.table);
     let mut drawn = Vec::new();
     for place in ranks {
-        let Some((key, value)) = places.entry(set, place)? else { continue };
-        match hashed {
-            // Places are not in key order.
-            true => drawn.push((key, value)),
-            false => each(&key, &value)?,
-        }
+        drawn.extend(places.key(place)?.map(|key| (key, place)));
     }
-    // Entries of one key are in one shard, in their order.
-    drawn.sort_by(|(a, _), (b, _)| a.cmp(b));
-    drawn.iter().try_for_each(|(key, value)| each(key, value))
+    drawn.sort();
+    drawn.iter().try_for_each(|&(_, place)| places.entry(place, &mut *each))
 }
 
 /// `wanted` of the numbers below `all`, ascending; every set of so many is equally likely.

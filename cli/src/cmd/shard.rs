@@ -22,8 +22,7 @@ pub(crate) fn run(args: &Shard) -> Result<Outcome, Failure> {
     let progress = Progress::new("sharding", Unit::Entries, Some(source.len()), args.quiet);
     let state = Arc::clone(progress.state());
     let tables = source.build_options(&args.source)?.sorted(true).mode(args.mode);
-    // Shards of a packed table are plain: sets have no packed ones.
-    let tables = tables.compress(None).compact_keys(false);
+    let tables = if args.packing.is_given() { args.packing.set(tables) } else { tables };
     let tables = tables.durable(!args.no_sync).verify_after_write(args.verify);
     let tables = args.resources.set(tables);
     let tables = tables.progress(move |told| {

@@ -35,10 +35,10 @@ pub(crate) fn run(args: &Stat) -> Result<Outcome, Failure> {
 /// The figures of one table.
 fn render(args: &Stat, path: &Path, terminal: bool) -> Result<String, Failure> {
     if open::is_set(path) {
-        let set = open::set(path, AccessPattern::Random)?;
+        let set = open::packed_set(path, AccessPattern::Random)?;
         return Ok(match args.json {
-            true => set::json(path, &set),
-            false => set::text(&set, terminal),
+            true => set::json(path, set.manifest()),
+            false => set::text(set.manifest(), terminal),
         });
     }
     let table = open::any_file(path, AccessPattern::Random)?;

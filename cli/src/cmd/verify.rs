@@ -2,7 +2,7 @@
 
 use crate::args::Verify;
 use crate::exit::{self, Failure, Outcome, reading};
-use crate::open;
+use crate::open::{self, AnySet};
 use crate::output::Output;
 use crate::progress::{Progress, Unit};
 use graven::{SetError, SetReport, VerifyProgress, VerifyReport};
@@ -33,12 +33,16 @@ enum Report {
 
 fn verify(args: &Verify, path: &Path) -> Result<Report, Failure> {
     if open::is_set(path) {
-        let set = open::set(path, args.reading.access())?;
+        let set = open::any_set(path, args.reading.access())?;
         let progress = Progress::new("verifying", Unit::Bytes, None, args.quiet);
-        let audited = set.verify_while(|verified| {
+        let shown = |verified| {
             show(&progress, verified);
             ControlFlow::Continue(())
-        });
+        };
+        let audited = match set {
+            AnySet::Plain(set) => set.verify_while(shown),
+            AnySet::Packed(set) => set.verify_while(shown),
+        };
         // Nothing ends the audit before its end.
         return audited
             .map(|report| Report::Set(report.unwrap_or_default()))

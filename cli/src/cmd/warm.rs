@@ -4,7 +4,7 @@ use crate::args::Warm;
 use crate::exit::{Failure, Outcome, note, reading};
 use crate::proc::Mapped;
 use crate::progress::{Progress, Unit};
-use crate::source::{Source, shard};
+use crate::source::Source;
 use graven::{AccessPattern, Table};
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -34,14 +34,10 @@ pub(crate) fn run(args: &Warm) -> Result<Outcome, Failure> {
         }
         Ok(())
     };
-    match &source {
-        Source::Table(table) => warm(table, &args.table)?,
-        Source::Packed(table) => warm(table.stored(), &args.table)?,
-        // One shard after the other, each of which is mapped for that.
-        Source::Set(set) => (0..set.manifest().shards.len()).try_for_each(|number| {
-            let (table, path) = shard(set, number)?;
-            warm(&table, &path)
-        })?,
+    // One shard after the other, each of which is mapped for that.
+    for number in 0..source.shard_count() {
+        let (table, path) = source.shard(&args.table, number)?;
+        warm(&table, &path)?;
     }
     Ok(Outcome::Fine)
 }

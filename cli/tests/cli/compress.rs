@@ -20,6 +20,55 @@ fn lines() -> Vec<String> {
         .collect()
 }
 
+/// Commands that read the table `T`, where a set may stand as well.
+const READING: [&[&str]; 20] = [
+    &["get", "T", KEY],
+    &["get", "--all", "T", KEY],
+    &["get", "T", "absent"],
+    &["scan", "T"],
+    &["scan", "T", "--reverse", "--limit", "7"],
+    &["scan", "T", "--from", "warehouse/shelf-03", "--to", "warehouse/shelf-04", "--keys"],
+    &["scan", "T", "--prefix", "warehouse/shelf-1", "--values"],
+    &["scan", "T", "--prefix", "warehouse/shelf-1", "--count"],
+    &["dump", "T"],
+    &["dump", "-o", "jsonl", "T"],
+    &["dump", "-o", "cdb", "T"],
+    &["floor", "T", "warehouse/shelf-07/part-00712x"],
+    &["ceil", "T", "warehouse/shelf-07/part-00712x"],
+    &["longest-prefix", "T", "warehouse/shelf-07/part-00712/screw"],
+    &["longest-prefix", "T", "warehouse/shelf"],
+    &["prefixes", "T", "warehouse/shelf-07/part-00712/screw"],
+    &["sample", "--seed", "7", "-n", "20", "T"],
+    &["split", "T", "4"],
+    &["verify", "T"],
+    &["warm", "--quiet", "T"],
+];
+const KEY: &str = "warehouse/shelf-07/part-00712";
+
+/// Compares what every reading command says of two tables.
+fn compare(dir: &Sandbox, packed: &str, plain: &str) {
+    let named = |args: &[&str], table: &str| -> Vec<String> {
+        args.iter().map(|arg| if *arg == "T" { table } else { arg }.to_owned()).collect()
+    };
+    for args in READING {
+        let ask = |table: &str| {
+            let args = named(args, table);
+            let mut ran = dir.run(&args.iter().map(String::as_str).collect::<Vec<_>>());
+            ran.err = ran.err.replace(table, "T");
+            ran
+        };
+        assert_eq!(ask(packed), ask(plain), "{packed}: {args:?}");
+    }
+    let asked = b"warehouse/shelf-07/part-00712\nabsent\nwarehouse/shelf-29/part-02999\n";
+    for args in [&["mget", "-q", "T"][..], &["mget", "--missing", "--values", "T"]] {
+        let ask = |table: &str| {
+            let args = named(args, table);
+            dir.pipe(&args.iter().map(String::as_str).collect::<Vec<_>>(), asked)
+        };
+        assert_eq!(ask(packed), ask(plain), "{packed}: {args:?}");
+    }
+}
+
 /// The directory with a plain table and a packed one of the same entries.
 fn tables(way: &[&str]) -> Sandbox {
     let dir = Sandbox::new();
@@ -33,47 +82,35 @@ fn tables(way: &[&str]) -> Sandbox {
 #[test]
 fn every_reading_command_answers_as_with_a_plain_table() {
     for way in WAYS {
-        let dir = tables(way);
-        let key = "warehouse/shelf-07/part-00712";
-        for args in [
-            &["get", "T", key][..],
-            &["get", "--all", "T", key],
-            &["get", "T", "absent"],
-            &["scan", "T"],
-            &["scan", "T", "--reverse", "--limit", "7"],
-            &["scan", "T", "--from", "warehouse/shelf-03", "--to", "warehouse/shelf-04", "--keys"],
-            &["scan", "T", "--prefix", "warehouse/shelf-1", "--values"],
-            &["scan", "T", "--prefix", "warehouse/shelf-1", "--count"],
-            &["dump", "T"],
-            &["dump", "-o", "jsonl", "T"],
-            &["dump", "-o", "cdb", "T"],
-            &["floor", "T", "warehouse/shelf-07/part-00712x"],
-            &["ceil", "T", "warehouse/shelf-07/part-00712x"],
-            &["longest-prefix", "T", "warehouse/shelf-07/part-00712/screw"],
-            &["longest-prefix", "T", "warehouse/shelf"],
-            &["prefixes", "T", "warehouse/shelf-07/part-00712/screw"],
-            &["sample", "--seed", "7", "-n", "20", "T"],
-            &["split", "T", "4"],
-            &["verify", "T"],
-            &["warm", "--quiet", "T"],
-        ] {
-            let ask = |table: &str| {
-                let args: Vec<_> =
-                    args.iter().map(|&arg| if arg == "T" { table } else { arg }).collect();
-                let mut ran = dir.run(&args);
-                ran.err = ran.err.replace(table, "T");
-                ran
+        compare(&tables(way), "packed", "plain");
+    }
+}
+
+#[test]
+fn every_reading_command_answers_of_sets_of_packed_shards() {
+    let dir = tables(&[]);
+    for cut in [&["--shards", "4"][..], &["--shards", "3", "--partition", "hash"]] {
+        let plain = format!("plain-{}", cut[1]);
+        dir.run(&[&["build", "-q", &plain, "in"], cut].concat()).printed("");
+        for (number, way) in WAYS.iter().enumerate() {
+            let [built, sharded, again] =
+                ["built", "sharded", "again"].map(|how| format!("{how}-{}-{number}", cut[1]));
+            dir.run(&[&["build", "-q", &built, "in"], cut, way].concat()).printed("");
+            compare(&dir, &built, &plain);
+            // Of a plain table, of a packed one, and of a set: the same shards.
+            dir.run(&[&["shard", "-q", "plain", &sharded], cut, way].concat()).printed("");
+            dir.run(&[&["shard", "-q", &built, &again], cut].concat()).printed("");
+            let shards = |set: &str| {
+                let told: Value =
+                    serde_json::from_slice(&dir.run(&["stat", "--json", set]).out).unwrap();
+                let shards = told["shards"].as_array().unwrap();
+                assert!(shards.iter().all(|shard| shard["packed"] == true), "{told}");
+                (told["id"].clone(), told["file_bytes"].as_u64().unwrap())
             };
-            assert_eq!(ask("packed"), ask("plain"), "{way:?}: {args:?}");
-        }
-        let asked = b"warehouse/shelf-07/part-00712\nabsent\nwarehouse/shelf-29/part-02999\n";
-        for args in [&["mget", "-q", "T"][..], &["mget", "--missing", "--values", "T"]] {
-            let ask = |table: &str| {
-                let args: Vec<_> =
-                    args.iter().map(|&arg| if arg == "T" { table } else { arg }).collect();
-                dir.pipe(&args, asked)
-            };
-            assert_eq!(ask("packed"), ask("plain"), "{way:?}: {args:?}");
+            let right = shards(&built);
+            assert_eq!((shards(&sharded), shards(&again)), (right.clone(), right), "{way:?}");
+            let text = String::from_utf8(dir.run(&["stat", &built]).out).unwrap();
+            assert!(text.contains(&format!("{0}, {0} packed", cut[1])), "{text}");
         }
     }
 }
@@ -120,7 +157,6 @@ fn what_does_not_fit_is_refused_by_name() {
         (&["build", "t", "in", "--compress", "zstd", "--level", "23"], 2, "1 to 22"),
         (&["build", "t", "in", "--compress", "zstd", "--dictionary", "2M"], 2, "at most 1 MiB"),
         (&["build", "t", "in", "--compact-keys", "--value-align", "8"], 2, "value_align"),
-        (&["build", "s", "in", "--compress", "zstd", "--shards", "2"], 2, "plain shards"),
         (&["merge", "t", "plain", "packed"], 2, "packed: is a packed table"),
         (&["merge", "t", "packed"], 2, "packed: is a packed table"),
         (&["diff", "packed", "plain"], 2, "packed: is a packed table"),
@@ -132,8 +168,35 @@ fn what_does_not_fit_is_refused_by_name() {
         assert!(ran.err.contains(text), "{args:?}: {}", ran.err);
     }
     assert_eq!(dir.names(), ["in", "packed", "plain"]);
-    // Shards are plain tables of the same entries.
-    let ran = dir.run(&["shard", "--quiet", "packed", "s", "--shards", "2"]);
-    assert_eq!((ran.code, &ran.err[..]), (0, ""));
-    assert_eq!(dir.run(&["dump", "s"]), dir.run(&["dump", "plain"]));
+}
+
+/// A damaged shard of a set, and commands that take plain tables alone.
+#[test]
+fn sets_of_packed_shards_are_checked_and_refused_by_name() {
+    let dir = tables(&[]);
+    dir.run(&["build", "-q", "s", "in", "--shards", "2", "--compress", "zstd", "--compact-keys"])
+        .printed("");
+    for (args, code, text) in [
+        (&["merge", "t", "s"][..], 2, "s: is a packed table, or a set of such"),
+        (&["diff", "s", "plain"], 2, "s: is a packed table, or a set of such"),
+        (&["bench", "s"], 3, "part-00000.grv: is packed"),
+        (&["inspect", "s", "--key", KEY], 2, "has compact keys"),
+        (&["inspect", "s"], 2, "name one of its shards"),
+        (&["shard", "s", "t", "--compress", "zstd", "--level", "23"], 2, "1 to 22"),
+    ] {
+        let ran = dir.run(args);
+        assert_eq!((ran.code, &ran.out[..]), (code, &b""[..]), "{args:?}: {}", ran.err);
+        assert!(ran.err.contains(text), "{args:?}: {}", ran.err);
+    }
+    let shard = "s/CURRENT/part-00001.grv";
+    let mut bytes = dir.read(shard);
+    let middle = bytes.len() / 3;
+    bytes[middle] ^= 1;
+    std::fs::remove_file(dir.path(shard)).unwrap();
+    dir.write(shard, bytes);
+    let ran = dir.run(&["verify", "s"]);
+    assert_eq!(ran.code, 3, "{}", ran.err);
+    assert!(ran.err.contains("part-00001.grv: ") && ran.err.contains("checksum"), "{}", ran.err);
+    let ran = dir.run(&["scan", "--count", "s"]);
+    assert_eq!((ran.code, &ran.out[..]), (0, &b"3000\n"[..]), "{}", ran.err);
 }

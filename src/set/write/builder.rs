@@ -14,6 +14,9 @@ use std::path::Path;
 
 /// Memory that a shard takes while it is being filled, about: buffers and the hashes of keys.
 const FILLING: usize = 8 << 20;
+/// Memory that a packed shard takes besides until it is complete, about: the samples for its
+/// dictionaries.
+const SAMPLES: usize = 16 << 20;
 /// Most shards that are filled at once: each one has an open file.
 const MOST_FILLING: usize = 256;
 /// Least memory budget of a table.
@@ -61,7 +64,6 @@ impl SetBuilder {
             let got = got.to_string();
             Err(BuildError::InvalidOption { option, got, expected }.into())
         };
-        tables.refuse_packing()?;
         let some = 1..=MOST_SHARDS;
         match cut {
             Cut::Bytes(0) => return refused("shard_bytes", 0, "1 or more"),
@@ -77,11 +79,12 @@ impl SetBuilder {
         let memory = tables.memory()?;
         let new = NewSet::begin(directory, publish)?;
         let ascends = tables.promises_order();
+        let filling = FILLING + if tables.packs() { SAMPLES } else { 0 };
         let (at_once, direct) = match cut {
             Cut::Bytes(_) | Cut::Entries(_) => (1, ascends),
             Cut::Ranges(_) => (1, ascends && expected.is_some()),
             Cut::Hash(shards) => {
-                let few = shards <= MOST_FILLING.min(memory / 2 / FILLING);
+                let few = shards <= MOST_FILLING.min(memory / 2 / filling);
                 (shards, ascends && few)
             }
         };
@@ -91,6 +94,10 @@ impl SetBuilder {
         };
         let threads = tables.thread_count();
         let expected_bytes = tables.bytes_to_come();
+        let most_finishing = match tables.packs() {
+            true => threads.min(memory / 2 / filling),
+            false => threads,
+        };
         // A table that is completed takes one thread, or two. Few shards get more.
         let of_each = match cut {
             Cut::Ranges(shards) | Cut::Hash(shards) => threads / shards,
@@ -110,7 +117,7 @@ impl SetBuilder {
             open: Vec::new(),
             last: None,
             stayed: 0,
-            finishing: Finishing::new(threads, reporter),
+            finishing: Finishing::new(most_finishing, reporter),
             new,
         };
         if direct {
@@ -237,7 +244,8 @@ impl Shards {
 
     /// Divides memory among the shards that are filled and completed at once.
     fn divide_memory(&mut self, memory: usize, filled: usize) {
-        let each = memory / (filled + self.finishing.most);
+        let samples = if self.tables.packs() { SAMPLES } else { 0 };
+        let each = (memory / (filled + self.finishing.most)).saturating_sub(samples);
         self.tables = self.tables.clone().memory_budget(each.max(LEAST) as u64);
     }
 

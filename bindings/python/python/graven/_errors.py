@@ -37,7 +37,7 @@ class DamagedError(DataError):
 
 class UnsupportedError(DataError):
     """The table or the set needs a newer graven, a set of hash shards does not answer the query, or a
-    packed table stands where plain ones alone are read: in Live, sets, merge and diff."""
+    packed table stands where plain ones alone are read: in Live, LiveSet, merge and diff."""
 
 
 class OtherBuildError(DataError):

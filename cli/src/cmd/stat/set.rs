@@ -2,18 +2,18 @@
 
 use crate::terminal;
 use data_encoding::HEXLOWER;
-use graven::{Manifest, Partition, Shard, TableSet};
+use graven::{Manifest, Partition, Shard};
 use serde_json::json;
 use std::path::Path;
 
-pub(super) fn json(path: &Path, set: &TableSet) -> String {
-    let manifest = set.manifest();
+pub(super) fn json(path: &Path, manifest: &Manifest) -> String {
     let key = |key: &Option<Vec<u8>>| key.as_deref().map(|key| HEXLOWER.encode(key));
     let shards = manifest.shards.iter().map(|shard| {
         json!({
             "file": shard.file, "entries": shard.entries, "bytes": shard.bytes,
             "build_id": shard.build_id.to_string(), "first_key_hex": key(&shard.first_key),
             "last_key_hex": key(&shard.last_key), "sha256": HEXLOWER.encode(&shard.sha256),
+            "packed": shard.packed,
         })
     });
     let object = json!({
@@ -27,8 +27,8 @@ pub(super) fn json(path: &Path, set: &TableSet) -> String {
     format!("{object:#}\n")
 }
 
-pub(super) fn text(set: &TableSet, terminal: bool) -> String {
-    let manifest @ Manifest { id, entries, bytes, .. } = set.manifest();
+pub(super) fn text(manifest: &Manifest, terminal: bool) -> String {
+    let Manifest { id, entries, bytes, .. } = manifest;
     let shown = |key: &[u8]| match terminal {
         true => terminal::shown(key),
         false => key.escape_ascii().to_string(),
@@ -40,10 +40,14 @@ pub(super) fn text(set: &TableSet, terminal: bool) -> String {
         let all = || manifest.shards.iter().map(of);
         format!("{} to {}", all().min().unwrap_or(0), all().max().unwrap_or(0))
     };
+    let packed = match manifest.shards.iter().filter(|shard| shard.packed).count() {
+        0 => String::new(),
+        packed => format!(", {packed} packed"),
+    };
     format!(
         "set id         {id}\n\
          partition      {}\n\
-         shards         {}\n\
+         shards         {}{packed}\n\
          entries        {entries}\n\
          files          {bytes} bytes\n\
          entries/shard  {}\n\
