@@ -179,7 +179,8 @@ pub use live::{Live, LiveStatus, Pinned, RefreshOutcome};
 pub use manifest::{Manifest, Partition, Shard, hash_shard};
 #[cfg(unix)]
 pub use merge::{
-    Change, Changes, Diff, Difference, Loss, Merge, MergePolicy, Patch, Patched, Salvage, Salvaged,
+    AnyTable, Change, Changes, Diff, Difference, Loss, Merge, MergePolicy, Patch, Patched, Salvage,
+    Salvaged,
 };
 #[cfg(all(unix, feature = "sets"))]
 pub use publish::ReceivedSet;

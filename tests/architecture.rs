@@ -191,7 +191,9 @@ const STOREYS: &[(&str, &[&[&str]])] = &[
         "src/merge",
         &[
             &["options", "source"],
-            &["batch"],
+            &["walk"],
+            &["batch", "unpacked"],
+            &["any_table"],
             &["sources"],
             &["diff"],
             &["combine", "patch", "salvage"],

@@ -72,6 +72,11 @@ impl PackedTable {
         Ok(Self { shared: Arc::new(Packed::new(stored)?) })
     }
 
+    /// How keys and values are stored. `None` in a plain table.
+    pub(crate) fn packing(&self) -> Option<&Packing> {
+        self.shared.packing.as_ref()
+    }
+
     /// Whether clones of this table are in use besides `self`.
     pub(crate) fn has_clones(&self) -> bool {
         Arc::strong_count(&self.shared) > 1
