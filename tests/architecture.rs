@@ -167,7 +167,7 @@ const STOREYS: &[(&str, &[&[&str]])] = &[
         ],
     ),
     ("src/read/typed", &[&["asked", "walk"], &["."]]),
-    ("src/read/packed", &[&["cursor", "iter"], &["."]]),
+    ("src/read/packed", &[&["cursor", "iter"], &["prefixes"], &["."]]),
     (
         "src/live",
         &[

@@ -175,11 +175,15 @@ impl Source {
     }
 
     /// The table, or all shards of the set in their order, with their paths.
-    pub(crate) fn tables(&self, path: &Path) -> Result<Vec<(Table, PathBuf)>, Failure> {
+    pub(crate) fn tables(&self, path: &Path) -> Result<Vec<(PackedTable, PathBuf)>, Failure> {
+        let any = |(table, path): (Table, PathBuf)| Ok((open::unpacked(table, &path)?, path));
         match self {
-            Self::Table(table) => Ok(vec![(table.clone(), path.to_owned())]),
-            Self::Packed(_) => Err(no_packed(path)),
-            Self::Set(set) => (0..set.manifest().shards.len()).map(|at| shard(set, at)).collect(),
+            Self::Table(table) => Ok(vec![any((table.clone(), path.to_owned()))?]),
+            Self::Packed(table) => Ok(vec![(table.clone(), path.to_owned())]),
+            Self::Set(set) => {
+                let shards = 0..set.manifest().shards.len();
+                shards.map(|at| any(shard(set, at)?)).collect()
+            }
         }
     }
 
@@ -230,21 +234,6 @@ pub(crate) fn shard(set: &TableSet, number: usize) -> Result<(Table, PathBuf), F
 /// Fails if a page of the value's shard was lost after its lookup.
 pub(crate) fn sound(value: &Value, path: &Path) -> Result<(), Failure> {
     if value.is_faulted() { Err(open::lost(path)) } else { Ok(()) }
-}
-
-/// A table for a command that reads plain ones alone.
-pub(crate) fn plain(table: Table, path: &Path) -> Result<Table, Failure> {
-    match table.stats().map_err(reading(path))?.packing {
-        None => Ok(table),
-        Some(_) => Err(no_packed(path)),
-    }
-}
-
-/// The failure of a command that reads plain tables alone.
-pub(crate) fn no_packed(path: &Path) -> Failure {
-    let what = "is a packed table, and this command takes plain ones: graven dump -o raw writes its \
-                entries, from which graven build -i raw makes a plain one";
-    Failure::at(ErrorKind::Usage, path.display(), what)
 }
 
 /// The failure of a command that reads no sets; `instead` says what to do.

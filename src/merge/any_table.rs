@@ -35,8 +35,8 @@ use std::borrow::Cow;
 pub trait AnyTable: sealed::Walked {}
 
 pub(super) mod sealed {
-    use super::super::walk::Walk;
     use crate::error::ReadResult;
+    use crate::merge::walk::Walk;
     use crate::read::Table;
     use std::borrow::Cow;
 

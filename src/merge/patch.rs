@@ -10,7 +10,7 @@ use crate::error::MergeError;
 use crate::error::{BuildError, ReadResult};
 use crate::format::patch::{self, DELETE, PUT, PatchBlock};
 use crate::format::types::Types;
-use crate::read::{Iter, Table};
+use crate::read::{Iter, PackedTable, Table};
 use crate::write::{BuildOptions, BuildSummary, Builder, Duplicates, HashIndex};
 use std::fmt;
 use std::io::{Cursor, Read};
@@ -418,6 +418,14 @@ impl<'t, T: AnyTable> Patched<'t, T> {
             }
         }
         Ok(None)
+    }
+}
+
+impl Patched<'_, PackedTable> {
+    /// Takes values of at most `most` bytes, as [`Merge::value_limit`](crate::Merge::value_limit) does.
+    pub fn value_limit(mut self, most: u32) -> Self {
+        self.sources.limit_values(most);
+        self
     }
 }
 
