@@ -3,6 +3,7 @@
 use super::source::Source;
 use super::unpacked::Unpacked;
 use super::walk::Walk;
+use crate::codec::ValueBuffer;
 use crate::error::{MergeError, ReadResult};
 use crate::format::order::common_prefix;
 use crate::read::{PackedTable, Table};
@@ -35,6 +36,7 @@ use std::borrow::Cow;
 pub trait AnyTable: sealed::Walked {}
 
 pub(super) mod sealed {
+    use crate::codec::ValueBuffer;
     use crate::error::ReadResult;
     use crate::merge::walk::Walk;
     use crate::read::Table;
@@ -56,6 +58,13 @@ pub(super) mod sealed {
 
         /// The first and the last key, as far as they can be read.
         fn end_keys(&self) -> [Option<Cow<'_, [u8]>>; 2];
+
+        /// Key and value of which this is stored.
+        fn decoded<'b>(
+            &'b self,
+            stored: (&'b [u8], &'b [u8]),
+            buffer: &'b mut ValueBuffer,
+        ) -> ReadResult<(&'b [u8], &'b [u8])>;
 
         /// All values of a key.
         fn values_of(&self, key: &[u8]) -> impl Iterator<Item = ReadResult<Cow<'_, [u8]>>>;
@@ -89,6 +98,14 @@ impl Walked for Table {
         [self.first(), self.last()].map(|end| Some(Cow::Borrowed(end.ok()??.0)))
     }
 
+    fn decoded<'b>(
+        &'b self,
+        stored: (&'b [u8], &'b [u8]),
+        _: &'b mut ValueBuffer,
+    ) -> ReadResult<(&'b [u8], &'b [u8])> {
+        Ok(stored)
+    }
+
     fn values_of(&self, key: &[u8]) -> impl Iterator<Item = ReadResult<Cow<'_, [u8]>>> {
         self.get_all(key).map(|value| value.map(Cow::Borrowed))
     }
@@ -112,13 +129,22 @@ impl Walked for PackedTable {
     }
 
     fn end_keys(&self) -> [Option<Cow<'_, [u8]>>; 2] {
-        let stored = self.stored();
+        let (stored, mut buffer) = (self.stored(), ValueBuffer::new());
         [stored.first(), stored.last()].map(|end| {
             let (key, _) = end.ok()??;
-            let Some(packing) = self.packing() else { return Some(Cow::Borrowed(key)) };
-            let mut room = Vec::new();
-            Some(Cow::Owned(packing.key(stored.view(), key, &mut room).ok()?.to_vec()))
+            Some(Cow::Owned(self.decoded((key, &[]), &mut buffer).ok()?.0.to_vec()))
         })
+    }
+
+    fn decoded<'b>(
+        &'b self,
+        (key, value): (&'b [u8], &'b [u8]),
+        buffer: &'b mut ValueBuffer,
+    ) -> ReadResult<(&'b [u8], &'b [u8])> {
+        let Some(packing) = self.packing() else { return Ok((key, value)) };
+        let view = self.stored().view();
+        let key = packing.key(view, key, &mut buffer.key)?;
+        Ok((key, packing.value(view, value, &mut buffer.value)?))
     }
 
     fn values_of(&self, key: &[u8]) -> impl Iterator<Item = ReadResult<Cow<'_, [u8]>>> {

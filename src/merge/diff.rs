@@ -59,6 +59,9 @@ impl<'t> Difference<'t> {
 /// without a look at each key, wherever they stand in the two files, so tables that are nearly equal
 /// are compared faster than they are scanned. Allocates nothing.
 ///
+/// Of [`PackedTable`]s each key is decoded, and of keys that both have the values; entries are lent
+/// by [`next_lent`](Self::next_lent). Of plain ones among them equal stretches are passed likewise.
+///
 /// After an error the iteration is over.
 ///
 /// ```

@@ -1,5 +1,5 @@
-//! Packed tables: built by options, read by every command that reads a table, refused by name by those
-//! that don't.
+//! Packed tables: built by options, read, merged and compared by every command that takes a table,
+//! refused by name by those that don't.
 
 use crate::tool::Sandbox;
 use serde_json::Value;
@@ -121,10 +121,8 @@ fn what_does_not_fit_is_refused_by_name() {
         (&["build", "t", "in", "--compress", "zstd", "--dictionary", "2M"], 2, "at most 1 MiB"),
         (&["build", "t", "in", "--compact-keys", "--value-align", "8"], 2, "value_align"),
         (&["build", "s", "in", "--compress", "zstd", "--shards", "2"], 2, "plain shards"),
-        (&["merge", "t", "plain", "packed"], 2, "packed: is a packed table"),
-        (&["merge", "t", "packed"], 2, "packed: is a packed table"),
-        (&["diff", "packed", "plain"], 2, "packed: is a packed table"),
-        (&["diff", "plain", "packed"], 2, "packed: is a packed table"),
+        (&["merge", "t", "plain", "--plain", "--compact-keys"], 2, "--plain"),
+        (&["diff", "-o", "t", "plain", "packed"], 3, "packed in another way"),
         (&["salvage", "packed", "t"], 3, "open it as a packed table"),
     ] {
         let ran = dir.run(args);
@@ -136,4 +134,111 @@ fn what_does_not_fit_is_refused_by_name() {
     let ran = dir.run(&["shard", "--quiet", "packed", "s", "--shards", "2"]);
     assert_eq!((ran.code, &ran.err[..]), (0, ""));
     assert_eq!(dir.run(&["dump", "s"]), dir.run(&["dump", "plain"]));
+}
+
+/// Lines of another version of the table: some changed, some gone, some new.
+fn edited() -> Vec<String> {
+    let mut lines = lines();
+    lines.iter_mut().step_by(100).for_each(|line| *line = line.replace("red", "blue"));
+    lines.drain(500..510);
+    lines.extend((0..7).map(|i| format!("warehouse/yard/part-{i}\tnew\n")));
+    lines
+}
+
+/// The directory with a table and an edited one, both plain and packed.
+fn versions(way: &[&str]) -> Sandbox {
+    let dir = tables(way);
+    dir.write("edited", edited().concat());
+    dir.run(&["build", "--quiet", "new-plain", "edited"]).printed("");
+    dir.run(&[&["build", "--quiet", "new-packed", "edited"], way].concat()).printed("");
+    dir
+}
+
+#[test]
+fn differences_are_those_of_plain_tables() {
+    for way in WAYS {
+        let dir = versions(way);
+        for form in [&[][..], &["--json"], &["-q"]] {
+            let diff = |old, new| dir.run(&[&["diff", old, new], form].concat());
+            let right = diff("plain", "new-plain");
+            assert_eq!(right.code, 1);
+            for (old, new) in
+                [("packed", "new-packed"), ("plain", "new-packed"), ("packed", "new-plain")]
+            {
+                assert_eq!(diff(old, new), right, "{way:?}: {old} {new}");
+            }
+            assert_eq!(diff("plain", "packed").code, 0);
+        }
+        // A set, whose shards are plain, beside a packed table.
+        dir.run(&["shard", "--quiet", "packed", "set", "--shards", "2"]).printed("");
+        assert_eq!(dir.run(&["diff", "set", "packed"]).code, 0);
+        let right = dir.run(&["diff", "plain", "new-plain"]);
+        assert_eq!(dir.run(&["diff", "set", "new-packed"]), right);
+    }
+}
+
+#[test]
+fn merged_tables_are_those_of_a_build() {
+    for way in WAYS {
+        let dir = versions(way);
+        let merge = |options: &[&str], tables: &[&str]| {
+            let args = [&["merge", "--quiet", "merged", "--dup", "last"], tables, options].concat();
+            dir.run(&args).printed("");
+            dir.read("merged")
+        };
+        dir.write("both", [lines(), edited()].concat().concat());
+        dir.run(&["build", "--quiet", "--dup", "last", "right-plain", "both"]).printed("");
+        let build = ["build", "--quiet", "--dup", "last", "right-packed", "both"];
+        dir.run(&[&build, way].concat()).printed("");
+        let (plain, packed) = (dir.read("right-plain"), dir.read("right-packed"));
+        assert!(merge(&[], &["plain", "new-plain"]) == plain);
+        assert!(merge(&[], &["packed", "new-packed"]) == packed, "{way:?}");
+        assert!(merge(&[], &["plain", "new-packed"]) == plain, "{way:?}");
+        assert!(merge(&["--plain"], &["packed", "new-packed"]) == plain, "{way:?}");
+        assert!(merge(way, &["plain", "new-packed"]) == packed, "{way:?}");
+        assert!(merge(way, &["packed"]) == dir.read("packed"), "{way:?}");
+        assert!(merge(&["--plain"], &["packed"]) == dir.read("plain"), "{way:?}");
+        // A key that is in both.
+        let ran = dir.run(&["merge", "twice", "packed", "new-packed"]);
+        assert_eq!((ran.code, dir.names().contains(&"twice".into())), (3, false));
+        assert!(ran.err.contains("is in packed as well"), "{}", ran.err);
+    }
+}
+
+#[test]
+fn a_patch_of_packed_tables_gives_the_new_one() {
+    for way in WAYS {
+        let dir = versions(way);
+        dir.run(&["diff", "--quiet", "-o", "patch", "packed", "new-packed"]).printed("");
+        dir.run(&["merge", "--quiet", "again", "packed", "patch"]).printed("");
+        assert!(dir.read("again") == dir.read("new-packed"), "{way:?}");
+        let ran = dir.run(&["merge", "again", "packed", "patch", "--compact-keys"]);
+        assert_eq!(ran.code, 2);
+        assert!(ran.err.contains("--compact-keys does not go with patches"), "{}", ran.err);
+        let ran = dir.run(&["merge", "again", "plain", "patch"]);
+        assert_eq!(ran.code, 3, "{}", ran.err);
+    }
+}
+
+/// A page of a packed table is damaged: the error names the table, and nothing is published.
+#[test]
+fn damage_is_named() {
+    let dir = versions(&["--compress", "zstd", "--compact-keys"]);
+    let mut bytes = dir.read("new-packed");
+    bytes[9000] ^= 1;
+    dir.write("broken", bytes);
+    for args in [
+        &["merge", "t", "packed", "broken", "--dup", "last"][..],
+        &["diff", "packed", "broken"],
+        &["diff", "-o", "t", "packed", "broken"],
+    ] {
+        let ran = dir.run(args);
+        assert_eq!(ran.code, 3, "{args:?}: {}", ran.err);
+        assert!(
+            ran.err.contains("broken: page at offset 8192 is damaged"),
+            "{args:?}: {}",
+            ran.err
+        );
+        assert!(!dir.names().contains(&"t".into()), "{args:?}");
+    }
 }
