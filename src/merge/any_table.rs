@@ -9,9 +9,10 @@ use crate::format::order::common_prefix;
 use crate::read::{PackedTable, Table};
 use std::borrow::Cow;
 
-/// A table that [`Merge`](crate::Merge), [`Diff`](crate::Diff), [`Patch`](crate::Patch) and
-/// [`Patched`](crate::Patched) take: a [`Table`], which lends its entries, or a [`PackedTable`], which
-/// may be packed or plain, and decodes those that are packed. Sealed.
+/// A table that [`Merge`](crate::Merge), [`Diff`](crate::Diff), [`Patch`](crate::Patch),
+/// [`Patched`](crate::Patched) and [`Salvage`](crate::Salvage) take: a [`Table`], which lends its
+/// entries, or a [`PackedTable`], which may be packed or plain, and decodes those that are packed.
+/// Sealed.
 ///
 /// ```
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {

@@ -123,7 +123,6 @@ fn what_does_not_fit_is_refused_by_name() {
         (&["build", "s", "in", "--compress", "zstd", "--shards", "2"], 2, "plain shards"),
         (&["merge", "t", "plain", "--plain", "--compact-keys"], 2, "--plain"),
         (&["diff", "-o", "t", "plain", "packed"], 3, "packed in another way"),
-        (&["salvage", "packed", "t"], 3, "open it as a packed table"),
     ] {
         let ran = dir.run(args);
         assert_eq!((ran.code, &ran.out[..]), (code, &b""[..]), "{args:?}: {}", ran.err);
@@ -240,5 +239,32 @@ fn damage_is_named() {
             ran.err
         );
         assert!(!dir.names().contains(&"t".into()), "{args:?}");
+    }
+}
+
+#[test]
+fn a_damaged_table_is_salvaged() {
+    for way in WAYS {
+        let dir = tables(way);
+        dir.run(&["salvage", "--quiet", "packed", "saved"]).printed("");
+        assert!(dir.read("saved") == dir.read("packed"), "{way:?}");
+        let mut bytes = dir.read("packed");
+        bytes[9000] ^= 1;
+        dir.write("broken", bytes);
+        let ran = dir.run(&["salvage", "broken", "saved"]);
+        assert_eq!(ran.code, 1, "{}", ran.err);
+        let losses = String::from_utf8(ran.out).unwrap();
+        let loss: Vec<&str> = losses.trim_end().split('\t').collect();
+        let [after, before, _, "1"] = loss[..] else { panic!("{losses}") };
+        let saved = String::from_utf8(dir.run(&["dump", "saved"]).out).unwrap();
+        let lines = lines();
+        let right = lines.iter().filter(|line| {
+            let key = line.split('\t').next().unwrap();
+            key <= after || key >= before
+        });
+        assert_eq!(saved, right.map(String::as_str).collect::<String>(), "{way:?}");
+        let stat = dir.run(&["stat", "--json", "saved"]);
+        let stat: Value = serde_json::from_slice(&stat.out).unwrap();
+        assert_eq!(stat["packing"]["compact_keys"], way.contains(&"--compact-keys"));
     }
 }
