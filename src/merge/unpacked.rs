@@ -12,6 +12,7 @@ use std::mem::take;
 
 /// A table, packed or plain, and its next entry. What is not encoded is lent.
 #[derive(Clone, Debug)]
+#[expect(clippy::large_enum_variant, reason = "one per table, of which no step follows a pointer")]
 pub enum Unpacked<'t> {
     /// A plain table.
     Plain(Source<'t>),
