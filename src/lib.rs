@@ -179,7 +179,8 @@ pub use live::{Live, LiveStatus, Pinned, RefreshOutcome};
 pub use manifest::{Manifest, Partition, Shard, hash_shard};
 #[cfg(unix)]
 pub use merge::{
-    Change, Changes, Diff, Difference, Loss, Merge, MergePolicy, Patch, Patched, Salvage, Salvaged,
+    AnyTable, Change, Changes, Diff, Difference, Loss, Merge, MergePolicy, Patch, Patched, Salvage,
+    Salvaged,
 };
 #[cfg(all(unix, feature = "sets"))]
 pub use publish::ReceivedSet;
@@ -188,9 +189,10 @@ pub use publish::{NewVersion, PublishOptions, PublishSummary, Version, Versions}
 pub use read::{
     AccessPattern, Cursor, GetAll, HashStats, InstructionSet, IntoIter, Iter, KeyCounts, KeyRange,
     Keys, LengthBin, LineStats, LocatedPart, LocatedSpan, Location, Metadata, MetadataIter,
-    OpenOptions, PackedCursor, PackedIter, PackedTable, PackingStats, PageChecks, PrefixesOf,
-    Residency, Section, SectionResidency, SectionStats, Stats, Table, TreeStats, TypedCursor,
-    TypedGetAll, TypedIter, TypedKeys, TypedTable, TypedValues, Value, Values, Warm, WarmProgress,
+    OpenOptions, PackedCursor, PackedIter, PackedPrefixesOf, PackedTable, PackingStats, PageChecks,
+    PrefixesOf, Residency, Section, SectionResidency, SectionStats, Stats, Table, TreeStats,
+    TypedCursor, TypedGetAll, TypedIter, TypedKeys, TypedTable, TypedValues, Value, Values, Warm,
+    WarmProgress,
 };
 #[cfg(all(unix, feature = "sets"))]
 pub use set::{

@@ -170,7 +170,7 @@ const STOREYS: &[(&str, &[&[&str]])] = &[
         ],
     ),
     ("src/read/typed", &[&["asked", "walk"], &["."]]),
-    ("src/read/packed", &[&["cursor", "iter"], &["."]]),
+    ("src/read/packed", &[&["cursor", "iter"], &["prefixes"], &["."]]),
     (
         "src/live",
         &[
@@ -194,7 +194,9 @@ const STOREYS: &[(&str, &[&[&str]])] = &[
         "src/merge",
         &[
             &["options", "source"],
-            &["batch"],
+            &["walk"],
+            &["batch", "unpacked"],
+            &["any_table"],
             &["sources"],
             &["diff"],
             &["combine", "patch", "salvage"],

@@ -102,6 +102,10 @@ fn compare(plain: &Table, packed: &PackedTable) {
         assert_eq!(packed.floor(key, buffer).unwrap(), plain.floor(key).unwrap());
         assert_eq!(packed.ceil(key, buffer).unwrap(), plain.ceil(key).unwrap());
         assert_eq!(packed.longest_prefix(key, buffer).unwrap(), plain.longest_prefix(key).unwrap());
+        let prefixes: Vec<_> = packed.prefixes_of(key).map(Result::unwrap).collect();
+        let right: Vec<_> =
+            plain.prefixes_of(key).map(|entry| owned(Some(entry.unwrap()))).collect();
+        assert!(prefixes.into_iter().map(Some).eq(right));
         assert_eq!(packed.rank(key).unwrap(), plain.rank(key).unwrap());
         assert_eq!(packed.count(..key).unwrap(), plain.count(..key).unwrap());
         assert_eq!(packed.count_of(key).unwrap(), plain.count_of(key).unwrap());

@@ -76,7 +76,11 @@ pub(crate) fn table(path: &Path, access: AccessPattern) -> Result<Table, Failure
 
 /// Maps a table, also a packed one.
 pub(crate) fn packed(path: &Path, access: AccessPattern) -> Result<PackedTable, Failure> {
-    let stored = with(&OpenOptions::new().access(access).allow_packed(true), path)?;
+    unpacked(with(&OpenOptions::new().access(access).allow_packed(true), path)?, path)
+}
+
+/// A table as it lies in the file, packed or plain, with what decodes it.
+pub(crate) fn unpacked(stored: Table, path: &Path) -> Result<PackedTable, Failure> {
     PackedTable::try_from(stored).map_err(|error| Failure::open(path, &error))
 }
 

@@ -216,19 +216,18 @@ impl Source {
         self.manifest().is_some_and(|manifest| manifest.partition != Partition::Range)
     }
 
-    /// The table, or all shards of the set in their order, with their paths; a failure where one is
-    /// packed.
-    pub(crate) fn tables(&self, path: &Path) -> Result<Vec<(Table, PathBuf)>, Failure> {
-        match self {
-            Self::Table(table) => Ok(vec![(table.clone(), path.to_owned())]),
-            Self::Packed(_) | Self::PackedSet(_) => Err(no_packed(path)),
-            Self::Set(_) => self.shards(path),
-        }
-    }
-
-    /// The table, or all shards of the set in their order, as they are stored, with their paths.
-    pub(crate) fn shards(&self, path: &Path) -> Result<Vec<(Table, PathBuf)>, Failure> {
-        (0..self.shard_count()).map(|number| self.shard(path, number)).collect()
+    /// The table, or all shards of the set in their order, with their paths.
+    pub(crate) fn tables(&self, path: &Path) -> Result<Vec<(PackedTable, PathBuf)>, Failure> {
+        let table = |number| {
+            let path = self.file(path, number);
+            let table = match self {
+                Self::Packed(table) => table.clone(),
+                Self::PackedSet(set) => set.table(number).map_err(failed)?,
+                Self::Table(_) | Self::Set(_) => open::unpacked(self.stored(number)?, &path)?,
+            };
+            Ok((table, path))
+        };
+        (0..self.shard_count()).map(table).collect()
     }
 
     /// The number of shards; 1 for a table.
@@ -300,21 +299,6 @@ pub(crate) fn failed(error: SetError) -> Failure {
 /// Fails if a page of the value's shard was lost after its lookup.
 pub(crate) fn sound(value: &Value, path: &Path) -> Result<(), Failure> {
     if value.is_faulted() { Err(open::lost(path)) } else { Ok(()) }
-}
-
-/// A table for a command that reads plain ones alone.
-pub(crate) fn plain(table: Table, path: &Path) -> Result<Table, Failure> {
-    match table.stats().map_err(reading(path))?.packing {
-        None => Ok(table),
-        Some(_) => Err(no_packed(path)),
-    }
-}
-
-/// The failure of a command that reads plain tables alone.
-pub(crate) fn no_packed(path: &Path) -> Failure {
-    let what = "is a packed table, or a set of such, and this command takes plain ones: graven dump -o \
-                raw writes its entries, from which graven build -i raw makes a plain one";
-    Failure::at(ErrorKind::Usage, path.display(), what)
 }
 
 /// The failure of a command that reads no sets; `instead` says what to do.

@@ -72,6 +72,13 @@ impl ValueBuffer {
         Self { key: Vec::new(), value }
     }
 
+    /// An empty buffer that takes values as long as this one does.
+    pub(crate) fn another(&self) -> Self {
+        let mut buffer = Self::new();
+        buffer.value.most = self.value.most;
+        buffer
+    }
+
     /// Bytes that it holds for values.
     #[must_use]
     pub fn capacity(&self) -> usize {

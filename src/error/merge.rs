@@ -35,6 +35,9 @@ pub enum MergeError {
         /// The number of the table that differs from the first one, from 0.
         table: usize,
     },
+    /// A patch would have to make a table that is packed in another way than the old one: only one of the
+    /// two is packed, or their codecs or levels differ.
+    PackedOtherwise,
     /// The table is no patch.
     NotAPatch {
         /// The table's file. `None` for a table in memory or from a stream.
@@ -89,6 +92,7 @@ impl MergeError {
             Self::NotAPatch { path } => path.as_deref(),
             Self::DuplicateKey { .. }
             | Self::TypeMismatch { .. }
+            | Self::PackedOtherwise
             | Self::OtherBase { .. }
             | Self::OtherResult { .. }
             | Self::BadPatch { .. } => None,
@@ -135,6 +139,11 @@ impl fmt::Display for MergeError {
                 "table {table} has keys or values of other types than table 0: merge tables of the \
                  same types"
             ),
+            Self::PackedOtherwise => write!(
+                f,
+                "the new table is packed in another way than the old one, and no patch says how: \
+                 build one of them as the other, or send the new table whole"
+            ),
             Self::NotAPatch { path } => {
                 match path {
                     Some(path) => write!(f, "{}: ", path.display())?,
@@ -162,5 +171,5 @@ impl fmt::Display for MergeError {
 }
 
 debug_as_text! {
-    MergeError: Read Build DuplicateKey TypeMismatch NotAPatch OtherBase OtherResult BadPatch
+    MergeError: Read Build DuplicateKey TypeMismatch PackedOtherwise NotAPatch OtherBase OtherResult BadPatch
 }

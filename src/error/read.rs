@@ -77,8 +77,8 @@ pub enum ReadFailure {
         /// Where the unreadable stretch starts.
         offset: u64,
     },
-    /// The table is packed, and its keys and values were asked for as they are, by a merge or a comparison
-    /// of tables that were opened with [`allow_packed`](crate::OpenOptions::allow_packed).
+    /// The table is packed, and a merge or a comparison took it for a plain one, since it was opened with
+    /// [`allow_packed`](crate::OpenOptions::allow_packed): give it a [`PackedTable`](crate::PackedTable).
     IsPacked,
     /// A value is longer than its reader takes: see
     /// [`ValueBuffer::with_limit`](crate::ValueBuffer::with_limit).
@@ -186,8 +186,8 @@ impl fmt::Display for ReadFailure {
             }
             Self::IsPacked => write!(
                 f,
-                "is a packed table, and only plain ones are merged and compared: unpack it first \
-                 (graven dump -o raw, graven build -i raw)"
+                "is a packed table, whose entries cannot be lent: merge and compare it as a packed \
+                 table (PackedTable)"
             ),
             Self::ValueTooLong { offset, most } => write!(
                 f,

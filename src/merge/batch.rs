@@ -1,6 +1,7 @@
 //! The next entries of one table or of two, in order, found without a branch on the order.
 
-use super::source::{Front, Source};
+use super::source::Source;
+use super::walk::{Front, Walk};
 use crate::format::record::Fixed;
 use std::hint::select_unpredictable;
 use std::mem::take;
@@ -56,13 +57,14 @@ impl<'t> Batch<'t> {
     /// Takes the entries that come next, where this can be known without a look at each. `first`
     /// is the source of the smallest key, `second` that of the smallest key of all others, each with
     /// its number; `only` tells that there is no third.
-    pub(super) fn fill(
+    pub(super) fn fill<W: Walk<'t>>(
         &mut self,
-        first: (usize, &Source<'t>),
-        second: Option<(usize, &Source<'t>)>,
+        first: (usize, &W),
+        second: Option<(usize, &W)>,
         only: bool,
     ) {
         let (number, first) = first;
+        let Some(first) = first.plain() else { return };
         let Some((fixed, run)) = first.run() else { return };
         (self.fixed, self.prefix) = (*fixed, first.prefix());
         let head_bits = 8 * (fixed.key_len - self.prefix).min(8) as u32;
@@ -71,15 +73,15 @@ impl<'t> Batch<'t> {
         let Some((number, second)) = second else {
             return self.take_stretch(0, run.len());
         };
-        if first.head >= second.head {
+        if first.head >= second.head() {
             return;
         }
-        match second.run() {
+        match second.plain().and_then(Source::run) {
             Some((other, run)) if only && other.same_width(fixed) => {
                 (self.tables[1], self.runs[1]) = (number, run);
                 self.refill();
             }
-            _ => self.take_stretch(0, self.below(0, second.head)),
+            _ => self.take_stretch(0, self.below(0, second.head())),
         }
     }
 
@@ -161,7 +163,7 @@ impl<'t> Batch<'t> {
 
     /// The next entry; none where keys have to be compared one by one, or nothing is at hand.
     #[inline(always)]
-    pub(super) fn next(&mut self) -> Option<Front<'t>> {
+    pub(super) fn next(&mut self) -> Option<Front<&'t [u8]>> {
         let front = if self.next < self.end {
             self.next += 1;
             self.placed(self.order[self.next - 1])
@@ -180,7 +182,7 @@ impl<'t> Batch<'t> {
 
     /// Hands all that [`next`](Self::next) would give to `f`.
     #[inline(always)]
-    pub(super) fn fold<A>(&mut self, mut all: A, mut f: impl FnMut(A, Front<'t>) -> A) -> A {
+    pub(super) fn fold<A>(&mut self, mut all: A, mut f: impl FnMut(A, Front<&'t [u8]>) -> A) -> A {
         while !self.is_over() {
             let places = self.order[self.next..self.end].iter();
             all = places.filter_map(|&place| self.placed(place)).fold(all, &mut f);
@@ -212,13 +214,13 @@ impl<'t> Batch<'t> {
     }
 
     #[inline(always)]
-    fn placed(&self, place: usize) -> Option<Front<'t>> {
+    fn placed(&self, place: usize) -> Option<Front<&'t [u8]>> {
         self.front(self.runs[place % 2].get(place / 2..)?, self.tables[place % 2])
     }
 
     /// The entry of the record that `bytes` starts with.
     #[inline(always)]
-    fn front(&self, bytes: &'t [u8], table: usize) -> Option<Front<'t>> {
+    fn front(&self, bytes: &'t [u8], table: usize) -> Option<Front<&'t [u8]>> {
         let (key, value) = self.fixed.split(bytes)?;
         Some(Front { key, value, table })
     }

@@ -1,9 +1,11 @@
 //! The merge of many tables into one.
 
-use super::source::Front;
+use super::any_table::{AnyTable, BytesOf};
+use super::options::PackedAs;
 use super::sources::Sources;
+use super::walk::Front;
 use crate::error::MergeError;
-use crate::read::{Table, TypesSection};
+use crate::read::{PackedTable, Table, TypesSection};
 use crate::write::{BuildOptions, BuildSummary, Builder, Duplicates};
 use std::borrow::Cow;
 use std::fmt;
@@ -36,6 +38,10 @@ pub enum MergePolicy {
 /// no key is repeated, the order of several entries is found at once, and stretches of one table are
 /// handed over as they are. Takes a few hundred bytes of memory for each table.
 ///
+/// Of [`PackedTable`]s, each packed in its own way or plain, it costs the decoding of each entry as well:
+/// of the key when it is compared, of the value when it is handed on. A packed table takes memory for
+/// its longest key and value, and under zstd 150 KiB.
+///
 /// After an error the iteration is over.
 ///
 /// ```
@@ -62,24 +68,27 @@ pub enum MergePolicy {
 /// ```
 #[must_use = "iterators do nothing unless they are consumed"]
 #[derive(Clone)]
-pub struct Merge<'t> {
-    tables: Vec<&'t Table>,
-    sources: Sources<'t>,
+pub struct Merge<'t, T: AnyTable = Table> {
+    tables: Vec<&'t T>,
+    sources: Sources<'t, T>,
     policy: MergePolicy,
     over: bool,
 }
 
-impl fmt::Debug for Merge<'_> {
+/// An entry of one of the tables.
+type Entry<'t, T> = Front<BytesOf<'t, T>>;
+
+impl<T: AnyTable> fmt::Debug for Merge<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Merge").field("policy", &self.policy).finish_non_exhaustive()
     }
 }
 
-impl<'t> Merge<'t> {
+impl<'t, T: AnyTable> Merge<'t, T> {
     /// A merge of `tables`. Reads the first and the last entry of each.
-    pub fn new(tables: impl IntoIterator<Item = &'t Table>) -> Self {
-        let tables: Vec<&Table> = tables.into_iter().collect();
-        let sources = Sources::new(tables.iter().copied());
+    pub fn new(tables: impl IntoIterator<Item = &'t T>) -> Self {
+        let tables: Vec<&T> = tables.into_iter().collect();
+        let sources = Sources::new(&[], &tables);
         Self { tables, sources, policy: MergePolicy::Reject, over: false }
     }
 
@@ -92,6 +101,7 @@ impl<'t> Merge<'t> {
     /// The options to build a table like these: the types, which must be the same in all, the
     /// largest alignment of values, and the metadata of all. Where several tables have a pair with
     /// one key, the pair of the last table stays, or with [`MergePolicy::KeepFirst`] the first one.
+    /// Where all tables are packed, the new one is packed as the first; else it is plain.
     ///
     /// # Errors
     /// [`MergeError::TypeMismatch`]; [`MergeError::Read`] if metadata or types of a table are
@@ -99,15 +109,15 @@ impl<'t> Merge<'t> {
     pub fn build_options(&self) -> Result<BuildOptions, MergeError> {
         let mut options = BuildOptions::new();
         let Some(first) = self.tables.first() else { return Ok(options) };
-        let types = first.view().layout().type_tags();
-        let read = |number: usize, table: &'t Table| {
-            let read = TypesSection::read(table.view());
+        let types = first.stored().view().layout().type_tags();
+        let read = |number: usize, table: &'t T| {
+            let read = TypesSection::read(table.stored().view());
             read.map_err(|source| MergeError::Read { table: number, source })
         };
         let names = read(0, first)?.map(|section| section.names);
         let mut align = 1;
         for (number, table) in self.tables.iter().copied().enumerate() {
-            let layout = table.view().layout();
+            let layout = table.stored().view().layout();
             let same_names = read(number, table)?.map(|section| section.names) == names;
             if layout.type_tags() != types || !same_names {
                 return Err(MergeError::TypeMismatch { table: number });
@@ -120,11 +130,18 @@ impl<'t> Merge<'t> {
         }
         for (number, table) in order {
             let failed = |source| MergeError::Read { table: number, source };
-            for (key, value) in table.metadata().map_err(failed)?.iter() {
+            for (key, value) in table.stored().metadata().map_err(failed)?.iter() {
                 options = options.metadata(key, value);
             }
         }
-        Ok(options.types(types, names).value_align(align))
+        let options = options.types(types, names).value_align(align);
+        let is_packed = |table: &&T| table.stored().view().layout().packing.is_some();
+        if !self.tables.iter().all(is_packed) {
+            return Ok(options);
+        }
+        let packed = PackedAs::of(first.stored());
+        let packed = packed.map_err(|source| MergeError::Read { table: 0, source })?;
+        Ok(packed.apply(options))
     }
 
     /// Builds a table of the entries at `path` and publishes it there. Only how the table is written
@@ -143,25 +160,27 @@ impl<'t> Merge<'t> {
         let mut builder = options.create(path)?;
         while let Some(front) = self.sources.next() {
             let front = front?;
-            let Some(table) = self.sources.repeats(&front) else {
-                builder.insert(front.key, front.value)?;
-                continue;
-            };
-            match self.policy {
-                MergePolicy::KeepAll => builder.insert(front.key, front.value)?,
-                MergePolicy::Concat => self.insert_concatenated(&mut builder, front)?,
-                _ => {
-                    let front = self.one_of(front, table)?;
-                    builder.insert(front.key, front.value)?;
+            let front = match (self.sources.repeats(&front), self.policy) {
+                (None, _) | (_, MergePolicy::KeepAll) => front,
+                (_, MergePolicy::Concat) => {
+                    self.insert_concatenated(&mut builder, front)?;
+                    continue;
                 }
-            }
+                (Some(table), _) => self.one_of(front, table)?,
+            };
+            builder.insert(&*front.key, &*front.value)?;
+            self.sources.give_back(front);
         }
         self.sources.intact()?;
         Ok(builder.finish()?)
     }
 
     /// The entry that stays of those with the key of `front`, which the next one has as well.
-    fn one_of(&mut self, mut front: Front<'t>, table: usize) -> Result<Front<'t>, MergeError> {
+    fn one_of(
+        &mut self,
+        mut front: Entry<'t, T>,
+        table: usize,
+    ) -> Result<Entry<'t, T>, MergeError> {
         if self.policy == MergePolicy::Reject {
             let tables = [front.table, table];
             return Err(MergeError::DuplicateKey { key: front.key.to_vec(), tables });
@@ -182,11 +201,12 @@ impl<'t> Merge<'t> {
     fn insert_concatenated(
         &mut self,
         builder: &mut Builder,
-        front: Front<'t>,
+        front: Entry<'t, T>,
     ) -> Result<(), MergeError> {
-        let mut values =
-            Concatenated { sources: &mut self.sources, rest: front.value, front, failed: None };
-        match (builder.insert_from(front.key, &mut values), values.failed) {
+        let (key, value) = (front.key.clone(), front.value.clone());
+        let sources = &mut self.sources;
+        let mut values = Concatenated { sources, front, value, read: 0, failed: None };
+        match (builder.insert_from(&*key, &mut values), values.failed) {
             (_, Some(error)) => Err(error),
             (inserted, None) => Ok(inserted?),
         }
@@ -194,11 +214,11 @@ impl<'t> Merge<'t> {
 
     /// All values of a key, one after the other.
     #[cold]
-    fn concatenate(&mut self, front: Front<'t>) -> Result<Vec<u8>, MergeError> {
+    fn concatenate(&mut self, front: &Entry<'t, T>) -> Result<Vec<u8>, MergeError> {
         let mut all = front.value.to_vec();
-        while self.sources.repeats(&front).is_some() {
+        while self.sources.repeats(front).is_some() {
             let Some(next) = self.sources.next() else { break };
-            all.extend_from_slice(next?.value);
+            all.extend_from_slice(&next?.value);
         }
         Ok(all)
     }
@@ -209,10 +229,10 @@ impl<'t> Merge<'t> {
             Ok(front) => front,
             Err(error) => return Some(Err(error)),
         };
-        let entry = |front: Front<'t>| (front.key, Cow::Borrowed(front.value));
+        let entry = |front: Entry<'t, T>| (front.key, front.value.into());
         Some(match self.sources.repeats(&front) {
             Some(_) if self.policy == MergePolicy::Concat => {
-                self.concatenate(front).map(|all| (front.key, Cow::Owned(all)))
+                self.concatenate(&front).map(|all| (front.key, Cow::Owned(all)))
             }
             Some(table) if self.policy != MergePolicy::KeepAll => {
                 self.one_of(front, table).map(entry)
@@ -222,9 +242,21 @@ impl<'t> Merge<'t> {
     }
 }
 
-impl<'t> Iterator for Merge<'t> {
-    /// A value is borrowed from its table, unless several were put together.
-    type Item = Result<(&'t [u8], Cow<'t, [u8]>), MergeError>;
+impl Merge<'_, PackedTable> {
+    /// Takes values of at most `most` bytes, as [`ValueBuffer::with_limit`](crate::ValueBuffer::with_limit)
+    /// does: a longer one of a packed table is an error before memory is asked for. For tables from
+    /// elsewhere.
+    pub fn value_limit(mut self, most: u32) -> Self {
+        self.sources.limit_values(most);
+        self
+    }
+}
+
+impl<'t, T: AnyTable> Iterator for Merge<'t, T> {
+    /// Key and value. Those of a [`Table`] are slices of it, `&[u8]` and [`Cow::Borrowed`], but for a
+    /// value that was put together of several. Those of a [`PackedTable`] are both a [`Cow`], which
+    /// lends what the table stores as it is.
+    type Item = Result<(BytesOf<'t, T>, Cow<'t, [u8]>), MergeError>;
 
     #[inline]
     fn next(&mut self) -> Option<Self::Item> {
@@ -241,7 +273,7 @@ impl<'t> Iterator for Merge<'t> {
     fn fold<A, F: FnMut(A, Self::Item) -> A>(mut self, mut all: A, mut f: F) -> A {
         loop {
             all = self.sources.fold_batch(all, |all, Front { key, value, .. }| {
-                f(all, Ok((key, Cow::Borrowed(value))))
+                f(all, Ok((key.into(), Cow::Borrowed(value))))
             });
             match self.next() {
                 Some(item) => all = f(all, item),
@@ -251,23 +283,24 @@ impl<'t> Iterator for Merge<'t> {
     }
 }
 
-impl FusedIterator for Merge<'_> {}
+impl<T: AnyTable> FusedIterator for Merge<'_, T> {}
 
 /// Reads the values of a key one after the other.
-struct Concatenated<'s, 't> {
-    sources: &'s mut Sources<'t>,
-    front: Front<'t>,
-    /// What is left of the value at hand.
-    rest: &'t [u8],
+struct Concatenated<'s, 't, T: AnyTable> {
+    sources: &'s mut Sources<'t, T>,
+    front: Entry<'t, T>,
+    /// The value at hand, and how much of it was read.
+    value: BytesOf<'t, T>,
+    read: usize,
     /// The error of a table, which is kept as it is.
     failed: Option<MergeError>,
 }
 
-impl Read for Concatenated<'_, '_> {
+impl<T: AnyTable> Read for Concatenated<'_, '_, T> {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
-        while self.rest.is_empty() && self.sources.repeats(&self.front).is_some() {
+        while self.read == self.value.len() && self.sources.repeats(&self.front).is_some() {
             match self.sources.next() {
-                Some(Ok(next)) => self.rest = next.value,
+                Some(Ok(next)) => (self.value, self.read) = (next.value, 0),
                 Some(Err(error)) => {
                     self.failed = Some(error);
                     return Err(io::Error::other("a table is damaged"));
@@ -275,6 +308,8 @@ impl Read for Concatenated<'_, '_> {
                 None => break,
             }
         }
-        self.rest.read(out)
+        let read = (&self.value[self.read..]).read(out)?;
+        self.read += read;
+        Ok(read)
     }
 }

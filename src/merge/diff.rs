@@ -1,11 +1,11 @@
 //! The comparison of two tables.
 
+use super::any_table::{AnyTable, BytesOf, intact, shared_prefix};
 use super::batch::Batch;
-use super::source::{Front, Source, shared_prefix};
-use super::sources::intact;
+use super::walk::{Front, Walk};
 use crate::error::MergeError;
-use crate::read::Table;
 use crate::read::walk::Lockstep;
+use crate::read::{PackedTable, Table};
 use std::cmp::Ordering;
 use std::fmt;
 use std::iter::FusedIterator;
@@ -42,13 +42,6 @@ pub enum Difference<'t> {
 }
 
 impl<'t> Difference<'t> {
-    /// An entry of one table alone.
-    #[inline(always)]
-    fn of_one(front: Front<'t>) -> Self {
-        let Front { key, value, table } = front;
-        if table == 0 { Self::Removed { key, value } } else { Self::Added { key, value } }
-    }
-
     /// The key of the entry.
     #[must_use]
     pub fn key(&self) -> &'t [u8] {
@@ -65,6 +58,9 @@ impl<'t> Difference<'t> {
 /// Costs a walk of both tables. Stretches of records that are equal byte for byte are passed
 /// without a look at each key, wherever they stand in the two files, so tables that are nearly equal
 /// are compared faster than they are scanned. Allocates nothing.
+///
+/// Of [`PackedTable`]s each key is decoded, and of keys that both have the values; entries are lent
+/// by [`next_lent`](Self::next_lent). Of plain ones among them equal stretches are passed likewise.
 ///
 /// After an error the iteration is over.
 ///
@@ -92,23 +88,25 @@ impl<'t> Difference<'t> {
 /// ```
 #[must_use = "iterators do nothing unless they are consumed"]
 #[derive(Clone)]
-pub struct Diff<'t> {
+pub struct Diff<'t, T: AnyTable = Table> {
     tables: [&'t Table; 2],
     lockstep: Lockstep,
-    old: Side<'t>,
-    new: Side<'t>,
+    old: Side<T::Walk<'t>>,
+    new: Side<T::Walk<'t>>,
     /// Entries that come next, each of one table alone.
     batch: Batch<'t>,
     /// The entries before were equal, so the next ones are probably equal, too.
     equal: bool,
+    /// The difference that is lent.
+    lent: Option<Differing<BytesOf<'t, T>>>,
     over: bool,
 }
 
 /// A table and its next entry.
 #[derive(Clone)]
-struct Side<'t> {
+struct Side<W> {
     next: Next,
-    source: Source<'t>,
+    source: W,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -119,9 +117,29 @@ enum Next {
     End,
 }
 
-impl<'t> Side<'t> {
-    fn new(table: &'t Table, prefix: usize) -> Self {
-        Self { next: Next::Unknown, source: Source::new(table, prefix) }
+/// A key with its values in the two tables; they are not both missing.
+#[derive(Clone, Copy)]
+struct Differing<B> {
+    key: B,
+    old: Option<B>,
+    new: Option<B>,
+}
+
+impl<'t> Differing<&'t [u8]> {
+    #[inline(always)]
+    fn difference(self) -> Difference<'t> {
+        let Self { key, old, new } = self;
+        match (old, new) {
+            (Some(old), Some(new)) => Difference::Changed { key, old, new },
+            (Some(value), None) => Difference::Removed { key, value },
+            (None, new) => Difference::Added { key, value: new.unwrap_or_default() },
+        }
+    }
+}
+
+impl<'t, W: Walk<'t>> Side<W> {
+    fn new(source: W) -> Self {
+        Self { next: Next::Unknown, source }
     }
 
     /// Finds the next entry, if it is not known.
@@ -137,28 +155,72 @@ impl<'t> Side<'t> {
 
     /// Leaves so many bytes of records behind.
     fn pass(&mut self, bytes: usize) {
-        if bytes > 0 {
-            self.source.skip_to_last(bytes);
+        if bytes > 0
+            && let Some(source) = self.source.plain_mut()
+        {
+            source.skip_to_last(bytes);
             self.next = Next::Unknown;
         }
     }
 }
 
-impl fmt::Debug for Diff<'_> {
+impl<T: AnyTable> fmt::Debug for Diff<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Diff").finish_non_exhaustive()
     }
 }
 
-impl<'t> Diff<'t> {
+impl<'t, T: AnyTable> Diff<'t, T> {
     /// The differences that make `new` of `old`. Reads the first and the last entry of both.
-    pub fn new(old: &'t Table, new: &'t Table) -> Self {
-        let tables = [old, new];
-        let prefix = shared_prefix(&tables);
-        let lockstep = Lockstep::new(old.view(), new.view());
-        let (old, new) = (Side::new(old, prefix), Side::new(new, prefix));
-        // The first entries are taken to be equal.
-        Self { tables, lockstep, old, new, batch: Batch::EMPTY, equal: true, over: false }
+    pub fn new(old: &'t T, new: &'t T) -> Self {
+        let (tables, prefix) = ([old.stored(), new.stored()], shared_prefix(&[], &[old, new]));
+        Self {
+            tables,
+            lockstep: Lockstep::new(tables[0].view(), tables[1].view()),
+            old: Side::new(old.walk(prefix)),
+            new: Side::new(new.walk(prefix)),
+            batch: Batch::EMPTY,
+            // The first entries are taken to be equal.
+            equal: true,
+            lent: None,
+            over: false,
+        }
+    }
+
+    /// The next difference, lent until the next one.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let dir = tempfile::tempdir()?;
+    /// # let (plain, packed) = (dir.path().join("plain"), dir.path().join("packed"));
+    /// # graven::BuildOptions::new().build(&plain, [("a", "1"), ("b", "2")])?;
+    /// # graven::BuildOptions::new().compact_keys(true).build(&packed, [("a", "1"), ("b", "3")])?;
+    /// use graven::{Diff, Difference, PackedTable};
+    /// let (old, new) = (PackedTable::load(&plain)?, PackedTable::load(&packed)?);
+    /// let mut diff = Diff::new(&old, &new);
+    /// while let Some(difference) = diff.next_lent() {
+    ///     assert_eq!(difference?, Difference::Changed { key: b"b", old: b"2", new: b"3" });
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`MergeError::Read`].
+    pub fn next_lent(&mut self) -> Option<Result<Difference<'_>, MergeError>> {
+        if self.over {
+            return None;
+        }
+        match self.step() {
+            Ok(found) => self.lent = found,
+            Err(error) => {
+                self.over = true;
+                return Some(Err(error));
+            }
+        }
+        self.over = self.lent.is_none();
+        let Differing { key, old, new } = self.lent.as_ref()?;
+        Some(Ok(Differing { key: &**key, old: old.as_deref(), new: new.as_deref() }.difference()))
     }
 
     /// How the next entries of both tables compare; none where both are at their end.
@@ -173,10 +235,12 @@ impl<'t> Diff<'t> {
         })
     }
 
-    fn step(&mut self) -> Result<Option<Difference<'t>>, MergeError> {
+    fn step(&mut self) -> Result<Option<Differing<BytesOf<'t, T>>>, MergeError> {
         loop {
-            if let Some(front) = self.batch.next() {
-                return Ok(Some(Difference::of_one(front)));
+            if let Some(Front { key, value, table }) = self.batch.next() {
+                let (key, value) = (key.into(), Some(value.into()));
+                let (old, new) = if table == 0 { (value, None) } else { (None, value) };
+                return Ok(Some(Differing { key, old, new }));
             }
             if self.batch.is_taken() {
                 let [(first, taken), (second, others_taken)] = self.batch.settle();
@@ -184,39 +248,47 @@ impl<'t> Diff<'t> {
                 self.side(second).pass(others_taken);
             }
             if self.equal && (self.old.next, self.new.next) == (Next::Unknown, Next::Unknown) {
-                self.lockstep.pass_equal(self.old.source.walk(), self.new.source.walk());
+                if let Some(old) = self.old.source.plain_mut()
+                    && let Some(new) = self.new.source.plain_mut()
+                {
+                    self.lockstep.pass_equal(old.walk(), new.walk());
+                }
                 self.equal = false;
             }
             self.old.read(0)?;
             self.new.read(1)?;
             let Some(order) = self.order() else {
-                intact(&self.tables)?;
+                intact(self.tables)?;
                 return Ok(None);
             };
             if order.is_ne() && self.plan(order) {
                 continue;
             }
-            let ((key, old), new) = (self.old.source.entry(), self.new.source.entry());
             if order.is_le() {
                 self.old.next = Next::Unknown;
             }
             if order.is_ge() {
                 self.new.next = Next::Unknown;
             }
-            if order.is_eq() && old == new.1 {
-                self.equal = true;
+            let of = |table| move |source| MergeError::Read { table, source };
+            self.equal = order.is_eq()
+                && self.old.source.value().map_err(of(0))?
+                    == self.new.source.value().map_err(of(1))?;
+            if self.equal {
                 continue;
             }
-            self.equal = false;
-            return Ok(Some(match order {
-                Ordering::Equal => Difference::Changed { key, old, new: new.1 },
-                Ordering::Less => Difference::Removed { key, value: old },
-                Ordering::Greater => Difference::Added { key: new.0, value: new.1 },
-            }));
+            let old = order.is_le().then(|| self.old.source.take().map_err(of(0))).transpose()?;
+            let new = order.is_ge().then(|| self.new.source.take().map_err(of(1))).transpose()?;
+            return Ok(match (old, new) {
+                (Some((key, old)), new) => {
+                    Some(Differing { key, old: Some(old), new: new.map(|(_, new)| new) })
+                }
+                (None, new) => new.map(|(key, new)| Differing { key, old: None, new: Some(new) }),
+            });
         }
     }
 
-    fn side(&mut self, table: usize) -> &mut Side<'t> {
+    fn side(&mut self, table: usize) -> &mut Side<T::Walk<'t>> {
         if table == 0 { &mut self.old } else { &mut self.new }
     }
 
@@ -230,6 +302,17 @@ impl<'t> Diff<'t> {
     }
 }
 
+impl Diff<'_, PackedTable> {
+    /// Takes values of at most `most` bytes, as [`ValueBuffer::with_limit`](crate::ValueBuffer::with_limit)
+    /// does: a longer one of a packed table is an error before memory is asked for. For tables from
+    /// elsewhere.
+    pub fn value_limit(mut self, most: u32) -> Self {
+        self.old.source.limit_values(most);
+        self.new.source.limit_values(most);
+        self
+    }
+}
+
 impl<'t> Iterator for Diff<'t> {
     type Item = Result<Difference<'t>, MergeError>;
 
@@ -238,7 +321,7 @@ impl<'t> Iterator for Diff<'t> {
         if self.over {
             return None;
         }
-        let item = self.step().transpose();
+        let item = self.step().map(|found| found.map(Differing::difference)).transpose();
         self.over = !matches!(item, Some(Ok(_)));
         item
     }

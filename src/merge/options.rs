@@ -1,7 +1,7 @@
 //! The options with which a table was built, as far as its bytes depend on them.
 
 use crate::codec::Compression;
-use crate::error::ReadError;
+use crate::error::{ReadError, ReadResult};
 use crate::format::types::Types;
 use crate::read::{Metadata, Packing, Table, TypesSection};
 use crate::write::{BuildOptions, Duplicates, HashIndex};
@@ -38,12 +38,30 @@ impl Table {
         let repeated = self.view().layout().repeated_keys;
         let duplicates = if repeated { Duplicates::KeepAll } else { Duplicates::Reject };
         let options = recipe.apply(BuildOptions::new().duplicates(duplicates))?;
-        Ok(match Packing::block(self.view())? {
-            None => options,
-            Some(block) => options
-                .compress(Compression::of(&block))
-                .compact_keys(Packing::encodes_keys(&block)),
-        })
+        Ok(PackedAs::of(self)?.apply(options))
+    }
+}
+
+/// How a table is packed, if at all.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct PackedAs {
+    compression: Option<Compression>,
+    compact_keys: bool,
+}
+
+impl PackedAs {
+    /// How a table is packed. Checks the page of its packing section.
+    pub(super) fn of(table: &Table) -> ReadResult<Self> {
+        let Some(block) = Packing::block(table.view())? else { return Ok(Self::default()) };
+        let compression = Compression::of(&block);
+        // Nothing but compact keys makes a packed table whose values stand as they are.
+        let compact_keys = Packing::encodes_keys(&block) || compression.is_none();
+        Ok(Self { compression, compact_keys })
+    }
+
+    /// Options to pack a table in this way.
+    pub(super) fn apply(self, options: BuildOptions) -> BuildOptions {
+        options.compress(self.compression).compact_keys(self.compact_keys)
     }
 }
 

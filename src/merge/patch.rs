@@ -1,15 +1,16 @@
 //! Patches: tables of what changes between two tables.
 
+use super::any_table::{AnyTable, BytesOf, intact};
 use super::diff::{Diff, Difference};
-use super::options::Recipe;
-use super::source::Front;
-use super::sources::{Sources, intact};
+use super::options::{PackedAs, Recipe};
+use super::sources::Sources;
+use super::walk::{Bytes, Front};
 use crate::build_id::BuildId;
 use crate::error::MergeError;
 use crate::error::{BuildError, ReadResult};
 use crate::format::patch::{self, DELETE, PUT, PatchBlock};
 use crate::format::types::Types;
-use crate::read::{Iter, Table};
+use crate::read::{Iter, PackedTable, Table};
 use crate::write::{BuildOptions, BuildSummary, Builder, Duplicates, HashIndex};
 use std::fmt;
 use std::io::{Cursor, Read};
@@ -122,21 +123,31 @@ impl Patch {
     /// of `new`.
     ///
     /// # Errors
-    /// [`MergeError`]; the errors of [`BuildOptions::create`] and
+    /// [`MergeError`], which is [`PackedOtherwise`](MergeError::PackedOtherwise) if one of the tables is packed
+    /// in another way than the other; the errors of [`BuildOptions::create`] and
     /// [`Builder::finish`](crate::Builder::finish). A value of 4 GiB − 1 bytes has no room in a patch:
     /// [`BuildError::ValueTooLong`](crate::BuildError::ValueTooLong).
-    pub fn create(
-        old: &Table,
-        new: &Table,
+    pub fn create<T: AnyTable>(
+        old: &T,
+        new: &T,
         path: impl AsRef<Path>,
         options: &BuildOptions,
     ) -> Result<BuildSummary, MergeError> {
         let of_new = |source| MergeError::Read { table: 1, source };
-        let repeated = [old, new].iter().any(|table| table.view().layout().repeated_keys);
-        let Recipe { types, align_log2, hash_index, .. } = Recipe::of(new);
+        let stored = [old, new].map(|table| table.stored());
+        let packed = [0, 1].map(|table| {
+            PackedAs::of(stored[table]).map_err(|source| MergeError::Read { table, source })
+        });
+        if let [old, new] = packed
+            && old? != new?
+        {
+            return Err(MergeError::PackedOtherwise);
+        }
+        let repeated = stored.iter().any(|table| table.view().layout().repeated_keys);
+        let Recipe { types, align_log2, hash_index, .. } = Recipe::of(stored[1]);
         let block = PatchBlock {
-            base: old.build_id().into(),
-            result: new.build_id().into(),
+            base: stored[0].build_id().into(),
+            result: stored[1].build_id().into(),
             value_align_log2: align_log2,
             hash_index: match hash_index {
                 HashIndex::Always => patch::hash_index::ALWAYS,
@@ -152,13 +163,15 @@ impl Patch {
             types: Types::default(),
             align_log2: 0,
             hash_index: HashIndex::Never,
-            texts: new,
+            texts: stored[1],
         };
         let options = own.apply(options.clone()).map_err(of_new)?;
         let options = options.sorted(true).duplicates(Duplicates::KeepAll).patch(block);
         let mut writer = Writer { builder: options.create(path)?, joined: Vec::new() };
-        let mut last = None;
-        for difference in Diff::new(old, new) {
+        // The last key whose values were put, in a table with repeated keys.
+        let mut last: Option<Vec<u8>> = None;
+        let mut diff = Diff::new(old, new);
+        while let Some(difference) = diff.next_lent() {
             let difference = difference?;
             let key = difference.key();
             match difference {
@@ -169,20 +182,21 @@ impl Patch {
                 }
                 _ if !repeated => writer.builder.insert(key, [DELETE])?,
                 // All values of the key were compared with the first difference.
-                _ if last.replace(key) == Some(key) => {}
+                _ if last.as_deref() == Some(key) => {}
                 _ => {
                     let mut found = false;
-                    for value in new.get_all(key) {
-                        writer.put(key, value.map_err(of_new)?)?;
+                    for value in new.values_of(key) {
+                        writer.put(key, &value.map_err(of_new)?)?;
                         found = true;
                     }
                     if !found {
                         writer.builder.insert(key, [DELETE])?;
                     }
+                    last = Some(key.to_vec());
                 }
             }
         }
-        intact(&[old, new])?;
+        intact(stored)?;
         Ok(writer.builder.finish()?)
     }
 }
@@ -265,36 +279,48 @@ fn change(value: &[u8]) -> Option<Change<'_>> {
 /// After an error the iteration is over.
 #[must_use = "iterators do nothing unless they are consumed"]
 #[derive(Clone)]
-pub struct Patched<'t> {
+pub struct Patched<'t, T: AnyTable = Table> {
     /// The patches, the last one first, then the table: of equal keys, the first decides.
-    sources: Sources<'t>,
+    sources: Sources<'t, T>,
     patches: usize,
-    /// The change of the key at hand: who decides, and whether the key is deleted.
-    decided: Option<(Front<'t>, bool)>,
+    /// The change of the key at hand: the key, who decides, and whether the key is deleted.
+    decided: Option<Decided<BytesOf<'t, T>>>,
     recipe: Recipe<'t>,
+    /// The table that the patches change.
+    base: &'t Table,
     /// The build id of the new table.
     build_id: BuildId,
     over: bool,
 }
 
-impl fmt::Debug for Patched<'_> {
+/// What becomes of a key.
+#[derive(Clone)]
+struct Decided<B> {
+    key: B,
+    /// The source that decides.
+    table: usize,
+    deleted: bool,
+}
+
+impl<T: AnyTable> fmt::Debug for Patched<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Patched").field("build_id", &self.build_id).finish_non_exhaustive()
     }
 }
 
-impl<'t> Patched<'t> {
+impl<'t, T: AnyTable> Patched<'t, T> {
     /// The table `base` after `patches`, in the order in which they were made. Reads no entry of the
     /// table but the first and the last.
     ///
     /// # Errors
     /// [`MergeError::OtherBase`] if a patch was made for another table.
     pub fn new(
-        base: &'t Table,
+        base: &'t T,
         patches: impl IntoIterator<Item = &'t Patch>,
     ) -> Result<Self, MergeError> {
         let patches: Vec<&Patch> = patches.into_iter().collect();
-        let mut build_id = base.build_id();
+        let stored = base.stored();
+        let mut build_id = stored.build_id();
         for (number, patch) in patches.iter().enumerate() {
             if patch.base() != build_id {
                 let (expected, got) = (patch.base(), build_id);
@@ -317,17 +343,16 @@ impl<'t> Patched<'t> {
                 },
                 texts: table,
             },
-            None => Recipe::of(base),
+            None => Recipe::of(stored),
         };
-        let tables = patches.iter().rev().map(|patch| &patch.table).chain([base]);
-        let sources = Sources::new(tables);
-        let patches = patches.len();
-        Ok(Self { sources, patches, decided: None, recipe, build_id, over: false })
+        let tables: Vec<&Table> = patches.iter().rev().map(|patch| &patch.table).collect();
+        let (sources, patches) = (Sources::new(&tables, &[base]), patches.len());
+        Ok(Self { sources, patches, decided: None, recipe, base: stored, build_id, over: false })
     }
 
     /// Builds the new table at `path` and publishes it there: byte for byte the table that the last
-    /// patch was made from. Types, alignment, kind of index and metadata are those of that table;
-    /// `options` say how it is written and published.
+    /// patch was made from. Types, alignment, kind of index and metadata are those of that table, which
+    /// is packed as the old one; `options` say how it is written and published.
     ///
     /// # Errors
     /// [`MergeError`]. With [`MergeError::OtherResult`], too, nothing was published.
@@ -336,12 +361,13 @@ impl<'t> Patched<'t> {
         path: impl AsRef<Path>,
         options: &BuildOptions,
     ) -> Result<BuildSummary, MergeError> {
-        let failed = |source| MergeError::Read { table: self.patches, source };
-        let options = self.recipe.apply(options.clone()).map_err(failed)?;
+        let failed = |table| move |source| MergeError::Read { table, source };
+        let options = self.recipe.apply(options.clone()).map_err(failed(self.patches))?;
+        let options = PackedAs::of(self.base).map_err(failed(0))?.apply(options);
         let options = options.sorted(true).duplicates(Duplicates::KeepAll);
         let mut builder = options.create(path)?;
         while let Some((key, value)) = self.step()? {
-            builder.insert(key, value)?;
+            builder.insert(&*key, &*value)?;
         }
         self.sources.intact().map_err(|error| self.numbered(error))?;
         builder.finish_if(|summary| {
@@ -360,42 +386,52 @@ impl<'t> Patched<'t> {
         }
     }
 
-    fn step(&mut self) -> Result<Option<(&'t [u8], &'t [u8])>, MergeError> {
+    fn step(&mut self) -> Result<Option<(BytesOf<'t, T>, BytesOf<'t, T>)>, MergeError> {
         while let Some(front) = self.sources.next() {
-            let front = front.map_err(|error| self.numbered(error))?;
+            let Front { key, value, table } = front.map_err(|error| self.numbered(error))?;
             // A repeated key of the source that decides is another value of the key.
             let again = match &self.decided {
-                Some((decided, deleted)) if decided.key == front.key => {
-                    if decided.table != front.table {
+                Some(decided) if *decided.key == *key => {
+                    if decided.table != table {
                         continue;
                     }
-                    Some(*deleted)
+                    Some(decided.deleted)
                 }
                 _ => None,
             };
-            if front.table == self.patches {
-                self.decided = Some((front, false));
-                return Ok(Some((front.key, front.value)));
+            if table == self.patches {
+                self.decided = Some(Decided { key: key.clone(), table, deleted: false });
+                return Ok(Some((key, value)));
             }
             let bad = |what| {
-                let patch = self.patches - 1 - front.table;
-                MergeError::BadPatch { patch, what, key: front.key.to_vec() }
+                let patch = self.patches - 1 - table;
+                MergeError::BadPatch { patch, what, key: key.to_vec() }
             };
-            let change = change(front.value).ok_or_else(|| bad(BAD_CHANGE))?;
-            if again == Some(true) || (again.is_some() && change == Change::Delete) {
+            let change = change(&value).ok_or_else(|| bad(BAD_CHANGE))?;
+            let deleted = change == Change::Delete;
+            if again == Some(true) || (again.is_some() && deleted) {
                 return Err(bad(TWICE));
             }
-            self.decided = Some((front, change == Change::Delete));
-            if let Change::Put(value) = change {
-                return Ok(Some((front.key, value)));
+            self.decided = Some(Decided { key: key.clone(), table, deleted });
+            if !deleted {
+                return Ok(Some((key, value.behind_first())));
             }
         }
         Ok(None)
     }
 }
 
-impl<'t> Iterator for Patched<'t> {
-    type Item = Result<(&'t [u8], &'t [u8]), MergeError>;
+impl Patched<'_, PackedTable> {
+    /// Takes values of at most `most` bytes, as [`Merge::value_limit`](crate::Merge::value_limit) does.
+    pub fn value_limit(mut self, most: u32) -> Self {
+        self.sources.limit_values(most);
+        self
+    }
+}
+
+impl<'t, T: AnyTable> Iterator for Patched<'t, T> {
+    /// Key and value, as [`Merge`](crate::Merge) gives a key.
+    type Item = Result<(BytesOf<'t, T>, BytesOf<'t, T>), MergeError>;
 
     #[inline]
     fn next(&mut self) -> Option<Self::Item> {
@@ -408,4 +444,4 @@ impl<'t> Iterator for Patched<'t> {
     }
 }
 
-impl FusedIterator for Patched<'_> {}
+impl<T: AnyTable> FusedIterator for Patched<'_, T> {}

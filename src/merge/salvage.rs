@@ -1,6 +1,8 @@
 //! What is left of a damaged table.
 
-use super::options::Recipe;
+use super::any_table::AnyTable;
+use super::options::{PackedAs, Recipe};
+use crate::codec::ValueBuffer;
 use crate::format::record::{ESCAPE_BYTES, Parts};
 use crate::format::sums::{UNIT, units};
 use crate::read::index::hash::Hash;
@@ -61,7 +63,7 @@ impl Table {
     /// nothing can be proven; a damaged header is an error of opening, a damaged footer can be
     /// [tolerated](crate::OpenOptions::tolerate_footer).
     ///
-    /// Of a packed table everything is lost, as its entries can't be lent.
+    /// Of a packed table everything is lost, as its entries can't be lent: [`Salvage::new`] decodes them.
     ///
     /// Reads the records once and checks every page anew, on this thread: about 1 s per gigabyte.
     /// Takes a byte of memory for 16 KiB of the table. Never raises SIGBUS for a file that was
@@ -92,18 +94,14 @@ impl Table {
     /// # }
     /// ```
     pub fn salvage(&self) -> Salvage<'_> {
+        let mut salvage = Salvage::new(self);
         let view = self.view();
-        // What is stored of a packed table is no entry, so all of it counts as lost.
-        let packed = view.layout().packing.is_some();
-        Salvage {
-            table: self,
-            pages: PageStates::new(view),
-            starts: Starts { view, leaf: 0 },
-            at: if packed { view.end().offset } else { view.start().offset },
-            last: None,
-            lost_from: packed.then_some(view.start().offset),
-            found: None,
+        if view.layout().packing.is_some() {
+            // What is stored of a packed table is no entry, so all of it counts as lost.
+            salvage.lose(view.start().offset);
+            salvage.at = view.end().offset;
         }
+        salvage
     }
 }
 
@@ -112,8 +110,8 @@ type Entry<'t> = (&'t [u8], &'t [u8]);
 
 /// The entries of a damaged table and its losses: see [`Table::salvage`].
 #[must_use = "iterators do nothing unless they are consumed"]
-pub struct Salvage<'t> {
-    table: &'t Table,
+pub struct Salvage<'t, T: AnyTable = Table> {
+    table: &'t T,
     pages: PageStates<'t>,
     starts: Starts<'t>,
     /// Where a record starts.
@@ -124,23 +122,97 @@ pub struct Salvage<'t> {
     lost_from: Option<usize>,
     /// The entry behind a loss that was reported.
     found: Option<Entry<'t>>,
+    /// Room for an entry that is decoded, and for the keys around a loss.
+    buffer: ValueBuffer,
+    around: [Option<Vec<u8>>; 2],
 }
 
-impl fmt::Debug for Salvage<'_> {
+impl<T: AnyTable> fmt::Debug for Salvage<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Salvage").field("at", &self.at).finish_non_exhaustive()
     }
 }
 
-impl<'t> Salvage<'t> {
-    /// The options to build a table like this one: alignment, kind of index, types and metadata, but
-    /// for what is [lost](Self::lost_sections) of them.
+impl<'t, T: AnyTable> Salvage<'t, T> {
+    /// The entries of a damaged table, which may be packed, and its losses. An entry that does not decode is
+    /// lost. With compact keys the hash index does not tell where records start.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("t");
+    /// # let entries = (0..10_000).map(|i| (format!("shelf-{i:05}"), format!("part {i}")));
+    /// # graven::BuildOptions::new().compact_keys(true).build(&path, entries)?;
+    /// use graven::{PackedTable, Salvage, Salvaged};
+    /// let mut bytes = std::fs::read(&path)?;
+    /// bytes[40_000] ^= 1;
+    /// let table = PackedTable::from_bytes(bytes)?;
+    /// let mut salvage = Salvage::new(&table);
+    /// let mut builder = salvage.build_options().create(dir.path().join("saved"))?;
+    /// while let Some(found) = salvage.next_lent() {
+    ///     match found {
+    ///         Salvaged::Entry { key, value } => builder.insert(key, value)?,
+    ///         Salvaged::Loss(loss) => assert_eq!(loss.pages, 1),
+    ///     }
+    /// }
+    /// let summary = builder.finish()?;
+    /// assert!(summary.entries > 9_000 && summary.entries < 10_000);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn new(table: &'t T) -> Self {
+        let view = table.stored().view();
+        Self {
+            table,
+            pages: PageStates::new(view),
+            starts: Starts { view, leaf: 0 },
+            at: view.start().offset,
+            last: None,
+            lost_from: None,
+            found: None,
+            buffer: ValueBuffer::new(),
+            around: [None, None],
+        }
+    }
+
+    /// Takes values of at most `most` bytes, as [`ValueBuffer::with_limit`] does: longer ones of a packed table
+    /// count as lost. For tables from elsewhere.
+    pub fn value_limit(mut self, most: u32) -> Self {
+        self.buffer = ValueBuffer::with_limit(most);
+        self
+    }
+
+    /// The next entry or loss, lent until the next one.
+    pub fn next_lent(&mut self) -> Option<Salvaged<'_>> {
+        match self.step()? {
+            Salvaged::Entry { key, value } => {
+                // It was decoded before it was found to be good.
+                let (key, value) = self.table.decoded((key, value), &mut self.buffer).ok()?;
+                Some(Salvaged::Entry { key, value })
+            }
+            Salvaged::Loss(loss) => {
+                for (room, stored) in self.around.iter_mut().zip([loss.after, loss.before]) {
+                    *room = stored.and_then(|stored| {
+                        let key = self.table.decoded((stored, &[]), &mut self.buffer).ok()?.0;
+                        Some(key.to_vec())
+                    });
+                }
+                let [after, before] = self.around.each_ref().map(Option::as_deref);
+                Some(Salvaged::Loss(Loss { after, before, ..loss }))
+            }
+        }
+    }
+
+    /// The options to build a table like this one: alignment, kind of index, types, metadata and how it
+    /// is packed, but for what is [lost](Self::lost_sections) of them.
     #[must_use]
     pub fn build_options(&self) -> BuildOptions {
         let options = BuildOptions::new().duplicates(Duplicates::KeepAll).sorted(true);
-        let names = TypesSection::read(self.table.view()).ok().flatten();
-        let metadata = self.table.metadata().ok();
-        Recipe::of(self.table).apply_with(options, names.as_ref(), metadata.as_ref())
+        let stored = self.table.stored();
+        let names = TypesSection::read(stored.view()).ok().flatten();
+        let metadata = stored.metadata().ok();
+        let options = Recipe::of(stored).apply_with(options, names.as_ref(), metadata.as_ref());
+        PackedAs::of(stored).unwrap_or_default().apply(options)
     }
 
     /// Which of the sections are damaged that a build makes of options and not of entries:
@@ -148,14 +220,15 @@ impl<'t> Salvage<'t> {
     /// opens as a table of bytes only.
     #[must_use]
     pub fn lost_sections(&self) -> Vec<Section> {
-        let metadata = self.table.metadata().is_err().then_some(Section::Metadata);
-        let types = TypesSection::read(self.table.view()).is_err().then_some(Section::Types);
+        let stored = self.table.stored();
+        let metadata = stored.metadata().is_err().then_some(Section::Metadata);
+        let types = TypesSection::read(stored.view()).is_err().then_some(Section::Types);
         metadata.into_iter().chain(types).collect()
     }
 
     /// The next good entry and where its record starts; none at the end of the records.
     fn entry(&mut self) -> Option<(usize, Entry<'t>)> {
-        let view = self.table.view();
+        let view = self.table.stored().view();
         let end = view.end().offset;
         while self.at < end {
             let start = self.at;
@@ -172,7 +245,10 @@ impl<'t> Salvage<'t> {
             };
             match entry {
                 // A key that is out of order was not written so by graven.
-                Some((key, value)) if self.last.is_none_or(|last| last <= key) => {
+                Some((key, value))
+                    if self.last.is_none_or(|last| last <= key)
+                        && self.table.decoded((key, value), &mut self.buffer).is_ok() =>
+                {
                     return Some((start, (key, value)));
                 }
                 _ => self.lose(start),
@@ -188,7 +264,7 @@ impl<'t> Salvage<'t> {
 
     /// The first start of a record from `from` on that is known and on a good page. Asks both indexes.
     fn resume(&mut self, from: usize) -> usize {
-        let view = self.table.view();
+        let view = self.table.stored().view();
         let end = view.end().offset;
         let hash = Hash::of(view);
         let mut stretch = self.pages.good_stretch(from, end);
@@ -212,7 +288,7 @@ impl<'t> Salvage<'t> {
 
     /// Whether the hash index refers to a record at `start`.
     fn is_referred(&mut self, hash: Hash<'t>, start: usize) -> bool {
-        let view = self.table.view();
+        let view = self.table.stored().view();
         let Some(parts) = self.pages.parts(start) else { return false };
         let Some(key) = view.bytes().get(parts.key()) else { return false };
         // Most places that are no starts have a key that is out of order.
@@ -229,18 +305,15 @@ impl<'t> Salvage<'t> {
         let (offset, bytes) = (start as u64, (end - start) as u64);
         Some(Loss { after: self.last, before, offset, bytes, pages })
     }
-}
 
-impl<'t> Iterator for Salvage<'t> {
-    type Item = Salvaged<'t>;
-
-    fn next(&mut self) -> Option<Salvaged<'t>> {
+    /// The next entry or loss, with what is stored of keys and values.
+    fn step(&mut self) -> Option<Salvaged<'t>> {
         if let Some((key, value)) = self.found.take() {
             self.last = Some(key);
             return Some(Salvaged::Entry { key, value });
         }
         let Some((start, (key, value))) = self.entry() else {
-            let end = self.table.view().end().offset;
+            let end = self.table.stored().view().end().offset;
             return self.loss(end, None).map(Salvaged::Loss);
         };
         if self.lost_from.is_some() {
@@ -249,6 +322,14 @@ impl<'t> Iterator for Salvage<'t> {
         }
         self.last = Some(key);
         Some(Salvaged::Entry { key, value })
+    }
+}
+
+impl<'t> Iterator for Salvage<'t> {
+    type Item = Salvaged<'t>;
+
+    fn next(&mut self) -> Option<Salvaged<'t>> {
+        self.step()
     }
 }
 

@@ -1,23 +1,14 @@
-//! A walk over one of several tables, and the entry that it is at.
+//! A walk over a plain table, and the entry that it is at.
 
 use crate::error::{ReadFailure, ReadResult};
-use crate::format::order::{common_prefix, head};
+use crate::format::order::head;
 use crate::format::record::Fixed;
 use crate::read::{Iter, Table};
-use std::cmp::Ordering;
+use std::fmt;
 
-/// An entry and the number of its table.
-#[derive(Clone, Copy)]
-pub(super) struct Front<'t> {
-    pub(super) key: &'t [u8],
-    pub(super) value: &'t [u8],
-    /// Of equal keys, that of the table with the lower number comes first.
-    pub(super) table: usize,
-}
-
-/// A table and its next entry.
+/// A plain table and its next entry.
 #[derive(Clone)]
-pub(super) struct Source<'t> {
+pub struct Source<'t> {
     /// The head of the key after the prefix of all keys.
     pub(super) head: u64,
     pub(super) key: &'t [u8],
@@ -29,6 +20,12 @@ pub(super) struct Source<'t> {
     rest: Iter<'t>,
     prefix: usize,
     over: bool,
+}
+
+impl fmt::Debug for Source<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Source").finish_non_exhaustive()
+    }
 }
 
 impl<'t> Source<'t> {
@@ -117,15 +114,6 @@ impl<'t> Source<'t> {
         (self.key, self.value)
     }
 
-    /// How the key compares with that of another table.
-    #[inline(always)]
-    pub(super) fn order(&self, other: &Self) -> Ordering {
-        match self.head.cmp(&other.head) {
-            Ordering::Equal => self.key.cmp(other.key),
-            order => order,
-        }
-    }
-
     /// Records of fixed width from the entry on, whose keys differ. None if the walk gave the entry.
     #[inline(always)]
     pub(super) fn run(&self) -> Option<(&Fixed, &'t [u8])> {
@@ -152,17 +140,4 @@ impl<'t> Source<'t> {
         }
         &mut self.rest
     }
-}
-
-/// Length of a prefix that all keys have: the longest that leaves keys of fixed width a head of eight
-/// bytes, if they have as many. A table that cannot be read is left out: its error comes with its
-/// entries.
-pub(super) fn shared_prefix(tables: &[&Table]) -> usize {
-    let ends = tables.iter().flat_map(|table| [table.first(), table.last()]);
-    let mut keys = ends.filter_map(|end| Some(end.ok()??.0));
-    let Some(first) = keys.next() else { return 0 };
-    let shared = keys.map(|key| common_prefix(first, key)).min().unwrap_or(0);
-    let fixed = tables.iter().filter_map(|table| table.view().layout().fixed);
-    let most = fixed.map(|fixed| fixed.key_len.saturating_sub(size_of::<u64>())).min();
-    shared.min(most.unwrap_or(shared))
 }

@@ -1,10 +1,12 @@
 //! A tree of tables, which gives their entries in the order of keys.
 
+use super::any_table::{AnyTable, BytesOf, intact, shared_prefix};
 use super::batch::Batch;
-use super::source::{Front, Source, shared_prefix};
+use super::source::Source;
+use super::walk::{Front, Walk};
 use crate::error::{MergeError, ReadError};
 use crate::format::order::equal;
-use crate::read::Table;
+use crate::read::{PackedTable, Table};
 use std::hint::select_unpredictable;
 use std::iter::successors;
 use std::mem::swap;
@@ -15,10 +17,11 @@ const ROW: u64 = 4;
 /// The entries of many tables, ascending. Of equal keys, the table with the lower number comes
 /// first, and within a table the order stays.
 #[derive(Clone)]
-pub(super) struct Sources<'t> {
+pub(super) struct Sources<'t, T: AnyTable> {
+    /// The tables as they lie in their files, by their numbers.
     inputs: Vec<&'t Table>,
     /// The tables by their numbers. Entries stay in their place while the tables change theirs.
-    tables: Vec<Source<'t>>,
+    tables: Vec<T::Walk<'t>>,
     /// The table with the smallest entry; none at the end.
     top: Option<usize>,
     /// A tree of losers: each node has the greater of the two smallest entries of its two halves. The
@@ -38,16 +41,21 @@ struct Player {
     table: usize,
 }
 
-impl<'t> Sources<'t> {
-    pub(super) fn new(tables: impl Iterator<Item = &'t Table>) -> Self {
-        let tables: Vec<&Table> = tables.collect();
-        let prefix = shared_prefix(&tables);
+/// The next entry, or an error.
+type Next<'t, T> = Option<Result<Front<BytesOf<'t, T>>, MergeError>>;
+
+impl<'t, T: AnyTable> Sources<'t, T> {
+    /// Plain tables, and others behind them.
+    pub(super) fn new(plain: &[&'t Table], others: &[&'t T]) -> Self {
+        let prefix = shared_prefix(plain, others);
+        let stored = others.iter().map(|table| table.stored());
+        let walks = plain.iter().map(|table| T::walk_plain(table, prefix));
         let mut sources = Self {
-            tables: tables.iter().map(|table| Source::new(table, prefix)).collect(),
+            inputs: plain.iter().copied().chain(stored).collect(),
+            tables: walks.chain(others.iter().map(|table| table.walk(prefix))).collect(),
             top: None,
             losers: Vec::new(),
             row: 0,
-            inputs: tables,
             batch: Batch::EMPTY,
             error: None,
         };
@@ -60,13 +68,13 @@ impl<'t> Sources<'t> {
 
     /// The next entry.
     #[inline(always)]
-    pub(super) fn next(&mut self) -> Option<Result<Front<'t>, MergeError>> {
+    pub(super) fn next(&mut self) -> Next<'t, T> {
         match self.batch.next() {
             Some(front) => {
                 if self.batch.is_over() {
                     self.settle();
                 }
-                Some(Ok(front))
+                Some(Ok(front.into()))
             }
             None => self.step(),
         }
@@ -74,7 +82,7 @@ impl<'t> Sources<'t> {
 
     /// Hands entries to `f` that come next, and have keys of their own: as many as are at hand.
     #[inline(always)]
-    pub(super) fn fold_batch<A>(&mut self, all: A, f: impl FnMut(A, Front<'t>) -> A) -> A {
+    pub(super) fn fold_batch<A>(&mut self, all: A, f: impl FnMut(A, Front<&'t [u8]>) -> A) -> A {
         if self.batch.is_over() {
             return all;
         }
@@ -85,7 +93,7 @@ impl<'t> Sources<'t> {
 
     /// The next entry, behind the batch.
     #[inline(always)]
-    fn step(&mut self) -> Option<Result<Front<'t>, MergeError>> {
+    fn step(&mut self) -> Next<'t, T> {
         if self.error.is_some() {
             return self.fail();
         }
@@ -93,9 +101,15 @@ impl<'t> Sources<'t> {
         if self.may_plan(table)
             && let Some(front) = self.plan(table)
         {
-            return Some(Ok(front));
+            return Some(Ok(front.into()));
         }
-        let (key, value) = self.tables[table].entry();
+        let (key, value) = match self.tables[table].take() {
+            Ok(entry) => entry,
+            Err(source) => {
+                self.error = Some((table, source));
+                return self.fail();
+            }
+        };
         self.advance(table);
         self.play(table);
         self.row = if self.top == Some(table) { self.row + 1 } else { 0 };
@@ -105,12 +119,13 @@ impl<'t> Sources<'t> {
     /// Whether a batch is likely. The search for one among many tables costs more than an entry.
     #[inline(always)]
     fn may_plan(&self, top: usize) -> bool {
-        self.tables[top].run().is_some() && (self.tables.len() <= 2 || self.row >= ROW)
+        self.tables[top].plain().and_then(Source::run).is_some()
+            && (self.tables.len() <= 2 || self.row >= ROW)
     }
 
     /// Takes a new batch, and its first entry.
     #[inline(never)]
-    fn plan(&mut self, top: usize) -> Option<Front<'t>> {
+    fn plan(&mut self, top: usize) -> Option<Front<&'t [u8]>> {
         let second = self.second(top).map(|table| (table, &self.tables[table]));
         self.batch.fill((top, &self.tables[top]), second, self.tables.len() == 2);
         let front = self.batch.next()?;
@@ -134,35 +149,43 @@ impl<'t> Sources<'t> {
 
     /// Moves a table behind so many bytes of records.
     fn pass(&mut self, table: usize, bytes: usize) {
-        if bytes > 0 {
-            self.tables[table].skip_to_last(bytes);
+        if bytes > 0
+            && let Some(source) = self.tables[table].plain_mut()
+        {
+            source.skip_to_last(bytes);
             self.advance(table);
         }
     }
 
     /// The table of the next entry, if its key is that of `front`.
     #[inline(always)]
-    pub(super) fn repeats(&self, front: &Front<'t>) -> Option<usize> {
+    pub(super) fn repeats(&self, front: &Front<BytesOf<'t, T>>) -> Option<usize> {
         // The keys of a batch differ from each other and from those of all other tables.
         let next = self.top.filter(|_| self.batch.is_over() && self.error.is_none())?;
         let may_repeat = next != front.table || self.inputs[next].view().layout().repeated_keys;
-        (may_repeat && equal(self.tables[next].key, front.key)).then_some(next)
+        (may_repeat && equal(self.tables[next].key(), &front.key)).then_some(next)
+    }
+
+    /// Takes back the memory of an entry.
+    #[inline(always)]
+    pub(super) fn give_back(&mut self, front: Front<BytesOf<'t, T>>) {
+        self.tables[front.table].give_back((front.key, front.value));
     }
 
     /// An error if a page of a table was lost: then what was read of it may be zeros.
     pub(super) fn intact(&self) -> Result<(), MergeError> {
-        intact(&self.inputs)
+        intact(self.inputs.iter().copied())
     }
 
     /// Nothing; an error if a page of a table was lost while its entries were compared.
     #[cold]
-    fn end(&mut self) -> Option<Result<Front<'t>, MergeError>> {
+    fn end(&mut self) -> Next<'t, T> {
         self.intact().err().map(Err)
     }
 
     /// The end, after the error of a table.
     #[cold]
-    fn fail(&mut self) -> Option<Result<Front<'t>, MergeError>> {
+    fn fail(&mut self) -> Next<'t, T> {
         let (table, source) = self.error.take()?;
         self.top = None;
         Some(Err(MergeError::Read { table, source }))
@@ -183,7 +206,7 @@ impl<'t> Sources<'t> {
         if a.is_over() != b.is_over() {
             return b.is_over();
         }
-        a.key.cmp(b.key).then(one.cmp(&other)).is_lt()
+        a.key().cmp(b.key()).then(one.cmp(&other)).is_lt()
     }
 
     /// Finds the smallest entry after that of `table`, which was the smallest one, has changed.
@@ -244,7 +267,7 @@ impl<'t> Sources<'t> {
 
     #[inline(always)]
     fn player(&self, table: usize) -> Player {
-        Player { head: self.tables[table].head, table }
+        Player { head: self.tables[table].head(), table }
     }
 
     /// The table of a player who has won, unless it is over.
@@ -254,11 +277,9 @@ impl<'t> Sources<'t> {
     }
 }
 
-/// An error if a page of one of the tables was lost.
-pub(super) fn intact(tables: &[&Table]) -> Result<(), MergeError> {
-    for (number, table) in tables.iter().enumerate() {
-        let failed = |source| MergeError::Read { table: number, source };
-        table.view().sound(Ok(())).map_err(failed)?;
+impl Sources<'_, PackedTable> {
+    /// Takes values of at most so many bytes.
+    pub(super) fn limit_values(&mut self, most: u32) {
+        self.tables.iter_mut().for_each(|table| table.limit_values(most));
     }
-    Ok(())
 }

@@ -40,6 +40,7 @@ pub use owned::IntoIter;
 pub use packed::PackedTable;
 pub use packed::cursor::PackedCursor;
 pub use packed::iter::PackedIter;
+pub use packed::prefixes::PackedPrefixesOf;
 pub(crate) use packing::Packing;
 pub use pages::PageChecks;
 pub use place::{LocatedPart, LocatedSpan};

@@ -8,6 +8,7 @@
 
 pub(super) mod cursor;
 pub(super) mod iter;
+pub(super) mod prefixes;
 
 use super::open::OpenOptions;
 use super::packing::{Packed, Packing};
@@ -16,9 +17,10 @@ use super::table::Table;
 use crate::build_id::BuildId;
 use crate::codec::ValueBuffer;
 use crate::error::{OpenError, OpenFailure, ReadError};
-use crate::format::order::{common_prefix, successor_len};
+use crate::format::order::successor_len;
 use cursor::PackedCursor;
 use iter::PackedIter;
+use prefixes::PackedPrefixesOf;
 use std::borrow::Cow;
 use std::fmt;
 use std::ops::Bound;
@@ -76,6 +78,11 @@ impl PackedTable {
     #[cfg(feature = "sets")]
     pub(crate) fn packed(&self) -> &Packed {
         &self.shared
+    }
+
+    /// How keys and values are stored. `None` in a plain table.
+    pub(crate) fn packing(&self) -> Option<&Packing> {
+        self.shared.packing.as_ref()
     }
 
     /// Whether clones of this table are in use besides `self`.
@@ -152,7 +159,7 @@ impl PackedTable {
     /// The codec of the values, `zstd` or `fsst`; `None` if they stand as they are. Costs nothing.
     #[must_use]
     pub fn codec(&self) -> Option<&'static str> {
-        self.shared.packing.as_ref().and_then(|packing| Packing::codec(&packing.block))
+        self.packing().and_then(|packing| Packing::codec(&packing.block))
     }
 
     /// Whether it is a packed table, which [`Table`] can't read. Costs nothing.
@@ -164,7 +171,7 @@ impl PackedTable {
     /// Whether keys are encoded. Costs nothing.
     #[must_use]
     pub fn has_compact_keys(&self) -> bool {
-        self.shared.packing.as_ref().is_some_and(|packing| Packing::encodes_keys(&packing.block))
+        self.packing().is_some_and(|packing| Packing::encodes_keys(&packing.block))
     }
 
     /// Number of entries. Costs nothing.
@@ -385,24 +392,26 @@ impl PackedTable {
         key: impl AsRef<[u8]>,
         buffer: &'b mut ValueBuffer,
     ) -> Result<Option<(&'b [u8], &'b [u8])>, ReadError> {
-        let key = key.as_ref();
-        let Some(packing) =
-            self.shared.packing.as_ref().filter(|packing| Packing::encodes_keys(&packing.block))
-        else {
-            return self.shared.entry(self.shared.stored.longest_prefix(key)?, buffer);
-        };
-        let mut prefix = key;
-        loop {
-            let found = self.shared.stored.floor(packing.stored_key(prefix, &mut buffer.key))?;
-            let Some((stored, _)) = found else { return Ok(None) };
-            let candidate = packing.key(self.shared.stored.view(), stored, &mut buffer.key)?;
-            let common = common_prefix(candidate, prefix);
-            if common == candidate.len() {
-                // Of equal keys the first, as everywhere.
-                return self.shared.entry(self.shared.stored.ceil(stored)?, buffer);
-            }
-            prefix = &prefix[..common];
-        }
+        let found = self.shared.longest_prefix(key.as_ref(), &mut buffer.key)?;
+        self.shared.entry(found.map(|(entry, _)| entry), buffer)
+    }
+
+    /// All entries whose keys are prefixes of `key`, the longest first, as [`Table::prefixes_of`] gives
+    /// them, each in memory of its own. Each key that is found costs what
+    /// [`longest_prefix`](Self::longest_prefix) costs, and a search for its entries.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("t");
+    /// # graven::BuildOptions::new().build(&path, [("/", "0"), ("/api", "1"), ("/apj", "2")])?;
+    /// # let table = graven::PackedTable::load(&path)?;
+    /// let routes: Result<Vec<_>, _> = table.prefixes_of("/api/v1").map(|e| e.map(|e| e.1)).collect();
+    /// assert_eq!(routes?, [b"1", b"0"]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn prefixes_of(&self, key: impl AsRef<[u8]>) -> PackedPrefixesOf<'_> {
+        let none = PackedIter::new(&self.shared, self.shared.stored.range(..""));
+        PackedPrefixesOf::new(&self.shared, key.as_ref(), none)
     }
 
     /// All entries, ascending, each in memory of its own; can be walked from both ends. A

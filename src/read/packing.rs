@@ -9,6 +9,7 @@ use super::table::Table;
 use super::view::View;
 use crate::codec::{Bad, Decoder, KeySymbols, NoDecoder, Room, ValueBuffer, codec_name};
 use crate::error::{OpenFailure, ReadError, ReadFailure, ReadResult};
+use crate::format::order::common_prefix;
 use crate::format::packing::{MAX_DICTIONARY, PACKING, PackingBlock, codec};
 use std::fmt;
 use std::ops::Range;
@@ -127,6 +128,34 @@ impl Packed {
         let view = self.stored.view();
         let key = packing.key(view, key, &mut buffer.key)?;
         Ok(Some((key, packing.value(view, value, &mut buffer.value)?)))
+    }
+
+    /// What is stored of the entry with the longest key that is a prefix of `key`, and the length of that
+    /// key. `room` is for codes.
+    pub(super) fn longest_prefix(
+        &self,
+        key: &[u8],
+        room: &mut Vec<u8>,
+    ) -> ReadResult<Option<(Entry<'_>, usize)>> {
+        let packing = match &self.packing {
+            Some(packing) if packing.keys.is_some() => packing,
+            _ => {
+                let found = self.stored.longest_prefix(key)?;
+                return Ok(found.map(|entry| (entry, entry.0.len())));
+            }
+        };
+        let mut prefix = key;
+        loop {
+            let found = self.stored.floor(packing.stored_key(prefix, room))?;
+            let Some((stored, _)) = found else { return Ok(None) };
+            let candidate = packing.key(self.stored.view(), stored, room)?;
+            let common = common_prefix(candidate, prefix);
+            if common == candidate.len() {
+                // Of equal keys the first, as everywhere.
+                return Ok(self.stored.ceil(stored)?.map(|entry| (entry, common)));
+            }
+            prefix = &prefix[..common];
+        }
     }
 
     /// What the table stores of `key`, if it has it.

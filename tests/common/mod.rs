@@ -5,6 +5,7 @@
 #![allow(dead_code, reason = "each test file uses its own part")]
 #![allow(unused_imports, reason = "each test file uses its own part")]
 
+pub(crate) mod combined;
 mod compare;
 pub(crate) mod craft;
 mod forms;

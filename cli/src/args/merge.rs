@@ -2,6 +2,7 @@
 
 use super::Hash;
 use super::access::Reading;
+use super::packing::Packing;
 use super::values::{Pair, number, octal, pair, size};
 use clap::{Args, ValueEnum};
 use graven::{BuildOptions, MergePolicy};
@@ -11,11 +12,12 @@ use std::path::PathBuf;
 ///
 /// Nothing is sorted: the tables are read side by side. OUT has the types of the tables, the largest
 /// alignment of their values, and the metadata of all; of several pairs with one key the last one
-/// stays, with --dup first the first.
+/// stays, with --dup first the first. Tables may be packed. Where all are, OUT is packed as the first
+/// one, unless --plain or other options say otherwise; else OUT is plain, unless they do.
 ///
 /// With TABLE PATCH... each patch that `graven diff -o` made is applied to the result of the one
 /// before. OUT is then, byte for byte, the table that the last patch was made from. A patch for
-/// another table is an error.
+/// another table is an error. What is packed stays packed.
 #[derive(Args)]
 #[command(
     override_usage = "graven merge [OPTIONS] <OUT> <TABLE>...\n       graven merge [OPTIONS] <OUT> <TABLE> <PATCH>...",
@@ -43,6 +45,11 @@ pub(crate) struct Merge {
     /// Keep this pair in OUT's metadata, in place of those of the tables; may be repeated
     #[arg(long, value_name = "K=V", value_parser = pair(), allow_hyphen_values = true)]
     pub(crate) meta: Vec<Pair>,
+    /// Build a plain table, also of packed ones
+    #[arg(long, conflicts_with_all = ["compress", "compact_keys"])]
+    pub(crate) plain: bool,
+    #[command(flatten)]
+    pub(crate) packing: Packing,
     #[command(flatten)]
     pub(crate) writing: Writing,
     #[command(flatten)]
@@ -60,7 +67,7 @@ pub(crate) struct Merge {
 ///
 /// With -o nothing is printed, and a patch is written: a table of the differences, to be applied with
 /// `graven merge OUT OLD PATCH`, which gives NEW again, its metadata and indexes too. The exit code
-/// is then 0, whether or not there are differences. `graven stat` and `graven verify` take patches,
+/// is then 0, whether or not there are differences. Both tables have to be packed in one way, or plain. `graven stat` and `graven verify` take patches,
 /// too; other commands refuse them.
 #[derive(Args)]
 #[command(after_help = "Examples:\n  graven diff colours.grv other.grv\n  \

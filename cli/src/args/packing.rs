@@ -33,6 +33,11 @@ impl Packing {
         self.compress.is_some() || self.compact_keys
     }
 
+    /// The first option that is given.
+    pub(crate) fn name(&self) -> &'static str {
+        if self.compress.is_some() { "--compress" } else { "--compact-keys" }
+    }
+
     /// Sets these options.
     pub(crate) fn set(&self, options: BuildOptions) -> BuildOptions {
         let compression = self.compress.map(|codec| match codec {

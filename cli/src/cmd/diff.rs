@@ -10,14 +10,14 @@ use crate::progress::{Progress, Unit};
 use crate::source::{self, Source};
 use crate::{open, signals};
 use data_encoding::BASE64;
-use graven::{BuildOptions, Difference, MergeError, Patch, Table};
+use graven::{BuildOptions, Difference, MergeError, PackedTable, Patch};
 use serde_json::{Map, Value};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::str::from_utf8;
 
 /// A table, or all shards of a set, with their paths.
-type Side = Vec<(Table, PathBuf)>;
+type Side = Vec<(PackedTable, PathBuf)>;
 
 /// Differences between two updates of the progress bar.
 const STEP: u64 = 1024;
@@ -40,10 +40,15 @@ pub(crate) fn run(args: &Diff) -> Result<Outcome, Failure> {
 }
 
 fn intact(sides: &[Side; 2]) -> Result<(), Failure> {
-    sides.iter().flatten().try_for_each(|(table, path)| open::intact(table, path))
+    sides.iter().flatten().try_for_each(|(table, path)| open::intact(table.stored(), path))
 }
 
-fn patch(args: &Diff, old: &Table, new: &Table, path: &Path) -> Result<Outcome, Failure> {
+fn patch(
+    args: &Diff,
+    old: &PackedTable,
+    new: &PackedTable,
+    path: &Path,
+) -> Result<Outcome, Failure> {
     no_table_to_standard_output(path)?;
     signals::clean_up_and_exit()?;
     let _progress = Progress::new("comparing", Unit::Entries, None, args.writing.quiet);
@@ -89,7 +94,8 @@ fn print(args: &Diff, sides: &[Side; 2]) -> Result<Outcome, Failure> {
         let [old, new] = sides.each_ref().map(|side| side.iter().map(|(table, _)| table));
         compare::differences(old, new, failed, &mut show)?;
     } else {
-        for difference in graven::Diff::new(&sides[0][0].0, &sides[1][0].0) {
+        let mut diff = graven::Diff::new(&sides[0][0].0, &sides[1][0].0);
+        while let Some(difference) = diff.next_lent() {
             if show(difference.map_err(failed)?)?.is_break() {
                 break;
             }

@@ -7,7 +7,7 @@ use crate::progress::{Progress, Unit};
 use crate::source::{self, Source};
 use crate::{open, signals};
 use graven::{
-    BuildOptions, BuildSummary, ErrorKind, MergeError, OpenOptions, Patch, Patched, Table,
+    BuildOptions, BuildSummary, ErrorKind, MergeError, OpenOptions, PackedTable, Patch, Patched,
 };
 use std::path::{Path, PathBuf};
 
@@ -23,7 +23,7 @@ pub(crate) fn run(args: &Merge) -> Result<Outcome, Failure> {
             true => Source::open(path, args.reading.access())?,
             false => {
                 let options = options.allow_patch(number > 0).allow_packed(true);
-                Source::Table(source::plain(open::with(&options, path)?, path)?)
+                Source::Packed(open::unpacked(open::with(&options, path)?, path)?)
             }
         };
         let named = source.tables(path)?.into_iter();
@@ -40,7 +40,7 @@ pub(crate) fn run(args: &Merge) -> Result<Outcome, Failure> {
     let progress = Progress::new("merging", Unit::Entries, None, args.writing.quiet);
     let merged = if patched { patch(args, &tables) } else { merge(args, &tables, &paths) }?;
     for (table, path) in tables.iter().zip(&paths) {
-        open::intact(table, path)?;
+        open::intact(table.stored(), path)?;
     }
     drop(progress);
     if !args.writing.quiet {
@@ -49,15 +49,18 @@ pub(crate) fn run(args: &Merge) -> Result<Outcome, Failure> {
     Ok(Outcome::Fine)
 }
 
-fn is_patch(table: &Table) -> bool {
-    !matches!(Patch::new(table.clone()), Err(MergeError::NotAPatch { .. }))
+fn is_patch(table: &PackedTable) -> bool {
+    !matches!(Patch::new(table.stored().clone()), Err(MergeError::NotAPatch { .. }))
 }
 
-fn merge(args: &Merge, tables: &[Table], paths: &[PathBuf]) -> Result<BuildSummary, Failure> {
+fn merge(args: &Merge, tables: &[PackedTable], paths: &[PathBuf]) -> Result<BuildSummary, Failure> {
     let failed = |error| failure(&error, &args.out, paths);
     let policy = args.dup.unwrap_or(Policy::Error);
     let merge = graven::Merge::new(tables).policy(policy.into());
     let mut options = args.writing.set(merge.build_options().map_err(failed)?);
+    if args.plain || args.packing.is_given() {
+        options = args.packing.set(options);
+    }
     if let Some(hash_index) = args.hash_index {
         options = options.hash_index(hash_index.into());
     }
@@ -70,19 +73,21 @@ fn merge(args: &Merge, tables: &[Table], paths: &[PathBuf]) -> Result<BuildSumma
     merge.build(&args.out, &options).map_err(failed)
 }
 
-fn patch(args: &Merge, tables: &[Table]) -> Result<BuildSummary, Failure> {
+fn patch(args: &Merge, tables: &[PackedTable]) -> Result<BuildSummary, Failure> {
     let given = [
         ("--dup", args.dup.is_some()),
         ("--hash-index", args.hash_index.is_some()),
         ("--value-align", args.value_align.is_some()),
         ("--meta", !args.meta.is_empty()),
+        ("--plain", args.plain),
+        (args.packing.name(), args.packing.is_given()),
     ];
     if let Some((option, _)) = given.iter().find(|(_, given)| *given) {
         let what = format_args!("{option} does not go with patches: they say how OUT is built");
         return Err(Failure::new(ErrorKind::Usage, what));
     }
     let patches = tables[1..].iter().zip(&args.tables[1..]).map(|(table, path)| {
-        Patch::new(table.clone()).map_err(|error| match error {
+        Patch::new(table.stored().clone()).map_err(|error| match error {
             MergeError::NotAPatch { .. } => Failure::at(
                 ErrorKind::Data,
                 path.display(),

@@ -102,7 +102,6 @@ impl Which {
         Box::new(one.transpose().into_iter())
     }
 
-    /// Of a packed table each prefix is looked up.
     fn of_packed(
         self,
         table: &PackedTable,
@@ -116,10 +115,9 @@ impl Which {
             Self::Ceil => table.ceil(key, buffer),
             Self::LongestPrefix => table.longest_prefix(key, buffer),
             Self::Prefixes => {
-                return (0..=key.len()).rev().map(|len| &key[..len]).try_for_each(|prefix| {
-                    table
-                        .get_all(prefix)
-                        .try_for_each(|value| each((prefix, &value.map_err(reading(path))?)))
+                return table.prefixes_of(key).try_for_each(|entry| {
+                    let (key, value) = entry.map_err(reading(path))?;
+                    each((&key, &value))
                 });
             }
         };

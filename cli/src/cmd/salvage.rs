@@ -1,19 +1,18 @@
 //! `graven salvage`: what is good in a damaged table, as a new one.
 
 use super::merge::no_table_to_standard_output;
-use crate::args::Salvage;
 use crate::exit::{Failure, Outcome, counted, note, say};
 use crate::output::Output;
 use crate::progress::{Progress, Unit};
-use crate::{open, signals};
-use graven::{ErrorKind, Loss, OpenOptions, Salvaged};
+use crate::{args, open, signals};
+use graven::{ErrorKind, Loss, OpenOptions, Salvage, Salvaged};
 use std::fs;
 
 /// Entries between two updates of the progress bar.
 const STEP: u64 = 1024;
 
-pub(crate) fn run(args: &Salvage) -> Result<Outcome, Failure> {
-    let Salvage { broken, out: path, writing } = args;
+pub(crate) fn run(args: &args::Salvage) -> Result<Outcome, Failure> {
+    let args::Salvage { broken, out: path, writing } = args;
     no_table_to_standard_output(path)?;
     if fs::canonicalize(broken)
         .ok()
@@ -23,11 +22,12 @@ pub(crate) fn run(args: &Salvage) -> Result<Outcome, Failure> {
         return Err(Failure::at(ErrorKind::Usage, path.display(), what));
     }
     signals::clean_up_and_exit()?;
-    let table = open::with(&OpenOptions::new().tolerate_footer(true), broken)?;
+    let options = OpenOptions::new().tolerate_footer(true).allow_packed(true);
+    let table = open::unpacked(open::with(&options, broken)?, broken)?;
     let mut out = Output::new()?;
     let quiet = writing.quiet || !out.is_file();
     let progress = Progress::new("salvaging", Unit::Entries, Some(table.len()), quiet);
-    let salvage = table.salvage();
+    let mut salvage = Salvage::new(&table);
     for section in salvage.lost_sections() {
         note(format_args!("{}: section {section} is lost", broken.display()));
     }
@@ -35,7 +35,7 @@ pub(crate) fn run(args: &Salvage) -> Result<Outcome, Failure> {
     let options = writing.set(salvage.build_options());
     let mut builder = options.create(path).map_err(built)?;
     let (mut saved, mut losses) = (0u64, 0u64);
-    for found in salvage {
+    while let Some(found) = salvage.next_lent() {
         match found {
             Salvaged::Entry { key, value } => {
                 builder.insert(key, value).map_err(built)?;
@@ -54,7 +54,7 @@ pub(crate) fn run(args: &Salvage) -> Result<Outcome, Failure> {
     }
     out.flush()?;
     drop(progress);
-    open::intact(&table, broken)?;
+    open::intact(table.stored(), broken)?;
     let entries = table.len();
     if saved == 0 && entries > 0 {
         let entries = counted(entries, "entry", "entries");

@@ -1,5 +1,5 @@
-//! Packed tables: built by options, read by every command that reads a table, refused by name by those
-//! that don't.
+//! Packed tables: built by options, read, merged and compared by every command that takes a table,
+//! refused by name by those that don't.
 
 use crate::tool::Sandbox;
 use serde_json::Value;
@@ -157,17 +157,30 @@ fn what_does_not_fit_is_refused_by_name() {
         (&["build", "t", "in", "--compress", "zstd", "--level", "23"], 2, "1 to 22"),
         (&["build", "t", "in", "--compress", "zstd", "--dictionary", "2M"], 2, "at most 1 MiB"),
         (&["build", "t", "in", "--compact-keys", "--value-align", "8"], 2, "value_align"),
-        (&["merge", "t", "plain", "packed"], 2, "packed: is a packed table"),
-        (&["merge", "t", "packed"], 2, "packed: is a packed table"),
-        (&["diff", "packed", "plain"], 2, "packed: is a packed table"),
-        (&["diff", "plain", "packed"], 2, "packed: is a packed table"),
-        (&["salvage", "packed", "t"], 3, "open it as a packed table"),
+        (&["merge", "t", "plain", "--plain", "--compact-keys"], 2, "--plain"),
+        (&["diff", "-o", "t", "plain", "packed"], 3, "packed in another way"),
     ] {
         let ran = dir.run(args);
         assert_eq!((ran.code, &ran.out[..]), (code, &b""[..]), "{args:?}: {}", ran.err);
         assert!(ran.err.contains(text), "{args:?}: {}", ran.err);
     }
     assert_eq!(dir.names(), ["in", "packed", "plain"]);
+}
+
+#[test]
+fn sets_of_packed_shards_are_merged_and_compared() {
+    for way in WAYS {
+        let dir = versions(way);
+        dir.run(&[&["build", "-q", "s", "in", "--shards", "2"], way].concat()).printed("");
+        dir.run(&["merge", "-q", "merged", "s"]).printed("");
+        assert!(dir.read("merged") == dir.read("packed"), "{way:?}");
+        for other in ["plain", "packed"] {
+            assert_eq!(dir.run(&["diff", "s", other]).code, 0, "{way:?}");
+        }
+        let right = dir.run(&["diff", "new-plain", "plain"]);
+        assert_eq!(right.code, 1);
+        assert_eq!(dir.run(&["diff", "new-packed", "s"]), right, "{way:?}");
+    }
 }
 
 /// A damaged shard of a set, and commands that take plain tables alone.
@@ -177,9 +190,7 @@ fn sets_of_packed_shards_are_checked_and_refused_by_name() {
     dir.run(&["build", "-q", "s", "in", "--shards", "2", "--compress", "zstd", "--compact-keys"])
         .printed("");
     for (args, code, text) in [
-        (&["merge", "t", "s"][..], 2, "s: is a packed table, or a set of such"),
-        (&["diff", "s", "plain"], 2, "s: is a packed table, or a set of such"),
-        (&["bench", "s"], 3, "part-00000.grv: is packed"),
+        (&["bench", "s"][..], 3, "part-00000.grv: is packed"),
         (&["inspect", "s", "--key", KEY], 2, "has compact keys"),
         (&["inspect", "s"], 2, "name one of its shards"),
         (&["shard", "s", "t", "--compress", "zstd", "--level", "23"], 2, "1 to 22"),
@@ -199,4 +210,138 @@ fn sets_of_packed_shards_are_checked_and_refused_by_name() {
     assert!(ran.err.contains("part-00001.grv: ") && ran.err.contains("checksum"), "{}", ran.err);
     let ran = dir.run(&["scan", "--count", "s"]);
     assert_eq!((ran.code, &ran.out[..]), (0, &b"3000\n"[..]), "{}", ran.err);
+}
+
+/// Lines of another version of the table: some changed, some gone, some new.
+fn edited() -> Vec<String> {
+    let mut lines = lines();
+    lines.iter_mut().step_by(100).for_each(|line| *line = line.replace("red", "blue"));
+    lines.drain(500..510);
+    lines.extend((0..7).map(|i| format!("warehouse/yard/part-{i}\tnew\n")));
+    lines
+}
+
+/// The directory with a table and an edited one, both plain and packed.
+fn versions(way: &[&str]) -> Sandbox {
+    let dir = tables(way);
+    dir.write("edited", edited().concat());
+    dir.run(&["build", "--quiet", "new-plain", "edited"]).printed("");
+    dir.run(&[&["build", "--quiet", "new-packed", "edited"], way].concat()).printed("");
+    dir
+}
+
+#[test]
+fn differences_are_those_of_plain_tables() {
+    for way in WAYS {
+        let dir = versions(way);
+        for form in [&[][..], &["--json"], &["-q"]] {
+            let diff = |old, new| dir.run(&[&["diff", old, new], form].concat());
+            let right = diff("plain", "new-plain");
+            assert_eq!(right.code, 1);
+            for (old, new) in
+                [("packed", "new-packed"), ("plain", "new-packed"), ("packed", "new-plain")]
+            {
+                assert_eq!(diff(old, new), right, "{way:?}: {old} {new}");
+            }
+            assert_eq!(diff("plain", "packed").code, 0);
+        }
+        // A set of plain shards beside a packed table.
+        dir.run(&["shard", "--quiet", "plain", "set", "--shards", "2"]).printed("");
+        assert_eq!(dir.run(&["diff", "set", "packed"]).code, 0);
+        let right = dir.run(&["diff", "plain", "new-plain"]);
+        assert_eq!(dir.run(&["diff", "set", "new-packed"]), right);
+    }
+}
+
+#[test]
+fn merged_tables_are_those_of_a_build() {
+    for way in WAYS {
+        let dir = versions(way);
+        let merge = |options: &[&str], tables: &[&str]| {
+            let args = [&["merge", "--quiet", "merged", "--dup", "last"], tables, options].concat();
+            dir.run(&args).printed("");
+            dir.read("merged")
+        };
+        dir.write("both", [lines(), edited()].concat().concat());
+        dir.run(&["build", "--quiet", "--dup", "last", "right-plain", "both"]).printed("");
+        let build = ["build", "--quiet", "--dup", "last", "right-packed", "both"];
+        dir.run(&[&build, way].concat()).printed("");
+        let (plain, packed) = (dir.read("right-plain"), dir.read("right-packed"));
+        assert!(merge(&[], &["plain", "new-plain"]) == plain);
+        assert!(merge(&[], &["packed", "new-packed"]) == packed, "{way:?}");
+        assert!(merge(&[], &["plain", "new-packed"]) == plain, "{way:?}");
+        assert!(merge(&["--plain"], &["packed", "new-packed"]) == plain, "{way:?}");
+        assert!(merge(way, &["plain", "new-packed"]) == packed, "{way:?}");
+        assert!(merge(way, &["packed"]) == dir.read("packed"), "{way:?}");
+        assert!(merge(&["--plain"], &["packed"]) == dir.read("plain"), "{way:?}");
+        // A key that is in both.
+        let ran = dir.run(&["merge", "twice", "packed", "new-packed"]);
+        assert_eq!((ran.code, dir.names().contains(&"twice".into())), (3, false));
+        assert!(ran.err.contains("is in packed as well"), "{}", ran.err);
+    }
+}
+
+#[test]
+fn a_patch_of_packed_tables_gives_the_new_one() {
+    for way in WAYS {
+        let dir = versions(way);
+        dir.run(&["diff", "--quiet", "-o", "patch", "packed", "new-packed"]).printed("");
+        dir.run(&["merge", "--quiet", "again", "packed", "patch"]).printed("");
+        assert!(dir.read("again") == dir.read("new-packed"), "{way:?}");
+        let ran = dir.run(&["merge", "again", "packed", "patch", "--compact-keys"]);
+        assert_eq!(ran.code, 2);
+        assert!(ran.err.contains("--compact-keys does not go with patches"), "{}", ran.err);
+        let ran = dir.run(&["merge", "again", "plain", "patch"]);
+        assert_eq!(ran.code, 3, "{}", ran.err);
+    }
+}
+
+/// A page of a packed table is damaged: the error names the table, and nothing is published.
+#[test]
+fn damage_is_named() {
+    let dir = versions(&["--compress", "zstd", "--compact-keys"]);
+    let mut bytes = dir.read("new-packed");
+    bytes[9000] ^= 1;
+    dir.write("broken", bytes);
+    for args in [
+        &["merge", "t", "packed", "broken", "--dup", "last"][..],
+        &["diff", "packed", "broken"],
+        &["diff", "-o", "t", "packed", "broken"],
+    ] {
+        let ran = dir.run(args);
+        assert_eq!(ran.code, 3, "{args:?}: {}", ran.err);
+        assert!(
+            ran.err.contains("broken: page at offset 8192 is damaged"),
+            "{args:?}: {}",
+            ran.err
+        );
+        assert!(!dir.names().contains(&"t".into()), "{args:?}");
+    }
+}
+
+#[test]
+fn a_damaged_table_is_salvaged() {
+    for way in WAYS {
+        let dir = tables(way);
+        dir.run(&["salvage", "--quiet", "packed", "saved"]).printed("");
+        assert!(dir.read("saved") == dir.read("packed"), "{way:?}");
+        let mut bytes = dir.read("packed");
+        bytes[9000] ^= 1;
+        dir.write("broken", bytes);
+        let ran = dir.run(&["salvage", "broken", "saved"]);
+        assert_eq!(ran.code, 1, "{}", ran.err);
+        let losses = String::from_utf8(ran.out).unwrap();
+        let loss: Vec<&str> = losses.trim_end().split('\t').collect();
+        let [after, before, _, "1"] = loss[..] else { panic!("{losses}") };
+        let saved = String::from_utf8(dir.run(&["dump", "saved"]).out).unwrap();
+        let lines = lines();
+        let right = lines.iter().filter(|line| {
+            let key = line.split('\t').next().unwrap();
+            key <= after || key >= before
+        });
+        assert_eq!(saved, right.map(String::as_str).collect::<String>(), "{way:?}");
+        let stat = dir.run(&["stat", "--json", "saved"]);
+        let stat: Value = serde_json::from_slice(&stat.out).unwrap();
+        assert_eq!(stat["packing"]["compact_keys"], way.contains(&"--compact-keys"));
+    }
 }

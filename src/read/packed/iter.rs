@@ -20,6 +20,11 @@ impl<'t> PackedIter<'t> {
         Self { table, stored, buffer: ValueBuffer::new() }
     }
 
+    /// Goes on with other entries of the table.
+    pub(super) fn move_to(&mut self, stored: Iter<'t>) {
+        self.stored = stored;
+    }
+
     fn own(
         &mut self,
         entry: Option<ReadResult<(&'t [u8], &'t [u8])>>,

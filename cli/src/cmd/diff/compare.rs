@@ -1,7 +1,7 @@
 //! The comparison of two sources of which one is a set: a walk over the merged entries of both.
 
 use crate::exit::Failure;
-use graven::{Difference, Merge, MergeError, MergePolicy, Table};
+use graven::{Difference, Merge, MergeError, MergePolicy, PackedTable};
 use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::collections::HashSet;
@@ -11,8 +11,8 @@ use std::ops::ControlFlow;
 /// keys, until it breaks off, as [`graven::Diff`] does for two tables. Errors name old tables by their numbers, and new
 /// ones by the numbers behind them.
 pub(super) fn differences<'t>(
-    old: impl Iterator<Item = &'t Table>,
-    new: impl Iterator<Item = &'t Table>,
+    old: impl Iterator<Item = &'t PackedTable>,
+    new: impl Iterator<Item = &'t PackedTable>,
     failed: impl Fn(MergeError) -> Failure,
     show: &mut dyn FnMut(Difference<'_>) -> Result<ControlFlow<()>, Failure>,
 ) -> Result<(), Failure> {
@@ -28,8 +28,8 @@ pub(super) fn differences<'t>(
             (None, None) => return Ok(()),
         };
         let (old, new) = (
-            front.filter(|_| order.is_le()).map(|(key, value)| (*key, &value[..])),
-            other.filter(|_| order.is_ge()).map(|(key, value)| (*key, &value[..])),
+            front.filter(|_| order.is_le()).map(|(key, value)| (&key[..], &value[..])),
+            other.filter(|_| order.is_ge()).map(|(key, value)| (&key[..], &value[..])),
         );
         let difference = match (old, new) {
             (Some((_, old)), Some((_, new))) if old == new => None,
@@ -52,11 +52,11 @@ pub(super) fn differences<'t>(
 }
 
 /// An entry. Of [`MergePolicy::KeepAll`] no value is put together.
-type Entry<'t> = (&'t [u8], Cow<'t, [u8]>);
+type Entry<'t> = (Cow<'t, [u8]>, Cow<'t, [u8]>);
 
 /// The entries of one side.
 struct Side<'t> {
-    merge: Merge<'t>,
+    merge: Merge<'t, PackedTable>,
     /// The numbers of its tables in error messages.
     numbers: Vec<usize>,
     /// The next entry, if it was looked at.
@@ -68,7 +68,7 @@ impl<'t> Side<'t> {
     /// The entries of `tables`, of which the first has the number `first`. A table that is on the
     /// other side as well, byte for byte, is left out on both: its keys are in no other shard, so
     /// nothing differs there.
-    fn new(tables: &[&'t Table], others: &[&Table], first: usize) -> Self {
+    fn new(tables: &[&'t PackedTable], others: &[&PackedTable], first: usize) -> Self {
         let others: HashSet<_> = others.iter().map(|table| table.build_id()).collect();
         let differ = tables.iter().copied().zip(first..);
         let differ = differ.filter(|(table, _)| !others.contains(&table.build_id()));
