@@ -172,7 +172,7 @@ fn sets_of_packed_shards_are_merged_and_compared() {
     for way in WAYS {
         let dir = versions(way);
         dir.run(&[&["build", "-q", "s", "in", "--shards", "2"], way].concat()).printed("");
-        dir.run(&["merge", "-q", "merged", "s"]).printed("");
+        dir.run(&["merge", "--quiet", "merged", "s"]).printed("");
         assert!(dir.read("merged") == dir.read("packed"), "{way:?}");
         for other in ["plain", "packed"] {
             assert_eq!(dir.run(&["diff", "s", other]).code, 0, "{way:?}");
