@@ -9,7 +9,8 @@
 //!
 //! The inputs: `halves` alternate at random, entry by entry; `runs` have about a hundred entries of
 //! one table in a row; `ranges` do not meet; `delta` is a table of every hundredth entry beside one of
-//! all others; `eight` alternate at random. `arrays` are two sorted arrays of numbers in memory: what
+//! all others; `eight` alternate at random; `packed` are the halves once more, packed by FSST and
+//! compact keys, with the feature `fsst`. `arrays` are two sorted arrays of numbers in memory: what
 //! a merge of them costs is the floor of any merge that takes one entry after the other.
 
 mod common;
@@ -98,12 +99,59 @@ fn measure(workload: Workload) {
         ("merge+build", Box::new(|| merge().build(&out, &options).expect("merged").entries)),
     ];
     report(workload, "halves", entries(), &sinks);
+    #[cfg(feature = "fsst")]
+    packed(workload, &even, &odd, &out);
     let nearly: Vec<Work<'_>> = vec![
         ("scan", Box::new(|| scan(&all).wrapping_add(scan(&copy)))),
         ("diff, equal", Box::new(|| differences(&all, &copy))),
         ("diff, 2 % edited", Box::new(|| differences(&all, &edited))),
     ];
     report(workload, "whole", 2 * entries(), &nearly);
+}
+
+/// Merges of the halves, plain and packed by FSST and compact keys, alone and into a plain table.
+#[cfg(feature = "fsst")]
+fn packed(workload: Workload, even: &Table, odd: &Table, out: &Path) {
+    use graven::{Compression, PackedTable};
+    let options = BuildOptions::new().durable(false);
+    let pack = options.clone().compress(Compression::fsst()).compact_keys(true);
+    // Random bytes can't be compressed, so values are texts: the bytes in hexadecimal.
+    let texts = |table: &Table, options: &BuildOptions| {
+        let entries = table.iter().map(|entry| {
+            let (key, value) = entry.expect("a good table");
+            (key, value.iter().map(|byte| format!("{byte:02x}")).collect::<String>())
+        });
+        options.build(out, entries).expect("a table of texts");
+        PackedTable::load(out).expect("a table")
+    };
+    let packed = [even, odd].map(|table| texts(table, &pack));
+    let plain = [even, odd].map(|table| texts(table, &options).stored().clone());
+    let works: Vec<Work<'_>> = vec![
+        (
+            "merge",
+            Box::new(|| {
+                Merge::new(&plain).fold(0, |all: u64, entry| {
+                    let (key, value) = entry.expect("a good table");
+                    all.wrapping_add(touch(key)).wrapping_add(touch(&value))
+                })
+            }),
+        ),
+        (
+            "merge, packed",
+            Box::new(|| {
+                Merge::new(&packed).fold(0, |all: u64, entry| {
+                    let (key, value) = entry.expect("a good table");
+                    all.wrapping_add(touch(&key)).wrapping_add(touch(&value))
+                })
+            }),
+        ),
+        ("+build", Box::new(|| Merge::new(&plain).build(out, &options).expect("merged").entries)),
+        (
+            "packed+build",
+            Box::new(|| Merge::new(&packed).build(out, &options).expect("merged").entries),
+        ),
+    ];
+    report(workload, "packed", entries(), &works);
 }
 
 /// The rank of each entry by its number.

@@ -42,6 +42,13 @@ pub enum Difference<'t> {
 }
 
 impl<'t> Difference<'t> {
+    /// An entry of one table alone.
+    #[inline(always)]
+    fn of_one(front: Front<&'t [u8]>) -> Self {
+        let Front { key, value, table } = front;
+        if table == 0 { Self::Removed { key, value } } else { Self::Added { key, value } }
+    }
+
     /// The key of the entry.
     #[must_use]
     pub fn key(&self) -> &'t [u8] {
@@ -320,6 +327,10 @@ impl<'t> Iterator for Diff<'t> {
     fn next(&mut self) -> Option<Self::Item> {
         if self.over {
             return None;
+        }
+        // Most differences of a batch take this short way.
+        if let Some(front) = self.batch.next() {
+            return Some(Ok(Difference::of_one(front)));
         }
         let item = self.step().map(|found| found.map(Differing::difference)).transpose();
         self.over = !matches!(item, Some(Ok(_)));
