@@ -395,6 +395,13 @@ impl PackedTable {
                 // Of equal keys the first, as everywhere.
                 return self.shared.entry(self.shared.stored.ceil(stored)?, buffer);
             }
+            if common == prefix.len() {
+                // The index led to a key above the one that was asked for.
+                let view = self.shared.stored.view();
+                return Err(
+                    view.corrupt("keys are out of order", view.memory().offset_of(stored) as u64)
+                );
+            }
             prefix = &prefix[..common];
         }
     }
