@@ -245,7 +245,7 @@ impl<'t> Round<'t> {
             let mut taken = 0;
             for number in numbers.clone() {
                 let overflow = self.overflow[(number - self.numbers.start) as usize].load(Relaxed);
-                taken += check_bucket(self.index.layout(), number, self.bucket(number), overflow)?;
+                taken += check_bucket(number, self.bucket(number), overflow, self.index.layout())?;
             }
             self.counts.taken.fetch_add(taken, Relaxed);
             meter.add(bytes(numbers.end) - bytes(first))
@@ -256,10 +256,10 @@ impl<'t> Round<'t> {
 /// Checks that a bucket has these overflow bits, that its unused slots are zero, and that it has not
 /// too many equal tags. Returns its number of taken slots.
 pub(super) fn check_bucket(
-    index: &HashLayout,
     number: u64,
     bucket: &[u8; BUCKET],
     overflow: u32,
+    index: &HashLayout,
 ) -> ReadResult<u64> {
     let slots = index.slots;
     let bad = |what| ReadError::corrupt(what, index.bucket_start(number) as u64);

@@ -187,7 +187,7 @@ impl Seen {
         let mut taken = 0;
         for (number, overflow) in self.numbers.clone().zip(&self.overflow) {
             let bucket = &buckets[number as usize];
-            taken += check_bucket(index, number, bucket, overflow.load(Relaxed))?;
+            taken += check_bucket(number, bucket, overflow.load(Relaxed), index)?;
         }
         Ok(taken)
     }

@@ -8,8 +8,8 @@ that it is for are small, so it holds each in memory and makes its indexes anew 
 
 import struct, sys
 from packing import need, number, take
-from reader import (HASH, INDEX, LINES, METADATA, PACKING, PATCH, RECORDS, SLOTS, STATS, SUMS, TYPES,
-                    M64, Table, fold, hash_of, up)
+from reader import (HASH, INDEX, LINES, METADATA, PATCH, RECORDS, SLOTS, STATS, SUMS, TYPES, Table,
+                    hash_of, up)
 from xxh3 import xxh3_128
 
 class Audit:
@@ -88,15 +88,14 @@ class Audit:
         table, n = self.table, self.table.entries
         nodes = [table.node(i) for i in range(table.nodes)]
         start = self.sections[INDEX][0]
-        # First rank of each child, level by level.
-        below, first, end = None, 0, table.leaves
+        # Ranks of the first records under the nodes of the level below, which starts with `lower`.
+        below, lower, first, end = None, 0, 0, table.leaves
         for level in range(table.levels):
             ranks, following = [], 0
             for i in range(first, end):
                 child, rank, offset, separators, offsets, node_ranks = nodes[i]
                 children = len(separators) + 1
-                base = 0 if level < 2 else self.first_of_level
-                need(child == following + base, "first_child")
+                need(child == following + lower, "first_child")
                 if level:
                     need(children >= 2 or i == end - 1 != table.nodes - 1, "children")
                     need(following + children <= len(below), "children")
@@ -116,15 +115,13 @@ class Audit:
             if level == 0:
                 self.check_blocks(ranks)
                 self.check_samples(nodes)
-                need(not table.fixed or following == up(n, table.block_records) // table.block_records, "blocks")
+                need(not table.fixed or following == -(-n // table.block_records), "blocks")
             else:
                 need(following == len(below), "children of a level")
             below = [nodes[i][1] for i in range(first, end)]
-            self.first_of_level = first
-            taken = end
+            lower, first = first, end
             if level + 1 < table.levels:
-                end = self.end_of_level(nodes, taken, len(below))
-            first = taken
+                end = self.end_of_level(nodes, first, len(below))
         need(first == table.nodes and len(below) == 1, "levels")
 
     def end_of_level(self, nodes, at, children):
