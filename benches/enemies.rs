@@ -61,13 +61,9 @@ fn compare(name: &str, keys: u64, sides: [Keys<'_>; 2]) -> f64 {
     let directory = tempfile::tempdir().expect("a temporary directory");
     let path = directory.path().join("t");
     // The same shuffle on both sides: an odd factor makes a permutation of a power of two.
-    let bits = keys.next_power_of_two();
-    let order: Vec<u64> = (0..bits)
-        .map(|i| mix(7) * 2 + 1)
-        .zip(0..bits)
-        .map(|(odd, i)| i.wrapping_mul(odd) & (bits - 1))
-        .filter(|&i| i < keys)
-        .collect();
+    let (room, odd) = (keys.next_power_of_two(), mix(7) | 1);
+    let order = (0..room).map(|i| i.wrapping_mul(odd) & (room - 1)).filter(|&i| i < keys);
+    let order: Vec<u64> = order.collect();
     let mut took: [[Vec<f64>; 2]; 2] = Default::default();
     for round in 0..ROUNDS {
         for side in [round % 2, 1 - round % 2] {
@@ -80,8 +76,7 @@ fn compare(name: &str, keys: u64, sides: [Keys<'_>; 2]) -> f64 {
         }
     }
     let [random, chosen] = took.map(|[wall, all]| [median(wall), median(all)]);
-    let ratios = [0, 1].map(|i| chosen[i] / random[i].max(0.01));
-    let [wall, all] = ratios;
+    let [wall, all] = [0, 1].map(|i| chosen[i] / random[i].max(0.01));
     println!(
         "| {name} | {keys} | {:.2} s | {:.2} s | {wall:.2} | {all:.2} |",
         random[0], chosen[0]

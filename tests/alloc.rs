@@ -208,6 +208,20 @@ fn an_unchanged_live_table_allocates_nothing() {
     assert_eq!((count, bytes), (0, 0));
 }
 
+/// Two bits for a page, and a constant.
+#[test]
+fn salvage_allocates_little() {
+    const CONSTANT: u64 = 4096;
+    for (name, case) in cases() {
+        let bytes = case.bytes();
+        let bound = bytes.len() as u64 / 16_384 + CONSTANT;
+        let table = Table::from_bytes(bytes).unwrap();
+        let ((_, taken), found) = allocations(|| table.salvage().count());
+        println!("{name}: {taken} bytes for {found} entries");
+        assert!(taken <= bound && found as u64 == table.len(), "{name}: {taken} bytes");
+    }
+}
+
 /// Dictionaries that take as much room as any may: the longest, and that of the most codes. The
 /// memory of zstd itself, which copies its dictionary, comes from elsewhere.
 #[test]

@@ -3,7 +3,7 @@
 //! more and one less, with checksums that fit. Each such file must be refused, or answer every query
 //! in bounded time and be seen through by `verify`, in every mode of page checks, or be on the list
 //! of harmless changes with a reason. `tests/data/crafted.txt` holds what becomes of each, made anew
-//! by `BLESS=1 cargo test --test crafted`.
+//! by `BLESS=1 cargo test --features fsst,zstd --test crafted`.
 
 mod common;
 mod crafted_files;
@@ -208,7 +208,7 @@ fn outcomes(all: &Arc<All>, step: usize) -> Vec<Outcome> {
 fn listing(bases: &[Base], files: &[Crafted], outcomes: &[Outcome]) -> String {
     let mut text = String::from(
         "# What becomes of each crafted file of tests/crafted.rs: base and field, then the values by\n\
-         # outcome. Made by `BLESS=1 cargo test --test crafted`.\n",
+         # outcome. Made by `BLESS=1 cargo test --features fsst,zstd --test crafted`.\n",
     );
     let mut from = 0;
     while let Some(first) = files.get(from) {
@@ -271,6 +271,9 @@ fn every_field_is_seen_through() {
     let all = All::make();
     let All { bases, files } = &*all;
     assert!(files.len() >= 400, "{} files", files.len());
+    // The list has packed tables, too.
+    let complete = cfg!(all(feature = "fsst", feature = "zstd"));
+    assert!(complete || !blessing(), "bless with the features fsst and zstd");
     let step = if blessing() { 1 } else { stride() };
     let found = outcomes(&all, step);
     let (mut wrong, mut used) = (Vec::new(), BTreeMap::new());
@@ -290,7 +293,7 @@ fn every_field_is_seen_through() {
         std::fs::write(data("crafted.txt"), listing(bases, files, &found)).expect("the list");
     }
     let list = Listing::read();
-    assert_eq!(list.0.len(), files.len(), "files in the list");
+    assert!(!complete || list.0.len() == files.len(), "{} files in the list", list.0.len());
     for (file, outcome) in files.iter().step_by(step).zip(&found) {
         let (name, expected) = (file.name(bases), list.of(&file.name(bases)).to_owned());
         let known = ["open ", "verify ", "patch ", "harmless"];
@@ -298,7 +301,7 @@ fn every_field_is_seen_through() {
             wrong.push(format!("{name}: {outcome}, expected {expected}"));
         }
     }
-    if step == 1 {
+    if step == 1 && complete {
         let idle = HARMLESS.iter().filter(|(entry, _)| !used.contains_key(entry));
         wrong.extend(idle.map(|(entry, _)| format!("{entry}: listed as harmless, but is not")));
     }
