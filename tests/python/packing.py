@@ -48,7 +48,7 @@ def by_program(dictionary, frame):
         file.flush()
         known = ["-D", file.name] if dictionary else []
         done = subprocess.run(["zstd", "-dcq", *known], input=frame, capture_output=True)
-    need(done.returncode == 0, f"zstd: {done.stderr.decode(errors='replace')}")
+    need(done.returncode == 0, f"zstd: {done.stderr.decode(errors='replace').strip()}")
     return done.stdout
 
 class Symbols:
