@@ -146,14 +146,12 @@ impl Table {
         .whole();
         if stopped.into_inner() { Ok(None) } else { audited.map(Some) }
     }
-}
 
-impl Table {
-    /// All pages whose checksums do not fit, in file order, or as many as `most`; nothing for a table
-    /// whose pages are sound. For reports: [`verify`](Self::verify) ends with the first damage.
+    /// The pages whose checksums do not fit, in file order; none if all pages are sound. Stops at the
+    /// page with which there are `most`, and behind a page that can't be read at all
+    /// ([`ReadFailure::Faulted`]). For reports: [`verify`](Self::verify) ends with the first damage.
     /// Reads the whole table on one thread and calls `progress` after every mebibyte; a callback that
-    /// waits bounds how fast the table is read. A page that can't be read at all
-    /// ([`ReadFailure::Faulted`]) is the last one of the list.
+    /// waits bounds how fast the table is read.
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -172,29 +170,24 @@ impl Table {
         most: usize,
         mut progress: impl FnMut(VerifyProgress),
     ) -> Vec<ReadFailure> {
-        let (view, layout) = (self.view(), self.view().layout());
-        let (units, total) = (layout.sums.start.div_ceil(UNIT), layout.sums.start as u64);
+        let (view, limit) = (self.view(), self.view().layout().sums.start);
+        let (units, total) = (limit.div_ceil(UNIT), limit as u64);
         let mut damaged = Vec::new();
         for start in (0..units).step_by(UNITS) {
             let end = (start + UNITS).min(units);
-            view.ask(
-                (end * UNIT).min(layout.sums.start)..((end + UNITS) * UNIT).min(layout.sums.start),
-            );
+            let read = (end * UNIT).min(limit);
+            view.ask(read..(read + PIECE).min(limit));
             if view.check_units(start..end).is_err() {
                 for unit in start..end {
                     let Err(error) = view.check_units(unit..unit + 1) else { continue };
-                    if damaged.len() < most {
-                        damaged.push(error.failure());
-                    }
-                    if matches!(error.failure(), ReadFailure::Faulted { .. }) {
+                    let failure = error.failure();
+                    damaged.push(failure);
+                    if damaged.len() >= most || matches!(failure, ReadFailure::Faulted { .. }) {
                         return damaged;
                     }
                 }
             }
-            progress(VerifyProgress { done: (end * UNIT).min(layout.sums.start) as u64, total });
-            if damaged.len() >= most {
-                break;
-            }
+            progress(VerifyProgress { done: read as u64, total });
         }
         damaged
     }

@@ -304,9 +304,7 @@ impl Table {
                 .map(|index| TreeStats { levels: u32::from(index.levels), nodes: index.nodes }),
         })
     }
-}
 
-impl Table {
     /// The sections that have bytes in a part of the file, in file order: what a damaged page of 4 KiB
     /// holds, for example. Reads nothing of the table.
     ///

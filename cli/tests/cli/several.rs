@@ -121,7 +121,7 @@ fn verify_tells_a_program_of_each_damaged_place() {
 #[test]
 fn verify_tells_of_damage_in_a_shard() {
     let dir = Sandbox::new();
-    dir.table("t", &(0..2000).map(|i| format!("{i:05}\tvalue\n")).collect::<String>());
+    dir.table("t", (0..2000).map(|i| format!("{i:05}\tvalue\n")).collect::<String>());
     dir.run(&["shard", "-q", "t", "set", "--shards", "3"]).printed("");
     let current = std::fs::read_link(dir.path("set").join("CURRENT")).expect("a version");
     let shard = format!("set/{}/part-00001.grv", current.display());
@@ -143,7 +143,7 @@ fn verify_tells_of_damage_in_a_shard() {
 fn verify_keeps_to_a_rate() {
     let dir = Sandbox::new();
     let value = "v".repeat(1000);
-    dir.table("t", &(0..600).map(|i| format!("{i:05}\t{value}\n")).collect::<String>());
+    dir.table("t", (0..600).map(|i| format!("{i:05}\t{value}\n")).collect::<String>());
     let bytes = dir.read("t").len() as f64;
     let start = std::time::Instant::now();
     dir.run(&["verify", "--rate", "1MB", "t"]).printed("");
