@@ -13,17 +13,18 @@ mod progress;
 mod records;
 mod zeros;
 
-use crate::error::{Counted, ReadError, ReadResult, entries as counted};
+use crate::error::{Counted, ReadError, ReadFailure, ReadResult, entries as counted};
 use crate::format::layout::Layout;
 use crate::format::sums::{self, UNIT};
-use crate::read::parallel::check_pieces;
+use crate::read::parallel::{check_pieces, threads};
 use crate::read::view::View;
 use crate::read::{Table, TypesSection};
 use content::Content;
+use hashed::Round;
 use indexes::Indexes;
 use packed::Packed;
-use progress::Callback;
 pub use progress::VerifyProgress;
+use progress::{Callback, Meter};
 use records::{PIECE, Records};
 use std::fmt;
 use std::ops::{ControlFlow, Range};
@@ -68,9 +69,9 @@ impl Table {
         self.verify_with(|_| {})
     }
 
-    /// As [`verify`](Self::verify), but calls `progress` after every mebibyte or so, and once more at
-    /// the end of the records. The threads that do the work call it, so calls may overlap, and one
-    /// may come later that reports less.
+    /// As [`verify`](Self::verify), but calls `progress` after every mebibyte or so that was read, and
+    /// once more at the end. The threads that do the work call it, so calls may overlap, and one may
+    /// come later that reports less. A callback that waits bounds how fast the table is read.
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -145,7 +146,55 @@ impl Table {
         .whole();
         if stopped.into_inner() { Ok(None) } else { audited.map(Some) }
     }
+
+    /// The pages whose checksums do not fit, in file order; none if all pages are sound. Stops at the
+    /// page with which there are `most`, and behind a page that can't be read at all
+    /// ([`ReadFailure::Faulted`]). For reports: [`verify`](Self::verify) ends with the first damage.
+    /// Reads the whole table on one thread and calls `progress` after every mebibyte; a callback that
+    /// waits bounds how fast the table is read.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("t");
+    /// # graven::BuildOptions::new().build(&path, [("a", "1")])?;
+    /// let mut bytes = std::fs::read(&path)?;
+    /// bytes[450] ^= 1;
+    /// let table = graven::Table::from_bytes(bytes)?;
+    /// assert_eq!(table.damaged_pages(100, |_| ()).len(), 1);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn damaged_pages(
+        &self,
+        most: usize,
+        mut progress: impl FnMut(VerifyProgress),
+    ) -> Vec<ReadFailure> {
+        let (view, limit) = (self.view(), self.view().layout().sums.start);
+        let (units, total) = (limit.div_ceil(UNIT), limit as u64);
+        let mut damaged = Vec::new();
+        for start in (0..units).step_by(UNITS) {
+            let end = (start + UNITS).min(units);
+            let read = (end * UNIT).min(limit);
+            view.ask(read..(read + PIECE).min(limit));
+            if view.check_units(start..end).is_err() {
+                for unit in start..end {
+                    let Err(error) = view.check_units(unit..unit + 1) else { continue };
+                    let failure = error.failure();
+                    damaged.push(failure);
+                    if damaged.len() >= most || matches!(failure, ReadFailure::Faulted { .. }) {
+                        return damaged;
+                    }
+                }
+            }
+            progress(VerifyProgress { done: read as u64, total });
+        }
+        damaged
+    }
 }
+
+/// Pages that are checked at once.
+const UNITS: usize = PIECE / UNIT;
 
 /// The audit of a table.
 struct Audit<'t> {
@@ -168,23 +217,29 @@ impl Audit<'_> {
         // The header was parsed at open; the bytes may have changed since.
         Layout::parse(view.bytes())
             .map_err(|_| ReadError::corrupt("header or footer was overwritten", 0))?;
+        let rounds = Round::all(view, threads(layout.records.len().div_ceil(PIECE)));
+        let meter = Meter::new(self.progress, layout, rounds.len().max(1));
         // The checksums of all bytes except the records. The audit of the records compares theirs.
         let (records, sums) = (layout.records, layout.sums);
-        self.check_sums(0..records.start)?;
-        self.check_sums(records.end..sums.start)?;
+        self.check_sums(&meter, 0..records.start)?;
+        self.check_sums(&meter, records.end..sums.start)?;
         self.check_padding()?;
         let indexes = Indexes { table: self.table, view };
         indexes.check_nodes()?;
         let mut content = Content::new();
-        self.stream(layout.header_size..records.start, |bytes| content.update(bytes))?;
+        self.stream(&meter, layout.header_size..records.start, |bytes| content.update(bytes))?;
         let audited = Records { view, indexes };
-        let (mut content, seen, second) = audited.check(content, self.progress)?;
-        let second = second + Packed { table: self.table }.check()?;
+        let (mut content, seen, second) = audited.check(content, rounds, &meter)?;
+        let second = second + Packed { table: self.table }.check(&meter)?;
         audited.check_statistics(&seen, second)?;
-        self.stream(records.end..sums.start, |bytes| content.update(bytes))?;
+        self.stream(&meter, records.end..sums.start, |bytes| content.update(bytes))?;
         content.check(view)?;
         self.table.metadata()?;
         TypesSection::read(view)?;
+        if !layout.type_tags().make_sense() {
+            return Err(ReadError::corrupt("types make no sense", 78));
+        }
+        meter.finish()?;
         Ok(VerifyReport {
             entries: layout.entries,
             keys: seen.keys,
@@ -194,26 +249,33 @@ impl Audit<'_> {
     }
 
     /// Compares the checksums of all pages that hold bytes of `part`.
-    fn check_sums(&self, part: Range<usize>) -> ReadResult<()> {
+    fn check_sums(&self, meter: &Meter<'_>, part: Range<usize>) -> ReadResult<()> {
         if part.is_empty() {
             return Ok(());
         }
-        const UNITS: usize = PIECE / UNIT;
         let (first, end) = (part.start / UNIT, part.end.div_ceil(UNIT));
         check_pieces((end - first).div_ceil(UNITS), |piece| {
             let start = first + piece * UNITS;
             self.view.ask((start + 2 * UNITS) * UNIT..((start + 3 * UNITS) * UNIT).min(part.end));
-            self.view.check_units(start..(start + UNITS).min(end))
+            let units = start..(start + UNITS).min(end);
+            self.view.check_units(units.clone())?;
+            meter.add((units.end * UNIT).min(part.end) - (start * UNIT).max(part.start))
         })
     }
 
     /// Passes the bytes of `part` to `each` in file order, and reads ahead.
-    fn stream(&self, part: Range<usize>, mut each: impl FnMut(&[u8])) -> ReadResult<()> {
+    fn stream(
+        &self,
+        meter: &Meter<'_>,
+        part: Range<usize>,
+        mut each: impl FnMut(&[u8]),
+    ) -> ReadResult<()> {
         for start in part.clone().step_by(PIECE) {
             let end = (start + PIECE).min(part.end);
             self.view.ask(end..(end + PIECE).min(part.end));
             self.view.populate(start..end)?;
             each(&self.view.bytes()[start..end]);
+            meter.add(end - start)?;
         }
         Ok(())
     }

@@ -6,6 +6,8 @@
 
 mod common;
 
+#[cfg(all(feature = "fsst", feature = "zstd"))]
+use common::craft::Image;
 use common::{Case, Model, generate};
 use graven::{HashIndex, OpenOptions, Table};
 use std::alloc::{GlobalAlloc, Layout, System};
@@ -204,6 +206,54 @@ fn an_unchanged_live_table_allocates_nothing() {
         }
     });
     assert_eq!((count, bytes), (0, 0));
+}
+
+/// Two bits for a page, and a constant.
+#[test]
+fn salvage_allocates_little() {
+    const CONSTANT: u64 = 4096;
+    for (name, case) in cases() {
+        let bytes = case.bytes();
+        let bound = bytes.len() as u64 / 16_384 + CONSTANT;
+        let table = Table::from_bytes(bytes).unwrap();
+        let ((_, taken), found) = allocations(|| table.salvage().count());
+        println!("{name}: {taken} bytes for {found} entries");
+        assert!(taken <= bound && found as u64 == table.len(), "{name}: {taken} bytes");
+    }
+}
+
+/// Dictionaries that take as much room as any may: the longest, and that of the most codes. The
+/// memory of zstd itself, which copies its dictionary, comes from elsewhere.
+#[test]
+#[cfg(all(feature = "fsst", feature = "zstd"))]
+fn open_of_large_dictionaries() {
+    const MOST: u64 = 16 << 20;
+    const LONGEST: usize = 1 << 20;
+    let symbols = |symbols: &[Vec<u8>]| {
+        let lengths = symbols.iter().map(|symbol| symbol.len() as u8);
+        let count = (symbols.len() as u32).to_le_bytes();
+        [&count[..], &lengths.collect::<Vec<_>>(), &symbols.concat()].concat()
+    };
+    let long: Vec<Vec<u8>> =
+        (0..4095u16).map(|i| [&i.to_be_bytes()[..], &[b's'; 253]].concat()).collect();
+    // Each second string of two bytes cuts an interval in two.
+    let many: Vec<Vec<u8>> = (0..32_000u16).map(|i| (2 * i + 1).to_be_bytes().into()).collect();
+    for (name, keys) in [("long", symbols(&long)), ("many", symbols(&many))] {
+        assert!(keys.len() <= LONGEST);
+        let mut block = [0; 64];
+        (block[0], block[1]) = (1, 1);
+        block[16..20].copy_from_slice(&(LONGEST as u32).to_le_bytes());
+        block[40..44].copy_from_slice(&(keys.len() as u32).to_le_bytes());
+        let section = [&block[..], &[b'd'; LONGEST], &keys].concat();
+        let mut image = Image::of(&Case::of(vec![(vec![0, 97], vec![0, 1])]));
+        image.insert_section(10, 1, &section);
+        image.seal();
+        let bytes: &'static [u8] = Box::leak(image.bytes.into_boxed_slice());
+        let ((_, taken), table) = allocations(|| graven::PackedTable::from_bytes(bytes).unwrap());
+        assert!(table.has_compact_keys());
+        println!("{name}: {taken} bytes");
+        assert!(taken <= MOST - LONGEST as u64, "{name}: {taken} bytes");
+    }
 }
 
 /// The counter counts.

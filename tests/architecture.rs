@@ -184,9 +184,9 @@ const STOREYS: &[(&str, &[&[&str]])] = &[
     (
         "src/verify",
         &[
-            &["content", "hashed", "packed", "progress", "zeros"],
-            &["indexes"],
-            &["records"],
+            &["content", "progress", "zeros"],
+            &["hashed", "indexes"],
+            &["packed", "records"],
             &["."],
         ],
     ),

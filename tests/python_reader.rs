@@ -8,6 +8,7 @@ mod chosen;
 mod common;
 
 use common::craft::{Image, at};
+use common::python::no_python;
 use common::{Rng, skip};
 #[cfg(all(feature = "fsst", feature = "zstd"))]
 use graven::Compression;
@@ -30,16 +31,6 @@ fn reader(table: &Path) -> Command {
     let mut command = Command::new("python3");
     command.arg("-B").arg(script).arg(table);
     command
-}
-
-/// Why there is no Python here, if so.
-fn no_python() -> Option<String> {
-    let version = Command::new("python3").arg("--version").output();
-    match version {
-        Ok(done) if done.status.success() => None,
-        Ok(done) => Some(format!("python3 --version fails: {}", done.status)),
-        Err(error) => Some(format!("python3 does not start: {error}")),
-    }
 }
 
 fn ask(table: &Path, queries: &str) -> Output {

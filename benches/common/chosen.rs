@@ -93,6 +93,12 @@ impl Places {
         [first, first / n * n + (first + step) % n, first / n]
     }
 
+    /// The bucket after this one in its group.
+    fn next(&self, bucket: u64) -> u64 {
+        let n = self.per_group;
+        bucket / n * n + (bucket + 1) % n
+    }
+
     /// Groups of the index.
     pub(crate) fn groups(&self) -> u64 {
         self.buckets / self.per_group
@@ -139,6 +145,8 @@ impl Places {
             ),
             // Each search for room goes on in the same half.
             ("chains", choose(&|_, [first, second, _]| even(first) && even(second))),
+            // The second bucket is the next one: a search for room goes through all buckets of a group.
+            ("rings", choose(&|_, [first, second, _]| self.next(first) == second)),
             ("all but one group", choose(&|_, [.., group]| group + 1 < groups || groups == 1)),
         ]
     }

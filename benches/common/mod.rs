@@ -7,6 +7,7 @@
 #![allow(dead_code, reason = "shared by benches that each use a part")]
 
 pub(crate) mod chosen;
+pub(crate) mod enemies;
 
 use graven::{BuildOptions, Table};
 use std::path::{Path, PathBuf};

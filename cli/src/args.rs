@@ -35,7 +35,7 @@ pub(crate) use shard::{Dividing, Shard};
 use std::ffi::OsString;
 use std::path::PathBuf;
 pub(crate) use texts::{Completions, Man};
-use values::{Pair, mark, number, octal, pair};
+use values::{Pair, mark, number, octal, pair, size_from_one};
 pub(crate) use versions::{Guards, Keeping, Publish};
 
 /// Build immutable sorted tables and read them.
@@ -356,9 +356,15 @@ pub(crate) struct Stat {
 pub(crate) struct Verify {
     #[arg(value_name = "TABLE", required = true)]
     pub(crate) tables: Vec<PathBuf>,
-    /// Print a line for each table: a JSON object with table, ok, and figures or the error
+    /// Print a line for each table: a JSON object with table, ok, and figures or the error with its
+    /// findings: sections, offset and what is wrong, for each damaged page or the first broken rule
     #[arg(short = 'j', long)]
     pub(crate) json: bool,
+    /// Read at most so many bytes a second, so that programs that serve the table find the disk free
+    ///
+    /// Counts what the audit reads, also what it reads again and what lies in memory already.
+    #[arg(long, value_name = "SIZE", value_parser = size_from_one)]
+    pub(crate) rate: Option<u64>,
     /// Show no progress
     #[arg(short = 'q', long)]
     pub(crate) quiet: bool,

@@ -10,6 +10,7 @@ mod input;
 mod lines;
 mod open;
 mod output;
+mod pace;
 mod proc;
 mod progress;
 mod random;

@@ -89,6 +89,11 @@ pub(crate) fn any_file(path: &Path, access: AccessPattern) -> Result<Table, Fail
     with(&OpenOptions::new().access(access).allow_patch(true).allow_packed(true), path)
 }
 
+/// Why [`any_file`] does not map a file, if it still does not.
+pub(crate) fn why_not(path: &Path) -> Option<OpenError> {
+    map(&OpenOptions::new().allow_patch(true).allow_packed(true), path).err()
+}
+
 /// Maps a table with options for the length of the run.
 pub(crate) fn with(options: &OpenOptions, path: &Path) -> Result<Table, Failure> {
     guard();

@@ -7,6 +7,7 @@ use super::header::{
 };
 use super::index::hash::{self, Shape, Slots, Tails, first_bucket};
 use super::index::line::{LINE, LineScale};
+use super::index::tree;
 use super::packing;
 use super::patch::PATCH;
 use super::record::{Decoder, Fixed, RecordLayout};
@@ -431,9 +432,8 @@ impl Layout {
         let aligned = span.start & mask == 0 && span.len() & mask == 0;
         ensure!(aligned, sections, span.start as u64);
         let nodes = (span.len() >> node_log2) as u64;
-        // At least a root above several leaves, or the one leaf.
-        let plausible = leaves >= 1 && if levels == 1 { nodes == 1 } else { leaves < nodes };
-        ensure!(plausible && leaves <= nodes, index_leaves, leaves);
+        ensure!(tree::leaves_fit(leaves, nodes, levels), index_leaves, leaves);
+        ensure!(tree::levels_fit(leaves, nodes, levels), index_levels, levels);
         let sample_step = header.sample_step;
         ensure!((sample_step == 0) == self.fixed.is_some(), sample_step, sample_step);
         self.tree = Some(TreeLayout { span, node_log2, levels, nodes, leaves, sample_step });

@@ -43,6 +43,14 @@ pub(crate) struct Types {
     pub(crate) byte_order: u8,
 }
 
+impl Types {
+    /// Whether keys and values both have a type or neither has, and the byte order is one.
+    pub(crate) fn make_sense(self) -> bool {
+        let Self { key, value, byte_order } = self;
+        (key == 0) == (value == 0) && byte_order <= if key == 0 { ORDER_NONE } else { 2 }
+    }
+}
+
 /// The types of a table as text. The types section is both, with a line feed between them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct TypeNames<'t> {

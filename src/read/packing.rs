@@ -154,6 +154,12 @@ impl Packed {
                 // Of equal keys the first, as everywhere.
                 return Ok(self.stored.ceil(stored)?.map(|entry| (entry, common)));
             }
+            if common == prefix.len() {
+                // The index led to a key above the one that was asked for.
+                let view = self.stored.view();
+                let offset = view.memory().offset_of(stored) as u64;
+                return Err(view.corrupt("keys are out of order", offset));
+            }
             prefix = &prefix[..common];
         }
     }

@@ -11,6 +11,7 @@ use crate::format::layout::Layout;
 use crate::format::meta::{StatsBlock, bin_range};
 use crate::format::types;
 use std::fmt;
+use std::ops::Range;
 use zerocopy::FromBytes;
 use zerocopy::byteorder::little_endian::U64;
 
@@ -302,6 +303,33 @@ impl Table {
                 .tree
                 .map(|index| TreeStats { levels: u32::from(index.levels), nodes: index.nodes }),
         })
+    }
+
+    /// The sections that have bytes in a part of the file, in file order: what a damaged page of 4 KiB
+    /// holds, for example. Reads nothing of the table.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("t");
+    /// # graven::BuildOptions::new().build(&path, [("a", "1")])?;
+    /// use graven::Section;
+    ///
+    /// let table = graven::Table::load(&path)?;
+    /// assert_eq!(table.sections_in(440..449), [Section::Header, Section::Records]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn sections_in(&self, bytes: Range<u64>) -> Vec<Section> {
+        let inside = |part: &SectionStats| {
+            part.offset < bytes.end && bytes.start < part.offset.saturating_add(part.bytes)
+        };
+        SectionStats::of(self.view().layout())
+            .into_iter()
+            .filter(inside)
+            .map(|part| part.section)
+            .collect()
     }
 }
 

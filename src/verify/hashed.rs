@@ -9,6 +9,7 @@
 //! A key without a slot is set aside. A smaller key of the same hash must then have a slot in the
 //! same buckets, so the smallest key of each hash has a slot.
 
+use super::progress::Meter;
 use crate::error::{ReadError, ReadResult};
 use crate::format::index::hash::{BUCKET, HashPlace, MAX_EQUAL_TAGS};
 use crate::format::layout::HashLayout;
@@ -85,7 +86,8 @@ const MOST: u64 = 64 << 20;
 /// Fewest bytes of each, however short memory is.
 const LEAST: u64 = 1 << 20;
 
-fn budget() -> u64 {
+/// Bytes that an audit of the hash index may take for batches, and as many for overflow bits.
+pub(super) fn budget() -> u64 {
     limits::recently_available_memory().map_or(MOST, |available| (available / 8).clamp(LEAST, MOST))
 }
 
@@ -225,7 +227,7 @@ impl<'t> Round<'t> {
     /// Ends the round, after all keys: looks up the keys of unfinished batches. Then compares the
     /// overflow bits, counts the taken slots, and checks that unused slots are zero and that no
     /// bucket has too many equal tags.
-    pub(super) fn finish(&self) -> ReadResult<()> {
+    pub(super) fn finish(&self, meter: &Meter<'_>) -> ReadResult<()> {
         let mut waiting = self.batches.lock().unwrap_or_else(PoisonError::into_inner);
         let batches: Vec<_> = waiting.drain(..).map(Mutex::new).collect();
         drop(waiting);
@@ -241,37 +243,42 @@ impl<'t> Round<'t> {
             self.view.ask(bytes(numbers.end)..bytes((numbers.end + STEP).min(end)));
             self.view.populate(bytes(first)..bytes(numbers.end))?;
             let mut taken = 0;
-            for number in numbers {
-                taken += self.check_bucket(number)?;
+            for number in numbers.clone() {
+                let overflow = self.overflow[(number - self.numbers.start) as usize].load(Relaxed);
+                taken += check_bucket(number, self.bucket(number), overflow, self.index.layout())?;
             }
             self.counts.taken.fetch_add(taken, Relaxed);
-            Ok(())
+            meter.add(bytes(numbers.end) - bytes(first))
         })
     }
+}
 
-    /// Checks a bucket and returns its number of taken slots.
-    fn check_bucket(&self, number: u64) -> ReadResult<u64> {
-        let index = self.index.layout();
-        let (bucket, slots) = (self.bucket(number), index.slots);
-        let bad = |what| ReadError::corrupt(what, index.bucket_start(number) as u64);
-        let mut seen = [0u8; 256];
-        let mut taken = 0;
-        for slot in 0..slots.count() {
-            let tag = slots.tag(bucket, slot);
-            if tag != 0 {
-                taken += 1;
-                seen[usize::from(tag)] += 1;
-                if usize::from(seen[usize::from(tag)]) > MAX_EQUAL_TAGS {
-                    return Err(bad("bucket has too many equal tags"));
-                }
-            } else if slots.get(bucket, slot) != 0 {
-                return Err(bad("bucket does not fit its keys"));
+/// Checks that a bucket has these overflow bits, that its unused slots are zero, and that it has not
+/// too many equal tags. Returns its number of taken slots.
+pub(super) fn check_bucket(
+    number: u64,
+    bucket: &[u8; BUCKET],
+    overflow: u32,
+    index: &HashLayout,
+) -> ReadResult<u64> {
+    let slots = index.slots;
+    let bad = |what| ReadError::corrupt(what, index.bucket_start(number) as u64);
+    let mut seen = [0u8; 256];
+    let mut taken = 0;
+    for slot in 0..slots.count() {
+        let tag = slots.tag(bucket, slot);
+        if tag != 0 {
+            taken += 1;
+            seen[usize::from(tag)] += 1;
+            if usize::from(seen[usize::from(tag)]) > MAX_EQUAL_TAGS {
+                return Err(bad("bucket has too many equal tags"));
             }
-        }
-        let expected = &self.overflow[(number - self.numbers.start) as usize];
-        if slots.overflow_bits(bucket) != expected.load(Relaxed) {
+        } else if slots.get(bucket, slot) != 0 {
             return Err(bad("bucket does not fit its keys"));
         }
-        Ok(taken)
     }
+    if slots.overflow_bits(bucket) != overflow {
+        return Err(bad("bucket does not fit its keys"));
+    }
+    Ok(taken)
 }

@@ -26,10 +26,11 @@ impl<'t> Indexes<'t> {
         tree.node(number, number < tree.layout().leaves)
     }
 
-    /// The child of a node to which a search for the place after `key` goes.
-    fn child_for(self, tree: Tree<'t>, number: u64, key: &[u8]) -> ReadResult<u64> {
+    /// The child of a node to which a search for the place after `key` goes, or, if `strict`, for the
+    /// place before it.
+    fn child_for(self, tree: Tree<'t>, number: u64, key: &[u8], strict: bool) -> ReadResult<u64> {
         let leaf = number < tree.layout().leaves;
-        Ok(tree.search_node(number, leaf, key, false)?.1 as u64)
+        Ok(tree.search_node(number, leaf, key, strict)?.1 as u64)
     }
 
     /// Checks that nodes stand level by level and each is the child of one node, that their
@@ -124,29 +125,27 @@ impl<'t> Indexes<'t> {
         before: &[u8],
         first: &[u8],
     ) -> ReadResult<()> {
-        let (found, found_before, wanted) = match child {
-            0 => (self.leaf_for(tree, first)?, self.leaf_for(tree, before)?, leaf),
-            _ => (
-                self.child_for(tree, leaf, first)?,
-                self.child_for(tree, leaf, before)?,
-                child as u64,
-            ),
+        // Equal keys may go on into the next block. A search for the first of them finds the block
+        // before, or one before that; a search for what follows them finds the last that holds them.
+        let equal = before == first;
+        let search = |key: &[u8], strict| match child {
+            0 => self.leaf_for(tree, key, strict),
+            _ => self.child_for(tree, leaf, key, strict),
         };
-        // Equal keys may go on into the next block; then the search finds the last block that holds
-        // them.
-        let right = found >= wanted && (before == first || found_before < wanted);
+        let wanted = if child == 0 { leaf } else { child as u64 };
+        let right = search(first, false)? >= wanted && search(before, equal)? < wanted;
         let index = tree.layout();
         let at = index.span.start as u64 + (leaf << index.node_log2);
         if right { Ok(()) } else { Err(ReadError::corrupt(BAD_NODE, at)) }
     }
 
-    /// The leaf to which a search for the place after `key` leads.
-    fn leaf_for(self, tree: Tree<'t>, key: &[u8]) -> ReadResult<u64> {
+    /// The leaf to which a search for the place after `key` leads, or, if `strict`, before it.
+    fn leaf_for(self, tree: Tree<'t>, key: &[u8], strict: bool) -> ReadResult<u64> {
         let index = tree.layout();
         let bad = || ReadError::corrupt(BAD_NODE, index.span.start as u64);
         let mut number = index.nodes - 1;
         for _ in 1..index.levels {
-            let child = self.child_for(tree, number, key)?;
+            let child = self.child_for(tree, number, key, strict)?;
             let below = self.node(tree, number)?.first_child().checked_add(child);
             number = below.filter(|&below| below < number).ok_or_else(bad)?;
         }

@@ -1,6 +1,8 @@
 //! The audit of packed keys and values: each one is decoded, and what the packing section and the hash
 //! index say of them is compared.
 
+use super::hashed::{budget, check_bucket};
+use super::progress::Meter;
 use crate::codec::ValueBuffer;
 use crate::error::{OpenFailure, ReadError, ReadResult};
 use crate::format::index::hash::BUCKET;
@@ -9,16 +11,23 @@ use crate::read::parallel::{check_pieces, threads};
 use crate::read::place::LocatedPart;
 use crate::read::view::View;
 use crate::read::{Packing, Table};
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::ops::Range;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 
 /// Entries of a piece, at least.
 const PIECE: u64 = 1024;
 /// Pieces for each thread: some take longer than others.
 const SHARE: usize = 16;
 
+/// Bytes of entries between two reports.
+const REPORT: usize = 1 << 20;
+
 /// What was seen of all entries.
-#[derive(Default)]
 struct Seen {
+    /// The buckets whose overflow bits are collected: all, unless the hash index is very large.
+    numbers: Range<u64>,
+    /// The overflow bits that each of these buckets must have, because of keys in their second bucket.
+    overflow: Vec<AtomicU32>,
     key_bytes: AtomicU64,
     key_len_max: AtomicU64,
     value_bytes: AtomicU64,
@@ -38,7 +47,7 @@ pub(super) struct Packed<'t> {
 impl Packed<'_> {
     /// Decodes all keys and values, and finds the keys through the hash index. Returns the number of keys in
     /// their second bucket; 0 for a plain table, whose hash index is no matter of this.
-    pub(super) fn check(self) -> ReadResult<u64> {
+    pub(super) fn check(self, meter: &Meter<'_>) -> ReadResult<u64> {
         let table = self.table;
         let view = table.view();
         let Some(span) = view.layout().packing else { return Ok(0) };
@@ -51,12 +60,27 @@ impl Packed<'_> {
                 return Err(ReadError::corrupt(what, span.start as u64));
             }
         };
+        let buckets = view.layout().hash_of_decoded.map_or(0, |index| index.buckets);
+        let step = (budget() / size_of::<AtomicU32>() as u64).max(1);
+        let mut numbers = 0..buckets.min(step);
+        let seen = self.walk(&packing, meter, numbers.clone())?;
+        let mut taken = seen.check_buckets(view)?;
+        while numbers.end < buckets {
+            numbers = numbers.end..buckets.min(numbers.end + step);
+            taken += self.walk(&packing, meter, numbers.clone())?.check_buckets(view)?;
+        }
+        seen.compare(&packing, view, span.start as u64, taken)
+    }
+
+    /// Decodes all keys and values.
+    fn walk(&self, packing: &Packing, meter: &Meter<'_>, numbers: Range<u64>) -> ReadResult<Seen> {
+        let (table, view) = (self.table, self.table.view());
         let most = usize::try_from(table.len() / PIECE).unwrap_or(usize::MAX);
         let walks = table.split(most.clamp(1, SHARE * threads(most)));
-        let seen = Seen::default();
+        let seen = Seen::of(numbers);
         check_pieces(walks.len(), |piece| {
             let (mut buffer, mut codes) = (ValueBuffer::new(), Vec::new());
-            let mut last = None;
+            let (mut last, mut read) = (None, 0);
             for entry in walks[piece].clone() {
                 let (stored_key, stored) = entry?;
                 let value = packing.value(view, stored, &mut buffer.value)?;
@@ -76,13 +100,17 @@ impl Packed<'_> {
                         && view.layout().repeated_keys
                         && self.follows(stored_key, stored)?;
                 if !repeated {
-                    seen.note(&packing, view, key, stored_key)?;
+                    seen.note(packing, view, key, stored_key)?;
                 }
                 last = Some(stored_key);
+                read += stored_key.len() + stored.len();
+                if read >= REPORT {
+                    meter.add(std::mem::take(&mut read))?;
+                }
             }
-            Ok(())
+            meter.add(read)
         })?;
-        seen.compare(&packing, view, span.start as u64)
+        Ok(seen)
     }
 
     /// Whether an entry is not the first one of its key.
@@ -95,6 +123,23 @@ impl Packed<'_> {
 }
 
 impl Seen {
+    fn of(numbers: Range<u64>) -> Self {
+        let overflow = numbers.clone().map(|_| AtomicU32::new(0)).collect();
+        let zero = || AtomicU64::new(0);
+        Self {
+            numbers,
+            overflow,
+            key_bytes: zero(),
+            key_len_max: zero(),
+            value_bytes: zero(),
+            value_len_max: zero(),
+            as_they_are: zero(),
+            first: zero(),
+            second: zero(),
+            set_aside: zero(),
+        }
+    }
+
     /// Finds a key through the hash index.
     fn note(
         &self,
@@ -111,8 +156,12 @@ impl Seen {
         })?;
         match found {
             Some(found) if found.parts.key().start == at => {
-                let place = if buckets > 1 { &self.second } else { &self.first };
-                place.fetch_add(1, Relaxed);
+                if buckets > 1 {
+                    self.second.fetch_add(1, Relaxed);
+                    self.sends_on(index, index.hasher.hash(key));
+                } else {
+                    self.first.fetch_add(1, Relaxed);
+                }
             }
             None if index.set_aside > 0 => {
                 self.set_aside.fetch_add(1, Relaxed);
@@ -122,8 +171,30 @@ impl Seen {
         Ok(())
     }
 
-    /// Compares what was seen with what the table says.
-    fn compare(&self, packing: &Packing, view: &View, at: u64) -> ReadResult<u64> {
+    /// Notes the overflow bit of a key in its second bucket.
+    fn sends_on(&self, index: &HashLayout, hash: u64) {
+        let place = index.shape.place(hash);
+        let at = place.first.checked_sub(self.numbers.start);
+        if let Some(bits) = at.and_then(|at| self.overflow.get(at as usize)) {
+            bits.fetch_or(index.slots.overflow_bit(place.overflow), Relaxed);
+        }
+    }
+
+    /// Checks the buckets whose overflow bits were collected. Returns their number of taken slots.
+    fn check_buckets(&self, view: &View) -> ReadResult<u64> {
+        let Some(index) = &view.layout().hash_of_decoded else { return Ok(0) };
+        let (buckets, _) = view.slice(index.span.start..index.span.end)?.as_chunks::<BUCKET>();
+        let mut taken = 0;
+        for (number, overflow) in self.numbers.clone().zip(&self.overflow) {
+            let bucket = &buckets[number as usize];
+            taken += check_bucket(number, bucket, overflow.load(Relaxed), index)?;
+        }
+        Ok(taken)
+    }
+
+    /// Compares what was seen with what the table says, and the number of taken slots of its hash
+    /// index.
+    fn compare(&self, packing: &Packing, view: &View, at: u64, taken: u64) -> ReadResult<u64> {
         let block = packing.block;
         let right = self.key_bytes.load(Relaxed) == block.key_bytes.get()
             && self.key_len_max.load(Relaxed) == u64::from(block.key_len_max.get())
@@ -136,7 +207,7 @@ impl Seen {
         let (first, second) = (self.first.load(Relaxed), self.second.load(Relaxed));
         if let Some(index) = &view.layout().hash_of_decoded {
             let wrong = || ReadError::corrupt("hash index has other keys", index.span.start as u64);
-            let counted = first + second == self.taken(view, index)?
+            let counted = first + second == taken
                 && self.set_aside.load(Relaxed) == index.set_aside
                 && first + second + index.set_aside == view.layout().keys;
             if !counted {
@@ -144,15 +215,5 @@ impl Seen {
             }
         }
         Ok(second)
-    }
-
-    /// Slots that are taken.
-    fn taken(&self, view: &View, index: &HashLayout) -> ReadResult<u64> {
-        let mut taken = 0;
-        for bucket in view.slice(index.span.start..index.span.end)?.as_chunks::<BUCKET>().0 {
-            let tags = &bucket[index.slots.tags_start()..][..index.slots.count()];
-            taken += tags.iter().filter(|&&tag| tag != 0).count() as u64;
-        }
-        Ok(taken)
     }
 }

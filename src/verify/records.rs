@@ -3,11 +3,11 @@
 use super::content::{Content, InOrder};
 use super::hashed::{Batch, Counts, Round};
 use super::indexes::Indexes;
-use super::progress::{Callback, VerifyProgress};
+use super::progress::Meter;
 use super::zeros::check_zeros;
 use crate::error::{ReadError, ReadResult};
 use crate::format::header::kind;
-use crate::format::index::tree::BAD_NODE;
+use crate::format::index::tree::{BAD_NODE, NO_SAMPLE};
 use crate::format::meta::EntryCounts;
 use crate::format::sums::UNIT;
 use crate::limits;
@@ -19,7 +19,6 @@ use crate::read::search::Search;
 use crate::read::view::View;
 use std::cmp::Ordering;
 use std::ops::Range;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
 use zerocopy::IntoBytes;
 
@@ -34,34 +33,32 @@ pub(super) struct Records<'t> {
 }
 
 impl Records<'_> {
-    /// Checks all records and what the indexes say of them. Returns the content up to the end of the
-    /// records, what was counted, and the number of keys in their second bucket.
-    pub(super) fn check(
+    /// Checks all records and what the indexes say of them, the hash index in these rounds. Returns
+    /// the content up to the end of the records, what was counted, and the number of keys in their
+    /// second bucket.
+    pub(super) fn check<'r>(
         self,
         content: Content,
-        progress: &Callback<'_>,
+        mut rounds: impl Iterator<Item = Round<'r>>,
+        meter: &Meter<'_>,
     ) -> ReadResult<(Content, EntryCounts, u64)> {
         let layout = self.view.layout();
         let order = InOrder::new(content);
         let seen = Mutex::new(EntryCounts::new());
         let counts = Counts::default();
         let pieces = Pieces::of(self);
-        let mut rounds = Round::all(self.view, threads(pieces.count));
-        let total = layout.records.len() as u64 * rounds.len().max(1) as u64;
-        let done = AtomicU64::new(0);
         let mut round = rounds.next();
         let mut first = true;
         while first || round.is_some() {
             check_pieces(pieces.count, |number| {
                 let piece = Piece::new(&pieces, number, round.as_ref())?;
-                let bytes = piece.bytes().len() as u64;
+                let bytes = piece.bytes().len();
                 let found = if first { piece.check(&order)? } else { piece.check_keys()? };
                 seen.lock().unwrap_or_else(PoisonError::into_inner).add_all(&found);
-                let done = done.fetch_add(bytes, Relaxed) + bytes;
-                progress(VerifyProgress { done, total })
+                meter.add(bytes)
             })?;
             if let Some(round) = &round {
-                round.finish()?;
+                round.finish(meter)?;
                 counts.add(&round.counts);
             }
             // Drops this round before the next one is made: only one round is in memory.
@@ -78,8 +75,6 @@ impl Records<'_> {
         {
             return Err(ReadError::corrupt("hash index has other keys", hash.span.start as u64));
         }
-        // The padding at the ends of the section is in no piece.
-        progress(VerifyProgress { done: total, total })?;
         Ok((order.into_content(), seen, counts.second()))
     }
 
@@ -329,9 +324,8 @@ impl<'t, 'r> Piece<'t, 'r> {
                     let in_leaf = place.rank - leaf.base_rank();
                     if layout.fixed.is_none() && in_leaf.is_multiple_of(step) {
                         let far = place.offset - start.offset;
-                        // Without a sample, a search begins at the start of the block.
-                        let sample = leaf.sample((in_leaf / step) as usize);
-                        if sample.is_some_and(|sample| sample != far) {
+                        let expected = (far < usize::from(NO_SAMPLE)).then_some(far);
+                        if leaf.sample((in_leaf / step) as usize) != expected {
                             return Err(misplaced(place.offset));
                         }
                     }

@@ -273,7 +273,7 @@ pub(super) fn geometry() -> Vec<Row> {
         (
             "levels-48",
             "48 levels of few nodes",
-            Damaged("Corrupt(ordered-index node makes no sense)"),
+            Refused("InvalidHeader(index_levels)"),
             deep,
             |i| {
                 i.put8(at::INDEX_LEVELS, 48);

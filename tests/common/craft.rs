@@ -55,8 +55,11 @@ pub(crate) const METADATA: u32 = 5;
 pub(crate) const SUMS: u32 = 6;
 pub(crate) const LINES: u32 = 7;
 pub(crate) const TYPES: u32 = 8;
+pub(crate) const PATCH: u32 = 9;
+pub(crate) const PACKING: u32 = 10;
 
 /// A table that is being changed.
+#[derive(Clone)]
 pub(crate) struct Image {
     pub(crate) bytes: Vec<u8>,
     /// Where the page sums started before anything was changed.

@@ -1,18 +1,21 @@
 //! What the tests share: one generator, one model, the forms a table can take, one function that
-//! compares every query of a table with the model; tables of numbered keys, other processes, and
-//! what the system says about them.
+//! compares every query of a table with the model, one that runs every query of a table that may
+//! lie; tables of numbered keys, other processes, and what the system says about them.
 
 #![allow(dead_code, reason = "each test file uses its own part")]
 #![allow(unused_imports, reason = "each test file uses its own part")]
 
+pub(crate) mod bases;
 pub(crate) mod combined;
 mod compare;
 pub(crate) mod craft;
+pub(crate) mod exercise;
 mod forms;
 pub(crate) mod generate;
 mod model;
 mod numbered;
 mod process;
+pub(crate) mod python;
 mod small_disk;
 mod smaps;
 

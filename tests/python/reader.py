@@ -62,8 +62,9 @@ def hash_of(key, seed):
     return fold(fold(h ^ seed, seed * S0 & M64 | 1), S1) if seed else h
 
 class Table:
-    def __init__(self, data):
-        self.data = data
+    def __init__(self, data, patch=False):
+        """`patch`: the table may be a patch."""
+        self.data, self.patch = data, patch
         need(len(data) >= 448 + 32, "too short")
         fields = struct.unpack_from("<8sHHIQ16sQQ", data, 0)
         magic, major, _, self.header_size, file_len, self.build_id, self.entries, self.keys = fields
@@ -79,6 +80,7 @@ class Table:
         key_len, value_len, self.flags, order, align_log2 = struct.unpack_from("<IIIBB", data, 56)
         self.width, self.key_bits, unit_log2, self.block_records, self.node_log2 = data[70:75]
         self.levels, function, self.slot_width = data[75:78]
+        self.sample_step = data[81]
         self.attempt, self.per_group = struct.unpack_from("<II", data, 88)
         self.groups, self.leaves = struct.unpack_from("<QQ", data, 96)
         self.line_base, self.line_scale = struct.unpack_from("<QQ", data, 120)
@@ -92,6 +94,10 @@ class Table:
         self.key_len = key_len if self.flags & 1 else None
         self.value_len = value_len if self.flags & 2 else None
         need(self.width == 0 if self.fixed else 1 <= self.width <= 4, "length_width")
+        need(key_len <= (65535 if self.flags & 1 else 0), "fixed_key_len")
+        need(self.flags & 2 or value_len == 0, "fixed_value_len")
+        bits = 0 if self.flags & 1 else 8 * self.width
+        need(self.key_bits == bits if self.flags & 3 else self.key_bits <= bits, "key_bits")
 
         self.sections = self.read_sections(section_count)
         self.start, length = self.sections[RECORDS]
@@ -107,7 +113,10 @@ class Table:
         need(self.levels > 0 or one_block, "index_levels")
         if LINES in self.sections:
             need(self.fixed and not self.flags & 4 and self.levels == 0, "line index")
-            need(self.entries > 0 and self.sections[LINES][1] % 64 == 0, "line index")
+            lines = self.sections[LINES][1]
+            need(0 < self.entries < 1 << 32 and lines % 64 == 0 < lines, "line index")
+        else:
+            need(self.line_base == self.line_scale == 0, "line index")
         self.packing = self.read_packing(align_log2)
         known = 4 if self.packing.symbols else 3
         need(function == (known if HASH in self.sections else 0), "hash_function")
@@ -115,13 +124,20 @@ class Table:
             at, length = self.sections[INDEX]
             need(9 <= self.node_log2 <= 12 and (at | length) % (1 << self.node_log2) == 0, "nodes")
             self.nodes = length >> self.node_log2
-            need(1 <= self.leaves <= self.nodes, "index_leaves")
+            above = self.nodes - self.leaves
+            need(self.leaves >= 1 and above >= self.levels - 1, "index_leaves")
+            need(above == 0 if self.levels == 1 else self.leaves > 1 << self.levels - 2, "levels")
+            need(self.levels > 1 or self.nodes == 1, "index_leaves")
+            need((self.sample_step == 0) == self.fixed, "sample_step")
+        else:
+            need(self.leaves == self.node_log2 == self.sample_step == 0, "ordered index")
         if function:
             need(self.slot_width in SLOTS and 1 <= self.per_group <= 1024, "hash index")
             need(self.sections[HASH][1] == self.groups * self.per_group * 64, "buckets")
             need(self.set_aside < max(self.keys, 1), "hash_set_aside")
         else:
-            need(self.attempt == 0 and self.set_aside == 0, "hash index")
+            need(self.attempt == self.set_aside == self.slot_width == 0, "hash index")
+            need(self.groups == self.per_group == 0, "hash index")
         need((self.seed == 0) == (self.attempt == 0), "hash_seed")
 
     def read_sections(self, count):
@@ -134,7 +150,9 @@ class Table:
             need(self.data[free:offset] == bytes(offset - free), "padding")
             need(kind not in found, "section kind")
             # A patch is not a table to look up in.
-            need(kind in range(1, 9) or kind == PACKING or not flags & 1, "section kind")
+            known = kind in range(1, 9) or kind == PACKING or kind == PATCH and self.patch
+            need(known or not flags & 1, "section kind")
+            need(flags <= 1, "section flags")
             need(kind != PACKING or flags & 1, "section flags")
             free, found[kind] = offset + length, (offset, length)
         need(self.data[192 + 32 * count : 448] == bytes(256 - 32 * count), "unused sections")

@@ -74,6 +74,86 @@ fn verify_tells_a_program_of_each_table() {
     assert_eq!(String::from_utf8(ran.out).unwrap().lines().count(), 4);
 }
 
+/// Flips a bit of each of these bytes.
+fn flip(dir: &Sandbox, name: &str, places: &[usize]) {
+    let mut bytes = dir.read(name);
+    for &at in places {
+        bytes[at] ^= 4;
+    }
+    dir.write(name, bytes);
+}
+
+/// What `verify --json` finds in one table: sections and offset of each place.
+fn findings(dir: &Sandbox, table: &str) -> Vec<(Value, Value)> {
+    let ran = dir.run(&["verify", "--json", table]);
+    assert_eq!(ran.code, 3, "{}", ran.err);
+    let found = objects(&ran).remove(0);
+    let findings = found["findings"].as_array().expect("findings");
+    for finding in findings {
+        assert!(finding["file"].as_str().expect("a file").ends_with(table), "{finding}");
+        assert!(!finding["what"].as_str().expect("a text").is_empty(), "{finding}");
+    }
+    findings.iter().map(|found| (found["sections"].clone(), found["offset"].clone())).collect()
+}
+
+/// A program learns of each damaged page, and not of the first alone, and what it holds.
+#[test]
+fn verify_tells_a_program_of_each_damaged_place() {
+    let dir = Sandbox::new();
+    let entries: String = (0..2000).map(|i| format!("{i:05}\tthe value of {i}\n")).collect();
+    for name in ["pages", "footer", "header", "lie"] {
+        dir.table(name, &entries);
+    }
+    flip(&dir, "pages", &[5000, 5001, 3 * 4096 + 7, 9 * 4096]);
+    let records = |page: u64| (json!(["records"]), json!(page * 4096));
+    assert_eq!(findings(&dir, "pages"), [records(1), records(3), records(9)]);
+
+    let len = dir.read("footer").len();
+    flip(&dir, "footer", &[len - 10]);
+    assert_eq!(findings(&dir, "footer"), [(json!(["footer"]), json!(len - 32))]);
+    flip(&dir, "header", &[41]);
+    assert_eq!(findings(&dir, "header"), [(json!(["header"]), json!(112))]);
+    // The first page has the header in it, too.
+    flip(&dir, "lie", &[1000]);
+    assert_eq!(findings(&dir, "lie"), [(json!(["header", "records"]), json!(0))]);
+}
+
+#[test]
+fn verify_tells_of_damage_in_a_shard() {
+    let dir = Sandbox::new();
+    dir.table("t", (0..2000).map(|i| format!("{i:05}\tvalue\n")).collect::<String>());
+    dir.run(&["shard", "-q", "t", "set", "--shards", "3"]).printed("");
+    let current = std::fs::read_link(dir.path("set").join("CURRENT")).expect("a version");
+    let shard = format!("set/{}/part-00001.grv", current.display());
+    let bytes = dir.read(&shard);
+    std::fs::remove_file(dir.path(&shard)).expect("a shard");
+    dir.write(&shard, bytes);
+    flip(&dir, &shard, &[5000]);
+    let ran = dir.run(&["verify", "--json", "set"]);
+    assert_eq!(ran.code, 3, "{}", ran.err);
+    let found = &objects(&ran)[0]["findings"];
+    assert!(found[0]["file"].as_str().is_some_and(|file| file.ends_with("part-00001.grv")));
+    assert_eq!(found[0]["offset"], 4096);
+    assert_eq!(found[0]["sections"][0], "records");
+}
+
+/// A bound on bytes per second. That it holds over any time, and for several threads, is tested
+/// without a clock where it is made.
+#[test]
+fn verify_keeps_to_a_rate() {
+    let dir = Sandbox::new();
+    let value = "v".repeat(1000);
+    dir.table("t", (0..600).map(|i| format!("{i:05}\t{value}\n")).collect::<String>());
+    let bytes = dir.read("t").len() as f64;
+    let start = std::time::Instant::now();
+    dir.run(&["verify", "--rate", "1MB", "t"]).printed("");
+    let took = start.elapsed().as_secs_f64();
+    assert!(took >= bytes / 1e6, "{bytes} bytes in {took} s");
+    for rate in ["0", "fast", "-1"] {
+        dir.run(&["verify", &format!("--rate={rate}"), "t"]).failed(2, "", &["--rate"]);
+    }
+}
+
 #[test]
 fn stat_shows_the_keys_at_both_ends() {
     let dir = Sandbox::new();

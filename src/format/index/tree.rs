@@ -70,6 +70,18 @@ pub(crate) struct Node<'t> {
     with_places: bool,
 }
 
+/// Whether a tree may have so many leaves: the one leaf, or several below at least a root.
+pub(crate) fn leaves_fit(leaves: u64, nodes: u64, levels: u8) -> bool {
+    leaves >= 1 && if levels == 1 { nodes == 1 && leaves == 1 } else { leaves < nodes }
+}
+
+/// Whether a tree may have so many levels, at most [`MAX_LEVELS`](super::super::MAX_LEVELS): each
+/// has at least one node, and at most half as many as the level below, rounded up.
+pub(crate) fn levels_fit(leaves: u64, nodes: u64, levels: u8) -> bool {
+    let above = u64::from(levels).saturating_sub(1);
+    above == 0 || leaves > 1 << (above - 1) && nodes.saturating_sub(leaves) >= above
+}
+
 /// The error for a node that contradicts itself or another.
 pub(crate) const BAD_NODE: &str = "ordered-index node makes no sense";
 
@@ -186,7 +198,8 @@ impl<'t> Node<'t> {
         self.arrays_end() + self.prefix_len + heap
     }
 
-    /// Whether separators ascend and every tail lies in the node, one after the other.
+    /// Whether separators ascend, unused bytes of heads are zero, and every tail has a length that its
+    /// kind may have and lies in the node, one after the other.
     pub(crate) fn is_well_formed(&self) -> bool {
         let head = |i: usize| u64_at(self.bytes, NODE_HEADER + 8 * i);
         let tails_ascend = |i: usize| match (self.tail(i - 1), self.tail(i)) {
@@ -199,8 +212,15 @@ impl<'t> Node<'t> {
         };
         let ascending = (1..self.separators)
             .all(|i| head(i - 1) < head(i) || head(i - 1) == head(i) && tails_ascend(i));
+        // A head is filled up with zeros behind a separator that ends in it.
+        let sound = |i: usize| match (head(i), self.tail(i)) {
+            (Some(head), Some((_, kind @ 0..=7))) => head << (8 * kind) == 0,
+            (_, Some((tail, TAIL_CUT))) => tail.len() == MAX_TAIL,
+            (_, Some((tail, TAIL_WHOLE))) => (1..=MAX_TAIL).contains(&tail.len()),
+            (_, tail) => tail.is_some(),
+        };
         let no_stray_prefix = self.separators > 0 || self.prefix_len == 0;
-        ascending && no_stray_prefix && (0..self.separators).all(|i| self.tail(i).is_some())
+        ascending && no_stray_prefix && (0..self.separators).all(sound)
     }
 
     /// The child under which `key` belongs: the number of separators that are smaller (`strict`)
