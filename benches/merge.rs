@@ -115,22 +115,16 @@ fn packed(workload: Workload, even: &Table, odd: &Table, out: &Path) {
     use graven::{Compression, PackedTable};
     let options = BuildOptions::new().durable(false);
     let pack = options.clone().compress(Compression::fsst()).compact_keys(true);
-    // Random bytes can't be compressed, so values are texts: the bytes in hexadecimal.
-    let texts = |table: &Table, options: &BuildOptions| {
-        let entries = table.iter().map(|entry| {
-            let (key, value) = entry.expect("a good table");
-            (key, value.iter().map(|byte| format!("{byte:02x}")).collect::<String>())
-        });
-        options.build(out, entries).expect("a table of texts");
-        PackedTable::load(out).expect("a table")
-    };
-    let packed = [even, odd].map(|table| texts(table, &pack));
-    let plain = [even, odd].map(|table| texts(table, &options).stored().clone());
+    let packed = [even, odd].map(|table| {
+        Merge::new([table]).build(out, &pack).expect("packed");
+        PackedTable::load(out).expect("a packed table")
+    });
+    let plain = [even, odd];
     let works: Vec<Work<'_>> = vec![
         (
             "merge",
             Box::new(|| {
-                Merge::new(&plain).fold(0, |all: u64, entry| {
+                Merge::new(plain).fold(0, |all: u64, entry| {
                     let (key, value) = entry.expect("a good table");
                     all.wrapping_add(touch(key)).wrapping_add(touch(&value))
                 })
@@ -145,7 +139,7 @@ fn packed(workload: Workload, even: &Table, odd: &Table, out: &Path) {
                 })
             }),
         ),
-        ("+build", Box::new(|| Merge::new(&plain).build(out, &options).expect("merged").entries)),
+        ("+build", Box::new(|| Merge::new(plain).build(out, &options).expect("merged").entries)),
         (
             "packed+build",
             Box::new(|| Merge::new(&packed).build(out, &options).expect("merged").entries),

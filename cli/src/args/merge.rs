@@ -67,8 +67,8 @@ pub(crate) struct Merge {
 ///
 /// With -o nothing is printed, and a patch is written: a table of the differences, to be applied with
 /// `graven merge OUT OLD PATCH`, which gives NEW again, its metadata and indexes too. The exit code
-/// is then 0, whether or not there are differences. Both tables have to be packed in one way, or plain. `graven stat` and `graven verify` take patches,
-/// too; other commands refuse them.
+/// is then 0, whether or not there are differences. Both tables have to be packed in one way, or both
+/// plain. `graven stat` and `graven verify` take patches, too; other commands refuse them.
 #[derive(Args)]
 #[command(after_help = "Examples:\n  graven diff colours.grv other.grv\n  \
                   graven diff --json colours.grv other.grv\n  \
