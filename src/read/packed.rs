@@ -17,7 +17,7 @@ use super::table::Table;
 use crate::build_id::BuildId;
 use crate::codec::ValueBuffer;
 use crate::error::{OpenError, OpenFailure, ReadError};
-use crate::format::order::successor_len;
+use crate::format::order::successor;
 use cursor::PackedCursor;
 use iter::PackedIter;
 use prefixes::PackedPrefixesOf;
@@ -455,15 +455,8 @@ impl PackedTable {
     /// The entries whose keys start with `prefix`, as those of [`iter`](Self::iter).
     pub fn prefix(&self, prefix: impl AsRef<[u8]>) -> PackedIter<'_> {
         let prefix = prefix.as_ref();
-        let mut beyond = prefix.to_vec();
-        let upper = match successor_len(prefix) {
-            None => Bound::Unbounded,
-            Some(len) => {
-                beyond.truncate(len);
-                beyond[len - 1] += 1;
-                Bound::Excluded(&beyond[..])
-            }
-        };
+        let successor = successor(prefix);
+        let upper = successor.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
         self.range((Bound::Included(prefix), upper))
     }
 

@@ -3,7 +3,7 @@
 use super::shard::{Range as Interval, ShardTable, ShardWalk};
 use super::shards::Shards;
 use crate::error::SetError;
-use crate::format::order::successor_len;
+use crate::format::order::successor;
 use crate::read::{KeyRange, Table, Value};
 use std::cmp::{Ordering, Reverse};
 use std::collections::BinaryHeap;
@@ -49,14 +49,7 @@ impl Ends {
 
     /// The ends of the keys that start with `prefix`.
     pub(super) fn of_prefix(prefix: &[u8]) -> Self {
-        let above = successor_len(prefix).map(|len| {
-            let mut above = prefix[..len].to_vec();
-            if let Some(last) = above.last_mut() {
-                *last += 1;
-            }
-            above
-        });
-        let upper = above.map_or(Bound::Unbounded, Bound::Excluded);
+        let upper = successor(prefix).map_or(Bound::Unbounded, Bound::Excluded);
         Self { lower: Bound::Included(prefix.to_vec()), upper }
     }
 
