@@ -30,6 +30,11 @@ fn lookup() {
     replay("lookup", fuzz::lookup);
 }
 
+#[test]
+fn patch() {
+    replay("patch", fuzz::patch);
+}
+
 #[cfg(all(feature = "fsst", feature = "zstd"))]
 #[test]
 fn packed() {

@@ -16,7 +16,7 @@ type Entries = Vec<(Vec<u8>, Vec<u8>)>;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus");
-    for target in ["open", "lookup", "build_then_read", "packed"] {
+    for target in ["open", "lookup", "build_then_read", "packed", "patch"] {
         fs::create_dir_all(corpus.join(target))?;
     }
 
@@ -78,6 +78,16 @@ fn main() -> Result<(), Box<dyn Error>> {
         for how in 0..4u8 {
             let bytes = [&[how][..], &options, &patches, &entries].concat();
             fs::write(corpus.join("lookup").join(format!("{how}-{name}")), bytes)?;
+        }
+    }
+
+    for way in 0..2u8 {
+        for how in 0..3u8 {
+            for (name, entries) in [("words", words(40)), ("repeated", repeated(30))] {
+                let patches = [2, 0x05, 0x02, 0x00, 0x01, 0x40, 0x01, 0x4a, 0xff];
+                let bytes = [&[way, how, 0x04, 0x00][..], &patches, &encode(&entries)].concat();
+                fs::write(corpus.join("patch").join(format!("{name}-{way}-{how}.seed")), bytes)?;
+            }
         }
     }
 

@@ -14,7 +14,7 @@ pub(crate) mod train;
 
 use super::bad::Bad;
 use crate::format::MAX_KEY;
-use crate::format::order::successor;
+use crate::format::order::successor_len;
 use crate::format::packing::{KEY_CODE, KEY_CODES};
 use std::ops::Range;
 
@@ -52,6 +52,13 @@ impl Part {
 const STEP: usize = 16;
 
 const NONSENSE: Bad = Bad::Corrupt("symbols of keys make no sense");
+
+/// The smallest string above all that begin with `symbol`; none above a row of 255.
+fn successor(symbol: &[u8]) -> Option<Vec<u8>> {
+    let mut successor = symbol[..successor_len(symbol)?].to_vec();
+    *successor.last_mut()? += 1;
+    Some(successor)
+}
 
 impl KeySymbols {
     /// The symbols from the file: their number, the length of each, the bytes of all. They have two

@@ -112,14 +112,6 @@ pub(crate) fn successor_len(prefix: &[u8]) -> Option<usize> {
     prefix.iter().rposition(|&byte| byte != 0xFF).map(|last| last + 1)
 }
 
-/// The smallest key above every key that starts with `prefix`, if there is one; see
-/// [`successor_len`].
-pub(crate) fn successor(prefix: &[u8]) -> Option<Vec<u8>> {
-    let mut successor = prefix[..successor_len(prefix)?].to_vec();
-    *successor.last_mut()? += 1;
-    Some(successor)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -45,6 +45,8 @@ pub(crate) use packing::Packing;
 pub use pages::PageChecks;
 pub use place::{LocatedPart, LocatedSpan};
 pub use range::KeyRange;
+#[cfg(all(unix, feature = "sets"))]
+pub(crate) use range::end_of_prefix;
 pub use residency::{Residency, SectionResidency};
 pub use simd::InstructionSet;
 pub(crate) use stats::StatsSection;

@@ -12,12 +12,11 @@ pub(super) mod prefixes;
 
 use super::open::OpenOptions;
 use super::packing::{Packed, Packing};
-use super::range::KeyRange;
+use super::range::{KeyRange, end_of_prefix};
 use super::table::Table;
 use crate::build_id::BuildId;
 use crate::codec::ValueBuffer;
 use crate::error::{OpenError, OpenFailure, ReadError};
-use crate::format::order::successor;
 use cursor::PackedCursor;
 use iter::PackedIter;
 use prefixes::PackedPrefixesOf;
@@ -455,9 +454,8 @@ impl PackedTable {
     /// The entries whose keys start with `prefix`, as those of [`iter`](Self::iter).
     pub fn prefix(&self, prefix: impl AsRef<[u8]>) -> PackedIter<'_> {
         let prefix = prefix.as_ref();
-        let successor = successor(prefix);
-        let upper = successor.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
-        self.range((Bound::Included(prefix), upper))
+        let upper = end_of_prefix(prefix);
+        self.range((Bound::Included(prefix), upper.as_ref().map(Vec::as_slice)))
     }
 
     /// A cursor before the first entry. Costs nothing.

@@ -1,5 +1,6 @@
 //! Ranges of keys, as the arguments of queries.
 
+use crate::format::order::successor_len;
 use crate::format::types::key::TypedKey;
 use std::ops::{
     Bound, Range, RangeBounds, RangeFrom, RangeFull, RangeInclusive, RangeTo, RangeToInclusive,
@@ -104,6 +105,16 @@ pub(crate) fn encoded<K: TypedKey>(
     range: &impl RangeBounds<K>,
 ) -> (Bound<K::Bytes>, Bound<K::Bytes>) {
     (range.start_bound().map(K::encode), range.end_bound().map(K::encode))
+}
+
+/// The end of the keys that start with `prefix`.
+pub(crate) fn end_of_prefix(prefix: &[u8]) -> Bound<Vec<u8>> {
+    let Some(len) = successor_len(prefix) else { return Bound::Unbounded };
+    let mut successor = prefix[..len].to_vec();
+    if let Some(last) = successor.last_mut() {
+        *last += 1;
+    }
+    Bound::Excluded(successor)
 }
 
 /// A bound as [`KeyRange`] takes it.

@@ -3,8 +3,7 @@
 use super::shard::{Range as Interval, ShardTable, ShardWalk};
 use super::shards::Shards;
 use crate::error::SetError;
-use crate::format::order::successor;
-use crate::read::{KeyRange, Table, Value};
+use crate::read::{KeyRange, Table, Value, end_of_prefix};
 use std::cmp::{Ordering, Reverse};
 use std::collections::BinaryHeap;
 use std::collections::binary_heap::PeekMut;
@@ -49,8 +48,7 @@ impl Ends {
 
     /// The ends of the keys that start with `prefix`.
     pub(super) fn of_prefix(prefix: &[u8]) -> Self {
-        let upper = successor(prefix).map_or(Bound::Unbounded, Bound::Excluded);
-        Self { lower: Bound::Included(prefix.to_vec()), upper }
+        Self { lower: Bound::Included(prefix.to_vec()), upper: end_of_prefix(prefix) }
     }
 
     fn as_range(&self) -> Interval<'_> {

@@ -9,6 +9,7 @@ mod damage;
 mod input;
 mod model;
 mod packed;
+mod patch;
 mod queries;
 
 use graven::{OpenOptions, PageChecks, Table};
@@ -16,6 +17,8 @@ use graven::{OpenOptions, PageChecks, Table};
 pub(crate) use damage::repair;
 #[allow(unused_imports, reason = "each target calls one of the bodies")]
 pub(crate) use packed::packed;
+#[allow(unused_imports, reason = "each target calls one of the bodies")]
+pub(crate) use patch::patch;
 
 /// Arbitrary bytes.
 pub(crate) fn open(data: &[u8]) {
