@@ -40,11 +40,23 @@ pub(crate) use {either, entry};
 impl Opened {
     /// A table that was opened with `allow_packed`, with the decoder that it needs.
     pub(crate) fn new(stored: Table) -> Result<Self, OpenError> {
-        let table = PackedTable::try_from(stored)?;
-        Ok(match table.is_packed() {
+        PackedTable::try_from(stored).map(Self::of)
+    }
+
+    /// A table of either kind as what it is.
+    pub(crate) fn of(table: PackedTable) -> Self {
+        match table.is_packed() {
             true => Self::Packed(table),
             false => Self::Plain(table.stored().clone()),
-        })
+        }
+    }
+
+    /// The table as the library has it where tables of both kinds are taken.
+    pub(crate) fn either(self) -> Result<PackedTable, OpenError> {
+        match self {
+            Self::Plain(table) => PackedTable::try_from(table),
+            Self::Packed(table) => Ok(table),
+        }
     }
 
     /// The table as it lies in the file, for what concerns neither keys nor values.
@@ -64,7 +76,7 @@ impl Opened {
     ) -> Result<Option<T>, ReadError> {
         match self {
             Self::Plain(table) => Ok(table.get(key)?.map(then)),
-            Self::Packed(table) => packed::decode(|buffer| Ok(table.get(key, buffer)?.map(then))),
+            Self::Packed(table) => packed::get(table, key, then),
         }
     }
 }

@@ -26,6 +26,18 @@ pub(crate) fn decode<T, E>(query: impl FnOnce(&mut ValueBuffer) -> Result<T, E>)
     answer
 }
 
+/// Hands the value of `key` in a table of either kind to `then`.
+pub(crate) fn get<T>(
+    table: &PackedTable,
+    key: &[u8],
+    then: impl FnOnce(&[u8]) -> T,
+) -> Result<Option<T>, ReadError> {
+    match table.is_packed() {
+        true => decode(|buffer| Ok(table.get(key, buffer)?.map(then))),
+        false => Ok(table.stored().get(key)?.map(then)),
+    }
+}
+
 /// Hands the entries whose keys are prefixes of `key` to `then`, the longest first.
 pub(crate) fn prefixes(
     table: &PackedTable,

@@ -86,19 +86,9 @@ impl Table {
         self.with(|table| Ok(table.stored().clone()))
     }
 
-    /// A clone for `purpose`, which takes plain tables alone.
-    pub(crate) fn plain(&self, purpose: &str) -> PyResult<graven::Table> {
-        match self.own()? {
-            Opened::Plain(table) => Ok(table),
-            Opened::Packed(_) => Err(errors::error(
-                "UnsupportedError",
-                format!(
-                    "the table is packed, and {purpose} takes plain tables alone: build a plain one \
-                     of it first, graven.build(path, table.items(), sorted=True)"
-                ),
-                self.origin.path.as_deref(),
-            )),
-        }
+    /// A clone as the library has it where tables of both kinds are taken.
+    pub(crate) fn either(&self) -> PyResult<graven::PackedTable> {
+        self.own()?.either().map_err(errors::open)
     }
 
     /// The entries between two ends.
@@ -161,13 +151,7 @@ impl Table {
         py: Python<'py>,
         key: Bytes<'_>,
     ) -> PyResult<Option<Bound<'py, PyMemoryView>>> {
-        let view = self.ask(|table| {
-            Ok(match table {
-                Opened::Plain(table) => table.get_owned(&key)?.map(|value| View::memory(py, value)),
-                packed => packed.get(&key, |value| View::decoded(py, value.into()))?,
-            })
-        });
-        view?.transpose()
+        self.with(|table| View::of_key(py, table, &key))
     }
 
     fn __contains__(&self, key: Bytes<'_>) -> PyResult<bool> {
