@@ -3,6 +3,7 @@
 use crate::building::{Asked, BuildSummary};
 use crate::errors;
 use crate::options::{AnyPath, named};
+use crate::packed;
 use crate::table::Table;
 use crate::wait::{self, Shared, Unwanted};
 use graven::{Diff, Difference, Merge, MergeError, MergePolicy, PackedTable};
@@ -50,15 +51,18 @@ pub(crate) fn merge(
     options: Option<&Bound<'_, PyDict>>,
 ) -> PyResult<Py<BuildSummary>> {
     let policy = named("policy", policy, POLICIES)?;
-    let mut owned = Vec::new();
+    let (mut owned, mut most) = (Vec::new(), packed::ANY);
     for table in tables.try_iter()? {
-        owned.push(table?.cast::<Table>()?.get().either()?);
+        let table = table?;
+        let table = table.cast::<Table>()?.get();
+        owned.push(table.either()?);
+        most = most.min(table.origin.opening.longest());
     }
     let like = Merge::new(&owned).policy(policy).build_options().map_err(errors::merge)?;
     let Asked { options, callback, shared } = Asked::new(like, options)?;
     let callback = callback.as_ref().map(|callback| callback.bind(py));
     let summary = wait::run(py, &shared, callback, Unwanted::Awaited, move || {
-        Merge::new(&owned).policy(policy).build(&path.0, &options)
+        Merge::new(&owned).policy(policy).value_limit(most).build(&path.0, &options)
     })?;
     Py::new(py, BuildSummary::from(summary.map_err(errors::merge)?))
 }
@@ -166,7 +170,9 @@ impl Owned {
 #[pyfunction]
 #[pyo3(signature = (old, new))]
 pub(crate) fn diff(old: &Bound<'_, Table>, new: &Bound<'_, Table>) -> PyResult<DiffIterator> {
-    let tables = (old.get().either()?, new.get().either()?);
-    let compared = Compared::new(tables, |(old, new)| Diff::new(old, new));
+    let (old, new) = (old.get(), new.get());
+    let most = old.origin.opening.longest().min(new.origin.opening.longest());
+    let tables = (old.either()?, new.either()?);
+    let compared = Compared::new(tables, |(old, new)| Diff::new(old, new).value_limit(most));
     Ok(DiffIterator { state: Mutex::new(State { compared: Some(compared), found: Found::new() }) })
 }

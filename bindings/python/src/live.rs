@@ -55,7 +55,10 @@ impl Live {
 
     fn copied<'py>(&self, py: Python<'py>, key: &[u8]) -> PyResult<Option<Bound<'py, PyBytes>>> {
         self.with(|live| {
-            packed::get(&live.pin(), key, |value| PyBytes::new(py, value)).map_err(errors::read)
+            packed::get(&live.pin(), self.origin.opening.longest(), key, |value| {
+                PyBytes::new(py, value)
+            })
+            .map_err(errors::read)
         })
     }
 }
@@ -69,7 +72,7 @@ pub(crate) fn seconds(name: &str, seconds: f64) -> PyResult<Duration> {
 impl Live {
     #[new]
     #[pyo3(signature = (path, *, page_checks="first-touch", warm="none", lock_memory=false,
-        access="auto"))]
+        access="auto", max_value=None))]
     fn new(
         py: Python<'_>,
         path: AnyPath,
@@ -77,12 +80,14 @@ impl Live {
         warm: &str,
         lock_memory: bool,
         access: &str,
+        max_value: Option<u32>,
     ) -> PyResult<Self> {
         let opening = Opening {
             page_checks: options::page_checks(page_checks)?,
             warm: options::warm(warm)?,
             lock_memory,
             access: options::access(access)?,
+            max_value,
             ..Opening::default()
         };
         let AnyPath(path) = path;
@@ -105,7 +110,8 @@ impl Live {
         self.with(|live| {
             let table = PackedTable::clone(&live.pin());
             let path = table.path().map_or_else(|| live.path().to_owned(), Path::to_owned);
-            Ok(Table::new(Opened::of(table), Origin::new(&path, self.origin.opening.clone())))
+            let table = Opened::of(table, self.origin.opening.longest());
+            Ok(Table::new(table, Origin::new(&path, self.origin.opening.clone())))
         })
     }
 
@@ -184,7 +190,7 @@ impl Live {
         key: Bytes<'_>,
     ) -> PyResult<Option<Bound<'py, PyMemoryView>>> {
         self.with(|live| {
-            let table = Opened::of(PackedTable::clone(&live.pin()));
+            let table = Opened::of(PackedTable::clone(&live.pin()), self.origin.opening.longest());
             View::of_key(py, &table, &key)
         })
     }

@@ -105,7 +105,7 @@ impl OpenedSet {
     pub(crate) fn table(&self, shard: usize) -> Result<Opened, SetError> {
         Ok(match self {
             Self::Plain(set) => Opened::Plain(set.table(shard)?),
-            Self::Packed(set) => Opened::of(set.table(shard)?),
+            Self::Packed(set) => Opened::of(set.table(shard)?, packed::ANY),
         })
     }
 
@@ -116,7 +116,7 @@ impl OpenedSet {
                 Some(shard) if !set.manifest().shards[shard].packed => {
                     Ok(set.table(shard)?.stored().get_owned(key)?.map(Found::Mapped))
                 }
-                Some(_) => packed::decode(|buffer| {
+                Some(_) => packed::decode(packed::ANY, |buffer| {
                     Ok(set.get(key, buffer)?.map(|value| value.to_vec().into()))
                 }),
                 None => Ok(None),
@@ -136,7 +136,7 @@ impl OpenedSet {
             }
             Self::Packed(set) => {
                 let mut found = Vec::with_capacity(keys.len());
-                packed::decode(|buffer| {
+                packed::decode(packed::ANY, |buffer| {
                     let each = |value: Option<&[u8]>| found.push(value.map(|v| v.to_vec().into()));
                     set.get_many_with(keys, buffer, each)
                 })?;
@@ -201,7 +201,7 @@ impl OpenedSet {
     ) -> Result<Option<Entry>, SetError> {
         match self {
             Self::Plain(set) => Ok(plain(set)?.map(entry)),
-            Self::Packed(set) => packed::decode(|buffer| {
+            Self::Packed(set) => packed::decode(packed::ANY, |buffer| {
                 let found = decoded(set, buffer)?;
                 Ok(found.map(|(key, value)| entry((key.to_vec(), value.to_vec()))))
             }),

@@ -388,6 +388,48 @@ def test_copies_and_versions(pages, path, tmp_path):
     assert graven.open(versions.current()) == PAGES
 
 
+@pytest.mark.parametrize("codec", ["zstd", "fsst"])
+def test_values_that_are_longer_than_allowed(path, tmp_path, codec):
+    """A few bytes of a table from elsewhere stand for many; the bound comes before the memory."""
+    short, long = b"a short value " * 70, b"a long value " * 100_000
+    entries = [*((b"%03d" % n, short) for n in range(100)), (b"long", long), (b"long", b"short")]
+    graven.build(path, entries, compress=codec, duplicates="keep-all")
+    table, most = graven.open(path, max_value=len(short)), len(short)
+    for allowed in graven.open(path, max_value=len(long)), graven.open(path):
+        assert allowed[b"long"] == long and allowed.get_all(b"long") == [long, b"short"]
+    graven.build(tmp_path / "old", {})
+    old = graven.open(tmp_path / "old")
+    for refused in [
+        lambda: table[b"long"],
+        lambda: table.view(b"long"),
+        lambda: table.get_many([b"long"]),
+        lambda: table.get_all(b"long"),
+        lambda: table.ceil(b"long"),
+        lambda: table.nth(100),
+        lambda: table.prefixes(b"longer"),
+        lambda: list(table.items()),
+        lambda: list(reversed(table.range())),
+        lambda: list(graven.diff(old, table)),
+        lambda: graven.merge(tmp_path / "merged", [old, table], policy="keep-all"),
+        lambda: graven.from_bytes(path.read_bytes(), max_value=most)[b"long"],
+        lambda: graven.Live(path, max_value=most)[b"long"],
+        lambda: graven.Live(path, max_value=most).pin()[b"long"],
+        lambda: pickle.loads(pickle.dumps(table))[b"long"],
+        lambda: copy.copy(table)[b"long"],
+    ]:
+        with pytest.raises(graven.UnsupportedError, match=str(most)):
+            refused()
+        assert table[b"007"] == short and graven.open(path)[b"long"] == long
+    assert not (tmp_path / "merged").exists()
+    assert b"long" in table and table.count_of(b"long") == 2
+    # What stands in the file as it is needs no memory.
+    graven.build(path, {b"long": long})
+    assert graven.open(path, max_value=1)[b"long"] == long
+    for wrong in -1, 1 << 32:
+        with pytest.raises(OverflowError):
+            graven.open(path, max_value=wrong)
+
+
 def halves(tmp_path, *options):
     """Tables of every second page, each packed in its own way."""
     parts = []

@@ -36,7 +36,8 @@ class DamagedError(DataError):
 
 
 class UnsupportedError(DataError):
-    """The table or the set needs a newer graven, or a set of hash shards does not answer the query."""
+    """The table or the set needs a newer graven, a set of hash shards does not answer the query,
+    or a value of a packed table is longer than ``max_value``."""
 
 
 class OtherBuildError(DataError):
