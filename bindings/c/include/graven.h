@@ -47,24 +47,26 @@
  *     go. So its slices are not kept by the set: those of lookups by the graven_answer that is given
  *     to the lookup, until it is used for another lookup or is closed; those of a graven_set_iter by
  *     itself, until its next step or its end. Set, answers and iterators are closed in any order. Copy
- *     what is needed for longer, or ask graven_set_table() for the shard.
+ *     what is needed for longer, or ask graven_set_table() for the shard. Shards may be packed tables;
+ *     of these, answers and iterators keep what was decoded.
  *
  * PACKED TABLES
  *     A table that was built with `compression` or `compact_keys` is packed: its values are compressed
  *     one by one, or its keys encoded. graven_open() and graven_live_open() refuse it with
- *     GRAVEN_ERR_NEEDS_BUFFER; graven_packed_open() opens it, and plain tables as well. Its lookups
- *     decode into a graven_buffer. A slice that a lookup gives is valid until the same buffer is used
- *     for another lookup or is closed, and until the table and its cursors are closed, for what is
- *     stored as it is lies in the table. A slice of a graven_packed_cursor is valid until the next call
- *     with the cursor. Nobody frees such a slice or writes to it; copy what is needed for longer. A key
- *     that was lent may be asked for: the lookup copies it first.
+ *     GRAVEN_ERR_NEEDS_BUFFER; graven_packed_open() opens it and graven_packed_live_open() follows it,
+ *     and both take plain tables as well. Lookups decode into a graven_buffer. A slice that a lookup
+ *     gives is valid until the same buffer is used for another lookup or is closed, and until the table
+ *     and its cursors are closed, for what is stored as it is lies in the table. A slice of a
+ *     graven_packed_cursor is valid until the next call with the cursor. Nobody frees such a slice or
+ *     writes to it; copy what is needed for longer. A key that was lent may be asked for: the lookup
+ *     copies it first.
  *
  * THREADS
- *     A table, a packed table, a set, a graven_live, a graven_live_set and a pin are used by any number
- *     of threads at once; lookups take no lock. An iterator, a cursor, an answer, a buffer or a builder
- *     is used by one thread at a time, and may be handed from one to another. A handle is closed when
- *     no other thread uses it. After fork() the child may use tables, packed tables, pins, iterators,
- *     cursors and buffers, and closes its handles for itself.
+ *     A table, a packed table, a set, a graven_live, a graven_live_set, a graven_packed_live and a pin
+ *     are used by any number of threads at once; lookups take no lock. An iterator, a cursor, an answer,
+ *     a buffer or a builder is used by one thread at a time, and may be handed from one to another. A
+ *     handle is closed when no other thread uses it. After fork() the child may use tables, packed
+ *     tables, pins, iterators, cursors and buffers, and closes its handles for itself.
  *
  * STRUCTS WITH A SIZE
  *     The first field of options and of results in numbers is their size, which the caller sets to
@@ -388,7 +390,7 @@ typedef int32_t graven_section_kind;
 // Keeps what a set has answered. A set may let a shard go when it needs the room for another one, so
 // it is not the set that keeps the bytes of an answer, but this: slices that were given with it are
 // valid until it is used for another lookup or is closed, whatever becomes of the set. Use one for
-// each thread, again and again.
+// each thread, again and again. Of a packed shard it keeps what was decoded.
 typedef struct graven_answer graven_answer;
 
 // Memory for keys and values of packed tables, which lookups decode into. Slices that were given with
@@ -409,7 +411,7 @@ typedef struct graven_iter graven_iter;
 // A handle on the newest table at a path.
 typedef struct graven_live graven_live;
 
-// A handle on the current version of a set.
+// A handle on the current version of a set. Shards may be plain in one version and packed in the next.
 typedef struct graven_live_set graven_live_set;
 
 // An open table, packed or plain: the values of a packed one may be compressed, and its keys encoded.
@@ -421,10 +423,14 @@ typedef struct graven_packed graven_packed;
 // open by itself. Its slices are valid until the next call with it.
 typedef struct graven_packed_cursor graven_packed_cursor;
 
+// A handle on the newest table at a path, packed or plain. One kind may take the place of the other.
+typedef struct graven_packed_live graven_packed_live;
+
 // A table that stays as it is, whatever is published meanwhile, until the pin is closed.
 typedef struct graven_pin graven_pin;
 
-// An open set: one table in many files, its shards, by ranges of keys or by their hash.
+// An open set: one table in many files, its shards, by ranges of keys or by their hash. Shards may be
+// packed tables.
 typedef struct graven_set graven_set;
 
 // A set that is being written.
@@ -761,7 +767,7 @@ typedef struct graven_set_build_options {
     // Fewest entries of a set that is published. 0: any number.
     uint64_t min_entries;
     // How each shard is built; NULL for the defaults. `not_durable` holds for the set as well.
-    // `compression` and `compact_keys` are 0: sets of packed shards are not read here.
+    // `compression` and `compact_keys` make packed shards, each with its own dictionaries.
     const struct graven_build_options *tables;
 } graven_set_build_options;
 
@@ -1474,17 +1480,29 @@ graven_status graven_set_shard_of(const struct graven_set *set,
                                   size_t key_len,
                                   size_t *shard);
 
-// A shard as a table, mapped if it is not, for a loop over one shard: its lookups give slices that
-// stay valid until the table is closed, and need no graven_answer. It stays mapped for as long as the
-// table is open.
+// A plain shard as a table, mapped if it is not, for a loop over one shard: its lookups give slices
+// that stay valid until the table is closed, and need no graven_answer. It stays mapped for as long as
+// the table is open.
 //
 // `shard`: its number, below graven_set_shards(). `table`: gets the handle, which the caller closes
 // with graven_table_close().
 //
-// Gives the errors of graven_set_get(). Any thread, several at once.
+// Gives the errors of graven_set_get(), GRAVEN_ERR_NEEDS_BUFFER for a packed shard, which
+// graven_set_packed() gives. Any thread, several at once.
 graven_status graven_set_table(const struct graven_set *set,
                                size_t shard,
                                graven_table **table);
+
+// A shard, packed or plain, as a table whose lookups take a graven_buffer. It stays mapped for as long
+// as the table is open.
+//
+// `shard`: its number, below graven_set_shards(). `packed`: gets the handle, which the caller closes
+// with graven_packed_close().
+//
+// Gives the errors of graven_set_get(). Any thread, several at once.
+graven_status graven_set_packed(const struct graven_set *set,
+                                size_t shard,
+                                struct graven_packed **packed);
 
 // Audits the whole set: the SHA-256 of each shard's file, each shard as graven_table_verify() does,
 // and that each key is in its shard. Reads every shard two or three times, and has one mapped at a
@@ -1501,7 +1519,8 @@ graven_status graven_set_verify(const struct graven_set *set,
                                 struct graven_set_report *report);
 
 // Looks a key up. `value` gets its value, the first one where the key is repeated: a slice that
-// `answer` keeps, nothing is copied. Costs finding the shard, graven_get(), and an atomic count.
+// `answer` keeps. Costs finding the shard, graven_get(), and an atomic count; nothing is copied. In a
+// packed shard it costs graven_packed_get() and an allocation for the value.
 //
 // `key`: `key_len` bytes; NULL with a length of 0 is the empty key. `answer`: keeps the value, and
 // nothing any more of what it kept before.
@@ -1515,7 +1534,8 @@ graven_status graven_set_get(const struct graven_set *set,
                              struct graven_answer *answer,
                              struct graven_slice *value);
 
-// Looks a key up and copies its value: no answer is needed.
+// Looks a key up and copies its value: no answer is needed. Where a shard is compressed by zstd, each
+// call makes a decoder of about 150 KiB; graven_set_get() keeps one in its answer.
 //
 // `buffer`: gets the value, if it has `capacity` bytes for it; NULL with a capacity of 0 only asks
 // how long it is. `needed`: gets the length of the value.
@@ -1682,7 +1702,9 @@ graven_status graven_live_set_open(const char *path,
                                    struct graven_live_set **live);
 
 // Pins the version that is served: a set that stays at this version, whatever is published meanwhile,
-// until it is closed. Never waits; costs an allocation and an atomic count.
+// until it is closed. Never waits; costs an allocation and an atomic count. As shards may be packed,
+// lookups of many keys, by order and walks copy what they give, also of plain shards; graven_set_get()
+// does not.
 //
 // `set`: gets the handle, which the caller closes with graven_set_close(); it may outlive `live`.
 //
@@ -2059,6 +2081,75 @@ graven_status graven_packed_cursor_entry(struct graven_packed_cursor *cursor,
 // Closes a cursor, and so ends its slices. NULL is allowed. Any thread, if no other one uses the
 // cursor.
 void graven_packed_cursor_close(struct graven_packed_cursor *cursor);
+
+// Opens the table at `path` and follows the path from then on, as graven_live_open() does, but takes
+// packed tables and plain ones, as graven_packed_open() does.
+//
+// `path`: a string. `options`: NULL for the defaults; they hold for later tables as well. `live`:
+// gets the handle, which the caller closes with graven_packed_live_close().
+//
+// Gives what graven_packed_open() gives. Any thread.
+graven_status graven_packed_live_open(const char *path,
+                                      const struct graven_open_options *options,
+                                      struct graven_packed_live **live);
+
+// Pins the current table: one version for a whole request. Never waits; costs an allocation and an
+// atomic count.
+//
+// `packed`: gets the handle, which the caller closes with graven_packed_close(); it may outlive `live`.
+//
+// Gives GRAVEN_OK, GRAVEN_ERR_INVALID_ARGUMENT. Any thread, several at once.
+graven_status graven_packed_live_pin(const struct graven_packed_live *live,
+                                     struct graven_packed **packed);
+
+// Looks for another table at the path, and swaps it in, as graven_live_refresh() does.
+//
+// `swapped`: NULL, or gets 1 if a new table is served, 0 if the content is the same.
+//
+// Gives GRAVEN_OK and the errors of graven_packed_open(); the old table is served then, until a refresh
+// succeeds. Any thread, several at once.
+graven_status graven_packed_live_refresh(const struct graven_packed_live *live,
+                                         int32_t *swapped);
+
+// Starts a thread that refreshes every `interval_ms` milliseconds, plus a random part of `jitter_ms`.
+// Otherwise as graven_live_refresh_every().
+graven_status graven_packed_live_refresh_every(const struct graven_packed_live *live,
+                                               uint64_t interval_ms,
+                                               uint64_t jitter_ms);
+
+// Sets a function that is called each time after a new table was swapped in; NULL: none. Otherwise as
+// graven_live_on_swap().
+graven_status graven_packed_live_on_swap(const struct graven_packed_live *live,
+                                         graven_swap_fn function,
+                                         void *user);
+
+// Sets a function that is called each time a refresh fails. Otherwise as graven_live_on_swap().
+graven_status graven_packed_live_on_failure(const struct graven_packed_live *live,
+                                            graven_failure_fn function,
+                                            void *user);
+
+// What is served. `live_status`: a struct whose `size` is set. Allocates.
+//
+// Gives GRAVEN_OK, GRAVEN_ERR_INVALID_ARGUMENT. Any thread, several at once.
+graven_status graven_packed_live_get_status(const struct graven_packed_live *live,
+                                            struct graven_live_status *live_status);
+
+// Why the last refresh failed. Otherwise as graven_live_failure().
+graven_status graven_packed_live_failure(const struct graven_packed_live *live,
+                                         char *buffer,
+                                         size_t capacity,
+                                         size_t *needed);
+
+// The name of the version that is served from a versioned directory. Otherwise as
+// graven_live_version().
+graven_status graven_packed_live_version(const struct graven_packed_live *live,
+                                         char *buffer,
+                                         size_t capacity,
+                                         size_t *needed);
+
+// Closes the handle, and ends its thread. Pinned tables stay valid. No other thread may be using the
+// handle. NULL is allowed.
+void graven_packed_live_close(struct graven_packed_live *live);
 
 // Installs a guard for the whole process and all its tables, also those that are open already.
 // Without it, a page that can't be read under a mapped table (the file was truncated, its network

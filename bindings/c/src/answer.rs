@@ -2,30 +2,33 @@
 
 #![expect(unsafe_code, reason = "exports functions to C")]
 
+use crate::any_set::{Bytes, Entry};
 use crate::args::{EntryPlace, Place, taken};
 use crate::edge::{status, value};
 use crate::slice::graven_slice;
 use crate::status::{Answer, GRAVEN_NOT_FOUND, GRAVEN_OK, graven_status};
-use graven::Value;
+use graven::ValueBuffer;
 
 /// Keeps what a set has answered. A set may let a shard go when it needs the room for another one, so
 /// it is not the set that keeps the bytes of an answer, but this: slices that were given with it are
 /// valid until it is used for another lookup or is closed, whatever becomes of the set. Use one for
-/// each thread, again and again.
+/// each thread, again and again. Of a packed shard it keeps what was decoded.
 pub struct graven_answer {
-    kept: Vec<Option<Value>>,
+    kept: Vec<Option<Bytes>>,
+    /// Where values of packed shards are decoded.
+    pub(crate) buffer: ValueBuffer,
 }
 
 impl graven_answer {
     /// Forgets what it kept, and keeps these values.
-    pub(crate) fn keep(&mut self, values: Vec<Option<Value>>) -> &[Option<Value>] {
+    pub(crate) fn keep(&mut self, values: Vec<Option<Bytes>>) -> &[Option<Bytes>] {
         self.kept = values;
         &self.kept
     }
 
     /// Forgets what it kept, and keeps a value, if there is one. Allocates nothing after the first
     /// time.
-    pub(crate) fn keep_one(&mut self, found: Option<Value>, place: Place<graven_slice>) -> Answer {
+    pub(crate) fn keep_one(&mut self, found: Option<Bytes>, place: Place<graven_slice>) -> Answer {
         self.kept.clear();
         let Some(value) = found else { return Ok(GRAVEN_NOT_FOUND) };
         place.set(graven_slice::of(&value));
@@ -34,11 +37,7 @@ impl graven_answer {
     }
 
     /// As [`keep_one`](Self::keep_one), for an entry.
-    pub(crate) fn keep_entry(
-        &mut self,
-        found: Option<(Value, Value)>,
-        place: EntryPlace,
-    ) -> Answer {
+    pub(crate) fn keep_entry(&mut self, found: Option<Entry>, place: EntryPlace) -> Answer {
         self.kept.clear();
         let Some((key, value)) = found else { return Ok(GRAVEN_NOT_FOUND) };
         self.kept.extend([Some(key), Some(value)]);
@@ -59,7 +58,7 @@ pub unsafe extern "C" fn graven_answer_open(answer: *mut *mut graven_answer) -> 
     status("graven_answer_open", || {
         // SAFETY: the caller keeps the promises of the header.
         let place = unsafe { Place::at(answer, "answer") }?;
-        place.give(graven_answer { kept: Vec::new() })
+        place.give(graven_answer { kept: Vec::new(), buffer: ValueBuffer::new() })
     })
 }
 

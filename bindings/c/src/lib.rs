@@ -13,6 +13,7 @@
     reason = "one promise of the caller covers all arguments of a call, which are read in one block"
 )]
 
+mod any_set;
 mod args;
 mod edge;
 mod sized;
@@ -66,6 +67,8 @@ mod packed_lookup;
 
 mod packed_cursor;
 
+mod packed_live;
+
 mod guard;
 
 #[cfg(test)]
@@ -89,4 +92,5 @@ const _: () = {
     used_at_once::<packed::graven_packed>();
     handed_on::<buffer::graven_buffer>();
     handed_on::<packed_cursor::graven_packed_cursor>();
+    used_at_once::<packed_live::graven_packed_live>();
 };

@@ -2,19 +2,20 @@
 
 #![expect(unsafe_code, reason = "exports functions to C")]
 
+use crate::any_set::AnySet;
 use crate::args::{self, Buffer, Place, shared, taken};
 use crate::edge::{status, value};
 use crate::live::{Hook, graven_failure_fn, graven_live_status, graven_swap_fn, interval};
 use crate::set::{graven_set, graven_set_options, set_options};
 use crate::sized::SizedPlace;
 use crate::status::{Failure, GRAVEN_OK, graven_status};
-use graven::{LiveSet, RefreshOutcome, TableSet};
+use graven::{PackedLiveSet, PackedSet, RefreshOutcome};
 use std::ffi::{c_char, c_void};
 use std::time::Duration;
 
-/// A handle on the current version of a set.
+/// A handle on the current version of a set. Shards may be plain in one version and packed in the next.
 pub struct graven_live_set {
-    live: LiveSet,
+    live: PackedLiveSet,
 }
 
 /// Opens the current version of the set in the directory of versions at `path` and follows the directory
@@ -37,12 +38,14 @@ pub unsafe extern "C" fn graven_live_set_open(
         let (path, options, place) =
             unsafe { (args::path(path, "path")?, set_options(options)?, Place::at(live, "live")?) };
         // SAFETY: the caller promises that nobody modifies the files.
-        place.give(graven_live_set { live: unsafe { LiveSet::open_with(path, &options) }? })
+        place.give(graven_live_set { live: unsafe { PackedLiveSet::open_with(path, &options) }? })
     })
 }
 
 /// Pins the version that is served: a set that stays at this version, whatever is published meanwhile,
-/// until it is closed. Never waits; costs an allocation and an atomic count.
+/// until it is closed. Never waits; costs an allocation and an atomic count. As shards may be packed,
+/// lookups of many keys, by order and walks copy what they give, also of plain shards; graven_set_get()
+/// does not.
 ///
 /// `set`: gets the handle, which the caller closes with graven_set_close(); it may outlive `live`.
 ///
@@ -55,7 +58,7 @@ pub unsafe extern "C" fn graven_live_set_pin(
     status("graven_live_set_pin", || {
         // SAFETY: the caller keeps the promises of the header.
         let (live, place) = unsafe { (shared(live, "live")?, Place::at(set, "set")?) };
-        place.give(graven_set { set: TableSet::clone(&live.live.pin()) })
+        place.give(graven_set { set: AnySet::Packed(PackedSet::clone(&live.live.pin())) })
     })
 }
 

@@ -21,6 +21,7 @@ use crate::options::*;
 use crate::ordered::*;
 use crate::packed::*;
 use crate::packed_cursor::*;
+use crate::packed_live::*;
 use crate::packed_lookup::*;
 use crate::set::*;
 use crate::set_build::*;
@@ -151,6 +152,16 @@ const STATUSES: Calls = statuses![
     graven_set_iter_next(null_mut(), null_mut(), null_mut()),
     graven_set_iter_next_back(null_mut(), null_mut(), null_mut()),
     graven_set_iter_next_many(null_mut(), null_mut(), 0, null_mut()),
+    graven_packed_live_open(null(), null(), null_mut()),
+    graven_packed_live_pin(null(), null_mut()),
+    graven_packed_live_refresh(null(), null_mut()),
+    graven_packed_live_refresh_every(null(), 0, 0),
+    graven_packed_live_on_swap(null(), None, null_mut()),
+    graven_packed_live_on_failure(null(), None, null_mut()),
+    graven_packed_live_get_status(null(), null_mut()),
+    graven_packed_live_failure(null(), null_mut(), 0, null_mut()),
+    graven_packed_live_version(null(), null_mut(), 0, null_mut()),
+    graven_set_packed(null(), 0, null_mut()),
     graven_live_set_open(null(), null(), null_mut()),
     graven_live_set_pin(null(), null_mut()),
     graven_live_set_refresh(null(), null_mut()),
@@ -215,6 +226,7 @@ const VALUES: Calls = values![
     graven_set_mapped_bytes(null()) == 0,
     graven_set_iter_close(null_mut()) == (),
     graven_live_set_close(null_mut()) == (),
+    graven_packed_live_close(null_mut()) == (),
     graven_set_builder_close(null_mut()) == (),
     graven_buffer_close(null_mut()) == (),
     graven_packed_close(null_mut()) == (),

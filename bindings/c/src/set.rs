@@ -2,21 +2,36 @@
 
 #![expect(unsafe_code, reason = "exports functions to C")]
 
+use crate::any_set::AnySet;
 use crate::args::{self, Buffer, Place, shared, taken};
 use crate::edge::{status, value};
 use crate::options::{graven_open_options, open_options};
+use crate::packed::graven_packed;
 use crate::progress::{Progress, flow, graven_progress_fn, stopped};
 use crate::sized::{Sized, SizedPlace, read_or_zero};
-use crate::status::{Failure, GRAVEN_NOT_FOUND, GRAVEN_OK, graven_status};
+use crate::status::{Failure, GRAVEN_ERR_NEEDS_BUFFER, GRAVEN_NOT_FOUND, GRAVEN_OK, graven_status};
 use crate::table::graven_table;
-use graven::{SetOptions, TableSet};
+use graven::{PackedTable, SetOptions};
 use std::ffi::{c_char, c_void};
 use std::mem::size_of;
 use std::os::unix::ffi::OsStrExt;
 
-/// An open set: one table in many files, its shards, by ranges of keys or by their hash.
+/// An open set: one table in many files, its shards, by ranges of keys or by their hash. Shards may be
+/// packed tables.
 pub struct graven_set {
-    pub(crate) set: TableSet,
+    pub(crate) set: AnySet,
+}
+
+impl graven_set {
+    /// The shard of a number that the caller gives.
+    fn shard(&self, shard: usize) -> Result<PackedTable, Failure> {
+        let shards = self.set.manifest().shards.len();
+        if shard >= shards {
+            let text = format_args!("the argument `shard` is {shard}, the set has {shards} shards");
+            return Err(Failure::invalid(text));
+        }
+        Ok(self.set.table(shard)?)
+    }
 }
 
 /// How a set is opened. Zeros are the defaults: begin with graven_set_options_init(), or zero the
@@ -103,7 +118,7 @@ pub unsafe extern "C" fn graven_set_open(
         let (path, options, place) =
             unsafe { (args::path(path, "path")?, set_options(options)?, Place::at(set, "set")?) };
         // SAFETY: the caller promises that nobody modifies the files.
-        place.give(graven_set { set: unsafe { options.open(path) }? })
+        place.give(graven_set { set: unsafe { AnySet::open(&options, path) }? })
     })
 }
 
@@ -219,14 +234,15 @@ pub unsafe extern "C" fn graven_set_shard_of(
     })
 }
 
-/// A shard as a table, mapped if it is not, for a loop over one shard: its lookups give slices that
-/// stay valid until the table is closed, and need no graven_answer. It stays mapped for as long as the
-/// table is open.
+/// A plain shard as a table, mapped if it is not, for a loop over one shard: its lookups give slices
+/// that stay valid until the table is closed, and need no graven_answer. It stays mapped for as long as
+/// the table is open.
 ///
 /// `shard`: its number, below graven_set_shards(). `table`: gets the handle, which the caller closes
 /// with graven_table_close().
 ///
-/// Gives the errors of graven_set_get(). Any thread, several at once.
+/// Gives the errors of graven_set_get(), GRAVEN_ERR_NEEDS_BUFFER for a packed shard, which
+/// graven_set_packed() gives. Any thread, several at once.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn graven_set_table(
     set: *const graven_set,
@@ -236,12 +252,32 @@ pub unsafe extern "C" fn graven_set_table(
     status("graven_set_table", || {
         // SAFETY: the caller keeps the promises of the header.
         let (set, place) = unsafe { (shared(set, "set")?, Place::at(table, "table")?) };
-        let shards = set.set.manifest().shards.len();
-        if shard >= shards {
-            let text = format_args!("the argument `shard` is {shard}, the set has {shards} shards");
-            return Err(Failure::invalid(text));
+        let table = set.shard(shard)?;
+        if table.is_packed() {
+            let text = format_args!("shard {shard} is a packed table: use graven_set_packed()");
+            return Err(Failure::new(GRAVEN_ERR_NEEDS_BUFFER, text));
         }
-        place.give(graven_table(set.set.table(shard)?))
+        place.give(graven_table(table.stored().clone()))
+    })
+}
+
+/// A shard, packed or plain, as a table whose lookups take a graven_buffer. It stays mapped for as long
+/// as the table is open.
+///
+/// `shard`: its number, below graven_set_shards(). `packed`: gets the handle, which the caller closes
+/// with graven_packed_close().
+///
+/// Gives the errors of graven_set_get(). Any thread, several at once.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn graven_set_packed(
+    set: *const graven_set,
+    shard: usize,
+    packed: *mut *mut graven_packed,
+) -> graven_status {
+    status("graven_set_packed", || {
+        // SAFETY: the caller keeps the promises of the header.
+        let (set, place) = unsafe { (shared(set, "set")?, Place::at(packed, "packed")?) };
+        place.give(graven_packed { table: set.shard(shard)? })
     })
 }
 

@@ -37,7 +37,7 @@ pub struct graven_set_build_options {
     /// Fewest entries of a set that is published. 0: any number.
     pub min_entries: u64,
     /// How each shard is built; NULL for the defaults. `not_durable` holds for the set as well.
-    /// `compression` and `compact_keys` are 0: sets of packed shards are not read here.
+    /// `compression` and `compact_keys` make packed shards, each with its own dictionaries.
     pub tables: *const graven_build_options,
 }
 
@@ -56,12 +56,6 @@ unsafe fn set_build_options(
     let given = unsafe { read_or_zero(given) }?;
     // SAFETY: the caller's promise.
     let (tables, all) = unsafe { (read_or_zero(given.tables)?, build_options(given.tables)?) };
-    if tables.compression != 0 || tables.compact_keys != 0 {
-        return Err(Failure::invalid(
-            "`compression` and `compact_keys` make packed shards, and this library reads sets of plain \
-             ones alone: leave them 0, or build the set with the program graven",
-        ));
-    }
     let publish =
         PublishOptions::new().durable(tables.not_durable == 0).min_entries(given.min_entries);
     // Keys of range shards ascend, as the header says.

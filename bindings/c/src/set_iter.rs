@@ -2,30 +2,30 @@
 
 #![expect(unsafe_code, reason = "exports functions to C")]
 
+use crate::any_set::{AnySetIter, Entry};
 use crate::args::{self, EntryPlace, Place, Places, shared, taken, unique};
 use crate::edge::{status, value};
 use crate::ordered::{bounds, graven_bounds};
 use crate::set::graven_set;
 use crate::slice::{graven_entry, graven_slice};
 use crate::status::{Answer, GRAVEN_NOT_FOUND, GRAVEN_OK, graven_status};
-use graven::{SetIter, Value};
 use std::ffi::c_void;
 
 /// A walk over entries of a set, from both ends. It keeps the set open, and the entries of its last
 /// step.
 pub struct graven_set_iter {
-    walk: SetIter,
-    kept: Vec<(Value, Value)>,
+    walk: AnySetIter,
+    kept: Vec<Entry>,
 }
 
 impl graven_set_iter {
-    fn over(walk: SetIter) -> Self {
+    fn over(walk: AnySetIter) -> Self {
         Self { walk, kept: Vec::new() }
     }
 
     fn step(
         &mut self,
-        step: fn(&mut SetIter) -> Option<<SetIter as Iterator>::Item>,
+        step: fn(&mut AnySetIter) -> Option<<AnySetIter as Iterator>::Item>,
         place: EntryPlace,
     ) -> Answer {
         self.kept.clear();
@@ -87,7 +87,7 @@ pub unsafe extern "C" fn graven_set_iter_next(
     status("graven_set_iter_next", || {
         // SAFETY: the caller keeps the promises of the header.
         let (iter, place) = unsafe { (unique(iter, "iter")?, EntryPlace::at(key, value)) };
-        iter.step(SetIter::next, place)
+        iter.step(AnySetIter::next, place)
     })
 }
 
@@ -102,7 +102,7 @@ pub unsafe extern "C" fn graven_set_iter_next_back(
     status("graven_set_iter_next_back", || {
         // SAFETY: the caller keeps the promises of the header.
         let (iter, place) = unsafe { (unique(iter, "iter")?, EntryPlace::at(key, value)) };
-        iter.step(SetIter::next_back, place)
+        iter.step(AnySetIter::next_back, place)
     })
 }
 

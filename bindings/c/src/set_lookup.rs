@@ -9,10 +9,12 @@ use crate::ordered::{bounds, graven_bounds};
 use crate::set::graven_set;
 use crate::slice::{Key, graven_slice};
 use crate::status::{Failure, GRAVEN_NOT_FOUND, GRAVEN_OK, graven_status};
+use graven::ValueBuffer;
 use std::ffi::c_void;
 
 /// Looks a key up. `value` gets its value, the first one where the key is repeated: a slice that
-/// `answer` keeps, nothing is copied. Costs finding the shard, graven_get(), and an atomic count.
+/// `answer` keeps. Costs finding the shard, graven_get(), and an atomic count; nothing is copied. In a
+/// packed shard it costs graven_packed_get() and an allocation for the value.
 ///
 /// `key`: `key_len` bytes; NULL with a length of 0 is the empty key. `answer`: keeps the value, and
 /// nothing any more of what it kept before.
@@ -38,11 +40,13 @@ pub unsafe extern "C" fn graven_set_get(
                 Place::at(value, "value")?,
             )
         };
-        answer.keep_one(set.set.get(key)?, place)
+        let found = set.set.get(key, &mut answer.buffer)?;
+        answer.keep_one(found, place)
     })
 }
 
-/// Looks a key up and copies its value: no answer is needed.
+/// Looks a key up and copies its value: no answer is needed. Where a shard is compressed by zstd, each
+/// call makes a decoder of about 150 KiB; graven_set_get() keeps one in its answer.
 ///
 /// `buffer`: gets the value, if it has `capacity` bytes for it; NULL with a capacity of 0 only asks
 /// how long it is. `needed`: gets the length of the value.
@@ -67,7 +71,7 @@ pub unsafe extern "C" fn graven_set_get_copy(
                 Buffer::at(buffer.cast(), capacity, needed)?,
             )
         };
-        match set.set.get(key)? {
+        match set.set.get(key, &mut ValueBuffer::new())? {
             Some(value) => buffer.bytes(&value),
             None => Ok(GRAVEN_NOT_FOUND),
         }
@@ -101,7 +105,7 @@ pub unsafe extern "C" fn graven_set_get_many(
             )
         };
         let null = || Failure::invalid("`keys`, or the data of one of them, is NULL");
-        let found = set.set.get_many(&keys.ok_or_else(null)?)?;
+        let found = set.set.get_many(&keys.ok_or_else(null)?, &mut answer.buffer)?;
         for value in answer.keep(found) {
             places
                 .push(value.as_ref().map_or(graven_slice::ABSENT, |value| graven_slice::of(value)));
@@ -139,8 +143,7 @@ pub unsafe extern "C" fn graven_set_get_all(
                 Place::at(count, "count")?,
             )
         };
-        let found = set.set.get_all(key)?.into_iter().map(Some).collect();
-        for value in answer.keep(found).iter().flatten() {
+        for value in answer.keep(set.set.get_all(key)?).iter().flatten() {
             places.push(graven_slice::of(value));
         }
         count.set(places.count());
@@ -164,7 +167,8 @@ pub unsafe extern "C" fn graven_set_first(
         // SAFETY: the caller keeps the promises of the header.
         let (set, answer, place) =
             unsafe { (shared(set, "set")?, unique(answer, "answer")?, EntryPlace::at(key, value)) };
-        answer.keep_entry(set.set.first()?, place)
+        let found = set.set.first(&mut answer.buffer)?;
+        answer.keep_entry(found, place)
     })
 }
 
@@ -180,7 +184,8 @@ pub unsafe extern "C" fn graven_set_last(
         // SAFETY: the caller keeps the promises of the header.
         let (set, answer, place) =
             unsafe { (shared(set, "set")?, unique(answer, "answer")?, EntryPlace::at(key, value)) };
-        answer.keep_entry(set.set.last()?, place)
+        let found = set.set.last(&mut answer.buffer)?;
+        answer.keep_entry(found, place)
     })
 }
 
@@ -205,7 +210,8 @@ pub unsafe extern "C" fn graven_set_floor(
                 EntryPlace::at(found_key, found_value),
             )
         };
-        answer.keep_entry(set.set.floor(key)?, place)
+        let found = set.set.floor(key, &mut answer.buffer)?;
+        answer.keep_entry(found, place)
     })
 }
 
@@ -230,7 +236,8 @@ pub unsafe extern "C" fn graven_set_ceil(
                 EntryPlace::at(found_key, found_value),
             )
         };
-        answer.keep_entry(set.set.ceil(key)?, place)
+        let found = set.set.ceil(key, &mut answer.buffer)?;
+        answer.keep_entry(found, place)
     })
 }
 
@@ -251,7 +258,8 @@ pub unsafe extern "C" fn graven_set_nth(
         // SAFETY: the caller keeps the promises of the header.
         let (set, answer, place) =
             unsafe { (shared(set, "set")?, unique(answer, "answer")?, EntryPlace::at(key, value)) };
-        answer.keep_entry(set.set.nth(rank)?, place)
+        let found = set.set.nth(rank, &mut answer.buffer)?;
+        answer.keep_entry(found, place)
     })
 }
 

@@ -4,6 +4,7 @@
 #include "check.h"
 #include <pthread.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { SECTIONS = 20, PAGES = 50, ENTRIES = SECTIONS * (PAGES + 1) };
@@ -638,6 +639,116 @@ static void arguments(void) {
     graven_packed_close(packed);
 }
 
+typedef struct seen {
+    int swaps, failures;
+    int32_t status;
+    uint64_t generation;
+} seen;
+
+static void on_swap(void *user, const graven_live_status *status) {
+    seen *seen_ = (seen *)user;
+    seen_->generation = status->generation;
+    __atomic_fetch_add(&seen_->swaps, 1, __ATOMIC_SEQ_CST);
+}
+
+static void on_failure(void *user, int32_t status, const char *text) {
+    seen *seen_ = (seen *)user;
+    CHECK(text[0] != '\0');
+    seen_->failures++;
+    seen_->status = status;
+}
+
+static void publish(const way *way_, const char *price) {
+    graven_build_options options = options_of(way_);
+    pair pairs[1];
+    pairs[0].key = "price";
+    pairs[0].value = price;
+    build(path_of("followed-table"), &options, pairs, 1);
+}
+
+static void price_is(const graven_packed *packed, graven_buffer *buffer, const char *expected) {
+    graven_slice value;
+    CHECK_OK(graven_packed_get(packed, "price", 5, buffer, &value));
+    CHECK_SLICE(expected, value);
+}
+
+/* Tables of one kind take the place of those of the other, and what is pinned stays. */
+static void followed(void) {
+    graven_packed_live *live;
+    graven_packed *before, *after, *pinned[COUNT(WAYS)];
+    graven_table *stored;
+    graven_buffer *buffer;
+    graven_live_status status;
+    char text[512], price[16];
+    uint8_t id[16];
+    size_t needed, i;
+    int32_t swapped = 7;
+    struct timespec wait = {0, 2000000};
+    seen seen_;
+    memset(&seen_, 0, sizeof seen_);
+    CHECK_OK(graven_buffer_open(0, &buffer));
+    publish(&WAYS[0], "3");
+    CHECK_OK(graven_packed_live_open(path_of("followed-table"), NULL, &live));
+    CHECK_OK(graven_packed_live_on_swap(live, on_swap, &seen_));
+    CHECK_OK(graven_packed_live_on_failure(live, on_failure, &seen_));
+    CHECK_OK(graven_packed_live_refresh(live, &swapped));
+    CHECK(swapped == 0 && seen_.swaps == 0);
+    CHECK_OK(graven_packed_live_pin(live, &before));
+    for (i = 0; i < COUNT(WAYS); i++) {
+        snprintf(price, sizeof price, "way %u", (unsigned)i);
+        publish(&WAYS[i], price);
+        CHECK_OK(graven_packed_live_refresh(live, &swapped));
+        CHECK(swapped == 1 && seen_.swaps == (int)i + 1 && seen_.generation == i + 2);
+        CHECK_OK(graven_packed_live_pin(live, &pinned[i]));
+        price_is(pinned[i], buffer, price);
+        price_is(before, buffer, "3");
+    }
+    after = pinned[COUNT(WAYS) - 1];
+
+    /* A file that is no table is not served. */
+    CHECK(remove(path_of("followed-table")) == 0);
+    write_file(path_of("followed-table"), "something else, but no table", 28);
+    CHECK_STATUS(GRAVEN_ERR_NOT_A_TABLE, graven_packed_live_refresh(live, NULL));
+    CHECK(seen_.failures == 1 && seen_.status == GRAVEN_ERR_NOT_A_TABLE);
+    memset(&status, 0xff, sizeof status);
+    status.size = sizeof status;
+    CHECK_OK(graven_packed_live_get_status(live, &status));
+    CHECK_OK(graven_packed_stored(after, &stored));
+    CHECK_OK(graven_table_build_id(stored, id));
+    graven_table_close(stored);
+    CHECK(status.generation == COUNT(WAYS) + 1 && status.failed == 1);
+    CHECK(memcmp(status.build_id, id, 16) == 0);
+    CHECK_OK(graven_packed_live_failure(live, text, sizeof text, &needed));
+    CHECK(strcmp(text, graven_last_error()) == 0 && needed == strlen(text) + 1);
+    CHECK_STATUS(GRAVEN_NOT_FOUND, graven_packed_live_version(live, text, sizeof text, &needed));
+    CHECK(remove(path_of("followed-table")) == 0);
+
+    /* By a thread, and without a function that is called. */
+    CHECK_STATUS(GRAVEN_ERR_INVALID_ARGUMENT, graven_packed_live_refresh_every(live, 0, 0));
+    publish(&WAYS[6], "4");
+    CHECK_OK(graven_packed_live_refresh_every(live, 2, 1));
+    while (__atomic_load_n(&seen_.swaps, __ATOMIC_SEQ_CST) < (int)COUNT(WAYS) + 1)
+        nanosleep(&wait, NULL);
+    CHECK_OK(graven_packed_live_on_swap(live, NULL, NULL));
+    CHECK_OK(graven_packed_live_on_failure(live, NULL, NULL));
+    CHECK_STATUS(GRAVEN_NOT_FOUND, graven_packed_live_failure(live, text, sizeof text, &needed));
+    graven_packed_live_close(live);
+    graven_packed_live_close(NULL);
+
+    /* Pins outlive the handle. */
+    for (i = 0; i < COUNT(WAYS); i++) {
+        snprintf(price, sizeof price, "way %u", (unsigned)i);
+        price_is(pinned[i], buffer, price);
+        graven_packed_close(pinned[i]);
+    }
+    graven_packed_close(before);
+    graven_buffer_close(buffer);
+    CHECK_STATUS(GRAVEN_ERR_IO, graven_packed_live_open(path_of("not there"), NULL, &live));
+    REFUSED(graven_packed_live_open(NULL, NULL, &live), "`path`");
+    REFUSED(graven_packed_live_pin(NULL, &before), "`live`");
+    REFUSED(graven_packed_live_refresh(NULL, NULL), "`live`");
+}
+
 static void refused_options(const graven_build_options *options, const char *part) {
     graven_builder *builder = NULL;
     REFUSED(graven_builder_create(path_of("refused"), options, &builder), part);
@@ -647,8 +758,6 @@ static void refused_options(const graven_build_options *options, const char *par
 static void build_options(void) {
     static const pair pairs[] = {{"a", "1"}};
     graven_build_options options = graven_build_options_init();
-    graven_set_build_options of_set = graven_set_build_options_init();
-    graven_set_builder *set = NULL;
     graven_table *table;
     graven_builder *builder;
     int32_t phase = GRAVEN_BUILD_PHASE_COMPRESS;
@@ -679,10 +788,6 @@ static void build_options(void) {
     options.value_align = 8;
     refused_options(&options, "value_align");
     options.value_align = 0;
-    of_set.tables = &options;
-    CHECK_STATUS(GRAVEN_ERR_INVALID_ARGUMENT,
-                 graven_set_builder_create(path_of("packed-set"), &of_set, &set));
-    CHECK(set == NULL);
 
     options.progress = stop;
     options.progress_user = &phase;
@@ -741,5 +846,6 @@ void test_packed(void) {
     a_lost_page();
     arguments();
     build_options();
+    followed();
     threads();
 }

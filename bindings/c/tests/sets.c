@@ -231,6 +231,77 @@ static void answered(void) {
     }
 }
 
+/* A set of packed shards answers as one of plain shards, through the same functions. */
+static void answered_by_packed_shards(void) {
+    static const struct {
+        const char *name;
+        int32_t compression, compact_keys;
+        uint64_t entries, hashed;
+    } all[] = {
+        {"zstd-ranges", GRAVEN_COMPRESSION_ZSTD, 0, 10, 0},
+        {"zstd-hashed", GRAVEN_COMPRESSION_ZSTD, 1, 0, 3},
+        {"fsst-ranges", GRAVEN_COMPRESSION_FSST, 1, 10, 0},
+        {"keys-hashed", GRAVEN_COMPRESSION_NONE, 1, 0, 3},
+    };
+    size_t i;
+    for (i = 0; i < COUNT(all); i++) {
+        graven_set_build_options options = of_shards(all[i].entries, all[i].hashed);
+        graven_build_options tables = *options.tables;
+        graven_set_options bound = graven_set_options_init();
+        graven_live_set *live;
+        graven_set *set, *pinned;
+        graven_answer *answer;
+        graven_table *table;
+        graven_packed *packed;
+        graven_buffer *buffer;
+        graven_slice value, other, key;
+        size_t shard;
+        bound.max_mapped_bytes = 1;
+        tables.compression = all[i].compression;
+        tables.compact_keys = all[i].compact_keys;
+        options.tables = &tables;
+        write_set(all[i].name, &options, 0, 100);
+        CHECK_OK(graven_set_open(path_of(all[i].name), NULL, &set));
+        CHECK(graven_set_mapped_bytes(set) == 0);
+        lookups(set, all[i].hashed != 0);
+        walks(set);
+        audits(set);
+        CHECK_OK(graven_live_set_open(path_of(all[i].name), NULL, &live));
+        CHECK_OK(graven_live_set_pin(live, &pinned));
+        lookups(pinned, all[i].hashed != 0);
+        graven_set_close(pinned);
+        graven_live_set_close(live);
+
+        /* A shard by itself. */
+        CHECK_OK(graven_set_shard_of(set, "0033", 4, &shard));
+        CHECK_ERROR(GRAVEN_ERR_NEEDS_BUFFER, graven_set_table(set, shard, &table),
+                    "graven_set_packed()");
+        CHECK_OK(graven_set_packed(set, shard, &packed));
+        CHECK_ERROR(GRAVEN_ERR_INVALID_ARGUMENT, graven_set_packed(set, 10, &packed), " shards");
+        CHECK_OK(graven_buffer_open(0, &buffer));
+        CHECK_OK(graven_packed_get(packed, "0033", 4, buffer, &value));
+        CHECK_SLICE("v-0033", value);
+        graven_packed_close(packed);
+        graven_buffer_close(buffer);
+
+        /* An answer keeps what was decoded, also what it is asked for by its own bytes. */
+        CHECK_OK(graven_answer_open(&answer));
+        CHECK_OK(graven_set_floor(set, "0041x", 5, answer, &key, NULL));
+        CHECK_OK(graven_set_get(set, key.data, key.len, answer, &value));
+        CHECK_SLICE("v-0041", value);
+        graven_set_close(set);
+        CHECK_SLICE("v-0041", value);
+
+        CHECK_OK(graven_set_open(path_of(all[i].name), &bound, &set));
+        CHECK_OK(graven_set_get(set, "0041", 4, answer, &other));
+        lookups(set, all[i].hashed != 0);
+        walks(set);
+        CHECK_SLICE("v-0041", other);
+        graven_set_close(set);
+        graven_answer_close(answer);
+    }
+}
+
 /* Everything that was made from a set stays when the set is closed. */
 static void what_outlives_a_set(void) {
     graven_set *set, *clone;
@@ -322,6 +393,7 @@ static void on_failure(void *user, int32_t status, const char *text) {
 
 static void followed(void) {
     graven_set_build_options options = of_shards(10, 0);
+    graven_build_options packed;
     graven_live_set *live;
     graven_set *before, *after;
     graven_answer *answer;
@@ -342,6 +414,10 @@ static void followed(void) {
     CHECK(swapped == 0 && seen_.swaps == 0);
     CHECK_OK(graven_live_set_pin(live, &before));
     options = of_shards(0, 2);
+    packed = *options.tables;
+    packed.compression = GRAVEN_COMPRESSION_FSST;
+    packed.compact_keys = 1;
+    options.tables = &packed;
     write_set("followed", &options, 10, 30);
     CHECK_OK(graven_live_set_refresh(live, &swapped));
     CHECK(swapped == 1 && seen_.swaps == 1 && seen_.generation == 2);
@@ -427,6 +503,7 @@ static void a_missing_shard(void) {
 
 void test_sets(void) {
     answered();
+    answered_by_packed_shards();
     what_outlives_a_set();
     written();
     followed();

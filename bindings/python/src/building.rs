@@ -27,7 +27,8 @@ const COMPRESS: &[(&str, Codec)] = &[("zstd", Compression::zstd), ("fsst", Compr
 /// How values are to be compressed: options that belong together, in whatever order they come.
 #[derive(Default)]
 struct Compress {
-    codec: Option<Codec>,
+    /// `Some(None)` for values that are to stand as they are.
+    codec: Option<Option<Codec>>,
     level: Option<i32>,
     dictionary_bytes: Option<u32>,
 }
@@ -38,7 +39,7 @@ impl Compress {
         match name {
             "compress" => {
                 let codec = value.extract::<Option<&str>>()?;
-                self.codec = codec.map(|codec| named(name, codec, COMPRESS)).transpose()?;
+                self.codec = Some(codec.map(|codec| named(name, codec, COMPRESS)).transpose()?);
             }
             "level" => self.level = number(name, value)?,
             "dictionary_bytes" => self.dictionary_bytes = number(name, value)?,
@@ -47,8 +48,9 @@ impl Compress {
         Ok(true)
     }
 
-    fn compression(self) -> PyResult<Option<Compression>> {
-        let compression = self.codec.map(|codec| codec());
+    /// Adds what was asked for to `options`, which stay as they are if nothing was.
+    fn add_to(self, options: BuildOptions) -> PyResult<BuildOptions> {
+        let compression = self.codec.flatten().map(|codec| codec());
         let zstd = compression.is_some_and(|compression| compression.codec() == "zstd");
         for (name, given) in
             [("level", self.level.is_some()), ("dictionary_bytes", self.dictionary_bytes.is_some())]
@@ -58,7 +60,10 @@ impl Compress {
                 return Err(errors::option(text));
             }
         }
-        Ok(compression.map(|mut compression| {
+        if self.codec.is_none() {
+            return Ok(options);
+        }
+        Ok(options.compress(compression.map(|mut compression| {
             if let Some(level) = self.level {
                 compression = compression.level(level);
             }
@@ -66,7 +71,7 @@ impl Compress {
                 Some(bytes) => compression.dictionary_bytes(bytes),
                 None => compression,
             }
-        }))
+        })))
     }
 }
 
@@ -103,7 +108,7 @@ impl Asked {
                 options = set(options, name, &value).map_err(named)?;
             }
         }
-        options = options.compress(compress.compression()?);
+        options = compress.add_to(options)?;
         let shared = Arc::new(Shared::default());
         if callback.is_some() {
             let told = Arc::clone(&shared);

@@ -3,9 +3,10 @@
 use crate::building::{Asked, BuildSummary};
 use crate::errors;
 use crate::options::{AnyPath, named};
+use crate::packed;
 use crate::table::Table;
 use crate::wait::{self, Shared, Unwanted};
-use graven::{Diff, Difference, Merge, MergeError, MergePolicy};
+use graven::{Diff, Difference, Merge, MergeError, MergePolicy, PackedTable};
 use pyo3::prelude::*;
 use pyo3::sync::MutexExt;
 use pyo3::types::{PyBytes, PyDict};
@@ -37,8 +38,9 @@ const POLICIES: &[(&str, MergePolicy)] = &[
 ///
 /// Of a key that occurs more than once, the policy takes the value of the first or the last table,
 /// all values as entries of their own ("keep-all") or put together ("concat"), or rejects it. The
-/// new table has the alignment and the metadata of the tables, unless options say otherwise. The
-/// options are those of Builder. A packed table among `tables` is an UnsupportedError.
+/// new table has the alignment and the metadata of the tables, unless options say otherwise. If all
+/// tables are packed it is packed as the first, else plain: ``compress`` and ``compact_keys`` say
+/// otherwise, such as ``compress=None``. The options are those of Builder.
 #[pyfunction]
 #[pyo3(signature = (path, tables, *, policy="reject", **options))]
 pub(crate) fn merge(
@@ -49,25 +51,30 @@ pub(crate) fn merge(
     options: Option<&Bound<'_, PyDict>>,
 ) -> PyResult<Py<BuildSummary>> {
     let policy = named("policy", policy, POLICIES)?;
-    let mut owned = Vec::new();
+    let (mut owned, mut most) = (Vec::new(), packed::ANY);
     for table in tables.try_iter()? {
-        owned.push(table?.cast::<Table>()?.get().plain("merge")?);
+        let table = table?;
+        let table = table.cast::<Table>()?.get();
+        owned.push(table.either()?);
+        most = most.min(table.origin.opening.longest());
     }
     let like = Merge::new(&owned).policy(policy).build_options().map_err(errors::merge)?;
     let Asked { options, callback, shared } = Asked::new(like, options)?;
     let callback = callback.as_ref().map(|callback| callback.bind(py));
     let summary = wait::run(py, &shared, callback, Unwanted::Awaited, move || {
-        Merge::new(&owned).policy(policy).build(&path.0, &options)
+        Merge::new(&owned).policy(policy).value_limit(most).build(&path.0, &options)
     })?;
     Py::new(py, BuildSummary::from(summary.map_err(errors::merge)?))
 }
 
+type Comparison<'t> = Diff<'t, PackedTable>;
+
 self_cell!(
     /// Two tables and the comparison that borrows them.
     struct Compared {
-        owner: (graven::Table, graven::Table),
+        owner: (PackedTable, PackedTable),
         #[not_covariant]
-        dependent: Diff,
+        dependent: Comparison,
     }
 );
 
@@ -90,13 +97,11 @@ type Found = VecDeque<Result<Owned, MergeError>>;
 fn find(compared: &mut Compared) -> Found {
     compared.with_dependent_mut(|_, diff| {
         let (mut found, mut bytes) = (Found::new(), 0);
-        for difference in diff.take(BATCH) {
+        while found.len() < BATCH && bytes <= BATCH_BYTES {
+            let Some(difference) = diff.next_lent() else { break };
             let owned = difference.map(Owned::of);
             bytes += owned.as_ref().map_or(0, Owned::len);
             found.push_back(owned);
-            if bytes > BATCH_BYTES {
-                break;
-            }
         }
         found
     })
@@ -153,8 +158,7 @@ impl Owned {
 
 /// The differences between an old and a new table, an iterator of (key, old value, new value) in
 /// the order of keys. The old value of an entry that was added is None, and the new value of one
-/// that was removed. Equal stretches are passed without a look at each key. A packed table is an
-/// UnsupportedError.
+/// that was removed. Equal stretches of two plain tables are passed without a look at each key.
 ///
 /// >>> _ = graven.build(tmp / "new.grv", {b"ant": b"1", b"bee": b"9", b"elk": b"5"})
 /// >>> for key, old, new in graven.diff(words, graven.open(tmp / "new.grv")):
@@ -166,7 +170,9 @@ impl Owned {
 #[pyfunction]
 #[pyo3(signature = (old, new))]
 pub(crate) fn diff(old: &Bound<'_, Table>, new: &Bound<'_, Table>) -> PyResult<DiffIterator> {
-    let tables = (old.get().plain("diff")?, new.get().plain("diff")?);
-    let compared = Compared::new(tables, |(old, new)| Diff::new(old, new));
+    let (old, new) = (old.get(), new.get());
+    let most = old.origin.opening.longest().min(new.origin.opening.longest());
+    let tables = (old.either()?, new.either()?);
+    let compared = Compared::new(tables, |(old, new)| Diff::new(old, new).value_limit(most));
     Ok(DiffIterator { state: Mutex::new(State { compared: Some(compared), found: Found::new() }) })
 }

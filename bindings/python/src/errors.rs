@@ -81,31 +81,16 @@ fn failure(failure: &OpenFailure, text: String, path: Option<&Path>) -> PyErr {
         | OpenFailure::TooShort { .. }
         | OpenFailure::NotATable { .. }
         | OpenFailure::IsPatch => "NotATableError",
-        OpenFailure::UnsupportedVersion { .. } | OpenFailure::UnsupportedFeature { .. } => {
-            "UnsupportedError"
-        }
-        OpenFailure::IsPacked { codec } => return packed(*codec, path),
-        OpenFailure::DecoderLeftOut { .. } => "UnsupportedError",
+        OpenFailure::UnsupportedVersion { .. }
+        | OpenFailure::UnsupportedFeature { .. }
+        | OpenFailure::IsPacked { .. }
+        | OpenFailure::DecoderLeftOut { .. } => "UnsupportedError",
         OpenFailure::SectionOutOfBounds { .. } => "OptionError",
         OpenFailure::OtherBuild { .. } => "OtherBuildError",
         OpenFailure::TypeMismatch { .. } | OpenFailure::Misaligned { .. } => "TypeMismatchError",
         _ => "DamagedError",
     };
     error(class, text, path)
-}
-
-/// A packed table where plain ones alone are read. `graven.open` never raises it.
-fn packed(codec: Option<&str>, path: Option<&Path>) -> PyErr {
-    let place = path.map(|path| format!("{}: ", path.display())).unwrap_or_default();
-    let how = codec.map_or_else(
-        || "is a packed table".to_owned(),
-        |codec| format!("has values compressed by {codec}"),
-    );
-    let text = format!(
-        "{place}{how}, and Live and LiveSet serve plain tables alone: open it with graven.open, or \
-         build it without compress and compact_keys"
-    );
-    error("UnsupportedError", text, path)
 }
 
 #[cold]

@@ -7,10 +7,11 @@ use crate::handle::Handle;
 use crate::keys::Bytes;
 use crate::opened::Opened;
 use crate::options::{self, AnyPath, Opening};
+use crate::packed;
 use crate::table::{Origin, Table};
 use crate::view::View;
 use crate::wait::{self, Shared, Unwanted};
-use graven::RefreshOutcome;
+use graven::{PackedLive, PackedTable, RefreshOutcome};
 use pyo3::exceptions::{PyKeyError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::sync::MutexExt;
@@ -20,7 +21,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 /// A handle on the newest table at a path, for processes that serve while the table is replaced. A
-/// directory stands for its versions: the current one is served.
+/// directory stands for its versions: the current one is served. A packed table may take the place of
+/// a plain one, and the other way round.
 ///
 /// >>> path = tmp / "prices.grv"
 /// >>> _ = graven.build(path, {b"apple": b"3"})
@@ -36,26 +38,27 @@ use std::time::Duration;
 /// change the files in place.
 #[pyclass(frozen, weakref, module = "graven")]
 pub(crate) struct Live {
-    live: Handle<graven::Live>,
+    live: Handle<PackedLive>,
     origin: Origin,
     /// Interval and jitter of the thread that refreshes, in seconds.
     every: Mutex<Option<(f64, f64)>>,
 }
 
 impl Live {
-    fn with<T>(&self, query: impl FnOnce(&graven::Live) -> PyResult<T>) -> PyResult<T> {
+    fn with<T>(&self, query: impl FnOnce(&PackedLive) -> PyResult<T>) -> PyResult<T> {
         self.live.with(query)
     }
 
-    fn own(&self) -> PyResult<Arc<graven::Live>> {
+    fn own(&self) -> PyResult<Arc<PackedLive>> {
         self.live.own()
     }
 
     fn copied<'py>(&self, py: Python<'py>, key: &[u8]) -> PyResult<Option<Bound<'py, PyBytes>>> {
         self.with(|live| {
-            let pin = live.pin();
-            let value = pin.get(key).map_err(errors::read)?;
-            Ok(value.map(|value| PyBytes::new(py, value)))
+            packed::get(&live.pin(), self.origin.opening.longest(), key, |value| {
+                PyBytes::new(py, value)
+            })
+            .map_err(errors::read)
         })
     }
 }
@@ -69,7 +72,7 @@ pub(crate) fn seconds(name: &str, seconds: f64) -> PyResult<Duration> {
 impl Live {
     #[new]
     #[pyo3(signature = (path, *, page_checks="first-touch", warm="none", lock_memory=false,
-        access="auto"))]
+        access="auto", max_value=None))]
     fn new(
         py: Python<'_>,
         path: AnyPath,
@@ -77,12 +80,14 @@ impl Live {
         warm: &str,
         lock_memory: bool,
         access: &str,
+        max_value: Option<u32>,
     ) -> PyResult<Self> {
         let opening = Opening {
             page_checks: options::page_checks(page_checks)?,
             warm: options::warm(warm)?,
             lock_memory,
             access: options::access(access)?,
+            max_value,
             ..Opening::default()
         };
         let AnyPath(path) = path;
@@ -90,7 +95,7 @@ impl Live {
         let options = origin.opening.options();
         // SAFETY: the class hands the promise on to its caller: nobody changes or truncates the
         // files in place; tables are replaced by rename.
-        let open = move || unsafe { graven::Live::open_with(&path, &options) };
+        let open = move || unsafe { PackedLive::open_with(&path, &options) };
         let live = if origin.opening.reads_all() {
             wait::run(py, &Shared::default(), None, Unwanted::Left, open)?
         } else {
@@ -103,9 +108,10 @@ impl Live {
     /// The newest table that was found, as a Table. It stays as it is.
     fn pin(&self) -> PyResult<Table> {
         self.with(|live| {
-            let table = graven::Table::clone(&live.pin());
+            let table = PackedTable::clone(&live.pin());
             let path = table.path().map_or_else(|| live.path().to_owned(), Path::to_owned);
-            Ok(Table::new(Opened::Plain(table), Origin::new(&path, self.origin.opening.clone())))
+            let table = Opened::of(table, self.origin.opening.longest());
+            Ok(Table::new(table, Origin::new(&path, self.origin.opening.clone())))
         })
     }
 
@@ -176,15 +182,16 @@ impl Live {
         Ok(self.copied(py, &key)?.map(Bound::into_any).or(default))
     }
 
-    /// The value of a key in the newest table as a memoryview, or None. It keeps that table.
+    /// The value of a key in the newest table as a memoryview, or None. It keeps that table, or, if
+    /// the table is packed, a copy of the value.
     fn view<'py>(
         &self,
         py: Python<'py>,
         key: Bytes<'_>,
     ) -> PyResult<Option<Bound<'py, PyMemoryView>>> {
         self.with(|live| {
-            let value = live.pin().get_owned(&key).map_err(errors::read)?;
-            value.map(|value| View::memory(py, value)).transpose()
+            let table = Opened::of(PackedTable::clone(&live.pin()), self.origin.opening.longest());
+            View::of_key(py, &table, &key)
         })
     }
 

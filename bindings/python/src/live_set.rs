@@ -11,7 +11,7 @@ use crate::options::AnyPath;
 use crate::set::{SetOpening, TableSet};
 use crate::view::View;
 use crate::wait::{self, Shared, Unwanted};
-use graven::RefreshOutcome;
+use graven::{PackedLiveSet, PackedSet, RefreshOutcome};
 use pyo3::exceptions::PyKeyError;
 use pyo3::prelude::*;
 use pyo3::sync::MutexExt;
@@ -31,12 +31,13 @@ use std::sync::{Mutex, PoisonError};
 ///
 /// ``pin`` once per request, so that one version of the whole set answers all of its lookups, also
 /// from shards that are mapped later; each lookup of the handle itself asks the version that is
-/// served then. A version that is pinned is not pruned. A handle pickles as its path and options; the
-/// other process opens the version that is current there. The options are those of TableSet; each
-/// version has its own bound on mapped bytes.
+/// served then. Shards may be plain tables in one version and packed ones in the next. A version that
+/// is pinned is not pruned. A handle pickles as its path and options; the other process opens the
+/// version that is current there. The options are those of TableSet; each version has its own bound on
+/// mapped bytes.
 #[pyclass(frozen, weakref, module = "graven")]
 pub(crate) struct LiveSet {
-    live: Handle<graven::LiveSet>,
+    live: Handle<PackedLiveSet>,
     /// Absolute.
     path: PathBuf,
     opening: SetOpening,
@@ -45,14 +46,14 @@ pub(crate) struct LiveSet {
 }
 
 impl LiveSet {
-    fn with<T>(&self, query: impl FnOnce(&graven::LiveSet) -> PyResult<T>) -> PyResult<T> {
+    fn with<T>(&self, query: impl FnOnce(&PackedLiveSet) -> PyResult<T>) -> PyResult<T> {
         self.live.with(query)
     }
 
     fn pinned(&self) -> PyResult<TableSet> {
         self.with(|live| {
-            let set = graven::TableSet::clone(&live.pin());
-            Ok(TableSet::new(OpenedSet::Plain(set), self.opening.clone()))
+            let set = PackedSet::clone(&live.pin());
+            Ok(TableSet::new(OpenedSet::Packed(set), self.opening.clone()))
         })
     }
 
@@ -60,7 +61,9 @@ impl LiveSet {
         if self.opening.tables.reads_all() {
             return self.pinned()?.found(py, key);
         }
-        self.with(|live| Ok(live.pin().get(key).map_err(errors::set)?.map(Found::Mapped)))
+        self.with(|live| {
+            OpenedSet::Packed(PackedSet::clone(&live.pin())).get(key).map_err(errors::set)
+        })
     }
 }
 
@@ -83,7 +86,7 @@ impl LiveSet {
         let (followed, options) = (path.clone(), opening.options());
         // SAFETY: the class hands the promise on to its caller: nobody changes or truncates the
         // files in place; sets are replaced by new versions.
-        let open = move || unsafe { graven::LiveSet::open_with(&followed, &options) };
+        let open = move || unsafe { PackedLiveSet::open_with(&followed, &options) };
         let live = wait::run(py, &Shared::default(), None, Unwanted::Left, open)?;
         let live = Handle::new(live.map_err(errors::set)?, "handle");
         Ok(Self { live, path, opening, every: Mutex::new(None) })
@@ -172,7 +175,7 @@ impl LiveSet {
     }
 
     /// The value of a key in the version that is served as a memoryview, or None. It keeps the shard
-    /// mapped.
+    /// mapped, or, if the shard is packed, a copy of the value.
     fn view<'py>(
         &self,
         py: Python<'py>,

@@ -1,6 +1,6 @@
 //! A table that is open, plain or packed, and what both are asked alike.
 
-use crate::packed;
+use crate::packed::{self, Packed};
 use graven::{OpenError, PackedTable, ReadError, Table};
 
 /// An open table. A packed one decodes keys and values into memory of the thread, so both kinds hand
@@ -8,7 +8,7 @@ use graven::{OpenError, PackedTable, ReadError, Table};
 #[derive(Clone)]
 pub(crate) enum Opened {
     Plain(Table),
-    Packed(PackedTable),
+    Packed(Packed),
 }
 
 /// An expression for a table of either kind.
@@ -28,7 +28,7 @@ macro_rules! entry {
             $crate::opened::Opened::Plain(table) => {
                 table.$query($($key)?).map(|found| found.map($then))
             }
-            $crate::opened::Opened::Packed(table) => $crate::packed::decode(|buffer| {
+            $crate::opened::Opened::Packed(table) => table.decode(|buffer| {
                 table.$query($($key,)? buffer).map(|found| found.map($then))
             }),
         }
@@ -38,13 +38,26 @@ macro_rules! entry {
 pub(crate) use {either, entry};
 
 impl Opened {
-    /// A table that was opened with `allow_packed`, with the decoder that it needs.
-    pub(crate) fn new(stored: Table) -> Result<Self, OpenError> {
-        let table = PackedTable::try_from(stored)?;
-        Ok(match table.is_packed() {
-            true => Self::Packed(table),
+    /// A table that was opened with `allow_packed`, with the decoder that it needs, for values of at
+    /// most `most` bytes.
+    pub(crate) fn new(stored: Table, most: u32) -> Result<Self, OpenError> {
+        Ok(Self::of(PackedTable::try_from(stored)?, most))
+    }
+
+    /// A table of either kind as what it is.
+    pub(crate) fn of(table: PackedTable, most: u32) -> Self {
+        match table.is_packed() {
+            true => Self::Packed(Packed { table, most }),
             false => Self::Plain(table.stored().clone()),
-        })
+        }
+    }
+
+    /// The table as the library has it where tables of both kinds are taken.
+    pub(crate) fn either(self) -> Result<PackedTable, OpenError> {
+        match self {
+            Self::Plain(table) => PackedTable::try_from(table),
+            Self::Packed(packed) => Ok(packed.table),
+        }
     }
 
     /// The table as it lies in the file, for what concerns neither keys nor values.
@@ -64,7 +77,7 @@ impl Opened {
     ) -> Result<Option<T>, ReadError> {
         match self {
             Self::Plain(table) => Ok(table.get(key)?.map(then)),
-            Self::Packed(table) => packed::decode(|buffer| Ok(table.get(key, buffer)?.map(then))),
+            Self::Packed(table) => packed::get(table, table.most, key, then),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! A set that is open, of plain shards or of packed ones, and what both are asked alike.
+//! A set that is open, of plain shards alone or of any, and what both are asked alike.
 
 use crate::opened::Opened;
 use crate::packed;
@@ -10,7 +10,8 @@ use graven::{
 use std::ops::{ControlFlow, Deref};
 use std::path::Path;
 
-/// An open set. One with packed shards decodes into memory of its own what it returns.
+/// An open set. One that may have packed shards copies or decodes what it returns, but for the value
+/// of one key in a plain shard.
 #[derive(Clone)]
 pub(crate) enum OpenedSet {
     Plain(TableSet),
@@ -104,16 +105,22 @@ impl OpenedSet {
     pub(crate) fn table(&self, shard: usize) -> Result<Opened, SetError> {
         Ok(match self {
             Self::Plain(set) => Opened::Plain(set.table(shard)?),
-            Self::Packed(set) => Opened::new(set.table(shard)?.stored().clone())?,
+            Self::Packed(set) => Opened::of(set.table(shard)?, packed::ANY),
         })
     }
 
     pub(crate) fn get(&self, key: &[u8]) -> Result<Option<Found>, SetError> {
         match self {
             Self::Plain(set) => Ok(set.get(key)?.map(Found::Mapped)),
-            Self::Packed(set) => packed::decode(|buffer| {
-                Ok(set.get(key, buffer)?.map(|value| value.to_vec().into()))
-            }),
+            Self::Packed(set) => match set.shard_of(key) {
+                Some(shard) if !set.manifest().shards[shard].packed => {
+                    Ok(set.table(shard)?.stored().get_owned(key)?.map(Found::Mapped))
+                }
+                Some(_) => packed::decode(packed::ANY, |buffer| {
+                    Ok(set.get(key, buffer)?.map(|value| value.to_vec().into()))
+                }),
+                None => Ok(None),
+            },
         }
     }
 
@@ -129,7 +136,7 @@ impl OpenedSet {
             }
             Self::Packed(set) => {
                 let mut found = Vec::with_capacity(keys.len());
-                packed::decode(|buffer| {
+                packed::decode(packed::ANY, |buffer| {
                     let each = |value: Option<&[u8]>| found.push(value.map(|v| v.to_vec().into()));
                     set.get_many_with(keys, buffer, each)
                 })?;
@@ -194,7 +201,7 @@ impl OpenedSet {
     ) -> Result<Option<Entry>, SetError> {
         match self {
             Self::Plain(set) => Ok(plain(set)?.map(entry)),
-            Self::Packed(set) => packed::decode(|buffer| {
+            Self::Packed(set) => packed::decode(packed::ANY, |buffer| {
                 let found = decoded(set, buffer)?;
                 Ok(found.map(|(key, value)| entry((key.to_vec(), value.to_vec()))))
             }),

@@ -4,6 +4,7 @@
 
 use crate::errors;
 use crate::opened::Opened;
+use crate::packed;
 use crate::wait::{self, Shared, Unwanted};
 use graven::{AccessPattern, BuildId, OpenError, OpenOptions, PageChecks, Warm};
 use pyo3::exceptions::PyValueError;
@@ -44,6 +45,8 @@ pub(crate) struct Opening {
     pub(crate) expect_build_id: Option<BuildId>,
     pub(crate) allow_patch: bool,
     pub(crate) tolerate_footer: bool,
+    /// Bytes of the longest value that is decoded. `None`: any.
+    pub(crate) max_value: Option<u32>,
 }
 
 impl Opening {
@@ -63,6 +66,11 @@ impl Opening {
             Some(id) => options.expect_build_id(id),
             None => options,
         }
+    }
+
+    /// Bytes of the longest value that is decoded.
+    pub(crate) fn longest(&self) -> u32 {
+        self.max_value.unwrap_or(packed::ANY)
     }
 
     /// Whether opening reads the whole table, or much of it.
@@ -93,7 +101,7 @@ impl Opening {
             // the file in place. `load=True` needs no promise.
             unsafe { options.open(path) }
         };
-        Opened::new(stored?)
+        Opened::new(stored?, self.longest())
     }
 
     /// The arguments of `graven.open` that differ from their defaults.
@@ -115,6 +123,8 @@ impl Opening {
         set(self.access != AccessPattern::default(), "access", text(access))?;
         let section = self.section.unwrap_or_default().into_pyobject(py)?.into_any();
         set(self.section.is_some(), "section", section)?;
+        let most = self.max_value.into_pyobject(py)?;
+        set(self.max_value.is_some(), "max_value", most)?;
         Ok(arguments)
     }
 }

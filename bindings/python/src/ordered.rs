@@ -3,7 +3,7 @@
 use crate::errors;
 use crate::keys::Bytes;
 use crate::opened::{Opened, either, entry};
-use crate::packed::{self, PackedSpan};
+use crate::packed::PackedSpan;
 use crate::range::{Part, Range, position};
 use crate::span::{Ends, Span, prefix_ends};
 use crate::table::Table;
@@ -161,7 +161,9 @@ impl Table {
                     }
                 }
                 Opened::Packed(table) => {
-                    packed::prefixes(table, &key, |key, value| list.append(item(py, (key, value))))?
+                    for entry in table.prefixes_of(&key).with_buffer(table.buffer()) {
+                        list.append(item(py, entry.map_err(errors::read)?))?;
+                    }
                 }
             }
             Ok(list)
@@ -183,8 +185,9 @@ impl Table {
                     }
                 }
                 Opened::Packed(table) => {
-                    for value in table.get_all(&key) {
-                        add(&value.map_err(errors::read)?)?;
+                    let mut walk = table.range(&*key..=&*key).with_buffer(table.buffer());
+                    while let Some(entry) = walk.next_lent() {
+                        add(entry.map_err(errors::read)?.1)?;
                     }
                 }
             }

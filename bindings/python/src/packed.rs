@@ -1,57 +1,104 @@
 //! Packed tables: where a thread decodes, and entries between two ends.
 
-use crate::errors;
 use crate::span::Ends;
 use graven::{PackedIter, PackedTable, ReadError, ValueBuffer};
-use pyo3::PyResult;
 use self_cell::self_cell;
 use std::cell::Cell;
-use std::ops::{Bound as End, Range};
+use std::ops::{Bound as End, Deref, Range};
 
 /// Most bytes of memory for values that a thread keeps between two lookups.
 const KEPT: usize = 1 << 20;
 
-thread_local! {
-    static BUFFER: Cell<ValueBuffer> = Cell::default();
+/// A length that no value exceeds.
+pub(crate) const ANY: u32 = u32::MAX;
+
+/// A buffer, and the longest value that it takes.
+struct Buffer {
+    values: ValueBuffer,
+    most: u32,
 }
 
-/// Lends the thread's buffer to `query`. A query within the query, by a finalizer of Python for
-/// example, gets an empty one, and so does one at the end of the thread.
-pub(crate) fn decode<T, E>(query: impl FnOnce(&mut ValueBuffer) -> Result<T, E>) -> Result<T, E> {
+impl Buffer {
+    fn new(most: u32) -> Self {
+        Self { values: ValueBuffer::with_limit(most), most }
+    }
+}
+
+impl Default for Buffer {
+    fn default() -> Self {
+        Self::new(ANY)
+    }
+}
+
+thread_local! {
+    static BUFFER: Cell<Buffer> = Cell::default();
+}
+
+/// Lends the thread's buffer to `query`, for values of at most `most` bytes. A query within the query,
+/// by a finalizer of Python for example, gets an empty one, and so does one at the end of the thread, or
+/// with another `most` than the query before.
+pub(crate) fn decode<T, E>(
+    most: u32,
+    query: impl FnOnce(&mut ValueBuffer) -> Result<T, E>,
+) -> Result<T, E> {
     let mut buffer = BUFFER.try_with(Cell::take).unwrap_or_default();
-    let answer = query(&mut buffer);
-    if buffer.capacity() <= KEPT {
+    if buffer.most != most {
+        buffer = Buffer::new(most);
+    }
+    let answer = query(&mut buffer.values);
+    if buffer.values.capacity() <= KEPT {
         let _ = BUFFER.try_with(|kept| kept.set(buffer));
     }
     answer
 }
 
-/// Hands the entries whose keys are prefixes of `key` to `then`, the longest first.
-pub(crate) fn prefixes(
+/// A packed table, and the longest value of it that is decoded.
+#[derive(Clone)]
+pub(crate) struct Packed {
+    pub(crate) table: PackedTable,
+    pub(crate) most: u32,
+}
+
+impl Deref for Packed {
+    type Target = PackedTable;
+
+    fn deref(&self) -> &PackedTable {
+        &self.table
+    }
+}
+
+impl Packed {
+    /// Lends the thread's buffer to `query`.
+    pub(crate) fn decode<T, E>(
+        &self,
+        query: impl FnOnce(&mut ValueBuffer) -> Result<T, E>,
+    ) -> Result<T, E> {
+        decode(self.most, query)
+    }
+
+    /// A buffer for a walk.
+    pub(crate) fn buffer(&self) -> ValueBuffer {
+        ValueBuffer::with_limit(self.most)
+    }
+}
+
+/// Hands the value of `key` in a table of either kind to `then`.
+pub(crate) fn get<T>(
     table: &PackedTable,
+    most: u32,
     key: &[u8],
-    mut then: impl FnMut(&[u8], &[u8]) -> PyResult<()>,
-) -> PyResult<()> {
-    let mut rest = key.to_vec();
-    loop {
-        let found = decode(|buffer| {
-            Ok(table.longest_prefix(&rest, buffer)?.map(|(found, _)| found.to_vec()))
-        });
-        let Some(found) = found.map_err(errors::read)? else { return Ok(()) };
-        for value in table.get_all(&found) {
-            then(&found, &value.map_err(errors::read)?)?;
-        }
-        rest = found;
-        if rest.pop().is_none() {
-            return Ok(());
-        }
+    then: impl FnOnce(&[u8]) -> T,
+) -> Result<Option<T>, ReadError> {
+    match table.is_packed() {
+        true => decode(most, |buffer| Ok(table.get(key, buffer)?.map(then))),
+        false => Ok(table.stored().get(key)?.map(then)),
     }
 }
 
 /// Entries of a packed table between two ends.
 #[derive(Clone)]
 pub(crate) struct PackedSpan {
-    table: PackedTable,
+    table: Packed,
     part: Part,
 }
 
@@ -63,7 +110,7 @@ enum Part {
 }
 
 impl PackedSpan {
-    pub(crate) fn new(table: PackedTable, ends: Ends) -> Self {
+    pub(crate) fn new(table: Packed, ends: Ends) -> Self {
         Self { table, part: Part::Between(ends) }
     }
 
@@ -89,7 +136,7 @@ impl PackedSpan {
         then: impl FnOnce(&[u8], &[u8]) -> T,
     ) -> Result<Option<T>, ReadError> {
         let rank = self.first()? + place as u64;
-        decode(|buffer| {
+        self.table.decode(|buffer| {
             let entry = self.table.nth(rank, buffer)?;
             Ok(entry.map(|(key, value)| then(key, value)))
         })
@@ -108,7 +155,9 @@ impl PackedSpan {
     /// A walk over the entries.
     pub(crate) fn walk(&self, reverse: bool) -> Result<PackedWalk, ReadError> {
         let walk = |ends: &Ends, left| {
-            let walk = Owning::new(self.table.clone(), |table| table.range(ends));
+            let walk = Owning::new(self.table.clone(), |table| {
+                table.range(ends).with_buffer(table.buffer())
+            });
             PackedWalk { walk, left }
         };
         let ranks = match &self.part {
@@ -117,7 +166,7 @@ impl PackedSpan {
         };
         // It starts at the key of its first step, and passes other entries of this key.
         let start = if reverse { ranks.end.saturating_sub(1) } else { ranks.start };
-        let key = decode(|buffer| {
+        let key = self.table.decode(|buffer| {
             self.table.nth(start, buffer).map(|found| found.map(|(key, _)| key.to_vec()))
         })?;
         let Some(key) = key.filter(|_| !ranks.is_empty()) else {
@@ -141,7 +190,7 @@ impl PackedSpan {
 self_cell!(
     /// A table and the iterator that borrows it.
     struct Owning {
-        owner: PackedTable,
+        owner: Packed,
         #[not_covariant]
         dependent: PackedIter,
     }

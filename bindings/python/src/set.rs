@@ -86,6 +86,7 @@ impl SetOpening {
             ("expect_build_id", tables.expect_build_id.is_some()),
             ("allow_patch", tables.allow_patch),
             ("tolerate_footer", tables.tolerate_footer),
+            ("max_value", tables.max_value.is_some()),
         ];
         match refused.iter().find(|(_, given)| *given) {
             Some((option, _)) => Err(errors::option(format!(

@@ -2,10 +2,10 @@
 
 use crate::errors;
 use crate::opened_set::{Found, OpenedSet};
-use crate::packed::{self, PackedSpan};
+use crate::packed::{Packed, PackedSpan};
 use crate::span::{Ends, Span};
 use crate::wait::{self, Shared, Unwanted};
-use graven::{BuildId, PackedTable, SetError, Table};
+use graven::{BuildId, SetError, Table};
 use pyo3::exceptions::{PyKeyError, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyMapping, PySlice};
@@ -59,7 +59,7 @@ impl Store for Table {
     }
 }
 
-impl Store for PackedTable {
+impl Store for Packed {
     type Answer<'s> = Vec<u8>;
 
     fn copies(&self) -> bool {
@@ -76,7 +76,7 @@ impl Store for PackedTable {
 
     fn look_up(&self, keys: &[&[u8]]) -> Result<Vec<Option<Vec<u8>>>, SetError> {
         let mut found = Vec::with_capacity(keys.len());
-        packed::decode(|buffer| {
+        self.decode(|buffer| {
             self.get_many_with(keys, buffer, |value| found.push(value.map(<[u8]>::to_vec)))
         })?;
         Ok(found)

@@ -86,19 +86,9 @@ impl Table {
         self.with(|table| Ok(table.stored().clone()))
     }
 
-    /// A clone for `purpose`, which takes plain tables alone.
-    pub(crate) fn plain(&self, purpose: &str) -> PyResult<graven::Table> {
-        match self.own()? {
-            Opened::Plain(table) => Ok(table),
-            Opened::Packed(_) => Err(errors::error(
-                "UnsupportedError",
-                format!(
-                    "the table is packed, and {purpose} takes plain tables alone: build a plain one \
-                     of it first, graven.build(path, table.items(), sorted=True)"
-                ),
-                self.origin.path.as_deref(),
-            )),
-        }
+    /// A clone as the library has it where tables of both kinds are taken.
+    pub(crate) fn either(&self) -> PyResult<graven::PackedTable> {
+        self.own()?.either().map_err(errors::open)
     }
 
     /// The entries between two ends.
@@ -161,13 +151,7 @@ impl Table {
         py: Python<'py>,
         key: Bytes<'_>,
     ) -> PyResult<Option<Bound<'py, PyMemoryView>>> {
-        let view = self.ask(|table| {
-            Ok(match table {
-                Opened::Plain(table) => table.get_owned(&key)?.map(|value| View::memory(py, value)),
-                packed => packed.get(&key, |value| View::decoded(py, value.into()))?,
-            })
-        });
-        view?.transpose()
+        self.with(|table| View::of_key(py, table, &key))
     }
 
     fn __contains__(&self, key: Bytes<'_>) -> PyResult<bool> {
@@ -386,9 +370,12 @@ fn view_of<'py>(table: &Bound<'py, Table>, class: &str) -> PyResult<Bound<'py, P
 /// - expect_build_id: OtherBuildError if the table has another build id
 /// - allow_patch: whether a patch is opened as a table of its changes
 /// - tolerate_footer: whether a table with a damaged footer is opened, to salvage it
+/// - max_value: bytes of the longest value that is decoded, for packed tables from elsewhere, a few bytes
+///   of which may stand for 4 GiB; a longer one is an UnsupportedError. ``verify`` decodes all values
 #[pyfunction]
 #[pyo3(signature = (path, *, load=false, page_checks="first-touch", warm="none", lock_memory=false,
-    access="auto", section=None, expect_build_id=None, allow_patch=false, tolerate_footer=false))]
+    access="auto", section=None, expect_build_id=None, allow_patch=false, tolerate_footer=false,
+    max_value=None))]
 #[expect(clippy::too_many_arguments, reason = "they have names in Python")]
 pub(crate) fn open(
     py: Python<'_>,
@@ -402,6 +389,7 @@ pub(crate) fn open(
     expect_build_id: Option<&str>,
     allow_patch: bool,
     tolerate_footer: bool,
+    max_value: Option<u32>,
 ) -> PyResult<Py<PyAny>> {
     let expected = expect_build_id.map(|text| options::build_id("expect_build_id", text));
     let opening = Opening {
@@ -414,6 +402,7 @@ pub(crate) fn open(
         expect_build_id: expected.transpose()?,
         allow_patch,
         tolerate_footer,
+        max_value,
     };
     let AnyPath(path) = path;
     if set::is_set(&path) {
@@ -430,23 +419,25 @@ pub(crate) fn open(
 /// >>> graven.from_bytes(words_path.read_bytes())[b"cow"]
 /// b'3'
 #[pyfunction]
-#[pyo3(signature = (data, *, page_checks="first-touch", expect_build_id=None))]
+#[pyo3(signature = (data, *, page_checks="first-touch", expect_build_id=None, max_value=None))]
 pub(crate) fn from_bytes(
     py: Python<'_>,
     data: Bytes<'_>,
     page_checks: &str,
     expect_build_id: Option<&str>,
+    max_value: Option<u32>,
 ) -> PyResult<Table> {
     let expected = expect_build_id.map(|text| options::build_id("expect_build_id", text));
     let opening = Opening {
         page_checks: options::page_checks(page_checks)?,
         expect_build_id: expected.transpose()?,
+        max_value,
         ..Opening::default()
     };
     let data = data.to_vec();
     let options = opening.options().allow_packed(true);
-    let table =
-        py.detach(|| options.from_bytes(data).and_then(Opened::new)).map_err(errors::open)?;
+    let open = || Opened::new(options.from_bytes(data)?, opening.longest());
+    let table = py.detach(open).map_err(errors::open)?;
     Ok(Table::new(table, Origin { path: None, opening }))
 }
 

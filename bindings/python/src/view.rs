@@ -2,6 +2,8 @@
 
 #![expect(unsafe_code, reason = "the buffer protocol is C")]
 
+use crate::errors;
+use crate::opened::Opened;
 use crate::opened_set::Found;
 use graven::Value;
 use pyo3::exceptions::PyBufferError;
@@ -30,6 +32,21 @@ impl View {
     /// A memoryview of a value that was decoded.
     pub(crate) fn decoded(py: Python<'_>, value: Box<[u8]>) -> PyResult<Bound<'_, PyMemoryView>> {
         PyMemoryView::from(Bound::new(py, Self(Shown::Decoded(value)))?.as_any())
+    }
+
+    /// A memoryview of the value of a key.
+    pub(crate) fn of_key<'py>(
+        py: Python<'py>,
+        table: &Opened,
+        key: &[u8],
+    ) -> PyResult<Option<Bound<'py, PyMemoryView>>> {
+        let view = match table {
+            Opened::Plain(table) => {
+                table.get_owned(key).map(|value| value.map(|value| Self::memory(py, value)))
+            }
+            packed => packed.get(key, |value| Self::decoded(py, value.into())),
+        };
+        view.map_err(errors::read)?.transpose()
     }
 
     /// A memoryview of a value of a set.

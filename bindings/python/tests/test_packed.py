@@ -388,28 +388,184 @@ def test_copies_and_versions(pages, path, tmp_path):
     assert graven.open(versions.current()) == PAGES
 
 
-def test_where_plain_tables_alone_will_do(pages, plain, path, tmp_path):
-    out = tmp_path / "out"
-    for use in [
-        lambda: graven.merge(out, [plain, pages], policy="keep-last"),
-        lambda: graven.diff(plain, pages),
-        lambda: graven.diff(pages, plain),
+@pytest.mark.parametrize("codec", ["zstd", "fsst"])
+def test_values_that_are_longer_than_allowed(path, tmp_path, codec):
+    """A few bytes of a table from elsewhere stand for many; the bound comes before the memory."""
+    short, long = b"a short value " * 70, b"a long value " * 100_000
+    entries = [*((b"%03d" % n, short) for n in range(100)), (b"long", long), (b"long", b"short")]
+    graven.build(path, entries, compress=codec, duplicates="keep-all")
+    table, most = graven.open(path, max_value=len(short)), len(short)
+    for allowed in graven.open(path, max_value=len(long)), graven.open(path):
+        assert allowed[b"long"] == long and allowed.get_all(b"long") == [long, b"short"]
+    graven.build(tmp_path / "old", {})
+    old = graven.open(tmp_path / "old")
+    for refused in [
+        lambda: table[b"long"],
+        lambda: table.view(b"long"),
+        lambda: table.get_many([b"long"]),
+        lambda: table.get_all(b"long"),
+        lambda: table.ceil(b"long"),
+        lambda: table.nth(100),
+        lambda: table.prefixes(b"longer"),
+        lambda: list(table.items()),
+        lambda: list(reversed(table.range())),
+        lambda: list(graven.diff(old, table)),
+        lambda: graven.merge(tmp_path / "merged", [old, table], policy="keep-all"),
+        lambda: graven.from_bytes(path.read_bytes(), max_value=most)[b"long"],
+        lambda: graven.Live(path, max_value=most)[b"long"],
+        lambda: graven.Live(path, max_value=most).pin()[b"long"],
+        lambda: pickle.loads(pickle.dumps(table))[b"long"],
+        lambda: copy.copy(table)[b"long"],
     ]:
-        with pytest.raises(graven.UnsupportedError, match="build a plain one of it first") as error:
+        with pytest.raises(graven.UnsupportedError, match=str(most)):
+            refused()
+        assert table[b"007"] == short and graven.open(path)[b"long"] == long
+    assert not (tmp_path / "merged").exists()
+    assert b"long" in table and table.count_of(b"long") == 2
+    # What stands in the file as it is needs no memory.
+    graven.build(path, {b"long": long})
+    assert graven.open(path, max_value=1)[b"long"] == long
+    for wrong in -1, 1 << 32:
+        with pytest.raises(OverflowError):
+            graven.open(path, max_value=wrong)
+
+
+def halves(tmp_path, *options):
+    """Tables of every second page, each packed in its own way."""
+    parts = []
+    for number, options_ in enumerate(options):
+        graven.build(tmp_path / str(number), dict(list(PAGES.items())[number :: len(options)]), **options_)
+        parts.append(graven.open(tmp_path / str(number)))
+    return parts
+
+
+def packed_as(table):
+    stats = table.stats()
+    return {"compress": stats.codec, "compact_keys": stats.compact_keys}
+
+
+def test_a_merge_of_packed_tables_is_packed_as_the_first(path, tmp_path, way):
+    parts = halves(tmp_path, way, {"compress": "fsst", "compact_keys": True})
+    for some in parts, parts[::-1]:
+        graven.merge(path, some)
+        assert graven.open(path) == PAGES and packed_as(graven.open(path)) == packed_as(some[0])
+    # Options say otherwise, each for itself.
+    graven.merge(path, parts, compress=None)
+    assert packed_as(graven.open(path)) == packed_as(parts[0]) | {"compress": None}
+    graven.merge(path, parts, compact_keys=False, compress="zstd", level=1)
+    assert packed_as(graven.open(path)) == {"compress": "zstd", "compact_keys": False}
+    graven.merge(path, parts, compact_keys=False, compress=None)
+    plain, merged = tmp_path / "plain", path.read_bytes()
+    graven.build(plain, PAGES)
+    assert graven.open(path) == PAGES and merged == plain.read_bytes()
+
+
+def test_a_merge_of_both_kinds_is_plain(path, tmp_path, way):
+    for parts in halves(tmp_path, way, {}), halves(tmp_path, {}, way):
+        graven.merge(path, parts)
+        assert graven.open(path) == PAGES
+        assert packed_as(graven.open(path)) == {"compress": None, "compact_keys": False}
+
+
+@pytest.mark.parametrize(
+    "policy", ["keep-first", "keep-last", "keep-all", "concat"]
+)
+def test_policies_of_merges(pages, plain, path, tmp_path, policy):
+    """Equal keys meet, however they are written."""
+    key, value = page(58)
+    graven.build(tmp_path / "other", {key: b"another value"}, compress="fsst", compact_keys=True)
+    values = [b"another value", value, value]
+    expected = {"keep-first": values[:1], "keep-last": values[2:], "keep-all": values, "concat": [b"".join(values)]}
+    graven.merge(tmp_path / "merged", [graven.open(tmp_path / "other"), pages, plain], policy=policy)
+    assert graven.open(tmp_path / "merged").get_all(key) == expected[policy]
+    with pytest.raises(graven.DuplicateKeyError):
+        graven.merge(tmp_path / "rejected", [plain, pages])
+    assert not (tmp_path / "rejected").exists()
+
+
+def test_differences(pages, plain, tmp_path, way):
+    changed = {**PAGES, page(58)[0]: b"another value", b"one more": b"", b"two more": b"text " * 1000}
+    del changed[page(60)[0]]
+    expected = [
+        (key, PAGES.get(key), changed.get(key))
+        for key in sorted(PAGES.keys() | changed.keys())
+        if PAGES.get(key) != changed.get(key)
+    ]
+    assert len(expected) == 4
+    for options in {}, way, {"compress": "fsst"}:
+        graven.build(tmp_path / "new", changed, **options)
+        new = graven.open(tmp_path / "new")
+        for old in pages, plain:
+            assert list(graven.diff(old, new)) == expected
+            assert list(graven.diff(new, old)) == [(key, to, of) for key, of, to in expected]
+            graven.build(tmp_path / "empty", {}, **options)
+            removed = graven.diff(old, graven.open(tmp_path / "empty"))
+            assert list(removed) == [(key, value, None) for key, value in sorted(PAGES.items())]
+        assert list(graven.diff(new, new)) == []
+    assert list(graven.diff(plain, pages)) == list(graven.diff(pages, plain)) == []
+    # A comparison keeps both tables.
+    differences = graven.diff(pages, new)
+    pages.close()
+    new.close()
+    gc.collect()
+    assert list(differences) == expected
+
+
+def test_damage_met_by_merges_and_comparisons(pages, plain, path, tmp_path):
+    bad = graven.open(damage(path, tmp_path / "bad", path.stat().st_size // 4))
+    for use in [
+        lambda: graven.merge(tmp_path / "out", [bad]),
+        lambda: list(graven.diff(plain, bad)),
+        lambda: list(graven.diff(bad, plain)),
+    ]:
+        with pytest.raises(graven.DamagedError) as error:
             use()
-        assert error.value.path == str(path) and not out.exists()
-    # What the message says.
-    graven.build(out, pages.items(), sorted=True)
-    assert list(graven.diff(plain, graven.open(out))) == []
-    with pytest.raises(graven.UnsupportedError, match="open it with graven.open") as error:
-        graven.Live(path)
-    assert error.value.path == str(path)
-    live = graven.Live(plain.path)
-    os.replace(path, plain.path)
-    with pytest.raises(graven.UnsupportedError, match="serve plain tables alone"):
-        live.refresh()
-    assert live[page(58)[0]] == page(58)[1] and live.status().failure
+        assert error.value.path == str(tmp_path / "bad")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_handle_follows_tables_of_both_kinds(path, way):
+    """One kind takes the place of the other; what was taken of a table before stays."""
+    key, value = page(58)
+    taken = []
+    graven.build(path, PAGES)
+    with graven.Live(path) as live:
+        for generation, options in enumerate([{}, way, way, {}, {"compress": "fsst"}], start=1):
+            now = b"%d" % generation + value
+            graven.build(path, {**PAGES, key: now}, **options)
+            assert live.refresh() and live.status().generation == generation + 1
+            table, view = live.pin(), live.view(key)
+            assert live[key] == live.get(key) == bytes(view) == table[key] == now
+            assert (key in live) and page(59)[0] not in live and len(live) == len(PAGES)
+            assert live.get(page(59)[0]) is None and live.view(page(59)[0]) is None
+            assert table == {**PAGES, key: now} and table.build_id == live.status().build_id
+            assert packed_as(table) == {"compress": options.get("compress"), "compact_keys": "compact_keys" in options}
+            assert pickle.loads(pickle.dumps(table)) == table and pickle.loads(pickle.dumps(live))[key] == now
+            taken.append((table, view, now))
+    for table, view, now in taken:
+        assert table[key] == bytes(view) == now
+
+
+def test_a_plain_table_that_took_the_place_of_a_packed_one_lends_its_bytes(pages, path):
+    """A view of a packed table is a copy of one value; one of a plain table keeps the mapping."""
+    live = graven.Live(path)
+    graven.build(path, PAGES)
+    assert live.refresh()
+    views = [live.view(page(58)[0]) for _ in range(2)]
+    addresses = {numpy.frombuffer(view, "u1").ctypes.data for view in views}
+    assert len(addresses) == 1 and bytes(views[0]) == page(58)[1]
     live.close()
+    path.unlink()
+    assert bytes(views[1]) == page(58)[1]
+
+
+def test_a_packed_table_that_cannot_be_served_leaves_the_old_one(plain, path, tmp_path, pages):
+    graven.build(tmp_path / "served", PAGES)
+    with graven.Live(tmp_path / "served") as live:
+        os.replace(damage(path, tmp_path / "bad", 20), tmp_path / "served")
+        with pytest.raises(graven.Error):
+            live.refresh()
+        assert live[page(58)[0]] == page(58)[1] and live.status().failure
 
 
 @pytest.mark.parametrize("cut", [{"shards": 4}, {"hash_shards": 3}], ids=["range", "hash"])
@@ -472,16 +628,31 @@ def test_shards_of_both_kinds(tmp_path, way):
     assert set_ == PAGES
 
 
-def test_a_handle_refuses_sets_of_packed_shards(tmp_path, way):
-    path = tmp_path / "set"
+def test_a_handle_follows_sets_of_both_kinds(tmp_path, way):
+    path, (key, value) = tmp_path / "set", page(58)
     graven.build_set(path, PAGES, shards=2)
-    live = graven.LiveSet(path)
-    graven.build_set(path, PAGES, shards=2, **way)
-    for use in lambda: graven.LiveSet(path), live.refresh:
-        with pytest.raises(graven.UnsupportedError, match="serve plain tables alone"):
-            use()
-    assert live[page(58)[0]] == page(58)[1] and live.status().failure
-    live.close()
+    taken = []
+    with graven.LiveSet(path) as live:
+        for generation, options in enumerate([{}, way, {}], start=1):
+            now = b"%d" % generation + value
+            graven.build_set(path, {**PAGES, key: now}, shards=3, **options)
+            assert live.refresh() and live.generation == generation + 1
+            pinned, view = live.pin(), live.view(key)
+            assert live[key] == live.get(key) == bytes(view) == pinned[key] == now
+            assert key in live and page(59)[0] not in live and len(live) == len(PAGES)
+            assert live.get(page(59)[0]) is None and live.view(b"") is None
+            assert type(pinned) is graven.TableSet and pinned == {**PAGES, key: now}
+            assert pinned.get_many([key, b"", page(58)[0]]) == [now, None, now]
+            assert pinned.floor(key) == (key, now) and pinned.get_all(key) == [now]
+            assert all(shard.packed == bool(options) for shard in pinned.manifest.shards)
+            assert packed_as(pinned.table(0))["compress"] == options.get("compress")
+            assert pickle.loads(pickle.dumps(pinned)) == pinned
+            # The value in a plain shard is lent, and each view of a packed one has its copy.
+            addresses = {numpy.frombuffer(view, "u1").ctypes.data for view in (view, live.view(key), pinned.view(key))}
+            assert len(addresses) == (3 if options else 1)
+            taken.append((pinned, view, now))
+    for pinned, view, now in taken:
+        assert pinned[key] == bytes(view) == now
 
 
 @pytest.mark.parametrize(

@@ -36,8 +36,8 @@ class DamagedError(DataError):
 
 
 class UnsupportedError(DataError):
-    """The table or the set needs a newer graven, a set of hash shards does not answer the query, or a
-    packed table stands where plain ones alone are read: in Live, LiveSet, merge and diff."""
+    """The table or the set needs a newer graven, a set of hash shards does not answer the query,
+    or a value of a packed table is longer than ``max_value``."""
 
 
 class OtherBuildError(DataError):

@@ -627,6 +627,7 @@ class Live:
         warm: _Warm = "none",
         lock_memory: bool = False,
         access: _Access = "auto",
+        max_value: int | None = None,
     ) -> Self: ...
     def pin(self, /) -> Table: ...
     def refresh(self, /) -> bool: ...
@@ -752,12 +753,14 @@ def open(
     expect_build_id: str | None = None,
     allow_patch: bool = False,
     tolerate_footer: bool = False,
+    max_value: int | None = None,
 ) -> Table | Any: ...  # a TableSet where a set stands, which who opens one knows
 def from_bytes(
     data: Buffer,
     *,
     page_checks: _PageChecks = "first-touch",
     expect_build_id: str | None = None,
+    max_value: int | None = None,
 ) -> Table: ...
 def build(path: _Path, entries: _Entries, **options: Unpack[_BuildOptions]) -> BuildSummary: ...
 def build_arrow(
