@@ -27,8 +27,8 @@ const SAMPLE_SHARE: usize = 50;
 const SAMPLE: (usize, usize) = (1 << 20, 12 << 20);
 /// Bytes of the sample of keys.
 const KEY_SAMPLE: usize = 2 << 20;
-/// Bytes of a batch of entries for each thread.
-const BATCH: usize = 512 << 10;
+/// Fewest bytes of a batch of entries, and most for each thread.
+const BATCH: (usize, usize) = (64 << 10, 512 << 10);
 /// Bytes that are read at once.
 const WINDOW: usize = 1 << 20;
 /// Bytes that compressing takes on a thread, at a level up to 9 and above.
@@ -49,6 +49,8 @@ pub(super) struct Packer {
     lengths: Lengths,
     pool: Pool,
     lanes: usize,
+    /// Bytes of a batch. Two of them are in memory, with what is stored of them.
+    batch: usize,
     progress: Reporter,
 }
 
@@ -89,6 +91,7 @@ impl Packer {
             lengths: Lengths::default(),
             pool: pool.clone(),
             lanes,
+            batch: (memory / 16).clamp(BATCH.0, BATCH.1 * lanes),
             progress: settings.progress.clone(),
         };
         Ok((packer, threads + head))
@@ -158,7 +161,7 @@ impl Packer {
         }
         let mut source = Source {
             entries: self.run.finish()?.0.reader(WINDOW, None),
-            batch: BATCH * self.lanes,
+            batch: self.batch,
             previous: None,
             done: 0,
             total,
@@ -242,7 +245,7 @@ impl Source {
     /// Fills an empty batch.
     fn fill(&mut self, batch: &mut Batch) -> Result<Next, BuildError> {
         while batch.len() < self.batch {
-            if self.done % STEP == 0 || self.done == self.total {
+            if self.done.is_multiple_of(STEP) || self.done == self.total {
                 self.progress.tell(BuildPhase::Compress, self.done, self.total)?;
             }
             if !self.entries.advance()? {
