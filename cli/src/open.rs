@@ -4,8 +4,8 @@
 use crate::exit::Failure;
 use crate::source;
 use graven::{
-    AccessPattern, ErrorKind, Live, OpenError, OpenFailure, OpenOptions, PackedSet, PackedTable,
-    SetError, SetOptions, Table, TableSet, sigbus,
+    AccessPattern, ErrorKind, Live, OpenError, OpenFailure, OpenOptions, PackedLive, PackedSet,
+    PackedTable, SetError, SetOptions, Table, TableSet, sigbus,
 };
 use std::io;
 use std::path::{Path, PathBuf};
@@ -30,10 +30,6 @@ pub(crate) fn is_set(path: &Path) -> bool {
 }
 
 /// Opens a set of plain shards for the length of the run.
-pub(crate) fn set(path: &Path, access: AccessPattern) -> Result<TableSet, Failure> {
-    plain_set(path, access).map_err(|error| Failure::set(&error))
-}
-
 fn plain_set(path: &Path, access: AccessPattern) -> Result<TableSet, SetError> {
     guard();
     // SAFETY: the reasons in `map` hold for every shard.
@@ -63,6 +59,16 @@ pub(crate) fn any_set(path: &Path, access: AccessPattern) -> Result<AnySet, Fail
 pub(crate) enum AnySet {
     Plain(TableSet),
     Packed(PackedSet),
+}
+
+impl AnySet {
+    /// The directory of the version that is open.
+    pub(crate) fn path(&self) -> &Path {
+        match self {
+            Self::Plain(set) => set.path(),
+            Self::Packed(set) => set.path(),
+        }
+    }
 }
 
 fn set_options(access: AccessPattern) -> SetOptions {
@@ -139,13 +145,25 @@ pub(crate) fn lost(path: &Path) -> Failure {
     Failure::at(ErrorKind::Io, path.display(), what)
 }
 
-/// Opens the table at a path, and follows its replacements.
-pub(crate) fn live(path: &Path, access: AccessPattern) -> Result<Live, Failure> {
+/// Opens the table at a path, and follows its replacements; the first kind if it is plain.
+pub(crate) fn live(path: &Path, access: AccessPattern) -> Result<AnyLive, Failure> {
     guard();
     let options = OpenOptions::new().access(access);
     // SAFETY: the reasons in `map` hold for this table and for every table that replaces it.
-    let opened = unsafe { Live::open_with(path, &options) };
+    let opened = match unsafe { Live::open_with(path, &options) } {
+        Err(error) if matches!(error.failure(), OpenFailure::IsPacked { .. }) => {
+            // SAFETY: as above.
+            unsafe { PackedLive::open_with(path, &options) }.map(AnyLive::Packed)
+        }
+        opened => opened.map(AnyLive::Plain),
+    };
     opened.map_err(|error| Failure::open(path, &error))
+}
+
+/// A table that may be replaced, of either kind. The second one follows tables of both kinds.
+pub(crate) enum AnyLive {
+    Plain(Live),
+    Packed(PackedLive),
 }
 
 /// If somebody breaks the promise that `map` relies on, a lookup fails instead of the process dying

@@ -29,7 +29,7 @@ pub(crate) fn run(args: &Bench) -> Result<Outcome, Failure> {
         return Err(source::no_set(set, "--replace publishes copies of tables; leave it out"));
     }
     // All readers open one version, also if another one becomes current meanwhile.
-    let set = set.map(|set| open::set(set, args.reading.access())).transpose()?;
+    let set = set.map(|set| open::any_set(set, args.reading.access())).transpose()?;
     signals::clean_up_and_exit()?;
     let scratch = tempfile::tempdir().map_err(|error| Failure::io("temporary files", &error))?;
     let scratch = signals::Directory::new(scratch);

@@ -58,6 +58,30 @@ fn assert_tidy(dir: &Sandbox, names: &[&str]) {
     assert_eq!(dir.names(), names);
 }
 
+/// Packed tables and sets of them, also where a table is replaced by one of the other kind.
+#[test]
+fn a_bench_reads_what_is_packed() {
+    let dir = Sandbox::new();
+    table(&dir, "t", 1);
+    let way = ["--compress", "fsst", "--compact-keys"];
+    dir.write("in", lines(2));
+    dir.run(&[&["build", "-q", "packed", "in"][..], &way].concat()).printed("");
+    dir.run(&[&["build", "-q", "set", "in", "--shards", "2"][..], &way].concat()).printed("");
+    for args in [
+        &["packed"][..],
+        &["packed", "--batch", "7", "--hit", "0.5"],
+        &["set"],
+        &["set", "--batch", "7", "--threads", "2"],
+        &["packed", "--replace", "t", "--every", "20"],
+    ] {
+        let json = bench(&dir, args);
+        for figure in ["wrong", "errors", "versions_mixed"] {
+            assert_eq!(number(&json, figure), 0, "{args:?}: {figure} in {json}");
+        }
+        assert!(number(&json, "lookups") >= 64, "{args:?}: {json}");
+    }
+}
+
 #[test]
 fn a_bench_reads_in_many_processes() {
     let dir = Sandbox::new();

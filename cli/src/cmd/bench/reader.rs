@@ -3,14 +3,15 @@
 //! reports its result as one JSON object. It runs until its standard input ends, so that its memory
 //! can be measured.
 
-use super::asked::{Asked, Store};
+use super::asked::{Asked, Decoding, Store};
 use super::histogram::Histogram;
 use super::sample::{Lookup, VERSIONS, answer};
 use crate::args::BenchReader;
 use crate::exit::{Failure, Outcome, reading};
-use crate::open;
-use graven::{AccessPattern, BuildId, ErrorKind, Table};
+use crate::open::{self, AnyLive, AnySet};
+use graven::{AccessPattern, BuildId, ErrorKind, Table, ValueBuffer};
 use serde_json::json;
+use std::cell::RefCell;
 use std::io::{self, BufRead, Write};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::thread;
@@ -195,6 +196,7 @@ impl<'r> Shared<'r> {
         let mut lookups: Vec<Lookup<'_>> = Vec::with_capacity(size);
         let (mut looked, mut reported) = (self.start, self.start);
         let mut now = self.start;
+        let buffer = RefCell::new(ValueBuffer::new());
         while now < end && !failed.load(Relaxed) {
             if number == 0 && now - looked >= interval {
                 match self.asked.refresh() {
@@ -216,7 +218,7 @@ impl<'r> Shared<'r> {
                     None => records = self.sample.iter(),
                 }
             }
-            now = self.request(&lookups, &mut counter);
+            now = self.request(&lookups, &buffer, &mut counter);
             done[number].store(counter.lookups, Relaxed);
             if number == 0 && now - reported >= REPORT {
                 reported = now;
@@ -232,10 +234,21 @@ impl<'r> Shared<'r> {
 
     /// Answers some lookups from one pinned table, or from the set. Returns the time when it was
     /// done.
-    fn request(&self, lookups: &[Lookup<'_>], counter: &mut Counter) -> Instant {
+    fn request(
+        &self,
+        lookups: &[Lookup<'_>],
+        buffer: &RefCell<ValueBuffer>,
+        counter: &mut Counter,
+    ) -> Instant {
         match self.asked {
-            Asked::Live(live) => self.answer(&*live.pin(), lookups, counter),
-            Asked::Set(set) => self.answer(set, lookups, counter),
+            Asked::Live(AnyLive::Plain(live)) => self.answer(&*live.pin(), lookups, counter),
+            Asked::Live(AnyLive::Packed(live)) => {
+                self.answer(Decoding { store: &*live.pin(), buffer }, lookups, counter);
+            }
+            Asked::Set(AnySet::Plain(set)) => self.answer(set, lookups, counter),
+            Asked::Set(AnySet::Packed(set)) => {
+                self.answer(Decoding { store: set, buffer }, lookups, counter);
+            }
         }
         Instant::now()
     }
