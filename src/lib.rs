@@ -196,10 +196,10 @@ pub use read::{
 };
 #[cfg(all(unix, feature = "sets"))]
 pub use set::{
-    LiveSet, PackedLiveSet, PackedPinnedSet, PackedSet, PackedSetIter, PinnedSet, SetBuildOptions,
-    SetBuilder, SetIter, SetJob, SetJobOptions, SetOptions, SetPlan, SetReader, SetReport,
-    ShardBuilder, ShardInfo, TableSet, TypedLiveSet, TypedPinnedSet, TypedSetBuilder, TypedSetIter,
-    TypedSetValue, TypedTableSet,
+    AnySet, LiveSet, PackedLiveSet, PackedPinnedSet, PackedSet, PackedSetIter, PinnedSet,
+    SetBuildOptions, SetBuilder, SetIter, SetJob, SetJobOptions, SetOptions, SetPlan, SetReader,
+    SetReport, SetValue, ShardBuilder, ShardInfo, TableSet, TypedLiveSet, TypedPinnedSet,
+    TypedSetBuilder, TypedSetIter, TypedSetValue, TypedTableSet,
 };
 pub use verify::{VerifyProgress, VerifyReport};
 #[cfg(unix)]

@@ -1,5 +1,7 @@
 //! The caller's buffer for values.
 
+#[cfg(feature = "sets")]
+use super::bad::Bad;
 use std::fmt;
 
 /// Memory for values of a [`PackedTable`](crate::PackedTable), which lookups fill: keep one per
@@ -40,11 +42,14 @@ pub(crate) struct Room {
 
 #[cfg(feature = "sets")]
 impl Room {
-    /// A copy of a value.
-    pub(crate) fn keep(&mut self, value: &[u8]) -> &[u8] {
+    /// A copy of a value, if it is no longer than the caller takes.
+    pub(crate) fn keep(&mut self, value: &[u8]) -> Result<&[u8], Bad> {
+        if value.len() > self.most {
+            return Err(Bad::TooLong(self.most));
+        }
         self.bytes.clear();
         self.bytes.extend_from_slice(value);
-        &self.bytes
+        Ok(&self.bytes)
     }
 }
 
@@ -57,8 +62,9 @@ impl ValueBuffer {
 
     /// An empty buffer that takes values of at most `most` bytes: a longer one is
     /// [`ReadFailure::ValueTooLong`](crate::ReadFailure::ValueTooLong), before memory is asked for. For
-    /// tables from elsewhere: some bytes of a hostile one may stand for 4 GiB. Values that are stored as
-    /// they are need no memory, and are not refused.
+    /// tables from elsewhere: some bytes of a hostile one may stand for 4 GiB. A
+    /// [`PackedTable`](crate::PackedTable) lends a value that is stored as it is, and does not refuse it; a
+    /// set of packed tables copies every value, so the limit holds for all.
     #[must_use]
     pub fn with_limit(most: u32) -> Self {
         let value = Room {
@@ -70,6 +76,12 @@ impl ValueBuffer {
             context: None,
         };
         Self { key: Vec::new(), value }
+    }
+
+    /// Takes values of at most `most` bytes from now on, as [`with_limit`](Self::with_limit) does, and
+    /// keeps its memory: for one buffer that serves tables of several limits.
+    pub fn set_limit(&mut self, most: u32) {
+        self.value.most = most as usize;
     }
 
     /// An empty buffer that takes values as long as this one does.

@@ -63,7 +63,7 @@ impl Decoder {
         most: usize,
     ) -> Result<&'b [u8], Bad> {
         match self.as_it_is(stored, most)? {
-            Some(value) => Ok(room.keep(value)),
+            Some(value) => room.keep(value),
             None => self.decompress(stored, room, most),
         }
     }

@@ -139,13 +139,10 @@ impl Walked for PackedTable {
 
     fn decoded<'b>(
         &'b self,
-        (key, value): (&'b [u8], &'b [u8]),
+        stored: (&'b [u8], &'b [u8]),
         buffer: &'b mut ValueBuffer,
     ) -> ReadResult<(&'b [u8], &'b [u8])> {
-        let Some(packing) = self.packing() else { return Ok((key, value)) };
-        let view = self.stored().view();
-        let key = packing.key(view, key, &mut buffer.key)?;
-        Ok((key, packing.value(view, value, &mut buffer.value)?))
+        self.packed().decoded_entry(stored, buffer)
     }
 
     fn values_of(&self, key: &[u8]) -> impl Iterator<Item = ReadResult<Cow<'_, [u8]>>> {

@@ -253,9 +253,9 @@ impl Merge<'_, PackedTable> {
 }
 
 impl<'t, T: AnyTable> Iterator for Merge<'t, T> {
-    /// Key and value. Those of a [`Table`] are slices of it, `&[u8]` and [`Cow::Borrowed`], but for a
-    /// value that was put together of several. Those of a [`PackedTable`] are both a [`Cow`], which
-    /// lends what the table stores as it is.
+    /// Key and value. A [`Table`] gives slices of its file, `&[u8]` and [`Cow::Borrowed`]; a value that
+    /// several were put together to is owned. A [`PackedTable`] gives each as a [`Cow`], borrowed where
+    /// the table stores it as it is.
     type Item = Result<(BytesOf<'t, T>, Cow<'t, [u8]>), MergeError>;
 
     #[inline]

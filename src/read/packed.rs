@@ -73,8 +73,8 @@ impl PackedTable {
         Ok(Self { shared: Arc::new(Packed::new(stored)?) })
     }
 
-    /// The table with its decoder, for sets.
-    #[cfg(feature = "sets")]
+    /// The table with its decoder.
+    #[cfg(unix)]
     pub(crate) fn packed(&self) -> &Packed {
         &self.shared
     }
@@ -312,10 +312,8 @@ impl PackedTable {
     /// # Errors
     /// [`ReadError`] if a page that was touched is damaged.
     pub fn count(&self, range: impl KeyRange) -> Result<u64, ReadError> {
-        let (mut lower, mut upper) = (Vec::new(), Vec::new());
-        let lower = range.lower().map(|key| self.shared.stored_key(key, &mut lower));
-        let upper = range.upper().map(|key| self.shared.stored_key(key, &mut upper));
-        self.shared.stored.count((lower, upper))
+        let (ends, mut rooms) = ((range.lower(), range.upper()), Default::default());
+        self.shared.stored.count(self.shared.stored_range(ends, &mut rooms))
     }
 
     /// The first entry, which has the smallest key.
@@ -445,10 +443,9 @@ impl PackedTable {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn range(&self, range: impl KeyRange) -> PackedIter<'_> {
-        let (mut lower, mut upper) = (Vec::new(), Vec::new());
-        let lower = range.lower().map(|key| self.shared.stored_key(key, &mut lower));
-        let upper = range.upper().map(|key| self.shared.stored_key(key, &mut upper));
-        PackedIter::new(&self.shared, self.shared.stored.range((lower, upper)))
+        let (ends, mut rooms) = ((range.lower(), range.upper()), Default::default());
+        let stored = self.shared.stored.range(self.shared.stored_range(ends, &mut rooms));
+        PackedIter::new(&self.shared, stored)
     }
 
     /// The entries whose keys start with `prefix`, as those of [`iter`](Self::iter).

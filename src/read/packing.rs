@@ -12,7 +12,7 @@ use crate::error::{OpenFailure, ReadError, ReadFailure, ReadResult};
 use crate::format::order::common_prefix;
 use crate::format::packing::{MAX_DICTIONARY, PACKING, PackingBlock, codec};
 use std::fmt;
-use std::ops::Range;
+use std::ops::{Bound, Range};
 use zerocopy::FromBytes;
 
 /// Keys of a batch whose buckets, and then records, are asked for before the first is compared.
@@ -124,10 +124,20 @@ impl Packed {
         found: Option<Entry<'b>>,
         buffer: &'b mut ValueBuffer,
     ) -> ReadResult<Option<Entry<'b>>> {
-        let (Some((key, value)), Some(packing)) = (found, &self.packing) else { return Ok(found) };
+        found.map(|stored| self.decoded_entry(stored, buffer)).transpose()
+    }
+
+    /// Key and value of which this pair of slices of the stored table is stored.
+    #[inline]
+    pub(crate) fn decoded_entry<'b>(
+        &'b self,
+        stored: Entry<'b>,
+        buffer: &'b mut ValueBuffer,
+    ) -> ReadResult<Entry<'b>> {
+        let ((key, value), Some(packing)) = (stored, &self.packing) else { return Ok(stored) };
         let view = self.stored.view();
         let key = packing.key(view, key, &mut buffer.key)?;
-        Ok(Some((key, packing.value(view, value, &mut buffer.value)?)))
+        Ok((key, packing.value(view, value, &mut buffer.value)?))
     }
 
     /// What is stored of the entry with the longest key that is a prefix of `key`, and the length of that
@@ -170,6 +180,15 @@ impl Packed {
             None => key,
             Some(packing) => packing.stored_key(key, room),
         }
+    }
+
+    /// What the table stores of the ends of a range.
+    pub(crate) fn stored_range<'k>(
+        &self,
+        (lower, upper): (Bound<&'k [u8]>, Bound<&'k [u8]>),
+        [from, to]: &'k mut [Vec<u8>; 2],
+    ) -> (Bound<&'k [u8]>, Bound<&'k [u8]>) {
+        (lower.map(|key| self.stored_key(key, from)), upper.map(|key| self.stored_key(key, to)))
     }
 
     /// Hands what is stored of the values of `keys` to `each`, in their order.
@@ -225,7 +244,7 @@ impl Packed {
         let view = self.stored.view();
         match &self.packing {
             Some(packing) => packing.value_copied(view, stored, room),
-            None => view.sound(Ok(room.keep(stored))),
+            None => decoded(stored, view, room.keep(stored)),
         }
     }
 
@@ -357,7 +376,9 @@ impl Packing {
         stored: &[u8],
         room: &'b mut Room,
     ) -> ReadResult<&'b [u8]> {
-        let Some(decoder) = &self.values else { return view.sound(Ok(room.keep(stored))) };
+        let Some(decoder) = &self.values else {
+            return decoded(stored, view, room.keep(stored));
+        };
         let most = self.block.value_len_max.get() as usize;
         decoded(stored, view, decoder.decode_copied(stored, room, most))
     }

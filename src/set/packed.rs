@@ -8,13 +8,13 @@ pub(super) mod iter;
 use super::many;
 use super::shard::PackedValue;
 use super::shards::Shards;
-use super::table_set::SetOptions;
+use super::table_set::{SetOptions, TableSet};
 use super::verify::SetReport;
 use super::walk::{Ends, SetWalk};
 use crate::codec::ValueBuffer;
 use crate::error::SetError;
 use crate::manifest::Manifest;
-use crate::read::{KeyRange, PackedTable};
+use crate::read::{KeyRange, PackedTable, Value};
 use crate::verify::VerifyProgress;
 use iter::PackedSetIter;
 use std::fmt;
@@ -57,6 +57,64 @@ use std::sync::Arc;
 #[derive(Clone)]
 pub struct PackedSet {
     shards: Arc<Shards<PackedTable>>,
+}
+
+/// An open set of either kind: for a program that takes both, and copies nothing where all shards are
+/// plain.
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let dir = tempfile::tempdir()?;
+/// # let path = dir.path().join("ages");
+/// # let mut builder = graven::SetBuildOptions::new().create(&path)?;
+/// # builder.insert("Ann", "31")?;
+/// # builder.finish()?;
+/// use graven::AnySet;
+///
+/// // SAFETY: nobody modifies or truncates the published files.
+/// let entries = match unsafe { AnySet::open(&path, &graven::SetOptions::new())? } {
+///     AnySet::Plain(set) => set.len(),
+///     AnySet::Packed(set) => set.len(),
+/// };
+/// assert_eq!(entries, 1);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+pub enum AnySet {
+    /// All shards are plain.
+    Plain(TableSet),
+    /// At least one shard is a packed table.
+    Packed(PackedSet),
+}
+
+impl AnySet {
+    /// Opens the set at `path`, as [`TableSet::open`] does. Reads the manifest once.
+    ///
+    /// # Safety
+    /// The promise of [`TableSet::open`].
+    ///
+    /// # Errors
+    /// [`SetError::Io`] if there is no manifest; [`SetError::Manifest`] if it is none, or contradicts
+    /// itself.
+    pub unsafe fn open(path: impl AsRef<Path>, options: &SetOptions) -> Result<Self, SetError> {
+        let (directory, read) = Manifest::find(path.as_ref())?;
+        Ok(match read.0.has_packed_shards() {
+            // SAFETY: the caller's promise is the same.
+            true => Self::Packed(PackedSet::new(unsafe { options.shards(directory, read) }?)),
+            // SAFETY: the caller's promise is the same.
+            false => Self::Plain(TableSet::new(unsafe { options.shards(directory, read) }?)),
+        })
+    }
+}
+
+/// A value that [`PackedSet::get_value`] found.
+#[derive(Debug)]
+pub enum SetValue<'b> {
+    /// Of a plain shard, which it keeps mapped.
+    Mapped(Value),
+    /// Of a packed shard, in the caller's buffer.
+    Decoded(&'b [u8]),
 }
 
 /// Key and value in the caller's buffer.
@@ -103,10 +161,8 @@ impl PackedSet {
         path: impl AsRef<Path>,
         options: &SetOptions,
     ) -> Result<Self, SetError> {
-        let (directory, read) = Manifest::find(path.as_ref())?;
         // SAFETY: the caller's promise is the same.
-        let shards = unsafe { options.shards(directory, read) }?;
-        Ok(Self::new(shards))
+        unsafe { options.shards_at(path.as_ref()) }.map(Self::new)
     }
 
     /// What the manifest says. Costs nothing.
@@ -171,10 +227,27 @@ impl PackedSet {
         buffer: &'b mut ValueBuffer,
     ) -> Result<Option<&'b [u8]>, SetError> {
         let key = key.as_ref();
-        match self.shards.of_key(key) {
-            Some(shard) => self.shards.ask(shard, |table| table.packed().get_copied(key, buffer)),
-            None => Ok(None),
-        }
+        self.shards.ask_for(key, |table| table.packed().get_copied(key, buffer))
+    }
+
+    /// As [`get`](Self::get), but a value of a plain shard is not copied: it keeps the shard mapped, as
+    /// an answer of a [`TableSet`](crate::TableSet) does.
+    ///
+    /// # Errors
+    /// The errors of [`get`](Self::get).
+    #[inline]
+    pub fn get_value<'b>(
+        &self,
+        key: impl AsRef<[u8]>,
+        buffer: &'b mut ValueBuffer,
+    ) -> Result<Option<SetValue<'b>>, SetError> {
+        let key = key.as_ref();
+        self.shards.ask_for(key, |table| {
+            Ok(match table.is_packed() {
+                true => table.packed().get_copied(key, buffer)?.map(SetValue::Decoded),
+                false => table.stored().get_owned(key)?.map(SetValue::Mapped),
+            })
+        })
     }
 
     /// Whether `key` is in the set. No value is decompressed.
@@ -183,10 +256,7 @@ impl PackedSet {
     /// [`SetError`] if the shard can't be mapped, or a page that was touched is damaged.
     pub fn contains_key(&self, key: impl AsRef<[u8]>) -> Result<bool, SetError> {
         let key = key.as_ref();
-        match self.shards.of_key(key) {
-            Some(shard) => self.shards.ask(shard, |table| table.contains_key(key)),
-            None => Ok(false),
-        }
+        self.shards.ask_for(key, |table| table.contains_key(key))
     }
 
     /// Looks up many keys at once: hands the value of each to `each`, in the order of the keys. The
@@ -232,10 +302,7 @@ impl PackedSet {
     /// The errors of [`get`](Self::get).
     pub fn get_all(&self, key: impl AsRef<[u8]>) -> Result<Vec<Vec<u8>>, SetError> {
         let key = key.as_ref();
-        match self.shards.of_key(key) {
-            Some(shard) => self.shards.ask(shard, |table| table.get_all(key).collect()),
-            None => Ok(Vec::new()),
-        }
+        self.shards.ask_for(key, |table| table.get_all(key).collect())
     }
 
     /// Number of entries with `key`.
@@ -244,10 +311,7 @@ impl PackedSet {
     /// [`SetError`] if the shard can't be mapped, or a page that was touched is damaged.
     pub fn count_of(&self, key: impl AsRef<[u8]>) -> Result<u64, SetError> {
         let key = key.as_ref();
-        match self.shards.of_key(key) {
-            Some(shard) => self.shards.ask(shard, |table| table.count_of(key)),
-            None => Ok(0),
-        }
+        self.shards.ask_for(key, |table| table.count_of(key))
     }
 
     /// Number of entries with keys below `key`.

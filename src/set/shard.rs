@@ -27,16 +27,22 @@ pub(super) trait ShardTable: Clone + fmt::Debug + Send + Sync + 'static {
     fn is_shared(&self) -> bool;
     /// What the table stores of a key, if it has it.
     fn stored_key<'k>(&self, key: &'k [u8], room: &'k mut Vec<u8>) -> &'k [u8];
+    /// What the table stores of the ends of a range.
+    fn stored_range<'k>(&self, range: Range<'k>, rooms: &'k mut [Vec<u8>; 2]) -> Range<'k>;
     /// The key that the table stores as `stored`, a slice of it.
     fn key<'k>(&self, stored: &'k [u8], room: &'k mut Vec<u8>) -> ReadResult<&'k [u8]>;
-    /// The entry of a stored key and a stored value.
-    fn entry(&self, stored: (Value, Value)) -> ReadResult<(Self::Key, Self::Value)>;
+    /// The entry of a stored key and a stored value. `room` is for a key that is decoded.
+    fn entry(
+        &self,
+        stored: (Value, Value),
+        room: &mut Vec<u8>,
+    ) -> ReadResult<(Self::Key, Self::Value)>;
 
     /// An entry of the stored table, owned.
     fn own(&self, stored: Option<(&[u8], &[u8])>) -> ReadResult<Option<(Self::Key, Self::Value)>> {
         let own =
             |(key, value)| Some((self.stored().slice_ref(key)?, self.stored().slice_ref(value)?));
-        stored.and_then(own).map(|stored| self.entry(stored)).transpose()
+        stored.and_then(own).map(|stored| self.entry(stored, &mut Vec::new())).transpose()
     }
 
     /// The last entry whose key is not greater than `key`.
@@ -63,16 +69,8 @@ pub(super) trait ShardTable: Clone + fmt::Debug + Send + Sync + 'static {
     fn walk(&self, range: Range<'_>) -> ShardWalk<Self> {
         let mut rooms = Default::default();
         let range = self.stored_range(range, &mut rooms);
-        ShardWalk { shard: self.clone(), stored: self.stored().clone().into_range(range) }
-    }
-
-    /// What the table stores of the ends of a range.
-    fn stored_range<'k>(
-        &self,
-        (lower, upper): Range<'k>,
-        [from, to]: &'k mut [Vec<u8>; 2],
-    ) -> Range<'k> {
-        (lower.map(|key| self.stored_key(key, from)), upper.map(|key| self.stored_key(key, to)))
+        let stored = self.stored().clone().into_range(range);
+        ShardWalk { shard: self.clone(), stored, room: Vec::new() }
     }
 }
 
@@ -98,13 +96,17 @@ impl ShardTable for Table {
         key
     }
 
+    fn stored_range<'k>(&self, range: Range<'k>, _: &'k mut [Vec<u8>; 2]) -> Range<'k> {
+        range
+    }
+
     #[inline]
     fn key<'k>(&self, stored: &'k [u8], _: &'k mut Vec<u8>) -> ReadResult<&'k [u8]> {
         Ok(stored)
     }
 
     #[inline]
-    fn entry(&self, stored: (Value, Value)) -> ReadResult<(Value, Value)> {
+    fn entry(&self, stored: (Value, Value), _: &mut Vec<u8>) -> ReadResult<(Value, Value)> {
         Ok(stored)
     }
 }
@@ -130,12 +132,20 @@ impl ShardTable for PackedTable {
         self.packed().stored_key(key, room)
     }
 
+    fn stored_range<'k>(&self, range: Range<'k>, rooms: &'k mut [Vec<u8>; 2]) -> Range<'k> {
+        self.packed().stored_range(range, rooms)
+    }
+
     fn key<'k>(&self, stored: &'k [u8], room: &'k mut Vec<u8>) -> ReadResult<&'k [u8]> {
         self.packed().key(stored, room)
     }
 
-    fn entry(&self, (key, value): (Value, Value)) -> ReadResult<(Vec<u8>, PackedValue)> {
-        let key = self.packed().key(&key, &mut Vec::new())?.to_vec();
+    fn entry(
+        &self,
+        (key, value): (Value, Value),
+        room: &mut Vec<u8>,
+    ) -> ReadResult<(Vec<u8>, PackedValue)> {
+        let key = self.packed().key(&key, room)?.to_vec();
         Ok((key, PackedValue { shard: self.clone(), stored: value }))
     }
 }
@@ -164,6 +174,8 @@ impl PackedValue {
 pub(super) struct ShardWalk<T> {
     shard: T,
     stored: IntoIter,
+    /// Room for a key that is decoded.
+    room: Vec<u8>,
 }
 
 impl<T: ShardTable> Iterator for ShardWalk<T> {
@@ -171,7 +183,8 @@ impl<T: ShardTable> Iterator for ShardWalk<T> {
 
     #[inline]
     fn next(&mut self) -> Option<Self::Item> {
-        Some(self.stored.next()?.and_then(|stored| self.shard.entry(stored)))
+        let stored = self.stored.next()?;
+        Some(stored.and_then(|stored| self.shard.entry(stored, &mut self.room)))
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
@@ -182,7 +195,8 @@ impl<T: ShardTable> Iterator for ShardWalk<T> {
 impl<T: ShardTable> DoubleEndedIterator for ShardWalk<T> {
     #[inline]
     fn next_back(&mut self) -> Option<Self::Item> {
-        Some(self.stored.next_back()?.and_then(|stored| self.shard.entry(stored)))
+        let stored = self.stored.next_back()?;
+        Some(stored.and_then(|stored| self.shard.entry(stored, &mut self.room)))
     }
 }
 

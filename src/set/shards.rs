@@ -178,6 +178,19 @@ impl<T: ShardTable> Shards<T> {
         }
     }
 
+    /// Asks the only shard that may have `key`; the default answer if none may.
+    #[inline]
+    pub(super) fn ask_for<A: Default>(
+        &self,
+        key: &[u8],
+        ask: impl FnOnce(&T) -> ReadResult<A>,
+    ) -> Result<A, SetError> {
+        match self.of_key(key) {
+            Some(shard) => self.ask(shard, ask),
+            None => Ok(A::default()),
+        }
+    }
+
     /// A shard as a table.
     pub(super) fn table(&self, shard: usize) -> Result<T, SetError> {
         self.ask(shard, |table| Ok(table.clone()))

@@ -79,15 +79,26 @@ impl SetOptions {
     /// # Errors
     /// The errors of [`TableSet::open`].
     pub unsafe fn open(&self, path: impl AsRef<Path>) -> Result<TableSet, SetError> {
-        let (directory, read) = Manifest::find(path.as_ref())?;
         // SAFETY: the caller's promise.
-        let shards = unsafe { self.shards(directory, read) }?;
-        Ok(TableSet::new(shards))
+        unsafe { self.shards_at(path.as_ref()) }.map(TableSet::new)
     }
 
     /// These options, with which a shard of other types is refused.
     pub(super) fn expect_types<K: TypedKey, V: TypedValue>(&self) -> Self {
         Self { tables: self.tables.expect_types::<K, V>(), ..self.clone() }
+    }
+
+    /// The shards of the set at a path.
+    ///
+    /// # Safety
+    /// The promise of [`TableSet::open`].
+    pub(super) unsafe fn shards_at<T: ShardTable>(
+        &self,
+        path: &Path,
+    ) -> Result<Shards<T>, SetError> {
+        let (directory, read) = Manifest::find(path)?;
+        // SAFETY: the caller's promise.
+        unsafe { self.shards(directory, read) }
     }
 
     /// The shards of a manifest.
@@ -233,10 +244,7 @@ impl TableSet {
     #[inline]
     pub fn get(&self, key: impl AsRef<[u8]>) -> Result<Option<Value>, SetError> {
         let key = key.as_ref();
-        match self.shards.of_key(key) {
-            Some(shard) => self.shards.ask(shard, |table| table.get_owned(key)),
-            None => Ok(None),
-        }
+        self.shards.ask_for(key, |table| table.get_owned(key))
     }
 
     /// Whether `key` is in the set. Costs what [`get`](Self::get) costs, without the count.
@@ -245,10 +253,7 @@ impl TableSet {
     /// The errors of [`get`](Self::get).
     pub fn contains_key(&self, key: impl AsRef<[u8]>) -> Result<bool, SetError> {
         let key = key.as_ref();
-        match self.shards.of_key(key) {
-            Some(shard) => self.shards.ask(shard, |table| table.contains_key(key)),
-            None => Ok(false),
-        }
+        self.shards.ask_for(key, |table| table.contains_key(key))
     }
 
     /// All values of `key`, in the order of their insertion.
@@ -257,8 +262,7 @@ impl TableSet {
     /// The errors of [`get`](Self::get).
     pub fn get_all(&self, key: impl AsRef<[u8]>) -> Result<Vec<Value>, SetError> {
         let key = key.as_ref();
-        let Some(shard) = self.shards.of_key(key) else { return Ok(Vec::new()) };
-        self.shards.ask(shard, |table| {
+        self.shards.ask_for(key, |table| {
             table
                 .get_all(key)
                 .filter_map(|value| match value {

@@ -23,6 +23,7 @@ const SHARE: usize = 16;
 const REPORT: usize = 1 << 20;
 
 /// What was seen of all entries.
+#[derive(Default)]
 struct Seen {
     /// The buckets whose overflow bits are collected: all, unless the hash index is very large.
     numbers: Range<u64>,
@@ -125,19 +126,7 @@ impl Packed<'_> {
 impl Seen {
     fn of(numbers: Range<u64>) -> Self {
         let overflow = numbers.clone().map(|_| AtomicU32::new(0)).collect();
-        let zero = || AtomicU64::new(0);
-        Self {
-            numbers,
-            overflow,
-            key_bytes: zero(),
-            key_len_max: zero(),
-            value_bytes: zero(),
-            value_len_max: zero(),
-            as_they_are: zero(),
-            first: zero(),
-            second: zero(),
-            set_aside: zero(),
-        }
+        Self { numbers, overflow, ..Self::default() }
     }
 
     /// Finds a key through the hash index.

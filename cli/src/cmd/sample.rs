@@ -59,7 +59,7 @@ fn of_hashed(
             Ok(())
         });
     }
-    // Places are not in key order. Those of one key are in one shard, in their order.
+    // Places are not in key order. Entries of one key are in one shard, and keep their order there.
     let mut places = source.by_place(&args.table);
     let mut drawn = Vec::new();
     for place in ranks {

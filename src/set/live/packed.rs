@@ -8,7 +8,6 @@ use super::super::table_set::SetOptions;
 use crate::error::SetError;
 use crate::live::{Handle, LiveStatus, RefreshOutcome, Version};
 use arc_swap::Guard;
-use std::fmt;
 use std::io;
 use std::ops::Deref;
 use std::path::Path;
@@ -48,6 +47,7 @@ pub struct PackedLiveSet(Handle<Sets<PackedSet>>);
 /// Use it as a [`PackedSet`]; `PackedSet::clone(&pinned)` is another way to keep it, and the answers of a
 /// set need no pin.
 #[must_use = "a pin that is dropped at once pins nothing"]
+#[derive(Debug)]
 pub struct PackedPinnedSet(Guard<Arc<Version<PackedSet>>>);
 
 impl PackedLiveSet {
@@ -120,11 +120,13 @@ impl PackedLiveSet {
     }
 
     /// What is served, for metrics. The build id is the manifest's `id`.
+    #[must_use]
     pub fn status(&self) -> LiveStatus {
         self.0.shared.status()
     }
 
     /// The directory that is followed, as an absolute path.
+    #[must_use]
     pub fn path(&self) -> &Path {
         self.0.shared.place.path()
     }
@@ -144,11 +146,5 @@ impl Deref for PackedPinnedSet {
     #[inline]
     fn deref(&self) -> &PackedSet {
         &self.0.served
-    }
-}
-
-impl fmt::Debug for PackedPinnedSet {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("PackedPinnedSet").field(&**self).finish()
     }
 }
