@@ -53,7 +53,8 @@ fn main() {
             worst = worst.max(compare(enemy.name, enemy.keys, keys));
         }
     }
-    println!("\nthe largest ratio: {worst:.2}, at most {MOST}");
+    let verdict = if worst > MOST { "MORE than" } else { "at most" };
+    println!("\nthe largest ratio: {worst:.2}, {verdict} {MOST}");
 }
 
 /// Builds tables of random and of chosen keys by turns. Prints a line and returns the larger ratio.

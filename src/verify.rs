@@ -162,6 +162,7 @@ impl Table {
     /// bytes[450] ^= 1;
     /// let table = graven::Table::from_bytes(bytes)?;
     /// assert_eq!(table.damaged_pages(100, |_| ()).len(), 1);
+    /// assert!(table.damaged_pages(0, |_| ()).is_empty());
     /// # Ok(())
     /// # }
     /// ```
@@ -173,6 +174,9 @@ impl Table {
         let (view, limit) = (self.view(), self.view().layout().sums.start);
         let (units, total) = (limit.div_ceil(UNIT), limit as u64);
         let mut damaged = Vec::new();
+        if most == 0 {
+            return damaged;
+        }
         for start in (0..units).step_by(UNITS) {
             let end = (start + UNITS).min(units);
             let read = (end * UNIT).min(limit);

@@ -1,7 +1,8 @@
-//! Guards against keys that were chosen to make a build take long, use more memory than it was given,
-//! or leave an index in which lookups are slow: keys in one line of the line index, of one head, equal
-//! keys, keys that share 60 KB, keys that are prefixes of each other. Keys that were chosen for their
-//! hashes have `collisions.rs`; how long builds take is measured by `benches/enemies.rs`.
+//! Guards against keys that were chosen so that a build with little memory gives another table than one
+//! with much, or an index in which lookups read more than they may: keys in one line of the line index,
+//! of one head, equal keys, keys that share 60 KB, keys that are prefixes of each other. Keys that were
+//! chosen for their hashes have `collisions.rs`; `benches/enemies.rs` measures how long builds take, and
+//! `budget.rs` what they take of memory.
 
 #[path = "../benches/common/chosen.rs"]
 mod chosen;

@@ -1,5 +1,5 @@
-//! Two tables, merged, compared and patched as lists are; damaged patches and tables give answers and
-//! errors, never a panic, a hang or an entry that nobody wrote.
+//! Two tables, merged, compared and patched; a damaged patch gives errors or a table of bounded length,
+//! a damaged table loses entries and makes up none.
 
 #![no_main]
 

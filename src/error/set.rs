@@ -135,7 +135,9 @@ impl fmt::Display for SetError {
             Self::Open(error) => {
                 error.fmt(f)?;
                 match error.failure() {
-                    OpenFailure::IsPacked { .. } => f.write_str(", and its set as one (PackedSet)"),
+                    OpenFailure::IsPacked { .. } => {
+                        f.write_str("; open its set as a packed set (PackedSet)")
+                    }
                     _ => Ok(()),
                 }
             }

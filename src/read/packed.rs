@@ -280,14 +280,15 @@ impl PackedTable {
     ) -> impl Iterator<Item = Result<Vec<u8>, ReadError>> + '_ {
         let mut buffer = ValueBuffer::new();
         let all = self.shared.stored.get_all(self.shared.stored_key(key.as_ref(), &mut buffer.key));
+        let (view, packing) = (self.shared.stored.view(), &self.shared.packing);
         all.map(move |stored| {
             let stored = stored?;
-            Ok(match &self.shared.packing {
+            let value = match packing {
                 None => stored.to_vec(),
-                Some(packing) => {
-                    packing.value(self.shared.stored.view(), stored, &mut buffer.value)?.to_vec()
-                }
-            })
+                Some(packing) => packing.value(view, stored, &mut buffer.value)?.to_vec(),
+            };
+            // The bytes of a page that was lost before they were copied are zeros.
+            view.sound(Ok(value))
         })
     }
 

@@ -32,8 +32,8 @@ use std::sync::Arc;
 /// shards are plain, `TableSet` copies nothing.
 ///
 /// Shards are mapped when they are asked, and let go under
-/// [`SetOptions::max_mapped_bytes`]; which shards a query asks, and the lock on the manifest, are those
-/// of a `TableSet`. Whoever maps a shard reads its dictionaries too.
+/// [`SetOptions::max_mapped_bytes`]. A query asks the same shards as in a `TableSet`, and the set holds
+/// the same lock on its manifest. Mapping a packed shard reads its dictionaries, too.
 ///
 /// ```
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {

@@ -52,7 +52,7 @@ impl SetOptions {
     /// The options with which each shard is opened. Those that name a part of a file or a build id
     /// have no place here: the manifest says which build id a shard has. Nor does
     /// [`OpenOptions::allow_packed`]: [`PackedSet`](crate::PackedSet) opens packed shards. Default:
-    /// those of [`OpenOptions::new`].
+    /// [`OpenOptions::new`].
     #[must_use]
     pub fn tables(mut self, options: OpenOptions) -> Self {
         self.tables = options;
@@ -180,8 +180,8 @@ impl TableSet {
     /// # Errors
     /// [`SetError::Io`] if there is no manifest; [`SetError::Manifest`] if it is none, or
     /// contradicts itself; [`SetError::Open`] with [`OpenFailure::IsPacked`](crate::OpenFailure::IsPacked)
-    /// if a shard is a packed table, for [`PackedSet`](crate::PackedSet). Missing, exchanged and damaged shards are found when they are mapped, or
-    /// by [`verify`](Self::verify).
+    /// if a shard is a packed table, for [`PackedSet`](crate::PackedSet). Missing, exchanged and damaged
+    /// shards are found when they are mapped, or by [`verify`](Self::verify).
     pub unsafe fn open(path: impl AsRef<Path>) -> Result<Self, SetError> {
         // SAFETY: the caller's promise is the same.
         unsafe { SetOptions::new().open(path) }

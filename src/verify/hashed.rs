@@ -185,9 +185,7 @@ impl<'t> Round<'t> {
     }
 
     fn bucket(&self, number: u64) -> &'t [u8; BUCKET] {
-        const NONE: [u8; BUCKET] = [0; BUCKET];
-        let bytes = self.view.bytes().get(self.index.layout().bucket_start(number)..);
-        bytes.and_then(|bytes| bytes.first_chunk()).unwrap_or(&NONE)
+        bucket(number, self.index.layout(), self.view)
     }
 
     #[inline]
@@ -234,28 +232,52 @@ impl<'t> Round<'t> {
         check_pieces(batches.len(), |piece| {
             self.look_up(&mut batches[piece].lock().unwrap_or_else(PoisonError::into_inner))
         })?;
-        const STEP: u64 = (1 << 20) / BUCKET as u64;
-        let Range { start, end } = self.numbers;
-        check_pieces((end - start).div_ceil(STEP) as usize, |piece| {
-            let first = start + piece as u64 * STEP;
-            let numbers = first..(first + STEP).min(end);
-            let bytes = |number| self.index.layout().bucket_start(number);
-            self.view.ask(bytes(numbers.end)..bytes((numbers.end + STEP).min(end)));
-            self.view.populate(bytes(first)..bytes(numbers.end))?;
-            let mut taken = 0;
-            for number in numbers.clone() {
-                let overflow = self.overflow[(number - self.numbers.start) as usize].load(Relaxed);
-                taken += check_bucket(number, self.bucket(number), overflow, self.index.layout())?;
-            }
-            self.counts.taken.fetch_add(taken, Relaxed);
-            meter.add(bytes(numbers.end) - bytes(first))
-        })
+        let (index, numbers) = (self.index.layout(), self.numbers.clone());
+        let taken = check_buckets(numbers, &self.overflow, index, self.view, meter)?;
+        self.counts.taken.fetch_add(taken, Relaxed);
+        Ok(())
     }
+}
+
+/// Checks the buckets with these numbers, on all threads: that each has its overflow bits, that unused
+/// slots are zero, and that none has too many equal tags. Returns the number of taken slots.
+pub(super) fn check_buckets(
+    numbers: Range<u64>,
+    overflow: &[AtomicU32],
+    index: &HashLayout,
+    view: &View,
+    meter: &Meter<'_>,
+) -> ReadResult<u64> {
+    const STEP: u64 = (1 << 20) / BUCKET as u64;
+    let Range { start, end } = numbers;
+    let all = AtomicU64::new(0);
+    check_pieces((end - start).div_ceil(STEP) as usize, |piece| {
+        let first = start + piece as u64 * STEP;
+        let numbers = first..(first + STEP).min(end);
+        let bytes = |number| index.bucket_start(number);
+        view.ask(bytes(numbers.end)..bytes((numbers.end + STEP).min(end)));
+        view.populate(bytes(first)..bytes(numbers.end))?;
+        let mut taken = 0;
+        for number in numbers.clone() {
+            let overflow = overflow[(number - start) as usize].load(Relaxed);
+            taken += check_bucket(number, bucket(number, index, view), overflow, index)?;
+        }
+        all.fetch_add(taken, Relaxed);
+        meter.add(bytes(numbers.end) - bytes(first))
+    })?;
+    Ok(all.into_inner())
+}
+
+/// A bucket; zeros beyond the end of a file that was cut off.
+fn bucket<'t>(number: u64, index: &HashLayout, view: &'t View) -> &'t [u8; BUCKET] {
+    const NONE: [u8; BUCKET] = [0; BUCKET];
+    let bytes = view.bytes().get(index.bucket_start(number)..);
+    bytes.and_then(|bytes| bytes.first_chunk()).unwrap_or(&NONE)
 }
 
 /// Checks that a bucket has these overflow bits, that its unused slots are zero, and that it has not
 /// too many equal tags. Returns its number of taken slots.
-pub(super) fn check_bucket(
+fn check_bucket(
     number: u64,
     bucket: &[u8; BUCKET],
     overflow: u32,

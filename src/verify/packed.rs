@@ -1,11 +1,10 @@
 //! The audit of packed keys and values: each one is decoded, and what the packing section and the hash
 //! index say of them is compared.
 
-use super::hashed::{budget, check_bucket};
+use super::hashed::{budget, check_buckets};
 use super::progress::Meter;
 use crate::codec::ValueBuffer;
 use crate::error::{OpenFailure, ReadError, ReadResult};
-use crate::format::index::hash::BUCKET;
 use crate::format::layout::HashLayout;
 use crate::read::parallel::{check_pieces, threads};
 use crate::read::place::LocatedPart;
@@ -65,10 +64,10 @@ impl Packed<'_> {
         let step = (budget() / size_of::<AtomicU32>() as u64).max(1);
         let mut numbers = 0..buckets.min(step);
         let seen = self.walk(&packing, meter, numbers.clone())?;
-        let mut taken = seen.check_buckets(view)?;
+        let mut taken = seen.check_buckets(view, meter)?;
         while numbers.end < buckets {
             numbers = numbers.end..buckets.min(numbers.end + step);
-            taken += self.walk(&packing, meter, numbers.clone())?.check_buckets(view)?;
+            taken += self.walk(&packing, meter, numbers.clone())?.check_buckets(view, meter)?;
         }
         seen.compare(&packing, view, span.start as u64, taken)
     }
@@ -170,15 +169,9 @@ impl Seen {
     }
 
     /// Checks the buckets whose overflow bits were collected. Returns their number of taken slots.
-    fn check_buckets(&self, view: &View) -> ReadResult<u64> {
+    fn check_buckets(&self, view: &View, meter: &Meter<'_>) -> ReadResult<u64> {
         let Some(index) = &view.layout().hash_of_decoded else { return Ok(0) };
-        let (buckets, _) = view.slice(index.span.start..index.span.end)?.as_chunks::<BUCKET>();
-        let mut taken = 0;
-        for (number, overflow) in self.numbers.clone().zip(&self.overflow) {
-            let bucket = &buckets[number as usize];
-            taken += check_bucket(number, bucket, overflow.load(Relaxed), index)?;
-        }
-        Ok(taken)
+        check_buckets(self.numbers.clone(), &self.overflow, index, view, meter)
     }
 
     /// Compares what was seen with what the table says, and the number of taken slots of its hash

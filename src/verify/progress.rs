@@ -34,7 +34,7 @@ impl<'c> Meter<'c> {
         // All else before the sums: for its own sums, then, without the header, for the build id.
         let others = 2 * (layout.sums.start as u64 - records) - layout.header_size as u64;
         let decoded = if layout.packing.is_some() { records } else { 0 };
-        let hash = len(layout.hash.map(|hash| hash.span));
+        let hash = len(layout.hash.or(layout.hash_of_decoded).map(|hash| hash.span));
         let total = records * rounds as u64 + others + decoded + hash;
         Self { callback, done: AtomicU64::new(0), total }
     }

@@ -225,6 +225,8 @@ pub(crate) fn exercise_packed(table: &PackedTable) {
         let _ = (table.rank(key), table.count(key.as_slice()..));
         let _ = (table.floor(key, &mut buffer).is_ok(), table.ceil(key, &mut buffer).is_ok());
         let _ = table.longest_prefix(key, &mut buffer).is_ok();
+        let prefixes = table.prefixes_of(key).with_buffer(limited());
+        assert!(prefixes.count() as u64 <= n + 1, "prefixes_of: more than the table's {n} entries");
         assert!(table.get_all(key).count() as u64 <= n + 1, "get_all: more than {n} values");
         let (range, prefix) = (table.range(key.as_slice()..), table.prefix(key));
         for entries in [range, prefix].map(|entries| entries.with_buffer(limited())) {
@@ -237,6 +239,13 @@ pub(crate) fn exercise_packed(table: &PackedTable) {
             steps += 1;
             assert!(steps <= n, "cursor: more than the table's {n} entries");
             on_entry = cursor.next();
+        }
+        let (mut cursor, mut steps) = (table.cursor_with(limited()), 0);
+        let mut on_entry = cursor.seek_floor(key);
+        while matches!(on_entry, Ok(true)) && cursor.entry().is_ok() {
+            steps += 1;
+            assert!(steps <= n, "cursor back: more than the table's {n} entries");
+            on_entry = cursor.prev();
         }
     }
     let back = table.iter().with_buffer(limited()).rev().count() as u64;

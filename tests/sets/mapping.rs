@@ -6,7 +6,7 @@ use std::fs;
 use std::path::Path;
 
 /// Mappings of this process below a directory.
-fn mappings(directory: &Path) -> usize {
+pub(super) fn mappings(directory: &Path) -> usize {
     let name = directory.to_str().unwrap();
     let maps = fs::read_to_string("/proc/self/maps").unwrap();
     maps.lines().filter(|line| line.contains(name)).count()

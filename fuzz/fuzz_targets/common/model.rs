@@ -150,6 +150,14 @@ impl Model {
                 self.at(at).filter(|entry| *entry.0 == key[..len])
             });
             assert_eq!(table.longest_prefix(key, buffer).expect("a sound table"), longest);
+            let mut prefixes = (0..=key.len()).rev().flat_map(|len| {
+                let start = self.entries.partition_point(|entry| entry.0[..] < key[..len]);
+                self.entries[start..].iter().take_while(move |entry| entry.0[..] == key[..len])
+            });
+            for entry in table.prefixes_of(key) {
+                assert_eq!(Some(&entry.expect("a sound table")), prefixes.next());
+            }
+            assert!(prefixes.next().is_none());
         }
     }
 

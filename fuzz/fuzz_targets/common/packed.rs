@@ -62,6 +62,7 @@ fn ask(table: &PackedTable, questions: &[Vec<u8>]) {
         let _ = table.floor(key, buffer);
         let _ = table.ceil(key, buffer);
         let _ = table.longest_prefix(key, buffer);
+        let _ = table.prefixes_of(key).take(20).filter(Result::is_ok).count();
         let _ = table.rank(key);
         let _ = table.count_of(key);
         let _ = table.prefix(key).take(20).filter(Result::is_ok).count();

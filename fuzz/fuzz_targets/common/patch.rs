@@ -10,7 +10,8 @@ use graven::{
 
 type Entries = Vec<(Vec<u8>, Vec<u8>)>;
 
-/// Without damage, the merged table and the patched one are what they must be, byte for byte. A damaged
+/// Without damage, the patched table is the new one byte for byte, a merge gives the entries of both in
+/// order, and a difference is found where the tables differ and nowhere else. A damaged
 /// patch gives errors or a table of bounded length, a damaged table loses entries and makes up none.
 pub(crate) fn patch(data: &[u8]) {
     let mut input = Input::new(data);

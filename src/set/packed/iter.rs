@@ -1,4 +1,4 @@
-//! Walks over a set of packed shards: those over what is stored, whose values are decoded on the way.
+//! Walks over a set of packed shards. Each value is decoded when the walk returns it.
 
 use super::super::shards::Shards;
 use super::super::walk::{Ends, SetWalk};

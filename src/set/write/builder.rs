@@ -22,6 +22,11 @@ const MOST_FILLING: usize = 256;
 /// Least memory budget of a table.
 const LEAST: usize = 1 << 20;
 
+/// Memory that the samples of a shard take, about.
+fn samples(tables: &BuildOptions) -> usize {
+    if tables.packs() { SAMPLES } else { 0 }
+}
+
 /// Where shards end.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Cut {
@@ -79,7 +84,7 @@ impl SetBuilder {
         let memory = tables.memory()?;
         let new = NewSet::begin(directory, publish)?;
         let ascends = tables.promises_order();
-        let filling = FILLING + if tables.packs() { SAMPLES } else { 0 };
+        let filling = FILLING + samples(&tables);
         let (at_once, direct) = match cut {
             Cut::Bytes(_) | Cut::Entries(_) => (1, ascends),
             Cut::Ranges(_) => (1, ascends && expected.is_some()),
@@ -94,10 +99,6 @@ impl SetBuilder {
         };
         let threads = tables.thread_count();
         let expected_bytes = tables.bytes_to_come();
-        let most_finishing = match tables.packs() {
-            true => threads.min(memory / 2 / filling),
-            false => threads,
-        };
         // A table that is completed takes one thread, or two. Few shards get more.
         let of_each = match cut {
             Cut::Ranges(shards) | Cut::Hash(shards) => threads / shards,
@@ -117,7 +118,7 @@ impl SetBuilder {
             open: Vec::new(),
             last: None,
             stayed: 0,
-            finishing: Finishing::new(most_finishing, reporter),
+            finishing: Finishing::new(threads, reporter),
             new,
         };
         if direct {
@@ -244,7 +245,11 @@ impl Shards {
 
     /// Divides memory among the shards that are filled and completed at once.
     fn divide_memory(&mut self, memory: usize, filled: usize) {
-        let samples = if self.tables.packs() { SAMPLES } else { 0 };
+        let samples = samples(&self.tables);
+        if samples > 0 {
+            let most = memory / 2 / (FILLING + samples);
+            self.finishing.most = self.finishing.most.min(most).max(1);
+        }
         let each = (memory / (filled + self.finishing.most)).saturating_sub(samples);
         self.tables = self.tables.clone().memory_budget(each.max(LEAST) as u64);
     }
