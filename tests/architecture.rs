@@ -279,7 +279,8 @@ const STOREYS: &[(&str, &[&[&str]])] = &[
     (
         "src/codec",
         &[
-            &["bad", "buffer", "compression"],
+            &["bad"],
+            &["buffer", "compression"],
             &["fsst", "keys", "zstd"],
             &["decoder", "encoder"],
             &["."],

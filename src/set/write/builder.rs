@@ -22,9 +22,9 @@ const MOST_FILLING: usize = 256;
 /// Least memory budget of a table.
 const LEAST: usize = 1 << 20;
 
-/// Memory that the samples of a shard take, about.
-fn samples(tables: &BuildOptions) -> usize {
-    if tables.packs() { SAMPLES } else { 0 }
+/// Memory that the samples of a shard take, about, if it is packed.
+fn samples(packs: bool) -> usize {
+    if packs { SAMPLES } else { 0 }
 }
 
 /// Where shards end.
@@ -84,7 +84,7 @@ impl SetBuilder {
         let memory = tables.memory()?;
         let new = NewSet::begin(directory, publish)?;
         let ascends = tables.promises_order();
-        let filling = FILLING + samples(&tables);
+        let filling = FILLING + samples(tables.packs());
         let (at_once, direct) = match cut {
             Cut::Bytes(_) | Cut::Entries(_) => (1, ascends),
             Cut::Ranges(_) => (1, ascends && expected.is_some()),
@@ -245,7 +245,7 @@ impl Shards {
 
     /// Divides memory among the shards that are filled and completed at once.
     fn divide_memory(&mut self, memory: usize, filled: usize) {
-        let samples = samples(&self.tables);
+        let samples = samples(self.tables.packs());
         if samples > 0 {
             let most = memory / 2 / (FILLING + samples);
             self.finishing.most = self.finishing.most.min(most).max(1);
