@@ -7,6 +7,7 @@
 mod common;
 
 use common::chosen::{Places, mix, ordinary};
+use common::computed;
 use graven::{BuildOptions, BuildSummary, HashIndex, Table};
 use std::hint::black_box;
 use std::path::Path;
@@ -46,8 +47,7 @@ fn main() {
 /// and what it is.
 fn build(keys: &[Vec<u8>], entries: u64, fixed: bool, path: &Path) -> (f64, BuildSummary) {
     let len = keys[0].len();
-    let start = Instant::now();
-    let before = computed(start);
+    let before = computed();
     let options = BuildOptions::new().hash_index(HashIndex::Always).durable(false);
     let mut builder = options.create(path).expect("a builder");
     let value = [7; 40];
@@ -59,19 +59,7 @@ fn build(keys: &[Vec<u8>], entries: u64, fixed: bool, path: &Path) -> (f64, Buil
         }
     }
     let summary = builder.finish().expect("a table");
-    (computed(start) - before, summary)
-}
-
-/// Seconds that this process has computed, where the system says so, on all threads: other
-/// processes do not count.
-fn computed(start: Instant) -> f64 {
-    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
-    let fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace().skip(11);
-    let ticks: Vec<f64> = fields.take(2).filter_map(|ticks| ticks.parse().ok()).collect();
-    match ticks[..] {
-        [user, system] => (user + system) / 100.0,
-        _ => start.elapsed().as_secs_f64(),
-    }
+    (computed() - before, summary)
 }
 
 /// What is looked up: keys that are there, others, and both in batches.

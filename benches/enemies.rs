@@ -9,6 +9,7 @@
 mod common;
 
 use common::chosen::{Places, mix, ordinary};
+use common::computed;
 use common::enemies::enemies;
 use graven::{BuildOptions, Duplicates, Table};
 use std::path::Path;
@@ -120,11 +121,4 @@ fn build(keys: &Flat, path: &Path) -> [f64; 2] {
     }
     builder.finish().expect("a table");
     [start.elapsed().as_secs_f64(), computed() - before]
-}
-
-/// Seconds that this process has computed, on all threads; 0 where the system does not say.
-fn computed() -> f64 {
-    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
-    let fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace().skip(11);
-    fields.take(2).filter_map(|ticks| ticks.parse::<f64>().ok()).sum::<f64>() / 100.0
 }

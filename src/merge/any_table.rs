@@ -2,7 +2,7 @@
 
 use super::source::Source;
 use super::unpacked::Unpacked;
-use super::walk::Walk;
+use super::walk::Bytes;
 use crate::codec::ValueBuffer;
 use crate::error::{MergeError, ReadResult};
 use crate::format::order::common_prefix;
@@ -34,11 +34,15 @@ use std::borrow::Cow;
     message = "`{Self}` is no table that can be merged",
     note = "tables that are merged or compared are all `Table`, or all `PackedTable`"
 )]
-pub trait AnyTable: sealed::Walked {}
+pub trait AnyTable: sealed::Walked {
+    /// A key or a value as entries give it: `&[u8]` of a [`Table`], a [`Cow`] of a [`PackedTable`].
+    type Bytes<'t>: Bytes<'t>;
+}
 
 pub(super) mod sealed {
     use crate::codec::ValueBuffer;
     use crate::error::ReadResult;
+    use super::AnyTable;
     use crate::merge::walk::Walk;
     use crate::read::Table;
     use std::borrow::Cow;
@@ -46,16 +50,22 @@ pub(super) mod sealed {
     /// How the entries of a table are walked.
     pub trait Walked: Clone {
         /// A walk over all entries.
-        type Walk<'t>: Walk<'t>;
+        type Walk<'t>: Walk<'t, Bytes = <Self as AnyTable>::Bytes<'t>>
+        where
+            Self: AnyTable;
 
         /// The table as it lies in the file.
         fn stored(&self) -> &Table;
 
         /// A walk before the first entry. `prefix`: length of a prefix that all keys have.
-        fn walk(&self, prefix: usize) -> Self::Walk<'_>;
+        fn walk(&self, prefix: usize) -> Self::Walk<'_>
+        where
+            Self: AnyTable;
 
         /// A walk over a plain table.
-        fn walk_plain(table: &Table, prefix: usize) -> Self::Walk<'_>;
+        fn walk_plain(table: &Table, prefix: usize) -> Self::Walk<'_>
+        where
+            Self: AnyTable;
 
         /// The first and the last key, as far as they can be read.
         fn end_keys(&self) -> [Option<Cow<'_, [u8]>>; 2];
@@ -74,10 +84,9 @@ pub(super) mod sealed {
 
 use sealed::Walked;
 
-/// A key or a value of a table.
-pub(super) type BytesOf<'t, T> = <<T as Walked>::Walk<'t> as Walk<'t>>::Bytes;
-
-impl AnyTable for Table {}
+impl AnyTable for Table {
+    type Bytes<'t> = &'t [u8];
+}
 
 impl Walked for Table {
     type Walk<'t> = Source<'t>;
@@ -112,7 +121,9 @@ impl Walked for Table {
     }
 }
 
-impl AnyTable for PackedTable {}
+impl AnyTable for PackedTable {
+    type Bytes<'t> = Cow<'t, [u8]>;
+}
 
 impl Walked for PackedTable {
     type Walk<'t> = Unpacked<'t>;

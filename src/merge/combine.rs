@@ -1,6 +1,6 @@
 //! The merge of many tables into one.
 
-use super::any_table::{AnyTable, BytesOf};
+use super::any_table::AnyTable;
 use super::options::PackedAs;
 use super::sources::Sources;
 use super::walk::Front;
@@ -76,7 +76,7 @@ pub struct Merge<'t, T: AnyTable = Table> {
 }
 
 /// An entry of one of the tables.
-type Entry<'t, T> = Front<BytesOf<'t, T>>;
+type Entry<'t, T> = Front<<T as AnyTable>::Bytes<'t>>;
 
 impl<T: AnyTable> fmt::Debug for Merge<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -256,7 +256,7 @@ impl<'t, T: AnyTable> Iterator for Merge<'t, T> {
     /// Key and value. A [`Table`] gives slices of its file, `&[u8]` and [`Cow::Borrowed`]; a value that
     /// several were put together to is owned. A [`PackedTable`] gives each as a [`Cow`], borrowed where
     /// the table stores it as it is.
-    type Item = Result<(BytesOf<'t, T>, Cow<'t, [u8]>), MergeError>;
+    type Item = Result<(T::Bytes<'t>, Cow<'t, [u8]>), MergeError>;
 
     #[inline]
     fn next(&mut self) -> Option<Self::Item> {
@@ -290,7 +290,7 @@ struct Concatenated<'s, 't, T: AnyTable> {
     sources: &'s mut Sources<'t, T>,
     front: Entry<'t, T>,
     /// The value at hand, and how much of it was read.
-    value: BytesOf<'t, T>,
+    value: T::Bytes<'t>,
     read: usize,
     /// The error of a table, which is kept as it is.
     failed: Option<MergeError>,

@@ -1,6 +1,6 @@
 //! The comparison of two tables.
 
-use super::any_table::{AnyTable, BytesOf, intact, shared_prefix};
+use super::any_table::{AnyTable, intact, shared_prefix};
 use super::batch::Batch;
 use super::walk::{Front, Walk};
 use crate::error::MergeError;
@@ -105,7 +105,7 @@ pub struct Diff<'t, T: AnyTable = Table> {
     /// The entries before were equal, so the next ones are probably equal, too.
     equal: bool,
     /// The difference that is lent.
-    lent: Option<Differing<BytesOf<'t, T>>>,
+    lent: Option<Differing<T::Bytes<'t>>>,
     over: bool,
 }
 
@@ -242,7 +242,7 @@ impl<'t, T: AnyTable> Diff<'t, T> {
         })
     }
 
-    fn step(&mut self) -> Result<Option<Differing<BytesOf<'t, T>>>, MergeError> {
+    fn step(&mut self) -> Result<Option<Differing<T::Bytes<'t>>>, MergeError> {
         loop {
             if let Some(Front { key, value, table }) = self.batch.next() {
                 let (key, value) = (key.into(), Some(value.into()));

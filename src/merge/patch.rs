@@ -1,6 +1,6 @@
 //! Patches: tables of what changes between two tables.
 
-use super::any_table::{AnyTable, BytesOf, intact};
+use super::any_table::{AnyTable, intact};
 use super::diff::{Diff, Difference};
 use super::options::{PackedAs, Recipe};
 use super::sources::Sources;
@@ -284,7 +284,7 @@ pub struct Patched<'t, T: AnyTable = Table> {
     sources: Sources<'t, T>,
     patches: usize,
     /// The change of the key at hand: the key, who decides, and whether the key is deleted.
-    decided: Option<Decided<BytesOf<'t, T>>>,
+    decided: Option<Decided<T::Bytes<'t>>>,
     recipe: Recipe<'t>,
     /// The table that the patches change.
     base: &'t Table,
@@ -386,7 +386,7 @@ impl<'t, T: AnyTable> Patched<'t, T> {
         }
     }
 
-    fn step(&mut self) -> Result<Option<(BytesOf<'t, T>, BytesOf<'t, T>)>, MergeError> {
+    fn step(&mut self) -> Result<Option<(T::Bytes<'t>, T::Bytes<'t>)>, MergeError> {
         while let Some(front) = self.sources.next() {
             let Front { key, value, table } = front.map_err(|error| self.numbered(error))?;
             // A repeated key of the source that decides is another value of the key.
@@ -431,7 +431,7 @@ impl Patched<'_, PackedTable> {
 
 impl<'t, T: AnyTable> Iterator for Patched<'t, T> {
     /// Key and value, as [`Merge`](crate::Merge) gives a key.
-    type Item = Result<(BytesOf<'t, T>, BytesOf<'t, T>), MergeError>;
+    type Item = Result<(T::Bytes<'t>, T::Bytes<'t>), MergeError>;
 
     #[inline]
     fn next(&mut self) -> Option<Self::Item> {

@@ -1,6 +1,6 @@
 //! A tree of tables, which gives their entries in the order of keys.
 
-use super::any_table::{AnyTable, BytesOf, intact, shared_prefix};
+use super::any_table::{AnyTable, intact, shared_prefix};
 use super::batch::Batch;
 use super::source::Source;
 use super::walk::{Front, Walk};
@@ -42,7 +42,7 @@ struct Player {
 }
 
 /// The next entry, or an error.
-type Next<'t, T> = Option<Result<Front<BytesOf<'t, T>>, MergeError>>;
+type Next<'t, T> = Option<Result<Front<<T as AnyTable>::Bytes<'t>>, MergeError>>;
 
 impl<'t, T: AnyTable> Sources<'t, T> {
     /// Plain tables, and others behind them.
@@ -159,7 +159,7 @@ impl<'t, T: AnyTable> Sources<'t, T> {
 
     /// The table of the next entry, if its key is that of `front`.
     #[inline(always)]
-    pub(super) fn repeats(&self, front: &Front<BytesOf<'t, T>>) -> Option<usize> {
+    pub(super) fn repeats(&self, front: &Front<T::Bytes<'t>>) -> Option<usize> {
         // The keys of a batch differ from each other and from those of all other tables.
         let next = self.top.filter(|_| self.batch.is_over() && self.error.is_none())?;
         let may_repeat = next != front.table || self.inputs[next].view().layout().repeated_keys;
@@ -168,7 +168,7 @@ impl<'t, T: AnyTable> Sources<'t, T> {
 
     /// Takes back the memory of an entry.
     #[inline(always)]
-    pub(super) fn give_back(&mut self, front: Front<BytesOf<'t, T>>) {
+    pub(super) fn give_back(&mut self, front: Front<T::Bytes<'t>>) {
         self.tables[front.table].give_back((front.key, front.value));
     }
 
