@@ -117,9 +117,10 @@ const STOREYS: &[(&str, &[&[&str]])] = &[
             &["walk"],
             &["table"],
             &["packing", "types"],
-            &["among", "locate", "ordered", "stats", "metadata", "value", "warm", "typed"],
+            &["among", "ordered", "stats", "metadata", "value", "warm", "typed"],
             &["open", "owned", "residency"],
             &["packed"],
+            &["locate"],
             &["."],
         ],
     ),
@@ -289,25 +290,28 @@ const STOREYS: &[(&str, &[&[&str]])] = &[
     ("src/codec/keys", &[&["."], &["train"]]),
 ];
 
-/// The face of the reader may have methods in these files as well, public ones only: its own, and
+/// The faces of the reader may have methods in these files as well, public ones only: their own, and
 /// those of foreign traits.
-const FACE: (&str, &[&str]) = (
-    "Table",
-    &[
-        "src/read/locate.rs",
-        "src/read/metadata.rs",
-        "src/read/open.rs",
-        "src/read/owned.rs",
-        "src/read/ordered.rs",
-        "src/read/residency.rs",
-        "src/read/stats.rs",
-        "src/read/typed.rs",
-        "src/read/warm.rs",
-        "src/verify.rs",
-        "src/merge/options.rs",
-        "src/merge/salvage.rs",
-    ],
-);
+const FACES: &[(&str, &[&str])] = &[
+    (
+        "Table",
+        &[
+            "src/read/locate.rs",
+            "src/read/metadata.rs",
+            "src/read/open.rs",
+            "src/read/owned.rs",
+            "src/read/ordered.rs",
+            "src/read/residency.rs",
+            "src/read/stats.rs",
+            "src/read/typed.rs",
+            "src/read/warm.rs",
+            "src/verify.rs",
+            "src/merge/options.rs",
+            "src/merge/salvage.rs",
+        ],
+    ),
+    ("PackedTable", &["src/read/locate.rs"]),
+];
 
 /// The files with unsafe operations.
 const OPERATIONS: &[&str] = &[
@@ -1275,11 +1279,12 @@ fn home_faults(library: &Library) -> Vec<String> {
             }
             let home = library.home(number, &block.of_type);
             let Some(home) = home.map(|home| &library.files[home]) else { continue };
+            let face =
+                FACES.iter().any(|(face, files)| name == *face && files.contains(&path.as_str()));
             let lives_here = match &block.of_trait {
                 Some(of_trait) => {
                     let here = of_trait.last().is_some_and(|name| defines.contains(*name));
                     let foreign = library.home(number, of_trait).is_none();
-                    let face = name == FACE.0 && FACE.1.contains(&path.as_str());
                     here || foreign && (face || file.module.starts_with(&home.module))
                 }
                 None => {
@@ -1293,7 +1298,7 @@ fn home_faults(library: &Library) -> Vec<String> {
                             let before = if tokens[i - 1] == "unsafe" { i - 2 } else { i - 1 };
                             !outermost || tokens[before] == "pub"
                         });
-                    name == FACE.0 && FACE.1.contains(&path.as_str()) && public
+                    face && public
                 }
             };
             if !lives_here {

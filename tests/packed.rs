@@ -8,9 +8,9 @@ use common::craft::{Image, STATS};
 use common::generate::{case, entries, large_entries, runs, varied};
 use common::{Case, Entry, Rng, scaled};
 use graven::{
-    BuildError, BuildOptions, Builder, Compression, Duplicates, HashIndex, OpenFailure,
-    OpenOptions, PackedLive, PackedTable, PageChecks, PublishOptions, ReadFailure, RefreshOutcome,
-    Table, ValueBuffer,
+    BuildError, BuildOptions, Builder, Compression, Duplicates, HashIndex, LocatedPart, Location,
+    OpenFailure, OpenOptions, PackedLive, PackedTable, PageChecks, PublishOptions, ReadFailure,
+    RefreshOutcome, Table, ValueBuffer,
 };
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
@@ -60,6 +60,24 @@ fn documents(count: u32) -> Case {
     };
     let entries = (0..count).map(|i| (format!("package-{i:06}").into(), document(i).into()));
     Case { hash_index: HashIndex::Always, ..Case::of(entries.collect()) }
+}
+
+/// Checks what is said of a key's place: the record is that of the stored table, and the index that is
+/// read is the one of the plain table.
+fn check_place(plain: &Table, packed: &PackedTable, key: &[u8]) {
+    let (right, found) = (plain.locate(key).unwrap(), packed.locate(key).unwrap());
+    assert_eq!(found.rank, right.rank, "{key:?}");
+    let of = |location: &Location, parts: &[LocatedPart]| -> Vec<_> {
+        location.spans.iter().filter(|span| parts.contains(&span.part)).cloned().collect()
+    };
+    let buckets = |location| of(location, &[LocatedPart::Bucket]).len();
+    assert_eq!(buckets(&found) > 0, buckets(&right) > 0, "{found:?}, {right:?}");
+    assert!(buckets(&found) <= 2, "{found:?}");
+    let record = [LocatedPart::Lengths, LocatedPart::Key, LocatedPart::Value];
+    let stored = packed.stored();
+    let stored =
+        found.rank.map(|rank| stored.locate(stored.nth(rank).unwrap().unwrap().0).unwrap());
+    assert_eq!(of(&found, &record), stored.map_or(Vec::new(), |stored| of(&stored, &record)));
 }
 
 /// Compares every query with those of a plain table.
@@ -114,6 +132,7 @@ fn compare(plain: &Table, packed: &PackedTable) {
         assert_eq!(cursor.seek_floor(key).unwrap(), plain.floor(key).unwrap().is_some());
         assert_eq!(cursor.entry().unwrap(), plain.floor(key).unwrap());
         assert_eq!(packed.nth(rank as u64, buffer).unwrap(), plain.nth(rank as u64).unwrap());
+        check_place(plain, packed, key);
     }
     let answers = plain.get_many(&keys).unwrap();
     let mut right = answers.iter();

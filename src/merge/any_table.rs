@@ -40,9 +40,9 @@ pub trait AnyTable: sealed::Walked {
 }
 
 pub(super) mod sealed {
+    use super::AnyTable;
     use crate::codec::ValueBuffer;
     use crate::error::ReadResult;
-    use super::AnyTable;
     use crate::merge::walk::Walk;
     use crate::read::Table;
     use std::borrow::Cow;

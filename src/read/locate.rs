@@ -1,9 +1,11 @@
 //! Where in the file a key lies, and what a lookup of it reads.
 
 use super::get::Checked;
-use super::index::hash::{Buckets, Hash};
+use super::index::hash::{Buckets, Hash, StoredKeys};
 use super::index::line::Lines;
 use super::index::tree::Tree;
+use super::packed::PackedTable;
+use super::packing::Packing;
 use super::place::{Found, LocatedPart, LocatedSpan, Side};
 use super::search::Search;
 use super::table::Table;
@@ -58,19 +60,45 @@ impl Table {
     /// [`ReadError`] if a page that was touched is damaged.
     pub fn locate(&self, key: impl AsRef<[u8]>) -> Result<Location, ReadError> {
         // A page that was lost has no place of a key.
-        self.view().sound(Location::of(self.view(), key.as_ref()))
+        let (view, key) = (self.view(), key.as_ref());
+        view.sound(Location::of(view, Hash::of(view), key, key))
+    }
+}
+
+impl PackedTable {
+    /// Where in the file `key` lies, and what a [`get`](Self::get) of it reads; see
+    /// [`Table::locate`]. Key and value of the location are as they are stored. A `get` of a value that
+    /// is compressed reads the dictionary, too, of which the location says nothing.
+    ///
+    /// # Errors
+    /// [`ReadError`] if a page that was touched is damaged.
+    pub fn locate(&self, key: impl AsRef<[u8]>) -> Result<Location, ReadError> {
+        let (view, key, mut room) = (self.stored().view(), key.as_ref(), Vec::new());
+        view.sound(match self.packing().and_then(Packing::symbols) {
+            None => Location::of(view, Hash::of(view), key, key),
+            Some(symbols) => {
+                symbols.encode(key, &mut room);
+                Location::of(view, Hash::of_decoded(view, symbols), key, &room)
+            }
+        })
     }
 }
 
 impl Location {
-    fn of(view: &View, key: &[u8]) -> ReadResult<Self> {
+    /// The place of `key`, which is stored as `stored`, in a table with this hash index.
+    fn of<K: StoredKeys>(
+        view: &View,
+        hash: Option<Hash<'_, K>>,
+        key: &[u8],
+        stored: &[u8],
+    ) -> ReadResult<Self> {
         let mut location = Self { rank: None, spans: Vec::new() };
-        let found = Checked::of(view).locate(key)?;
-        if !location.read_hashed(view, key)? {
-            location.read_ordered(view, key)?;
+        let found = Checked::of(view).locate(stored)?;
+        if !location.read_hashed(hash, key)? {
+            location.read_ordered(view, stored)?;
         }
         if let Some(found) = found {
-            location.rank = Some(Search::of(view).seek(key, Side::NotBelow)?.rank);
+            location.rank = Some(Search::of(view).seek(stored, Side::NotBelow)?.rank);
             location.add_record(&found);
         }
         Ok(location)
@@ -82,8 +110,12 @@ impl Location {
     }
 
     /// Adds what a lookup reads through the hash index. False if the ordered index is asked, too.
-    fn read_hashed(&mut self, view: &View, key: &[u8]) -> ReadResult<bool> {
-        let Some(hash) = Hash::of(view) else { return Ok(false) };
+    fn read_hashed<K: StoredKeys>(
+        &mut self,
+        hash: Option<Hash<'_, K>>,
+        key: &[u8],
+    ) -> ReadResult<bool> {
+        let Some(hash) = hash else { return Ok(false) };
         let asked = hash.ask_watched(key, 0, |part, range| self.add(part, range))?;
         Ok(!matches!(asked, Buckets::SetAside))
     }

@@ -395,6 +395,11 @@ impl Packing {
         decoded(stored, view, symbols.decode(stored, room))
     }
 
+    /// The symbols of encoded keys.
+    pub(super) fn symbols(&self) -> Option<&KeySymbols> {
+        self.keys.as_ref()
+    }
+
     /// What the table stores of `key`, if it has it.
     #[inline]
     pub(crate) fn stored_key<'k>(&self, key: &'k [u8], room: &'k mut Vec<u8>) -> &'k [u8] {
