@@ -1,7 +1,7 @@
 //! Arguments of `merge`, `diff` and `salvage`: the commands that make tables of tables.
 
-use super::Hash;
 use super::access::Reading;
+use super::build::Hash;
 use super::packing::Packing;
 use super::values::{Pair, number, octal, pair, size};
 use clap::{Args, ValueEnum};
