@@ -36,11 +36,16 @@ pub(crate) struct Verify {
     pub(crate) tables: Vec<PathBuf>,
     /// Print a line for each table: a JSON object with table, ok, and figures or the error with its
     /// findings: sections, offset and what is wrong, for each damaged page or the first broken rule
+    ///
+    /// A line has at most 10,000 findings. The check of a set ends at the first shard with damage, and
+    /// the findings are those of this shard.
     #[arg(short = 'j', long)]
     pub(crate) json: bool,
     /// Read at most so many bytes a second, so that programs that serve the table find the disk free
     ///
-    /// Counts what the audit reads, also what it reads again and what lies in memory already.
+    /// Counts what the check reads, also what it reads again and what lies in memory already. There is
+    /// one rate for the whole run: tables are checked one after the other, and so are the shards of a
+    /// set.
     #[arg(long, value_name = "SIZE", value_parser = size_from_one)]
     pub(crate) rate: Option<u64>,
     /// Show no progress
