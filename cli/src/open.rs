@@ -4,8 +4,8 @@
 use crate::exit::Failure;
 use crate::source;
 use graven::{
-    AccessPattern, ErrorKind, Live, OpenError, OpenFailure, OpenOptions, PackedLive, PackedSet,
-    PackedTable, SetError, SetOptions, Table, TableSet, sigbus,
+    AccessPattern, AnySet, ErrorKind, Live, OpenError, OpenFailure, OpenOptions, PackedLive,
+    PackedSet, PackedTable, SetOptions, Table, sigbus,
 };
 use std::io;
 use std::path::{Path, PathBuf};
@@ -29,14 +29,7 @@ pub(crate) fn is_set(path: &Path) -> bool {
     path.join("CURRENT").is_dir() || path.join("MANIFEST.json").exists()
 }
 
-/// Opens a set of plain shards for the length of the run.
-fn plain_set(path: &Path, access: AccessPattern) -> Result<TableSet, SetError> {
-    guard();
-    // SAFETY: the reasons in `map` hold for every shard.
-    unsafe { set_options(access).open(path) }
-}
-
-/// Opens a set of shards of any kind.
+/// Opens a set of shards of any kind for the length of the run.
 pub(crate) fn packed_set(path: &Path, access: AccessPattern) -> Result<PackedSet, Failure> {
     guard();
     // SAFETY: the reasons in `map` hold for every shard.
@@ -46,29 +39,10 @@ pub(crate) fn packed_set(path: &Path, access: AccessPattern) -> Result<PackedSet
 
 /// Opens a set as what it is: the first kind if all shards are plain.
 pub(crate) fn any_set(path: &Path, access: AccessPattern) -> Result<AnySet, Failure> {
-    match plain_set(path, access) {
-        Ok(set) => Ok(AnySet::Plain(set)),
-        Err(SetError::Open(error)) if matches!(error.failure(), OpenFailure::IsPacked { .. }) => {
-            packed_set(path, access).map(AnySet::Packed)
-        }
-        Err(error) => Err(Failure::set(&error)),
-    }
-}
-
-/// A set of either kind.
-pub(crate) enum AnySet {
-    Plain(TableSet),
-    Packed(PackedSet),
-}
-
-impl AnySet {
-    /// The directory of the version that is open.
-    pub(crate) fn path(&self) -> &Path {
-        match self {
-            Self::Plain(set) => set.path(),
-            Self::Packed(set) => set.path(),
-        }
-    }
+    guard();
+    // SAFETY: the reasons in `map` hold for every shard.
+    let opened = unsafe { AnySet::open(path, &set_options(access)) };
+    opened.map_err(|error| Failure::set(&error))
 }
 
 fn set_options(access: AccessPattern) -> SetOptions {
@@ -91,21 +65,22 @@ pub(crate) fn unpacked(stored: Table, path: &Path) -> Result<PackedTable, Failur
 }
 
 /// Maps a table, a packed one or a patch, for commands that look at a file and not at entries.
-pub(crate) fn any_file(path: &Path, access: AccessPattern) -> Result<Table, Failure> {
-    with(&OpenOptions::new().access(access).allow_patch(true).allow_packed(true), path)
-}
-
-/// Why [`any_file`] does not map a file, if it still does not.
-pub(crate) fn why_not(path: &Path) -> Option<OpenError> {
-    map(&OpenOptions::new().allow_patch(true).allow_packed(true), path).err()
+/// Callers know that no set stands at the path.
+pub(crate) fn any_file(path: &Path, access: AccessPattern) -> Result<Table, OpenError> {
+    again(&OpenOptions::new().access(access).allow_patch(true).allow_packed(true), path)
 }
 
 /// Maps a table with options for the length of the run.
 pub(crate) fn with(options: &OpenOptions, path: &Path) -> Result<Table, Failure> {
-    guard();
     if is_set(path) {
         return Err(source::no_set(path, "this command takes a table: name one of its shards"));
     }
+    again(options, path).map_err(|error| Failure::open(path, &error))
+}
+
+/// Maps a table, with another attempt for each version that is removed meanwhile.
+fn again(options: &OpenOptions, path: &Path) -> Result<Table, OpenError> {
+    guard();
     let mut opened = map(options, path);
     for _ in 1..ATTEMPTS {
         match opened.as_ref().map_err(OpenError::failure) {
@@ -117,7 +92,7 @@ pub(crate) fn with(options: &OpenOptions, path: &Path) -> Result<Table, Failure>
             _ => break,
         }
     }
-    opened.map_err(|error| Failure::open(path, &error))
+    opened
 }
 
 fn map(options: &OpenOptions, path: &Path) -> Result<Table, OpenError> {

@@ -3,10 +3,10 @@
 mod rank;
 
 use crate::exit::{Failure, reading};
-use crate::open::{self, AnySet};
+use crate::open;
 use graven::{
-    AccessPattern, BuildId, BuildOptions, ErrorKind, Manifest, PackedSet, PackedTable, Partition,
-    SetError, Table, TableSet, Value, ValueBuffer,
+    AccessPattern, AnySet, BuildId, BuildOptions, ErrorKind, Manifest, PackedSet, PackedTable,
+    Partition, SetError, SetValue, Table, TableSet, Value, ValueBuffer,
 };
 pub(crate) use rank::ByPlace;
 use std::ops::Bound;
@@ -89,7 +89,14 @@ impl Source {
             }
             Self::PackedSet(set) => {
                 let mut buffer = ValueBuffer::new();
-                set.get(key, &mut buffer).map_err(failed)?.map_or(Ok(()), each)
+                match set.get_value(key, &mut buffer).map_err(failed)? {
+                    None => Ok(()),
+                    Some(SetValue::Decoded(value)) => each(value),
+                    Some(SetValue::Mapped(value)) => {
+                        each(&value)?;
+                        sound(&value, path)
+                    }
+                }
             }
         }
     }
@@ -218,16 +225,19 @@ impl Source {
 
     /// The table, or all shards of the set in their order, with their paths.
     pub(crate) fn tables(&self, path: &Path) -> Result<Vec<(PackedTable, PathBuf)>, Failure> {
-        let table = |number| {
-            let path = self.file(path, number);
-            let table = match self {
-                Self::Packed(table) => table.clone(),
-                Self::PackedSet(set) => set.table(number).map_err(failed)?,
-                Self::Table(_) | Self::Set(_) => open::unpacked(self.stored(number)?, &path)?,
-            };
-            Ok((table, path))
+        (0..self.shard_count()).map(|number| self.table(path, number)).collect()
+    }
+
+    /// A shard with what decodes it, and the path of its file. A packed one is the one that is open:
+    /// its dictionaries are not read again.
+    fn table(&self, path: &Path, number: usize) -> Result<(PackedTable, PathBuf), Failure> {
+        let path = self.file(path, number);
+        let table = match self {
+            Self::Packed(table) => table.clone(),
+            Self::PackedSet(set) => set.table(number).map_err(failed)?,
+            Self::Table(_) | Self::Set(_) => open::unpacked(self.stored(number)?, &path)?,
         };
-        (0..self.shard_count()).map(table).collect()
+        Ok((table, path))
     }
 
     /// The number of shards; 1 for a table.

@@ -386,7 +386,8 @@ impl TableSet {
     /// As [`verify`](Self::verify), but calls `progress` after every mebibyte or so, and stops when
     /// it returns `Break`. Returns `None` then: whether the rest of the set is sound is not known.
     /// The progress is that of all shards; their bytes count once for each time that they are read.
-    /// Several threads may call it at once, and one may come later that reports less.
+    /// How often a shard is read is known when its audit begins, so the total may grow up to the last
+    /// shard. Several threads may call it at once, and one may come later that reports less.
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {

@@ -8,6 +8,7 @@ use crate::manifest::partition::hash_shard;
 use crate::verify::VerifyProgress;
 use std::fmt;
 use std::ops::ControlFlow;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// What the audit of a set read. `Display` writes one line.
 #[non_exhaustive]
@@ -48,23 +49,29 @@ impl SetReport {
         let mut report = Self { shards: shards.len() as u64, ..Self::default() };
         // The digest, the audit of the table, and in a hash set the keys.
         let passes = if shards.is_hashed() { 3 } else { 2 };
-        let total = shards.manifest.bytes.saturating_mul(passes);
+        let mut total = shards.manifest.bytes.saturating_mul(passes);
         let mut before = 0;
         for (number, shard) in shards.manifest.shards.iter().enumerate() {
-            let go_on = |done: u64| go_on(VerifyProgress { done: before + done, total });
             let bytes = shard.bytes;
-            if shard
-                .check_file_while(&shards.directory, &mut |done| go_on(done.min(bytes)))?
-                .is_break()
-            {
+            let mut digested =
+                |done: u64| go_on(VerifyProgress { done: before + done.min(bytes), total });
+            if shard.check_file_while(&shards.directory, &mut digested)?.is_break() {
                 return Ok(None);
             }
+            before += bytes;
             let opened = shards.open(number)?;
             let table = opened.stored();
-            let part = |VerifyProgress { done, total, .. }| bytes + share(bytes, done, total);
-            let Some(checked) = table.verify_while(|done| go_on(part(done)))? else {
-                return Ok(None);
-            };
+            // The audit of a table reads some bytes several times. How many is known once it is open.
+            let read = AtomicU64::new(bytes);
+            let checked = table.verify_while(|part| {
+                let read = read.fetch_max(part.total, Relaxed).max(part.total);
+                let total = total.saturating_add(read - bytes);
+                go_on(VerifyProgress { done: before + part.done, total })
+            })?;
+            let Some(checked) = checked else { return Ok(None) };
+            let read = read.into_inner();
+            total = total.saturating_add(read - bytes);
+            before += read;
             report.entries += checked.entries;
             report.keys += checked.keys;
             report.bytes += checked.bytes;
@@ -78,14 +85,13 @@ impl SetReport {
                         let what = format!("has key \"{key}\", which belongs to shard {right}");
                         return Err(SetError::Shard { path, what });
                     }
-                    if place % REPORT == 0
-                        && go_on(2 * bytes + share(bytes, place, shard.entries)).is_break()
-                    {
+                    let done = before + share(bytes, place, shard.entries);
+                    if place % REPORT == 0 && go_on(VerifyProgress { done, total }).is_break() {
                         return Ok(None);
                     }
                 }
+                before += bytes;
             }
-            before += passes * bytes;
         }
         Ok(go_on(VerifyProgress { done: total, total }).is_continue().then_some(report))
     }

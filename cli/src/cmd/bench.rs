@@ -12,7 +12,7 @@ use crate::args::Bench;
 use crate::exit::{Failure, Outcome};
 use crate::output::Output;
 use crate::{open, signals, source};
-use graven::ErrorKind;
+use graven::{ErrorKind, PackedSet};
 use indicatif::{HumanBytes, HumanCount, ProgressBar};
 use peers::{Counted, Peers};
 use report::Report;
@@ -28,15 +28,17 @@ pub(crate) fn run(args: &Bench) -> Result<Outcome, Failure> {
     if let (Some(set), Some(_)) = (set, &args.replace) {
         return Err(source::no_set(set, "--replace publishes copies of tables; leave it out"));
     }
-    // All readers open one version, also if another one becomes current meanwhile.
-    let set = set.map(|set| open::any_set(set, args.reading.access())).transpose()?;
+    // Lookups are drawn from one version of a set, which all readers open, also if another one becomes
+    // current meanwhile. While `set` is open, nobody removes this version.
+    let set = set.map(|set| open::packed_set(set, args.reading.access())).transpose()?;
+    let table = set.as_ref().map_or(args.table.as_path(), PackedSet::path);
     signals::clean_up_and_exit()?;
     let scratch = tempfile::tempdir().map_err(|error| Failure::io("temporary files", &error))?;
     let scratch = signals::Directory::new(scratch);
     let sample = scratch.path().join("sample.grv");
-    let other = args.replace.as_ref().unwrap_or(&args.table);
+    let other = args.replace.as_deref().unwrap_or(table);
     let draw = Draw {
-        table: &args.table,
+        table,
         other,
         hit: args.hit,
         zipf: args.zipf,
@@ -47,10 +49,9 @@ pub(crate) fn run(args: &Bench) -> Result<Outcome, Failure> {
     };
     let file_bytes = draw.write(&sample)?;
 
-    let served = match (&args.replace, &set) {
-        (Some(_), _) => Served::copy(&args.table)?,
-        (None, Some(set)) => Served::itself(set.path()),
-        (None, None) => Served::itself(&args.table),
+    let served = match &args.replace {
+        Some(_) => Served::copy(table)?,
+        None => Served::itself(table),
     };
     let path = served.path.clone();
     let publisher = match &args.replace {

@@ -5,7 +5,7 @@ use crate::exit::{Failure, Outcome, note, reading};
 use crate::output::Output;
 use crate::source::{Source, failed, sound};
 use crate::terminal;
-use graven::{PackedSet, PackedTable, ReadError, Table, TableSet, Value, ValueBuffer};
+use graven::{PackedTable, ReadError, SetError, Table, Value, ValueBuffer};
 use std::path::Path;
 
 type Entry<'t> = (&'t [u8], &'t [u8]);
@@ -83,8 +83,22 @@ impl Which {
                 self.of_table(table, key).try_for_each(|entry| each(entry.map_err(reading(path))?))
             }
             Source::Packed(table) => self.of_packed(table, path, key, each),
-            Source::Set(set) => self.of_set(set, path, key, each),
-            Source::PackedSet(set) => self.of_packed_set(set, key, each),
+            Source::Set(set) => match self {
+                Self::Floor => one_of_set(set.floor(key), path, each),
+                Self::Ceil => one_of_set(set.ceil(key), path, each),
+                Self::LongestPrefix | Self::Prefixes => self.above(source, path, key, each),
+            },
+            Source::PackedSet(set) => {
+                let buffer = &mut ValueBuffer::new();
+                let one = match self {
+                    Self::Floor => set.floor(key, buffer),
+                    Self::Ceil => set.ceil(key, buffer),
+                    Self::LongestPrefix | Self::Prefixes => {
+                        return self.above(source, path, key, each);
+                    }
+                };
+                one.map_err(failed)?.map_or(Ok(()), each)
+            }
         }
     }
 
@@ -124,62 +138,21 @@ impl Which {
         one.map_err(reading(path))?.map_or(Ok(()), each)
     }
 
-    /// Prefixes of a key may be in any shard: each one is looked up, and those that no shard can
-    /// have cost nothing.
-    fn of_set(
-        self,
-        set: &TableSet,
-        path: &Path,
-        key: &[u8],
-        each: Each<'_>,
-    ) -> Result<(), Failure> {
-        let mut show = |key: &[u8], value: &Value| {
-            each((key, value))?;
-            sound(value, path)
-        };
-        let mut prefixes = (0..=key.len()).rev().map(|len| &key[..len]);
-        match self {
-            Self::Floor | Self::Ceil => {
-                let found = if let Self::Floor = self { set.floor(key) } else { set.ceil(key) };
-                found.map_err(failed)?.map_or(Ok(()), |(key, value)| show(&key, &value))
+    /// Hands the entries of a set whose keys `key` starts with to `each`. Prefixes of a key may be in
+    /// any shard: each one is looked up, and those that no shard can have cost nothing.
+    fn above(self, set: &Source, path: &Path, key: &[u8], each: Each<'_>) -> Result<(), Failure> {
+        let all = matches!(self, Self::Prefixes);
+        let mut found = false;
+        for prefix in (0..=key.len()).rev().map(|len| &key[..len]) {
+            set.values(path, prefix, all, |value| {
+                found = true;
+                each((prefix, value))
+            })?;
+            if found && !all {
+                break;
             }
-            Self::LongestPrefix => {
-                let found = prefixes.find_map(|prefix| match set.get(prefix) {
-                    Ok(value) => value.map(|value| Ok((prefix, value))),
-                    Err(error) => Some(Err(failed(error))),
-                });
-                found.transpose()?.map_or(Ok(()), |(key, value)| show(key, &value))
-            }
-            Self::Prefixes => prefixes.try_for_each(|prefix| {
-                let values = set.get_all(prefix).map_err(failed)?;
-                values.iter().try_for_each(|value| show(prefix, value))
-            }),
         }
-    }
-
-    /// As [`of_set`](Self::of_set), for packed shards.
-    fn of_packed_set(self, set: &PackedSet, key: &[u8], each: Each<'_>) -> Result<(), Failure> {
-        let buffer = &mut ValueBuffer::new();
-        let mut prefixes = (0..=key.len()).rev().map(|len| &key[..len]);
-        let one = match self {
-            Self::Floor => set.floor(key, buffer),
-            Self::Ceil => set.ceil(key, buffer),
-            Self::LongestPrefix => {
-                for prefix in prefixes {
-                    if let Some(value) = set.get(prefix, buffer).map_err(failed)? {
-                        return each((prefix, value));
-                    }
-                }
-                return Ok(());
-            }
-            Self::Prefixes => {
-                return prefixes.try_for_each(|prefix| {
-                    let values = set.get_all(prefix).map_err(failed)?;
-                    values.iter().try_for_each(|value| each((prefix, value)))
-                });
-            }
-        };
-        one.map_err(failed)?.map_or(Ok(()), each)
+        Ok(())
     }
 
     /// What to say where there is no entry.
@@ -190,4 +163,15 @@ impl Which {
             Self::LongestPrefix | Self::Prefixes => "no key is a prefix of",
         }
     }
+}
+
+/// Hands an entry of a set of plain shards to `each`.
+fn one_of_set(
+    found: Result<Option<(Value, Value)>, SetError>,
+    path: &Path,
+    each: Each<'_>,
+) -> Result<(), Failure> {
+    let Some((key, value)) = found.map_err(failed)? else { return Ok(()) };
+    each((&key, &value))?;
+    sound(&value, path)
 }

@@ -41,7 +41,8 @@ fn render(args: &Stat, path: &Path, terminal: bool) -> Result<String, Failure> {
             false => set::text(set.manifest(), terminal),
         });
     }
-    let table = open::any_file(path, AccessPattern::Random)?;
+    let opened = open::any_file(path, AccessPattern::Random);
+    let table = opened.map_err(|error| Failure::open(path, &error))?;
     // Asked first, before other calls bring pages into memory.
     let residency = table.residency();
     let reading = reading(path);

@@ -2,7 +2,7 @@
 
 use crate::args::Verify;
 use crate::exit::{self, Failure, Outcome, reading};
-use crate::open::{self, AnySet};
+use crate::open;
 use crate::output::Output;
 use crate::pace::Pace;
 use crate::progress::{Progress, Unit};
@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use std::ops::ControlFlow;
 use std::path::Path;
 
-/// Most damaged pages of a table that are told.
+/// Most damaged pages that are listed for one TABLE. A set has at most one shard with findings.
 const MOST: usize = 10_000;
 /// Bytes under one page sum.
 const PAGE: u64 = 4096;
@@ -65,25 +65,22 @@ impl Audit<'_> {
     fn verify(&self, path: &Path) -> Result<Report, Damage> {
         let progress = Progress::new("verifying", Unit::Bytes, None, self.args.quiet);
         if open::is_set(path) {
-            let set = open::any_set(path, self.args.reading.access())?;
+            let set = open::packed_set(path, self.args.reading.access())?;
             self.restart();
             let reached = |verified| {
                 self.reached(&progress, verified);
                 ControlFlow::Continue(())
             };
-            let audited = match set {
-                AnySet::Plain(set) => set.verify_while(reached),
-                AnySet::Packed(set) => set.verify_while(reached),
-            };
             // Nothing ends the audit before its end.
-            return audited
+            return set
+                .verify_while(reached)
                 .map(|report| Report::Set(report.unwrap_or_default()))
                 .map_err(|error| self.in_shard(&progress, &error));
         }
-        let table = open::any_file(path, self.args.reading.access()).map_err(|failure| {
-            let why = if self.args.json { open::why_not(path) } else { None };
-            let findings = why.and_then(|why| at_open(path, &why));
-            Damage { failure, findings: findings.into_iter().collect() }
+        let opened = open::any_file(path, self.args.reading.access());
+        let table = opened.map_err(|error| Damage {
+            findings: at_open(path, &error),
+            failure: Failure::open(path, &error),
         })?;
         self.restart();
         let report = table.verify_with(|verified| self.reached(&progress, verified));
@@ -125,6 +122,7 @@ impl Audit<'_> {
         // A page may be whole again when it is read anew.
         if !found.contains(&error.failure()) {
             found.insert(0, error.failure());
+            found.truncate(MOST);
         }
         found.iter().map(|failure| finding(table, path, failure)).collect()
     }
@@ -138,9 +136,9 @@ impl Audit<'_> {
             _ => false,
         };
         let Some(path) = error.path().filter(|_| wanted) else { return failure.into() };
-        let Ok(table) = open::any_file(path, self.args.reading.access()) else {
-            let findings = open::why_not(path).and_then(|why| at_open(path, &why));
-            return Damage { failure, findings: findings.into_iter().collect() };
+        let table = match open::any_file(path, self.args.reading.access()) {
+            Ok(table) => table,
+            Err(error) => return Damage { findings: at_open(path, &error), failure },
         };
         self.restart();
         let verified = table.verify_with(|verified| self.reached(progress, verified));
@@ -174,10 +172,10 @@ fn finding(table: &Table, path: &Path, failure: &ReadFailure) -> Value {
 
 /// What is wrong with the header or the footer of a file that does not open, unless the system did
 /// not open it.
-fn at_open(path: &Path, error: &OpenError) -> Option<Value> {
+fn at_open(path: &Path, error: &OpenError) -> Vec<Value> {
     let what = error.failure();
     if what.kind() != ErrorKind::Data {
-        return None;
+        return Vec::new();
     }
     let (section, offset) = match what {
         OpenFailure::FooterMismatch { offset, .. } => (Section::Footer, *offset),
@@ -186,7 +184,7 @@ fn at_open(path: &Path, error: &OpenError) -> Option<Value> {
         OpenFailure::Truncated { .. } | OpenFailure::TrailingBytes { .. } => (Section::Header, 16),
         _ => (Section::Header, 0),
     };
-    Some(place(path, &[section], Some(offset), what.to_string()))
+    vec![place(path, &[section], Some(offset), what.to_string())]
 }
 
 fn place(path: &Path, sections: &[Section], offset: Option<u64>, what: String) -> Value {

@@ -27,8 +27,7 @@ struct Shard {
 
 impl Shard {
     fn open(source: &Source, path: &Path, number: usize) -> Result<Self, Failure> {
-        let (table, path) = source.shard(path, number)?;
-        let table = PackedTable::try_from(table).map_err(|error| Failure::open(&path, &error))?;
+        let (table, path) = source.table(path, number)?;
         Ok(Self { table, path })
     }
 }
@@ -81,8 +80,8 @@ impl<'s> ByPlace<'s> {
     }
 }
 
-/// The key with so many entries before it in a set of hash shards. Each round asks all shards and leaves at most three
-/// quarters of the entries, so a set of n entries takes 2.5 log n rounds at most.
+/// The key with so many entries before it in a set of hash shards. Each round asks all shards and
+/// leaves at most three quarters of the entries, so a set of n entries takes 2.5 log n rounds at most.
 pub(super) fn nth_key(source: &Source, path: &Path, rank: u64) -> Result<Option<Vec<u8>>, Failure> {
     if rank >= source.len() {
         return Ok(None);

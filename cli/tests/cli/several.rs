@@ -154,6 +154,26 @@ fn verify_keeps_to_a_rate() {
     }
 }
 
+/// The shards of a set share the rate, and so do several tables. A hash set is read three times.
+#[test]
+fn verify_keeps_to_one_rate_for_the_whole_run() {
+    let dir = Sandbox::new();
+    let value = "v".repeat(1000);
+    dir.table("t", (0..300).map(|i| format!("{i:05}\t{value}\n")).collect::<String>());
+    dir.run(&["shard", "-q", "t", "hash", "--shards", "4", "--partition", "hash"]).printed("");
+    let version = std::fs::read_dir(dir.path("hash/CURRENT")).unwrap();
+    let shards = version
+        .map(|file| file.unwrap())
+        .filter(|file| file.path().extension().is_some_and(|extension| extension == "grv"));
+    let shards: Vec<_> = shards.map(|file| file.metadata().unwrap().len()).collect();
+    assert_eq!(shards.len(), 4);
+    let bytes = 3 * shards.iter().sum::<u64>() + dir.read("t").len() as u64;
+    let start = std::time::Instant::now();
+    dir.run(&["verify", "--rate", "1MB", "t", "hash"]).printed("");
+    let took = start.elapsed().as_secs_f64();
+    assert!(took >= bytes as f64 / 1e6, "{bytes} bytes in {took} s");
+}
+
 #[test]
 fn stat_shows_the_keys_at_both_ends() {
     let dir = Sandbox::new();

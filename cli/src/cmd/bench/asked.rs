@@ -2,10 +2,10 @@
 //! packed. Values of packed ones are decoded and copied, as a server that hands them on does.
 
 use crate::exit::Failure;
-use crate::open::{self, AnyLive, AnySet};
+use crate::open::{self, AnyLive};
 use graven::{
-    AccessPattern, BuildId, OpenError, PackedSet, PackedTable, ReadError, RefreshOutcome, SetError,
-    Table, TableSet, Value, ValueBuffer,
+    AccessPattern, AnySet, BuildId, OpenError, PackedSet, PackedTable, ReadError, RefreshOutcome,
+    SetError, Table, TableSet, Value, ValueBuffer,
 };
 use std::cell::RefCell;
 use std::path::Path;
