@@ -230,7 +230,11 @@ impl Source {
 
     /// A shard with what decodes it, and the path of its file. A packed one is the one that is open:
     /// its dictionaries are not read again.
-    fn table(&self, path: &Path, number: usize) -> Result<(PackedTable, PathBuf), Failure> {
+    pub(crate) fn table(
+        &self,
+        path: &Path,
+        number: usize,
+    ) -> Result<(PackedTable, PathBuf), Failure> {
         let path = self.file(path, number);
         let table = match self {
             Self::Packed(table) => table.clone(),

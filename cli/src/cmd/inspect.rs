@@ -22,13 +22,9 @@ pub(crate) fn run(args: &Inspect) -> Result<Outcome, Failure> {
     let key = args.key.as_ref().map(|key| args.form.read("--key", key)).transpose()?;
     let source = Source::open(&args.table, AccessPattern::Random)?;
     let number = source.manifest().map_or(Ok(0), |_| of_set(&source, args, key.as_deref()))?;
-    let (table, path) = source.shard(&args.table, number)?;
+    let (table, path) = source.table(&args.table, number)?;
     let reading = reading(&path);
-    let stats = table.stats().map_err(reading)?;
-    if key.is_some() && stats.packing.is_some_and(|packing| packing.compact_keys) {
-        let what = "has compact keys, whose place cannot be asked: leave --key out";
-        return Err(Failure::at(ErrorKind::Usage, path.display(), what));
-    }
+    let stats = table.stored().stats().map_err(reading)?;
     let location = key.map(|key| table.locate(&key)).transpose().map_err(reading)?;
     let missing = location.as_ref().is_some_and(|location| location.rank.is_none());
     let mut out = Output::new()?;
@@ -49,7 +45,7 @@ pub(crate) fn run(args: &Inspect) -> Result<Outcome, Failure> {
     }
     out.write(text.as_bytes())?;
     out.flush()?;
-    open::intact(&table, &path)?;
+    open::intact(table.stored(), &path)?;
     Ok(if missing { Outcome::Missing } else { Outcome::Fine })
 }
 

@@ -97,3 +97,32 @@ fn the_text_shows_the_same() {
     dir.run(&["inspect", "t", "--hex", "-k", "x"]).failed(2, "--key", &["hexadecimal"]);
     dir.run(&["inspect", "gone"]).failed(4, "gone: ", &[]);
 }
+
+/// A compact key is not in the file as it was given; its value is.
+#[test]
+fn a_compact_key_lies_where_it_is_said_to() {
+    let dir = Sandbox::new();
+    let line = |i: u32| format!("https://example.org/page/{i:05}\tvalue {i}\n");
+    dir.write("in", (0..2000).map(line).collect::<String>());
+    let key = "https://example.org/page/00042";
+    for (index, first) in [("always", "bucket"), ("never", "node")] {
+        let options = ["--quiet", "--compact-keys", "--hash-index", index];
+        dir.run(&[&["build", "t", "in"], &options[..]].concat()).printed("");
+        dir.run(&[&["build", "s", "in", "--shards", "2"], &options[..]].concat()).printed("");
+        for (table, shard) in [("t", "t"), ("s", "s/CURRENT/part-00000.grv")] {
+            let (code, found) = object(&dir, &[table, "-k", key]);
+            assert_eq!((code, &found["rank"]), (0, &json!(42)), "{index} {table}");
+            let reads = found["reads"].as_array().expect("what is read");
+            assert_eq!(reads[0]["part"], first);
+            let bytes = dir.read(shard);
+            let part = |name: &str| {
+                let read = reads.iter().find(|read| read["part"] == name).expect("a part");
+                &bytes[number(&read["offset"])..][..number(&read["bytes"])]
+            };
+            assert_eq!(part("value"), b"value 42");
+            assert!(part("key").len() < key.len() / 2, "{index} {table}");
+            let (code, found) = object(&dir, &[table, "-k", "https://example.org/page/00042x"]);
+            assert_eq!((code, &found["rank"]), (1, &Value::Null));
+        }
+    }
+}
