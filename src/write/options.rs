@@ -124,11 +124,13 @@ impl BuildOptions {
     /// are those of a plain table.
     ///
     /// The dictionary is made from a sample of the values, which depends on the entries alone.
-    /// Entries wait in a temporary file until it is made, also with [`sorted`](Self::sorted): one write
-    /// and one read of all entries more. Equal entries and options give equal bytes with one version
+    /// Entries wait until it is made, also with [`sorted`](Self::sorted): in memory as far as half of the
+    /// [budget](Self::memory_budget) goes, then in a temporary file, which costs one write and one read
+    /// of what is in it. Equal entries and options give equal bytes with one version
     /// of graven; another version may have another version of the codec, which the table names.
     ///
-    /// Not with [`value_align`](Self::value_align), typed tables and sets. Default: `None`.
+    /// Not with [`value_align`](Self::value_align) and typed tables. In a set each shard has a dictionary
+    /// of its own. Default: `None`.
     ///
     /// ```
     /// # #[cfg(feature = "fsst")] {

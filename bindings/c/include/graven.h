@@ -43,12 +43,13 @@
  *     iterators, cursors, pins) is closed. Nobody frees it or writes to it.
  *
  * SETS
- *     A graven_set is one table in many files, of which it maps those that are asked, and may let one
- *     go. So its slices are not kept by the set: those of lookups by the graven_answer that is given
- *     to the lookup, until it is used for another lookup or is closed; those of a graven_set_iter by
- *     itself, until its next step or its end. Set, answers and iterators are closed in any order. Copy
- *     what is needed for longer, or ask graven_set_table() for the shard. Shards may be packed tables;
- *     of these, answers and iterators keep what was decoded.
+ *     A graven_set is one table in many files, its shards. It maps a shard when it is asked, and may let
+ *     it go for another one, so the set does not keep its slices. The graven_answer that is given to a
+ *     lookup keeps the slices of this lookup, until the answer is used for another lookup or is closed.
+ *     A graven_set_iter keeps the slices of its last step, until its next step or until it is closed.
+ *     Set, answers and iterators are closed in any order. Copy what is needed for longer, or ask
+ *     graven_set_table() for the shard. Shards may be packed tables: answers and iterators keep what
+ *     was decoded of them.
  *
  * PACKED TABLES
  *     A table that was built with `compression` or `compact_keys` is packed: its values are compressed
@@ -388,9 +389,9 @@ typedef int32_t graven_section_kind;
 #endif // __cplusplus
 
 // Keeps what a set has answered. A set may let a shard go when it needs the room for another one, so
-// it is not the set that keeps the bytes of an answer, but this: slices that were given with it are
-// valid until it is used for another lookup or is closed, whatever becomes of the set. Use one for
-// each thread, again and again. Of a packed shard it keeps what was decoded.
+// the answer keeps the bytes, not the set: slices that were given with an answer are valid until the
+// answer is used for another lookup or is closed, whatever becomes of the set. Use one answer for each
+// thread, again and again. It also keeps what was decoded of packed shards.
 typedef struct graven_answer graven_answer;
 
 // Memory for keys and values of packed tables, which lookups decode into. Slices that were given with
@@ -676,9 +677,10 @@ typedef struct graven_build_options {
     // Given to `progress`. Must stay valid until the builder is closed.
     void *progress_user;
     // A graven_compression. A table with compressed values is packed: it is read by
-    // graven_packed_open(), and graven_open() refuses it. Entries wait in a temporary file until the
-    // dictionary is made, also with `sorted`: one write and one read of all entries more. Not with
-    // `value_align`, and not in sets.
+    // graven_packed_open(), and graven_open() refuses it. Entries wait until the last one has come,
+    // also with `sorted`: in memory as far as `memory_budget` goes, then in a temporary file, which
+    // costs one write and one read of what is in it. In a set each shard is packed, with a dictionary
+    // of its own. Not with `value_align`.
     int32_t compression;
     // zstd's level, 1 to 22: a higher one takes longer to build, and the values are smaller; reading
     // costs the same. 0: 3. With another graven_compression it must be 0.
@@ -1481,25 +1483,25 @@ graven_status graven_set_shard_of(const struct graven_set *set,
                                   size_t *shard);
 
 // A plain shard as a table, mapped if it is not, for a loop over one shard: its lookups give slices
-// that stay valid until the table is closed, and need no graven_answer. It stays mapped for as long as
-// the table is open.
+// that stay valid until the table is closed, and need no graven_answer. The shard stays mapped for as
+// long as the table is open.
 //
 // `shard`: its number, below graven_set_shards(). `table`: gets the handle, which the caller closes
 // with graven_table_close().
 //
-// Gives the errors of graven_set_get(), GRAVEN_ERR_NEEDS_BUFFER for a packed shard, which
-// graven_set_packed() gives. Any thread, several at once.
+// Gives GRAVEN_OK, the errors of graven_set_get(), and GRAVEN_ERR_NEEDS_BUFFER for a packed shard,
+// which is not mapped: use graven_set_packed(). Any thread, several at once.
 graven_status graven_set_table(const struct graven_set *set,
                                size_t shard,
                                graven_table **table);
 
-// A shard, packed or plain, as a table whose lookups take a graven_buffer. It stays mapped for as long
-// as the table is open.
+// A shard, packed or plain, as a table whose lookups take a graven_buffer. The shard stays mapped for
+// as long as the table is open.
 //
 // `shard`: its number, below graven_set_shards(). `packed`: gets the handle, which the caller closes
 // with graven_packed_close().
 //
-// Gives the errors of graven_set_get(). Any thread, several at once.
+// Gives GRAVEN_OK and the errors of graven_set_get(). Any thread, several at once.
 graven_status graven_set_packed(const struct graven_set *set,
                                 size_t shard,
                                 struct graven_packed **packed);
@@ -1564,7 +1566,9 @@ graven_status graven_set_get_many(const struct graven_set *set,
                                   struct graven_slice *values);
 
 // All values of a key, in the order of their insertion. Costs one graven_set_get() and a step per
-// value, also for values without a place.
+// value, also for values without a place: in a set of plain shards an atomic count, in one that has a
+// packed shard or that graven_live_set_pin() gave an allocation, into which the value is decoded or
+// copied.
 //
 // `answer`: keeps them. `values`: gets the first `capacity` of them; NULL with a capacity of 0 only
 // counts them. `count`: gets the number of all values.
@@ -1702,9 +1706,9 @@ graven_status graven_live_set_open(const char *path,
                                    struct graven_live_set **live);
 
 // Pins the version that is served: a set that stays at this version, whatever is published meanwhile,
-// until it is closed. Never waits; costs an allocation and an atomic count. As shards may be packed,
-// lookups of many keys, by order and walks copy what they give, also of plain shards; graven_set_get()
-// does not.
+// until it is closed. Never waits; costs an allocation and an atomic count. Shards may be packed, so
+// lookups of many keys, all values of a key, queries by order and walks copy what they give, also of
+// plain shards; graven_set_get() copies no value of a plain shard.
 //
 // `set`: gets the handle, which the caller closes with graven_set_close(); it may outlive `live`.
 //

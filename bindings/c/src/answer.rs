@@ -10,9 +10,9 @@ use crate::status::{Answer, GRAVEN_NOT_FOUND, GRAVEN_OK, graven_status};
 use graven::ValueBuffer;
 
 /// Keeps what a set has answered. A set may let a shard go when it needs the room for another one, so
-/// it is not the set that keeps the bytes of an answer, but this: slices that were given with it are
-/// valid until it is used for another lookup or is closed, whatever becomes of the set. Use one for
-/// each thread, again and again. Of a packed shard it keeps what was decoded.
+/// the answer keeps the bytes, not the set: slices that were given with an answer are valid until the
+/// answer is used for another lookup or is closed, whatever becomes of the set. Use one answer for each
+/// thread, again and again. It also keeps what was decoded of packed shards.
 pub struct graven_answer {
     kept: Vec<Option<Bytes>>,
     /// Where values of packed shards are decoded.

@@ -1,20 +1,23 @@
-//! A set that is open, of plain shards alone or of any, and the bytes that it answers.
+//! An open set, of plain shards or of shards of either kind, and the bytes that it answers.
 
 #![expect(unsafe_code, reason = "opening a set is unsafe, and the promise is the caller's")]
 
 use graven::{
-    KeyRange, Manifest, OpenFailure, PackedSet, PackedSetIter, PackedTable, SetError, SetIter,
-    SetOptions, SetReport, TableSet, Value, ValueBuffer, VerifyProgress,
+    KeyRange, Manifest, PackedSet, PackedSetIter, PackedTable, SetError, SetIter, SetOptions,
+    SetReport, SetValue, TableSet, Value, ValueBuffer, VerifyProgress,
 };
 use std::ops::{ControlFlow, Deref};
 use std::path::Path;
 
-/// An open set. One that may have packed shards copies or decodes what it answers, but for the value of
-/// one key in a plain shard.
+/// An open set. A set of plain shards copies nothing. One that may have packed shards decodes or copies
+/// its answers; it copies no value that [`get`](Self::get) finds in a plain shard.
 #[derive(Clone)]
-pub(crate) enum AnySet {
-    Plain(TableSet),
-    Packed(PackedSet),
+pub(crate) struct AnySet(graven::AnySet);
+
+impl From<PackedSet> for AnySet {
+    fn from(set: PackedSet) -> Self {
+        Self(graven::AnySet::Packed(set))
+    }
 }
 
 /// A key or a value, kept apart from its set.
@@ -52,6 +55,15 @@ impl From<&[u8]> for Bytes {
     }
 }
 
+impl From<SetValue<'_>> for Bytes {
+    fn from(value: SetValue<'_>) -> Self {
+        match value {
+            SetValue::Mapped(value) => value.into(),
+            SetValue::Decoded(bytes) => bytes.into(),
+        }
+    }
+}
+
 /// Key and value.
 pub(crate) type Entry = (Bytes, Bytes);
 
@@ -65,9 +77,9 @@ type Decoded<'b> = Result<Option<(&'b [u8], &'b [u8])>, SetError>;
 /// An expression for a set of either kind.
 macro_rules! either {
     ($set:expr, $inner:ident => $answer:expr) => {
-        match $set {
-            AnySet::Plain($inner) => $answer,
-            AnySet::Packed($inner) => $answer,
+        match &$set.0 {
+            graven::AnySet::Plain($inner) => $answer,
+            graven::AnySet::Packed($inner) => $answer,
         }
     };
 }
@@ -77,17 +89,9 @@ impl AnySet {
     ///
     /// # Safety
     /// The promise of [`TableSet::open`].
-    pub(crate) unsafe fn open(options: &SetOptions, path: &Path) -> Result<Self, SetError> {
+    pub(crate) unsafe fn open(path: &Path, options: &SetOptions) -> Result<Self, SetError> {
         // SAFETY: the caller's promise.
-        match unsafe { options.open(path) } {
-            Err(SetError::Open(error))
-                if matches!(error.failure(), OpenFailure::IsPacked { .. }) =>
-            {
-                // SAFETY: the caller's promise.
-                unsafe { PackedSet::open_with(path, options) }.map(Self::Packed)
-            }
-            opened => opened.map(Self::Plain),
-        }
+        unsafe { graven::AnySet::open(path, options) }.map(Self)
     }
 
     pub(crate) fn manifest(&self) -> &Manifest {
@@ -112,9 +116,9 @@ impl AnySet {
 
     /// A shard, which exists.
     pub(crate) fn table(&self, shard: usize) -> Result<PackedTable, SetError> {
-        match self {
-            Self::Plain(set) => Ok(PackedTable::try_from(set.table(shard)?)?),
-            Self::Packed(set) => set.table(shard),
+        match &self.0 {
+            graven::AnySet::Plain(set) => Ok(PackedTable::try_from(set.table(shard)?)?),
+            graven::AnySet::Packed(set) => set.table(shard),
         }
     }
 
@@ -124,15 +128,9 @@ impl AnySet {
         key: &[u8],
         buffer: &mut ValueBuffer,
     ) -> Result<Option<Bytes>, SetError> {
-        match self {
-            Self::Plain(set) => Ok(set.get(key)?.map(Bytes::Mapped)),
-            Self::Packed(set) => match set.shard_of(key) {
-                Some(shard) if !set.manifest().shards[shard].packed => {
-                    Ok(set.table(shard)?.stored().get_owned(key)?.map(Bytes::Mapped))
-                }
-                Some(_) => Ok(set.get(key, buffer)?.map(Bytes::from)),
-                None => Ok(None),
-            },
+        match &self.0 {
+            graven::AnySet::Plain(set) => Ok(set.get(key)?.map(Bytes::Mapped)),
+            graven::AnySet::Packed(set) => Ok(set.get_value(key, buffer)?.map(Bytes::from)),
         }
     }
 
@@ -141,12 +139,12 @@ impl AnySet {
         keys: &[K],
         buffer: &mut ValueBuffer,
     ) -> Result<Vec<Option<Bytes>>, SetError> {
-        match self {
-            Self::Plain(set) => {
+        match &self.0 {
+            graven::AnySet::Plain(set) => {
                 let found = set.get_many(keys)?.into_iter();
                 Ok(found.map(|value| value.map(Bytes::Mapped)).collect())
             }
-            Self::Packed(set) => {
+            graven::AnySet::Packed(set) => {
                 let mut found = Vec::with_capacity(keys.len());
                 set.get_many_with(keys, buffer, |value| found.push(value.map(Bytes::from)))?;
                 Ok(found)
@@ -200,9 +198,9 @@ impl AnySet {
         plain: impl FnOnce(&TableSet) -> Result<Option<(Value, Value)>, SetError>,
         decoded: impl for<'b> FnOnce(&PackedSet, &'b mut ValueBuffer) -> Decoded<'b>,
     ) -> Result<Option<Entry>, SetError> {
-        match self {
-            Self::Plain(set) => Ok(plain(set)?.map(entry)),
-            Self::Packed(set) => Ok(decoded(set, buffer)?.map(entry)),
+        match &self.0 {
+            graven::AnySet::Plain(set) => Ok(plain(set)?.map(entry)),
+            graven::AnySet::Packed(set) => Ok(decoded(set, buffer)?.map(entry)),
         }
     }
 
@@ -215,16 +213,16 @@ impl AnySet {
     }
 
     pub(crate) fn range(&self, range: impl KeyRange) -> AnySetIter {
-        match self {
-            Self::Plain(set) => AnySetIter::Plain(set.range(range)),
-            Self::Packed(set) => AnySetIter::Packed(Box::new(set.range(range))),
+        match &self.0 {
+            graven::AnySet::Plain(set) => AnySetIter::Plain(set.range(range)),
+            graven::AnySet::Packed(set) => AnySetIter::Packed(Box::new(set.range(range))),
         }
     }
 
     pub(crate) fn prefix(&self, prefix: &[u8]) -> AnySetIter {
-        match self {
-            Self::Plain(set) => AnySetIter::Plain(set.prefix(prefix)),
-            Self::Packed(set) => AnySetIter::Packed(Box::new(set.prefix(prefix))),
+        match &self.0 {
+            graven::AnySet::Plain(set) => AnySetIter::Plain(set.prefix(prefix)),
+            graven::AnySet::Packed(set) => AnySetIter::Packed(Box::new(set.prefix(prefix))),
         }
     }
 

@@ -109,6 +109,18 @@ pub(crate) fn interval(ms: u64) -> Result<Duration, Failure> {
     }
 }
 
+/// Tells the caller of a refresh whether it swapped.
+///
+/// # Safety
+/// `swapped` is NULL or valid for writing.
+pub(crate) unsafe fn refreshed(outcome: RefreshOutcome, swapped: *mut i32) -> graven_status {
+    if !swapped.is_null() {
+        // SAFETY: the caller's promise.
+        unsafe { swapped.write((outcome == RefreshOutcome::Swapped).into()) };
+    }
+    GRAVEN_OK
+}
+
 /// Opens the table at `path` and follows the path from then on, for a process that serves from a table
 /// that is replaced from time to time. A directory stands for a versioned one, whose link CURRENT
 /// leads to the table. The promise of graven_open() holds for every file that is found there.
@@ -200,12 +212,8 @@ pub unsafe extern "C" fn graven_live_refresh(
     status("graven_live_refresh", || {
         // SAFETY: the caller keeps the promises of the header.
         let live = unsafe { shared(live, "live") }?;
-        let outcome = live.live.refresh()?;
-        if !swapped.is_null() {
-            // SAFETY: the caller keeps the promises of the header.
-            unsafe { swapped.write((outcome == RefreshOutcome::Swapped).into()) };
-        }
-        Ok(GRAVEN_OK)
+        // SAFETY: the caller keeps the promises of the header.
+        Ok(unsafe { refreshed(live.live.refresh()?, swapped) })
     })
 }
 

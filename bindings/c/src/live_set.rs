@@ -2,14 +2,15 @@
 
 #![expect(unsafe_code, reason = "exports functions to C")]
 
-use crate::any_set::AnySet;
 use crate::args::{self, Buffer, Place, shared, taken};
 use crate::edge::{status, value};
-use crate::live::{Hook, graven_failure_fn, graven_live_status, graven_swap_fn, interval};
+use crate::live::{
+    Hook, graven_failure_fn, graven_live_status, graven_swap_fn, interval, refreshed,
+};
 use crate::set::{graven_set, graven_set_options, set_options};
 use crate::sized::SizedPlace;
 use crate::status::{Failure, GRAVEN_OK, graven_status};
-use graven::{PackedLiveSet, PackedSet, RefreshOutcome};
+use graven::{PackedLiveSet, PackedSet};
 use std::ffi::{c_char, c_void};
 use std::time::Duration;
 
@@ -43,9 +44,9 @@ pub unsafe extern "C" fn graven_live_set_open(
 }
 
 /// Pins the version that is served: a set that stays at this version, whatever is published meanwhile,
-/// until it is closed. Never waits; costs an allocation and an atomic count. As shards may be packed,
-/// lookups of many keys, by order and walks copy what they give, also of plain shards; graven_set_get()
-/// does not.
+/// until it is closed. Never waits; costs an allocation and an atomic count. Shards may be packed, so
+/// lookups of many keys, all values of a key, queries by order and walks copy what they give, also of
+/// plain shards; graven_set_get() copies no value of a plain shard.
 ///
 /// `set`: gets the handle, which the caller closes with graven_set_close(); it may outlive `live`.
 ///
@@ -58,7 +59,7 @@ pub unsafe extern "C" fn graven_live_set_pin(
     status("graven_live_set_pin", || {
         // SAFETY: the caller keeps the promises of the header.
         let (live, place) = unsafe { (shared(live, "live")?, Place::at(set, "set")?) };
-        place.give(graven_set { set: AnySet::Packed(PackedSet::clone(&live.live.pin())) })
+        place.give(graven_set { set: PackedSet::clone(&live.live.pin()).into() })
     })
 }
 
@@ -78,12 +79,8 @@ pub unsafe extern "C" fn graven_live_set_refresh(
     status("graven_live_set_refresh", || {
         // SAFETY: the caller keeps the promises of the header.
         let live = unsafe { shared(live, "live") }?;
-        let outcome = live.live.refresh()?;
-        if !swapped.is_null() {
-            // SAFETY: the caller keeps the promises of the header.
-            unsafe { swapped.write((outcome == RefreshOutcome::Swapped).into()) };
-        }
-        Ok(GRAVEN_OK)
+        // SAFETY: the caller keeps the promises of the header.
+        Ok(unsafe { refreshed(live.live.refresh()?, swapped) })
     })
 }
 

@@ -158,9 +158,10 @@ pub struct graven_build_options {
     /// Given to `progress`. Must stay valid until the builder is closed.
     pub progress_user: *mut c_void,
     /// A graven_compression. A table with compressed values is packed: it is read by
-    /// graven_packed_open(), and graven_open() refuses it. Entries wait in a temporary file until the
-    /// dictionary is made, also with `sorted`: one write and one read of all entries more. Not with
-    /// `value_align`, and not in sets.
+    /// graven_packed_open(), and graven_open() refuses it. Entries wait until the last one has come,
+    /// also with `sorted`: in memory as far as `memory_budget` goes, then in a temporary file, which
+    /// costs one write and one read of what is in it. In a set each shard is packed, with a dictionary
+    /// of its own. Not with `value_align`.
     pub compression: i32,
     /// zstd's level, 1 to 22: a higher one takes longer to build, and the values are smaller; reading
     /// costs the same. 0: 3. With another graven_compression it must be 0.

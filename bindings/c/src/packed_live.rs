@@ -4,12 +4,14 @@
 
 use crate::args::{self, Buffer, Place, shared, taken};
 use crate::edge::{status, value};
-use crate::live::{Hook, graven_failure_fn, graven_live_status, graven_swap_fn, interval};
+use crate::live::{
+    Hook, graven_failure_fn, graven_live_status, graven_swap_fn, interval, refreshed,
+};
 use crate::options::{graven_open_options, open_options};
 use crate::packed::graven_packed;
 use crate::sized::SizedPlace;
 use crate::status::{Failure, GRAVEN_OK, graven_status};
-use graven::{PackedLive, PackedTable, RefreshOutcome};
+use graven::{PackedLive, PackedTable};
 use std::ffi::{c_char, c_void};
 use std::time::Duration;
 
@@ -73,12 +75,8 @@ pub unsafe extern "C" fn graven_packed_live_refresh(
     status("graven_packed_live_refresh", || {
         // SAFETY: the caller keeps the promises of the header.
         let live = unsafe { shared(live, "live") }?;
-        let outcome = live.live.refresh()?;
-        if !swapped.is_null() {
-            // SAFETY: the caller keeps the promises of the header.
-            unsafe { swapped.write((outcome == RefreshOutcome::Swapped).into()) };
-        }
-        Ok(GRAVEN_OK)
+        // SAFETY: the caller keeps the promises of the header.
+        Ok(unsafe { refreshed(live.live.refresh()?, swapped) })
     })
 }
 

@@ -11,7 +11,7 @@ use crate::progress::{Progress, flow, graven_progress_fn, stopped};
 use crate::sized::{Sized, SizedPlace, read_or_zero};
 use crate::status::{Failure, GRAVEN_ERR_NEEDS_BUFFER, GRAVEN_NOT_FOUND, GRAVEN_OK, graven_status};
 use crate::table::graven_table;
-use graven::{PackedTable, SetOptions};
+use graven::{SetOptions, Shard};
 use std::ffi::{c_char, c_void};
 use std::mem::size_of;
 use std::os::unix::ffi::OsStrExt;
@@ -23,14 +23,14 @@ pub struct graven_set {
 }
 
 impl graven_set {
-    /// The shard of a number that the caller gives.
-    fn shard(&self, shard: usize) -> Result<PackedTable, Failure> {
-        let shards = self.set.manifest().shards.len();
-        if shard >= shards {
+    /// What the manifest says of the shard of a number that the caller gives.
+    fn shard(&self, shard: usize) -> Result<&Shard, Failure> {
+        let shards = &self.set.manifest().shards;
+        shards.get(shard).ok_or_else(|| {
+            let shards = shards.len();
             let text = format_args!("the argument `shard` is {shard}, the set has {shards} shards");
-            return Err(Failure::invalid(text));
-        }
-        Ok(self.set.table(shard)?)
+            Failure::invalid(text)
+        })
     }
 }
 
@@ -118,7 +118,7 @@ pub unsafe extern "C" fn graven_set_open(
         let (path, options, place) =
             unsafe { (args::path(path, "path")?, set_options(options)?, Place::at(set, "set")?) };
         // SAFETY: the caller promises that nobody modifies the files.
-        place.give(graven_set { set: unsafe { AnySet::open(&options, path) }? })
+        place.give(graven_set { set: unsafe { AnySet::open(path, &options) }? })
     })
 }
 
@@ -235,14 +235,14 @@ pub unsafe extern "C" fn graven_set_shard_of(
 }
 
 /// A plain shard as a table, mapped if it is not, for a loop over one shard: its lookups give slices
-/// that stay valid until the table is closed, and need no graven_answer. It stays mapped for as long as
-/// the table is open.
+/// that stay valid until the table is closed, and need no graven_answer. The shard stays mapped for as
+/// long as the table is open.
 ///
 /// `shard`: its number, below graven_set_shards(). `table`: gets the handle, which the caller closes
 /// with graven_table_close().
 ///
-/// Gives the errors of graven_set_get(), GRAVEN_ERR_NEEDS_BUFFER for a packed shard, which
-/// graven_set_packed() gives. Any thread, several at once.
+/// Gives GRAVEN_OK, the errors of graven_set_get(), and GRAVEN_ERR_NEEDS_BUFFER for a packed shard,
+/// which is not mapped: use graven_set_packed(). Any thread, several at once.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn graven_set_table(
     set: *const graven_set,
@@ -252,22 +252,21 @@ pub unsafe extern "C" fn graven_set_table(
     status("graven_set_table", || {
         // SAFETY: the caller keeps the promises of the header.
         let (set, place) = unsafe { (shared(set, "set")?, Place::at(table, "table")?) };
-        let table = set.shard(shard)?;
-        if table.is_packed() {
+        if set.shard(shard)?.packed {
             let text = format_args!("shard {shard} is a packed table: use graven_set_packed()");
             return Err(Failure::new(GRAVEN_ERR_NEEDS_BUFFER, text));
         }
-        place.give(graven_table(table.stored().clone()))
+        place.give(graven_table(set.set.table(shard)?.stored().clone()))
     })
 }
 
-/// A shard, packed or plain, as a table whose lookups take a graven_buffer. It stays mapped for as long
-/// as the table is open.
+/// A shard, packed or plain, as a table whose lookups take a graven_buffer. The shard stays mapped for
+/// as long as the table is open.
 ///
 /// `shard`: its number, below graven_set_shards(). `packed`: gets the handle, which the caller closes
 /// with graven_packed_close().
 ///
-/// Gives the errors of graven_set_get(). Any thread, several at once.
+/// Gives GRAVEN_OK and the errors of graven_set_get(). Any thread, several at once.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn graven_set_packed(
     set: *const graven_set,
@@ -277,7 +276,8 @@ pub unsafe extern "C" fn graven_set_packed(
     status("graven_set_packed", || {
         // SAFETY: the caller keeps the promises of the header.
         let (set, place) = unsafe { (shared(set, "set")?, Place::at(packed, "packed")?) };
-        place.give(graven_packed { table: set.shard(shard)? })
+        set.shard(shard)?;
+        place.give(graven_packed { table: set.set.table(shard)? })
     })
 }
 

@@ -115,7 +115,9 @@ pub unsafe extern "C" fn graven_set_get_many(
 }
 
 /// All values of a key, in the order of their insertion. Costs one graven_set_get() and a step per
-/// value, also for values without a place.
+/// value, also for values without a place: in a set of plain shards an atomic count, in one that has a
+/// packed shard or that graven_live_set_pin() gave an allocation, into which the value is decoded or
+/// copied.
 ///
 /// `answer`: keeps them. `values`: gets the first `capacity` of them; NULL with a capacity of 0 only
 /// counts them. `count`: gets the number of all values.

@@ -31,8 +31,9 @@ use std::sync::OnceLock;
 /// - hash_index: "auto", "always" or "never"
 /// - value_align: each value starts at a multiple of this many bytes: 1, 2, 4, … 64
 /// - compress: how values are compressed, each one alone: "zstd" for values of 100 bytes and more,
-///   "fsst" for shorter text. A build takes one write and one read of all entries more, and each
-///   lookup decodes its value. Not with value_align.
+///   "fsst" for shorter text. Entries wait until the last one has come, also with sorted: in memory
+///   as far as memory_budget goes, then in a temporary file. Each lookup decodes its value. Not with
+///   value_align.
 /// - level, dictionary_bytes: of "zstd": 1 to 22, by default 3, where a higher one takes longer to
 ///   build; most bytes of the dictionary, by default 112,640, 0 for none
 /// - compact_keys: whether keys are encoded by symbols that many keys have in common, which shrinks
@@ -43,7 +44,8 @@ use std::sync::OnceLock;
 /// - replace: whether a table that stands at the path is replaced
 /// - verify_after_write: whether the table is read back and checked before it gets its name
 /// - progress: called some times per second as ``progress(phase, done, total)``; phases are "sort",
-///   "merge", "index" in entries, "sync" in bytes. An exception that it raises ends the build.
+///   "merge", "compress", "index" in entries, "sync" in bytes. An exception that it raises ends the
+///   build.
 #[pyclass(frozen, weakref, module = "graven")]
 pub(crate) struct Builder {
     filling: Filling<graven::Builder>,

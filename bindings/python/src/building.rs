@@ -116,6 +116,7 @@ impl Asked {
                 let phase = match now.phase {
                     BuildPhase::Sort => "sort",
                     BuildPhase::Merge => "merge",
+                    BuildPhase::Compress => "compress",
                     BuildPhase::Index => "index",
                     BuildPhase::Sync => "sync",
                     _ => "other",

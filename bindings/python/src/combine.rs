@@ -40,7 +40,8 @@ const POLICIES: &[(&str, MergePolicy)] = &[
 /// all values as entries of their own ("keep-all") or put together ("concat"), or rejects it. The
 /// new table has the alignment and the metadata of the tables, unless options say otherwise. If all
 /// tables are packed it is packed as the first, else plain: ``compress`` and ``compact_keys`` say
-/// otherwise, such as ``compress=None``. The options are those of Builder.
+/// otherwise, such as ``compress=None``. The smallest ``max_value`` of the tables holds for the values
+/// of all packed ones. The options are those of Builder.
 #[pyfunction]
 #[pyo3(signature = (path, tables, *, policy="reject", **options))]
 pub(crate) fn merge(
@@ -158,7 +159,8 @@ impl Owned {
 
 /// The differences between an old and a new table, an iterator of (key, old value, new value) in
 /// the order of keys. The old value of an entry that was added is None, and the new value of one
-/// that was removed. Equal stretches of two plain tables are passed without a look at each key.
+/// that was removed. Equal stretches of two plain tables are passed without a look at each key. The
+/// smaller ``max_value`` of the two tables holds for the values of each one that is packed.
 ///
 /// >>> _ = graven.build(tmp / "new.grv", {b"ant": b"1", b"bee": b"9", b"elk": b"5"})
 /// >>> for key, old, new in graven.diff(words, graven.open(tmp / "new.grv")):

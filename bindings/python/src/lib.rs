@@ -8,6 +8,7 @@ mod columns;
 mod combine;
 mod errors;
 mod filling;
+mod found;
 mod handle;
 mod jobs;
 mod keys;

@@ -190,8 +190,8 @@ impl Live {
         key: Bytes<'_>,
     ) -> PyResult<Option<Bound<'py, PyMemoryView>>> {
         self.with(|live| {
-            let table = Opened::of(PackedTable::clone(&live.pin()), self.origin.opening.longest());
-            View::of_key(py, &table, &key)
+            let found = packed::found(&live.pin(), self.origin.opening.longest(), &key);
+            found.map_err(errors::read)?.map(|found| View::of(py, found)).transpose()
         })
     }
 

@@ -3,10 +3,11 @@
 #![expect(unsafe_code, reason = "following a path is unsafe, and the promise is the caller's")]
 
 use crate::errors;
+use crate::found::Found;
 use crate::handle::Handle;
 use crate::keys::Bytes;
 use crate::live::{LiveStatus, seconds};
-use crate::opened_set::{Found, OpenedSet};
+use crate::opened_set;
 use crate::options::AnyPath;
 use crate::set::{SetOpening, TableSet};
 use crate::view::View;
@@ -53,7 +54,7 @@ impl LiveSet {
     fn pinned(&self) -> PyResult<TableSet> {
         self.with(|live| {
             let set = PackedSet::clone(&live.pin());
-            Ok(TableSet::new(OpenedSet::Packed(set), self.opening.clone()))
+            Ok(TableSet::new(set.into(), self.opening.clone()))
         })
     }
 
@@ -61,9 +62,7 @@ impl LiveSet {
         if self.opening.tables.reads_all() {
             return self.pinned()?.found(py, key);
         }
-        self.with(|live| {
-            OpenedSet::Packed(PackedSet::clone(&live.pin())).get(key).map_err(errors::set)
-        })
+        self.with(|live| opened_set::value(&live.pin(), key).map_err(errors::set))
     }
 }
 

@@ -1,5 +1,6 @@
 //! A table that is open, plain or packed, and what both are asked alike.
 
+use crate::found::Found;
 use crate::packed::{self, Packed};
 use graven::{OpenError, PackedTable, ReadError, Table};
 
@@ -78,6 +79,14 @@ impl Opened {
         match self {
             Self::Plain(table) => Ok(table.get(key)?.map(then)),
             Self::Packed(table) => packed::get(table, table.most, key, then),
+        }
+    }
+
+    /// The value of `key`, which outlives the table's handle.
+    pub(crate) fn found(&self, key: &[u8]) -> Result<Option<Found>, ReadError> {
+        match self {
+            Self::Plain(table) => Ok(table.get_owned(key)?.map(Found::from)),
+            Self::Packed(table) => packed::found(table, table.most, key),
         }
     }
 }

@@ -1,52 +1,28 @@
-//! A set that is open, of plain shards alone or of any, and what both are asked alike.
+//! An open set, of plain shards or of shards of either kind, and the questions that both answer.
 
+use crate::found::Found;
 use crate::opened::Opened;
 use crate::packed;
 use crate::span::Ends;
 use graven::{
-    KeyRange, Manifest, OpenFailure, PackedSet, PackedSetIter, SetError, SetIter, SetOptions,
-    SetReport, TableSet, Value, ValueBuffer, VerifyProgress,
+    AnySet, KeyRange, Manifest, PackedSet, PackedSetIter, SetError, SetIter, SetOptions, SetReport,
+    TableSet, Value, ValueBuffer, VerifyProgress,
 };
-use std::ops::{ControlFlow, Deref};
+use std::ops::ControlFlow;
 use std::path::Path;
 
-/// An open set. One that may have packed shards copies or decodes what it returns, but for the value
-/// of one key in a plain shard.
+/// An open set. A set of plain shards copies nothing. One that may have packed shards decodes or copies
+/// what it returns; it copies no value that [`get`](Self::get) finds in a plain shard.
 #[derive(Clone)]
-pub(crate) enum OpenedSet {
-    Plain(TableSet),
-    Packed(PackedSet),
-}
+pub(crate) struct OpenedSet(AnySet);
 
-/// A key or a value of a set.
-pub(crate) enum Found {
-    Mapped(Value),
-    Decoded(Vec<u8>),
-}
-
-impl Deref for Found {
-    type Target = [u8];
-
-    fn deref(&self) -> &[u8] {
-        match self {
-            Self::Mapped(value) => value,
-            Self::Decoded(bytes) => bytes,
-        }
+impl From<PackedSet> for OpenedSet {
+    fn from(set: PackedSet) -> Self {
+        Self(AnySet::Packed(set))
     }
 }
 
-impl From<Value> for Found {
-    fn from(value: Value) -> Self {
-        Self::Mapped(value)
-    }
-}
-
-impl From<Vec<u8>> for Found {
-    fn from(bytes: Vec<u8>) -> Self {
-        Self::Decoded(bytes)
-    }
-}
-
+/// Key and value.
 pub(crate) type Entry = (Found, Found);
 
 fn entry<B: Into<Found>>((key, value): (B, B)) -> Entry {
@@ -56,9 +32,9 @@ fn entry<B: Into<Found>>((key, value): (B, B)) -> Entry {
 /// An expression for a set of either kind.
 macro_rules! either {
     ($opened:expr, $set:ident => $answer:expr) => {
-        match $opened {
-            OpenedSet::Plain($set) => $answer,
-            OpenedSet::Packed($set) => $answer,
+        match &$opened.0 {
+            AnySet::Plain($set) => $answer,
+            AnySet::Packed($set) => $answer,
         }
     };
 }
@@ -69,17 +45,14 @@ impl OpenedSet {
     /// # Safety
     /// The promise of [`TableSet::open`].
     #[expect(unsafe_code, reason = "the promise is the caller's")]
-    pub(crate) unsafe fn open(options: &SetOptions, path: &Path) -> Result<Self, SetError> {
+    pub(crate) unsafe fn open(path: &Path, options: &SetOptions) -> Result<Self, SetError> {
         // SAFETY: the caller's promise.
-        match unsafe { options.open(path) } {
-            Err(SetError::Open(error))
-                if matches!(error.failure(), OpenFailure::IsPacked { .. }) =>
-            {
-                // SAFETY: the caller's promise.
-                unsafe { PackedSet::open_with(path, options) }.map(Self::Packed)
-            }
-            opened => opened.map(Self::Plain),
-        }
+        unsafe { AnySet::open(path, options) }.map(Self)
+    }
+
+    /// Whether the set may have packed shards.
+    pub(crate) fn may_be_packed(&self) -> bool {
+        matches!(self.0, AnySet::Packed(_))
     }
 
     pub(crate) fn manifest(&self) -> &Manifest {
@@ -103,24 +76,16 @@ impl OpenedSet {
     }
 
     pub(crate) fn table(&self, shard: usize) -> Result<Opened, SetError> {
-        Ok(match self {
-            Self::Plain(set) => Opened::Plain(set.table(shard)?),
-            Self::Packed(set) => Opened::of(set.table(shard)?, packed::ANY),
+        Ok(match &self.0 {
+            AnySet::Plain(set) => Opened::Plain(set.table(shard)?),
+            AnySet::Packed(set) => Opened::of(set.table(shard)?, packed::ANY),
         })
     }
 
     pub(crate) fn get(&self, key: &[u8]) -> Result<Option<Found>, SetError> {
-        match self {
-            Self::Plain(set) => Ok(set.get(key)?.map(Found::Mapped)),
-            Self::Packed(set) => match set.shard_of(key) {
-                Some(shard) if !set.manifest().shards[shard].packed => {
-                    Ok(set.table(shard)?.stored().get_owned(key)?.map(Found::Mapped))
-                }
-                Some(_) => packed::decode(packed::ANY, |buffer| {
-                    Ok(set.get(key, buffer)?.map(|value| value.to_vec().into()))
-                }),
-                None => Ok(None),
-            },
+        match &self.0 {
+            AnySet::Plain(set) => Ok(set.get(key)?.map(Found::Mapped)),
+            AnySet::Packed(set) => value(set, key),
         }
     }
 
@@ -129,15 +94,15 @@ impl OpenedSet {
     }
 
     pub(crate) fn get_many(&self, keys: &[&[u8]]) -> Result<Vec<Option<Found>>, SetError> {
-        match self {
-            Self::Plain(set) => {
+        match &self.0 {
+            AnySet::Plain(set) => {
                 let values = set.get_many(keys)?.into_iter();
                 Ok(values.map(|value| value.map(Found::Mapped)).collect())
             }
-            Self::Packed(set) => {
+            AnySet::Packed(set) => {
                 let mut found = Vec::with_capacity(keys.len());
                 packed::decode(packed::ANY, |buffer| {
-                    let each = |value: Option<&[u8]>| found.push(value.map(|v| v.to_vec().into()));
+                    let each = |value: Option<&[u8]>| found.push(value.map(Found::from));
                     set.get_many_with(keys, buffer, each)
                 })?;
                 Ok(found)
@@ -146,19 +111,19 @@ impl OpenedSet {
     }
 
     pub(crate) fn get_all(&self, key: &[u8]) -> Result<Vec<Found>, SetError> {
-        Ok(match self {
-            Self::Plain(set) => set.get_all(key)?.into_iter().map(Found::Mapped).collect(),
-            Self::Packed(set) => set.get_all(key)?.into_iter().map(Found::Decoded).collect(),
+        Ok(match &self.0 {
+            AnySet::Plain(set) => set.get_all(key)?.into_iter().map(Found::Mapped).collect(),
+            AnySet::Packed(set) => set.get_all(key)?.into_iter().map(Found::Decoded).collect(),
         })
     }
 
     pub(crate) fn count_of(&self, key: &[u8]) -> Result<u64, SetError> {
-        match self {
-            Self::Plain(set) => match set.shard_of(key) {
+        match &self.0 {
+            AnySet::Plain(set) => match set.shard_of(key) {
                 Some(shard) => Ok(set.table(shard)?.count_of(key)?),
                 None => Ok(0),
             },
-            Self::Packed(set) => set.count_of(key),
+            AnySet::Packed(set) => set.count_of(key),
         }
     }
 
@@ -199,19 +164,18 @@ impl OpenedSet {
             &'b mut ValueBuffer,
         ) -> Result<Option<(&'b [u8], &'b [u8])>, SetError>,
     ) -> Result<Option<Entry>, SetError> {
-        match self {
-            Self::Plain(set) => Ok(plain(set)?.map(entry)),
-            Self::Packed(set) => packed::decode(packed::ANY, |buffer| {
-                let found = decoded(set, buffer)?;
-                Ok(found.map(|(key, value)| entry((key.to_vec(), value.to_vec()))))
-            }),
+        match &self.0 {
+            AnySet::Plain(set) => Ok(plain(set)?.map(entry)),
+            AnySet::Packed(set) => {
+                packed::decode(packed::ANY, |buffer| Ok(decoded(set, buffer)?.map(entry)))
+            }
         }
     }
 
     pub(crate) fn range(&self, ends: &Ends) -> SetWalk {
-        match self {
-            Self::Plain(set) => SetWalk::Plain(set.range(ends)),
-            Self::Packed(set) => SetWalk::Packed(Box::new(set.range(ends))),
+        match &self.0 {
+            AnySet::Plain(set) => SetWalk::Plain(set.range(ends)),
+            AnySet::Packed(set) => SetWalk::Packed(Box::new(set.range(ends))),
         }
     }
 
@@ -221,6 +185,11 @@ impl OpenedSet {
     ) -> Result<Option<SetReport>, SetError> {
         either!(self, set => set.verify_while(progress))
     }
+}
+
+/// The value of a key in a set that may have packed shards.
+pub(crate) fn value(set: &PackedSet, key: &[u8]) -> Result<Option<Found>, SetError> {
+    packed::decode(packed::ANY, |buffer| Ok(set.get_value(key, buffer)?.map(Found::from)))
 }
 
 /// Entries of a set, from both ends.

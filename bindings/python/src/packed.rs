@@ -1,5 +1,6 @@
 //! Packed tables: where a thread decodes, and entries between two ends.
 
+use crate::found::Found;
 use crate::span::Ends;
 use graven::{PackedIter, PackedTable, ReadError, ValueBuffer};
 use self_cell::self_cell;
@@ -12,41 +13,21 @@ const KEPT: usize = 1 << 20;
 /// A length that no value exceeds.
 pub(crate) const ANY: u32 = u32::MAX;
 
-/// A buffer, and the longest value that it takes.
-struct Buffer {
-    values: ValueBuffer,
-    most: u32,
-}
-
-impl Buffer {
-    fn new(most: u32) -> Self {
-        Self { values: ValueBuffer::with_limit(most), most }
-    }
-}
-
-impl Default for Buffer {
-    fn default() -> Self {
-        Self::new(ANY)
-    }
-}
-
 thread_local! {
-    static BUFFER: Cell<Buffer> = Cell::default();
+    static BUFFER: Cell<ValueBuffer> = Cell::default();
 }
 
 /// Lends the thread's buffer to `query`, for values of at most `most` bytes. A query within the query,
-/// by a finalizer of Python for example, gets an empty one, and so does one at the end of the thread, or
-/// with another `most` than the query before.
+/// by a finalizer of Python for example, gets an empty buffer, and so does a query at the end of the
+/// thread.
 pub(crate) fn decode<T, E>(
     most: u32,
     query: impl FnOnce(&mut ValueBuffer) -> Result<T, E>,
 ) -> Result<T, E> {
     let mut buffer = BUFFER.try_with(Cell::take).unwrap_or_default();
-    if buffer.most != most {
-        buffer = Buffer::new(most);
-    }
-    let answer = query(&mut buffer.values);
-    if buffer.values.capacity() <= KEPT {
+    buffer.set_limit(most);
+    let answer = query(&mut buffer);
+    if buffer.capacity() <= KEPT {
         let _ = BUFFER.try_with(|kept| kept.set(buffer));
     }
     answer
@@ -92,6 +73,18 @@ pub(crate) fn get<T>(
     match table.is_packed() {
         true => decode(most, |buffer| Ok(table.get(key, buffer)?.map(then))),
         false => Ok(table.stored().get(key)?.map(then)),
+    }
+}
+
+/// As [`get`], for a value that is kept apart from the table: a copy if the table is packed.
+pub(crate) fn found(
+    table: &PackedTable,
+    most: u32,
+    key: &[u8],
+) -> Result<Option<Found>, ReadError> {
+    match table.is_packed() {
+        true => decode(most, |buffer| Ok(table.get(key, buffer)?.map(Found::from))),
+        false => Ok(table.stored().get_owned(key)?.map(Found::from)),
     }
 }
 

@@ -3,10 +3,11 @@
 #![expect(unsafe_code, reason = "mapping a path is unsafe, and the promise is the caller's")]
 
 use crate::errors;
+use crate::found::Found;
 use crate::handle::Handle;
 use crate::keys::Bytes;
 use crate::manifest::Manifest;
-use crate::opened_set::{Found, OpenedSet};
+use crate::opened_set::OpenedSet;
 use crate::options::{self, AnyPath, Opening};
 use crate::range::{Part, Range};
 use crate::span::{Ends, Span};
@@ -106,7 +107,7 @@ impl SetOpening {
         let options = self.options();
         // SAFETY: the class hands the promise on to its caller: nobody changes or truncates the
         // files in place.
-        py.detach(|| unsafe { OpenedSet::open(&options, path) }).map_err(errors::set)
+        py.detach(|| unsafe { OpenedSet::open(path, &options) }).map_err(errors::set)
     }
 
     /// The arguments of `TableSet` that differ from their defaults.

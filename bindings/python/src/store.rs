@@ -1,7 +1,8 @@
 //! What a table and a set of tables have in common, for what is done with both.
 
 use crate::errors;
-use crate::opened_set::{Found, OpenedSet};
+use crate::found::Found;
+use crate::opened_set::OpenedSet;
 use crate::packed::{Packed, PackedSpan};
 use crate::span::{Ends, Span};
 use crate::wait::{self, Shared, Unwanted};
@@ -91,7 +92,7 @@ impl Store for OpenedSet {
     type Answer<'s> = Found;
 
     fn copies(&self) -> bool {
-        matches!(self, Self::Packed(_))
+        self.may_be_packed()
     }
 
     fn entries(&self) -> u64 {

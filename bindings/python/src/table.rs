@@ -151,7 +151,8 @@ impl Table {
         py: Python<'py>,
         key: Bytes<'_>,
     ) -> PyResult<Option<Bound<'py, PyMemoryView>>> {
-        self.with(|table| View::of_key(py, table, &key))
+        let found = self.ask(|table| table.found(&key))?;
+        found.map(|found| View::of(py, found)).transpose()
     }
 
     fn __contains__(&self, key: Bytes<'_>) -> PyResult<bool> {

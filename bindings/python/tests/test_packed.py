@@ -369,6 +369,14 @@ def test_options_are_heeded(path):
     assert sizes[0] != sizes[1]
 
 
+def test_progress(path, way):
+    calls = []
+    entries = ((b"%07d" % (n * 7919 % 200000), b"value %d" % n) for n in range(200000))
+    graven.build(path, entries, progress=lambda *report: calls.append(report), **way)
+    assert list(dict.fromkeys(phase for phase, _, _ in calls)) == ["sort", "merge", "compress", "index", "sync"]
+    assert all(0 <= done <= total for _, done, total in calls)
+
+
 def test_merges_of_plain_tables_may_be_packed(path, tmp_path, way):
     keys = sorted(PAGES)
     parts = []
@@ -399,6 +407,9 @@ def test_values_that_are_longer_than_allowed(path, tmp_path, codec):
         assert allowed[b"long"] == long and allowed.get_all(b"long") == [long, b"short"]
     graven.build(tmp_path / "old", {})
     old = graven.open(tmp_path / "old")
+    # The smallest bound of tables that meet holds for all of them.
+    graven.build(tmp_path / "few", {b"few": short}, compress=codec)
+    few, unbound = graven.open(tmp_path / "few", max_value=most), graven.open(path)
     for refused in [
         lambda: table[b"long"],
         lambda: table.view(b"long"),
@@ -411,6 +422,9 @@ def test_values_that_are_longer_than_allowed(path, tmp_path, codec):
         lambda: list(reversed(table.range())),
         lambda: list(graven.diff(old, table)),
         lambda: graven.merge(tmp_path / "merged", [old, table], policy="keep-all"),
+        lambda: graven.merge(tmp_path / "merged", [few, unbound], policy="keep-all"),
+        lambda: list(graven.diff(few, unbound)),
+        lambda: list(graven.diff(unbound, few)),
         lambda: graven.from_bytes(path.read_bytes(), max_value=most)[b"long"],
         lambda: graven.Live(path, max_value=most)[b"long"],
         lambda: graven.Live(path, max_value=most).pin()[b"long"],
@@ -559,13 +573,28 @@ def test_a_plain_table_that_took_the_place_of_a_packed_one_lends_its_bytes(pages
     assert bytes(views[1]) == page(58)[1]
 
 
-def test_a_packed_table_that_cannot_be_served_leaves_the_old_one(plain, path, tmp_path, pages):
-    graven.build(tmp_path / "served", PAGES)
-    with graven.Live(tmp_path / "served") as live:
-        os.replace(damage(path, tmp_path / "bad", 20), tmp_path / "served")
-        with pytest.raises(graven.Error):
+@pytest.mark.parametrize("old", [{}, {"compress": "fsst"}], ids=["plain", "packed"])
+def test_a_packed_table_that_cannot_be_decoded_leaves_the_old_one(old, path, tmp_path, way):
+    served, (key, value) = tmp_path / "served", page(58)
+    graven.build(served, PAGES, **old)
+    graven.build(path, {**PAGES, key: b"new"}, **way)
+    with graven.Live(served) as live:
+        os.replace(damage(path, tmp_path / "bad", packing(path)), served)
+        with pytest.raises(graven.DamagedError) as error:
             live.refresh()
-        assert live[page(58)[0]] == page(58)[1] and live.status().failure
+        assert error.value.path == str(served) and live.status().failure == str(error.value)
+        assert live[key] == value and live.status().generation == 1
+        os.replace(path, served)
+        assert live.refresh() and live[key] == b"new" and live.status().failure is None
+
+
+def packing(path):
+    """Where the section that says how a table is packed begins."""
+    header = path.read_bytes()[:448]
+    (count,) = struct.unpack_from("<I", header, 116)
+    sections = [struct.unpack_from("<IIQQQ", header, 192 + 32 * n) for n in range(count)]
+    (offset,) = (offset for kind, _, offset, *_ in sections if kind == 10)
+    return offset
 
 
 @pytest.mark.parametrize("cut", [{"shards": 4}, {"hash_shards": 3}], ids=["range", "hash"])
@@ -625,7 +654,19 @@ def test_shards_of_both_kinds(tmp_path, way):
         job.commit(shards)
     set_ = graven.open(tmp_path / "job")
     assert [shard.packed for shard in set_.manifest.shards] == [False, True, False]
-    assert set_ == PAGES
+    assert set_ == PAGES and list(set_.items()) == sorted(PAGES.items())
+    assert set_.get_many([*keys, b""]) == [*map(PAGES.get, keys), None]
+    for shard, key in enumerate([keys[999], keys[1000], keys[2000]]):
+        table, value = set_.table(shard), PAGES[key]
+        assert set_.shard_of(key) == shard and table[key] == value
+        options = parts[shard][1]
+        assert packed_as(table) == {"compress": options.get("compress"), "compact_keys": "compact_keys" in options}
+        assert set_.floor(key + b"!") == set_.ceil(key) == (key, value) and set_.get_all(key) == [value]
+        # The value in a plain shard is lent, and each view of a packed one has its copy.
+        views = set_.view(key), set_.view(key)
+        assert bytes(views[0]) == bytes(views[1]) == value
+        addresses = {numpy.frombuffer(view, "u1").ctypes.data for view in views}
+        assert len(addresses) == (2 if shard == 1 else 1)
 
 
 def test_a_handle_follows_sets_of_both_kinds(tmp_path, way):

@@ -421,7 +421,7 @@ def test_open_opens_sets(set_, model, path, tmp_path):
         assert isinstance(opened, graven.TableSet) and opened == dict(model)
     for options in [
         {"load": True}, {"section": (0, 1)}, {"expect_build_id": "0" * 32}, {"allow_patch": True},
-        {"tolerate_footer": True},
+        {"tolerate_footer": True}, {"max_value": 1},
     ]:  # fmt: skip
         with pytest.raises(graven.OptionError, match=f"{[*options][0]} does not go with .*is a set"):
             graven.open(tmp_path / "set", **options)
