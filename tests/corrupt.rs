@@ -297,30 +297,33 @@ fn lost_and_misplaced_units() {
     all(&subject, cases, 37).settle("lost and misplaced units");
 }
 
-/// A stale page with its own stored sum: the sums are masked by the build id, so it fits no other
-/// table.
+/// A page of another table, or of another place of the same one, with its own stored sum: the sums are
+/// masked by the build id and the page's number, so it fits no other table and no other place.
 #[test]
-fn stale_page_with_its_sum() {
+fn another_page_with_its_sum() {
     let subject = Subject::varied(1_650);
     let flat = subject.model.flat();
     let mut entries = generate::varied(1_650);
     entries.iter_mut().for_each(|entry| entry.1.reverse());
     let stale = Case { hash_index: HashIndex::Always, ..Case::of(entries) }.bytes();
     let (now, then) = (Image::new(subject.bytes.clone()), Image::new(stale));
-    let mut tally = Tally::default();
-    for unit in 1..now.section(SUMS).0 / 4096 {
+    let sum = |image: &Image, unit: usize| image.section(SUMS).0 + 4 * unit;
+    let (units, mut tally) = (now.section(SUMS).0 / 4096, Tally::default());
+    let stale_pages = (1..units).map(|unit| (unit, &then, unit));
+    let moved_pages = (1..units).map(|unit| (unit, &now, units - unit));
+    for (unit, other, from) in stale_pages.chain(moved_pages) {
         let mut damaged = now.bytes.clone();
-        let page = unit * 4096..(unit + 1) * 4096;
-        let Some(old) = then.bytes.get(page.clone()).filter(|old| **old != damaged[page.clone()])
+        let (page, from_page) = (unit * 4096..(unit + 1) * 4096, from * 4096..(from + 1) * 4096);
+        let Some(old) = other.bytes.get(from_page).filter(|old| **old != damaged[page.clone()])
         else {
             continue;
         };
         damaged[page].copy_from_slice(old);
-        let (to, from) = (now.section(SUMS).0 + 4 * unit, then.section(SUMS).0 + 4 * unit);
-        damaged[to..to + 4].copy_from_slice(&then.bytes[from..from + 4]);
+        let (to, from) = (sum(&now, unit), sum(other, from));
+        damaged[to..to + 4].copy_from_slice(&other.bytes[from..from + 4]);
         tally = tally.add(examine(&subject, &flat, damaged, unit, 7).into());
     }
-    tally.settle("stale pages with their sums");
+    tally.settle("other pages with their sums");
 }
 
 /// Every length that a cut-off copy can have, and every way of being too long.
