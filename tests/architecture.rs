@@ -287,7 +287,7 @@ const STOREYS: &[(&str, &[&[&str]])] = &[
             &["."],
         ],
     ),
-    ("src/codec/keys", &[&["."], &["train"]]),
+    ("src/codec/keys", &[&["intervals"], &["."], &["train"]]),
 ];
 
 /// The faces of the reader may have methods in these files as well, public ones only: their own, and

@@ -10,12 +10,14 @@
 //! Antoshenkov: Dictionary-Based Order-Preserving String Compression, VLDB Journal 1997; Zhang and
 //! others: Order-Preserving Key Compression for In-Memory Search Trees (HOPE), SIGMOD 2020.
 
+mod intervals;
 pub(crate) mod train;
 
 use super::bad::Bad;
 use crate::format::MAX_KEY;
 use crate::format::order::successor_len;
 use crate::format::packing::{KEY_CODE, KEY_CODES};
+use intervals::Intervals;
 use std::ops::Range;
 
 /// The symbols of a table, to encode keys and decode them.
@@ -26,12 +28,7 @@ pub(crate) struct KeySymbols {
     symbols: Vec<Part>,
     /// The smallest string of each interval. Intervals are in order, and their numbers are the codes.
     bounds: Vec<Part>,
-    /// Bytes 2 to 10 of each bound as a number that orders as they do.
-    heads: Vec<u64>,
-    /// For each pair of bytes, the first bound that is not below it.
-    pairs: Vec<u32>,
-    /// The interval of the string of one byte.
-    single: [u16; 256],
+    intervals: Intervals,
 }
 
 /// A part of the bytes.
@@ -111,24 +108,9 @@ impl KeySymbols {
         if bounds.len() > KEY_CODES {
             return None;
         }
-        let at = |part: &Part| &bytes[part.range()];
-        let heads = bounds.iter().map(|bound| head(at(bound))).collect();
-        let mut pairs = Vec::with_capacity((1 << 16) + 1);
-        let mut next = 0;
-        for pair in 0..=u16::MAX {
-            while next < bounds.len() && at(&bounds[next]) < &pair.to_be_bytes()[..] {
-                next += 1;
-            }
-            pairs.push(next as u32);
-        }
-        pairs.push(bounds.len() as u32);
-        let mut single = [0; 256];
-        for (code, bound) in bounds.iter().enumerate() {
-            if let [byte] = at(bound) {
-                single[usize::from(*byte)] = code as u16;
-            }
-        }
-        Some(Self { symbols, heads, pairs, single, bounds, bytes })
+        let slices: Vec<&[u8]> = bounds.iter().map(|bound| &bytes[bound.range()]).collect();
+        let intervals = Intervals::of(&slices);
+        Some(Self { symbols, bounds, intervals, bytes })
     }
 
     /// Appends the codes of `key`.
@@ -144,25 +126,7 @@ impl KeySymbols {
     /// The interval that a string lies in: the last one that does not begin above it.
     #[inline]
     fn interval(&self, string: &[u8]) -> usize {
-        let &[first, second, ..] = string else {
-            return self.single[usize::from(string[0])].into();
-        };
-        let pair = usize::from(first) << 8 | usize::from(second);
-        let from = self.pairs[pair] as usize;
-        // Behind the bounds of this pair stands that of another first byte, or of another pair.
-        let to = match (first.checked_add(1), second) {
-            (Some(first), 255) => self.single[usize::from(first)].into(),
-            _ => self.pairs[pair + 1] as usize,
-        };
-        let wanted = head(string);
-        let heads = &self.heads[from..to];
-        let below = heads.partition_point(|&head| head < wanted);
-        // Bounds with the same head are compared as a whole.
-        let tied = heads[below..].partition_point(|&head| head == wanted);
-        let tied = &self.bounds[from + below..][..tied];
-        let above = tied.partition_point(|bound| &self.bytes[bound.range()] <= string);
-        // A string of one byte is a bound, and stands before all pairs that begin with it.
-        from + below + above - 1
+        self.intervals.find(string, |bound| &self.bytes[self.bounds[bound].range()])
     }
 
     /// Length of the longest symbol that a string begins with.
@@ -229,20 +193,6 @@ impl std::fmt::Debug for KeySymbols {
 }
 
 const BAD_KEY: Bad = Bad::Corrupt("key has a code without a symbol");
-
-/// Bytes 2 to 10 of a string as a number that orders as they do; zeros stand behind its end.
-#[inline]
-fn head(string: &[u8]) -> u64 {
-    match string.get(2..10).and_then(|bytes| bytes.first_chunk()) {
-        Some(bytes) => u64::from_be_bytes(*bytes),
-        None => {
-            let mut bytes = [0; 8];
-            let rest = string.get(2..).unwrap_or_default();
-            bytes[..rest.len()].copy_from_slice(rest);
-            u64::from_be_bytes(bytes)
-        }
-    }
-}
 
 /// Intervals as symbols come in ascending order, each before those that begin with it.
 #[derive(Default)]
