@@ -93,7 +93,15 @@ impl KeySymbols {
 
     /// Cuts the strings into intervals. `None` if there are more than there are codes.
     pub(crate) fn of(symbols: &[&[u8]]) -> Option<Self> {
-        let mut cutting = Cutting::default();
+        // Each symbol begins an interval, and its end may begin one more.
+        let (most, len) =
+            (symbols.len() + 128, symbols.iter().map(|symbol| symbol.len()).sum::<usize>());
+        let mut cutting = Cutting {
+            bytes: Vec::with_capacity(2 * (len + 128) + STEP),
+            symbols: Vec::with_capacity(2 * most),
+            bounds: Vec::with_capacity(2 * most),
+            open: Vec::new(),
+        };
         let mut rest = symbols.iter().copied().peekable();
         for byte in 0..=255 {
             cutting.begin(&[byte]);
@@ -108,8 +116,7 @@ impl KeySymbols {
         if bounds.len() > KEY_CODES {
             return None;
         }
-        let slices: Vec<&[u8]> = bounds.iter().map(|bound| &bytes[bound.range()]).collect();
-        let intervals = Intervals::of(&slices);
+        let intervals = Intervals::of(bounds.len(), |bound| &bytes[bounds[bound].range()]);
         Some(Self { symbols, bounds, intervals, bytes })
     }
 
@@ -195,7 +202,6 @@ impl std::fmt::Debug for KeySymbols {
 const BAD_KEY: Bad = Bad::Corrupt("key has a code without a symbol");
 
 /// Intervals as symbols come in ascending order, each before those that begin with it.
-#[derive(Default)]
 struct Cutting {
     bytes: Vec<u8>,
     symbols: Vec<Part>,

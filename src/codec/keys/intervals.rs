@@ -37,56 +37,62 @@ struct Below {
 }
 
 impl Intervals {
-    /// The intervals between these bounds, which ascend and have all strings of one byte among them.
-    pub(super) fn of(bounds: &[&[u8]]) -> Self {
+    /// The intervals between so many bounds, which `at` gives. They ascend and have all strings of one
+    /// byte among them.
+    pub(super) fn of<'b>(bounds: usize, at: impl Fn(usize) -> &'b [u8]) -> Self {
         let mut new = Self {
             pairs: Vec::with_capacity((1 << 16) + 1),
             single: [0; 256],
-            words: Vec::new(),
-            below: Vec::new(),
+            words: Vec::with_capacity(bounds),
+            below: Vec::with_capacity(bounds),
         };
         let mut nodes = VecDeque::new();
         let mut next = 0;
         for pair in 0..=u16::MAX {
             let pair = pair.to_be_bytes();
-            if bounds.get(next).is_some_and(|bound| *bound == &pair[..1]) {
+            if next < bounds && at(next) == &pair[..1] {
                 new.single[usize::from(pair[0])] = next as u32;
                 next += 1;
             }
             new.pairs.push([new.words.len() as u32, next as u32]);
             let first = next;
-            next += bounds[next..].iter().take_while(|bound| bound.starts_with(&pair)).count();
-            new.add(bounds, first..next, pair.len(), &mut nodes);
+            while next < bounds && at(next).starts_with(&pair) {
+                next += 1;
+            }
+            new.add(&at, first..next, pair.len(), &mut nodes);
         }
         new.pairs.push([new.words.len() as u32, next as u32]);
         // Nodes stand behind the words that lead to them, level by level.
         while let Some(Node { word, bounds: within, depth }) = nodes.pop_front() {
             let begin = new.words.len() as u32;
-            new.add(bounds, within, depth, &mut nodes);
+            new.add(&at, within, depth, &mut nodes);
             new.below[word].node = [begin, new.words.len() as u32];
         }
         new
     }
 
     /// Adds the words of a node: of the bounds of this range, which have `depth` bytes in common.
-    fn add(
+    fn add<'b>(
         &mut self,
-        bounds: &[&[u8]],
-        within: Range<usize>,
+        at: &impl Fn(usize) -> &'b [u8],
+        mut within: Range<usize>,
         depth: usize,
         nodes: &mut VecDeque<Node>,
     ) {
-        let mut first = within.start;
-        for group in bounds[within].chunk_by(|a, b| word(&a[depth..]) == word(&b[depth..])) {
-            let last = first + group.len() - 1;
+        while let Some(first) = within.next() {
+            let here = word(&at(first)[depth..]);
+            let mut last = first;
+            while !within.is_empty() && word(&at(within.start)[depth..]) == here {
+                last = within.start;
+                within.start += 1;
+            }
             // Bounds that end differ, so only those that go on have a word in common.
-            if group.len() > 1 {
+            if last > first {
                 let (word, depth) = (self.words.len(), depth + STEP);
                 nodes.push_back(Node { word, bounds: first..last + 1, depth });
             }
-            self.words.push(word(&group[0][depth..]));
+            self.words.push(here);
             self.below.push(Below { last: last as u32, node: [0; 2] });
-            first = last + 1;
         }
     }
 
@@ -168,7 +174,7 @@ mod tests {
         bounds.sort();
         bounds.dedup();
         let slices: Vec<&[u8]> = bounds.iter().map(Vec::as_slice).collect();
-        let intervals = Intervals::of(&slices);
+        let intervals = Intervals::of(slices.len(), |bound| slices[bound]);
         let beside = |bound: &Vec<u8>| {
             let mut strings = vec![bound.clone()];
             strings.extend([0, 1, b'x', 255].map(|byte| [&bound[..], &[byte]].concat()));
