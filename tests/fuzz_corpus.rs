@@ -3,6 +3,10 @@
 
 #[path = "../fuzz/fuzz_targets/common/mod.rs"]
 mod fuzz;
+#[cfg(feature = "sets")]
+#[expect(unsafe_code, reason = "maps tables that it has built")]
+#[path = "../fuzz/fuzz_targets/common/manifest.rs"]
+mod fuzz_sets;
 
 use std::fs;
 use std::path::Path;
@@ -44,4 +48,31 @@ fn packed() {
 #[test]
 fn build_then_read() {
     replay("build_then_read", fuzz::build_then_read);
+}
+
+#[cfg(feature = "sets")]
+#[test]
+fn manifest() {
+    replay("manifest", fuzz_sets::manifest);
+}
+
+/// What a set wrote is a seed as well: each byte of it is flipped.
+#[cfg(feature = "sets")]
+#[test]
+fn flipped_bytes_of_a_manifest() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let publish = graven::PublishOptions::new().durable(false);
+    let options = graven::SetBuildOptions::new().publish(publish).shard_entries(1);
+    let mut builder = options.create(dir.path()).expect("a builder");
+    builder.insert("00000000", "0").expect("room");
+    builder.insert("00000001", "1").expect("room");
+    builder.finish().expect("a set");
+    let good = fs::read(dir.path().join("CURRENT/MANIFEST.json")).expect("the manifest");
+    for at in 0..good.len() {
+        for bit in [0x01, 0x10, 0x80] {
+            let mut bad = good.clone();
+            bad[at] ^= bit;
+            fuzz_sets::manifest(&bad);
+        }
+    }
 }

@@ -12,7 +12,6 @@ mod sets {
     mod build;
     #[cfg(target_os = "linux")]
     mod full_disk;
-    mod fuzz;
     mod hostile;
     mod jobs;
     mod live;
