@@ -11,17 +11,19 @@ mod fuzz_sets;
 use std::fs;
 use std::path::Path;
 
-fn replay(target: &str, body: fn(&[u8])) {
+/// Returns the number of seeds.
+fn replay(target: &str, body: fn(&[u8])) -> usize {
     let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus").join(target);
     let seeds =
         fs::read_dir(&corpus).expect("a corpus").map(|entry| entry.expect("an entry").path());
     let seeds: Vec<_> =
         seeds.filter(|path| path.extension().is_some_and(|e| e == "seed")).collect();
     assert!(!seeds.is_empty(), "no seeds in {}", corpus.display());
-    for seed in seeds {
+    for seed in &seeds {
         println!("{}", seed.display());
-        body(&fs::read(&seed).expect("a seed"));
+        body(&fs::read(seed).expect("a seed"));
     }
+    seeds.len()
 }
 
 #[test]
@@ -53,7 +55,8 @@ fn build_then_read() {
 #[cfg(feature = "sets")]
 #[test]
 fn manifest() {
-    replay("manifest", fuzz_sets::manifest);
+    let seeds = replay("manifest", fuzz_sets::manifest);
+    assert!(seeds >= 4, "{seeds} seeds");
 }
 
 /// What a set wrote is a seed as well: each byte of it is flipped.

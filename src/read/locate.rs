@@ -70,6 +70,21 @@ impl PackedTable {
     /// [`Table::locate`]. Key and value of the location are as they are stored. A `get` of a value that
     /// is compressed reads the dictionary, too, of which the location says nothing.
     ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("t");
+    /// # let pages = (0..1000).map(|i| (format!("https://example.org/{i:04}"), "text"));
+    /// # graven::BuildOptions::new().compact_keys(true).build(&path, pages)?;
+    /// let table = graven::PackedTable::load(&path)?;
+    /// let location = table.locate("https://example.org/0042")?;
+    /// assert_eq!(location.rank, Some(42));
+    /// let bytes = location.spans.iter().map(|span| span.bytes).sum::<u64>();
+    /// println!("a get reads {bytes} bytes");
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// [`ReadError`] if a page that was touched is damaged.
     pub fn locate(&self, key: impl AsRef<[u8]>) -> Result<Location, ReadError> {

@@ -16,10 +16,9 @@ const MORE: u8 = STEP as u8 + 1;
 
 /// Finds the interval of a string.
 pub(super) struct Intervals {
-    /// For each pair of bytes, where its words begin, and the number of bounds below it.
+    /// For each pair of bytes, where its words begin, and the last bound below them: for the first pair
+    /// of a byte the byte itself, which is a bound.
     pairs: Vec<[u32; 2]>,
-    /// The interval of the string of one byte.
-    single: [u32; 256],
     /// The words of all nodes; those of a node are in order.
     words: Vec<u64>,
     /// What stands below each word.
@@ -42,7 +41,6 @@ impl Intervals {
     pub(super) fn of<'b>(bounds: usize, at: impl Fn(usize) -> &'b [u8]) -> Self {
         let mut new = Self {
             pairs: Vec::with_capacity((1 << 16) + 1),
-            single: [0; 256],
             words: Vec::with_capacity(bounds),
             below: Vec::with_capacity(bounds),
         };
@@ -51,17 +49,16 @@ impl Intervals {
         for pair in 0..=u16::MAX {
             let pair = pair.to_be_bytes();
             if next < bounds && at(next) == &pair[..1] {
-                new.single[usize::from(pair[0])] = next as u32;
                 next += 1;
             }
-            new.pairs.push([new.words.len() as u32, next as u32]);
+            new.pairs.push([new.words.len() as u32, next as u32 - 1]);
             let first = next;
             while next < bounds && at(next).starts_with(&pair) {
                 next += 1;
             }
             new.add(&at, first..next, pair.len(), &mut nodes);
         }
-        new.pairs.push([new.words.len() as u32, next as u32]);
+        new.pairs.push([new.words.len() as u32, next as u32 - 1]);
         // Nodes stand behind the words that lead to them, level by level.
         while let Some(Node { word, bounds: within, depth }) = nodes.pop_front() {
             let begin = new.words.len() as u32;
@@ -100,12 +97,11 @@ impl Intervals {
     #[inline]
     pub(super) fn find<'b>(&self, string: &[u8], bound: impl Fn(usize) -> &'b [u8]) -> usize {
         let &[first, second, ..] = string else {
-            return self.single[usize::from(string[0])] as usize;
+            return self.pairs[usize::from(string[0]) << 8][1] as usize;
         };
         let pair = usize::from(first) << 8 | usize::from(second);
-        let ([mut from, below], [mut to, _]) = (self.pairs[pair], self.pairs[pair + 1]);
-        // A string of one byte is a bound, and stands before all pairs that begin with it.
-        let (mut before, mut depth) = (below - 1, 2);
+        let ([mut from, mut before], [mut to, _]) = (self.pairs[pair], self.pairs[pair + 1]);
+        let mut depth = 2;
         loop {
             let wanted = word(&string[depth..]);
             let words = &self.words[from as usize..to as usize];
