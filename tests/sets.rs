@@ -12,6 +12,7 @@ mod sets {
     mod build;
     #[cfg(target_os = "linux")]
     mod full_disk;
+    mod golden;
     mod hostile;
     mod jobs;
     mod live;
