@@ -8,11 +8,16 @@ mod chosen;
 mod common;
 
 use common::craft::{Image, at};
+use common::generate::{case, entries, large_entries, runs};
 use common::python::no_python;
-use common::{Rng, skip};
+use common::{Rng, data, scaled, skip};
 #[cfg(all(feature = "fsst", feature = "zstd"))]
 use graven::Compression;
 use graven::{BuildOptions, Duplicates, HashIndex};
+use proptest::prelude::*;
+use proptest::sample::select;
+use proptest::test_runner::{Config, TestRunner};
+use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::Path;
@@ -729,9 +734,15 @@ fn answers_as_a_list(shape: Shape, metadata: &Entries, packing: &str) -> bool {
     }
     builder.finish().unwrap_or_else(|error| panic!("{name}: {error}"));
     entries.sort_by(|a, b| a.0.cmp(&b.0));
-    let questions = questions(&entries, metadata, packing);
+    answers(name, &path, &entries, metadata, packing)
+}
+
+/// Compares the reader's answers from a table with those of its sorted entries. False if the reader
+/// has no decoder for them.
+fn answers(name: &str, table: &Path, entries: &Entries, metadata: &Entries, packing: &str) -> bool {
+    let questions = questions(entries, metadata, packing);
     let queries: String = questions.iter().map(|(query, _)| format!("{query}\n")).collect();
-    let output = ask(&path, &queries);
+    let output = ask(table, &queries);
     if lacks_zstd(&output) {
         return false;
     }
@@ -747,6 +758,119 @@ fn answers_as_a_list(shape: Shape, metadata: &Entries, packing: &str) -> bool {
     }
     assert_eq!(answers.next(), None, "{name}");
     true
+}
+
+/// The frozen files, but the patch, which is no table: both readers give the same answers.
+#[test]
+fn python_reads_golden_files() {
+    if let Some(why) = no_python() {
+        return skip("python_reads_golden_files", &why);
+    }
+    let mut compared = 0;
+    for file in std::fs::read_dir(data("v1")).expect("the golden files") {
+        let path = file.expect("a file").path();
+        let is_table = path.extension().is_some_and(|extension| extension == "grv");
+        if !is_table || path.ends_with("patch.grv") {
+            continue;
+        }
+        let table = match graven::PackedTable::load(&path) {
+            Ok(table) => table,
+            Err(error) => match error.failure() {
+                graven::OpenFailure::DecoderLeftOut { .. } => continue,
+                _ => panic!("{error}"),
+            },
+        };
+        let entries = entries_of(&table);
+        let metadata = table.stored().metadata().expect("metadata");
+        let metadata = metadata.iter().map(|(key, value)| (key.to_vec(), value.to_vec())).collect();
+        let name = path.display().to_string();
+        compared += u32::from(answers(&name, &path, &entries, &metadata, &packing(&table)));
+    }
+    assert!(compared >= 15, "{compared} golden files");
+}
+
+/// How the reader in Python says that a table is packed.
+fn packing(table: &graven::PackedTable) -> String {
+    let symbols = if table.has_compact_keys() { "symbols" } else { "-" };
+    format!("{} {symbols}", table.codec().unwrap_or("-"))
+}
+
+/// Tables of random entries and options, plain and packed: both readers answer every query as the
+/// sorted entries do.
+#[test]
+fn python_reads_random_tables() {
+    if let Some(why) = no_python() {
+        return skip("python_reads_random_tables", &why);
+    }
+    let count = scaled(100);
+    let few = prop_oneof![entries(0..30), entries(30..250), runs(40), large_entries()];
+    let strategy = (case(few), packings());
+    let config = Config { cases: count, failure_persistence: None, ..Config::default() };
+    let [compared, refused, unread] = [const { Cell::new(0_u32) }; 3];
+    let count_one = |counter: &Cell<u32>| counter.set(counter.get() + 1);
+    let result = TestRunner::new(config).run(&strategy, |(mut case, options)| {
+        if options.is_some() {
+            // Packed tables have no aligned values.
+            case.value_align = 1;
+        }
+        let directory = common::directory();
+        let path = directory.path().join("t.grv");
+        let options = options.map_or_else(|| case.options(), |pack| pack(case.options()));
+        let model = case.model();
+        if case.duplicates == Duplicates::Reject && model.repeats() {
+            let built = case.build_with(options, &path);
+            assert!(matches!(built, Err(graven::BuildError::DuplicateKey { .. })), "{built:?}");
+            count_one(&refused);
+            return Ok(());
+        }
+        case.build_with(options, &path).expect("a table");
+        let table = graven::PackedTable::load(&path).expect("a table");
+        let owned = |(key, value): (&[u8], &[u8])| (key.to_vec(), value.to_vec());
+        let entries: Entries = model.flat().into_iter().map(owned).collect();
+        assert_eq!(entries_of(&table), entries);
+        let metadata = model.metadata.iter().map(|(key, value)| owned((key, value))).collect();
+        match answers("random", &path, &entries, &metadata, &packing(&table)) {
+            true => count_one(&compared),
+            false => count_one(&unread),
+        }
+        Ok(())
+    });
+    let [compared, refused, unread] = [compared, refused, unread].map(Cell::into_inner);
+    println!("{count} random tables: {compared} compared, {refused} refused, {unread} unread");
+    if let Err(failure) = result {
+        panic!("{failure}");
+    }
+    assert!(compared > 0);
+}
+
+/// How a random table is packed, if it is.
+type Pack = fn(BuildOptions) -> BuildOptions;
+
+#[cfg(all(feature = "fsst", feature = "zstd"))]
+fn packings() -> impl Strategy<Value = Option<Pack>> {
+    let all: [Option<Pack>; 6] = [
+        Some(|options| options.compress(Compression::fsst())),
+        Some(|options| options.compress(Compression::zstd())),
+        Some(|options| options.compact_keys(true)),
+        Some(|options| options.compress(Compression::fsst()).compact_keys(true)),
+        Some(|options| options.compress(Compression::zstd()).compact_keys(true)),
+        None,
+    ];
+    prop_oneof![Just(None), select(all.to_vec())]
+}
+
+#[cfg(not(all(feature = "fsst", feature = "zstd")))]
+fn packings() -> impl Strategy<Value = Option<Pack>> {
+    let all: [Option<Pack>; 2] = [Some(|options| options.compact_keys(true)), None];
+    select(all.to_vec())
+}
+
+fn entries_of(table: &graven::PackedTable) -> Entries {
+    let owned = |entry: Result<_, _>| {
+        let (key, value): (Vec<u8>, Vec<u8>) = entry.expect("an entry");
+        (key, value)
+    };
+    table.iter().map(owned).collect()
 }
 
 /// Whether the reader ended because this machine has no decoder of zstd for Python.
