@@ -15,6 +15,7 @@ use std::fs::{self, File};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 /// Entries of the table: some 100 MB.
 const ENTRIES: u64 = 800_000;
@@ -23,6 +24,9 @@ const PAGE: u64 = 4096;
 const TASK: &str = "GRAVEN_TEST_MEMORY_TASK";
 /// Lookups or short walks of a task.
 const GETS: u64 = 4000;
+
+/// Lookups of [`an_index_stays_in_memory`] that are counted.
+const SPREAD: u64 = 15_000;
 
 /// Bytes that this process has read from disks so far.
 fn bytes_read() -> u64 {
@@ -48,7 +52,10 @@ impl Group {
         // Beside this process's own: in version 2 a group with processes has no children.
         let parent = Path::new(root).join(group.trim_start_matches('/'));
         let parent = if file == "memory.max" { parent.parent()?.to_owned() } else { parent };
-        let group = parent.join(format!("graven_test_{}_{name}", std::process::id()));
+        // Tests run side by side.
+        static MADE: AtomicU32 = AtomicU32::new(0);
+        let number = MADE.fetch_add(1, Relaxed);
+        let group = parent.join(format!("graven_test_{}_{number}_{name}", std::process::id()));
         fs::create_dir(&group).ok()?;
         let group = Self(group);
         fs::write(group.0.join(file), limit.to_string()).ok()?;
@@ -156,6 +163,19 @@ fn lookups_in_a_large_table_read_single_pages() {
     assert!(normal > random, "AccessPattern overrides: {normal:.2} and {random:.2} pages each");
 }
 
+/// Pages of the index, which lookups read over and over, stay in memory, and pages of records, each
+/// of which is read once here, come and go. With an index that the kernel drops as it drops records
+/// a lookup reads 1.1 pages and more.
+#[test]
+fn an_index_stays_in_memory() {
+    let directory = directory();
+    let Some((path, _)) = table("an_index_stays_in_memory", directory.path()) else { return };
+    let read = read_by("spread", &path).expect("there was a cgroup before");
+    let pages = read as f64 / (SPREAD * PAGE) as f64;
+    println!("spread: {pages:.3} pages each");
+    assert!(pages <= 1.02, "a lookup reads {pages:.3} pages");
+}
+
 /// What the processes in cgroups do.
 #[test]
 fn in_a_cgroup() {
@@ -225,6 +245,17 @@ fn work(task: &str, path: &Path) -> u64 {
             let warm = bytes_read() - start;
             keys.for_each(|i| assert!(table.get(numbered_key(i)).unwrap().is_some()));
             return warm;
+        }
+        "spread" => {
+            let (table, start) = (table(), bytes_read());
+            // About a page of records further each time. The first ones bring in the index, the next
+            // ones fill the memory, and then pages have to go.
+            let mut spread = (0..ENTRIES).step_by(34);
+            let mut get = |i| assert!(table.get(numbered_key(i)).unwrap().is_some());
+            spread.by_ref().take(8000).for_each(&mut get);
+            let filled = bytes_read() - start;
+            spread.take(SPREAD as usize).for_each(&mut get);
+            return filled;
         }
         "batches" => {
             let (table, mut found) = (table(), Vec::new());

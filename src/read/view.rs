@@ -36,6 +36,9 @@ impl View {
     ) -> Self {
         bytes.prove(&layout);
         let exceeds_memory = matches!(bytes.reading(), Reading::Windows { .. });
+        if exceeds_memory {
+            bytes.keep_index(layout.records.end..layout.file_len);
+        }
         Self { bytes, layout, pages, path, exceeds_memory }
     }
 

@@ -169,6 +169,13 @@ impl Bytes {
         }
     }
 
+    /// Keeps an index in memory, where that is worth it; see [`Mapping::keep_index`].
+    pub(crate) fn keep_index(&mut self, part: std::ops::Range<usize>) {
+        if let Owner::Mapped(mapping) = &mut self.owner {
+            mapping.keep_index(self.start, part.start, part.len());
+        }
+    }
+
     /// How pages come into memory.
     pub(crate) fn reading(&self) -> Reading {
         self.mapping().map_or(Reading::Ahead, Mapping::reading)

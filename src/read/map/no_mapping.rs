@@ -18,6 +18,10 @@ impl Mapping {
         match self.0 {}
     }
 
+    pub(super) fn keep_index(&mut self, _: NonNull<u8>, _: usize, _: usize) {
+        match self.0 {}
+    }
+
     pub(super) fn read_on(&self, _: NonNull<u8>, _: usize, _: usize) {
         match self.0 {}
     }

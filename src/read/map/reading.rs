@@ -13,11 +13,10 @@ pub(crate) enum Reading {
     Sequential,
     /// Every fault reads one page.
     Pages,
-    /// Every fault reads one page, and walks ask for windows. `far`: there is memory for what the
-    /// kernel reads ahead of a long walk by its default.
+    /// Every fault reads one page, and walks ask for windows.
     Windows {
-        /// Whether a long walk lets the kernel read ahead.
-        far: bool,
+        /// Bytes of memory that the process could still take when the table was opened.
+        available: u64,
     },
 }
 
@@ -32,10 +31,20 @@ impl Reading {
             AccessPattern::Random => Self::Pages,
             AccessPattern::Auto if len < LEAST => Self::Ahead,
             AccessPattern::Auto => match limits::recently_available_memory() {
-                Some(available) if !fits(len, available) => Self::Windows { far: available >= FAR },
+                Some(available) if !fits(len, available) => Self::Windows { available },
                 _ => Self::Ahead,
             },
         }
+    }
+
+    /// Whether a long walk lets the kernel read ahead by its default.
+    pub(super) fn walks_ahead(self) -> bool {
+        matches!(self, Self::Windows { available } if available >= FAR)
+    }
+
+    /// Whether an index of `len` bytes stays in memory beside the records.
+    pub(super) fn keeps(self, len: usize) -> bool {
+        matches!(self, Self::Windows { available } if len as u64 <= available / 2)
     }
 }
 
