@@ -48,8 +48,9 @@ fn first(mut chosen: u32, id: u32) -> bool {
 
 fn read() -> u32 {
     // SAFETY: the names end with zero.
-    let (mutant, reached) =
-        unsafe { (libc::getenv(c"GRAVEN_MUTANT".as_ptr()), libc::getenv(c"GRAVEN_MUTANTS_REACHED".as_ptr())) };
+    let (mutant, reached) = unsafe {
+        (libc::getenv(c"GRAVEN_MUTANT".as_ptr()), libc::getenv(c"GRAVEN_MUTANTS_REACHED".as_ptr()))
+    };
     if !mutant.is_null() {
         // SAFETY: a value of the environment ends with zero.
         return unsafe { libc::atoi(mutant) } as u32;
@@ -62,7 +63,8 @@ fn read() -> u32 {
         let file = libc::open(reached, libc::O_RDWR | libc::O_CLOEXEC);
         let length = libc::lseek(file, 0, libc::SEEK_END);
         let rights = libc::PROT_READ | libc::PROT_WRITE;
-        let bytes = libc::mmap(std::ptr::null_mut(), length as usize, rights, libc::MAP_SHARED, file, 0);
+        let bytes =
+            libc::mmap(std::ptr::null_mut(), length as usize, rights, libc::MAP_SHARED, file, 0);
         libc::close(file);
         if bytes == libc::MAP_FAILED {
             return NONE;
