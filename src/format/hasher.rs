@@ -230,6 +230,17 @@ fn le32(key: &[u8], at: usize) -> u64 {
 mod tests {
     use super::*;
 
+    /// The loop over a long key ends before its last 16 bytes, also where they are a whole step.
+    #[test]
+    fn the_last_bytes_of_long_keys_are_no_step() {
+        let key: Vec<u8> = (0..144).collect();
+        let (steps, _) = key[..128].as_chunks::<16>();
+        let seed =
+            steps.iter().fold(S1, |seed, step| fold(le64(step, 0) ^ S0, le64(step, 8) ^ seed));
+        let right = Hasher::finish(le64(&key, 128) ^ S0, le64(&key, 136) ^ seed, 144);
+        assert_eq!(Hasher::long(&key), right);
+    }
+
     /// The vectors of format.md.
     #[test]
     fn test_vectors() {

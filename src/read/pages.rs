@@ -297,8 +297,18 @@ mod tests {
         pages.mark(1);
         assert!(pages.lookups_checked() && !pages.all_checked());
         assert!(!pages.covered(&(2 * UNIT..2 * UNIT + 1)), "page 2 was not checked");
+        assert!(pages.are_checked(&(0..2 * UNIT)) && pages.are_checked(&(3 * UNIT..5 * UNIT)));
+        assert!(!pages.are_checked(&(UNIT..4 * UNIT)), "page 2 was not checked");
         pages.mark(2);
-        assert!(pages.all_checked());
+        assert!(pages.all_checked() && pages.are_checked(&(0..usize::MAX)));
+    }
+
+    #[test]
+    fn a_page_starts_and_ends_around_its_bytes() {
+        for offset in [0, 1, UNIT - 1, UNIT, UNIT + 1, 5 * UNIT + 7] {
+            let start = offset / UNIT * UNIT;
+            assert_eq!((page_start(offset), page_end(offset)), (start, start + UNIT), "{offset}");
+        }
     }
 
     /// From any byte on, checked pages end before the first that was not checked, and with the word
@@ -321,6 +331,10 @@ mod tests {
                 let word_end = (unit / 64 + 1) * 64;
                 let end = (unit..word_end).find(|unit| left.contains(unit)).unwrap_or(word_end);
                 assert_eq!(pages.checked_end(start), end * UNIT, "from {start}, left {left:?}");
+                assert_eq!(pages.is_checked(start), !left.contains(&unit), "at {start}");
+                let last = (start + UNIT - 1) >> UNIT_LOG2;
+                let both = [unit, last].iter().all(|unit| *unit < UNITS && !left.contains(unit));
+                assert_eq!(pages.covered(&(start..start + UNIT)), both, "from {start}");
             }
             assert_eq!(pages.checked_end(UNITS * UNIT + 5), UNITS * UNIT, "beyond all pages");
             pages.bits = Box::default();

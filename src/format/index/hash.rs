@@ -278,6 +278,29 @@ mod tests {
     use super::*;
     use crate::format::hasher::Hasher;
 
+    #[test]
+    fn slots_hold_what_they_are_chosen_for() {
+        for (most, slots) in [
+            (0, Slots::Four),
+            ((1 << 32) - 1, Slots::Four),
+            (1 << 32, Slots::Five),
+            ((1 << 40) - 1, Slots::Five),
+            (1 << 40, Slots::Six),
+            ((1 << 48) - 1, Slots::Six),
+        ] {
+            assert_eq!(Slots::for_reference(most), slots, "{most}");
+            let mut bucket = [0; BUCKET];
+            slots.set(&mut bucket, slots.count() - 1, 7, most);
+            assert_eq!(slots.get(&bucket, slots.count() - 1), most, "{slots:?}");
+        }
+        for (width, slots) in [(3, None), (5, Some(Slots::Five)), (6, Some(Slots::Six)), (7, None)]
+        {
+            assert_eq!(Slots::from_width(width), slots);
+        }
+        assert_eq!(Shape { groups: 0, per_group: 5 }.checked_buckets(), None);
+        assert_eq!(Shape { groups: 1, per_group: 5 }.checked_buckets(), Some(5));
+    }
+
     /// The places of format.md.
     #[test]
     fn place_vectors() {
