@@ -108,7 +108,7 @@ const STOREYS: &[(&str, &[&[&str]])] = &[
     (
         "src/read",
         &[
-            &["simd", "map", "parallel", "place", "guess", "range"],
+            &["simd", "map", "parallel", "place", "guess", "range", "first_touch"],
             &["pages"],
             &["view"],
             &["index"],

@@ -141,7 +141,9 @@ impl<P: Place> Handle<P> {
         // The status holds the error, so the result is dropped here.
         let refresh = move || drop(shared.refresh());
         let helper = Helper::start(interval, jitter, refresh)?;
-        *self.helper.lock().unwrap_or_else(PoisonError::into_inner) = Some(helper);
+        let old = self.helper.lock().unwrap_or_else(PoisonError::into_inner).replace(helper);
+        // The old thread is waited for without the lock: a hook that it calls may want to start another.
+        drop(old);
         Ok(())
     }
 }

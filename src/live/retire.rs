@@ -5,6 +5,7 @@
 //! last pin or the last owned value.
 
 use std::sync::Arc;
+use std::sync::atomic::{Ordering::Acquire, fence};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -23,7 +24,13 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub(super) fn retire<T: Send + Sync + 'static>(old: Arc<T>, in_use: fn(&T) -> bool) {
     let wait = move || {
         let start = Instant::now();
-        while (Arc::strong_count(&old) > 1 || in_use(&old)) && start.elapsed() < PATIENCE {
+        let is_held = || {
+            let pinned = Arc::strong_count(&old) > 1;
+            // Whoever dropped the last pin may have cloned the table before, which `in_use` must see.
+            fence(Acquire);
+            pinned || in_use(&old)
+        };
+        while is_held() && start.elapsed() < PATIENCE {
             thread::sleep(LOOK);
         }
     };

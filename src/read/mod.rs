@@ -3,6 +3,7 @@
 
 #[cfg(feature = "sets")]
 mod among;
+mod first_touch;
 mod get;
 mod guess;
 pub(crate) mod index;

@@ -25,6 +25,7 @@ use std::fmt;
 use std::ops::Bound;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{Ordering::Acquire, fence};
 
 /// An open table, packed or plain. Values may be compressed and keys encoded, so a query decodes them
 /// into a [`ValueBuffer`] of the caller, and the slices that it returns borrow both. What is stored as
@@ -86,7 +87,11 @@ impl PackedTable {
 
     /// Whether clones of this table are in use besides `self`.
     pub(crate) fn has_clones(&self) -> bool {
-        Arc::strong_count(&self.shared) > 1
+        let has_clones = Arc::strong_count(&self.shared) > 1;
+        // Whoever dropped the last clone may have taken a value of the stored table before, which a
+        // look at that must see.
+        fence(Acquire);
+        has_clones
     }
 
     /// Maps the table at `path`, as [`Table::open`] does. Reads the dictionary, too.

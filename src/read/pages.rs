@@ -1,13 +1,14 @@
 //! Page checks on first touch: one bit per unit, set once its checksum was found right. A unit is a
 //! page of the file, 4 KiB, with a checksum of its own.
 
+use super::first_touch::FirstTouch;
 use super::simd::{CACHE_LINE, prefetch};
 use crate::error::ReadFailure;
 use crate::format::layout::{Layout, Span};
 use crate::format::sums::{self, SUM_BYTES, UNIT, UNIT_LOG2};
 use crate::format::u32_at;
 use std::ops::Range;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::AtomicU64;
 use zerocopy::FromZeros;
 
 /// When page checksums are checked.
@@ -25,69 +26,22 @@ pub enum PageChecks {
     Never,
 }
 
-/// Which pages were checked. Relaxed atomics suffice: the bytes under a bit never change, so a
-/// thread that sees the bit has nothing else to wait for.
+/// Which pages were checked, and the check of a page.
 #[derive(Debug)]
-pub(crate) struct Pages {
-    /// All pages.
-    all: Unchecked,
-    /// Lookup pages: those of the records and of the index that answers point lookups.
-    lookup: Unchecked,
-    /// The units of the lookup pages, as two ranges that do not overlap.
-    lookup_units: [Range<usize>; 2],
-    /// A bit per unit, set once it was checked.
-    bits: Box<[AtomicU64]>,
-    /// How many pages were unchecked at first.
-    total: u64,
-}
-
-/// How many pages of some kind are unchecked.
-#[derive(Debug)]
-struct Unchecked {
-    /// 1 while some page is, then 0. Each lookup reads this field and nothing else of the struct,
-    /// and selects its function by it, hence a number.
-    some: AtomicUsize,
-    count: AtomicU64,
-}
-
-impl Unchecked {
-    fn new(count: u64) -> Self {
-        Self { some: AtomicUsize::new((count > 0).into()), count: AtomicU64::new(count) }
-    }
-
-    fn take_one(&self) {
-        if self.count.fetch_sub(1, Relaxed) == 1 {
-            self.some.store(0, Relaxed);
-        }
-    }
-}
+pub(crate) struct Pages(FirstTouch);
 
 impl Pages {
     /// Nothing is ever checked.
     pub(crate) fn unchecked() -> Self {
-        Self {
-            all: Unchecked::new(0),
-            lookup: Unchecked::new(0),
-            lookup_units: Default::default(),
-            bits: Box::default(),
-            total: u64::MAX,
-        }
+        Self(FirstTouch::unchecked())
     }
 
     /// Nothing is checked yet. The bits take a 32,768th of the file's size; the system hands out
     /// zeroed memory, so the untouched part costs nothing.
     pub(crate) fn new(layout: &Layout) -> Self {
         let units = sums::units(layout.sums.start as u64);
-        let lookup_units = Self::lookup_units(layout);
-        let lookup = lookup_units.iter().map(|range| range.len() as u64).sum();
-        let words = units.div_ceil(64) as usize;
-        // Without memory for the bits every touch is checked again.
-        let (bits, all, lookup) = match <[AtomicU64]>::new_box_zeroed_with_elems(words) {
-            Ok(bits) => (bits, units, lookup),
-            Err(_) => (Box::default(), u64::MAX, u64::MAX),
-        };
-        let (total, all, lookup) = (all, Unchecked::new(all), Unchecked::new(lookup));
-        Self { all, lookup, lookup_units, bits, total }
+        let bits = <[AtomicU64]>::new_box_zeroed_with_elems(units.div_ceil(64) as usize);
+        Self(FirstTouch::new(units, Self::lookup_units(layout), bits.ok()))
     }
 
     /// The units of the records and those of the index that answers point lookups.
@@ -96,12 +50,6 @@ impl Pages {
         let hash = layout.hash.as_ref().or(layout.hash_of_decoded.as_ref());
         let index = lines.or(hash.map(|hash| hash.span));
         units_of([layout.records, index.unwrap_or(layout.records)])
-    }
-
-    /// Whether every page was checked.
-    #[inline]
-    fn all_checked(&self) -> bool {
-        self.all.some.load(Relaxed) == 0
     }
 
     /// Whether every lookup page was checked: the pages of the records and of the index that
@@ -114,24 +62,18 @@ impl Pages {
     /// 1 while some lookup page is unchecked, then 0.
     #[inline]
     pub(crate) fn lookups_unchecked(&self) -> usize {
-        self.lookup.some.load(Relaxed)
+        self.0.lookups_unchecked()
     }
 
     /// Whether no page was checked yet.
     pub(crate) fn nothing_checked(&self) -> bool {
-        self.all.count.load(Relaxed) == self.total
-    }
-
-    #[inline]
-    fn bit(&self, unit: usize) -> bool {
-        let word = self.bits.get(unit / 64).map_or(0, |word| word.load(Relaxed));
-        word >> (unit % 64) & 1 != 0
+        self.0.nothing_checked()
     }
 
     /// Whether the page of one byte was checked.
     #[inline]
     pub(crate) fn is_checked(&self, offset: usize) -> bool {
-        self.bit(offset >> UNIT_LOG2)
+        self.0.bit(offset >> UNIT_LOG2)
     }
 
     /// Whether all pages under `range` were checked, by their bits. The caller has found that some
@@ -140,7 +82,7 @@ impl Pages {
     pub(crate) fn covered(&self, range: &Range<usize>) -> bool {
         let first = range.start >> UNIT_LOG2;
         let last = range.end.saturating_sub(1).max(range.start) >> UNIT_LOG2;
-        if first == last { self.bit(first) } else { self.all_covered(first, last) }
+        self.0.all_bits(first, last)
     }
 
     /// End of the run of checked pages that begins at the page of byte `start`; at most 256 KiB
@@ -150,15 +92,7 @@ impl Pages {
     #[inline(always)]
     pub(crate) fn checked_end(&self, start: usize) -> usize {
         let first = start >> UNIT_LOG2;
-        let word = self.bits.get(first / 64).map_or(0, |word| word.load(Relaxed));
-        let run = (word >> (first % 64)).trailing_ones() as usize;
-        (first + run) << UNIT_LOG2
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn all_covered(&self, first: usize, last: usize) -> bool {
-        (first..=last).all(|unit| self.bit(unit))
+        (first + self.0.run(first)) << UNIT_LOG2
     }
 
     /// Checks the pages under `range` that were not checked before.
@@ -178,7 +112,7 @@ impl Pages {
     /// Whether all pages under `range` were checked.
     #[inline]
     pub(crate) fn are_checked(&self, range: &Range<usize>) -> bool {
-        self.all_checked() || self.covered(range)
+        self.0.all_checked() || self.covered(range)
     }
 
     #[cold]
@@ -188,7 +122,7 @@ impl Pages {
         let last = range.end.saturating_sub(1).max(range.start) >> UNIT_LOG2;
         // Beyond the last unit stand the sums and the footer, which check others.
         for unit in first..(last + 1).min(units) {
-            if !self.bit(unit) {
+            if !self.0.bit(unit) {
                 // The first checksum takes a page fault on the sums; meanwhile the page can come
                 // from memory. Later pages arrive faster by the processor's own prefetching.
                 if self.nothing_checked() {
@@ -203,15 +137,7 @@ impl Pages {
 
     /// Notes that a unit's checksum was found right.
     pub(crate) fn mark(&self, unit: usize) {
-        let Some(word) = self.bits.get(unit / 64) else { return };
-        let bit = 1 << (unit % 64);
-        let before = word.fetch_or(bit, Relaxed);
-        if before & bit == 0 {
-            self.all.take_one();
-            if self.lookup_units.iter().any(|range| range.contains(&unit)) {
-                self.lookup.take_one();
-            }
-        }
+        self.0.mark(unit);
     }
 }
 
@@ -278,31 +204,6 @@ mod tests {
         assert_eq!(units_of([records, inside]), [0..3, 3..3]);
     }
 
-    /// Lookups find all their pages checked while pages that they never read are unchecked, and
-    /// these are still checked when somebody reads them.
-    #[test]
-    fn lookup_pages_are_counted_on_their_own() {
-        let pages = Pages {
-            all: Unchecked::new(5),
-            lookup: Unchecked::new(3),
-            lookup_units: [0..2, 4..5],
-            bits: Box::new([AtomicU64::new(0)]),
-            total: 5,
-        };
-        assert!(pages.nothing_checked() && !Pages::unchecked().nothing_checked());
-        for unit in [4, 3, 0, 4] {
-            pages.mark(unit);
-            assert!(!pages.lookups_checked() && !pages.nothing_checked(), "after page {unit}");
-        }
-        pages.mark(1);
-        assert!(pages.lookups_checked() && !pages.all_checked());
-        assert!(!pages.covered(&(2 * UNIT..2 * UNIT + 1)), "page 2 was not checked");
-        assert!(pages.are_checked(&(0..2 * UNIT)) && pages.are_checked(&(3 * UNIT..5 * UNIT)));
-        assert!(!pages.are_checked(&(UNIT..4 * UNIT)), "page 2 was not checked");
-        pages.mark(2);
-        assert!(pages.all_checked() && pages.are_checked(&(0..usize::MAX)));
-    }
-
     #[test]
     fn a_page_starts_and_ends_around_its_bytes() {
         for offset in [0, 1, UNIT - 1, UNIT, UNIT + 1, 5 * UNIT + 7] {
@@ -318,13 +219,9 @@ mod tests {
         const UNITS: usize = 192;
         let left: [&[usize]; 4] = [&[], &[0], &[70, 72, 127], &[63, 64, 191]];
         for left in left {
-            let mut pages = Pages {
-                all: Unchecked::new(UNITS as u64),
-                lookup: Unchecked::new(0),
-                lookup_units: Default::default(),
-                bits: (0..UNITS / 64).map(|_| AtomicU64::new(0)).collect(),
-                total: UNITS as u64,
-            };
+            let pages = |bits| Pages(FirstTouch::new(UNITS as u64, Default::default(), bits));
+            let without_bits = pages(None);
+            let pages = pages(Some((0..UNITS / 64).map(|_| AtomicU64::new(0)).collect()));
             (0..UNITS).filter(|unit| !left.contains(unit)).for_each(|unit| pages.mark(unit));
             for start in (0..UNITS * UNIT).step_by(UNIT / 4) {
                 let unit = start >> UNIT_LOG2;
@@ -334,11 +231,12 @@ mod tests {
                 assert_eq!(pages.is_checked(start), !left.contains(&unit), "at {start}");
                 let last = (start + UNIT - 1) >> UNIT_LOG2;
                 let both = [unit, last].iter().all(|unit| *unit < UNITS && !left.contains(unit));
-                assert_eq!(pages.covered(&(start..start + UNIT)), both, "from {start}");
+                let page = start..start + UNIT;
+                assert_eq!(pages.covered(&page), both, "from {start}");
+                assert_eq!(pages.are_checked(&page), both || left.is_empty(), "from {start}");
             }
             assert_eq!(pages.checked_end(UNITS * UNIT + 5), UNITS * UNIT, "beyond all pages");
-            pages.bits = Box::default();
-            assert_eq!(pages.checked_end(UNIT + 1), UNIT, "without bits nothing was checked");
+            assert_eq!(without_bits.checked_end(UNIT + 1), UNIT, "nothing was checked");
         }
     }
 }

@@ -90,6 +90,9 @@ impl Watch {
         };
         let (number, slot) = TABLE.iter().enumerate().find(|(_, slot)| free(slot))?;
         USED.fetch_max(number + 1, SeqCst);
+        // A handler that sees one of the writes below also sees that the last owner's turn has ended,
+        // whichever thread the owner was on: its end happened before the slot was taken.
+        fence(Release);
         slot.start.store(start, Relaxed);
         slot.end.store(end, Relaxed);
         slot.lost.store(0, Relaxed);
@@ -106,8 +109,6 @@ impl Watch {
 impl Drop for Watch {
     fn drop(&mut self) {
         self.0.turn.fetch_add(1, SeqCst);
-        // A handler that sees the writes of the next owner also sees that this turn has ended.
-        fence(Release);
         self.0.taken.store(false, Release);
     }
 }

@@ -16,6 +16,7 @@ mod model;
 mod numbered;
 mod process;
 pub(crate) mod python;
+mod record;
 mod small_disk;
 mod smaps;
 
@@ -29,6 +30,7 @@ pub(crate) use numbered::{
     value_len,
 };
 pub(crate) use process::{Peer, answer, arguments, this_binary, this_program};
+pub(crate) use record::{counts, duration, record};
 pub(crate) use small_disk::SmallDisk;
 pub(crate) use smaps::{Mapped, field};
 

@@ -1,7 +1,7 @@
 //! This test binary as other processes, which are told what to do line by line.
 
 use std::io::{BufRead, BufReader, Write};
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
 
 /// The program that test binaries run under, an emulator for example, where the system can't run
 /// them itself.
@@ -59,6 +59,12 @@ impl Peer {
 
     pub(crate) fn id(&self) -> u32 {
         self.child.id()
+    }
+
+    /// Kills it; says how it ended, which may have been before.
+    pub(crate) fn kill(mut self) -> ExitStatus {
+        self.child.kill().expect("a child of this process");
+        self.child.wait().expect("a child of this process")
     }
 
     /// Sends a line and waits for the answer.

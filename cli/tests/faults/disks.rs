@@ -5,11 +5,20 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use tempfile::TempDir;
 
+/// The file that fills a disk.
+const BALLAST: &str = "ballast";
+
 /// A directory on some file system, unmounted and removed when dropped.
 pub(crate) struct Disk {
     pub(crate) name: &'static str,
     directory: TempDir,
     mounted: bool,
+}
+
+/// Whether an error says that there was no room.
+pub(crate) fn says_full(error: &str) -> bool {
+    let words = ["no space to", "No space left", "too large", "are free"];
+    words.iter().any(|words| error.contains(words))
 }
 
 /// Runs a command that may not be there, or may not be allowed.
@@ -69,6 +78,21 @@ impl Disk {
         let _ = std::fs::remove_dir_all(&fresh);
         std::fs::create_dir(&fresh).expect("a directory");
         fresh
+    }
+
+    /// Leaves so many bytes of it free, more or less.
+    pub(crate) fn fill(&self, free: u64) -> std::io::Result<()> {
+        self.empty();
+        let available = fs2::available_space(self.path())?;
+        let ballast = std::fs::File::create(self.path().join(BALLAST))?;
+        let bytes = available.saturating_sub(free).max(1);
+        rustix::fs::fallocate(&ballast, rustix::fs::FallocateFlags::empty(), 0, bytes)?;
+        Ok(())
+    }
+
+    /// Takes away what `fill` has put there.
+    pub(crate) fn empty(&self) {
+        let _ = std::fs::remove_file(self.path().join(BALLAST));
     }
 
     /// All that there are here.

@@ -1,7 +1,7 @@
 //! T7: the disk is full, at every size; or a file may not grow beyond a limit.
 
 use crate::common::{Rng, skip};
-use crate::disks::Disk;
+use crate::disks::{Disk, says_full};
 use crate::work::{Found, Tables, Work};
 use crate::{Tally, figure};
 use std::path::Path;
@@ -16,29 +16,13 @@ fn judge(work: Work, directory: &Path, ran: &Output, what: &dyn std::fmt::Debug)
         Some(0) => assert_eq!(found, Found::New, "{why:?}"),
         Some(4) => {
             assert_eq!(found, Found::Old, "{why:?}");
-            let named = ["no space to", "No space left", "too large", "are free"];
-            assert!(named.iter().any(|words| said.contains(words)), "{why:?}");
+            assert!(says_full(&said), "{why:?}");
         }
         _ => panic!("crashed: {why:?}"),
     }
     let names = crate::common::names(directory);
     assert!(!names.iter().any(|name| name.contains(".graven-")), "{why:?}: {names:?}");
     found == Found::New
-}
-
-/// Leaves so many bytes of a disk free, more or less.
-pub(crate) fn fill(disk: &Disk, free: u64) -> std::io::Result<()> {
-    let path = disk.path().join("ballast");
-    let _ = std::fs::remove_file(&path);
-    let available = fs2::available_space(disk.path())?;
-    let ballast = std::fs::File::create(&path)?;
-    rustix::fs::fallocate(
-        &ballast,
-        rustix::fs::FallocateFlags::empty(),
-        0,
-        available.saturating_sub(free).max(1),
-    )?;
-    Ok(())
 }
 
 #[test]
@@ -56,13 +40,13 @@ fn t7_the_disk_is_full_at_every_size() {
     for i in 0..sizes {
         let disk = &disks[random.below(disks.len() as u64) as usize];
         let work = works[random.below(works.len() as u64) as usize];
-        let _ = std::fs::remove_file(disk.path().join("ballast"));
+        disk.empty();
         let directory = disk.fresh();
         work.prepare(&directory);
         // From none to all that a sort and a table need.
         let most = 3 * Tables::get(work.large).new.len() as u64 + 4096;
         let free = if i % 10 == 0 { 0 } else { random.below(most) };
-        if let Err(error) = fill(disk, free) {
+        if let Err(error) = disk.fill(free) {
             panic!("{}: the ballast: {error}", disk.name);
         }
         let ran = work.run(&directory);
@@ -71,7 +55,7 @@ fn t7_the_disk_is_full_at_every_size() {
         tally.detected += u64::from(!fits);
         fitted += u64::from(fits);
         large += u64::from(work.large);
-        std::fs::remove_file(disk.path().join("ballast")).unwrap();
+        disk.empty();
         work.recover(&directory, &(disk.name, free));
     }
     assert!(fitted > 0 && tally.detected > 0 && large > 0, "{fitted} of {sizes} had room");

@@ -3,8 +3,7 @@
 //! next run nothing else is there.
 
 use crate::common::{Rng, names, skip};
-use crate::disks::Disk;
-use crate::full_disk::fill;
+use crate::disks::{Disk, says_full};
 use crate::work::GRAVEN;
 use crate::{Tally, figure};
 use graven::{PublishOptions, SetBuildOptions, Versions};
@@ -97,8 +96,7 @@ fn judge(directory: &Path, ran: &Output, current: &Path, why: &dyn std::fmt::Deb
         return true;
     }
     let said = String::from_utf8_lossy(&ran.stderr);
-    let named = ["no space to", "No space left", "too large", "are free"];
-    assert!(named.iter().any(|words| said.contains(words)), "{why:?}");
+    assert!(says_full(&said), "{why:?}");
     assert!(said.starts_with("graven: ") && said.lines().count() == 1, "{why:?}");
     assert_eq!(ran.status.code(), Some(4), "{why:?}");
     assert_eq!(fs::read_link(directory.join(SET).join("CURRENT")).unwrap(), current, "{why:?}");
@@ -119,18 +117,18 @@ fn t7_the_disk_is_full_for_a_set() {
         prepare(&directory);
         for i in 0..figure(12, 400) {
             let work = WORKS[(i % WORKS.len() as u64) as usize];
-            let _ = fs::remove_file(disk.path().join("ballast"));
+            disk.empty();
             reset(&directory);
             let current = fs::read_link(directory.join(SET).join("CURRENT")).unwrap();
             // From none to all that a sort and a set need.
             let free = if i % 10 == 0 { 0 } else { random.below(8 << 20) };
-            fill(disk, free).unwrap();
+            disk.fill(free).unwrap();
             let ran = command(&directory, work).output().unwrap();
             let fits = judge(&directory, &ran, &current, &(disk.name, work, free));
             tally.tried += 1;
             tally.detected += u64::from(!fits);
             fitted += u64::from(fits);
-            fs::remove_file(disk.path().join("ballast")).unwrap();
+            disk.empty();
             recover(&directory, work, &(disk.name, work, free));
         }
     }

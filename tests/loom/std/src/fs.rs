@@ -1,0 +1,5 @@
+//! Files that are held open and nothing else.
+
+/// An open file.
+#[derive(Debug)]
+pub struct File;
