@@ -174,6 +174,9 @@ fn read(
         };
         let place = entries.place();
         last = counts.check(&place, last);
+        if let Format::Tsv | Format::Lines | Format::Raw | Format::Cdb = format.format {
+            assert_eq!(last, seen.len() as u64 + 1, "every line, or entry, is one event");
+        }
         let over = !matches!(event, Event::Entry(_) | Event::Malformed);
         seen.push((event, place));
         if over {
@@ -276,6 +279,8 @@ impl<R: Read> Read for Counted<R> {
 fn written_and_read(mut entries: Vec<Bytes>, to: u8) {
     let mut format = plain(Format::Tsv);
     let mut out = Vec::new();
+    // As a table has them.
+    entries.sort_by(|a, b| a.0.cmp(&b.0));
     match to % 7 {
         0 => {
             for (key, value) in &entries {
@@ -336,15 +341,18 @@ fn written_and_read(mut entries: Vec<Bytes>, to: u8) {
     }
     let (seen, _) = read(&format, &out, usize::MAX);
     let seen: Vec<Event> = seen.into_iter().map(|(event, _)| event).collect();
+    // Of a csv with zeros the first record may look like UTF-16, and a reader says so.
+    if format.format == Format::Csv && seen == [Event::Guessed] && out.contains(&0) {
+        return;
+    }
     let entries: Vec<Event> = entries.into_iter().map(Event::Entry).collect();
     assert!(seen == entries, "{entries:?} came back as {seen:?} from {}", out.escape_ascii());
 }
 
-/// A dump of the entries that it can hold, as far as those go, in the order of a table.
+/// A dump of the entries that it can hold, as far as those go.
 fn dump(entries: &mut Vec<Bytes>, to: u8) -> Vec<u8> {
     let flags: [&[u8]; 4] = [b"", b"dupsort", b"integerkey", b"dupsort dupfixed integerkey x"];
     let flags = Some(flags[usize::from(to >> 5 & 3)]).filter(|flags| !flags.is_empty());
-    entries.sort_by(|a, b| a.0.cmp(&b.0));
     let mut writer = mdb::Writer::new(flags);
     let held = entries.iter().take_while(|(key, value)| writer.holds(key, value).is_ok()).count();
     entries.truncate(held);
