@@ -16,7 +16,7 @@ mod resources;
 mod serve;
 mod shard;
 mod texts;
-mod values;
+pub(crate) mod values;
 mod versions;
 
 use crate::exit::Failure;

@@ -2,14 +2,14 @@
 //! them. A new format gets a file, a variant of [`Format`], of [`Entries`] and of [`Writer`].
 
 pub(crate) mod cdb;
-mod csv;
+pub(crate) mod csv;
 mod entries;
-mod fields;
-mod jsonl;
-mod lines;
+pub(crate) mod fields;
+pub(crate) mod jsonl;
+pub(crate) mod lines;
 pub(crate) mod mdb;
 mod prefixed;
-mod raw;
+pub(crate) mod raw;
 pub(crate) mod tsv;
 mod writer;
 

@@ -3,6 +3,8 @@
 use crate::closed;
 use crate::exit::Failure;
 use crate::foreign::Foreign;
+use crate::sizes::PIECE;
+pub(crate) use crate::sizes::{LONG, MAX_KEY};
 use crate::unpack;
 use graven::ErrorKind;
 use std::fmt;
@@ -12,9 +14,6 @@ use std::os::fd::AsFd;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-
-/// Bytes asked for in one read.
-const PIECE: usize = 1 << 20;
 
 /// An input and its name in messages.
 pub(crate) struct Input {
@@ -111,11 +110,6 @@ impl Read for Counted {
 fn regular(metadata: &Metadata) -> Option<u64> {
     metadata.is_file().then_some(metadata.len())
 }
-
-/// A line, or the value of a raw entry, of more bytes than this is handed on in pieces.
-pub(crate) const LONG: usize = 1 << 20;
-/// Longest key of a table.
-pub(crate) const MAX_KEY: usize = 65_535;
 
 /// An entry of an input.
 pub(crate) enum Entry<'a> {

@@ -1,5 +1,7 @@
 //! `graven`: builds immutable sorted tables and reads them, on the command line.
 
+#[cfg(test)]
+mod any_bytes;
 mod args;
 mod closed;
 mod cmd;
@@ -17,6 +19,7 @@ mod random;
 #[cfg(feature = "remote")]
 mod remote;
 mod signals;
+mod sizes;
 mod source;
 mod terminal;
 mod unpack;

@@ -6,4 +6,4 @@ mod common;
 
 use libfuzzer_sys::fuzz_target;
 
-fuzz_target!(|data: &[u8]| common::build_then_read(data));
+fuzz_target!(|data: &[u8]| graven_fuzz::count(common::build_then_read(data)));

@@ -8,4 +8,4 @@ mod body;
 
 use libfuzzer_sys::fuzz_target;
 
-fuzz_target!(|data: &[u8]| body::manifest(data));
+fuzz_target!(|data: &[u8]| graven_fuzz::count(body::manifest(data)));

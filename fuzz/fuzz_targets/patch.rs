@@ -7,4 +7,4 @@ mod common;
 
 use libfuzzer_sys::fuzz_target;
 
-fuzz_target!(|data: &[u8]| common::patch(data));
+fuzz_target!(|data: &[u8]| graven_fuzz::count(common::patch(data)));

@@ -6,6 +6,7 @@ use std::process::Command;
 use std::time::Duration;
 
 /// A struct `Counts` of counters that threads share, with their names.
+#[allow(unused_macros, reason = "each test file uses its own part")]
 macro_rules! counts {
     ($($count:ident),+ $(,)?) => {
         /// What was done and seen.

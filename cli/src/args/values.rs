@@ -12,7 +12,7 @@ pub(crate) struct Pair {
     pub(crate) value: Vec<u8>,
 }
 
-pub(super) fn pair() -> impl TypedValueParser<Value = Pair> {
+pub(crate) fn pair() -> impl TypedValueParser<Value = Pair> {
     OsStringValueParser::new().try_map(|pair: OsString| split(&pair).ok_or("expected K=V"))
 }
 
@@ -23,65 +23,65 @@ fn split(pair: &OsStr) -> Option<Pair> {
 }
 
 /// What stands for the value of a missing key. It is written as it is, so it must stay on its line.
-pub(super) fn mark() -> impl TypedValueParser<Value = OsString> {
+pub(crate) fn mark() -> impl TypedValueParser<Value = OsString> {
     OsStringValueParser::new().try_map(|mark: OsString| {
         let breaks = mark.as_bytes().iter().any(|byte| matches!(byte, b'\t' | b'\n' | b'\r' | 0));
         if breaks { Err("expected a mark without TAB, LF and CR") } else { Ok(mark) }
     })
 }
 
-pub(super) fn octal(text: &str) -> Result<u32, String> {
+pub(crate) fn octal(text: &str) -> Result<u32, String> {
     u32::from_str_radix(text, 8).map_err(|_| "expected an octal number, for example 0444".into())
 }
 
 /// The mode of a directory. It must have the owner's 0700: whoever makes a directory must be able
 /// to fill it.
-pub(super) fn directory_mode(text: &str) -> Result<u32, String> {
+pub(crate) fn directory_mode(text: &str) -> Result<u32, String> {
     let mode = u32::from_str_radix(text, 8).ok();
     let mode = mode.filter(|mode| *mode <= 0o7777 && mode & 0o700 == 0o700);
     mode.ok_or_else(|| "expected an octal number from 0700 to 07777 with the owner's 0700".into())
 }
 
-pub(super) fn number<N: FromStr>(text: &str) -> Result<N, String> {
+pub(crate) fn number<N: FromStr>(text: &str) -> Result<N, String> {
     text.parse().map_err(|_| "expected a whole number from 0 on".into())
 }
 
-pub(super) fn count_from_one(text: &str) -> Result<u64, String> {
+pub(crate) fn count_from_one(text: &str) -> Result<u64, String> {
     text.parse().ok().filter(|&n| n > 0).ok_or_else(|| "expected a whole number from 1 on".into())
 }
 
-pub(super) fn threads(text: &str) -> Result<usize, String> {
+pub(crate) fn threads(text: &str) -> Result<usize, String> {
     text.parse().ok().filter(|&n| n > 0).ok_or_else(|| "expected a number from 1 on".into())
 }
 
-pub(super) fn count(text: &str) -> Result<usize, String> {
+pub(crate) fn count(text: &str) -> Result<usize, String> {
     let fits = |n: &usize| (1..=4096).contains(n);
     text.parse().ok().filter(fits).ok_or_else(|| "expected a number from 1 to 4096".into())
 }
 
-pub(super) fn seconds(text: &str) -> Result<f64, String> {
+pub(crate) fn seconds(text: &str) -> Result<f64, String> {
     let fits = |s: &f64| (0.01..=1e6).contains(s);
     text.parse().ok().filter(fits).ok_or_else(|| "expected seconds, from 0.01 to a million".into())
 }
 
 /// A part of a whole, written as a percentage: `10%`, `0.5%`.
-pub(super) fn percent(text: &str) -> Result<f64, String> {
+pub(crate) fn percent(text: &str) -> Result<f64, String> {
     let number = text.strip_suffix('%').and_then(|number| number.parse::<f64>().ok());
     let part = number.map(|number| number / 100.0).filter(|part| (0.0..=1.0).contains(part));
     part.ok_or_else(|| "expected a percentage from 0% to 100%".into())
 }
 
-pub(super) fn share(text: &str) -> Result<f64, String> {
+pub(crate) fn share(text: &str) -> Result<f64, String> {
     let fits = |share: &f64| (0.0..=1.0).contains(share);
     text.parse().ok().filter(fits).ok_or_else(|| "expected a number from 0 to 1".into())
 }
 
-pub(super) fn skew(text: &str) -> Result<f64, String> {
+pub(crate) fn skew(text: &str) -> Result<f64, String> {
     let fits = |skew: &f64| (0.0..=10.0).contains(skew);
     text.parse().ok().filter(fits).ok_or_else(|| "expected a number from 0 to 10".into())
 }
 
-pub(super) fn size(text: &str) -> Result<u64, String> {
+pub(crate) fn size(text: &str) -> Result<u64, String> {
     let digits = text.trim_end_matches(|letter: char| letter.is_ascii_alphabetic());
     let factor: Option<u64> = match &text[digits.len()..].to_ascii_uppercase()[..] {
         "" | "B" => Some(1),
@@ -100,7 +100,7 @@ pub(super) fn size(text: &str) -> Result<u64, String> {
 }
 
 /// A number of bytes that is not 0.
-pub(super) fn size_from_one(text: &str) -> Result<u64, String> {
+pub(crate) fn size_from_one(text: &str) -> Result<u64, String> {
     match size(text)? {
         0 => Err("expected a number of bytes from 1 on".into()),
         bytes => Ok(bytes),

@@ -11,8 +11,7 @@ use crate::foreign::{self, Foreign};
 use crate::input::{Entry, InputError, MAX_KEY};
 use crate::lines::{Line, Lines};
 use std::io::Read;
-pub(crate) use text::Text;
-use text::Unusual;
+pub(crate) use text::{Text, Unusual};
 use value::Source;
 pub(crate) use write::{Form, Unwritable, is_mistaken, shown, write_field, write_key};
 

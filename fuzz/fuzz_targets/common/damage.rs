@@ -2,11 +2,14 @@
 //! The offsets stand here a second time on purpose: this is an independent reader of the format.
 
 use super::input::Patch;
+use xxhash_rust::xxh3::Xxh3;
 
 const MAGIC: [u8; 8] = *b"\x89GRV\r\n\x1a\n";
 const HEADER: usize = 448;
 const FOOTER: usize = 32;
 const UNIT: usize = 4096;
+const BUILD_ID: usize = 24;
+const CHECKSUM: usize = 112;
 const SECTION_TABLE: usize = 192;
 const SECTIONS: usize = 8;
 const SUMS_KIND: u32 = 6;
@@ -69,8 +72,9 @@ fn position(patch: Patch, len: usize) -> usize {
     }
 }
 
-/// Makes the file length and all checksums right, wherever the damage left room for them.
-pub(crate) fn repair(table: &mut [u8]) {
+/// Makes the file length and all checksums right, and the build id if `identify`, wherever the damage left
+/// room for them.
+pub(crate) fn repair(table: &mut [u8], identify: bool) {
     if table.len() < HEADER + FOOTER || table[..8] != MAGIC {
         return;
     }
@@ -82,16 +86,20 @@ pub(crate) fn repair(table: &mut [u8]) {
     if !(HEADER..=UNIT.min(end)).contains(&header_size) {
         return;
     }
-    put(table, 112, &[0; 4]);
+    let sums = section(table, SUMS_KIND).map(|(start, _)| start).filter(|&start| start <= end);
+    put(table, CHECKSUM, &[0; 4]);
+    if let Some(start) = sums.filter(|&start| identify && start >= header_size) {
+        put(table, BUILD_ID, &[0; 16]);
+        let mut hasher = Xxh3::new();
+        hasher.update(&table[header_size..start]);
+        hasher.update(&table[..header_size]);
+        put(table, BUILD_ID, &hasher.digest128().to_le_bytes());
+    }
     let header_sum = crc32fast::hash(&table[..header_size]).to_le_bytes();
-    put(table, 112, &header_sum);
+    put(table, CHECKSUM, &header_sum);
 
-    let sums = (0..SECTIONS)
-        .map(|i| SECTION_TABLE + 32 * i)
-        .find(|&section| u32_at(table, section) == SUMS_KIND)
-        .map(|section| u64::from_le_bytes(table[section + 8..][..8].try_into().expect("8 bytes")));
-    if let Some(start) = sums.and_then(|start| usize::try_from(start).ok()).filter(|&s| s <= end) {
-        let id = u32_at(table, 24);
+    if let Some(start) = sums {
+        let id = u32_at(table, BUILD_ID);
         for unit in 0..start.div_ceil(UNIT).min((end - start) / 4) {
             let mut page = [0; UNIT];
             let covered = &table[unit * UNIT..start.min((unit + 1) * UNIT)];
@@ -103,16 +111,28 @@ pub(crate) fn repair(table: &mut [u8]) {
 
     put(table, end, b"GRVend\r\n");
     put(table, end + 8, &file_len.to_le_bytes());
-    table.copy_within(24..32, end + 16);
+    table.copy_within(BUILD_ID..BUILD_ID + 8, end + 16);
     put(table, end + 24, &header_sum);
     let footer_sum = crc32fast::hash(&table[end..end + 28]).to_le_bytes();
     put(table, end + 28, &footer_sum);
 }
 
-fn put(table: &mut [u8], at: usize, bytes: &[u8]) {
+/// Where a section starts, and its length, as the header says.
+pub(super) fn section(table: &[u8], kind: u32) -> Option<(usize, usize)> {
+    let entry =
+        (0..SECTIONS).map(|i| SECTION_TABLE + 32 * i).find(|&at| u32_at(table, at) == kind)?;
+    let number = |at| usize::try_from(u64_at(table, at)).ok();
+    Some((number(entry + 8)?, number(entry + 16)?))
+}
+
+pub(super) fn put(table: &mut [u8], at: usize, bytes: &[u8]) {
     table[at..at + bytes.len()].copy_from_slice(bytes);
 }
 
-fn u32_at(table: &[u8], at: usize) -> u32 {
+pub(super) fn u32_at(table: &[u8], at: usize) -> u32 {
     u32::from_le_bytes(table[at..at + 4].try_into().expect("4 bytes"))
+}
+
+pub(super) fn u64_at(table: &[u8], at: usize) -> u64 {
+    u64::from_le_bytes(table[at..at + 8].try_into().expect("8 bytes"))
 }

@@ -91,6 +91,12 @@ impl<'a> Input<'a> {
             .collect()
     }
 
+    /// What is asked one after the other: a query, and numbers that choose its keys.
+    pub(crate) fn steps(&mut self) -> Vec<[u8; 4]> {
+        let count = self.byte() % 48;
+        (0..count).map(|_| std::array::from_fn(|_| self.byte())).collect()
+    }
+
     /// The entries: all that is left of the input. Each begins with a byte that says how
     /// its key is made.
     pub(crate) fn entries(&mut self) -> Vec<(Vec<u8>, Vec<u8>)> {

@@ -21,12 +21,12 @@ fn tables() -> &'static Path {
     directory.path()
 }
 
-/// An error, or a set that keeps what a manifest promises and answers every query.
-pub(crate) fn manifest(data: &[u8]) {
+/// An error, or a set that keeps what a manifest promises and answers every query. True if it opens.
+pub(crate) fn manifest(data: &[u8]) -> bool {
     let directory = tables();
     fs::write(directory.join("MANIFEST.json"), data).expect("a file");
     // SAFETY: nobody changes the tables, and the manifest is not mapped.
-    let Ok(set) = (unsafe { TableSet::open(directory) }) else { return };
+    let Ok(set) = (unsafe { TableSet::open(directory) }) else { return false };
     let manifest = set.manifest();
     let sum: u64 = manifest.shards.iter().map(|shard| shard.entries).sum();
     assert_eq!((set.len(), manifest.entries), (sum, sum));
@@ -46,4 +46,5 @@ pub(crate) fn manifest(data: &[u8]) {
     let _ = (set.nth(0), set.nth(sum), set.first(), set.last(), set.verify());
     // After an error a walk is over, and a shard has no more entries than its table.
     assert!(set.iter().count() <= 4 + 1 && set.iter().rev().count() <= 4 + 1);
+    true
 }

@@ -4,7 +4,7 @@ use super::input::Options;
 use graven::{BuildError, Builder, Duplicates, PackedTable, Table, ValueBuffer};
 use std::collections::BTreeMap;
 use std::fmt::Debug;
-use std::ops::Range;
+use std::ops::{Bound, Range};
 
 const LONGEST_KEY: usize = 65_535;
 /// Keys to ask for: enough to meet every block, few enough to stay quick.
@@ -114,6 +114,40 @@ impl Judge {
 }
 
 impl Model {
+    /// The model of a table that keeps all entries.
+    pub(crate) fn of(mut entries: Vec<Entry>) -> Self {
+        // Stable: those of one key stay in the order of their insertion.
+        entries.sort_by(|a, b| a.0.cmp(&b.0));
+        let keys = entries.chunk_by(|a, b| a.0 == b.0).count() as u64;
+        Self { entries, keys }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// The ranks of the entries between two bounds.
+    pub(crate) fn ranks(&self, (from, to): (Bound<&[u8]>, Bound<&[u8]>)) -> Range<usize> {
+        let start = match from {
+            Bound::Included(key) => self.below(key),
+            Bound::Excluded(key) => self.upto(key),
+            Bound::Unbounded => 0,
+        };
+        let end = match to {
+            Bound::Included(key) => self.upto(key),
+            Bound::Excluded(key) => self.below(key),
+            Bound::Unbounded => self.entries.len(),
+        };
+        start..end.max(start)
+    }
+
+    /// The ranks of the entries whose keys begin with `prefix`.
+    pub(crate) fn prefixed(&self, prefix: &[u8]) -> Range<usize> {
+        let start = self.below(prefix);
+        let len = self.entries[start..].partition_point(|(key, _)| key.starts_with(prefix));
+        start..start + len
+    }
+
     /// Every answer is right.
     pub(crate) fn check(&self, table: &Table, questions: &[&[u8]]) {
         self.judge(table, questions, Judge { errors_allowed: false });
@@ -242,8 +276,7 @@ impl Model {
         prefixes.sort_by_key(|(k, _)| std::cmp::Reverse(k.len()));
         judge.list(table.prefixes_of(key), prefixes.into_iter());
         judge.same(table.count_of(key), equal.len() as u64);
-        let end = self.entries[equal.start..].partition_point(|(k, _)| k.starts_with(key));
-        let prefixed = equal.start..equal.start + end;
+        let prefixed = self.prefixed(key);
         let (got, want) = (table.prefix(key), self.slices(prefixed.clone()));
         judge.list(got.take(WALK), want.take(WALK));
         let (got, want) = (table.prefix(key).rev(), self.slices(prefixed).rev());
@@ -264,7 +297,7 @@ impl Model {
         let (got, want) = (table.range(from..=to), self.slices(closed));
         judge.list(got.take(WALK), want.take(WALK));
         let above = range(self.upto(from), self.entries.len());
-        let bounds = (std::ops::Bound::Excluded(from), std::ops::Bound::Unbounded);
+        let bounds = (Bound::Excluded(from), Bound::Unbounded);
         judge.list(table.range(bounds).take(WALK), self.slices(above).take(WALK));
     }
 
@@ -311,7 +344,7 @@ impl Model {
         want.is_some()
     }
 
-    fn get(&self, key: &[u8]) -> Option<&[u8]> {
+    pub(crate) fn get(&self, key: &[u8]) -> Option<&[u8]> {
         let at = self.below(key);
         self.entries.get(at).filter(|(k, _)| k == key).map(|(_, value)| &value[..])
     }
@@ -322,7 +355,7 @@ impl Model {
         runs.map(|run| (&run[0].0[..], run.len() as u64)).collect()
     }
 
-    fn at(&self, n: usize) -> Option<Slices<'_>> {
+    pub(crate) fn at(&self, n: usize) -> Option<Slices<'_>> {
         self.entries.get(n).map(|(key, value)| (&key[..], &value[..]))
     }
 
@@ -330,11 +363,11 @@ impl Model {
         self.entries[range].iter().map(|(key, value)| (&key[..], &value[..]))
     }
 
-    fn below(&self, key: &[u8]) -> usize {
+    pub(crate) fn below(&self, key: &[u8]) -> usize {
         self.entries.partition_point(|(k, _)| &k[..] < key)
     }
 
-    fn upto(&self, key: &[u8]) -> usize {
+    pub(crate) fn upto(&self, key: &[u8]) -> usize {
         self.entries.partition_point(|(k, _)| &k[..] <= key)
     }
 }

@@ -9,8 +9,8 @@ use graven::{Compression, OpenOptions, PackedTable, PageChecks, ValueBuffer};
 const MOST: u32 = 1 << 20;
 
 /// A packed table from the input's entries: answers as a sorted list does, or, with patches, gives
-/// answers and errors only, whether checksums are looked at or made right.
-pub(crate) fn packed(data: &[u8]) {
+/// answers and errors only, whether checksums are looked at or made right. True if the table opens.
+pub(crate) fn packed(data: &[u8]) -> bool {
     let mut input = Input::new(data);
     let (way, how) = (input.byte(), input.byte());
     let mut options = input.options();
@@ -27,31 +27,27 @@ pub(crate) fn packed(data: &[u8]) {
     if options.compression.is_none() {
         options.compact_keys = true;
     }
-    let Some((good, model)) = model::build(&options, &entries) else { return };
+    let Some((good, model)) = model::build(&options, &entries) else { return false };
     let questions = model.questions();
-    match how % 3 {
+    let opened = match how % 3 {
         0 => {
             let table = PackedTable::from_bytes(good).expect("what was built opens");
             table.stored().verify().expect("what was built is good");
             model.check_packed(&table, &questions);
+            return true;
         }
         1 => {
             let bad = damage::patch(&good, &patches);
             let options = OpenOptions::new().page_checks(PageChecks::Never).allow_packed(true);
-            if let Ok(stored) = options.from_bytes(bad)
-                && let Ok(table) = PackedTable::try_from(stored)
-            {
-                ask(&table, &questions);
-            }
+            options.from_bytes(bad).and_then(PackedTable::try_from)
         }
         _ => {
             let mut bad = damage::patch(&good, &patches);
-            damage::repair(&mut bad);
-            if let Ok(table) = PackedTable::from_bytes(bad) {
-                ask(&table, &questions);
-            }
+            damage::repair(&mut bad, way & 8 == 0);
+            PackedTable::from_bytes(bad)
         }
-    }
+    };
+    opened.map(|table| ask(&table, &questions)).is_ok()
 }
 
 /// Asks everything that decodes.

@@ -12,8 +12,9 @@ type Entries = Vec<(Vec<u8>, Vec<u8>)>;
 
 /// Without damage, the patched table is the new one byte for byte, a merge gives the entries of both in
 /// order, and a difference is found where the tables differ and nowhere else. A damaged
-/// patch gives errors or a table of bounded length, a damaged table loses entries and makes up none.
-pub(crate) fn patch(data: &[u8]) {
+/// patch gives errors or a table of bounded length, a damaged table loses entries and makes up none. True
+/// if what was damaged opens.
+pub(crate) fn patch(data: &[u8]) -> bool {
     let mut input = Input::new(data);
     let (way, how) = (input.byte(), input.byte());
     let mut options = input.options();
@@ -34,10 +35,13 @@ pub(crate) fn patch(data: &[u8]) {
         (options.value_align, options.compact_keys) = (1, true);
     }
     options.metadata = false;
-    let Some((old, _)) = model::build(&options, &old) else { return };
-    let Some((new, _)) = model::build(&options, &new) else { return };
+    let Some((old, _)) = model::build(&options, &old) else { return false };
+    let Some((new, _)) = model::build(&options, &new) else { return false };
     match how % 3 {
-        0 => whole(&options, &old, &new),
+        0 => {
+            whole(&options, &old, &new);
+            true
+        }
         1 => damaged_patch(&old, &new, &patches),
         _ => salvage(&old, &patches),
     }
@@ -92,24 +96,25 @@ fn whole(options: &Options, old: &[u8], new: &[u8]) {
     assert_eq!(differences == 0, a == b, "{options:?}");
 }
 
-fn damaged_patch(old: &[u8], new: &[u8], patches: &[super::input::Patch]) {
+fn damaged_patch(old: &[u8], new: &[u8], patches: &[super::input::Patch]) -> bool {
     let (old, new) = (packed(old), packed(new));
     let mut bad = damage::patch(&made(&old, &new), patches);
-    damage::repair(&mut bad);
-    let Some(patch) = opened(bad) else { return };
+    damage::repair(&mut bad, true);
+    let Some(patch) = opened(bad) else { return false };
     let most = old.len() + patch.table().len();
     let patches = [patch];
-    let Ok(patched) = Patched::new(&old, &patches) else { return };
+    let Ok(patched) = Patched::new(&old, &patches) else { return false };
     let given = patched.take_while(Result::is_ok).count() as u64;
     assert!(given <= most, "{given} entries of {most}");
+    true
 }
 
-fn salvage(good: &[u8], patches: &[super::input::Patch]) {
+fn salvage(good: &[u8], patches: &[super::input::Patch]) -> bool {
     let right = entries(&packed(good));
     let bad = damage::flip_bits(good, patches);
     let options = OpenOptions::new().tolerate_footer(true).allow_packed(true);
-    let Ok(stored) = options.from_bytes(bad) else { return };
-    let Ok(table) = PackedTable::try_from(stored) else { return };
+    let Ok(stored) = options.from_bytes(bad) else { return false };
+    let Ok(table) = PackedTable::try_from(stored) else { return false };
     let mut salvage = Salvage::new(&table);
     let mut rest = right.iter();
     while let Some(found) = salvage.next_lent() {
@@ -118,4 +123,5 @@ fn salvage(good: &[u8], patches: &[super::input::Patch]) {
             assert!(known, "an entry that is not in the table, or out of order");
         }
     }
+    true
 }
