@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
-"""The README's chart: hits by URL of some stores, from a recorded page.
+"""The README's charts, from a recorded page: lookups by URL of some stores, and with `serving`,
+processes that serve from one store.
 
     python3 chart.py ../results/1m-….md > ../results/readme.svg
+    python3 chart.py ../results/1m-….md serving > ../results/serving.svg
 """
 import sys
 
@@ -24,8 +26,8 @@ STYLE = (
 LEFT, WIDTH, ROW = 200, 260, 20
 
 
-def rows(path, workload):
-    """The rows of the table of lookups, each a map from the column's title."""
+def rows(path, workload, table):
+    """The rows of a table, each a map from the column's title."""
     found, titles = {}, None
     for line in open(path, encoding="utf-8"):
         if line.startswith("## "):
@@ -33,15 +35,15 @@ def rows(path, workload):
         cells = [cell.strip() for cell in line.strip().strip("|").split("|")]
         if not line.startswith("| "):
             titles = None
-        elif here and cells[0] == "Lookups and scans, ns":
+        elif here and cells[0] == table:
             titles = cells
         elif titles and cells[0] != "---":
             found[cells[0]] = dict(zip(titles, cells))
     return found
 
 
-def main(path):
-    table = rows(path, "url")
+def lookups(path):
+    table = rows(path, "url", "Lookups and scans, ns")
     height = 56 + ROW * len(STORES)
     right = LEFT + WIDTH + 70
     total = right + WIDTH + 60
@@ -61,4 +63,47 @@ def main(path):
     print("</svg>")
 
 
-main(sys.argv[1])
+SERVERS = [("graven", "graven", "#b5432a"), ("rkyv", "rkyv", "#57606a"), ("lmdb", "LMDB", "#0969da")]
+PANELS = [
+    ("Serving processes, million lookups per second of all", "million lookups a second, all processes"),
+    ("Serving processes, page tables of all, MB", "page tables of all processes, MB"),
+]
+
+
+def serving(path):
+    """Each store a line over the number of processes, which doubles from mark to mark."""
+    high, gap = 150, 330
+    print(f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {2 * gap + 20} 220" role="img">')
+    print("<title>1 to 64 processes serve from one table of URLs</title>")
+    print(f'<style>{STYLE}polyline{{fill:none;stroke-width:2}}</style>')
+    print(f'<rect class="bg" width="{2 * gap + 20}" height="220"/>')
+    for left, (name, title) in zip((50, 50 + gap), PANELS):
+        table = rows(path, "url", name)
+        lines = [
+            ([float(value) for title, value in table[store].items() if title != name], text, colour)
+            for store, text, colour in SERVERS
+        ]
+        most = max(max(values) for values, _, _ in lines)
+        print(f'<text class="t" x="{left}" y="18">{title}</text>')
+        print(f'<text text-anchor="end" x="{left - 6}" y="39">{most:.3g}</text>')
+        print(f'<text text-anchor="end" x="{left - 6}" y="{high + 39}">0</text>')
+        for i in range(7):
+            x = left + 32 * i
+            print(f'<text text-anchor="middle" x="{x}" y="{high + 55}">{2**i}</text>')
+        labels = []
+        for values, text, colour in lines:
+            at = [(left + 32 * i, 35 + high * (1 - value / most)) for i, value in enumerate(values)]
+            points = " ".join(f"{x},{y:.1f}" for x, y in at)
+            print(f'<polyline stroke="{colour}" points="{points}"/>')
+            labels.append([at[-1][1] + 4, text, colour, at[-1][0] + 6])
+        # Names keep a line's height apart.
+        labels.sort()
+        for above, below in zip(labels, labels[1:]):
+            below[0] = max(below[0], above[0] + 13)
+        for y, text, colour, x in labels:
+            print(f'<text x="{x}" y="{y:.1f}" style="fill:{colour}">{text}</text>')
+    print("</svg>")
+
+
+if __name__ == "__main__":
+    (serving if sys.argv[2:] == ["serving"] else lookups)(sys.argv[1])

@@ -16,7 +16,8 @@ graven-peers: graven beside its rivals
   --contestant LIST     names as in the report (default: all)
   --measure LIST        hit,dependent,miss,zipf,batch,threads,seek,seek-absent,scan,open,
                         build,readers,cold,
-                        first-touch (default: all)
+                        first-touch (default: all these), serving (1 to 64 processes),
+                        pressure (half the memory that graven's file takes)
   --rounds N            5 (default)
   --lap-ms N            how long one lap of one contestant may take
   --scratch DIR         where the stores are built (default: target/scratch; removed afterwards)
@@ -126,7 +127,9 @@ impl Args {
     }
 
     pub fn wants(&self, measure: &str) -> bool {
-        self.measures.is_empty() || self.measures.iter().any(|m| m == measure)
+        // Those that take long are measured where they are named.
+        let default = self.measures.is_empty() && !["serving", "pressure"].contains(&measure);
+        default || self.measures.iter().any(|m| m == measure)
     }
 
     /// `floor` stands for both floors.

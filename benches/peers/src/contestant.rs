@@ -40,6 +40,8 @@ impl Kind {
 pub enum Access {
     Normal,
     Random,
+    /// At random, in a file that memory can't hold. graven's default finds that out by itself.
+    Pressed,
 }
 
 /// Where a contestant keeps its files, and the data set that they were built from.

@@ -4,6 +4,7 @@
 
 mod args;
 mod bars;
+mod cgroup;
 mod check;
 mod child;
 mod contestant;

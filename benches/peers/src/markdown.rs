@@ -48,6 +48,35 @@ const READERS: [(&str, &str); 7] = [
     ("readers-4-page-tables", "4: page tables each"),
 ];
 
+const PRESSURE: [(&str, &str); 6] = [
+    ("pressed", "get, µs"),
+    ("pressed-faults", "faults per get"),
+    ("pressed-warm", "index read before, µs"),
+    ("pressed-warm-faults", "faults"),
+    ("pressed-swap", "swap, kB"),
+    ("pressed-after", "get with memory again, ns"),
+];
+
+const SERVING: [(&str, &str); 7] = [
+    ("serving-1", "1"),
+    ("serving-2", "2"),
+    ("serving-4", "4"),
+    ("serving-8", "8"),
+    ("serving-16", "16"),
+    ("serving-32", "32"),
+    ("serving-64", "64"),
+];
+
+const SERVING_TABLES: [(&str, &str); 7] = [
+    ("serving-1-page-tables", "1"),
+    ("serving-2-page-tables", "2"),
+    ("serving-4-page-tables", "4"),
+    ("serving-8-page-tables", "8"),
+    ("serving-16-page-tables", "16"),
+    ("serving-32-page-tables", "32"),
+    ("serving-64-page-tables", "64"),
+];
+
 const FIRST_TOUCH: [(&str, &str); 5] = [
     ("first-touch-never", "never, ns"),
     ("first-touch-all", "all checked, ns"),
@@ -105,6 +134,9 @@ pub fn section(run: &Run) -> String {
     table(&mut out, run, "Lookups and scans, ns", &SPEED);
     table(&mut out, run, "Costs", &COST);
     table(&mut out, run, "Reader processes", &READERS);
+    table(&mut out, run, "Serving processes, million lookups per second of all", &SERVING);
+    table(&mut out, run, "Serving processes, page tables of all, MB", &SERVING_TABLES);
+    table(&mut out, run, "In memory for half of graven's file", &PRESSURE);
     table(&mut out, run, "Page checks at first touch", &FIRST_TOUCH);
     ratios(&mut out, run);
     bars(&mut out, run);

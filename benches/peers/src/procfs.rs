@@ -109,6 +109,11 @@ pub fn resident() -> Result<u64> {
     field("/proc/self/status", "VmRSS")
 }
 
+/// Bytes of this process in swap.
+pub fn swapped() -> Result<u64> {
+    field("/proc/self/status", "VmSwap")
+}
+
 pub fn peak_resident() -> Result<u64> {
     field("/proc/self/status", "VmHWM")
 }

@@ -135,6 +135,17 @@ impl Queries {
         queries
     }
 
+    /// Keys that are there and what is known of their values; the floors cannot answer these.
+    pub fn of_entries<'e>(entries: impl Iterator<Item = (&'e [u8], &'e [u8])>) -> Queries {
+        let mut queries = Queries::default();
+        for (key, value) in entries {
+            let at_and_byte = u64::from(value.first().copied().unwrap_or_default()) << 56;
+            let value_len = value.len() as u32;
+            queries.push(key, Known { at_and_byte, slot: 0, value_len });
+        }
+        queries
+    }
+
     /// Keys of the same kind that are not there. The floors, which cannot miss, get a record.
     pub fn missing(
         data: &Dataset,

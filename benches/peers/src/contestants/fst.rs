@@ -48,7 +48,7 @@ impl Contestant for Fst {
             let file = File::open(place.file(name))?;
             // SAFETY: the file lies in our own scratch directory; nobody changes it.
             let map = unsafe { Mmap::map(&file)? };
-            if access == Access::Random {
+            if access != Access::Normal {
                 map.advise(Advice::Random)?;
             }
             Ok(map)

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use graven::{BuildOptions, HashIndex, OpenOptions, PageChecks, Table};
+use graven::{BuildOptions, HashIndex, OpenOptions, PageChecks, Table, Warm};
 
 use crate::{
     Result,
@@ -53,10 +53,17 @@ pub fn open_table(place: &Place, access: Access, verify: PageChecks) -> Result<T
     let access = match access {
         Access::Normal => graven::AccessPattern::Normal,
         Access::Random => graven::AccessPattern::Random,
+        Access::Pressed => graven::AccessPattern::Auto,
     };
     let options = OpenOptions::new().page_checks(verify).access(access);
     // SAFETY: the file lies in our own scratch directory; nobody changes it.
     Ok(unsafe { options.open(place.file(FILE))? })
+}
+
+/// Reads the indexes of a table into memory.
+pub fn warm_index(place: &Place) -> Result<()> {
+    open_table(place, Access::Pressed, PageChecks::FirstTouch)?.warm(Warm::Index)?;
+    Ok(())
 }
 
 impl Contestant for Graven {

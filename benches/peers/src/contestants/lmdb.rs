@@ -46,7 +46,7 @@ impl Contestant for Lmdb {
     fn open(&self, place: &Place, access: Access) -> Result<Box<dyn Lane>> {
         let mut options = EnvOpenOptions::new().read_txn_without_tls();
         let mut flags = EnvFlags::READ_ONLY | EnvFlags::NO_LOCK;
-        if access == Access::Random {
+        if access != Access::Normal {
             flags |= EnvFlags::NO_READ_AHEAD;
         }
         // SAFETY: without the lock file we promise that nobody writes, and nobody does.

@@ -109,7 +109,7 @@ impl Contestant for Marisa {
         let file = File::open(place.file(VALUES))?;
         // SAFETY: the file lies in our own scratch directory; nobody changes it.
         let values = unsafe { Mmap::map(&file)? };
-        if access == Access::Random {
+        if access != Access::Normal {
             values.advise(Advice::Random)?;
         }
         Ok(Box::new(Table { trie, values }))

@@ -57,7 +57,7 @@ impl Contestant for Mdbx {
             .set_flags(EnvironmentFlags {
                 exclusive: true,
                 mode: Mode::ReadOnly,
-                no_rdahead: access == Access::Random,
+                no_rdahead: access != Access::Normal,
                 ..Default::default()
             })
             .open(&place.dir)?;

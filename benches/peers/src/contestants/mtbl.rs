@@ -114,7 +114,7 @@ impl Contestant for Mtbl {
         // SAFETY: allocates options; destroyed below.
         let mut options = unsafe { mtbl_reader_options_init() };
         // SAFETY: the options are fresh.
-        unsafe { mtbl_reader_options_set_madvise_random(options, access == Access::Random) };
+        unsafe { mtbl_reader_options_set_madvise_random(options, access != Access::Normal) };
         // SAFETY: as above.
         unsafe { mtbl_reader_options_set_verify_checksums(options, false) };
         // SAFETY: `path` is a C string; the reader copies the options.

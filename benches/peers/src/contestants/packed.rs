@@ -85,6 +85,7 @@ impl Contestant for Packed {
         let access = match access {
             Access::Normal => graven::AccessPattern::Normal,
             Access::Random => graven::AccessPattern::Random,
+            Access::Pressed => graven::AccessPattern::Auto,
         };
         let options = OpenOptions::new().access(access);
         // SAFETY: the file lies in our own scratch directory; nobody changes it.

@@ -56,7 +56,7 @@ fn map(place: &Place, access: Access) -> Result<Mmap> {
     let file = File::open(place.file(FILE))?;
     // SAFETY: the file lies in our own scratch directory; nobody changes it.
     let map = unsafe { Mmap::map(&file)? };
-    if access == Access::Random {
+    if access != Access::Normal {
         map.advise(Advice::Random)?;
     }
     Ok(map)

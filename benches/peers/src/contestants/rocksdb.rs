@@ -168,7 +168,7 @@ fn options(access: Access, zstd: bool) -> Owned {
         unsafe { rocksdb_options_set_compression_options_zstd_max_train_bytes(options.0, sample) };
     }
     unsafe { rocksdb_options_set_allow_mmap_reads(options.0, 1) };
-    let random = c_uchar::from(access == Access::Random);
+    let random = c_uchar::from(access != Access::Normal);
     unsafe { rocksdb_options_set_advise_random_on_open(options.0, random) };
     options
 }

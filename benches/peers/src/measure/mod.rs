@@ -6,6 +6,8 @@ mod files_open;
 #[cfg(feature = "graven")]
 mod first_touch;
 mod lookups;
+mod pressure;
+mod serving;
 
 use std::{
     fs,
@@ -70,12 +72,7 @@ pub fn run(args: &Args, scratch: &Path, workload: Workload, entries: usize) -> R
     note(&format!("{} with {entries} entries: generating", workload.name()));
     let shape = workload.generate(entries, &ground.sorted, &ground.shuffled)?;
     let data = Dataset::open(&ground.sorted)?;
-    let mut sample = InputWriter::create(&ground.sample)?;
-    for i in 0..SAMPLE.min(data.len()) {
-        let (key, value) = data.get(slot_of(i as u64, data.len() as u64) as usize);
-        sample.push(key, value)?;
-    }
-    sample.finish()?;
+    write_sample(&data, SAMPLE, &ground.sample)?;
 
     let mut run = Run { workload, shape, rows: Vec::new(), dropped: contestants::missing() };
     let mut entrants = Vec::new();
@@ -107,8 +104,14 @@ pub fn run(args: &Args, scratch: &Path, workload: Workload, entries: usize) -> R
     if args.wants("first-touch") {
         first_touch::measure(args, &data, &mut entrants)?;
     }
+    if args.wants("serving") {
+        serving::measure(&ground, &mut entrants)?;
+    }
     if args.wants("cold") {
         cold::measure(args, &data, &mut entrants)?;
+    }
+    if args.wants("pressure") {
+        pressure::measure(&ground, &data, &mut entrants)?;
     }
     drop(data);
     fs::remove_dir_all(&ground.dir)?;
@@ -117,6 +120,17 @@ pub fn run(args: &Args, scratch: &Path, workload: Workload, entries: usize) -> R
         run.rows.push(Row { name, kind, variable, options, results });
     }
     Ok(run)
+}
+
+/// Up to `count` entries at random, as an input of their own.
+fn write_sample(data: &Dataset, count: usize, path: &Path) -> Result<()> {
+    let mut sample = InputWriter::create(path)?;
+    for i in 0..count.min(data.len()) {
+        let (key, value) = data.get(slot_of(i as u64, data.len() as u64) as usize);
+        sample.push(key, value)?;
+    }
+    sample.finish()?;
+    Ok(())
 }
 
 pub fn note(text: &str) {
