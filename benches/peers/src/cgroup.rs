@@ -19,18 +19,16 @@ impl Group {
             own.lines().find_map(|line| line.split_once(&format!(":{controller}:")))
         };
         let (root, limit, usage, (_, group)) = match (of("memory"), of("")) {
-            (Some(group), _) => (
-                "/sys/fs/cgroup/memory",
-                "memory.limit_in_bytes",
-                "memory.usage_in_bytes",
-                group,
-            ),
+            (Some(group), _) => {
+                ("/sys/fs/cgroup/memory", "memory.limit_in_bytes", "memory.usage_in_bytes", group)
+            }
             (None, Some(group)) => ("/sys/fs/cgroup", "memory.max", "memory.current", group),
             (None, None) => return Err("this process has no memory cgroup".into()),
         };
         let own = PathBuf::from(root).join(group.trim_start_matches('/'));
         // In version 2 a group with processes has no children.
-        let parent = if limit == "memory.max" { own.parent().map(PathBuf::from) } else { Some(own) };
+        let parent =
+            if limit == "memory.max" { own.parent().map(PathBuf::from) } else { Some(own) };
         let parent = parent.ok_or("the memory cgroup has no parent")?;
         let path = parent.join(format!("graven_peers_{}_{name}", std::process::id()));
         fs::create_dir(&path).map_err(|error| format!("{}: {error}", path.display()))?;

@@ -379,7 +379,8 @@ fn run_server(contestant: &dyn Contestant, place: &Place, queries: &Path) -> Res
     lane.hits(window);
     writeln!(stdout(), "ready")?;
     let Some(times) = stdin().lines().next() else { return Ok(()) };
-    let times: Vec<f64> = times?.split(' ').map(str::parse).collect::<std::result::Result<_, _>>()?;
+    let times: Vec<f64> =
+        times?.split(' ').map(str::parse).collect::<std::result::Result<_, _>>()?;
     let &[begin, end] = &times[..] else { return Err("no times".into()) };
     thread::sleep(Duration::from_secs_f64((begin - since_1970()).max(0.0)));
     // Each process starts elsewhere.

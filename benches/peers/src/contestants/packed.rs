@@ -3,7 +3,9 @@
 
 use std::path::Path;
 
-use graven::{BuildOptions, Compression, HashIndex, OpenOptions, PackedCursor, PackedTable, ValueBuffer};
+use graven::{
+    BuildOptions, Compression, HashIndex, OpenOptions, PackedCursor, PackedTable, ValueBuffer,
+};
 
 use crate::{
     Result,

@@ -16,7 +16,8 @@ use crate::{
 pub const KEYS: usize = 5 * SAMPLE;
 
 pub fn measure(ground: &Ground<'_>, data: &Dataset, entrants: &mut [Entrant]) -> Result<()> {
-    let Some(first) = entrants.iter().find(|entrant| entrant.contestant.kind() == Kind::Graven) else {
+    let Some(first) = entrants.iter().find(|entrant| entrant.contestant.kind() == Kind::Graven)
+    else {
         return Ok(());
     };
     let half = files::length(&first.place.dir)? / 2;
