@@ -14,7 +14,7 @@ the tests that reach it, the likeliest first, until one fails, for at most 30 s 
   unviable    if it does not compile,
   missed      if all its tests pass, or none reaches it,
   equivalent  if it is missed, and equivalent.tsv says why no test can tell it from the code,
-  alone       if it stands in a constant, so that it needs a build of its own (`--alone`).
+  alone       if it stands in a constant, so that it needs a build of its own (`cargo mutants --re NAME`).
 What is known is kept in target/mutants and holds as long as the file of the mutant is the same.
 """
 
