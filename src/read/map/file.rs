@@ -19,13 +19,15 @@ pub enum AccessPattern {
     /// As [`Normal`](Self::Normal) if the table fits into the memory that this process may still
     /// take when it opens the table: what its control groups (cgroup v1 and v2) and the machine
     /// leave. Of a larger table, lookups read single pages, and walks ask ahead by themselves in
-    /// growing windows, so that neither reads what it does not need. Tables below 16 MiB are taken
-    /// to fit; for larger ones, the question takes 0.1 to 0.3 ms, once a second at most.
+    /// growing windows, so that neither reads what it does not need; the indexes are read ahead and
+    /// stay, if they take at most half of that memory. Tables below 16 MiB are taken to fit; for
+    /// larger ones, the question takes 0.1 to 0.3 ms, once a second at most.
     #[default]
     Auto,
     /// The kernel's default, whatever the table's size.
     Normal,
     /// Point reads in a table that does not fit into memory: no read-ahead, not for walks either.
+    /// Linux then counts no accesses, so pages of an index leave memory as soon as others.
     Random,
     /// Scans: aggressive read-ahead.
     Sequential,
