@@ -357,10 +357,16 @@ impl Writer {
         line.push(*delimiter);
         write_field(line, value, *delimiter);
         // The output must not be taken for another format.
-        let printable = line.first().is_some_and(|byte| matches!(byte, b' '..=b'~'));
-        if std::mem::take(first) && line[0] != b'"' {
+        if std::mem::take(first) {
+            let printable = matches!(line[0], b' '..=b'~');
             let mistaken = !printable || is_mistaken(line) || Foreign::may_begin(line);
-            if mistaken {
+            if line.contains(&0) {
+                // UTF-16 is known by zeros beside a delimiter and a line end.
+                line.clear();
+                write_quoted(line, key);
+                line.push(*delimiter);
+                write_quoted(line, value);
+            } else if line[0] != b'"' && mistaken {
                 line.clear();
                 write_quoted(line, key);
                 line.push(*delimiter);

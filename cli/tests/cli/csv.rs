@@ -138,10 +138,21 @@ fn raw_of(entries: &[(Vec<u8>, Vec<u8>)]) -> Vec<u8> {
 /// A first line of seven bytes, which looks like lengths with the line behind it.
 #[test]
 fn a_short_line_is_not_taken_for_lengths() {
-    let entries = [(vec![], vec![0, 0, b'"']), (vec![], vec![])];
+    comes_back(&[(vec![], vec![0, 0, b'"']), (vec![], vec![])]);
+}
+
+/// A first line with zeros where UTF-16 has them.
+#[test]
+fn zeros_are_not_taken_for_utf_16() {
+    comes_back(&[(vec![], vec![0]), (vec![0, b'x'], vec![])]);
+    comes_back(&[(vec![0], vec![b'x', 0]), (vec![1], vec![])]);
+}
+
+#[track_caller]
+fn comes_back(entries: &[(Vec<u8>, Vec<u8>)]) {
     let dir = Sandbox::new();
     let keep = ["build", "--quiet", "--dup", "keep"];
-    dir.pipe(&[&keep[..], &["-i", "raw", "t"]].concat(), &raw_of(&entries)).printed("");
+    dir.pipe(&[&keep[..], &["-i", "raw", "t"]].concat(), &raw_of(entries)).printed("");
     let dump = dir.run(&["dump", "-o", "csv", "t"]);
     dir.pipe(&[&keep[..], &["--sorted", "-i", "csv", "u"]].concat(), &dump.out).printed("");
     assert!(dir.read("t") == dir.read("u"), "{}", dump.out.escape_ascii());

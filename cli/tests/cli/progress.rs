@@ -13,6 +13,7 @@ fn terminal(dir: &Sandbox, seconds: &str, options: &str) -> Option<String> {
     let ran = Command::new("script")
         .args(["-qec", &line, "/dev/null"])
         .current_dir(dir.path(""))
+        .env("TERM", "xterm")
         .output()
         .ok()?;
     assert!(ran.status.success(), "{}", ran.stdout.escape_ascii());

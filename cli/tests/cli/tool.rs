@@ -105,6 +105,8 @@ impl Sandbox {
         let mut terminal = Terminal::new();
         terminal.user_side.write_all(keys).unwrap();
         let mut command = self.command(args);
+        // Whatever these tests run in may be no terminal, or a dumb one.
+        command.env("TERM", "xterm");
         command.stdin(terminal.program_side()).stderr(terminal.program_side());
         let mut child = command.spawn().unwrap();
         drop(command);
