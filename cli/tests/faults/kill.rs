@@ -15,7 +15,7 @@ fn t2_killed_at_each_system_call() {
     if !strace() {
         return skip("T2", "strace does not run here");
     }
-    let mut tally = Tally::default();
+    let (mut tally, mut unmet) = (Tally::default(), 0);
     for disk in if full() { Disk::all() } else { vec![Disk::plain()] } {
         for large in if full() { &[false, true][..] } else { &[false] } {
             for work in Work::all(*large) {
@@ -29,6 +29,13 @@ fn t2_killed_at_each_system_call() {
                     let (directory, trace) = traced(work, &disk);
                     let ran = injected(work, &directory, &trace, point, "signal=KILL", "");
                     let why = (point, disk.name, &ran);
+                    // Other processes mount and unmount, which makes the list of mounts shorter: it
+                    // may take a read less than before.
+                    if ran.status.success() && point.call == "read" && unmet < 8 {
+                        assert!(work.check(&directory, &why) == Found::New, "{work:?} {why:?}");
+                        unmet += 1;
+                        continue;
+                    }
                     // strace dies as its child does.
                     assert!(!ran.status.success(), "{work:?} {why:?}");
                     tally.detected += u64::from(work.check(&directory, &why) == Found::New);
