@@ -104,7 +104,7 @@ fn entries(format: &InputFormat, data: &[u8], piece: usize, to: u8) -> bool {
     let (seen, pairs) = read(format, data, usize::MAX);
     if piece > 0 {
         let (in_pieces, pairs_in_pieces) = read(format, data, piece);
-        same(&seen, &in_pieces, is_packed(data));
+        same(&seen, &in_pieces);
         let guessed =
             |seen: &[(Event, String)]| seen.iter().any(|(event, _)| *event == Event::Guessed);
         let may_differ = is_packed(data) || guessed(&seen) || guessed(&in_pieces);
@@ -121,21 +121,20 @@ fn entries(format: &InputFormat, data: &[u8], piece: usize, to: u8) -> bool {
 }
 
 /// Events are the same until one of the readers takes its input for something else. A line that one of
-/// them has in memory and the other one has not may be worth different errors. A damaged packed stream
-/// gives what comes before the damage or not, by how much is asked for, and then both readers fail.
-fn same(whole: &[(Event, String)], pieces: &[(Event, String)], packed: bool) {
+/// them has in memory and the other one has not may be worth different errors. What can't be read any
+/// further gives what comes before or not, and is placed, by how much of it is in memory; then both
+/// readers fail.
+fn same(whole: &[(Event, String)], pieces: &[(Event, String)]) {
     let fails = |seen: &[(Event, String)]| {
         seen.last().is_some_and(|(event, _)| matches!(event, Event::Broken | Event::Guessed))
     };
     for (a, b) in whole.iter().zip(pieces) {
         match (&a.0, &b.0) {
             (Event::Guessed, _) | (_, Event::Guessed) => return,
-            (Event::Broken, _) | (_, Event::Broken) if packed => {
-                assert!(fails(whole) && fails(pieces), "{whole:?} {pieces:?}");
-                return;
-            }
-            (Event::Malformed, Event::Broken) | (Event::Broken, Event::Malformed) => {
-                assert_eq!(a.1, b.1, "places");
+            (Event::Broken, _) | (_, Event::Broken) => {
+                let malformed =
+                    matches!((&a.0, &b.0), (Event::Malformed, _) | (_, Event::Malformed));
+                assert!(malformed || fails(whole) && fails(pieces), "{whole:?} {pieces:?}");
                 return;
             }
             _ => assert_eq!(a, b),
