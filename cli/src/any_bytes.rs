@@ -184,9 +184,9 @@ fn read(
         last = counts.check(&place, last);
         if let Format::Tsv | Format::Lines | Format::Raw | Format::Cdb = format.format {
             // What a compressed input breaks off in is placed at the last line that came.
-            let events =
-                seen.len() as u64 + u64::from(event != Event::Broken || last > seen.len() as u64);
-            assert_eq!(last, events, "every line, or entry, is one event");
+            let (before, broken) = (seen.len() as u64, event == Event::Broken);
+            let right = last == before + 1 || broken && last == before;
+            assert!(right, "every line, or entry, is one event: {place} after {before}");
         }
         let over = !matches!(event, Event::Entry(_) | Event::Malformed);
         seen.push((event, place));
