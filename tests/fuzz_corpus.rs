@@ -65,6 +65,21 @@ fn manifest() {
     replay("manifest", fuzz_sets::manifest);
 }
 
+/// The mutator of the target knows the manifest: it gives back what was changed of one that opens.
+#[cfg(feature = "sets")]
+#[test]
+fn a_manifest_is_repaired() {
+    let seed = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus/manifest/range.seed");
+    let good = fs::read_to_string(seed).expect("a seed");
+    let other = good.replacen("\"id\": \"f1", "\"id\": \"0", 1);
+    let other = other.replacen("\"entries\": 4", "\"entries\": 4000", 1);
+    assert!(!fuzz_sets::manifest(other.as_bytes()) && other.len() == good.len() + 2);
+    let mut data = other.into_bytes();
+    let (size, room) = (data.len(), data.len());
+    let size = fuzz_sets::repair(&mut data, size, room);
+    assert_eq!(std::str::from_utf8(&data[..size]), Ok(good.as_str()));
+}
+
 /// What a set wrote is a seed as well: each byte of it is flipped.
 #[cfg(feature = "sets")]
 #[test]

@@ -10,12 +10,10 @@
 
 mod common;
 
-use common::{Mapped, Peer, Rng, answer, field, full, numbered_key};
+use common::{Mapped, Parent, Peer, Rng, answer, field, full, numbered_key};
 use graven::{BuildOptions, Live, Pinned, RefreshOutcome};
 use std::fs;
-use std::io::BufRead;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -91,24 +89,18 @@ fn reader_process() {
     // SAFETY: the parent replaces the file only by rename.
     let live = unsafe { Live::open(path) }.expect("a table");
     answer("up");
-    let (asked, ended) = (AtomicBool::new(false), AtomicBool::new(false));
+    let parent = Parent::default();
     thread::scope(|scope| {
-        scope.spawn(|| {
-            for line in std::io::stdin().lock().lines() {
-                let _ = line.expect("the parent writes");
-                asked.store(true, Relaxed);
-            }
-            ended.store(true, Relaxed);
-        });
+        scope.spawn(|| parent.hear());
         let (mut seen, mut random) = (Seen::default(), Rng::new(u64::from(std::process::id())));
-        while !ended.load(Relaxed) {
+        while parent.listens() {
             match live.refresh() {
                 Ok(RefreshOutcome::Unchanged) => {}
                 Ok(_) => seen.swaps += 1,
                 Err(_) => seen.errors += 1,
             }
             seen.read(&live.pin(), &mut random);
-            if asked.swap(false, Relaxed) {
+            if parent.has_asked() {
                 let Seen { reads, wrong, mixed, errors, back, swaps, newest } = seen;
                 answer(&format!("{reads} {wrong} {mixed} {errors} {back} {swaps} {newest}"));
             }

@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
-"""The README's charts, from a recorded page: lookups by URL of some stores, and with `serving`,
-processes that serve from one store.
+"""Charts of recorded pages: lookups by URL of some stores; with `serving`, processes that serve from
+one store; with `growth`, lookups by number in tables of several sizes.
 
     python3 chart.py ../results/1m-….md > ../results/readme.svg
     python3 chart.py ../results/1m-….md serving > ../results/serving.svg
+    python3 chart.py ../results/growth-….md growth > ../results/growth.svg
 """
+import re
 import sys
 
 # The store on the page, and what the chart calls it.
@@ -31,7 +33,7 @@ def rows(path, workload, table):
     found, titles = {}, None
     for line in open(path, encoding="utf-8"):
         if line.startswith("## "):
-            here, titles = line.startswith(f"## {workload} at "), None
+            here, titles = f"{line.strip()} ".startswith(f"## {workload} "), None
         cells = [cell.strip() for cell in line.strip().strip("|").split("|")]
         if not line.startswith("| "):
             titles = None
@@ -70,30 +72,36 @@ PANELS = [
 ]
 
 
-def serving(path):
-    """Each store a line over the number of processes, which doubles from mark to mark."""
-    high, gap = 150, 330
-    print(f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {2 * gap + 20} 220" role="img">')
-    print("<title>1 to 64 processes serve from one table of URLs</title>")
+GROWING = [
+    ("graven", "graven", "#b5432a"),
+    ("odht", "odht", "#8250df"),
+    ("rkyv-fixed", "rkyv, arrays", "#57606a"),
+    ("ptr_hash", "PtrHash", "#1a7f37"),
+    ("tinycdb", "tinycdb", "#9a6700"),
+]
+HIGH, GAP = 150, 330
+
+
+def panels(title, drawn):
+    """Panels side by side, each of a title, lines and the marks below them. A line's values go from mark to
+    mark; it may end early."""
+    print(f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {GAP * len(drawn) + 20} 220" role="img">')
+    print(f"<title>{title}</title>")
     print(f'<style>{STYLE}polyline{{fill:none;stroke-width:2}}</style>')
-    print(f'<rect class="bg" width="{2 * gap + 20}" height="220"/>')
-    for left, (name, title) in zip((50, 50 + gap), PANELS):
-        table = rows(path, "url", name)
-        lines = [
-            ([float(value) for title, value in table[store].items() if title != name], text, colour)
-            for store, text, colour in SERVERS
-        ]
+    print(f'<rect class="bg" width="{GAP * len(drawn) + 20}" height="220"/>')
+    for panel, (title, lines, marks) in enumerate(drawn):
+        left, step = 50 + GAP * panel, 192 / (len(marks) - 1)
         most = max(max(values) for values, _, _ in lines)
         print(f'<text class="t" x="{left}" y="18">{title}</text>')
-        print(f'<text text-anchor="end" x="{left - 6}" y="39">{most:.3g}</text>')
-        print(f'<text text-anchor="end" x="{left - 6}" y="{high + 39}">0</text>')
-        for i in range(7):
-            x = left + 32 * i
-            print(f'<text text-anchor="middle" x="{x}" y="{high + 55}">{2**i}</text>')
+        print(f'<text text-anchor="end" x="{left - 6}" y="39">{float(f"{most:.3g}"):,g}</text>')
+        print(f'<text text-anchor="end" x="{left - 6}" y="{HIGH + 39}">0</text>')
+        for i, mark in enumerate(marks):
+            x = left + step * i
+            print(f'<text text-anchor="middle" x="{x:g}" y="{HIGH + 55}">{mark}</text>')
         labels = []
         for values, text, colour in lines:
-            at = [(left + 32 * i, 35 + high * (1 - value / most)) for i, value in enumerate(values)]
-            points = " ".join(f"{x},{y:.1f}" for x, y in at)
+            at = [(left + step * i, 35 + HIGH * (1 - value / most)) for i, value in enumerate(values)]
+            points = " ".join(f"{x:g},{y:.1f}" for x, y in at)
             print(f'<polyline stroke="{colour}" points="{points}"/>')
             labels.append([at[-1][1] + 4, text, colour, at[-1][0] + 6])
         # Names keep a line's height apart.
@@ -101,9 +109,38 @@ def serving(path):
         for above, below in zip(labels, labels[1:]):
             below[0] = max(below[0], above[0] + 13)
         for y, text, colour, x in labels:
-            print(f'<text x="{x}" y="{y:.1f}" style="fill:{colour}">{text}</text>')
+            print(f'<text x="{x:g}" y="{y:.1f}" style="fill:{colour}">{text}</text>')
     print("</svg>")
 
 
+def serving(path):
+    """Each store a line over the number of processes, which doubles from mark to mark."""
+    drawn = []
+    for name, title in PANELS:
+        table = rows(path, "url", name)
+        lines = [
+            ([float(value) for title, value in table[store].items() if title != name], text, colour)
+            for store, text, colour in SERVERS
+        ]
+        drawn.append((title, lines, [2**i for i in range(7)]))
+    panels("1 to 64 processes serve from one table of URLs", drawn)
+
+
+def growth(path):
+    """Each store a line over the number of entries, as far as it could hold them."""
+    marks = re.findall("^## u64 at (.*)$", open(path, encoding="utf-8").read(), re.MULTILINE)
+    tables = [rows(path, f"u64 at {mark}", "Lookups and scans, ns") for mark in marks]
+    drawn = []
+    for measure, title in (("hit", "independent hits, ns"), ("dependent", "dependent hits, ns")):
+        lines = [
+            ([float(table[store][measure]) for table in tables if store in table], text, colour)
+            for store, text, colour in GROWING
+        ]
+        drawn.append((title, lines, marks))
+    panels("Lookups by number in tables of 10,000 to 100 million entries", drawn)
+
+
+KINDS = {"lookups": lookups, "serving": serving, "growth": growth}
+
 if __name__ == "__main__":
-    (serving if sys.argv[2:] == ["serving"] else lookups)(sys.argv[1])
+    KINDS[sys.argv[2] if len(sys.argv) > 2 else "lookups"](sys.argv[1])

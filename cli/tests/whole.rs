@@ -21,12 +21,11 @@ mod common;
 #[path = "faults/disks.rs"]
 mod disks;
 
-use common::{Peer, Rng, answer, counts, duration, names, record, skip, this_binary};
+use common::{Parent, Peer, Rng, answer, counts, duration, names, record, skip, this_binary};
 use disks::{Disk, says_full};
 use graven::{BuildOptions, Live, RefreshOutcome, Table};
 use std::fmt::Debug;
 use std::fs;
-use std::io::BufRead;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -362,18 +361,12 @@ fn reader_process() {
         .map(|path| (unsafe { Live::open(path) }.unwrap_or_else(|error| wrong(&error)), 0))
         .collect();
     let mut random = Rng::new(u64::from(std::process::id()));
-    let (asked, ended) = (AtomicBool::new(false), AtomicBool::new(false));
+    let parent = Parent::default();
     answer("up");
     thread::scope(|scope| {
-        scope.spawn(|| {
-            for line in std::io::stdin().lock().lines() {
-                let _ = line.expect("the parent writes");
-                asked.store(true, Relaxed);
-            }
-            ended.store(true, Relaxed);
-        });
+        scope.spawn(|| parent.hear());
         let (mut reads, mut swaps) = (0, 0);
-        while !ended.load(Relaxed) {
+        while parent.listens() {
             for (live, newest) in &mut lives {
                 match live.refresh() {
                     Ok(outcome) => swaps += u64::from(outcome == RefreshOutcome::Swapped),
@@ -381,7 +374,7 @@ fn reader_process() {
                 }
                 reads += read(live, newest, &mut random);
             }
-            if asked.swap(false, Relaxed) {
+            if parent.has_asked() {
                 answer(&format!("{reads} {swaps}"));
                 (reads, swaps) = (0, 0);
             }

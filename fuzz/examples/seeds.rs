@@ -124,13 +124,13 @@ fn main() -> Result<(), Box<dyn Error>> {
         }
     }
 
-    // Enough entries for dictionaries.
+    // Enough entries for dictionaries, and none for golden tables.
     let many = encode(&paths(400));
-    for way in [1, 2, 3, 4, 5, 6] {
-        for how in 0..3u8 {
-            let patches =
-                [3, 0x05, 0x00, 0x00, 0x01, 0x40, 0x01, 0x4a, 0xff, 0x00, 0x90, 0x80, 0x33];
-            let bytes = [&[way, how, 0x04, 0x00][..], &patches, &many].concat();
+    let patches = [3, 0x05, 0x00, 0x00, 0x01, 0x40, 0x01, 0x4a, 0xff, 0x00, 0x90, 0x80, 0x33];
+    for way in [1, 2, 3, 4, 5, 6, 0x10, 0x20, 0x30] {
+        let (hows, entries) = if way < 0x10 { (0..3u8, &many[..]) } else { (1..3, &[][..]) };
+        for how in hows {
+            let bytes = [&[way, how, 0x04, 0x00][..], &patches, entries].concat();
             fs::write(corpus.join("packed").join(format!("{way}-{how}.seed")), bytes)?;
         }
     }

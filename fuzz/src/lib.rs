@@ -8,7 +8,8 @@ use std::sync::Mutex;
 static PAST: Mutex<(u64, Option<File>)> = Mutex::new((0, None));
 
 /// Counts an execution if it got past the parser. The number is written to the file that
-/// `GRAVEN_FUZZ_PAST` names after every 64 of them, since the fuzzer ends its process as it likes.
+/// `GRAVEN_FUZZ_PAST` names after each of the first 64 and after every 64 of the others, since the fuzzer
+/// ends its process as it likes.
 pub fn count(past: bool) {
     if !past {
         return;
@@ -20,7 +21,7 @@ pub fn count(past: bool) {
         *file = std::env::var_os("GRAVEN_FUZZ_PAST").and_then(|path| File::create(path).ok());
     }
     if let Some(file) = file
-        && count.is_multiple_of(64)
+        && (*count < 64 || count.is_multiple_of(64))
     {
         // It only grows, so it covers what stood there.
         let _ = file.rewind().and_then(|()| write!(file, "{count}"));

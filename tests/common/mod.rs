@@ -29,7 +29,7 @@ pub(crate) use numbered::{
     Index, VALUE, absent_key, indexed_table, numbered_key, numbered_table, numbered_value,
     value_len,
 };
-pub(crate) use process::{Peer, answer, arguments, this_binary, this_program};
+pub(crate) use process::{Parent, Peer, answer, arguments, this_binary, this_program};
 pub(crate) use record::{counts, duration, record};
 pub(crate) use small_disk::SmallDisk;
 pub(crate) use smaps::{Mapped, field};

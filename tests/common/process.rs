@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 /// The program that test binaries run under, an emulator for example, where the system can't run
 /// them itself.
@@ -46,6 +47,34 @@ const MARK: &str = "@answer ";
 /// In the child: answers the parent.
 pub(crate) fn answer(text: &str) {
     println!("{MARK}{text}");
+}
+
+/// In the child: what the parent has said while the child was at work.
+#[derive(Default)]
+pub(crate) struct Parent {
+    asked: AtomicBool,
+    ended: AtomicBool,
+}
+
+impl Parent {
+    /// Hears the parent until it closes the child's standard input: a thread's whole work.
+    pub(crate) fn hear(&self) {
+        for line in std::io::stdin().lock().lines() {
+            let _ = line.expect("the parent writes");
+            self.asked.store(true, Relaxed);
+        }
+        self.ended.store(true, Relaxed);
+    }
+
+    /// Whether the child is to go on.
+    pub(crate) fn listens(&self) -> bool {
+        !self.ended.load(Relaxed)
+    }
+
+    /// Whether it has sent a line since this was asked last.
+    pub(crate) fn has_asked(&self) -> bool {
+        self.asked.swap(false, Relaxed)
+    }
 }
 
 impl Peer {

@@ -104,6 +104,15 @@ pub(crate) fn points(work: Work, directory: &Path, trace: &Path) -> Vec<Point> {
     points
 }
 
+/// How many calls of this name the main thread made, by the trace of its run.
+pub(crate) fn made(trace: &Path, call: &str) -> usize {
+    let trace = std::fs::read_to_string(trace).unwrap();
+    let main = trace.split_whitespace().next().unwrap();
+    let calls = trace.lines().filter_map(|line| line.split_once(' '));
+    let of_main = calls.filter(|(id, _)| *id == main).map(|(_, rest)| rest.trim_start());
+    of_main.filter(|rest| rest.split_once('(').is_some_and(|(name, _)| name == call)).count()
+}
+
 /// Runs with something injected at a point.
 pub(crate) fn injected(
     work: Work,

@@ -1,6 +1,6 @@
 //! The body of the target `manifest`: any bytes as the manifest of a set.
 
-use graven::{BuildOptions, Partition, TableSet};
+use graven::{BuildOptions, Manifest, Partition, SetError, TableSet};
 use std::fs;
 use std::path::Path;
 use std::sync::OnceLock;
@@ -47,4 +47,46 @@ pub(crate) fn manifest(data: &[u8]) -> bool {
     // After an error a walk is over, and a shard has no more entries than its table.
     assert!(set.iter().count() <= 4 + 1 && set.iter().rev().count() <= 4 + 1);
     true
+}
+
+/// Makes a manifest's number of entries and its id those of its shards, where it is sound otherwise: the
+/// error that says what they should be is what knows. Gives the new size.
+pub(crate) fn repair(data: &mut [u8], size: usize, max_size: usize) -> usize {
+    let mut text = data[..size].to_vec();
+    // One round for each of the two.
+    for _ in 0..2 {
+        let Err(SetError::Manifest { field, what, .. }) = Manifest::from_json(&text, "") else {
+            break;
+        };
+        let words: Vec<&str> = what.split_whitespace().collect();
+        let (wrong, right) = match (field.as_str(), words.as_slice()) {
+            ("entries", ["is", wrong, .., right]) => {
+                let wrong = wrong.trim_end_matches(',');
+                (format!("\"entries\": {wrong}"), format!("\"entries\": {right}"))
+            }
+            ("id", ["does", "not", "fit", .., right]) => match id_in(&text) {
+                Some(wrong) => (wrong, (*right).to_owned()),
+                None => break,
+            },
+            _ => break,
+        };
+        let Some(at) = find(&text, wrong.as_bytes()) else { break };
+        text.splice(at..at + wrong.len(), right.bytes());
+    }
+    if text.len() > max_size.min(data.len()) {
+        return size;
+    }
+    data[..text.len()].copy_from_slice(&text);
+    text.len()
+}
+
+/// The text of the field `id`, if it stands as the writer of sets writes it.
+fn id_in(text: &[u8]) -> Option<String> {
+    let start = find(text, b"\"id\": \"")? + 7;
+    let end = start + find(&text[start..], b"\"")?;
+    String::from_utf8(text[start..end].to_vec()).ok()
+}
+
+fn find(text: &[u8], what: &[u8]) -> Option<usize> {
+    text.windows(what.len()).position(|window| window == what)
 }

@@ -7,8 +7,9 @@ use std::fmt::Debug;
 use std::ops::{Bound, Range};
 
 const LONGEST_KEY: usize = 65_535;
-/// Keys to ask for: enough to meet every block, few enough to stay quick.
-const MOST_QUESTIONS: usize = 48;
+/// Keys to ask for, with their neighbours. Few, other ones for other inputs: a fuzzer learns more of many quick
+/// executions than of a thorough one.
+const MOST_QUESTIONS: usize = 12;
 /// Entries of a range that are compared; its length is compared in any case.
 const WALK: usize = 30;
 
@@ -26,7 +27,9 @@ pub(crate) fn build(options: &Options, entries: &[Entry]) -> Option<(Vec<u8>, Mo
     let dir = tempfile::tempdir().expect("a temporary directory");
     let path = dir.path().join("table");
     let mut map: BTreeMap<&[u8], Vec<&[u8]>> = BTreeMap::new();
-    let mut builder = options.build_options().create(&path).expect("create");
+    // By default each build asks the system how much memory there is.
+    let quick = options.build_options().threads(1).memory_budget(16 << 20);
+    let mut builder = quick.create(&path).expect("create");
     let mut last: Option<&[u8]> = None;
     for (key, value) in entries {
         let in_order = !options.sorted || last.is_none_or(|last| last <= &key[..]);
@@ -197,9 +200,11 @@ impl Model {
 
     /// Some of the keys, and their neighbours.
     pub(crate) fn questions(&self) -> Vec<Vec<u8>> {
-        let step = (self.entries.len() / (MOST_QUESTIONS / 4)).max(1);
+        let step = self.entries.len().div_ceil(MOST_QUESTIONS / 4).max(1);
+        let bytes = |entry: &Entry| entry.0.len() + entry.1.len();
+        let first = self.entries.iter().map(bytes).sum::<usize>() % step;
         let mut questions = vec![Vec::new(), vec![0xff; 9]];
-        for (key, _) in self.entries.iter().step_by(step) {
+        for (key, _) in self.entries.iter().skip(first).step_by(step) {
             questions.push(key.clone());
             questions.push([key, &[0][..]].concat());
             if let Some((last, rest)) = key.split_last() {
