@@ -35,8 +35,9 @@ fn t2_killed_at_each_system_call() {
                         assert!(work.check(&directory, &why) == Found::New, "{work:?} {why:?}");
                         continue;
                     }
-                    // strace dies as its child does.
+                    // strace dies as its child does, at the call that was meant.
                     assert!(!ran.status.success(), "{work:?} {why:?}");
+                    assert_eq!(made(&trace, &point.call), point.number, "{work:?} {why:?}");
                     tally.detected += u64::from(work.check(&directory, &why) == Found::New);
                     work.recover(&directory, &why);
                     tally.tried += 1;
