@@ -71,13 +71,17 @@ fn manifest() {
 fn a_manifest_is_repaired() {
     let seed = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus/manifest/range.seed");
     let good = fs::read_to_string(seed).expect("a seed");
-    let other = good.replacen("\"id\": \"f1", "\"id\": \"0", 1);
-    let other = other.replacen("\"entries\": 4", "\"entries\": 4000", 1);
-    assert!(!fuzz_sets::manifest(other.as_bytes()) && other.len() == good.len() + 2);
-    let mut data = other.into_bytes();
-    let (size, room) = (data.len(), data.len());
-    let size = fuzz_sets::repair(&mut data, size, room);
-    assert_eq!(std::str::from_utf8(&data[..size]), Ok(good.as_str()));
+    let id = good.split('"').nth(11).expect("the id");
+    for wrong in ["", "1", "f142", "00000000000000000000000000000000"] {
+        let other = good.replacen(id, wrong, 1).replacen("\"entries\": 4", "\"entries\": 4000", 1);
+        assert!(!fuzz_sets::manifest(other.as_bytes()));
+        let mut data = other.into_bytes();
+        let size = data.len();
+        data.resize(2 * size, 0);
+        let room = data.len();
+        let size = fuzz_sets::repair(&mut data, size, room);
+        assert_eq!(std::str::from_utf8(&data[..size]), Ok(good.as_str()));
+    }
 }
 
 /// What a set wrote is a seed as well: each byte of it is flipped.

@@ -91,9 +91,9 @@ fn reader_process() {
     answer("up");
     let parent = Parent::default();
     thread::scope(|scope| {
-        scope.spawn(|| parent.hear());
+        scope.spawn(|| parent.read_lines());
         let (mut seen, mut random) = (Seen::default(), Rng::new(u64::from(std::process::id())));
-        while parent.listens() {
+        while parent.goes_on() {
             match live.refresh() {
                 Ok(RefreshOutcome::Unchanged) => {}
                 Ok(_) => seen.swaps += 1,

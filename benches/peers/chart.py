@@ -3,9 +3,10 @@
 one store; with `growth`, lookups by number in tables of several sizes.
 
     python3 chart.py ../results/1m-….md > ../results/readme.svg
-    python3 chart.py ../results/1m-….md serving > ../results/serving.svg
-    python3 chart.py ../results/growth-….md growth > ../results/growth.svg
+    python3 chart.py ../results/readers.md serving > ../results/serving.svg
+    python3 chart.py ../results/growth.md growth > ../results/growth.svg
 """
+import itertools
 import re
 import sys
 
@@ -126,6 +127,11 @@ def serving(path):
     panels("1 to 64 processes serve from one table of URLs", drawn)
 
 
+def held(tables, store):
+    """The tables up to the first that the store does not hold."""
+    return itertools.takewhile(lambda table: store in table, tables)
+
+
 def growth(path):
     """Each store a line over the number of entries, as far as it could hold them."""
     marks = re.findall("^## u64 at (.*)$", open(path, encoding="utf-8").read(), re.MULTILINE)
@@ -133,7 +139,7 @@ def growth(path):
     drawn = []
     for measure, title in (("hit", "independent hits, ns"), ("dependent", "dependent hits, ns")):
         lines = [
-            ([float(table[store][measure]) for table in tables if store in table], text, colour)
+            ([float(table[store][measure]) for table in held(tables, store)], text, colour)
             for store, text, colour in GROWING
         ]
         drawn.append((title, lines, marks))

@@ -364,9 +364,9 @@ fn reader_process() {
     let parent = Parent::default();
     answer("up");
     thread::scope(|scope| {
-        scope.spawn(|| parent.hear());
+        scope.spawn(|| parent.read_lines());
         let (mut reads, mut swaps) = (0, 0);
-        while parent.listens() {
+        while parent.goes_on() {
             for (live, newest) in &mut lives {
                 match live.refresh() {
                     Ok(outcome) => swaps += u64::from(outcome == RefreshOutcome::Swapped),

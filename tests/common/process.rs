@@ -49,34 +49,6 @@ pub(crate) fn answer(text: &str) {
     println!("{MARK}{text}");
 }
 
-/// In the child: what the parent has said while the child was at work.
-#[derive(Default)]
-pub(crate) struct Parent {
-    asked: AtomicBool,
-    ended: AtomicBool,
-}
-
-impl Parent {
-    /// Hears the parent until it closes the child's standard input: a thread's whole work.
-    pub(crate) fn hear(&self) {
-        for line in std::io::stdin().lock().lines() {
-            let _ = line.expect("the parent writes");
-            self.asked.store(true, Relaxed);
-        }
-        self.ended.store(true, Relaxed);
-    }
-
-    /// Whether the child is to go on.
-    pub(crate) fn listens(&self) -> bool {
-        !self.ended.load(Relaxed)
-    }
-
-    /// Whether it has sent a line since this was asked last.
-    pub(crate) fn has_asked(&self) -> bool {
-        self.asked.swap(false, Relaxed)
-    }
-}
-
 impl Peer {
     pub(crate) fn start(command: &mut Command) -> Self {
         let mut child =
@@ -126,5 +98,33 @@ impl Drop for Peer {
         // It may have ended by itself; either way nothing is left behind.
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+}
+
+/// In the child: what the parent has said while the child was at work.
+#[derive(Default)]
+pub(crate) struct Parent {
+    asked: AtomicBool,
+    ended: AtomicBool,
+}
+
+impl Parent {
+    /// Reads lines until the parent closes the child's standard input: the work of a thread.
+    pub(crate) fn read_lines(&self) {
+        for line in std::io::stdin().lock().lines() {
+            let _ = line.expect("the parent writes");
+            self.asked.store(true, Relaxed);
+        }
+        self.ended.store(true, Relaxed);
+    }
+
+    /// Whether the child is to go on.
+    pub(crate) fn goes_on(&self) -> bool {
+        !self.ended.load(Relaxed)
+    }
+
+    /// Whether it has sent a line since this was asked last.
+    pub(crate) fn has_asked(&self) -> bool {
+        self.asked.swap(false, Relaxed)
     }
 }

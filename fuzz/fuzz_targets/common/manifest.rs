@@ -2,6 +2,7 @@
 
 use graven::{BuildOptions, Manifest, Partition, SetError, TableSet};
 use std::fs;
+use std::ops::Range;
 use std::path::Path;
 use std::sync::OnceLock;
 use tempfile::TempDir;
@@ -49,8 +50,8 @@ pub(crate) fn manifest(data: &[u8]) -> bool {
     true
 }
 
-/// Makes a manifest's number of entries and its id those of its shards, where it is sound otherwise: the
-/// error that says what they should be is what knows. Gives the new size.
+/// Corrects a manifest's number of entries and its id, where it is sound otherwise: the error names the right
+/// values. Gives the new size.
 pub(crate) fn repair(data: &mut [u8], size: usize, max_size: usize) -> usize {
     let mut text = data[..size].to_vec();
     // One round for each of the two.
@@ -58,20 +59,14 @@ pub(crate) fn repair(data: &mut [u8], size: usize, max_size: usize) -> usize {
         let Err(SetError::Manifest { field, what, .. }) = Manifest::from_json(&text, "") else {
             break;
         };
-        let words: Vec<&str> = what.split_whitespace().collect();
-        let (wrong, right) = match (field.as_str(), words.as_slice()) {
-            ("entries", ["is", wrong, .., right]) => {
-                let wrong = wrong.trim_end_matches(',');
-                (format!("\"entries\": {wrong}"), format!("\"entries\": {right}"))
-            }
-            ("id", ["does", "not", "fit", .., right]) => match id_in(&text) {
-                Some(wrong) => (wrong, (*right).to_owned()),
-                None => break,
-            },
-            _ => break,
+        let Some(right) = what.rsplit(' ').next() else { break };
+        let place = match field.as_str() {
+            "entries" if what.starts_with("is ") => behind(&text, b"\"entries\": ", b","),
+            "id" if what.starts_with("does not fit") => behind(&text, b"\"id\": \"", b"\""),
+            _ => None,
         };
-        let Some(at) = find(&text, wrong.as_bytes()) else { break };
-        text.splice(at..at + wrong.len(), right.bytes());
+        let Some(place) = place else { break };
+        text.splice(place, right.bytes());
     }
     if text.len() > max_size.min(data.len()) {
         return size;
@@ -80,13 +75,9 @@ pub(crate) fn repair(data: &mut [u8], size: usize, max_size: usize) -> usize {
     text.len()
 }
 
-/// The text of the field `id`, if it stands as the writer of sets writes it.
-fn id_in(text: &[u8]) -> Option<String> {
-    let start = find(text, b"\"id\": \"")? + 7;
-    let end = start + find(&text[start..], b"\"")?;
-    String::from_utf8(text[start..end].to_vec()).ok()
-}
-
-fn find(text: &[u8], what: &[u8]) -> Option<usize> {
-    text.windows(what.len()).position(|window| window == what)
+/// What stands between the first `start` and the next `end`.
+fn behind(text: &[u8], start: &[u8], end: &[u8]) -> Option<Range<usize>> {
+    let find = |text: &[u8], what: &[u8]| text.windows(what.len()).position(|w| w == what);
+    let first = find(text, start)? + start.len();
+    Some(first..first + find(&text[first..], end)?)
 }

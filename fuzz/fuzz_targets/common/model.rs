@@ -1,14 +1,14 @@
 //! What a table must answer, from a sorted list of its entries.
 
 use super::input::Options;
-use graven::{BuildError, Builder, Duplicates, PackedTable, Table, ValueBuffer};
+use graven::{BuildError, BuildOptions, Builder, Duplicates, PackedTable, Table, ValueBuffer};
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::ops::{Bound, Range};
 
 const LONGEST_KEY: usize = 65_535;
-/// Keys to ask for, with their neighbours. Few, other ones for other inputs: a fuzzer learns more of many quick
-/// executions than of a thorough one.
+/// Keys to ask for, with their neighbours. There are few of them, and they differ from input to input: a fuzzer
+/// learns more from many quick executions than from a thorough one.
 const MOST_QUESTIONS: usize = 12;
 /// Entries of a range that are compared; its length is compared in any case.
 const WALK: usize = 30;
@@ -22,14 +22,17 @@ pub(crate) struct Model {
     keys: u64,
 }
 
+/// Without threads to start, and without a question to the system how much memory there is.
+pub(crate) fn quick(options: BuildOptions) -> BuildOptions {
+    options.durable(false).threads(1).memory_budget(16 << 20)
+}
+
 /// Builds a table and its model. `None` where the builder must refuse the entries, and did.
 pub(crate) fn build(options: &Options, entries: &[Entry]) -> Option<(Vec<u8>, Model)> {
     let dir = tempfile::tempdir().expect("a temporary directory");
     let path = dir.path().join("table");
     let mut map: BTreeMap<&[u8], Vec<&[u8]>> = BTreeMap::new();
-    // By default each build asks the system how much memory there is.
-    let quick = options.build_options().threads(1).memory_budget(16 << 20);
-    let mut builder = quick.create(&path).expect("create");
+    let mut builder = quick(options.build_options()).create(&path).expect("create");
     let mut last: Option<&[u8]> = None;
     for (key, value) in entries {
         let in_order = !options.sorted || last.is_none_or(|last| last <= &key[..]);

@@ -60,7 +60,7 @@ fn entries(table: &PackedTable) -> Entries {
 fn made(old: &PackedTable, new: &PackedTable) -> Vec<u8> {
     let dir = tempfile::tempdir().expect("a temporary directory");
     let path = dir.path().join("patch");
-    let options = BuildOptions::new().durable(false).threads(1);
+    let options = model::quick(BuildOptions::new());
     Patch::create(old, new, &path, &options).expect("a patch of good tables");
     std::fs::read(&path).expect("a patch")
 }
@@ -77,7 +77,7 @@ fn whole(options: &Options, old: &[u8], new: &[u8]) {
     let patch = opened(made(&old_table, &new_table)).expect("what was made opens");
     let patches = [patch];
     let patched = Patched::new(&old_table, &patches).expect("the patch is of this table");
-    patched.build(&path, &BuildOptions::new().durable(false).threads(1)).expect("a good patch");
+    patched.build(&path, &model::quick(BuildOptions::new())).expect("a good patch");
     assert!(std::fs::read(&path).expect("a table") == new, "patched: {options:?}");
 
     let (a, b) = (entries(&old_table), entries(&new_table));

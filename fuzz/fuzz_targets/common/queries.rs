@@ -4,7 +4,7 @@
 use graven::{Cursor, Iter, Table, TypedKey, TypedValue};
 use std::hint::black_box;
 
-/// A table can say that it has more entries than anybody wants to walk: enough to leave a block or two.
+/// Entries of a walk: enough to leave a block or two. A damaged table can claim any number.
 const WALK: usize = 100;
 
 pub(crate) fn ask_everything(table: &Table, keys: &[&[u8]]) {

@@ -88,9 +88,7 @@ fn typed(options: &Options, entries: &[Entry]) -> Option<(Vec<u8>, Model)> {
     };
     let dir = tempfile::tempdir().expect("a temporary directory");
     let path = dir.path().join("table");
-    let build = BuildOptions::new()
-        .durable(false)
-        .threads(1)
+    let build = model::quick(BuildOptions::new())
         .duplicates(Duplicates::KeepAll)
         .hash_index(options.hash_index);
     let mut builder = build.create_typed::<u32, u64>(&path).expect("create");
