@@ -4,7 +4,7 @@ use graven::{BuildOptions, Manifest, Partition, SetError, TableSet};
 use std::fs;
 use std::ops::Range;
 use std::path::Path;
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock, PoisonError};
 use tempfile::TempDir;
 
 /// A directory with two tables, of which a manifest may speak.
@@ -24,6 +24,9 @@ fn tables() -> &'static Path {
 
 /// An error, or a set that keeps what a manifest promises and answers every query. True if it opens.
 pub(crate) fn manifest(data: &[u8]) -> bool {
+    // Tests of one process run beside each other, and the directory has room for one manifest.
+    static TURN: Mutex<()> = Mutex::new(());
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     let directory = tables();
     fs::write(directory.join("MANIFEST.json"), data).expect("a file");
     // SAFETY: nobody changes the tables, and the manifest is not mapped.
