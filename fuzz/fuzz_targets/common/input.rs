@@ -24,7 +24,6 @@ pub(crate) struct Options {
 impl Options {
     pub(crate) fn build_options(&self) -> BuildOptions {
         let options = BuildOptions::new()
-            .durable(false)
             .duplicates(self.duplicates)
             .hash_index(self.hash_index)
             .value_align(self.value_align)
