@@ -154,7 +154,7 @@ const STOREYS: &[(&str, &[&[&str]])] = &[
             &["checked"],
             &["kernels"],
             &["in_flight"],
-            &["by_order"],
+            &["by_line", "by_order"],
             &["stages"],
             &["many"],
             &["."],

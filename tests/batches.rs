@@ -54,8 +54,11 @@ fn check(name: &str, len: Option<usize>, value_len: Option<usize>, options: &Bui
             let numbers = next..next + size;
             next += size;
             let asked: Vec<(Vec<u8>, Option<Vec<u8>>)> = numbers
-                .map(|i| match (i % 3, mix(i) % ENTRIES) {
+                .map(|i| match (i % 9, mix(i) % ENTRIES) {
                     (0, n) => (key(len, n + ENTRIES), None),
+                    // Of another length than the table's, if that has one.
+                    (3, n) => (key(len, n)[1..].to_vec(), None),
+                    (6, n) => ([key(len, n), vec![0]].concat(), None),
                     (_, n) => (key(len, n), Some(value(n))),
                 })
                 .collect();
@@ -80,6 +83,7 @@ fn batches_of_every_size_are_answered_as_single_keys_are() {
     let (auto, always, never) =
         (options(HashIndex::Auto), options(HashIndex::Always), options(HashIndex::Never));
     check("lines", Some(8), Some(8), &auto);
+    check("lines, 16 bytes", Some(16), Some(3), &auto);
     check("lines, long keys", Some(33), Some(5), &auto);
     check("fixed width", Some(16), Some(64), &always);
     check("fixed keys", Some(20), None, &always);

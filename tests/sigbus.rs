@@ -209,6 +209,7 @@ fn every_query_says_faulted() {
         ("contains_key", |t| t.contains_key(numbered_key(7)).map(drop)),
         ("get_all", |t| t.get_all(numbered_key(7)).next().expect("an item").map(drop)),
         ("get_many", |t| t.get_many(&[numbered_key(7), numbered_key(8)]).map(drop)),
+        ("get_many, in parts", |t| t.get_many(&[7; 200].map(numbered_key)).map(drop)),
         ("iter", |t| t.iter().next().expect("an item").map(drop)),
         ("iter, back", |t| t.iter().next_back().expect("an item").map(drop)),
         ("into_iter", |t| t.clone().into_iter().next().expect("an item").map(drop)),

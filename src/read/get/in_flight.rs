@@ -2,11 +2,11 @@
 //! out about it.
 
 use super::super::guess::{Candidate, Guess};
-use super::super::simd::{Baseline, CACHE_LINE, Simd};
+use super::super::simd::{CACHE_LINE, Simd};
+use super::super::view::View;
 use super::kernels::Searched;
 use super::optimistic::Optimistic;
-use super::shape::{Checks, Kind, Shape, SomeUnchecked};
-use crate::format::layout::HashLayout;
+use super::shape::{Checks, Kind, Shape};
 
 /// A key on its way through the stages.
 #[derive(Clone, Copy)]
@@ -21,7 +21,7 @@ pub(super) struct InFlight<'t, 'k> {
     pub(super) hash: u64,
     /// The tag in the line.
     pub(super) tag: u16,
-    /// Whether the first bucket has sent the key on to the second; whether the key may have a line.
+    /// Whether the first bucket has sent the key on to the second.
     pub(super) goes_on: bool,
     /// What the last bucket or the line says.
     pub(super) candidate: Candidate,
@@ -36,7 +36,7 @@ impl<'t, 'k> InFlight<'t, 'k> {
     /// A place in which no key is yet.
     #[inline(always)]
     pub(super) fn empty(table: &'t Searched) -> Self {
-        let candidate = Candidate::ABSENT;
+        let candidate = Candidate::new(0);
         Self { table, key: &[], hash: 0, tag: 0, goes_on: false, candidate, answer: None }
     }
 
@@ -45,24 +45,12 @@ impl<'t, 'k> InFlight<'t, 'k> {
     pub(super) fn guess<S: Shape, I: Simd, C: Checks>(
         &self,
         lookup: Optimistic<'t, I, C>,
-        index: &HashLayout,
     ) -> Guess<'t> {
         let Self { hash, candidate, key, .. } = *self;
         match self.goes_on {
-            false => lookup.with_candidate::<S>(index, hash, candidate, key),
-            true => lookup.baseline().with_second_candidate::<S>(index, hash, candidate, key),
+            false => lookup.with_candidate::<S>(hash, candidate, key),
+            true => lookup.baseline().with_second_candidate::<S>(hash, candidate, key),
         }
-    }
-
-    /// [`guess`](Self::guess) while some page is unchecked. Compiled for the baseline only: it serves a
-    /// table that was opened a short while ago, and would double the code of every form.
-    #[inline(never)]
-    pub(super) fn guess_unchecked<S: Shape>(
-        &self,
-        lookup: Optimistic<'t, Baseline, SomeUnchecked>,
-        index: &HashLayout,
-    ) -> Guess<'t> {
-        self.guess::<S, _, _>(lookup, index)
     }
 }
 
@@ -74,27 +62,29 @@ pub(super) trait Tables<'t>: Copy {
     fn put<'k>(self, place: &mut InFlight<'t, 'k>, table: &'t Searched, key: &'k [u8]);
     /// The table of a key.
     fn table(self, place: &InFlight<'t, '_>) -> &'t Searched;
-    /// The hash index of this table.
-    fn hash(self, place: &InFlight<'t, '_>) -> Option<&'t HashLayout>;
-}
+    /// Whether a question has this answer in each of the tables of these places.
+    fn all(self, places: &[InFlight<'t, '_>], question: impl Fn(&View) -> bool) -> bool;
 
-/// One table, which all keys ask. Its indexes are found once.
-#[derive(Clone, Copy)]
-pub(super) struct Single<'t> {
-    table: &'t Searched,
-    hash: Option<&'t HashLayout>,
-}
+    /// Whether every lookup page of these tables was checked.
+    #[inline(always)]
+    fn all_checked(self, places: &[InFlight<'t, '_>]) -> bool {
+        self.all(places, |view| view.pages().lookups_checked())
+    }
 
-impl<'t> Single<'t> {
-    #[inline]
-    pub(super) fn new(table: &'t Searched) -> Self {
-        Self { table, hash: table.view.layout().hash.as_ref() }
+    /// Whether everything that lookups have read in these tables was the files'.
+    #[inline(always)]
+    fn nothing_lost(self, places: &[InFlight<'t, '_>]) -> bool {
+        self.all(places, |view| view.memory().nothing_lost())
     }
 }
 
+/// One table, which all keys ask.
+#[derive(Clone, Copy)]
+pub(super) struct Single<'t>(pub(super) &'t Searched);
+
 impl<'t> Tables<'t> for Single<'t> {
     fn kind(self) -> Kind {
-        self.table.lookups.kind()
+        self.0.lookups.kind()
     }
 
     #[inline(always)]
@@ -104,12 +94,12 @@ impl<'t> Tables<'t> for Single<'t> {
 
     #[inline(always)]
     fn table(self, _: &InFlight<'t, '_>) -> &'t Searched {
-        self.table
+        self.0
     }
 
     #[inline(always)]
-    fn hash(self, _: &InFlight<'t, '_>) -> Option<&'t HashLayout> {
-        self.hash
+    fn all(self, _: &[InFlight<'t, '_>], question: impl Fn(&View) -> bool) -> bool {
+        question(&self.0.view)
     }
 }
 
@@ -144,7 +134,7 @@ impl<'t> Tables<'t> for Several {
     }
 
     #[inline(always)]
-    fn hash(self, place: &InFlight<'t, '_>) -> Option<&'t HashLayout> {
-        place.table.view.layout().hash.as_ref()
+    fn all(self, places: &[InFlight<'t, '_>], question: impl Fn(&View) -> bool) -> bool {
+        places.iter().all(|place| question(&place.table.view))
     }
 }

@@ -61,7 +61,7 @@ pub(crate) fn get_many<'t, K: AsRef<[u8]>>(
     each: impl FnMut(Option<&'t [u8]>),
 ) -> ReadResult<()> {
     let keys = keys.iter().map(|key| (table, key.as_ref()));
-    in_tables(Single::new(table), table, keys, each)
+    in_tables(Single(table), table, keys, each)
 }
 
 /// Looks up keys, each in its table, as [`get_many`] does. Nothing happens if the tables are of several

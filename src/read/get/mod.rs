@@ -2,6 +2,7 @@
 //! read were checked; where it comes to no answer, the checked path checks each page before it
 //! reads, and says what is wrong with the table.
 
+mod by_line;
 mod by_order;
 mod checked;
 mod decoded;

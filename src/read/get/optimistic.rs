@@ -8,15 +8,13 @@ use super::super::map::{AnyLen, KeyLen};
 use super::super::simd::{Baseline, Simd};
 use super::super::view::View;
 use super::shape::{
-    AllChecked, AnyKey, Checks, KeyClass, Records, Seeding, Shape, SomeUnchecked, UpTo16, UpTo32,
-    UpTo64, UpTo128,
+    AllChecked, AnyKey, Checks, KeyClass, Records, Seeding, Shape, UpTo16, UpTo32, UpTo64, UpTo128,
 };
 use super::thorough::Thorough;
 use crate::format::index::hash::{BUCKET, Slots, overflow, tag, word_of};
 use crate::format::index::line::{
     LINE, LINE_TAGS, LinePlace, MAX_LINE_EQUAL, base_rank, tag as line_tag,
 };
-use crate::format::layout::HashLayout;
 use crate::format::order::{equal, head};
 use std::hint::black_box;
 use std::sync::atomic::{Ordering::Acquire, compiler_fence};
@@ -80,8 +78,14 @@ impl<'t, I: Simd, C: Checks> Optimistic<'t, I, C> {
     pub(super) fn in_lines<L: KeyLen>(self, key: &[u8]) -> Guess<'t> {
         // Keys of another length are absent.
         let Some(key) = of_length::<L>(key) else { return Guess::ABSENT };
-        match self.view.proven().line(head(key)).map(|(line, tag)| self.tag_in_line(line, tag)) {
-            Some(LineAnswer::Rank(rank)) => self.at_rank::<L>(rank, key),
+        let proven = self.view.proven();
+        if key.len() != proven.key_len::<L>() {
+            return Guess::ABSENT;
+        }
+        match proven.line(head(key)).map(|(line, tag)| self.tag_in_line(line, tag)) {
+            Some(LineAnswer::Rank(rank)) => {
+                self.value_of_rank::<L>(rank, key).map_or_else(Guess::undecided, Guess::value)
+            }
             Some(LineAnswer::Undecided) => Guess::undecided(),
             Some(LineAnswer::Absent) | None => Guess::ABSENT,
         }
@@ -113,19 +117,11 @@ impl<'t, I: Simd, C: Checks> Optimistic<'t, I, C> {
         LineAnswer::Rank(base_rank(line) + u64::from(equal.trailing_zeros()))
     }
 
-    /// The value of the record with this rank, if its key is `key`.
+    /// The value of the record with this rank, if its key is `key` and its pages were checked.
     #[inline(always)]
-    pub(super) fn at_rank<L: KeyLen>(self, rank: u64, key: &[u8]) -> Guess<'t> {
-        let Some((stored, value)) = self.view.proven().fixed::<L>(rank) else {
-            return Guess::undecided();
-        };
-        if L::LEN.is_none() && stored.len() != key.len() {
-            return Guess::ABSENT;
-        }
-        if !(equal(stored, key) && self.is_record_checked(stored, value)) {
-            return Guess::undecided();
-        }
-        Guess::value(value)
+    pub(super) fn value_of_rank<L: KeyLen>(self, rank: u64, key: &[u8]) -> Option<&'t [u8]> {
+        let (stored, value) = self.view.proven().fixed::<L>(rank)?;
+        (equal(stored, key) && self.is_record_checked(stored, value)).then_some(value)
     }
 
     /// Looks a key up in the line index again, where the first record with its tag has another
@@ -266,24 +262,18 @@ impl<'t, I: Simd, C: Checks> Optimistic<'t, I, C> {
     #[inline(always)]
     pub(super) fn with_candidate<T: Shape>(
         self,
-        index: &HashLayout,
         hash: u64,
         candidate: Candidate,
         key: &[u8],
     ) -> Guess<'t> {
-        let checked = self.is_bucket_checked(index, index.first_bucket(hash));
+        let checked = self.is_checked(self.view.proven().bucket(hash));
         if candidate == Candidate::ABSENT && checked {
             return Guess::ABSENT;
         }
         match self.value_by_length::<T>(candidate, key) {
             Some(value) if checked => Guess::value(value),
-            _ => self.baseline().after_first_candidate::<T>(index, hash, candidate, key),
+            _ => self.baseline().after_first_candidate::<T>(hash, candidate, key),
         }
-    }
-
-    #[inline(always)]
-    fn is_bucket_checked(self, index: &HashLayout, number: u64) -> bool {
-        self.checks.all() || self.view.pages().is_checked(index.bucket_start(number))
     }
 
     // Records
@@ -376,79 +366,62 @@ impl<'t, I: Simd, C: Checks> Optimistic<'t, I, C> {
 impl<'t, C: Checks> Optimistic<'t, Baseline, C> {
     /// Looks a key up in the hash index again: both buckets, every candidate.
     pub(super) fn in_buckets_again<T: Shape>(self, key: &[u8]) -> Guess<'t> {
-        let Some(index) = &self.view.layout().hash else { return Guess::UNDECIDED };
-        let hash = index.hasher.hash(key);
-        let (candidate, _) = self.candidates::<T>(self.view.proven().bucket(hash), hash);
-        self.after_first_candidate::<T>(index, hash, candidate, key)
+        let proven = self.view.proven();
+        let hash = proven.hasher.hash(key);
+        let (candidate, _) = self.candidates::<T>(proven.bucket(hash), hash);
+        self.after_first_candidate::<T>(hash, candidate, key)
     }
 
     /// The answer where the candidate of the first bucket is not the key's record.
     #[inline(always)]
     fn after_first_candidate<T: Shape>(
         self,
-        index: &HashLayout,
         hash: u64,
         candidate: Candidate,
         key: &[u8],
     ) -> Guess<'t> {
         if candidate == Candidate::SENT_ON && T::SLOTS.is_some() {
-            self.in_second_bucket::<T>(index, hash, key)
+            self.in_second_bucket::<T>(hash, key)
         } else {
-            self.among_all_candidates(index, hash, key)
+            self.among_all_candidates(hash, key)
         }
     }
 
     /// The answer from the second bucket, which holds one key in twelve.
     #[inline(never)]
-    fn in_second_bucket<T: Shape>(self, index: &HashLayout, hash: u64, key: &[u8]) -> Guess<'t> {
-        let Some(bucket) = self.view.proven().cell(index.second_bucket(hash)) else {
-            return Guess::UNDECIDED;
-        };
-        let (candidate, _) = self.candidates::<T>(bucket, hash);
-        self.with_second_candidate::<T>(index, hash, candidate, key)
+    fn in_second_bucket<T: Shape>(self, hash: u64, key: &[u8]) -> Guess<'t> {
+        let (candidate, _) = self.candidates::<T>(self.view.proven().second_bucket(hash), hash);
+        self.with_second_candidate::<T>(hash, candidate, key)
     }
 
     /// The answer from the candidate of a hash's second bucket, to which the first has sent on.
     #[inline(always)]
     pub(super) fn with_second_candidate<T: Shape>(
         self,
-        index: &HashLayout,
         hash: u64,
         candidate: Candidate,
         key: &[u8],
     ) -> Guess<'t> {
-        let checked = self.is_bucket_checked(index, index.first_bucket(hash))
-            && self.is_bucket_checked(index, index.second_bucket(hash));
+        let proven = self.view.proven();
+        let checked =
+            self.is_checked(proven.bucket(hash)) && self.is_checked(proven.second_bucket(hash));
         // No key is sent on from a second bucket, so its overflow bits say nothing here.
         if candidate.reference().is_none() && checked {
             return Guess::ABSENT;
         }
         match self.value::<T, AnyKey>(candidate, key) {
             Some(value) if checked => Guess::value(value),
-            _ => self.among_all_candidates(index, hash, key),
+            _ => self.among_all_candidates(hash, key),
         }
     }
 
     /// The answer from every candidate of both buckets.
     #[inline(always)]
-    fn among_all_candidates(self, index: &HashLayout, hash: u64, key: &[u8]) -> Guess<'t> {
-        Thorough::new(self.view).look_up(index, hash, key)
-    }
-}
-
-/// For batches while some page is unchecked. Compiled for the baseline only: they serve a table that was
-/// opened a short while ago, and would double the code of every form.
-impl<'t> Optimistic<'t, Baseline, SomeUnchecked> {
-    /// See [`ask_line`](Self::ask_line).
-    #[inline(never)]
-    pub(super) fn ask_line_unchecked(self, place: LinePlace) -> LineAnswer {
-        self.ask_line(place)
-    }
-
-    /// See [`at_rank`](Self::at_rank).
-    #[inline(never)]
-    pub(super) fn at_rank_unchecked(self, rank: u64, key: &[u8]) -> Guess<'t> {
-        self.at_rank::<AnyLen>(rank, key)
+    fn among_all_candidates(self, hash: u64, key: &[u8]) -> Guess<'t> {
+        match &self.view.layout().hash {
+            Some(index) => Thorough::new(self.view).look_up(index, hash, key),
+            None => Guess::UNDECIDED,
+        }
     }
 }
 

@@ -100,7 +100,9 @@ impl Shape for AnyTable {
 /// How a table answers lookups.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// By the line index.
+    /// By the line index: keys of 8 bytes, of 16, of any other length.
+    Lines8,
+    Lines16,
     Lines,
     /// By the hash index, in a table of one of the shapes.
     Fixed,
@@ -114,8 +116,14 @@ pub(super) enum Kind {
 
 impl Kind {
     pub(super) fn of(layout: &Layout) -> Self {
-        if layout.lines.is_some() && layout.fixed.is_some() {
-            return Self::Lines;
+        if layout.lines.is_some()
+            && let Some(fixed) = &layout.fixed
+        {
+            return match fixed.key_len {
+                8 => Self::Lines8,
+                16 => Self::Lines16,
+                _ => Self::Lines,
+            };
         }
         let Some(index) = &layout.hash else { return Self::Ordered };
         match (index.slots, layout.fixed.is_some()) {

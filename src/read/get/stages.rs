@@ -1,22 +1,20 @@
 //! The stages of many lookups at once. Each stage prefetches what the next one reads.
 
-use super::super::guess::{Candidate, Guess, LineAnswer};
-use super::super::map::AnyLen;
-use super::super::simd::{Baseline, CACHE_LINE, Simd, Work, prefetch, prefetch_outer};
+use super::super::guess::Candidate;
+use super::super::map::{AnyLen, Len8, Len16};
+use super::super::simd::{Baseline, CACHE_LINE, Simd, Work, prefetch, prefetch_outer_address};
 use super::super::view::View;
+use super::by_line::by_line;
 use super::by_order::by_order;
 use super::checked::Checked;
 use super::in_flight::{InFlight, Tables};
-use super::kernels::Searched;
 use super::optimistic::Optimistic;
 use super::shape::{
-    AllChecked, AnyTable, FixedRecords, Kind, LargeTable, PlainRecords, Records, Shape,
+    AllChecked, AnyTable, Checks, FixedRecords, Kind, LargeTable, PlainRecords, Records, Shape,
     SomeUnchecked, VariableRecords,
 };
 use crate::error::ReadResult;
 use crate::format::hasher::Hasher;
-use crate::format::index::line::LinePlace;
-use crate::format::order::head;
 use std::marker::PhantomData;
 use std::ops::Range;
 
@@ -67,13 +65,12 @@ impl<'t, T: Tables<'t>> Work for Together<'_, 't, '_, T> {
     #[inline(always)]
     fn run<I: Simd>(self, simd: I) -> ReadResult<()> {
         match self.tables.kind() {
-            Kind::Lines => in_lines(simd, self.tables, self.places),
             Kind::Fixed => self.in_buckets::<I, FixedRecords>(simd),
             Kind::Plain => self.in_buckets::<I, PlainRecords>(simd),
             Kind::Variable => self.in_buckets::<I, VariableRecords>(simd),
             Kind::Large => self.in_buckets::<I, LargeTable>(simd),
             Kind::Other => self.in_buckets::<I, AnyTable>(simd),
-            Kind::Ordered => by_order(self.tables, self.places),
+            kind => by_ordered_index(simd, kind, self.tables, self.places),
         }
     }
 }
@@ -91,8 +88,22 @@ impl<'t, T: Tables<'t>> Together<'_, 't, '_, T> {
         for place in &mut *self.places {
             stages.ask_second(place);
         }
-        for place in self.places {
-            stages.answer(place)?;
+        match self.tables.all_checked(self.places) {
+            true => {
+                for place in &mut *self.places {
+                    stages.answer(place)?;
+                }
+            }
+            false => {
+                for place in &mut *self.places {
+                    stages.answer_unchecked(place)?;
+                }
+            }
+        }
+        if !self.tables.nothing_lost(self.places) {
+            for place in self.places {
+                stages.ask_again(place)?;
+            }
         }
         Ok(())
     }
@@ -112,12 +123,7 @@ impl<'t, T: Tables<'t>> Work for Part<'_, 't, '_, T> {
             kind => {
                 // New keys do not meet the end of the ring: parts are halves of it.
                 let (from, len) = (self.new.start % RING, self.new.len());
-                let places = &mut self.ring[from..from + len];
-                if kind == Kind::Lines {
-                    in_lines(simd, self.tables, places)?;
-                } else {
-                    by_order(self.tables, places)?;
-                }
+                by_ordered_index(simd, kind, self.tables, &mut self.ring[from..from + len])?;
                 Ok(self.new.end)
             }
         }
@@ -125,6 +131,22 @@ impl<'t, T: Tables<'t>> Work for Part<'_, 't, '_, T> {
 }
 
 const _: () = assert!(RING.is_multiple_of(PART));
+
+/// Keys through the index that finds keys by their order as well.
+#[inline(always)]
+fn by_ordered_index<'t, I: Simd, T: Tables<'t>>(
+    simd: I,
+    kind: Kind,
+    tables: T,
+    places: &mut [InFlight<'t, '_>],
+) -> ReadResult<()> {
+    match kind {
+        Kind::Lines8 => by_line::<I, Len8, T>(simd, tables, places),
+        Kind::Lines16 => by_line::<I, Len16, T>(simd, tables, places),
+        Kind::Lines => by_line::<I, AnyLen, T>(simd, tables, places),
+        _ => by_order(tables, places),
+    }
+}
 
 impl<'t, T: Tables<'t>> Part<'_, 't, '_, T> {
     /// Through the hash index, in four stages: hashes, candidates of first buckets, candidates of
@@ -135,6 +157,7 @@ impl<'t, T: Tables<'t>> Part<'_, 't, '_, T> {
         let stages = Stages::<I, T, S>::new(simd, tables);
         let lag = Stages::<I, T, S>::LAG;
         let steps = new.start..new.end + if is_last { 3 * lag } else { 0 };
+        let all_checked = tables.all_checked(ring);
         for step in steps.clone() {
             if step < new.end {
                 stages.hash(&mut ring[step % RING]);
@@ -149,77 +172,21 @@ impl<'t, T: Tables<'t>> Part<'_, 't, '_, T> {
             }
             let number = step.wrapping_sub(3 * lag);
             if number < new.end {
-                stages.answer(&mut ring[number % RING])?;
-            }
-        }
-        Ok(steps.end.saturating_sub(3 * lag))
-    }
-}
-
-/// Keys through the line index, in three stages: lines, ranks, records.
-#[inline(always)]
-fn in_lines<'t, I: Simd, T: Tables<'t>>(
-    simd: I,
-    tables: T,
-    places: &mut [InFlight<'t, '_>],
-) -> ReadResult<()> {
-    // Plain loops: an adapter would put a function in between that is compiled without the
-    // instructions of `simd`.
-    for place in &mut *places {
-        let proven = tables.table(place).view.proven();
-        let found = proven.line_place(head(place.key));
-        place.goes_on = found.is_some();
-        if let Some(LinePlace { line, tag }) = found {
-            (place.hash, place.tag) = (line, tag);
-            if let Some(line) = proven.cell(line) {
-                prefetch(line, 0);
-            }
-        }
-    }
-    for place in &mut *places {
-        place.candidate = Candidate::ABSENT;
-        if !place.goes_on {
-            continue;
-        }
-        let view = &tables.table(place).view;
-        let asked = LinePlace { line: place.hash, tag: place.tag };
-        let answer = match view.pages().lookups_checked() {
-            true => Optimistic::new(view, simd, AllChecked).ask_line(asked),
-            false => Optimistic::new(view, Baseline, SomeUnchecked).ask_line_unchecked(asked),
-        };
-        place.candidate = match answer {
-            LineAnswer::Rank(rank) => {
-                if let Some((key, value)) = view.proven().fixed::<AnyLen>(rank) {
-                    prefetch_outer(key, 0);
-                    prefetch_outer(value, 0);
+                let place = &mut ring[number % RING];
+                match all_checked {
+                    true => stages.answer(place)?,
+                    false => stages.answer_unchecked(place)?,
                 }
-                Candidate::new(rank as usize)
             }
-            LineAnswer::Absent => Candidate::ABSENT,
-            LineAnswer::Undecided => Candidate::SENT_ON,
-        };
+        }
+        let answered = steps.start.saturating_sub(3 * lag)..steps.end.saturating_sub(3 * lag);
+        if !tables.nothing_lost(ring) {
+            for number in answered.clone() {
+                stages.ask_again(&mut ring[number % RING])?;
+            }
+        }
+        Ok(answered.end)
     }
-    for place in places {
-        let Searched { view, lookups } = tables.table(place);
-        let guess = match (place.candidate.reference(), view.pages().lookups_checked()) {
-            (Some(rank), true) => {
-                let lookup = Optimistic::new(view, simd, AllChecked);
-                lookup.at_rank::<AnyLen>(rank as u64, place.key)
-            }
-            (Some(rank), false) => {
-                let lookup = Optimistic::new(view, Baseline, SomeUnchecked);
-                lookup.at_rank_unchecked(rank as u64, place.key)
-            }
-            (None, _) if place.candidate == Candidate::ABSENT => Guess::ABSENT,
-            (None, _) => Guess::UNDECIDED,
-        };
-        place.answer = if guess.is_undecided() || !view.memory().nothing_lost() {
-            lookups.get_again(view, place.key)?
-        } else {
-            guess.answer()
-        };
-    }
-    Ok(())
 }
 
 /// The stages of lookups through the hash index. Prefetches are guesses; the last stage checks
@@ -246,10 +213,9 @@ impl<'t, I: Simd, T: Tables<'t>, S: Shape> Stages<I, T, S> {
 
     #[inline(always)]
     fn hash(&self, place: &mut InFlight<'t, '_>) {
-        let Some(index) = self.tables.hash(place) else { return };
-        let hash = index.hasher.remix(Hasher::base_by(self.simd, place.key));
-        let bytes = self.tables.table(place).view.bytes();
-        prefetch(bytes, index.bucket_start(index.first_bucket(hash)));
+        let proven = self.tables.table(place).view.proven();
+        let hash = proven.hasher.remix(Hasher::base_by(self.simd, place.key));
+        prefetch(proven.bucket(hash), 0);
         place.hash = hash;
     }
 
@@ -263,10 +229,8 @@ impl<'t, I: Simd, T: Tables<'t>, S: Shape> Stages<I, T, S> {
         Self::prefetch_record(view, other, place.key.len());
         place.candidate = candidate;
         place.goes_on = S::SLOTS.is_some() && candidate == Candidate::SENT_ON;
-        if place.goes_on
-            && let Some(index) = self.tables.hash(place)
-        {
-            prefetch(view.bytes(), index.bucket_start(index.second_bucket(place.hash)));
+        if place.goes_on {
+            prefetch(view.proven().second_bucket(place.hash), 0);
         }
     }
 
@@ -275,33 +239,47 @@ impl<'t, I: Simd, T: Tables<'t>, S: Shape> Stages<I, T, S> {
         if !place.goes_on {
             return;
         }
-        let Some(index) = self.tables.hash(place) else { return };
         let view = &self.tables.table(place).view;
-        let bucket = view.proven().cell(index.second_bucket(place.hash));
-        let candidate = bucket.map_or(Candidate::SENT_ON, |bucket| {
-            Optimistic::new(view, self.simd, AllChecked).candidates::<S>(bucket, place.hash).0
-        });
+        let bucket = view.proven().second_bucket(place.hash);
+        let lookup = Optimistic::new(view, self.simd, AllChecked);
+        let (candidate, _) = lookup.candidates::<S>(bucket, place.hash);
         Self::prefetch_record(view, candidate, place.key.len());
         place.candidate = candidate;
     }
 
     #[inline(always)]
     fn answer(&self, place: &mut InFlight<'t, '_>) -> ReadResult<()> {
-        let view = &self.tables.table(place).view;
-        let guess = match self.tables.hash(place) {
-            Some(index) if view.pages().lookups_checked() => {
-                place.guess::<S, I, _>(Optimistic::new(view, self.simd, AllChecked), index)
-            }
-            Some(index) => {
-                place.guess_unchecked::<S>(Optimistic::new(view, Baseline, SomeUnchecked), index)
-            }
-            None => Guess::UNDECIDED,
-        };
-        place.answer = if guess.is_undecided() || !view.memory().nothing_lost() {
-            Checked::of(view).get(place.key)?
-        } else {
-            guess.answer()
-        };
+        self.answer_by(self.simd, AllChecked, place)
+    }
+
+    /// [`answer`](Self::answer) while some page is unchecked. Compiled for the baseline only: it serves
+    /// a table that was opened a short while ago, and would double the code of every form.
+    #[inline(never)]
+    fn answer_unchecked(&self, place: &mut InFlight<'t, '_>) -> ReadResult<()> {
+        self.answer_by(Baseline, SomeUnchecked, place)
+    }
+
+    #[inline(always)]
+    fn answer_by<J: Simd, C: Checks>(
+        &self,
+        simd: J,
+        checks: C,
+        place: &mut InFlight<'t, '_>,
+    ) -> ReadResult<()> {
+        let lookup = Optimistic::new(&self.tables.table(place).view, simd, checks);
+        let guess = place.guess::<S, J, C>(lookup);
+        if guess.is_undecided() {
+            return self.ask_again(place);
+        }
+        place.answer = guess.answer();
+        Ok(())
+    }
+
+    /// The answer where the stages come to none.
+    #[cold]
+    #[inline(never)]
+    fn ask_again(&self, place: &mut InFlight<'t, '_>) -> ReadResult<()> {
+        place.answer = Checked::of(&self.tables.table(place).view).get(place.key)?;
         Ok(())
     }
 
@@ -310,20 +288,17 @@ impl<'t, I: Simd, T: Tables<'t>, S: Shape> Stages<I, T, S> {
     #[inline(always)]
     fn prefetch_record(view: &View, candidate: Candidate, key_len: usize) {
         let Some(reference) = candidate.reference() else { return };
-        let (layout, bytes) = (view.layout(), view.bytes());
-        if S::RECORDS == Records::Fixed
-            && let Some(fixed) = &layout.fixed
-        {
-            let offset = fixed.offset((reference as u64).min(layout.entries));
-            prefetch_outer(bytes, offset);
-            prefetch_outer(bytes, offset + fixed.key_len);
+        if S::RECORDS == Records::Fixed {
+            for address in view.proven().fixed_addresses(reference as u64) {
+                prefetch_outer_address(address);
+            }
             return;
         }
-        let offset = layout.records.start.wrapping_add(reference);
-        prefetch_outer(bytes, offset);
+        let record = view.proven().record_address(reference);
+        prefetch_outer_address(record);
         // The length word, at most four bytes, stands before the key. A prefetch too many costs
         // less than a branch on lengths.
-        prefetch_outer(bytes, offset.wrapping_add(key_len + 4));
-        prefetch_outer(bytes, offset.wrapping_add(key_len.min(CACHE_LINE)));
+        prefetch_outer_address(record.wrapping_add(key_len + 4));
+        prefetch_outer_address(record.wrapping_add(key_len.min(CACHE_LINE)));
     }
 }

@@ -189,6 +189,12 @@ impl Proven {
         Some(unsafe { cell.as_ref() })
     }
 
+    /// Where cell `number` would be, for a prefetch.
+    #[inline(always)]
+    pub(crate) fn cell_address(&self, number: u64) -> *const u8 {
+        self.first_cell.as_ptr().wrapping_add(number as usize).cast()
+    }
+
     /// The first bucket of a hash, which holds most keys. A bucket that leaves every key undecided
     /// where the hash index does not answer point lookups.
     #[inline(always)]
@@ -212,6 +218,12 @@ impl Proven {
         let bucket = unsafe { start.add(number as usize) };
         // SAFETY: invariant of `first_bucket`; the bucket can't outlive `self`.
         unsafe { bucket.as_ref() }
+    }
+
+    /// The length of all keys of a table of fixed width.
+    #[inline(always)]
+    pub(crate) fn key_len<L: KeyLen>(&self) -> usize {
+        L::LEN.unwrap_or(self.key_len)
     }
 
     /// The number of a head's line, and its tag there. One comparison asks whether the head lies
@@ -261,6 +273,20 @@ impl Proven {
         );
         // SAFETY: invariant of `records`; the slices can't outlive `self`.
         Some((u32::from_le_bytes(word), unsafe { key.as_ref() }, unsafe { behind.as_ref() }))
+    }
+
+    /// Where a record of variable width would start, for a prefetch.
+    #[inline(always)]
+    pub(crate) fn record_address(&self, start: usize) -> *const u8 {
+        self.records.as_ptr().wrapping_add(start)
+    }
+
+    /// Where key and value of the record of fixed width with this rank would be, for prefetches.
+    #[inline(always)]
+    pub(crate) fn fixed_addresses(&self, rank: u64) -> [*const u8; 2] {
+        let start = (rank as usize).wrapping_mul(self.stride);
+        [self.first_key, self.first_value]
+            .map(|first| first.as_ptr().wrapping_add(start).cast_const())
     }
 
     /// Key and value of the record of fixed width with this rank, in a table with keys of the

@@ -15,7 +15,9 @@ mod set;
 mod sse2;
 
 pub(crate) use form::{Family, Lookup, Simd, Work};
-pub(crate) use prefetch::{CACHE_LINE, prefetch, prefetch_outer};
+pub(crate) use prefetch::{
+    CACHE_LINE, prefetch, prefetch_address, prefetch_outer, prefetch_outer_address,
+};
 pub use set::InstructionSet;
 pub(crate) use set::{Chosen, work};
 

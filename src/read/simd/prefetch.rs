@@ -13,20 +13,31 @@ pub(crate) const CACHE_LINE: usize = 64;
 /// instruction has no effect.
 #[inline(always)]
 pub(crate) fn prefetch(bytes: &[u8], at: usize) {
-    prefetch_into::<3>(bytes, at);
+    prefetch_address(bytes.as_ptr().wrapping_add(at));
 }
 
 /// Prefetches the cache line of `bytes[at]` into the second-level cache, for bytes that are read a
 /// while later. The first-level cache can wait for few lines at a time (24 on Zen 4).
 #[inline(always)]
 pub(crate) fn prefetch_outer(bytes: &[u8], at: usize) {
-    prefetch_into::<2>(bytes, at);
+    prefetch_outer_address(bytes.as_ptr().wrapping_add(at));
+}
+
+/// [`prefetch`] of the cache line at an address, which may be any.
+#[inline(always)]
+pub(crate) fn prefetch_address(place: *const u8) {
+    prefetch_into::<3>(place);
+}
+
+/// [`prefetch_outer`] of the cache line at an address, which may be any.
+#[inline(always)]
+pub(crate) fn prefetch_outer_address(place: *const u8) {
+    prefetch_into::<2>(place);
 }
 
 /// `LEVEL` is the number in the instruction: 3 is the first-level cache, 2 the second.
 #[inline(always)]
-fn prefetch_into<const LEVEL: i32>(bytes: &[u8], at: usize) {
-    let place = bytes.as_ptr().wrapping_add(at);
+fn prefetch_into<const LEVEL: i32>(place: *const u8) {
     #[cfg(target_arch = "x86_64")]
     // SAFETY: a prefetch reads nothing and faults nowhere, whatever the address.
     unsafe {
