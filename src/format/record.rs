@@ -213,6 +213,17 @@ impl Decoder {
         Some(Parts { key, key_len, value, value_len })
     }
 
+    /// Key, value and end of the record at `at`, if it ends inside `table`.
+    #[inline(always)]
+    pub(crate) fn split<'t>(
+        &self,
+        table: &'t [u8],
+        at: usize,
+    ) -> Option<(&'t [u8], &'t [u8], usize)> {
+        let parts = self.parts(table, at)?;
+        Some((table.get(parts.key())?, table.get(parts.value())?, parts.end()))
+    }
+
     /// Decodes the record at `at` on the assumption that its key has `key_len` bytes. The flag tells
     /// whether the assumption holds and the length word is no escape. Only the value's length
     /// depends on the record's bytes, so nothing else waits for memory.

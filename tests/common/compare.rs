@@ -181,6 +181,12 @@ impl Context<'_> {
             assert_eq!(found.transpose().unwrap(), right);
             assert_eq!(iter.len(), left.len());
         }
+        // Folds take the entries that are ready in a loop of their own.
+        let (mut forward, mut backward) = (Vec::new(), Vec::new());
+        iter.clone().for_each(|entry| forward.push(entry.unwrap()));
+        iter.rev().for_each(|entry| backward.push(entry.unwrap()));
+        assert_eq!(forward, left);
+        assert!(backward.iter().rev().eq(left));
         let last = self.table.iter().last().transpose().unwrap();
         assert_eq!(last, self.flat.last().copied());
     }

@@ -73,8 +73,11 @@ impl BackwardBlock {
 /// backward badly, and the records of the block before are found by a walk forward.
 #[inline]
 pub(super) fn prefetch_before(table: &[u8], record: Range<usize>) {
-    let lines = (record.len() / CACHE_LINE + 1).min(MOST_PREFETCHED);
-    for line in 0..lines {
-        prefetch(table, record.start.saturating_sub(LEAD) + line * CACHE_LINE);
+    let start = record.start.saturating_sub(LEAD);
+    // Most records are short: two lines without a loop, whose end would be guessed wrongly.
+    prefetch(table, start);
+    prefetch(table, start + CACHE_LINE);
+    for line in 2..(record.len() / CACHE_LINE + 1).min(MOST_PREFETCHED) {
+        prefetch(table, start + line * CACHE_LINE);
     }
 }

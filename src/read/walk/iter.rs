@@ -212,6 +212,28 @@ impl<'t> Iter<'t> {
         self.walk.ready(self.view, self.ahead).filter(|_| self.view.memory().nothing_lost())
     }
 
+    /// Folds entries of variable width at the front, as long as their pages are known to be checked. Place
+    /// and number of the entries that are left stay in registers meanwhile.
+    #[inline(always)]
+    fn fold_ready<A>(
+        &mut self,
+        mut all: A,
+        f: &mut impl FnMut(A, <Self as Iterator>::Item) -> A,
+    ) -> A {
+        let (view, ahead, end) = (self.view, self.ahead, self.walk.end.offset);
+        let (mut front, mut left) = (self.walk.front, self.walk.left);
+        while front < end
+            && left > 0
+            && let Some((key, value, after)) = view.layout().decoder.split(ahead, front)
+            && view.memory().nothing_lost()
+        {
+            (front, left) = (after, left - 1);
+            all = f(all, Ok((key, value)));
+        }
+        (self.walk.front, self.walk.left) = (front, left);
+        all
+    }
+
     /// Takes back the last records of a run that was taken.
     pub(crate) fn give_back(&mut self, records: &[u8], fixed: &Fixed) {
         self.walk.front -= records.len();
@@ -224,6 +246,29 @@ impl<'t> Iter<'t> {
     fn run_len(&self, checked: usize, fixed: &Fixed) -> usize {
         let bytes = if self.view.memory().nothing_lost() { checked.min(RUN) } else { 0 };
         (bytes / fixed.stride).min(usize::try_from(self.walk.left).unwrap_or(usize::MAX))
+    }
+
+    /// Folds entries of variable width at the back, as long as their pages are known to be checked. As
+    /// [`fold_ready`](Self::fold_ready).
+    #[inline(always)]
+    fn rfold_ready<A>(
+        &mut self,
+        mut all: A,
+        f: &mut impl FnMut(A, <Self as Iterator>::Item) -> A,
+    ) -> A {
+        let (view, front) = (self.view, self.walk.front);
+        let (mut end, mut left) = (self.walk.end, self.walk.left);
+        while front < end.offset
+            && left > 0
+            && let Some(rank) = end.rank.checked_sub(1)
+            && let Some((entry, offset)) = self.walk.variable_back_at(view, rank)
+            && view.memory().nothing_lost()
+        {
+            (end, left) = (Place { rank, offset }, left - 1);
+            all = f(all, Ok(entry));
+        }
+        (self.walk.end, self.walk.left) = (end, left);
+        all
     }
 
     /// Takes a run of records of fixed width from the back.
@@ -344,10 +389,13 @@ impl<'t> Iterator for Iter<'t> {
     #[inline]
     fn fold<A, F: FnMut(A, Self::Item) -> A>(mut self, mut all: A, mut f: F) -> A {
         loop {
-            if let Some(fixed) = self.view.layout().fixed {
-                let records = self.take_run(&fixed).chunks_exact(fixed.stride);
-                all = records.filter_map(|record| fixed.split(record)).map(Ok).fold(all, &mut f);
-            }
+            all = match self.view.layout().fixed {
+                Some(fixed) => {
+                    let records = self.take_run(&fixed).chunks_exact(fixed.stride);
+                    records.filter_map(|record| fixed.split(record)).map(Ok).fold(all, &mut f)
+                }
+                None => self.fold_ready(all, &mut f),
+            };
             match self.next() {
                 Some(entry) => all = f(all, entry),
                 None => return all,
@@ -384,10 +432,13 @@ impl DoubleEndedIterator for Iter<'_> {
     #[inline]
     fn rfold<A, F: FnMut(A, Self::Item) -> A>(mut self, mut all: A, mut f: F) -> A {
         loop {
-            if let Some(fixed) = self.view.layout().fixed {
-                let records = self.take_run_back(&fixed).chunks_exact(fixed.stride).rev();
-                all = records.filter_map(|record| fixed.split(record)).map(Ok).fold(all, &mut f);
-            }
+            all = match self.view.layout().fixed {
+                Some(fixed) => {
+                    let records = self.take_run_back(&fixed).chunks_exact(fixed.stride).rev();
+                    records.filter_map(|record| fixed.split(record)).map(Ok).fold(all, &mut f)
+                }
+                None => self.rfold_ready(all, &mut f),
+            };
             match self.next_back() {
                 Some(entry) => all = f(all, entry),
                 None => return all,

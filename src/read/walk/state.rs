@@ -6,6 +6,7 @@ use super::super::view::View;
 use super::backward::{BackwardBlock, prefetch_before};
 use super::windows::Windows;
 use crate::error::ReadError;
+use crate::format::record::Parts;
 use std::ops::Range;
 
 /// What an iteration is besides its borrow of the table.
@@ -41,11 +42,7 @@ impl Walk {
                 let (key, value) = fixed.split(ahead.get(offset..)?)?;
                 (key, value, offset + fixed.stride)
             }
-            None => {
-                let parts = view.layout().decoder.parts(ahead, offset)?;
-                let value = ahead.get(parts.value())?;
-                (ahead.get(parts.key())?, value, parts.end())
-            }
+            None => view.layout().decoder.split(ahead, offset)?,
         };
         (self.front, self.left) = (after, left);
         Some((key, value))
@@ -55,21 +52,37 @@ impl Walk {
     #[inline(always)]
     pub(super) fn ready_back<'t>(&mut self, view: &'t View) -> Option<Entry<'t>> {
         let (rank, left) = (self.end.rank.checked_sub(1)?, self.left.checked_sub(1)?);
-        let bytes = view.bytes();
-        let (offset, parts) = match &view.layout().fixed {
-            Some(fixed) => (fixed.offset(rank), fixed.parts(fixed.offset(rank))),
-            None => {
-                let offset = self.back.known_offset(rank)?;
-                let parts = view.layout().decoder.parts(bytes, offset)?;
-                prefetch_before(bytes, offset..parts.end());
-                (offset, parts)
+        let (entry, offset) = match &view.layout().fixed {
+            Some(fixed) => {
+                let offset = fixed.offset(rank);
+                (self.if_behind(view, offset, fixed.parts(offset))?, offset)
             }
+            None => self.variable_back_at(view, rank)?,
         };
+        (self.end, self.left) = (Place { rank, offset }, left);
+        Some(entry)
+    }
+
+    /// The record of variable width with this rank, if the places of its block are known and it lies on
+    /// pages that are known to be checked; and where it starts.
+    #[inline(always)]
+    pub(super) fn variable_back_at<'t>(
+        &self,
+        view: &'t View,
+        rank: u64,
+    ) -> Option<(Entry<'t>, usize)> {
+        let offset = self.back.known_offset(rank)?;
+        let parts = view.layout().decoder.parts(view.bytes(), offset)?;
+        prefetch_before(view.bytes(), offset..parts.end());
+        Some((self.if_behind(view, offset, parts)?, offset))
+    }
+
+    /// The record at `offset`, if it lies in `behind` and not before the front.
+    #[inline(always)]
+    fn if_behind<'t>(&self, view: &'t View, offset: usize, parts: Parts) -> Option<Entry<'t>> {
         if offset < self.behind.start.max(self.front) || parts.end() > self.behind.end {
             return None;
         }
-        let entry = (bytes.get(parts.key())?, bytes.get(parts.value())?);
-        (self.end, self.left) = (Place { rank, offset }, left);
-        Some(entry)
+        Some((view.bytes().get(parts.key())?, view.bytes().get(parts.value())?))
     }
 }
