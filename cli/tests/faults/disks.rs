@@ -1,12 +1,16 @@
 //! File systems to try on: that of the build directory, and mounted ones where the tests may.
 
 use crate::common::skip;
+use rustix::fs::FallocateFlags;
+use rustix::io::Errno;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use tempfile::TempDir;
 
 /// The file that fills a disk.
 const BALLAST: &str = "ballast";
+/// Bytes by which it is made smaller where it does not fit.
+const STEP: u64 = 64 << 10;
 
 /// A directory on some file system, unmounted and removed when dropped.
 pub(crate) struct Disk {
@@ -85,9 +89,16 @@ impl Disk {
         self.empty();
         let available = fs2::available_space(self.path())?;
         let ballast = std::fs::File::create(self.path().join(BALLAST))?;
-        let bytes = available.saturating_sub(free).max(1);
-        rustix::fs::fallocate(&ballast, rustix::fs::FallocateFlags::empty(), 0, bytes)?;
-        Ok(())
+        let mut bytes = available.saturating_sub(free).max(1);
+        // A file system may need some of what it calls free for itself, and gives back what was removed
+        // only after a while.
+        loop {
+            let filled = rustix::fs::fallocate(&ballast, FallocateFlags::empty(), 0, bytes);
+            match filled {
+                Err(Errno::NOSPC) if bytes > STEP => bytes -= STEP,
+                _ => return Ok(filled?),
+            }
+        }
     }
 
     /// Takes away what `fill` has put there.

@@ -104,13 +104,17 @@ pub(crate) fn points(work: Work, directory: &Path, trace: &Path) -> Vec<Point> {
     points
 }
 
-/// How many calls of this name the main thread made, by the trace of its run.
+/// How many calls of this name a thread made at most, by the trace of its run: each thread's calls are
+/// counted of their own, and the first one whose number is that of the point gets the fault.
 pub(crate) fn made(trace: &Path, call: &str) -> usize {
     let trace = std::fs::read_to_string(trace).unwrap();
-    let main = trace.split_whitespace().next().unwrap();
-    let calls = trace.lines().filter_map(|line| line.split_once(' '));
-    let of_main = calls.filter(|(id, _)| *id == main).map(|(_, rest)| rest.trim_start());
-    of_main.filter(|rest| rest.split_once('(').is_some_and(|(name, _)| name == call)).count()
+    let mut counts = BTreeMap::<&str, usize>::new();
+    for (id, rest) in trace.lines().filter_map(|line| line.split_once(' ')) {
+        if rest.trim_start().split_once('(').is_some_and(|(name, _)| name == call) {
+            *counts.entry(id).or_default() += 1;
+        }
+    }
+    counts.into_values().max().unwrap_or_default()
 }
 
 /// Runs with something injected at a point.
