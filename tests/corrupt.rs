@@ -179,8 +179,7 @@ fn every_single_bit() {
     let scale = scaled(1).min(16) as usize;
     // The smallest table of this size: sections grow by steps, so entries and bytes are not proportional.
     let mut sizes = (1_700..).step_by(10).map(|entries| Subject::varied(entries * scale));
-    let subject = sizes.find(|subject| subject.bytes.len() >= (64 << 10) * scale);
-    let subject = subject.expect("a table of this size");
+    let subject = sizes.find(|subject| subject.bytes.len() >= (64 << 10) * scale).unwrap();
     let len = subject.bytes.len();
     assert!(len < (66 << 10) * scale, "{len} bytes");
     let flips = (0..8 * len).into_par_iter().step_by(stride()).map(|bit| {

@@ -318,6 +318,40 @@ const WALKS: [Walk; 11] = [
 
 /// Without checksums nothing but the guard's flag tells zeros from entries: a walk that asks for
 /// it too seldom would hand on a table of zeros to its end.
+/// The file shrinks while keys of one batch are in several stages: those that were answered before are
+/// right, and the batch ends with the error.
+#[test]
+fn a_batch_says_that_a_page_was_lost_within_it() {
+    let directory = common::directory();
+    let path = directory.path().join("t");
+    sigbus::install().expect("the guard");
+    let keys: Vec<_> = (0..1_000).map(|i| numbered_key(i * 7_919 % ENTRIES)).collect();
+    for index in [Index::Hash, Index::Ordered, Index::Line] {
+        for verify in [PageChecks::Never, PageChecks::FirstTouch] {
+            indexed_table(&path, ENTRIES, 1, index);
+            soften(&path);
+            // SAFETY: not kept, as above.
+            let table =
+                unsafe { OpenOptions::new().page_checks(verify).open(&path) }.expect("a table");
+            let mut answered = 0;
+            let ended = table.get_many_with(&keys, |answer| {
+                // Those behind the first may be of the lost pages already, where bytes turn to zeros.
+                assert!(answer.is_some(), "{index:?} {verify:?}: key {answered}");
+                if answered == 0 {
+                    truncate(&path, 0);
+                }
+                answered += 1;
+            });
+            let failure = ended.as_ref().map_err(ReadError::failure);
+            assert!(
+                matches!(failure, Err(ReadFailure::Faulted { .. })),
+                "{index:?} {verify:?}: {ended:?} after {answered}"
+            );
+            assert!((1..=128).contains(&answered), "{index:?} {verify:?}: {answered}");
+        }
+    }
+}
+
 #[test]
 fn a_walk_says_soon_that_a_page_was_lost() {
     const BEFORE: u64 = 500;

@@ -4,8 +4,8 @@
 
 use super::super::{common, numbered, open, quick, write};
 use graven::{
-    ErrorKind, LiveSet, OpenOptions, PageChecks, PublishOptions, RefreshOutcome, SetError,
-    SetOptions, Versions, Warm, sigbus,
+    BuildOptions, ErrorKind, HashIndex, LiveSet, OpenOptions, PageChecks, PublishOptions,
+    RefreshOutcome, SetError, SetOptions, Versions, Warm, sigbus,
 };
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -251,6 +251,33 @@ fn a_shard_that_lost_pages_is_opened_anew() {
     assert_eq!(live.refresh().unwrap(), RefreshOutcome::Swapped);
     assert_eq!(live.pin().get("00000007").unwrap().unwrap(), 7u32.to_le_bytes());
     assert_eq!(live.refresh().unwrap(), RefreshOutcome::Unchanged);
+}
+
+/// A batch asks each table of its keys whether a page was lost, not that of the first key alone.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_batch_sees_what_any_shard_has_lost() {
+    let dir = common::directory();
+    sigbus::install().unwrap();
+    let hashed = BuildOptions::new().durable(false).hash_index(HashIndex::Always);
+    write(&quick().tables(hashed).shard_entries(50), dir.path(), &numbered(150));
+    let unchecked = SetOptions::new().tables(OpenOptions::new().page_checks(PageChecks::Never));
+    let live = follow(dir.path(), &unchecked).unwrap();
+    let pin = live.pin();
+    let keys: Vec<String> = (0..150).map(|i| format!("{i:08}")).collect();
+    for keys in [&keys[40..56], &keys[..]] {
+        assert!(pin.get_many(keys).unwrap().iter().all(Option::is_some));
+    }
+    let shard = pin.path().join("part-00001.grv");
+    set_mode(&shard, 0o600);
+    fs::File::options().write(true).open(&shard).unwrap().set_len(0).unwrap();
+    // Few keys, and more than one part of a batch.
+    for keys in [&keys[40..56], &keys[..]] {
+        let error = pin.get_many(keys).unwrap_err();
+        assert!(error.path().unwrap().ends_with("part-00001.grv"), "{error}");
+        assert!(error.to_string().contains("cannot be read"), "{error}");
+    }
+    assert!(pin.get_many(&keys[..50]).unwrap().iter().all(Option::is_some));
 }
 
 /// What is unmapped after a swap is unmapped by a thread of its own, also where a value of a shard

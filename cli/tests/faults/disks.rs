@@ -9,8 +9,9 @@ use tempfile::TempDir;
 
 /// The file that fills a disk.
 const BALLAST: &str = "ballast";
-/// Bytes by which it is made smaller where it does not fit.
-const STEP: u64 = 64 << 10;
+/// How near to the wanted size it comes.
+const STEP: u64 = 16 << 10;
+const MOST_TRIES: usize = 1_000;
 
 /// A directory on some file system, unmounted and removed when dropped.
 pub(crate) struct Disk {
@@ -84,21 +85,28 @@ impl Disk {
         fresh
     }
 
-    /// Leaves so many bytes of it free, more or less.
+    /// Leaves so many bytes of it free, to a few pages; or as many as the file system keeps to itself.
     pub(crate) fn fill(&self, free: u64) -> std::io::Result<()> {
         self.empty();
-        let available = fs2::available_space(self.path())?;
         let ballast = std::fs::File::create(self.path().join(BALLAST))?;
-        let mut bytes = available.saturating_sub(free).max(1);
-        // A file system may need some of what it calls free for itself, and gives back what was removed
-        // only after a while.
-        loop {
-            let filled = rustix::fs::fallocate(&ballast, FallocateFlags::empty(), 0, bytes);
-            match filled {
-                Err(Errno::NOSPC) if bytes > STEP => bytes -= STEP,
-                _ => return Ok(filled?),
+        // It may need some of what it calls free for itself, and gives back what was removed after a while.
+        let (mut filled, mut kept) = (0, 0);
+        for _ in 0..MOST_TRIES {
+            let available = fs2::available_space(self.path())?;
+            let more = available.saturating_sub(free + kept);
+            if more < STEP {
+                return Ok(());
+            }
+            match rustix::fs::fallocate(&ballast, FallocateFlags::empty(), filled, more) {
+                Ok(()) => filled += more,
+                Err(Errno::NOSPC) => {
+                    ballast.set_len(filled)?;
+                    kept += STEP;
+                }
+                Err(error) => return Err(error.into()),
             }
         }
+        Err(std::io::Error::other("the disk can't be filled"))
     }
 
     /// Takes away what `fill` has put there.

@@ -2,7 +2,7 @@
 
 use crate::common::{Rng, skip};
 use crate::disks::Disk;
-use crate::inject::{injected, made, points, strace};
+use crate::inject::{Whose, injected, made, points, strace};
 use crate::work::{Found, Verb, Work, traced};
 use crate::{Tally, figure, full};
 use std::os::unix::process::ExitStatusExt;
@@ -27,7 +27,8 @@ fn t2_killed_at_each_system_call() {
                         continue;
                     }
                     let (directory, trace) = traced(work, &disk);
-                    let ran = injected(work, &directory, &trace, point, "signal=KILL", "");
+                    let ran =
+                        injected(work, &directory, &trace, point, "signal=KILL", "", Whose::Main);
                     let why = (point, disk.name, &ran);
                     // The list of mounts may have become shorter, when another process unmounts: then
                     // there are fewer reads than before, and nothing was killed.

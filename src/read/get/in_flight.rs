@@ -33,7 +33,7 @@ pub(super) struct InFlight<'t, 'k> {
 const _: () = assert!(size_of::<InFlight>() == CACHE_LINE);
 
 impl<'t, 'k> InFlight<'t, 'k> {
-    /// A place in which no key is yet.
+    /// A place in which no key is yet. The candidate is of no meaning before the stages write it.
     #[inline(always)]
     pub(super) fn empty(table: &'t Searched) -> Self {
         let candidate = Candidate::new(0);
@@ -62,7 +62,7 @@ pub(super) trait Tables<'t>: Copy {
     fn put<'k>(self, place: &mut InFlight<'t, 'k>, table: &'t Searched, key: &'k [u8]);
     /// The table of a key.
     fn table(self, place: &InFlight<'t, '_>) -> &'t Searched;
-    /// Whether a question has this answer in each of the tables of these places.
+    /// Whether the answer is yes for the table of each of these places.
     fn all(self, places: &[InFlight<'t, '_>], question: impl Fn(&View) -> bool) -> bool;
 
     /// Whether every lookup page of these tables was checked.

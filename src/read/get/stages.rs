@@ -96,13 +96,13 @@ impl<'t, T: Tables<'t>> Together<'_, 't, '_, T> {
             }
             false => {
                 for place in &mut *self.places {
-                    stages.answer_unchecked(place)?;
+                    answer_unchecked::<T, S>(self.tables, place)?;
                 }
             }
         }
         if !self.tables.nothing_lost(self.places) {
             for place in self.places {
-                stages.ask_again(place)?;
+                ask_again(self.tables, place)?;
             }
         }
         Ok(())
@@ -132,7 +132,7 @@ impl<'t, T: Tables<'t>> Work for Part<'_, 't, '_, T> {
 
 const _: () = assert!(RING.is_multiple_of(PART));
 
-/// Keys through the index that finds keys by their order as well.
+/// Keys through the line index or the tree.
 #[inline(always)]
 fn by_ordered_index<'t, I: Simd, T: Tables<'t>>(
     simd: I,
@@ -144,7 +144,9 @@ fn by_ordered_index<'t, I: Simd, T: Tables<'t>>(
         Kind::Lines8 => by_line::<I, Len8, T>(simd, tables, places),
         Kind::Lines16 => by_line::<I, Len16, T>(simd, tables, places),
         Kind::Lines => by_line::<I, AnyLen, T>(simd, tables, places),
-        _ => by_order(tables, places),
+        Kind::Ordered | Kind::Fixed | Kind::Plain | Kind::Variable | Kind::Large | Kind::Other => {
+            by_order(tables, places)
+        }
     }
 }
 
@@ -175,14 +177,14 @@ impl<'t, T: Tables<'t>> Part<'_, 't, '_, T> {
                 let place = &mut ring[number % RING];
                 match all_checked {
                     true => stages.answer(place)?,
-                    false => stages.answer_unchecked(place)?,
+                    false => answer_unchecked::<T, S>(tables, place)?,
                 }
             }
         }
         let answered = steps.start.saturating_sub(3 * lag)..steps.end.saturating_sub(3 * lag);
         if !tables.nothing_lost(ring) {
             for number in answered.clone() {
-                stages.ask_again(&mut ring[number % RING])?;
+                ask_again(tables, &mut ring[number % RING])?;
             }
         }
         Ok(answered.end)
@@ -249,38 +251,7 @@ impl<'t, I: Simd, T: Tables<'t>, S: Shape> Stages<I, T, S> {
 
     #[inline(always)]
     fn answer(&self, place: &mut InFlight<'t, '_>) -> ReadResult<()> {
-        self.answer_by(self.simd, AllChecked, place)
-    }
-
-    /// [`answer`](Self::answer) while some page is unchecked. Compiled for the baseline only: it serves
-    /// a table that was opened a short while ago, and would double the code of every form.
-    #[inline(never)]
-    fn answer_unchecked(&self, place: &mut InFlight<'t, '_>) -> ReadResult<()> {
-        self.answer_by(Baseline, SomeUnchecked, place)
-    }
-
-    #[inline(always)]
-    fn answer_by<J: Simd, C: Checks>(
-        &self,
-        simd: J,
-        checks: C,
-        place: &mut InFlight<'t, '_>,
-    ) -> ReadResult<()> {
-        let lookup = Optimistic::new(&self.tables.table(place).view, simd, checks);
-        let guess = place.guess::<S, J, C>(lookup);
-        if guess.is_undecided() {
-            return self.ask_again(place);
-        }
-        place.answer = guess.answer();
-        Ok(())
-    }
-
-    /// The answer where the stages come to none.
-    #[cold]
-    #[inline(never)]
-    fn ask_again(&self, place: &mut InFlight<'t, '_>) -> ReadResult<()> {
-        place.answer = Checked::of(&self.tables.table(place).view).get(place.key)?;
-        Ok(())
+        answer_by::<I, AllChecked, T, S>(self.simd, AllChecked, self.tables, place)
     }
 
     /// Prefetches the record of a candidate: the lines in which its key starts and ends; for long
@@ -301,4 +272,37 @@ impl<'t, I: Simd, T: Tables<'t>, S: Shape> Stages<I, T, S> {
         prefetch_outer_address(record.wrapping_add(key_len + 4));
         prefetch_outer_address(record.wrapping_add(key_len.min(CACHE_LINE)));
     }
+}
+
+#[inline(always)]
+fn answer_by<'t, I: Simd, C: Checks, T: Tables<'t>, S: Shape>(
+    simd: I,
+    checks: C,
+    tables: T,
+    place: &mut InFlight<'t, '_>,
+) -> ReadResult<()> {
+    let guess = place.guess::<S, I, C>(Optimistic::new(&tables.table(place).view, simd, checks));
+    if guess.is_undecided() {
+        return ask_again(tables, place);
+    }
+    place.answer = guess.answer();
+    Ok(())
+}
+
+/// The last stage while some page is unchecked. Compiled for the baseline only: it serves a table that was
+/// opened a short while ago, and would double the code of every form.
+#[inline(never)]
+fn answer_unchecked<'t, T: Tables<'t>, S: Shape>(
+    tables: T,
+    place: &mut InFlight<'t, '_>,
+) -> ReadResult<()> {
+    answer_by::<_, _, T, S>(Baseline, SomeUnchecked, tables, place)
+}
+
+/// The answer where the stages come to none.
+#[cold]
+#[inline(never)]
+fn ask_again<'t, T: Tables<'t>>(tables: T, place: &mut InFlight<'t, '_>) -> ReadResult<()> {
+    place.answer = Checked::of(&tables.table(place).view).get(place.key)?;
+    Ok(())
 }

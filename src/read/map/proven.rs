@@ -208,7 +208,8 @@ impl Proven {
         unsafe { bucket.as_ref() }
     }
 
-    /// The second bucket of a hash, in the group of the first. See [`bucket`](Self::bucket).
+    /// The second bucket of a hash, in the group of the first. Only for tables whose hash index answers
+    /// point lookups, whose buckets were proven at open.
     #[inline(always)]
     pub(crate) fn second_bucket(&self, hash: u64) -> &[u8; CELL] {
         let Self { first_bucket: start, buckets, shape, .. } = *self;
