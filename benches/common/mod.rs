@@ -120,7 +120,8 @@ impl Workload {
             .collect();
         if sorted {
             all.sort();
-            // Copies lie in memory as they are read; otherwise a build would wait for the caller's entries.
+            // The copies lie in memory in the order in which they are read; otherwise a build would wait for
+            // the caller's entries.
             all = all.iter().cloned().collect();
         }
         all
