@@ -122,7 +122,7 @@ impl Workload {
             all.sort();
             // The copies lie in memory in the order in which they are read; otherwise a build would wait for
             // the caller's entries.
-            all = all.iter().cloned().collect();
+            all = all.to_vec();
         }
         all
     }
