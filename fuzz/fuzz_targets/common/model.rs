@@ -10,6 +10,8 @@ const LONGEST_KEY: usize = 65_535;
 /// Keys to ask for, with their neighbours. There are few of them, and they differ from input to input: a fuzzer
 /// learns more from many quick executions than from a thorough one.
 const MOST_QUESTIONS: usize = 12;
+/// Keys of a batch that goes through the stages in parts.
+const MANY: usize = 150;
 /// Entries of a range that are compared; its length is compared in any case.
 const WALK: usize = 30;
 
@@ -256,9 +258,13 @@ impl Model {
         }
 
         let mut out = Vec::new();
-        match table.get_many_into(questions, &mut out) {
-            Ok(()) => assert!(out.into_iter().eq(questions.iter().map(|key| self.get(key)))),
-            Err(error) => assert!(judge.errors_allowed && out.is_empty(), "{error:?}"),
+        // Once more with so many keys that they go through the stages in parts.
+        let many: Vec<&[u8]> = questions.iter().copied().cycle().take(MANY).collect();
+        for keys in [questions, &many] {
+            match table.get_many_into(keys, &mut out) {
+                Ok(()) => assert!(out.iter().copied().eq(keys.iter().map(|key| self.get(key)))),
+                Err(error) => assert!(judge.errors_allowed && out.is_empty(), "{error:?}"),
+            }
         }
         let starts = || questions.iter().map(|key| self.below(key));
         judge.same(table.rank_many(questions), starts().map(|start| start as u64).collect());

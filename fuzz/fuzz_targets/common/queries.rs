@@ -6,6 +6,8 @@ use std::hint::black_box;
 
 /// Entries of a walk: enough to leave a block or two. A damaged table can claim any number.
 const WALK: usize = 100;
+/// Keys of a batch that goes through the stages in parts.
+const MANY: usize = 150;
 
 pub(crate) fn ask_everything(table: &Table, keys: &[&[u8]]) {
     let _ = black_box((table.len(), table.distinct_keys(), table.is_empty()));
@@ -95,13 +97,17 @@ pub(crate) fn ask_everything(table: &Table, keys: &[&[u8]]) {
     ask_typed::<(u16, [u8; 2]), [u32; 2]>(table);
     ask_typed::<[u8; 4], [u8; 8]>(table);
 
-    let mut out = Vec::new();
-    match table.get_many_into(keys, &mut out) {
-        Ok(()) => assert_eq!(out.len(), keys.len()),
-        Err(_) => assert!(out.is_empty()),
-    }
-    for value in out.into_iter().flatten() {
-        touch(value);
+    // Once more with so many keys that they go through the stages in parts.
+    let many: Vec<_> = keys.iter().cycle().take(MANY).copied().collect();
+    for keys in [keys, &many] {
+        let mut out = Vec::new();
+        match table.get_many_into(keys, &mut out) {
+            Ok(()) => assert_eq!(out.len(), keys.len()),
+            Err(_) => assert!(out.is_empty()),
+        }
+        for value in out.into_iter().flatten() {
+            touch(value);
+        }
     }
     let _ = black_box(table.rank_many(keys));
     for (key, value) in table.ceil_many(keys).into_iter().flatten().flatten() {
