@@ -84,6 +84,49 @@ fn a_manifest_is_repaired() {
     }
 }
 
+/// Shards are opened when they are asked: the seeds must know the tables, or no shard ever is.
+#[cfg(feature = "sets")]
+#[expect(unsafe_code, reason = "maps tables that it has copied")]
+#[test]
+fn seeds_of_sets_open_their_shards() {
+    for name in ["range", "hash"] {
+        let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus/manifest");
+        let dir = tempfile::tempdir().expect("a directory");
+        fs::copy(corpus.join(name).with_extension("seed"), dir.path().join("MANIFEST.json"))
+            .expect("a seed");
+        for table in ["part-00000.grv", "part-00001.grv"] {
+            fs::copy(fuzz_sets::tables().join(table), dir.path().join(table)).expect("a table");
+        }
+        // SAFETY: nobody changes the directory.
+        let set = unsafe { graven::TableSet::open(dir.path()) }.expect("a set");
+        let keys: Vec<_> = set.iter().map(|entry| entry.expect("an entry").0.to_vec()).collect();
+        assert_eq!(keys, [b"a", b"b", b"c", b"d"]);
+    }
+}
+
+/// The mutator puts values in each other's places, and borders of numbers; names of fields stay.
+#[cfg(feature = "sets")]
+#[test]
+fn values_of_a_manifest_are_exchanged() {
+    let text = br#"{"a": 12, "b": ["x", null]}"#;
+    let mut seen = std::collections::BTreeSet::new();
+    for seed in 0..200 {
+        let mut data = text.to_vec();
+        data.resize(100, 0);
+        let size = fuzz_sets::exchange(&mut data, text.len(), 100, seed);
+        seen.insert(String::from_utf8(data[..size].to_vec()).expect("text"));
+    }
+    for made in [
+        r#"{"a": "x", "b": ["x", null]}"#,
+        r#"{"a": 12, "b": [12, null]}"#,
+        r#"{"a": 12, "b": ["x", 18446744073709551616]}"#,
+        r#"{"a": "hash", "b": ["x", null]}"#,
+    ] {
+        assert!(seen.contains(made), "{made} is not among {seen:?}");
+    }
+    assert_eq!(fuzz_sets::exchange(&mut [], 0, 100, 1), 0);
+}
+
 /// What a set wrote is a seed as well: each byte of it is flipped.
 #[cfg(feature = "sets")]
 #[test]

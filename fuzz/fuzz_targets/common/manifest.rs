@@ -2,13 +2,14 @@
 
 use graven::{BuildOptions, Manifest, Partition, SetError, TableSet};
 use std::fs;
+use std::num::NonZeroUsize;
 use std::ops::Range;
 use std::path::Path;
 use std::sync::{Mutex, OnceLock, PoisonError};
 use tempfile::TempDir;
 
 /// A directory with two tables, of which a manifest may speak.
-fn tables() -> &'static Path {
+pub(crate) fn tables() -> &'static Path {
     static TABLES: OnceLock<TempDir> = OnceLock::new();
     let directory = TABLES.get_or_init(|| {
         let directory = tempfile::tempdir().expect("a directory");
@@ -22,7 +23,7 @@ fn tables() -> &'static Path {
     directory.path()
 }
 
-/// An error, or a set that keeps what a manifest promises and answers every query. True if it opens.
+/// An error, or a set that keeps what a manifest promises and answers every query. True if the manifest is sound.
 pub(crate) fn manifest(data: &[u8]) -> bool {
     // Tests of one process run beside each other, and the directory has room for one manifest.
     static TURN: Mutex<()> = Mutex::new(());
@@ -30,7 +31,10 @@ pub(crate) fn manifest(data: &[u8]) -> bool {
     let directory = tables();
     fs::write(directory.join("MANIFEST.json"), data).expect("a file");
     // SAFETY: nobody changes the tables, and the manifest is not mapped.
-    let Ok(set) = (unsafe { TableSet::open(directory) }) else { return false };
+    let set = match unsafe { TableSet::open(directory) } {
+        Ok(set) => set,
+        Err(error) => return !matches!(error, SetError::Manifest { .. }),
+    };
     let manifest = set.manifest();
     let sum: u64 = manifest.shards.iter().map(|shard| shard.entries).sum();
     assert_eq!((set.len(), manifest.entries), (sum, sum));
@@ -71,10 +75,55 @@ pub(crate) fn repair(data: &mut [u8], size: usize, max_size: usize) -> usize {
         let Some(place) = place else { break };
         text.splice(place, right.bytes());
     }
+    put(data, &text, size, max_size)
+}
+
+/// Values that are right in one place of a manifest and wrong in others, and borders of numbers.
+const VALUES: [&[u8]; 12] = [
+    b"0",
+    b"1",
+    b"2",
+    b"9007199254740993",
+    b"9223372036854775808",
+    b"18446744073709551616",
+    b"null",
+    b"\"\"",
+    b"\"6\"",
+    b"\"ff\"",
+    b"\"range\"",
+    b"\"hash\"",
+];
+
+/// Puts a value of the text, or one of [`VALUES`], in the place of another one: most texts stay JSON, which few do
+/// after a change of bytes. Gives the new size.
+pub(crate) fn exchange(data: &mut [u8], size: usize, max_size: usize, seed: u32) -> usize {
+    let mut text = data[..size].to_vec();
+    let (mut values, mut start) = (Vec::new(), 0);
+    for piece in text.split(|byte| b"{}[],: \n".contains(byte)) {
+        let end = start + piece.len();
+        // What a colon follows is the name of a field.
+        if start < end && text.get(end) != Some(&b':') {
+            values.push(start..end);
+        }
+        start = end + 1;
+    }
+    let Some(count) = NonZeroUsize::new(values.len()) else { return size };
+    let (place, what) = (seed as usize % count, seed as usize / count);
+    let what = what % (VALUES.len() + values.len());
+    let new = match VALUES.get(what) {
+        Some(value) => value.to_vec(),
+        None => text[values[what - VALUES.len()].clone()].to_vec(),
+    };
+    text.splice(values[place].clone(), new);
+    put(data, &text, size, max_size)
+}
+
+/// Overwrites the input, which is `size` long, by the text if there is room. Gives the new size.
+fn put(data: &mut [u8], text: &[u8], size: usize, max_size: usize) -> usize {
     if text.len() > max_size.min(data.len()) {
         return size;
     }
-    data[..text.len()].copy_from_slice(&text);
+    data[..text.len()].copy_from_slice(text);
     text.len()
 }
 
