@@ -197,7 +197,7 @@ impl Decoder {
     /// caller checks that the record ends inside the records.
     #[inline]
     pub(crate) fn parts(&self, table: &[u8], at: usize) -> Option<Parts> {
-        // Four bytes can always be read: at least the footer follows the records.
+        // Four bytes can be read of every record of a whole table: at least the footer follows them.
         let word = u32_at(table, at)? & self.escape;
         if word == self.escape {
             return self.escaped_parts(table, at);

@@ -97,6 +97,30 @@ fn shards_of_several_kinds_are_answered_one_key_after_the_other() {
     check("several", BuildOptions::new(), &fixed.chain(longer).collect());
 }
 
+/// Shards with line indexes share the stages whatever the lengths of their keys: each asks for its own.
+#[test]
+fn shards_of_keys_of_several_lengths_are_asked_together() {
+    let spread = |n: u64| n.wrapping_mul(0x9E37_79B9_7F4A_7C15).to_be_bytes();
+    // Five shards of 150 keys of one length.
+    let entries = (0..750u64).map(|n| {
+        let group = n / 150;
+        let key = [&[b'a' + group as u8], &spread(n)[1..]].concat();
+        let len = [8, 16, 24, 8, 16][group as usize];
+        (key.iter().copied().cycle().take(len).collect(), n.to_le_bytes().to_vec())
+    });
+    let model: Model = entries.collect();
+    check("lengths", BuildOptions::new(), &model);
+
+    let dir = tempfile::tempdir().unwrap();
+    let entries: Vec<_> = model.into_iter().collect();
+    write(&quick().shard_entries(150), dir.path(), &entries);
+    let set = open(dir.path());
+    for shard in &set.manifest().shards {
+        let table = graven::Table::load(set.path().join(&shard.file)).unwrap();
+        assert!(table.stats().unwrap().line_index.is_some(), "{shard:?}");
+    }
+}
+
 /// A reader keeps the answers of shards that the set has let go.
 #[test]
 fn answers_of_a_reader_outlive_the_shard_in_its_set() {

@@ -22,7 +22,7 @@ pub(super) fn by_line<'t, I: Simd, L: KeyLen, T: Tables<'t>>(
     tables: T,
     places: &mut [InFlight<'t, '_>],
 ) -> ReadResult<()> {
-    match tables.all_checked(places) {
+    match tables.all_checked(&*places) {
         true => in_stages::<I, _, L, T>(simd, AllChecked, tables, places),
         false => by_unchecked_line::<L, T>(tables, places),
     }
@@ -80,7 +80,7 @@ fn in_stages<'t, I: Simd, C: Checks, L: KeyLen, T: Tables<'t>>(
             answer => answer,
         };
     }
-    if !tables.nothing_lost(places) {
+    if !tables.nothing_lost(&*places) {
         for place in places {
             let Searched { view, lookups } = tables.table(place);
             place.answer = lookups.get_again(view, place.key)?;

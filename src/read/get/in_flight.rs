@@ -63,17 +63,32 @@ pub(super) trait Tables<'t>: Copy {
     /// The table of a key.
     fn table(self, place: &InFlight<'t, '_>) -> &'t Searched;
     /// Whether the answer is yes for the table of each of these places.
-    fn all(self, places: &[InFlight<'t, '_>], question: impl Fn(&View) -> bool) -> bool;
+    fn all<'p, 'k: 'p>(
+        self,
+        places: impl IntoIterator<Item = &'p InFlight<'t, 'k>>,
+        question: impl Fn(&View) -> bool,
+    ) -> bool
+    where
+        't: 'p;
 
     /// Whether every lookup page of these tables was checked.
     #[inline(always)]
-    fn all_checked(self, places: &[InFlight<'t, '_>]) -> bool {
+    fn all_checked<'p, 'k: 'p>(self, places: impl IntoIterator<Item = &'p InFlight<'t, 'k>>) -> bool
+    where
+        't: 'p,
+    {
         self.all(places, |view| view.pages().lookups_checked())
     }
 
     /// Whether everything that lookups have read in these tables was the files'.
     #[inline(always)]
-    fn nothing_lost(self, places: &[InFlight<'t, '_>]) -> bool {
+    fn nothing_lost<'p, 'k: 'p>(
+        self,
+        places: impl IntoIterator<Item = &'p InFlight<'t, 'k>>,
+    ) -> bool
+    where
+        't: 'p,
+    {
         self.all(places, |view| view.memory().nothing_lost())
     }
 }
@@ -98,7 +113,14 @@ impl<'t> Tables<'t> for Single<'t> {
     }
 
     #[inline(always)]
-    fn all(self, _: &[InFlight<'t, '_>], question: impl Fn(&View) -> bool) -> bool {
+    fn all<'p, 'k: 'p>(
+        self,
+        _: impl IntoIterator<Item = &'p InFlight<'t, 'k>>,
+        question: impl Fn(&View) -> bool,
+    ) -> bool
+    where
+        't: 'p,
+    {
         question(&self.0.view)
     }
 }
@@ -112,8 +134,8 @@ pub(super) struct Several(Kind);
 impl Several {
     /// `None` if the tables are of several kinds, or if there is none.
     pub(super) fn of<'t>(mut tables: impl Iterator<Item = &'t Searched>) -> Option<Self> {
-        let kind = tables.next()?.lookups.kind();
-        tables.all(|table| table.lookups.kind() == kind).then_some(Self(kind))
+        let first = tables.next()?.lookups.kind();
+        tables.try_fold(first, |kind, table| kind.common(table.lookups.kind())).map(Self)
     }
 }
 
@@ -134,7 +156,14 @@ impl<'t> Tables<'t> for Several {
     }
 
     #[inline(always)]
-    fn all(self, places: &[InFlight<'t, '_>], question: impl Fn(&View) -> bool) -> bool {
-        places.iter().all(|place| question(&place.table.view))
+    fn all<'p, 'k: 'p>(
+        self,
+        places: impl IntoIterator<Item = &'p InFlight<'t, 'k>>,
+        question: impl Fn(&View) -> bool,
+    ) -> bool
+    where
+        't: 'p,
+    {
+        places.into_iter().all(|place| question(&place.table.view))
     }
 }

@@ -432,10 +432,10 @@ impl Optimistic<'_, Baseline, AllChecked> {
         let layout = self.view.layout();
         if let (Some(_), Some(fixed)) = (&layout.lines, &layout.fixed) {
             let answer = self.ask_line(self.view.proven().scale.place(key)?);
-            return if let LineAnswer::Rank(rank) = answer {
-                Some(fixed.offset(rank))
-            } else {
-                None
+            // A line that lies may name any rank.
+            return match answer {
+                LineAnswer::Rank(rank) if rank < layout.entries => Some(fixed.offset(rank)),
+                _ => None,
             };
         }
         let index = layout.hash.as_ref()?;

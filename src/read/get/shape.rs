@@ -100,7 +100,7 @@ impl Shape for AnyTable {
 /// How a table answers lookups.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// By the line index: keys of 8 bytes, of 16, of any other length.
+    /// By the line index: keys of 8 bytes, of 16, of any length.
     Lines8,
     Lines16,
     Lines,
@@ -132,6 +132,16 @@ impl Kind {
             (Slots::Four, false) => Self::Variable,
             (Slots::Five, false) => Self::Large,
             _ => Self::Other,
+        }
+    }
+
+    /// The kind whose stages serve tables of either kind, if one does.
+    #[cfg(feature = "sets")]
+    pub(super) fn common(self, other: Self) -> Option<Self> {
+        let by_line = |kind| matches!(kind, Self::Lines8 | Self::Lines16 | Self::Lines);
+        match self == other {
+            true => Some(self),
+            false => (by_line(self) && by_line(other)).then_some(Self::Lines),
         }
     }
 }

@@ -88,7 +88,7 @@ impl<'t, T: Tables<'t>> Together<'_, 't, '_, T> {
         for place in &mut *self.places {
             stages.ask_second(place);
         }
-        match self.tables.all_checked(self.places) {
+        match self.tables.all_checked(&*self.places) {
             true => {
                 for place in &mut *self.places {
                     stages.answer(place)?;
@@ -100,7 +100,7 @@ impl<'t, T: Tables<'t>> Together<'_, 't, '_, T> {
                 }
             }
         }
-        if !self.tables.nothing_lost(self.places) {
+        if !self.tables.nothing_lost(&*self.places) {
             for place in self.places {
                 ask_again(self.tables, place)?;
             }
@@ -159,7 +159,9 @@ impl<'t, T: Tables<'t>> Part<'_, 't, '_, T> {
         let stages = Stages::<I, T, S>::new(simd, tables);
         let lag = Stages::<I, T, S>::LAG;
         let steps = new.start..new.end + if is_last { 3 * lag } else { 0 };
-        let all_checked = tables.all_checked(ring);
+        let answered = steps.start.saturating_sub(3 * lag)..steps.end.saturating_sub(3 * lag);
+        // Of the places that are answered now. What they read before was checked then, if it is now.
+        let all_checked = tables.all_checked(answered.clone().map(|number| &ring[number % RING]));
         for step in steps.clone() {
             if step < new.end {
                 stages.hash(&mut ring[step % RING]);
@@ -181,8 +183,7 @@ impl<'t, T: Tables<'t>> Part<'_, 't, '_, T> {
                 }
             }
         }
-        let answered = steps.start.saturating_sub(3 * lag)..steps.end.saturating_sub(3 * lag);
-        if !tables.nothing_lost(ring) {
+        if !tables.nothing_lost(answered.clone().map(|number| &ring[number % RING])) {
             for number in answered.clone() {
                 ask_again(tables, &mut ring[number % RING])?;
             }
@@ -225,6 +226,7 @@ impl<'t, I: Simd, T: Tables<'t>, S: Shape> Stages<I, T, S> {
     fn ask_first(&self, place: &mut InFlight<'t, '_>) {
         let view = &self.tables.table(place).view;
         let bucket = view.proven().bucket(place.hash);
+        // Candidates ask for no check: who answers by them does.
         let lookup = Optimistic::new(view, self.simd, AllChecked);
         let (candidate, other) = lookup.candidates::<S>(bucket, place.hash);
         Self::prefetch_record(view, candidate, place.key.len());

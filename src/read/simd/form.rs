@@ -1,5 +1,6 @@
 //! What each instruction set does for lookups. A form is a type that proves that the processor has
-//! the instructions. All forms give the same answers.
+//! the instructions. All forms give the same answers from a sound table; where a line of the index has
+//! tags that no builder writes, some may find another one of its ranks.
 
 use crate::format::hasher::Sums;
 use crate::format::index::hash::{BUCKET, FIRST_WORD, Slots, tag, word_of};
