@@ -4,6 +4,8 @@
 //! changes before version 1 is frozen. The others are hand-made inputs of
 //! `fuzz_targets/common/input.rs`, and those of `parsers` are inputs of the program.
 
+#[path = "../../cli/src/formats/cdb/testing.rs"]
+mod cdb;
 #[path = "../fuzz_targets/common/mod.rs"]
 mod common;
 
@@ -218,7 +220,7 @@ fn parsers(corpus: &Path) -> Result<(), Box<dyn Error>> {
     add("cdb-long", [CDB, 0, 100, CDB], &long(b"+1,5000:k->", b"\n\n"));
     add("cdb-unended", [CDB, 0, 1, CDB], b"+1,1:k->v\n");
     for (width, length) in [(4, 4), (8, 8), (8, 4)] {
-        let file = cdb_file(&words(7), width, length);
+        let file = cdb::file(&words(7), width, length);
         add(&format!("cdb-file-{width}-{length}"), [CDB, 0, 250, CDB], &file);
         add(&format!("foreign-cdb-{width}-{length}"), [FOREIGN, 0, 0, 0], &file);
     }
@@ -271,31 +273,6 @@ fn parsers(corpus: &Path) -> Result<(), Box<dyn Error>> {
         fs::write(corpus.join(format!("{name}.seed")), [&head[..], &bytes].concat())?;
     }
     Ok(())
-}
-
-/// A cdb or cdb64 as its writers make it. All keys are in one hash table. `length`: bytes of a record's
-/// length.
-fn cdb_file(entries: &Entries, width: usize, length: usize) -> Vec<u8> {
-    let number = |number: usize, width: usize| (number as u64).to_le_bytes()[..width].to_vec();
-    let mut records = Vec::new();
-    for (key, value) in entries {
-        records.extend([number(key.len(), length), number(value.len(), length)].concat());
-        records.extend_from_slice(key);
-        records.extend_from_slice(value);
-    }
-    let (end, slots) = (512 * width + records.len(), 2 * entries.len());
-    let mut file = Vec::new();
-    for table in 0..256 {
-        let (position, slots) = match table {
-            0..7 => (end, 0),
-            7 => (end, slots),
-            _ => (end + 2 * width * slots, 0),
-        };
-        file.extend([number(position, width), number(slots, width)].concat());
-    }
-    file.extend_from_slice(&records);
-    file.resize(end + 2 * width * slots, 0);
-    file
 }
 
 /// Entries as `Input::entries` reads them: bytes kept from the last key, lengths, key, value.

@@ -122,5 +122,8 @@ impl Size {
 }
 
 #[cfg(test)]
+#[path = "cdb/testing.rs"]
+mod testing;
+#[cfg(test)]
 #[path = "cdb/tests.rs"]
 mod tests;
