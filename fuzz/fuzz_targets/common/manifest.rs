@@ -57,25 +57,45 @@ pub(crate) fn manifest(data: &[u8]) -> bool {
     true
 }
 
+/// Manifests that are sound, for the mutator.
+const SOUND: [&[u8]; 2] = [
+    include_bytes!("../../corpus/manifest/range.seed"),
+    include_bytes!("../../corpus/manifest/hash.seed"),
+];
+
+/// Another manifest, which differs from `text` in one value (in its place or in a digit), or from one that is sound if `text` is not: a
+/// text that is no manifest any more hardly ever becomes one again.
+pub(crate) fn other(text: &[u8], seed: u32) -> Vec<u8> {
+    let mut text = text.to_vec();
+    repair(&mut text);
+    if Manifest::from_json(&text, "").is_err() {
+        text = SOUND[seed as usize % SOUND.len()].to_vec();
+    }
+    match seed.is_multiple_of(4) {
+        true => exchange(&mut text, seed / 4),
+        false => change_digit(&mut text, seed / 4),
+    }
+    repair(&mut text);
+    text
+}
+
 /// Corrects a manifest's number of entries and its id, where it is sound otherwise: the error names the right
-/// values. Gives the new size.
-pub(crate) fn repair(data: &mut [u8], size: usize, max_size: usize) -> usize {
-    let mut text = data[..size].to_vec();
+/// values.
+pub(crate) fn repair(text: &mut Vec<u8>) {
     // One round for each of the two.
     for _ in 0..2 {
-        let Err(SetError::Manifest { field, what, .. }) = Manifest::from_json(&text, "") else {
-            break;
+        let Err(SetError::Manifest { field, what, .. }) = Manifest::from_json(text, "") else {
+            return;
         };
-        let Some(right) = what.rsplit(' ').next() else { break };
+        let Some(right) = what.rsplit(' ').next() else { return };
         let place = match field.as_str() {
-            "entries" if what.starts_with("is ") => behind(&text, b"\"entries\": ", b","),
-            "id" if what.starts_with("does not fit") => behind(&text, b"\"id\": \"", b"\""),
+            "entries" if what.starts_with("is ") => behind(text, b"\"entries\": ", b","),
+            "id" if what.starts_with("does not fit") => behind(text, b"\"id\": \"", b"\""),
             _ => None,
         };
-        let Some(place) = place else { break };
+        let Some(place) = place else { return };
         text.splice(place, right.bytes());
     }
-    put(data, &text, size, max_size)
 }
 
 /// Values that are right in one place of a manifest and wrong in others, and borders of numbers.
@@ -94,20 +114,21 @@ const VALUES: [&[u8]; 12] = [
     b"\"hash\"",
 ];
 
-/// Puts a value of the text, or one of [`VALUES`], in the place of another one: most texts stay JSON, which few do
-/// after a change of bytes. Gives the new size.
-pub(crate) fn exchange(data: &mut [u8], size: usize, max_size: usize, seed: u32) -> usize {
-    let mut text = data[..size].to_vec();
-    let (mut values, mut start) = (Vec::new(), 0);
-    for piece in text.split(|byte| b"{}[],: \n".contains(byte)) {
-        let end = start + piece.len();
-        // What a colon follows is the name of a field.
-        if start < end && text.get(end) != Some(&b':') {
-            values.push(start..end);
-        }
-        start = end + 1;
-    }
-    let Some(count) = NonZeroUsize::new(values.len()) else { return size };
+/// Where the values of the text stand: what no colon follows.
+fn values(text: &[u8]) -> Vec<Range<usize>> {
+    let mut start = 0;
+    let pieces = text.split(|byte| b"{}[],: \n".contains(byte)).map(|piece| {
+        let value = start..start + piece.len();
+        start = value.end + 1;
+        value
+    });
+    pieces.filter(|value| !value.is_empty() && text.get(value.end) != Some(&b':')).collect()
+}
+
+/// Puts a value of the text, or one of [`VALUES`], in the place of another one.
+pub(crate) fn exchange(text: &mut Vec<u8>, seed: u32) {
+    let values = values(text);
+    let Some(count) = NonZeroUsize::new(values.len()) else { return };
     let (place, what) = (seed as usize % count, seed as usize / count);
     let what = what % (VALUES.len() + values.len());
     let new = match VALUES.get(what) {
@@ -115,16 +136,20 @@ pub(crate) fn exchange(data: &mut [u8], size: usize, max_size: usize, seed: u32)
         None => text[values[what - VALUES.len()].clone()].to_vec(),
     };
     text.splice(values[place].clone(), new);
-    put(data, &text, size, max_size)
 }
 
-/// Overwrites the input, which is `size` long, by the text if there is room. Gives the new size.
-fn put(data: &mut [u8], text: &[u8], size: usize, max_size: usize) -> usize {
-    if text.len() > max_size.min(data.len()) {
-        return size;
+/// Changes a digit of a value, a hexadecimal one inside of text.
+pub(crate) fn change_digit(text: &mut [u8], seed: u32) {
+    let values = values(text);
+    let Some(count) = NonZeroUsize::new(values.len()) else { return };
+    let (value, seed) = (&mut text[values[seed as usize % count].clone()], seed as usize / count);
+    let digits: &[u8] = if value.starts_with(b"\"") { b"0123456789abcdef" } else { b"0123456789" };
+    let places = value.iter_mut().filter(|byte| digits.contains(byte)).collect::<Vec<_>>();
+    let Some(count) = NonZeroUsize::new(places.len()) else { return };
+    let (place, seed) = (seed % count, seed / count);
+    if let Some(byte) = places.into_iter().nth(place) {
+        *byte = digits[seed % digits.len()];
     }
-    data[..text.len()].copy_from_slice(text);
-    text.len()
 }
 
 /// What stands between the first `start` and the next `end`.
