@@ -133,9 +133,15 @@ pub(super) struct Several(Kind);
 #[cfg(feature = "sets")]
 impl Several {
     /// `None` if the tables are of several kinds, or if there is none.
-    pub(super) fn of<'t>(mut tables: impl Iterator<Item = &'t Searched>) -> Option<Self> {
-        let first = tables.next()?.lookups.kind();
-        tables.try_fold(first, |kind, table| kind.common(table.lookups.kind())).map(Self)
+    pub(super) fn of<'t>(tables: impl Iterator<Item = &'t Searched> + Clone) -> Option<Self> {
+        let mut kinds = tables.map(|table| table.lookups.kind());
+        let first = kinds.next()?;
+        // Nearly always all are equal, and to find that out takes less than to fold.
+        let common = match kinds.clone().all(|kind| kind == first) {
+            true => Some(first),
+            false => kinds.try_fold(first, Kind::common),
+        };
+        common.map(Self)
     }
 }
 
