@@ -160,7 +160,8 @@ impl<'t, T: Tables<'t>> Part<'_, 't, '_, T> {
         let lag = Stages::<I, T, S>::LAG;
         let steps = new.start..new.end + if is_last { 3 * lag } else { 0 };
         let answered = steps.start.saturating_sub(3 * lag)..steps.end.saturating_sub(3 * lag);
-        // Of the places that are answered now. What they read before was checked then, if it is now.
+        // Of the places that are answered now. Bytes do not change, so what these have read before is what
+        // was checked.
         let all_checked = tables.all_checked(answered.clone().map(|number| &ring[number % RING]));
         for step in steps.clone() {
             if step < new.end {
