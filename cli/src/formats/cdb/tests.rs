@@ -68,7 +68,7 @@ fn every_byte_comes_back_from_every_form() {
 fn without_entries() {
     assert_eq!(read(b"\n"), Ok(vec![]));
     for width in [4, 8] {
-        assert_eq!(read(&file(&vec![], width, width)), Ok(vec![]));
+        assert_eq!(read(&file(&[], width, width)), Ok(vec![]));
     }
 }
 
@@ -173,7 +173,7 @@ fn a_record_ends_before_the_hash_tables() {
 
 #[test]
 fn hostile_headers_are_no_cdb() {
-    let good = file(&vec![(b"a".to_vec(), b"b".to_vec())], 4, 4);
+    let good = file(&[(b"a".to_vec(), b"b".to_vec())], 4, 4);
     assert!(Layout::of(&good).is_some());
     assert_eq!(Layout::of(&good[..2047]), None);
     // A table inside the header, and positions behind the end.
@@ -189,7 +189,7 @@ fn hostile_headers_are_no_cdb() {
     for byte in [0, 0xff, b' '] {
         assert_eq!(Layout::of(&[byte; 4096]), None);
     }
-    let mut huge = file(&vec![(b"a".to_vec(), b"b".to_vec())], 8, 8);
+    let mut huge = file(&[(b"a".to_vec(), b"b".to_vec())], 8, 8);
     huge[7 * 16 + 8..7 * 16 + 16].fill(0xff);
     assert_eq!(Layout::of(&huge), None);
 }
