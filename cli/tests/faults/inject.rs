@@ -113,9 +113,9 @@ pub(crate) fn made(trace: &Path, call: &str) -> usize {
 /// Whose calls get a fault. Each thread has numbers of its own.
 #[derive(Clone, Copy, PartialEq)]
 pub(crate) enum Whose {
-    /// Those of the main thread, which the points are.
+    /// Calls of the main thread, as the points are.
     Main,
-    /// Those of every thread: a sort may meet the fault before the table does.
+    /// Calls of every thread. A sort may meet the fault before the table does.
     All,
 }
 

@@ -63,13 +63,17 @@ pub(super) trait Tables<'t>: Copy {
     /// The table of a key.
     fn table(self, place: &InFlight<'t, '_>) -> &'t Searched;
     /// Whether the answer is yes for the table of each of these places.
+    #[inline(always)]
     fn all<'p, 'k: 'p>(
         self,
         places: impl IntoIterator<Item = &'p InFlight<'t, 'k>>,
         question: impl Fn(&View) -> bool,
     ) -> bool
     where
-        't: 'p;
+        't: 'p,
+    {
+        places.into_iter().all(|place| question(&self.table(place).view))
+    }
 
     /// Whether every lookup page of these tables was checked.
     #[inline(always)]
@@ -159,17 +163,5 @@ impl<'t> Tables<'t> for Several {
     #[inline(always)]
     fn table(self, place: &InFlight<'t, '_>) -> &'t Searched {
         place.table
-    }
-
-    #[inline(always)]
-    fn all<'p, 'k: 'p>(
-        self,
-        places: impl IntoIterator<Item = &'p InFlight<'t, 'k>>,
-        question: impl Fn(&View) -> bool,
-    ) -> bool
-    where
-        't: 'p,
-    {
-        places.into_iter().all(|place| question(&place.table.view))
     }
 }
