@@ -427,6 +427,26 @@ fn damaged_ordered_index_behind_checked_gets() {
     tally.settle("damaged ordered index, all gets done");
 }
 
+/// A stored key is sought through the hash index, also after a seek through a tree that is damaged.
+#[test]
+fn stored_keys_are_sought_beside_a_damaged_tree() {
+    let entries = generate::varied(30_000);
+    let subject = Subject::of(&Case { hash_index: HashIndex::Always, ..Case::of(entries) });
+    let flat = subject.model.flat();
+    let (start, len) = Image::new(subject.bytes.clone()).section(INDEX);
+    let mut damaged = subject.bytes.clone();
+    // The last byte of the root.
+    damaged[start + len - 1] ^= 0x10;
+    let table = OpenOptions::new().from_bytes(damaged).expect("the tree is not read");
+    for (key, _) in flat.iter().step_by(1000) {
+        let absent = [key, &b"\0"[..]].concat();
+        assert!(!subject.model.map.contains_key(&absent));
+        assert!(table.ceil(&absent).is_err());
+        let found = table.ceil(key).expect("the hash index is sound");
+        assert_eq!(found, Some((*key, &subject.model.map[*key][0][..])));
+    }
+}
+
 /// The harness itself: an undamaged table passes, so that "detected" means something.
 #[test]
 fn undamaged_is_not_detected() {

@@ -1,12 +1,12 @@
 //! The hash index: from a key to its record through two buckets at most.
 
 use super::super::place::{Found, LocatedPart};
-use super::super::simd::{Baseline, Simd};
+use super::super::simd::{Baseline, Simd, prefetch};
 use super::super::view::View;
 use crate::codec::KeySymbols;
 use crate::error::ReadResult;
 use crate::format::hasher::Hasher;
-use crate::format::index::hash::{BUCKET, MAX_EQUAL_TAGS, overflow, tag};
+use crate::format::index::hash::{BUCKET, HashPlace, MAX_EQUAL_TAGS, overflow, tag};
 use crate::format::layout::HashLayout;
 use crate::format::order::equal;
 use std::ops::Range;
@@ -17,6 +17,13 @@ pub(crate) struct Hash<'t, K = AsTheyAre> {
     view: &'t View,
     index: &'t HashLayout,
     keys: K,
+}
+
+/// Where a key may be referred to.
+#[derive(Clone, Copy)]
+pub(crate) struct KeyBuckets {
+    hash: u64,
+    numbers: [u64; 2],
 }
 
 /// What is stored of keys.
@@ -97,13 +104,36 @@ impl<'t, K: StoredKeys> Hash<'t, K> {
         self,
         key: &[u8],
         walk: usize,
+        watch: impl FnMut(LocatedPart, Range<usize>),
+    ) -> ReadResult<Buckets> {
+        self.ask_in_watched(self.buckets_of(key), key, walk, watch)
+    }
+
+    /// The buckets of `key`; the first is prefetched.
+    #[inline(always)]
+    pub(crate) fn buckets_of(self, key: &[u8]) -> KeyBuckets {
+        let hash = self.index.hasher.hash(key);
+        let HashPlace { first, second, .. } = self.index.shape.place(hash);
+        prefetch(self.view.bytes(), self.index.bucket_start(first));
+        KeyBuckets { hash, numbers: [first, second] }
+    }
+
+    /// As [`ask`](Self::ask), with what [`buckets_of`](Self::buckets_of) said.
+    pub(crate) fn ask_in(self, of: KeyBuckets, key: &[u8], walk: usize) -> ReadResult<Buckets> {
+        self.ask_in_watched(of, key, walk, |_, _| {})
+    }
+
+    #[inline(always)]
+    fn ask_in_watched(
+        self,
+        KeyBuckets { hash, numbers }: KeyBuckets,
+        key: &[u8],
+        walk: usize,
         mut watch: impl FnMut(LocatedPart, Range<usize>),
     ) -> ReadResult<Buckets> {
         let Self { view, index, keys } = self;
         let mut set_aside = false;
-        let hash = index.hasher.hash(key);
-        let place = index.shape.place(hash);
-        for number in [place.first, place.second] {
+        for number in numbers {
             let bucket = self.bucket(number)?;
             let start = index.bucket_start(number);
             watch(LocatedPart::Bucket, start..start + BUCKET);
