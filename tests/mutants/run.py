@@ -15,7 +15,9 @@ the tests that reach it, the likeliest first, until one fails, for at most 30 s 
   missed      if all its tests pass, or none reaches it,
   equivalent  if it is missed, and equivalent.tsv says why no test can tell it from the code,
   alone       if it stands in a constant, so that it needs a build of its own (`cargo mutants --re NAME`).
-What is known is kept in target/mutants and holds as long as the file of the mutant is the same.
+What is known is kept in target/mutants and holds as long as the file of the mutant is the same. Of files
+whose mutants were all tried, done.tsv keeps the digest and missed.tsv what was missed, so that a run on
+another machine goes on from there; what neither names was caught.
 """
 
 import argparse
@@ -114,6 +116,50 @@ def listed():
     return json.loads(kept.read_text())
 
 
+class Ledger:
+    """What the repository keeps of earlier runs: done.tsv and missed.tsv."""
+
+    def __init__(self):
+        self.done = self.rows(HERE / "done.tsv")
+        self.missed = self.rows(HERE / "missed.tsv")
+
+    @staticmethod
+    def rows(path):
+        lines = path.read_text().splitlines() if path.exists() else []
+        return dict(line.split("\t", 1) for line in lines if not line.startswith("#"))
+
+    def teach(self, sources, known):
+        """Adds to `known` what is kept of files that are the same."""
+        for file, mutants in sources.by_file.items():
+            if self.done.get(file) != sources.digests[file]:
+                continue
+            for mutant in mutants:
+                why = self.missed.get(mutant.name)
+                row = ["missed", why] if why else ["caught", "an earlier run"]
+                known.rows.setdefault(mutant.name, [self.done[file], *row])
+
+    def learn(self, sources, known):
+        """Keeps the files whose mutants are all decided."""
+        for file, mutants in sources.by_file.items():
+            tried = [mutant for mutant in mutants if sources.is_tried(mutant)]
+            rows = [known.rows.get(mutant.name) for mutant in tried]
+            if any(not row or row[0] != sources.digests[file] for row in rows):
+                continue
+            self.done[file] = sources.digests[file]
+            for mutant in mutants:
+                self.missed.pop(mutant.name, None)
+            for mutant, row in zip(tried, rows):
+                if row[1] == "missed":
+                    self.missed[mutant.name] = row[2]
+        self.put("done.tsv", "file<TAB>digest of its text when all its mutants had been tried", self.done)
+        self.put("missed.tsv", "mutant that no test sees, or is in equivalent.tsv<TAB>tests that ran", self.missed)
+
+    @staticmethod
+    def put(name, head, rows):
+        lines = ["# " + head, *("\t".join(row) for row in sorted(rows.items()))]
+        (HERE / name).write_text("\n".join(lines) + "\n")
+
+
 class Sources:
     """The tree with all mutants."""
 
@@ -134,6 +180,10 @@ class Sources:
     def why_left_out(self, mutant):
         row = self.left_out.rows.get(mutant.name)
         return row[1] if row and row[0] == self.digests[mutant.file] else None
+
+    def is_tried(self, mutant):
+        """Whether it is tried in this build."""
+        return not self.why_left_out(mutant) and mutant not in self.alone
 
     def woven(self, file):
         mutants = [mutant for mutant in self.by_file[file] if not self.why_left_out(mutant)]
@@ -411,6 +461,8 @@ def main():
     WORK.mkdir(parents=True, exist_ok=True)
     sources = Sources(options.only)
     known = Known(WORK / "outcomes.tsv")
+    ledger = Ledger()
+    ledger.teach(sources, known)
     if options.report:
         sources.write()
         sys.exit(report(sources, known) > 0)
@@ -420,7 +472,7 @@ def main():
         chosen = [f"--test={name}" for name in options.tests.split(",") if name != "lib"]
         messages = sources.compile("test", "--no-run", "-p", "graven", "--lib", *chosen)
     else:
-        sources.compile("check", "-p", "graven-cli", "--bin", "graven")
+        sources.compile("check", "-p", "graven", "-p", "graven-cli", "--bin", "graven")
         chosen = [f"--test={name}" for name in LIBRARY + PROGRAM]
         messages = sources.compile("test", "--no-run", "--lib", "--bin=graven", *chosen)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
@@ -433,9 +485,7 @@ def main():
     for mutant in sorted(sources.mutants, key=lambda mutant: (rank(mutant), mutant.file)):
         row = known.rows.get(mutant.name)
         done = row and row[0] == sources.digests[mutant.file]
-        if sources.why_left_out(mutant) or mutant in sources.alone:
-            continue
-        if not mutant.file.startswith(sources.only):
+        if not sources.is_tried(mutant) or not mutant.file.startswith(sources.only):
             continue
         if not done or (options.again and row[1] == "missed" and mutant.name not in reasons):
             todo.append(mutant)
@@ -447,6 +497,7 @@ def main():
 
     with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
         list(pool.map(one, todo))
+    ledger.learn(sources, known)
     sys.exit(report(sources, known) > 0)
 
 
