@@ -367,7 +367,7 @@ impl View {
         while low < high {
             let middle = low + (high - low) / 2;
             let (found, _) = self.key_at(fixed.offset(middle))?;
-            if side.is_behind(found, key) {
+            if side.is_behind_by_head(found, key) {
                 low = middle + 1;
             } else {
                 high = middle;
