@@ -255,3 +255,68 @@ fn random_name() -> io::Result<String> {
 fn is_random_name(name: &str) -> bool {
     name.len() == 32 && name.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOUR: Duration = Duration::from_secs(3600);
+
+    fn staging(directory: &Path) -> Staging {
+        Staging::make(directory, &PublishOptions::default(), HOUR).unwrap()
+    }
+
+    #[test]
+    fn whoever_may_write_in_the_directory_may_lock_the_file() {
+        for (directory_mode, lock_mode) in [(0o700, 0o644), (0o770, 0o664), (0o777, 0o666)] {
+            let directory = tempfile::tempdir().unwrap();
+            let options =
+                PublishOptions { directory_mode: Some(directory_mode), ..Default::default() };
+            let job = Staging::make(directory.path(), &options, HOUR).unwrap();
+            let found = fs::metadata(job.path().join(LOCK)).unwrap().mode() & 0o7777;
+            assert_eq!(found, lock_mode, "{found:o} in {directory_mode:o}");
+        }
+    }
+
+    #[test]
+    fn a_job_whose_removal_was_interrupted_is_swept_and_other_names_are_not() {
+        let directory = tempfile::tempdir().unwrap();
+        let held = staging(directory.path());
+        let parent = directory.path().join(STAGING);
+        let (dead, short) = ("0123456789abcdef".repeat(2), "0123456789abcdef".repeat(1));
+        let strange = "z".repeat(32);
+        for name in [&dead, &short, &strange] {
+            fs::create_dir(parent.join(name)).unwrap();
+            fs::write(parent.join(name).join("00000-1.grv"), "a shard").unwrap();
+        }
+        let next = staging(directory.path());
+        assert!(!parent.join(dead).exists());
+        assert!(parent.join(short).exists() && parent.join(strange).exists());
+        assert!(held.path().exists() && next.path().exists(), "both are alive");
+    }
+
+    #[test]
+    fn a_job_that_somebody_removes_is_not_joined() {
+        let directory = tempfile::tempdir().unwrap();
+        let job = staging(directory.path());
+        let (id, lock) = (job.id().to_owned(), job.path().join(LOCK));
+        assert_eq!(Staging::join(directory.path(), &id).unwrap().path(), job.path());
+        drop(job);
+        let sweeper = File::open(&lock).unwrap();
+        fs2::FileExt::try_lock_exclusive(&sweeper).unwrap();
+        let refused = Staging::join(directory.path(), &id).unwrap_err();
+        assert!(refused.to_string().contains("there is no such job"), "{refused}");
+        drop(sweeper);
+        assert!(Staging::join(directory.path(), &id).is_ok());
+    }
+
+    #[test]
+    fn what_is_not_there_is_removed() {
+        let directory = tempfile::tempdir().unwrap();
+        let job = staging(directory.path());
+        job.remove().unwrap();
+        job.remove().unwrap();
+        assert!(!job.path().exists());
+        assert!(job.check().is_err());
+    }
+}

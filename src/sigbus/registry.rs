@@ -193,6 +193,24 @@ mod tests {
     }
 
     #[test]
+    fn a_lost_page_is_filled_alone_or_else_with_its_mapping() {
+        let hole = |many| Hole { page: 0x3000, start: 0x1000, end: 0x9000, many };
+        let fill = |many, granted: fn(usize) -> bool| {
+            let asked = std::cell::RefCell::new(Vec::new());
+            let filled = hole(many).fill(0x1000, |start, len| {
+                asked.borrow_mut().push((start, len));
+                granted(len)
+            });
+            (filled, asked.into_inner())
+        };
+        let (page, whole) = ((0x3000, 0x1000), (0x1000, 0x8000));
+        assert_eq!(fill(false, |_| true), (true, vec![page]));
+        assert_eq!(fill(false, |len| len > 0x1000), (true, vec![page, whole]));
+        assert_eq!(fill(false, |_| false), (false, vec![page, whole]));
+        assert_eq!(fill(true, |_| true), (true, vec![whole]), "one page more is one mapping more");
+    }
+
+    #[test]
     fn a_full_registry_says_so() {
         let all: Vec<_> = (0..SLOTS + 1)
             .map_while(|i| {
