@@ -312,3 +312,100 @@ pub(crate) fn tail_of(separator: &[u8], prefix_len: usize) -> (&[u8], u16) {
         Some(tail) => (&tail[..MAX_TAIL], TAIL_CUT),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn leaves_and_nodes_of_trees() {
+        let fit = [(1, 1, 1), (2, 3, 2), (3, 5, 3), (5, 8, 4)];
+        assert!(fit.iter().all(|&(leaves, nodes, levels)| leaves_fit(leaves, nodes, levels)));
+        // No leaf, a root beside the one leaf, two roots, no root.
+        let others = [(0, 1, 1), (0, 1, 2), (1, 2, 1), (2, 2, 1), (2, 2, 2), (3, 2, 2)];
+        assert!(!others.iter().any(|&(leaves, nodes, levels)| leaves_fit(leaves, nodes, levels)));
+    }
+
+    #[test]
+    fn levels_are_bounded_by_leaves_and_nodes() {
+        let fit = [(1, 1, 1), (2, 3, 2), (3, 5, 3), (5, 8, 4)];
+        assert!(fit.iter().all(|&(leaves, nodes, levels)| levels_fit(leaves, nodes, levels)));
+        // Too few leaves for these levels, or too few nodes above the leaves.
+        let others = [(1, 2, 2), (2, 4, 3), (4, 7, 4), (3, 4, 3), (5, 7, 4), (2, 2, 2)];
+        assert!(!others.iter().any(|&(leaves, nodes, levels)| levels_fit(leaves, nodes, levels)));
+    }
+
+    /// Head, kind and tail of a separator.
+    type Separator<'a> = (u64, u16, &'a str);
+
+    /// An inner node without a prefix.
+    fn inner(separators: &[Separator<'_>]) -> Vec<u8> {
+        let mut bytes = vec![0; NODE_HEADER];
+        bytes[0] = separators.len() as u8 + 1;
+        bytes.extend(separators.iter().flat_map(|(head, ..)| head.to_le_bytes()));
+        let mut end = 0;
+        for (_, kind, tail) in separators {
+            end += tail.len() as u16;
+            bytes.extend((end << 4 | kind).to_le_bytes());
+        }
+        bytes.extend(separators.iter().flat_map(|(.., tail)| tail.bytes()));
+        bytes
+    }
+
+    #[test]
+    fn nodes_that_are_well_formed_and_others() {
+        let well_formed = |separators: &[Separator<'_>]| {
+            let bytes = inner(separators);
+            let node = Node::parse(&bytes, false, NodeShape { variable: true }).unwrap();
+            node.is_well_formed()
+        };
+        let (a, b) = (u64::from_be_bytes(*b"aaaaaaaa"), u64::from_be_bytes(*b"aaaaaaab"));
+        let (long, longer) = (&*"x".repeat(MAX_TAIL), &*"x".repeat(MAX_TAIL + 1));
+        let short = u64::from_be_bytes(*b"aaa\0\0\0\0\0");
+        for separators in [
+            &[] as &[Separator<'_>],
+            &[(a, 8, ""), (b, 8, "")],
+            &[(short, 3, ""), (short, 4, ""), (a, 8, ""), (a, TAIL_WHOLE, "x")],
+            &[(a, TAIL_WHOLE, "x"), (a, TAIL_WHOLE, "y"), (b, TAIL_WHOLE, "a")],
+            &[(a, TAIL_WHOLE, long), (a, TAIL_CUT, long), (a, TAIL_CUT, long)],
+        ] {
+            assert!(well_formed(separators), "{separators:?}");
+        }
+        for separators in [
+            &[(b, 8, ""), (a, 8, "")][..],
+            &[(short, 4, ""), (short, 3, "")],
+            &[(a, TAIL_WHOLE, "x"), (a, 8, "")],
+            &[(a, TAIL_WHOLE, "y"), (a, TAIL_WHOLE, "x")],
+            &[(a, TAIL_CUT, long), (a, TAIL_WHOLE, long)],
+            // A head goes on behind its separator's end, or its separator has a tail all the same.
+            &[(a, 3, "")],
+            &[(short, 3, "x")],
+            &[(a, 8, "x")],
+            // Tails of no or another length, of no kind.
+            &[(a, TAIL_WHOLE, "")],
+            &[(a, TAIL_WHOLE, longer)],
+            &[(a, TAIL_CUT, "x")],
+            &[(a, TAIL_WHOLE + 1, "x")],
+        ] {
+            assert!(!well_formed(separators), "{separators:?}");
+        }
+        let mut stray = inner(&[]);
+        stray[2] = 1;
+        stray.push(b'p');
+        let stray = Node::parse(&stray, false, NodeShape { variable: true }).unwrap();
+        assert!(!stray.is_well_formed(), "a prefix of no separators");
+    }
+
+    #[test]
+    fn a_sample_that_is_too_far_or_not_there_is_none() {
+        let mut bytes = [0; 64];
+        (bytes[0], bytes[4]) = (1, 2);
+        bytes[NODE_HEADER] = 10;
+        bytes[NODE_HEADER + 2..NODE_HEADER + 4].copy_from_slice(&NO_SAMPLE.to_le_bytes());
+        let leaf = Node::parse(&bytes, true, NodeShape { variable: true }).unwrap();
+        assert_eq!([0, 1, 2].map(|i| leaf.sample(i)), [Some(10), None, None]);
+        assert!(
+            Node::parse(&bytes[..NODE_HEADER + 3], true, NodeShape { variable: true }).is_none()
+        );
+    }
+}
