@@ -283,7 +283,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let held = staging(directory.path());
         let parent = directory.path().join(STAGING);
-        let (dead, short) = ("0123456789abcdef".repeat(2), "0123456789abcdef".repeat(1));
+        let (dead, short) = ("0123456789abcdef".repeat(2), "0123456789abcdef".to_owned());
         let strange = "z".repeat(32);
         for name in [&dead, &short, &strange] {
             fs::create_dir(parent.join(name)).unwrap();
