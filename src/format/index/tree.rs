@@ -389,11 +389,25 @@ mod tests {
         ] {
             assert!(!well_formed(separators), "{separators:?}");
         }
-        let mut stray = inner(&[]);
-        stray[2] = 1;
-        stray.push(b'p');
-        let stray = Node::parse(&stray, false, NodeShape { variable: true }).unwrap();
-        assert!(!stray.is_well_formed(), "a prefix of no separators");
+        // A prefix is one of separators.
+        for (separators, sound) in [(&[(a, 8, "")][..], true), (&[], false)] {
+            let mut bytes = inner(separators);
+            bytes[2] = 1;
+            bytes.push(b'p');
+            let node = Node::parse(&bytes, false, NodeShape { variable: true }).unwrap();
+            assert_eq!((node.is_well_formed(), node.used()), (sound, bytes.len()));
+        }
+    }
+
+    #[test]
+    fn used_bytes_end_with_the_last_tail() {
+        for separators in [&[][..], &[(1, 8, "")], &[(1, TAIL_WHOLE, "x"), (2, TAIL_WHOLE, "yz")]] {
+            let mut bytes = inner(separators);
+            let used = bytes.len();
+            bytes.resize(512, 0);
+            let node = Node::parse(&bytes, false, NodeShape { variable: true }).unwrap();
+            assert_eq!(node.used(), used, "{separators:?}");
+        }
     }
 
     #[test]
