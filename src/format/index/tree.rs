@@ -318,21 +318,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn leaves_and_nodes_of_trees() {
-        let fit = [(1, 1, 1), (2, 3, 2), (3, 5, 3), (5, 8, 4)];
-        assert!(fit.iter().all(|&(leaves, nodes, levels)| leaves_fit(leaves, nodes, levels)));
+    fn leaves_nodes_and_levels_of_trees() {
+        for (leaves, nodes, levels) in [(1, 1, 1), (2, 3, 2), (3, 5, 3), (5, 8, 4)] {
+            assert!(leaves_fit(leaves, nodes, levels) && levels_fit(leaves, nodes, levels));
+        }
         // No leaf, a root beside the one leaf, two roots, no root.
-        let others = [(0, 1, 1), (0, 1, 2), (1, 2, 1), (2, 2, 1), (2, 2, 2), (3, 2, 2)];
-        assert!(!others.iter().any(|&(leaves, nodes, levels)| leaves_fit(leaves, nodes, levels)));
-    }
-
-    #[test]
-    fn levels_are_bounded_by_leaves_and_nodes() {
-        let fit = [(1, 1, 1), (2, 3, 2), (3, 5, 3), (5, 8, 4)];
-        assert!(fit.iter().all(|&(leaves, nodes, levels)| levels_fit(leaves, nodes, levels)));
+        for (leaves, nodes, levels) in
+            [(0, 1, 1), (0, 1, 2), (1, 2, 1), (2, 2, 1), (2, 2, 2), (3, 2, 2)]
+        {
+            assert!(!leaves_fit(leaves, nodes, levels), "{leaves} {nodes} {levels}");
+        }
         // Too few leaves for these levels, or too few nodes above the leaves.
-        let others = [(1, 2, 2), (2, 4, 3), (4, 7, 4), (3, 4, 3), (5, 7, 4), (2, 2, 2)];
-        assert!(!others.iter().any(|&(leaves, nodes, levels)| levels_fit(leaves, nodes, levels)));
+        for (leaves, nodes, levels) in
+            [(1, 2, 2), (2, 4, 3), (4, 7, 4), (3, 4, 3), (5, 7, 4), (2, 2, 2)]
+        {
+            assert!(!levels_fit(leaves, nodes, levels), "{leaves} {nodes} {levels}");
+        }
     }
 
     /// Head, kind and tail of a separator.
