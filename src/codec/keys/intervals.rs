@@ -46,18 +46,24 @@ impl Intervals {
         };
         let mut nodes = VecDeque::new();
         let mut next = 0;
-        for pair in 0..=u16::MAX {
-            let pair = pair.to_be_bytes();
-            if next < bounds && at(next) == &pair[..1] {
-                next += 1;
+        while next < bounds {
+            // Pairs without a bound have the words and the last bound of the pair before.
+            let string = at(next);
+            let first = usize::from(string[0]) << 8;
+            let pair = first | usize::from(string.get(1).copied().unwrap_or(0));
+            if next > 0 {
+                new.pairs.resize(pair, [new.words.len() as u32, next as u32 - 1]);
             }
+            next += usize::from(string.len() == 1);
             new.pairs.push([new.words.len() as u32, next as u32 - 1]);
-            let first = next;
-            while next < bounds && at(next).starts_with(&pair) {
+            let within = next;
+            let begin = (pair as u16).to_be_bytes();
+            while next < bounds && at(next).starts_with(&begin) {
                 next += 1;
             }
-            new.add(&at, first..next, pair.len(), &mut nodes);
+            new.add(&at, within..next, begin.len(), &mut nodes);
         }
+        new.pairs.resize(1 << 16, [new.words.len() as u32, next as u32 - 1]);
         new.pairs.push([new.words.len() as u32, next as u32 - 1]);
         // Nodes stand behind the words that lead to them, level by level.
         while let Some(Node { word, bounds: within, depth }) = nodes.pop_front() {

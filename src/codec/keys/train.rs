@@ -24,7 +24,12 @@ pub(crate) fn train(sample: &[&[u8]], bytes: u64) -> Option<(KeySymbols, Vec<u8>
     let mut chosen: Vec<Vec<u8>> = Vec::new();
     let mut symbols = KeySymbols::of(&[])?;
     for _ in 0..ROUNDS {
-        chosen = choose(count(sample, &symbols), bytes / SHARE);
+        let better = choose(count(sample, &symbols), bytes / SHARE);
+        if better == chosen {
+            // The next rounds would choose the same.
+            break;
+        }
+        chosen = better;
         let slices: Vec<&[u8]> = chosen.iter().map(Vec::as_slice).collect();
         symbols = KeySymbols::of(&slices)?;
     }
