@@ -2,8 +2,10 @@
 
 use graven::{BuildOptions, Compression, Duplicates, HashIndex};
 
-/// More entries than that only make a run slower.
-const MOST_ENTRIES: usize = 1000;
+/// More entries than that, or more bytes before the last one, only make a run slower: the index of so many has
+/// several levels.
+const MOST_ENTRIES: usize = 300;
+const MOST_BYTES: usize = 24 << 10;
 
 pub(crate) struct Input<'a> {
     rest: &'a [u8],
@@ -100,7 +102,9 @@ impl<'a> Input<'a> {
     /// its key is made.
     pub(crate) fn entries(&mut self) -> Vec<(Vec<u8>, Vec<u8>)> {
         let mut entries: Vec<(Vec<u8>, Vec<u8>)> = Vec::new();
-        while !self.rest.is_empty() && entries.len() < MOST_ENTRIES {
+        let mut bytes = 0;
+        while !self.rest.is_empty() && entries.len() < MOST_ENTRIES && bytes < MOST_BYTES {
+            let before = entries.len();
             let how = self.byte();
             match how {
                 // A run of keys that count upward: whole blocks and index levels from two bytes.
@@ -109,7 +113,8 @@ impl<'a> Input<'a> {
                     let value = usize::from(self.byte());
                     let stem = entries.last().map_or(Vec::new(), |(key, _)| key.clone());
                     let stem = &stem[..stem.len().min(64)];
-                    for i in 0..count.min(MOST_ENTRIES - entries.len()) as u32 {
+                    let room = (MOST_BYTES - bytes) / (stem.len() + 4 + value) + 1;
+                    for i in 0..count.min(MOST_ENTRIES - entries.len()).min(room) as u32 {
                         let key = [stem, &i.to_be_bytes()].concat();
                         entries.push((key, vec![i as u8; value]));
                     }
@@ -135,6 +140,8 @@ impl<'a> Input<'a> {
                     entries.push((key, value));
                 }
             }
+            bytes +=
+                entries[before..].iter().map(|(key, value)| key.len() + value.len()).sum::<usize>();
         }
         entries
     }

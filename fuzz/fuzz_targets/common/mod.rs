@@ -16,6 +16,7 @@ mod ranges;
 mod shape;
 
 use graven::{OpenOptions, PageChecks, Table};
+use std::sync::LazyLock;
 
 pub(crate) use damage::repair;
 #[allow(unused_imports, reason = "each target calls one of the bodies")]
@@ -37,6 +38,16 @@ pub(crate) fn open(data: &[u8]) -> bool {
     opened
 }
 
+/// What each golden table must answer.
+static MODELS: LazyLock<Vec<model::Model>> = LazyLock::new(|| {
+    let model = |&golden: &&'static [u8]| {
+        let table = Table::from_bytes(golden).expect("a golden table opens");
+        let entries = table.iter().map(|entry| entry.map(|(k, v)| (k.to_vec(), v.to_vec())));
+        model::Model::of(entries.collect::<Result<_, _>>().expect("a golden table is sound"))
+    };
+    shape::GOLDEN.iter().map(model).collect()
+});
+
 /// A valid table, damaged by the input's patches: of the input's entries as they are built or with a
 /// hash index of another shape, or one of the golden tables. True if the table opens.
 pub(crate) fn lookup(data: &[u8]) -> bool {
@@ -45,21 +56,16 @@ pub(crate) fn lookup(data: &[u8]) -> bool {
     let options = input.options();
     let patches = input.patches();
     let which = usize::from(how >> 3);
+    let mut built;
     let (good, model) = match shape::GOLDEN.get(which.wrapping_sub(1)) {
-        Some(golden) => {
-            let table = Table::from_bytes(*golden).expect("a golden table opens");
-            let entries = table.iter().map(|entry| entry.map(|(k, v)| (k.to_vec(), v.to_vec())));
-            let entries = entries.collect::<Result<_, _>>().expect("a golden table is sound");
-            (golden.to_vec(), model::Model::of(entries))
-        }
+        Some(golden) => (*golden, &MODELS[which - 1]),
         None => {
-            let Some((mut good, model)) = model::build(&options, &input.entries()) else {
-                return false;
-            };
+            built = model::build(&options, &input.entries());
+            let Some((good, model)) = &mut built else { return false };
             if let Some(how) = which.checked_sub(shape::GOLDEN.len() + 1) {
-                shape::reshape(&mut good, how as u8 % shape::SHAPES);
+                shape::reshape(good, how as u8 % shape::SHAPES);
             }
-            (good, model)
+            (&good[..], &*model)
         }
     };
     let keys = model.questions();
@@ -68,7 +74,7 @@ pub(crate) fn lookup(data: &[u8]) -> bool {
     match how % 4 {
         // At most three flipped bits: no answer may be wrong, and the audit finds them.
         0 | 1 => {
-            let bad = damage::flip_bits(&good, &patches);
+            let bad = damage::flip_bits(good, &patches);
             let intact = bad == good;
             let verify = if how & 4 == 0 { PageChecks::FirstTouch } else { PageChecks::AtOpen };
             match OpenOptions::new().page_checks(verify).from_bytes(bad) {
@@ -85,16 +91,16 @@ pub(crate) fn lookup(data: &[u8]) -> bool {
         }
         // Any damage, checksums not looked at.
         2 => {
-            let bad = damage::patch(&good, &patches);
+            let bad = damage::patch(good, &patches);
             let opened = OpenOptions::new().page_checks(PageChecks::Never).from_bytes(bad);
             opened.map(|table| queries::ask_everything(&table, &questions)).is_ok()
         }
         // Any damage, all checksums made right: what a hostile writer would do.
         _ => {
-            let mut same = good.clone();
+            let mut same = good.to_vec();
             repair(&mut same, true);
             assert!(same == good, "the repair does not know the format any more");
-            let mut bad = damage::patch(&good, &patches);
+            let mut bad = damage::patch(good, &patches);
             repair(&mut bad, how & 4 == 0);
             let opened = Table::from_bytes(bad);
             opened.map(|table| queries::ask_everything(&table, &questions)).is_ok()

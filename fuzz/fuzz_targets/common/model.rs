@@ -9,7 +9,7 @@ use std::ops::{Bound, Range};
 const LONGEST_KEY: usize = 65_535;
 /// Keys to ask for, with their neighbours. There are few of them, and they differ from input to input: a fuzzer
 /// learns more from many quick executions than from a thorough one.
-const MOST_QUESTIONS: usize = 12;
+const MOST_QUESTIONS: usize = 4;
 /// Keys of a batch that goes through the stages in parts.
 const MANY: usize = 150;
 /// Entries of a range that are compared; its length is compared in any case.
@@ -239,7 +239,7 @@ impl Model {
             assert!(values.iter().copied().eq(self.slices(0..len).rev().map(|(_, value)| value)));
         }
 
-        for n in [0, 1, 2, 7, len + 1] {
+        for n in [0, 1, 2, 7, (len + 1).min(70)] {
             let parts = table.split(n);
             let most = parts.len();
             assert_eq!(most, n.clamp(1, len.max(1)));

@@ -31,8 +31,8 @@ pub(crate) fn patch(data: &[u8]) -> bool {
             }
         }
     }
-    // Seldom: choosing symbols for the keys takes about five times as long as all the rest.
-    if way % 8 == 1 {
+    // Seldom: choosing symbols for the keys takes longer than all the rest.
+    if way % 32 == 1 {
         (options.value_align, options.compact_keys) = (1, true);
     }
     options.metadata = false;
