@@ -2,13 +2,14 @@
 
     python tests/mutants/run.py                    all, or what an earlier run has left
     python tests/mutants/run.py --seconds 600      a piece of any length; the next one continues
+    python tests/mutants/run.py --each 8           at most so many seconds for each mutant, not 30
     python tests/mutants/run.py --only src/format  mutants of these files
     python tests/mutants/run.py --again            those that were missed once more, after tests were added
     python tests/mutants/run.py --report           the table of tests/mutants.md
 
 The mutants are those of `cargo mutants --list` (.cargo/mutants.toml names the files), all woven into one
 build (weave.py). Each test runs once to record which mutants it reaches. A mutant is tried against
-the tests that reach it, the likeliest first, until one fails, for at most 30 s in all. A mutant is
+the tests that reach it, the likeliest first, until one fails, for at most 30 s in all (--each). A mutant is
   caught      if a test fails or the process dies,
   timeout     if a test takes much longer than without it,
   unviable    if it does not compile,
@@ -386,13 +387,13 @@ class Tests:
 
         return sorted(self.reaching[mutant.number], key=key)
 
-    def attempt(self, mutant):
-        """Tries a mutant: the outcome, and the test that decided it."""
+    def attempt(self, mutant, most):
+        """Tries a mutant for `most` seconds: the outcome, and the test that decided it."""
         spent, count = 0.0, 0
         tests = self.order(mutant)
         thorough = [test for test in tests if test[0] in THOROUGH]
         last = sum(self.seconds[test] for test in thorough)
-        left = max(MUTANT_SECONDS - last, MUTANT_SECONDS / 2)
+        left = max(most - last, most / 2)
         for test in [test for test in tests if test not in thorough] + thorough:
             if spent > left and test not in thorough:
                 continue
@@ -461,6 +462,7 @@ def report(sources, known):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--seconds", type=float, default=float("inf"))
+    parser.add_argument("--each", type=float, default=MUTANT_SECONDS, help="seconds for each mutant")
     parser.add_argument("--only", action="append", help="files that begin with this")
     parser.add_argument("--again", action="store_true", help="missed ones once more")
     parser.add_argument("--report", action="store_true")
@@ -503,7 +505,7 @@ def main():
 
     def one(mutant):
         if time.monotonic() < end:
-            known.add(mutant.name, sources.digests[mutant.file], *tests.attempt(mutant))
+            known.add(mutant.name, sources.digests[mutant.file], *tests.attempt(mutant, options.each))
 
     with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
         list(pool.map(one, todo))
