@@ -378,6 +378,74 @@ mod tests {
         }
     }
 
+    /// Every way to decode a record agrees with [`Decoder::parts`], or says that it does not know.
+    #[test]
+    fn guesses_are_right_or_undecided() {
+        for layout in layouts() {
+            let decoder = layout.decoder();
+            let RecordLayout { fixed_key, fixed_value, align_log2, .. } = layout;
+            let longest = (1u32 << layout.key_bits.min(31)) - 1;
+            let plain = fixed_key.is_none() && fixed_value.is_none() && align_log2 == 0;
+            assert_eq!(decoder.is_plain(), plain && longest > 64, "{layout:?}");
+            for key_len in [0usize, 1, 5, 64, 65, 126, 127, 128, 254, 255, 1000, 65_535] {
+                for value_len in [0usize, 1, 7, 8, 255, 300] {
+                    let key_len = fixed_key.map_or(key_len, |len| len as usize);
+                    let value_len = fixed_value.map_or(value_len, |len| len as usize);
+                    let mut table = vec![0xA5; 3];
+                    let mut lengths = [0; 10];
+                    let n = layout.encode_lengths(key_len, value_len, &mut lengths);
+                    table.extend_from_slice(&lengths[..n]);
+                    let right = decoder.parts(&[&table[..], &[0; 4]].concat(), 3).unwrap();
+                    table.resize(right.value, b'k');
+                    table.resize(right.end(), b'v');
+                    // A table goes on behind its records.
+                    let end = table.len();
+                    table.extend_from_slice(&[0xFF; 4]);
+                    let key = &table[3 + n..][..key_len];
+                    let value = &table[end - value_len..end];
+                    assert_eq!(decoder.split(&table, 3), Some((key, value, end)), "{layout:?}");
+                    assert_eq!(decoder.split(&table[..end.max(7) - 1], 3), None);
+
+                    let escaped = n > usize::from(layout.width);
+                    for guess in [key_len.wrapping_sub(1), key_len, key_len + 1, MAX_KEY] {
+                        let Some((parts, fits)) = decoder.parts_of_key(&table, 3, guess) else {
+                            assert!(guess > MAX_KEY);
+                            continue;
+                        };
+                        assert!(guess <= MAX_KEY);
+                        assert_eq!(fits, guess == key_len && !escaped, "{layout:?} {guess}");
+                        assert!(!fits || parts == right, "{layout:?}");
+                    }
+                    if !decoder.is_plain() {
+                        continue;
+                    }
+                    for most in [key_len.max(63), MAX_KEY] {
+                        // An escape has a key length of all ones.
+                        let certain = most <= CERTAIN || key_len < longest as usize;
+                        let place = decoder.plain_key(key_len, most);
+                        assert_eq!(place, certain.then_some(layout.width.into()), "{layout:?}");
+                    }
+                    let word = u32_at(&table, 3).unwrap();
+                    for guess in [key_len.wrapping_sub(1), key_len, key_len + 1] {
+                        let Some(_) = decoder.plain_key(guess, MAX_KEY) else { continue };
+                        let (len, fits) = decoder.plain(word, guess);
+                        assert_eq!(fits, guess == key_len && !escaped, "{layout:?} {guess}");
+                        assert!(!fits || len == value_len, "{layout:?}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn widths_differ_in_each_length() {
+        let fixed = Fixed { first: 7, stride: 16, key_len: 8, value_len: 4 };
+        assert!(fixed.same_width(&Fixed { first: 9, ..fixed }));
+        assert!(!fixed.same_width(&Fixed { stride: 12, ..fixed }));
+        assert!(!fixed.same_width(&Fixed { key_len: 7, ..fixed }));
+        assert!(!fixed.same_width(&Fixed { value_len: 5, ..fixed }));
+    }
+
     #[test]
     fn the_word_suits_the_sample() {
         // Keys up to 123 bytes and values up to 332: seven and nine bits.
