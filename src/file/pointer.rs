@@ -108,3 +108,44 @@ impl Pointer {
         BuildError::Io { action, path: self.path.clone(), source }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    #[test]
+    fn a_link_leads_elsewhere_unless_it_leads_there() {
+        let directory = tempfile::tempdir().unwrap();
+        let pointer = Pointer::at(directory.path().join("current")).unwrap();
+        let (one, two) = (Path::new("one"), Path::new("two"));
+        assert!(pointer.leads_elsewhere(one), "nothing stands there");
+        pointer.point_to(one, true).unwrap();
+        assert!(!pointer.leads_elsewhere(one) && pointer.leads_elsewhere(two));
+        pointer.point_to(two, true).unwrap();
+        assert!(pointer.leads_elsewhere(one) && !pointer.leads_elsewhere(two));
+        fs::remove_file(directory.path().join("current")).unwrap();
+        fs::write(directory.path().join("current"), "no link").unwrap();
+        assert!(pointer.leads_elsewhere(one), "a file stands there");
+    }
+
+    /// What stands in the next link's place, and is none, stays.
+    #[test]
+    fn the_next_link_has_no_place() {
+        let directory = tempfile::tempdir().unwrap();
+        let pointer = Pointer::at(directory.path().join("current")).unwrap();
+        let next = directory.path().join(pointer.next());
+        fs::create_dir(&next).unwrap();
+        let BuildError::Io { source, .. } = pointer.point_to(Path::new("one"), true).unwrap_err()
+        else {
+            panic!("another error")
+        };
+        assert_ne!(source.kind(), io::ErrorKind::AlreadyExists, "{source}");
+        assert!(next.is_dir());
+        fs::remove_dir(&next).unwrap();
+        // One that a killed publisher has left is replaced.
+        fs::write(&next, "").unwrap();
+        pointer.point_to(Path::new("one"), true).unwrap();
+        assert!(!pointer.leads_elsewhere(Path::new("one")) && !next.exists());
+    }
+}

@@ -263,6 +263,8 @@ impl Footer {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::OpenFailure;
+    use crate::format::layout::{Layout, SMALLEST};
 
     /// The build id depends on every byte of body and header, however long the header is, except
     /// for the build id itself and the checksum.
@@ -291,5 +293,16 @@ mod tests {
         }
         digest.update(&sealed[116..]);
         assert_eq!(right, digest.digest128().to_le_bytes());
+    }
+
+    /// A file of the smallest length is looked at, a shorter one is not.
+    #[test]
+    fn the_smallest_file_has_a_header() {
+        let mut bytes = Header::new().as_bytes().to_vec();
+        bytes.resize(SMALLEST as usize, 0);
+        let error = Layout::check_start(&bytes, SMALLEST - 1).unwrap_err();
+        assert!(matches!(error, OpenFailure::TooShort { .. }), "{error:?}");
+        let error = Layout::check_start(&bytes, SMALLEST).unwrap_err();
+        assert!(matches!(error, OpenFailure::HeaderChecksum { .. }), "{error:?}");
     }
 }

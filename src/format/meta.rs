@@ -170,6 +170,9 @@ mod tests {
             let (least, most) = bin_range(bin(len));
             assert!((least..=most).contains(&u64::from(len)), "{len}");
         }
+        for bin in 1..VALUE_BINS {
+            assert_eq!(bin_range(bin).0, bin_range(bin - 1).1 + 1, "bins adjoin");
+        }
         assert_eq!(bin(65_535), KEY_BINS - 1);
         assert_eq!(bin(u32::MAX), VALUE_BINS - 1);
     }

@@ -83,3 +83,15 @@ pub(crate) const KEY_CODES: usize = 1 << 16;
 pub(crate) const MAX_ENCODED_KEY: usize = super::MAX_KEY / KEY_CODE;
 /// Longest symbol of FSST.
 pub(crate) const FSST_SYMBOL: usize = 8;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_section_has_room_for_two_dictionaries() {
+        let most = PACKING + 2 * MAX_DICTIONARY;
+        assert!(may_have_bytes(PACKING) && may_have_bytes(most));
+        assert!(!may_have_bytes(PACKING - 1) && !may_have_bytes(most + 1));
+    }
+}

@@ -90,3 +90,49 @@ fn the_build_id_is_that_of_the_content() {
     };
     assert!(what.contains("build id"), "{what}");
 }
+
+/// Bytes that came while another table stood there, and a header of another table.
+#[test]
+fn what_changes_while_it_is_read() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = table(directory.path(), 1000);
+    let bytes = std::fs::read(&path).unwrap();
+    let file = File::open(&path).unwrap();
+    let layout_of = |file: &File| layout(file, bytes.len() as u64).unwrap();
+    let given = |bytes: &[u8]| {
+        let mut check = Check::new(layout_of(&file));
+        check.take(bytes);
+        check.finish(&file).unwrap_err()
+    };
+    let what = |error: OpenFailure| match error {
+        OpenFailure::Damaged(ReadFailure::Corrupt { what, .. }) => what,
+        other => panic!("{other:?}"),
+    };
+    let mut flipped = bytes.clone();
+    flipped[HEADER_END] ^= 1;
+    assert_eq!(what(given(&flipped)), "page sums changed while they were read");
+
+    // A table of the same lengths, so that its sections stand in the same places.
+    let other = directory.path().join("other.grv");
+    let mut builder = BuildOptions::new().sorted(true).durable(false).create(&other).unwrap();
+    for i in 0..1000u32 {
+        builder.insert(i.to_be_bytes(), vec![!i as u8; 40 + i as usize % 3]).unwrap();
+    }
+    builder.finish().unwrap();
+    let others = std::fs::read(&other).unwrap();
+    assert_eq!(layout_of(&File::open(&other).unwrap()).sums, layout_of(&file).sums);
+    assert_eq!(what(given(&others)), "header changed while it was read");
+}
+
+#[test]
+fn the_smallest_file_is_read() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("short");
+    for (len, short) in [(SMALLEST - 1, true), (SMALLEST, false)] {
+        let mut bytes = std::fs::read(table(directory.path(), 1)).unwrap();
+        bytes.truncate(len as usize);
+        std::fs::write(&path, &bytes).unwrap();
+        let error = layout(&File::open(&path).unwrap(), len).unwrap_err();
+        assert_eq!(matches!(error, OpenFailure::TooShort { .. }), short, "{error:?}");
+    }
+}

@@ -236,3 +236,15 @@ macro_rules! typed_value {
         );
     )+};
 }
+
+#[cfg(test)]
+mod tests {
+    use super::__private::largest;
+
+    #[test]
+    fn the_largest_alignment_is_one_at_least() {
+        for (aligns, right) in [(&[][..], 1), (&[1], 1), (&[8, 4], 8), (&[2, 4, 2], 4)] {
+            assert_eq!(largest(aligns), right, "{aligns:?}");
+        }
+    }
+}
