@@ -271,3 +271,80 @@ pub(crate) fn remove_directory(path: &Path) -> io::Result<()> {
 pub(crate) fn sync_directory(path: &Path) -> io::Result<()> {
     SystemDirectory::open(path)?.sync()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+    use std::io::Write;
+
+    fn directory() -> (tempfile::TempDir, SystemDirectory) {
+        let path = tempfile::tempdir().unwrap();
+        let directory = SystemDirectory::open(path.path()).unwrap();
+        (path, directory)
+    }
+
+    #[test]
+    fn a_directory_is_opened_and_nothing_else() {
+        let (path, directory) = directory();
+        let flags = rustix::io::fcntl_getfd(&directory.directory).unwrap();
+        assert!(flags.contains(rustix::io::FdFlags::CLOEXEC));
+        let file = path.path().join("file");
+        fs::write(&file, "").unwrap();
+        let error = SystemDirectory::open(&file).err().map(|error| error.kind());
+        assert_eq!(error, Some(io::ErrorKind::NotADirectory));
+    }
+
+    /// As where the system has no files without a name.
+    #[test]
+    fn a_named_file_is_new_and_its_owners() {
+        let (path, directory) = directory();
+        let name = OsStr::new("new");
+        let mut file = directory.create_named(name).unwrap();
+        file.write_all(b"content").unwrap();
+        let again = directory.create_named(name).err().map(|error| error.kind());
+        assert_eq!(again, Some(io::ErrorKind::AlreadyExists));
+        let found = fs::metadata(path.path().join("new")).unwrap();
+        assert_eq!((found.mode() & 0o777, found.len()), (0o600, 7));
+    }
+
+    #[test]
+    fn a_name_leads_to_its_file_alone() {
+        let (path, directory) = directory();
+        let name = OsStr::new("side");
+        let file = directory.create_lock(name).unwrap();
+        assert!(directory.leads_to(name, &file).unwrap());
+        // The file keeps another name, and another file takes this one.
+        fs::rename(path.path().join(name), path.path().join("other")).unwrap();
+        assert!(!directory.leads_to(name, &file).unwrap());
+        fs::write(path.path().join(name), "").unwrap();
+        assert!(!directory.leads_to(name, &file).unwrap());
+    }
+
+    #[test]
+    fn a_lock_is_released_though_a_fork_holds_the_file() {
+        let (_path, directory) = directory();
+        let name = OsStr::new("side");
+        let file = directory.create_lock(name).unwrap();
+        assert!(directory.try_lock(&file).unwrap());
+        let other = directory.open_lock(name).unwrap();
+        assert!(!directory.try_lock(&other).unwrap());
+        let fork = file.try_clone().unwrap();
+        directory.unlock(&file).unwrap();
+        drop(file);
+        assert!(directory.try_lock(&other).unwrap());
+        drop(fork);
+    }
+
+    #[test]
+    fn what_cannot_be_locked_is_an_error() {
+        let (path, directory) = directory();
+        fs::create_dir(path.path().join("side")).unwrap();
+        let error = directory.open_lock(OsStr::new("side")).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::IsADirectory);
+        // Opened as a place, not as a file.
+        fs::write(path.path().join("file"), "").unwrap();
+        let place = sys::openat(&directory.directory, "file", OFlags::PATH, Mode::empty()).unwrap();
+        directory.try_lock(&File::from(place)).unwrap_err();
+    }
+}

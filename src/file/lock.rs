@@ -177,6 +177,154 @@ pub(super) fn no_locks(error: &io::Error) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::file::directory::SystemDirectory;
+    use crate::file::standing::Standing;
+    use std::collections::VecDeque;
+    use std::path::PathBuf;
+    use std::sync::Mutex;
+
+    /// A directory of the system whose next calls fail as they are told.
+    struct Failing {
+        system: SystemDirectory,
+        opens: Mutex<VecDeque<io::Error>>,
+        locks: Mutex<VecDeque<io::Error>>,
+    }
+
+    impl Failing {
+        fn next<T>(
+            errors: &Mutex<VecDeque<io::Error>>,
+            call: impl FnOnce() -> io::Result<T>,
+        ) -> io::Result<T> {
+            errors.lock().unwrap().pop_front().map_or_else(call, Err)
+        }
+    }
+
+    impl Directory for Failing {
+        fn create_lock(&self, name: &OsStr) -> io::Result<File> {
+            self.system.create_lock(name)
+        }
+        fn open_lock(&self, name: &OsStr) -> io::Result<File> {
+            Self::next(&self.opens, || self.system.open_lock(name))
+        }
+        fn try_lock(&self, file: &File) -> io::Result<bool> {
+            Self::next(&self.locks, || self.system.try_lock(file))
+        }
+        fn unlock(&self, file: &File) -> io::Result<()> {
+            self.system.unlock(file)
+        }
+        fn leads_to(&self, name: &OsStr, file: &File) -> io::Result<bool> {
+            self.system.leads_to(name, file)
+        }
+        fn remove(&self, name: &OsStr) -> io::Result<()> {
+            self.system.remove(name)
+        }
+        fn create_unnamed(&self) -> io::Result<File> {
+            unreachable!()
+        }
+        fn create_named(&self, _: &OsStr) -> io::Result<File> {
+            unreachable!()
+        }
+        fn open(&self, _: &OsStr) -> io::Result<File> {
+            unreachable!()
+        }
+        fn standing(&self, _: &OsStr, _: bool) -> io::Result<Standing> {
+            unreachable!()
+        }
+        fn set_mode(&self, _: &File, _: u32) -> io::Result<()> {
+            unreachable!()
+        }
+        fn sync_file(&self, _: &File) -> io::Result<()> {
+            unreachable!()
+        }
+        fn link(&self, _: &File, _: &OsStr) -> io::Result<()> {
+            unreachable!()
+        }
+        fn symlink(&self, _: &Path, _: &OsStr) -> io::Result<()> {
+            unreachable!()
+        }
+        fn read_link(&self, _: &OsStr) -> io::Result<PathBuf> {
+            unreachable!()
+        }
+        fn rename(&self, _: &OsStr, _: &OsStr, _: bool) -> io::Result<()> {
+            unreachable!()
+        }
+        fn sync(&self) -> io::Result<()> {
+            unreachable!()
+        }
+    }
+
+    const SIDE: &str = ".t.grv.lock";
+
+    /// Takes the lock and checks it, in a directory with a side file whose calls fail so.
+    fn with<T>(
+        opens: &[io::ErrorKind],
+        locks: Option<rustix::io::Errno>,
+        call: impl FnOnce(&Arc<dyn Directory>) -> T,
+    ) -> (T, tempfile::TempDir) {
+        let path = tempfile::tempdir().unwrap();
+        std::fs::write(path.path().join(SIDE), "").unwrap();
+        let directory: Arc<dyn Directory> = Arc::new(Failing {
+            system: SystemDirectory::open(path.path()).unwrap(),
+            opens: Mutex::new(opens.iter().map(|&kind| kind.into()).collect()),
+            locks: Mutex::new(locks.into_iter().map(Into::into).collect()),
+        });
+        (call(&directory), path)
+    }
+
+    fn take(directory: &Arc<dyn Directory>) -> io::Result<Option<Lock>> {
+        Lock::take(directory, OsStr::new(SIDE), PATIENCE)
+    }
+
+    fn check(directory: &Arc<dyn Directory>) -> io::Result<()> {
+        Lock::check(&**directory, OsStr::new(SIDE))
+    }
+
+    /// The holder unlinks its file between two calls, or another user has just made it.
+    #[test]
+    fn what_passes_is_waited_for() {
+        use io::ErrorKind::{InvalidInput, NotFound, PermissionDenied};
+        for errors in [&[NotFound, NotFound][..], &[PermissionDenied; 3]] {
+            let (lock, _path) = with(errors, None, take);
+            assert!(lock.unwrap().is_some(), "{errors:?}");
+        }
+        for errors in [&[NotFound][..], &[PermissionDenied; 3]] {
+            with(errors, None, check).0.unwrap();
+        }
+        let refused = |result: io::Result<()>| result.unwrap_err().kind();
+        assert_eq!(refused(with(&[InvalidInput], None, take).0.map(drop)), InvalidInput);
+        assert_eq!(refused(with(&[InvalidInput], None, check).0), InvalidInput);
+    }
+
+    #[test]
+    fn a_file_system_without_locks_has_none() {
+        use rustix::io::Errno;
+        for errno in [Errno::NOLCK, Errno::NOSYS, Errno::OPNOTSUPP, Errno::INVAL] {
+            let (lock, path) = with(&[], Some(errno), take);
+            assert!(lock.unwrap().is_none());
+            assert!(!path.path().join(SIDE).exists(), "{errno}");
+        }
+        let (lock, path) = with(&[], Some(Errno::IO), take);
+        assert_eq!(
+            lock.err().and_then(|error| error.raw_os_error()),
+            Some(Errno::IO.raw_os_error())
+        );
+        assert!(path.path().join(SIDE).exists());
+    }
+
+    #[test]
+    fn another_holder_is_waited_for_as_long_as_patience_lasts() {
+        let ((), _path) = with(&[], None, |directory| {
+            let held = take(directory).unwrap().unwrap();
+            for patience in [Duration::ZERO, 3 * PAUSE] {
+                let begun = Instant::now();
+                let error = Lock::take(directory, OsStr::new(SIDE), patience).err();
+                assert_eq!(error.map(|error| error.kind()), Some(io::ErrorKind::WouldBlock));
+                assert!(begun.elapsed() >= patience);
+            }
+            drop(held);
+            assert!(take(directory).unwrap().is_some());
+        });
+    }
 
     /// A builder that has waited long for a lock still gives the next file its full grace.
     #[test]
