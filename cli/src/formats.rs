@@ -136,3 +136,56 @@ impl Format {
         self.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::tsv::Unusual;
+    use super::*;
+
+    fn line(result: Result<(), Failure>) -> String {
+        match result {
+            Ok(()) => String::new(),
+            Err(Failure::Failed { line, .. }) => line,
+            Err(_) => panic!("another failure"),
+        }
+    }
+
+    /// An option of another format is named, with the formats that have it.
+    #[test]
+    fn options_of_other_formats_are_refused() {
+        let text = Text { crlf: Unusual::Error, bom: Unusual::Error, no_escape: false };
+        let csv = Csv { header: false, delimiter: b',' };
+        let fields = Fields { key: None, value: Vec::new() };
+        let plain = InputFormat { format: Format::Raw, text, fields, csv, db: None };
+        assert_eq!(line(plain.check()), "");
+        let bom = Text { bom: Unusual::Keep, ..text };
+        let crlf = Text { crlf: Unusual::Strip, ..text };
+        let no_escape = Text { no_escape: true, ..text };
+        for (text, option) in [(bom, "--bom"), (crlf, "--crlf"), (no_escape, "--no-escape")] {
+            let error = line(InputFormat { text, ..plain.clone() }.check());
+            assert_eq!(error, format!("{option} goes with tsv, lines, and the format is raw"));
+        }
+        for (key, value, option) in
+            [(true, false, "--key"), (true, true, "--key"), (false, true, "--value")]
+        {
+            let name = |given: bool| given.then(|| "1".to_owned());
+            let fields = Fields { key: name(key), value: name(value).into_iter().collect() };
+            let error = line(InputFormat { fields, ..plain.clone() }.check());
+            assert_eq!(error, format!("{option} goes with csv, jsonl, and the format is raw"));
+        }
+        let output = OutputFormat { format: Format::Jsonl, no_escape: true, csv };
+        assert!(line(output.check()).starts_with("--no-escape goes with tsv, lines, raw"));
+        let header = Csv { header: true, ..csv };
+        let output = OutputFormat { format: Format::Tsv, no_escape: true, csv: header };
+        assert!(line(output.check()).starts_with("--header goes with csv"));
+    }
+
+    #[test]
+    fn what_formats_have() {
+        for format in Format::value_variants() {
+            let anything = [Format::Lines, Format::Csv].contains(format);
+            assert_eq!(format.takes_anything(), anything, "{format:?}");
+            assert_eq!(format.has_metadata(), *format == Format::Mdb, "{format:?}");
+        }
+    }
+}

@@ -109,3 +109,19 @@ impl fmt::Debug for ValueBuffer {
         f.debug_struct("ValueBuffer").field("capacity", &self.capacity()).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_limit_is_that_of_other_buffers_too() {
+        let mut buffer = ValueBuffer::with_limit(10);
+        assert_eq!(buffer.another().value.most, 10);
+        buffer.set_limit(5);
+        assert_eq!((buffer.value.most, buffer.another().value.most), (5, 5));
+        assert_eq!(buffer.capacity(), 0);
+        buffer.value.bytes.reserve_exact(100);
+        assert!(buffer.capacity() >= 100);
+    }
+}

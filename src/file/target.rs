@@ -164,4 +164,26 @@ mod tests {
             assert_eq!(check(&path, &open, true).is_ok(), right, "{len}");
         }
     }
+
+    /// Something comes to the name between look and rename, and what stands there is looked at again.
+    #[test]
+    fn what_comes_meanwhile_is_looked_at() {
+        use std::cell::Cell;
+        let looks = Cell::new(0);
+        let look = || {
+            looks.set(looks.get() + 1);
+            Ok(if looks.get() == 1 { Standing::Nothing } else { Standing::Replaceable })
+        };
+        let mut renames = Vec::new();
+        let rename = |new: bool| {
+            renames.push(new);
+            if new { Err(io::ErrorKind::AlreadyExists.into()) } else { Ok(()) }
+        };
+        take("publish", Path::new("t"), true, look, rename).unwrap();
+        assert_eq!((looks.get(), renames), (2, vec![true, false]));
+
+        let never = |_: bool| Err(io::ErrorKind::AlreadyExists.into());
+        take("publish", Path::new("t"), true, || Ok(Standing::Replaceable), never).unwrap_err();
+        take("publish", Path::new("t"), true, || Ok(Standing::Nothing), never).unwrap_err();
+    }
 }

@@ -201,3 +201,101 @@ pub(super) fn sweep(target: &Path, directory: &dyn Directory) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::directory::SystemDirectory;
+    use super::*;
+    use std::fs;
+
+    struct Place {
+        path: tempfile::TempDir,
+        directory: Arc<dyn Directory>,
+        target: PathBuf,
+    }
+
+    fn place() -> Place {
+        let path = tempfile::tempdir().unwrap();
+        let directory = Arc::new(SystemDirectory::open(path.path()).unwrap());
+        let target = path.path().join("t");
+        Place { path, directory, target }
+    }
+
+    /// The names of all files that this process has made here and has not given up.
+    fn known(place: &Place) -> Vec<OsString> {
+        let mut found = Vec::new();
+        for Entry { directory, name, .. } in names().iter() {
+            if Arc::ptr_eq(directory, &place.directory) {
+                found.push(name.clone());
+            }
+        }
+        found
+    }
+
+    #[test]
+    fn a_name_that_is_taken_is_passed_over() {
+        let here = place();
+        let all: Vec<OsString> = target::temporary_names(&here.target).collect();
+        let occupy = |name: &OsStr| fs::write(here.path.path().join(name), "other").unwrap();
+        let unnamed = tempfile::tempfile_in(here.path.path()).unwrap();
+        assert!(!any(&here.target, &*here.directory));
+        occupy(&all[0]);
+        assert!(any(&here.target, &*here.directory));
+        let (_file, second) = create(&here.directory, &here.target).unwrap();
+        let third = link(&here.directory, &unnamed, &here.target).unwrap();
+        assert_eq!(known(&here), all[1..3]);
+        // Who gives up a name gives up its own.
+        drop(second);
+        assert_eq!(known(&here), all[2..3]);
+        assert!(here.path.path().join(&all[2]).exists());
+        assert!(!here.path.path().join(&all[1]).exists());
+        drop(third);
+
+        all.iter().for_each(|name| occupy(name));
+        let made = create(&here.directory, &here.target).err().unwrap();
+        let linked = link(&here.directory, &unnamed, &here.target).err().unwrap();
+        for error in [made, linked] {
+            assert_eq!(error.kind(), io::ErrorKind::AlreadyExists);
+            assert!(error.to_string().contains("all 16 temporary names"), "{error}");
+        }
+        assert!(known(&here).is_empty());
+    }
+
+    /// An error that is not of the name is told at once.
+    #[test]
+    fn a_directory_that_is_gone_takes_no_name() {
+        let here = place();
+        let unnamed = tempfile::tempfile().unwrap();
+        fs::remove_dir(here.path.path()).unwrap();
+        let made = create(&here.directory, &here.target).err().unwrap();
+        assert_eq!(made.kind(), io::ErrorKind::NotFound);
+        let linked = link(&here.directory, &unnamed, &here.target).err().unwrap();
+        assert_ne!(linked.kind(), io::ErrorKind::AlreadyExists);
+    }
+
+    #[test]
+    fn a_file_that_has_its_name_is_no_longer_temporary() {
+        let here = place();
+        let (_one, kept) = create(&here.directory, &here.target).unwrap();
+        let (two, mut renamed) = create(&here.directory, &here.target).unwrap();
+        renamed.rename(&two, OsStr::new("t"), true).unwrap();
+        drop(renamed);
+        assert!(here.target.exists());
+        assert_eq!(known(&here).len(), 1);
+        drop(kept);
+        assert!(known(&here).is_empty());
+    }
+
+    #[test]
+    fn an_unfinished_directory_ends_alone() {
+        let here = place();
+        let (one, two) = (here.path.path().join("1"), here.path.path().join("2"));
+        let (first, second) = (Unfinished::new(&one), Unfinished::new(&two));
+        let listed = |path: &Path| directories().iter().any(|other| other == path);
+        assert!(listed(&one) && listed(&two));
+        first.end(|| ());
+        assert!(!listed(&one) && listed(&two));
+        second.end(|| ());
+        assert!(!listed(&two));
+    }
+}

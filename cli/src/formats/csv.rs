@@ -376,3 +376,54 @@ impl Writer {
         line
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::input::testing::Entries;
+
+    const PLAIN: Csv = Csv { header: false, delimiter: b',' };
+
+    fn read(text: &[u8], key: Option<&str>) -> Result<Entries, String> {
+        let fields = Fields { key: key.map(str::to_owned), value: Vec::new() };
+        let mut reader = Reader::new(text, PLAIN, fields);
+        let mut all = Vec::new();
+        while let Some(entry) = reader.next().map_err(|error| error.to_string())? {
+            all.push(entry.into_bytes().map_err(|error| error.to_string())?);
+        }
+        Ok(all)
+    }
+
+    /// The length of a key counts from its start, not from that of the record.
+    #[test]
+    fn a_key_behind_other_columns_may_be_the_longest() {
+        for before in [1, 40_000] {
+            let (first, key) = ("x".repeat(before), "k".repeat(MAX_KEY));
+            let entry = (key.clone().into_bytes(), first.clone().into_bytes());
+            assert_eq!(read(format!("{first},{key}").as_bytes(), Some("2")), Ok(vec![entry]));
+            let error =
+                read(format!("{first},{key}k,{}", "v".repeat(70_000)).as_bytes(), Some("2"));
+            assert!(error.is_err_and(|error| error.contains("65535")), "{before}");
+        }
+    }
+
+    #[test]
+    fn a_record_has_any_number_of_columns() {
+        for columns in [1, 16, 17, 33, 300] {
+            let values = vec!["v"; columns].join(",");
+            let entry = (b"k".to_vec(), values.clone().into_bytes());
+            assert_eq!(read(format!("k,{values}\n").as_bytes(), None), Ok(vec![entry]));
+        }
+    }
+
+    #[test]
+    fn what_needs_no_quotes_has_none() {
+        let line = |key: &[u8], value: &[u8]| Writer::new(PLAIN).line(key, value).to_vec();
+        assert_eq!(line(b"a", b"b"), b"a,b");
+        assert_eq!(line(b"a,", b"b"), b"\"a,\",b");
+        assert_eq!(line(b"\x80", b"b"), b"\"\x80\",b");
+        let mut writer = Writer::new(PLAIN);
+        writer.line(b"a", b"b");
+        assert_eq!(writer.line(b"\x80", b"b"), b"\x80,b", "only the first line tells the format");
+    }
+}

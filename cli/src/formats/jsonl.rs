@@ -221,3 +221,37 @@ fn write_field(out: &mut Vec<u8>, name: &str, field: &[u8]) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn first(text: &[u8]) -> Result<(Vec<u8>, Vec<u8>), InputError> {
+        let mut reader = Reader::new(text, Fields { key: None, value: Vec::new() });
+        let entry = reader.next()?.expect("an entry");
+        entry.into_bytes()
+    }
+
+    /// A line of a byte order mark alone is empty; a mark in another line is none.
+    #[test]
+    fn a_mark_belongs_to_the_first_line() {
+        let line = r#"{"k": "a", "v": "b"}"#;
+        let entry = (b"a".to_vec(), b"b".to_vec());
+        for before in ["", "\u{feff}", "\u{feff} \n", "\n\n"] {
+            assert_eq!(first(format!("{before}{line}").as_bytes()).unwrap(), entry, "{before:?}");
+        }
+        assert!(matches!(first("\n\u{feff}\n".as_bytes()), Err(InputError::Malformed(_))));
+    }
+
+    /// The start of a long line shows what the input is; that of a later line does not.
+    #[test]
+    fn a_long_line_that_is_no_object() {
+        let long = vec![b'x'; 2 * crate::sizes::LONG];
+        let marked = [&b"\xff\xfe"[..], &long].concat();
+        let Err(InputError::Broken(what)) = first(&marked) else { panic!("no UTF-16") };
+        assert!(what.contains("UTF-16LE"), "{what}");
+        let later = [&b"\n"[..], &marked].concat();
+        let Err(InputError::Malformed(what)) = first(&later) else { panic!("a later line") };
+        assert!(what.contains("no object"), "{what}");
+    }
+}

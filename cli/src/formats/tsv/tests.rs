@@ -211,3 +211,30 @@ fn without_escapes_a_backslash_is_a_byte() {
         vec![(b"C:\\temp\\new".to_vec(), b"D:\\x".to_vec()), (b"k\\".to_vec(), b"\\".to_vec())];
     assert_eq!(read_as(text, lines), Ok(right));
 }
+
+#[test]
+fn a_long_first_line_keeps_its_key() {
+    let value = "v".repeat(2 * crate::sizes::LONG);
+    let entry = |key: &str| Ok(vec![(key.as_bytes().to_vec(), value.clone().into_bytes())]);
+    let strip = Text { bom: Unusual::Strip, ..STRICT };
+    let keep = Text { bom: Unusual::Keep, ..STRICT };
+    let marked = format!("\u{feff}key\t{value}\n");
+    assert_eq!(read_as(strip, marked.as_bytes()), entry("key"));
+    assert_eq!(read_as(keep, marked.as_bytes()), entry("\u{feff}key"));
+    assert_eq!(read_as(strip, format!("key\t{value}\n").as_bytes()), entry("key"));
+}
+
+#[test]
+fn a_value_is_unescaped_in_pieces() {
+    let decode = |field: &[u8], whole, room: usize| {
+        let mut into = vec![0; room];
+        let (taken, written) = value::decode(field, whole, STRICT, &mut into).ok()?;
+        into.truncate(written);
+        Some((taken, into))
+    };
+    // After a byte that was escaped, less fits than the room for all.
+    assert_eq!(decode(b"a\\tbcd", true, 3), Some((4, b"a\tb".to_vec())));
+    // More bytes may follow an escape that is cut short, but none can follow a CR.
+    assert_eq!(decode(b"a\\", false, 9), Some((1, b"a".to_vec())));
+    assert_eq!(decode(b"a\\\r", false, 9), None);
+}
