@@ -30,8 +30,9 @@ pub(crate) const MANIFEST: &str = "MANIFEST.json";
 /// Names of other files in the directory of a version: by them a version with a table is told from
 /// one with a set.
 const RESERVED: [&str; 4] = [MANIFEST, "new.json", "table.grv", "new.grv"];
-/// Longest wait for a lock, which whoever prunes holds as long as it takes to remove a file.
-const PATIENCE: Duration = Duration::from_secs(1);
+/// Longest wait for a lock, which whoever prunes holds as long as it takes to remove a file. Tests hold
+/// it longer, and must not fail where a machine stands still for a second.
+const PATIENCE: Duration = Duration::from_secs(if cfg!(test) { 60 } else { 1 });
 const PAUSE: Duration = Duration::from_millis(2);
 /// Attempts to read the current version, which may be pruned after its name was found.
 const ATTEMPTS: usize = 10;
@@ -292,4 +293,187 @@ pub(crate) fn is_plain(name: &str) -> bool {
         && name.bytes().next().is_some_and(|first| first.is_ascii_alphanumeric())
         && name.bytes().all(plain)
         && !RESERVED.contains(&name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::thread;
+
+    /// An empty shard.
+    fn empty(file: &str) -> Shard {
+        Shard {
+            file: file.into(),
+            entries: 0,
+            bytes: 1,
+            build_id: [0; 16].into(),
+            first_key: None,
+            last_key: None,
+            sha256: [0; 32],
+            packed: false,
+        }
+    }
+
+    /// The field at fault, in a set of these shards.
+    fn fault(shards: &[Shard], partition: Partition) -> String {
+        check(shards, partition).unwrap_err().field
+    }
+
+    /// The field at fault.
+    fn field(error: SetError) -> String {
+        match error {
+            SetError::Manifest { field, .. } => field,
+            other => panic!("{other}"),
+        }
+    }
+
+    #[test]
+    fn a_set_is_packed_if_one_of_its_shards_is() {
+        let packed = Shard { packed: true, ..empty("b") };
+        let of = |shards| Manifest::new(Partition::Hash, shards).unwrap().has_packed_shards();
+        assert!(!of(vec![empty("a")]));
+        assert!(of(vec![empty("a"), packed]));
+    }
+
+    #[test]
+    fn a_set_may_have_the_most_shards() {
+        let unnamed = vec![empty(""); MOST_SHARDS + 1];
+        assert_eq!(fault(&unnamed, Partition::Hash), "shards");
+        assert_eq!(fault(&unnamed[1..], Partition::Hash), "shards[0].file");
+    }
+
+    #[test]
+    fn a_range_shard_is_empty_only_if_it_is_alone() {
+        let two = [empty("a"), empty("b")];
+        assert_eq!(fault(&two, Partition::Range), "shards[0].entries");
+        assert_eq!(check(&two, Partition::Hash), Ok(()));
+        assert_eq!(check(&two[..1], Partition::Range), Ok(()));
+    }
+
+    #[test]
+    fn the_key_that_is_too_long_is_named() {
+        let fault = |first: usize, last: usize| {
+            let [first_key, last_key] = [first, last].map(|len| Some(vec![b'k'; len]));
+            fault(&[Shard { entries: 1, first_key, last_key, ..empty("a") }], Partition::Range)
+        };
+        assert_eq!(fault(MOST_KEY + 1, MOST_KEY + 1), "shards[0].first_key");
+        assert_eq!(fault(MOST_KEY, MOST_KEY + 1), "shards[0].last_key");
+    }
+
+    #[test]
+    fn a_manifest_may_have_the_most_bytes() {
+        let zeros = vec![0; Manifest::MOST_BYTES as usize + 1];
+        let fault = |text: &[u8]| field(Manifest::from_json(text, "").unwrap_err());
+        assert_eq!(fault(&zeros[1..]), "(JSON)");
+        assert_eq!(fault(&zeros), "(file)");
+        let directory = tempfile::tempdir().unwrap();
+        let file = File::create(directory.path().join(MANIFEST)).unwrap();
+        file.set_len(Manifest::MOST_BYTES).unwrap();
+        assert_eq!(field(Manifest::read(directory.path()).unwrap_err()), "(JSON)");
+    }
+
+    #[test]
+    fn a_lock_is_waited_for() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let [pruner, reader] = [(); 2].map(|()| file.reopen().unwrap());
+        fs2::FileExt::try_lock_exclusive(&pruner).unwrap();
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                thread::sleep(25 * PAUSE);
+                fs2::FileExt::unlock(&pruner).unwrap();
+            });
+            share(&reader);
+        });
+        assert!(fs2::FileExt::try_lock_exclusive(&pruner).is_err(), "the reader has no lock");
+    }
+
+    /// Waits until a reader has opened the file at `path`, which the test has open, too, or has
+    /// ended.
+    #[cfg(target_os = "linux")]
+    fn await_reader<T>(reader: &thread::ScopedJoinHandle<'_, T>, path: &Path) {
+        let is_open_twice = || {
+            let open = fs::read_dir("/proc/self/fd").unwrap().flatten();
+            open.filter(|fd| fs::read_link(fd.path()).is_ok_and(|to| to == path)).count() == 2
+        };
+        while !is_open_twice() && !reader.is_finished() {
+            thread::sleep(PAUSE);
+        }
+    }
+
+    /// The length is asked for before the lock.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_manifest_that_grows_is_too_long() {
+        let place = tempfile::tempdir().unwrap();
+        let directory = place.path().canonicalize().unwrap();
+        let path = directory.join(MANIFEST);
+        let file = File::create(&path).unwrap();
+        fs2::FileExt::try_lock_exclusive(&file).unwrap();
+        let read = thread::scope(|scope| {
+            let reader = scope.spawn(|| Manifest::read(&directory));
+            await_reader(&reader, &path);
+            thread::sleep(5 * PAUSE);
+            file.set_len(Manifest::MOST_BYTES + 1).unwrap();
+            fs2::FileExt::unlock(&file).unwrap();
+            reader.join().unwrap()
+        });
+        assert_eq!(field(read.unwrap_err()), "(file)");
+    }
+
+    /// Whether a reader finds the last version of a set, when each of the `pruned` ones before is
+    /// taken away while the reader waits for its lock, and the pointer moves on.
+    #[cfg(target_os = "linux")]
+    fn finds_the_last(pruned: usize, take_away: fn(&Path)) -> Result<bool, io::ErrorKind> {
+        let place = tempfile::tempdir().unwrap();
+        let root = place.path().canonicalize().unwrap();
+        let version = |i: usize| root.join(i.to_string());
+        let point_to = |i: usize| {
+            let next = root.join("next");
+            std::os::unix::fs::symlink(version(i), &next).unwrap();
+            fs::rename(next, root.join(CURRENT)).unwrap();
+        };
+        let text = Manifest::new(Partition::Hash, vec![empty("a")]).unwrap().to_json();
+        let write = |i| {
+            fs::create_dir(version(i)).unwrap();
+            let mut file = File::create(version(i).join(MANIFEST)).unwrap();
+            file.write_all(&text).unwrap();
+            file
+        };
+        let files: Vec<File> = (0..=pruned).map(write).collect();
+        files[..pruned].iter().for_each(|file| fs2::FileExt::try_lock_exclusive(file).unwrap());
+        point_to(0);
+        let found = thread::scope(|scope| {
+            let reader = scope.spawn(|| Manifest::find(&root));
+            for (i, file) in files[..pruned].iter().enumerate() {
+                await_reader(&reader, &version(i).join(MANIFEST));
+                point_to(i + 1);
+                take_away(&version(i));
+                fs2::FileExt::unlock(file).unwrap();
+            }
+            reader.join().unwrap()
+        });
+        match found {
+            Ok((directory, _)) => Ok(directory == version(pruned)),
+            Err(SetError::Io { source, .. }) => Err(source.kind()),
+            Err(other) => panic!("{other}"),
+        }
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_reader_goes_on_to_the_next_version_when_one_is_pruned() {
+        let prune = |version: &Path| fs::remove_dir_all(version).unwrap();
+        assert_eq!(finds_the_last(ATTEMPTS - 1, prune), Ok(true));
+        assert_eq!(finds_the_last(ATTEMPTS, prune), Err(io::ErrorKind::NotFound));
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_reader_stops_at_what_no_pruning_does() {
+        let spoil = |version: &Path| {
+            fs::remove_dir_all(version).unwrap();
+            fs::write(version, "no directory").unwrap();
+        };
+        assert_eq!(finds_the_last(1, spoil), Err(io::ErrorKind::NotADirectory));
+    }
 }

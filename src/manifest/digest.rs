@@ -51,3 +51,15 @@ pub(super) fn sha256_of<'a>(texts: impl Iterator<Item = &'a [u8]>) -> [u8; 32] {
     texts.for_each(|text| hasher.update(text));
     hasher.finalize().into()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_read_has_no_digest() {
+        let directory = tempfile::tempdir().unwrap();
+        let error = sha256(&File::open(directory.path()).unwrap()).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::IsADirectory);
+    }
+}

@@ -114,3 +114,17 @@ fn shards<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Shard>, D::Error> {
 
     from.deserialize_seq(Shards)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shards_that_are_no_array_are_named() {
+        let text = br#"{"format": "graven-set", "version": 1, "id": "", "partition": "range",
+            "entries": 0, "shards": 1}"#;
+        let Err(fault) = Fields::read(text) else { panic!("1 was taken for shards") };
+        assert_eq!(fault.field, "(JSON)");
+        assert!(fault.what.contains("expected an array of shards"), "{}", fault.what);
+    }
+}

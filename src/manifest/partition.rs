@@ -309,4 +309,39 @@ mod tests {
             }
         }
     }
+
+    /// A plain search answers where no cell decides, so right answers do not show that one does.
+    #[test]
+    fn a_cell_decides_for_most_keys() {
+        let key = |head: u64| [&b"key-"[..], &head.to_be_bytes()].concat();
+        let firsts: Vec<Vec<u8>> = (0..48u64).map(|i| key(i << 58)).collect();
+        let starts = Starts::of(&shards(&firsts));
+        assert_eq!((&starts.prefix[..], starts.cells.len()), (&b"key-"[..], 95));
+        for i in 0..48u64 {
+            assert_eq!(starts.not_above_by_cell(&key(i << 58)), None);
+            assert_eq!(starts.not_above_by_cell(&key((i << 58) + 1)), Some(i as usize + 1));
+        }
+        assert_eq!(starts.not_above_by_cell(b"kex-00000000"), None);
+    }
+
+    #[test]
+    fn a_cell_decides_among_two_first_keys() {
+        let starts = |heads: &[u64]| {
+            let firsts: Vec<[u8; 8]> = heads.iter().map(|head| head.to_be_bytes()).collect();
+            Starts::of(&shards(&firsts))
+        };
+        let found = |starts: &Starts, head: u64| starts.not_above_by_cell(&head.to_be_bytes());
+        let two = starts(&[0, 16, 1 << 63]);
+        assert_eq!([8, 17].map(|head| found(&two, head)), [Some(1), Some(2)]);
+        let three = starts(&[0, 16, 32, 1 << 63]);
+        assert_eq!([8, 17].map(|head| found(&three, head)), [None; 2]);
+    }
+
+    #[test]
+    fn a_word_and_a_mask_tell_what_starts_with_a_prefix() {
+        assert_eq!(word_and_mask(b""), (0, 0));
+        assert_eq!(word_and_mask(b"key-"), (0x2D79_656B, 0xFFFF_FFFF));
+        assert_eq!(word_and_mask(b"12345678"), (0x3837_3635_3433_3231, u64::MAX));
+        assert_eq!(word_and_mask(b"123456789"), (1, 0));
+    }
 }

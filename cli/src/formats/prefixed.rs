@@ -210,3 +210,21 @@ impl<R: Read> Read for Source<R> {
         Ok(len)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_value_with_half_of_its_mark_is_cut_short() {
+        let value = LONG as u64 + 1;
+        let shape = Shape { head: 2, key: 1, between: b"=", value, after: b"\r\n" };
+        let bytes = [&b"12k="[..], &vec![b'v'; LONG + 1], b"\r"].concat();
+        let mut source = Prefixed::new(&bytes[..]);
+        source.advance().unwrap();
+        let Ok(Entry::Long(b"k", value)) = source.entry(shape) else { panic!("not long") };
+        let error = value.read_to_end(&mut Vec::new()).expect_err("cut short");
+        let what = "cut short: the lengths say 1048583 bytes, 1048582 are there";
+        assert_eq!(error.to_string(), what);
+    }
+}

@@ -1,5 +1,6 @@
 use super::testing::file;
 use super::*;
+use crate::input::LONG;
 use crate::input::testing::{Drip, Entries};
 
 /// All entries, or the error with the entry's number and start.
@@ -95,6 +96,8 @@ fn lengths_of_four_and_eight_bytes_are_told_apart_by_the_records() {
         vec![(b"key of 8".to_vec(), vec![]), (b"b".to_vec(), vec![])],
         vec![(vec![], b"value".to_vec())],
         vec![(b"k".to_vec(), b"v".to_vec())],
+        // The last record is nothing but its lengths.
+        vec![(b"k".to_vec(), b"v".to_vec()), (vec![], vec![])],
     ] {
         for (width, length) in FILES {
             assert_eq!(read(&file(&entries, width, length)), Ok(entries.clone()));
@@ -131,6 +134,7 @@ fn a_text_with_wrong_lengths_is_refused() {
         (b"+1,1:a->b\r\n\r\n", "no \"\\n\" behind the value", 1),
         (b"+1,1:a->b\n+1:a\n\n", "\"+klen,dlen:\" or an empty line is expected", 2),
         (b"+1,1:a->b\n-1,1:a->b\n\n", "\"+klen,dlen:\" or an empty line is expected", 2),
+        (b"+1,1:a->b\n+,1:->b\n\n", "\"+klen,dlen:\" or an empty line is expected", 2),
         (b"+1,99999999999999999999:a->b\n\n", "\"+klen,dlen:\"", 1),
         (b"+1,4294967296:a->b\n\n", "value length 4294967296, at most 4294967295", 1),
         (b"+65536,1:a->b\n\n", "key length 65536, at most 65535", 1),
@@ -153,6 +157,9 @@ fn every_cut_of_a_file_is_seen() {
         for cut in 0..whole.len() {
             assert!(read_from(&whole[..cut]).is_err(), "{width} {length} {cut}");
         }
+        let (len, cut) = (whole.len(), 512 * width + 3);
+        let (what, ..) = read(&whole[..cut]).expect_err("cut in the first record's lengths");
+        assert_eq!(what, format!("cut short: the header says {len} bytes, {cut} are there"));
         let (what, ..) = read(&[&whole[..], b"!"].concat()).expect_err("too long");
         assert_eq!(what, "1 bytes behind the last hash table");
     }
@@ -221,6 +228,39 @@ fn four_gib_is_the_end() {
     let mut size = Size(u64::from(u32::MAX) - 24 - 3);
     assert_eq!(size.holds(b"a", b"bc"), Ok(()));
     let mut size = Size(u64::from(u32::MAX) - 24 - 3);
-    let what = size.holds(b"ab", b"cd").expect_err("too much");
-    assert_eq!(what, "a cdb ends at 4 GiB, and an entry of key \"ab\" would pass that");
+    let what = size.holds(b"abc", b"d").expect_err("too much");
+    assert_eq!(what, "a cdb ends at 4 GiB, and an entry of key \"abc\" would pass that");
+}
+
+#[test]
+fn only_a_cdb64_may_pass_four_gib() {
+    for (width, cdb64) in [(4, None), (8, Some(true))] {
+        let mut header = file(&[], width, width);
+        // The last table has 2^29 slots: 4 GiB in a cdb, 8 GiB in a cdb64.
+        header[511 * width..][..4].copy_from_slice(&(1u32 << 29).to_le_bytes());
+        assert_eq!(Layout::of(&header).map(Layout::is_cdb64), cdb64, "{width}");
+    }
+}
+
+#[test]
+fn a_text_begins_with_both_lengths() {
+    assert!(is_text(b"+1,0"));
+    for start in [&b"+1"[..], b"+,1:", b"+1:a", b"+1,:a", b"1,1:a"] {
+        assert!(!is_text(start), "{}", start.escape_ascii());
+    }
+}
+
+#[test]
+fn a_long_value_may_be_left_anywhere() {
+    let most = (b"most".to_vec(), vec![b'x'; LONG]);
+    let long = (b"long".to_vec(), vec![b'x'; LONG + 1]);
+    let text = text(&vec![most, long, (b"k".to_vec(), b"v".to_vec())]);
+    for taken in [0, 100, LONG + 1] {
+        let mut reader = Reader::new(&text[..]);
+        assert!(matches!(reader.next(), Ok(Some(Entry::Whole(b"most", _)))));
+        let Ok(Some(Entry::Long(b"long", value))) = reader.next() else { panic!("not long") };
+        value.read_exact(&mut vec![0; taken]).unwrap();
+        assert!(matches!(reader.next(), Ok(Some(Entry::Whole(b"k", b"v")))), "{taken}");
+        assert!(matches!(reader.next(), Ok(None)), "{taken}");
+    }
 }

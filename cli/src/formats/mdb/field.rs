@@ -127,3 +127,28 @@ fn hex(field: &[u8], whole: bool, out: &mut [u8]) -> Result<Done, InputError> {
 fn malformed(what: &str) -> InputError {
     InputError::Malformed(what.into())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a printed field becomes with room for `room` bytes, how much of it was taken, and
+    /// whether a backslash escapes nothing.
+    fn printed(field: &[u8], whole: bool, room: usize) -> (Vec<u8>, usize, bool) {
+        let mut out = vec![0; room];
+        let done = print(field, whole, &mut out);
+        out.truncate(done.written);
+        (out, done.taken, done.lone_backslash)
+    }
+
+    #[test]
+    fn a_printed_field_is_decoded_as_far_as_there_is_room() {
+        assert_eq!(printed(b"\\41bcd", true, 3), (b"Abc".to_vec(), 5, false));
+    }
+
+    #[test]
+    fn only_what_may_be_half_of_an_escape_is_left() {
+        assert_eq!(printed(b"a\\4", false, 9), (b"a".to_vec(), 1, false));
+        assert_eq!(printed(b"\\xy", false, 9), (b"\\xy".to_vec(), 3, true));
+    }
+}

@@ -86,6 +86,28 @@ fn the_map_has_room() {
 }
 
 #[test]
+fn half_a_map_of_ten_mib_is_enough() {
+    // An entry takes at most 2 * (8 + 1024 + 16) bytes: 2501 of them fit in 5 MiB.
+    for (entries, size) in [(2501u64, "10485760"), (2502, "16777216")] {
+        let mut writer = Writer::new(None);
+        for number in 0..entries {
+            writer.holds(&number.to_be_bytes(), &[0; 1024]).unwrap();
+        }
+        let mut out = Vec::new();
+        writer.begin(&mut out).unwrap();
+        let text = String::from_utf8(out).unwrap();
+        assert!(text.contains(&format!("\nmapsize={size}\n")), "{text}");
+    }
+}
+
+#[test]
+fn the_longest_key_is_read() {
+    let dump = format!("VERSION=3\nHEADER=END\n {}\n 76\nDATA=END\n", "6b".repeat(65_535));
+    let entries = vec![pair(&[b'k'; 65_535], b"v")];
+    assert!(read(dump.as_bytes()) == Ok(entries), "another key");
+}
+
+#[test]
 fn printed_bytes_are_read_as_mdb_load_reads_them() {
     // LMDB 1.0 names the address of the map.
     let dump = b"VERSION=3\nformat=print\nmapaddr=0x7f4de3c00000\nHEADER=END\n a b\\\\c\n \\00\\Ff\n k\n \nDATA=END\n";
@@ -139,6 +161,21 @@ fn the_record_of_a_named_database_is_warned_of() {
         let dump = format!("VERSION=3\n{}", body(value));
         assert_eq!(read_database(dump.as_bytes(), None).unwrap().2, None, "{value}");
     }
+}
+
+#[test]
+fn a_record_has_a_tree_that_can_be() {
+    let record = |depth: u16, leaves: u64, root: u64| {
+        let mut record = [0; 48];
+        record[6..8].copy_from_slice(&depth.to_le_bytes());
+        record[16..24].copy_from_slice(&leaves.to_le_bytes());
+        record[40..].copy_from_slice(&root.to_le_bytes());
+        is_record(&record)
+    };
+    assert!(record(32, 1, (1 << 48) - 1));
+    assert!(!record(33, 1, 3), "too deep");
+    assert!(!record(1, 0, 3), "no leaf");
+    assert!(!record(1, 1, 1 << 48), "too large a page number");
 }
 
 /// Three databases, as `mdb_dump -a` writes them.
