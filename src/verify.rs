@@ -295,3 +295,72 @@ impl Audit<'_> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{BuildOptions, HashIndex};
+    use std::sync::Mutex;
+
+    /// The bytes of a table that takes three pieces. Only sums and build id guard its metadata, which
+    /// is nearly all of it.
+    fn three_pieces() -> Vec<u8> {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("t");
+        let options = BuildOptions::new().durable(false).hash_index(HashIndex::Never);
+        let options = options.metadata("m", vec![7u8; 2 * PIECE + PIECE / 2]);
+        options.build(&path, [("a", "1")]).unwrap();
+        std::fs::read(&path).unwrap()
+    }
+
+    #[test]
+    fn damaged_pages_are_told_up_to_a_number_and_all_pieces_are_reported() {
+        let mut bytes = three_pieces();
+        for page in [1, 300, 301] {
+            bytes[page * UNIT + 9] ^= 1;
+        }
+        let table = Table::from_bytes(bytes).unwrap();
+        let total = table.view().layout().sums.start as u64;
+        let mut reports = Vec::new();
+        let found = table.damaged_pages(100, |report| reports.push(report));
+        let piece = PIECE as u64;
+        let right = [piece, 2 * piece, total].map(|done| VerifyProgress { done, total });
+        assert_eq!(reports, right);
+        let page = |failure: &ReadFailure| match failure {
+            ReadFailure::Checksum { offset, .. } => *offset as usize / UNIT,
+            other => panic!("{other}"),
+        };
+        assert_eq!(found.iter().map(page).collect::<Vec<_>>(), [1, 300, 301]);
+        assert_eq!(table.damaged_pages(1, |_| ()), found[..1]);
+        assert_eq!(table.damaged_pages(2, |_| ()), found[..2]);
+    }
+
+    #[test]
+    fn the_sums_of_every_piece_are_compared() {
+        let bytes = three_pieces();
+        for page in [1, UNITS - 1, UNITS, 2 * UNITS - 1, 2 * UNITS, 2 * UNITS + UNITS / 2 - 1] {
+            let mut bytes = bytes.clone();
+            bytes[page * UNIT + 9] ^= 1;
+            let error = Table::from_bytes(bytes).unwrap().verify().unwrap_err();
+            let ReadFailure::Checksum { offset, .. } = error.failure() else {
+                panic!("page {page}: {error}")
+            };
+            assert_eq!(offset as usize, page * UNIT);
+        }
+    }
+
+    /// An audit counts each byte as often as it reads it, no more and no less.
+    #[test]
+    fn an_audit_reports_all_that_it_reads() {
+        let table = Table::from_bytes(three_pieces()).unwrap();
+        let layout = table.view().layout();
+        // The records once; all else for the sums and, without the header, for the build id.
+        let right = 2 * layout.sums.start - layout.records.len() - layout.header_size;
+        let reports = Mutex::new(Vec::new());
+        table.verify_with(|report| reports.lock().unwrap().push(report)).unwrap();
+        let reports = reports.into_inner().unwrap();
+        assert!(reports.iter().all(|report| report.total == right as u64), "{reports:?}");
+        // Before the last one, which tells the end whatever was counted.
+        assert_eq!(reports[reports.len() - 2].done, right as u64);
+    }
+}

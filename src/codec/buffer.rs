@@ -124,4 +124,12 @@ mod tests {
         buffer.value.bytes.reserve_exact(100);
         assert!(buffer.capacity() >= 100);
     }
+
+    #[cfg(feature = "sets")]
+    #[test]
+    fn a_value_as_long_as_the_limit_is_kept() {
+        let mut room = ValueBuffer::with_limit(3).value;
+        assert_eq!(room.keep(b"abc"), Ok(&b"abc"[..]));
+        assert_eq!(room.keep(b"abcd"), Err(Bad::TooLong(3)));
+    }
 }

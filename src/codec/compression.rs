@@ -110,3 +110,16 @@ pub(crate) fn name(id: u8) -> &'static str {
         _ => "unknown",
     }
 }
+
+#[cfg(all(test, feature = "zstd"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_dictionary_may_have_one_mebibyte() {
+        let check = |bytes| Compression::zstd().dictionary_bytes(bytes).check();
+        assert_eq!(check(1 << 20), Ok(()));
+        let got = "zstd with a dictionary of 1048577 bytes".to_string();
+        assert_eq!(check((1 << 20) + 1), Err((got, "a dictionary of at most 1 MiB (1048576)")));
+    }
+}

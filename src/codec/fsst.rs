@@ -117,3 +117,27 @@ impl Encoder {
         out.extend_from_slice(&self.compressor.compress(value));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_table_has_254_symbols_at_most() {
+        // So many symbols of one byte.
+        let dictionary = |count: u8| {
+            let mut dictionary = vec![count];
+            dictionary.resize(1 + usize::from(count), 1);
+            dictionary.extend(0..count);
+            dictionary
+        };
+        for count in [0, 1, 254] {
+            assert!(Symbols::parse(&dictionary(count)).is_ok(), "{count}");
+        }
+        // One symbol too many, and lengths that are not there.
+        for bad in [&dictionary(255)[..], &[], &[1], &[2, 1]] {
+            let error = Symbols::parse(bad).unwrap_err();
+            assert_eq!(error, Bad::Corrupt("symbols of FSST make no sense"), "{bad:?}");
+        }
+    }
+}

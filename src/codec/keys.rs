@@ -383,4 +383,25 @@ mod tests {
         assert!(symbols.decode(&long, &mut out).is_err());
         assert!(symbols.decode(&long[2..], &mut out).is_ok());
     }
+
+    #[test]
+    fn intervals_are_as_many_as_there_are_codes_at_most() {
+        // With the 256 single bytes these begin 65,536 intervals.
+        let pairs: Vec<[u8; 2]> = (0..0xFF00_u16).map(u16::to_be_bytes).collect();
+        let mut slices: Vec<&[u8]> = pairs.iter().map(|pair| &pair[..]).collect();
+        let symbols = KeySymbols::parse(&KeySymbols::dictionary(&slices)).unwrap();
+        assert_eq!(symbols.bounds.len(), KEY_CODES);
+        assert_eq!(encoded(&symbols, b"\xff"), [255, 255]);
+        slices.push(b"\xff\xff");
+        let more = KeySymbols::dictionary(&slices);
+        assert_eq!(KeySymbols::parse(&more).unwrap_err(), NONSENSE);
+    }
+
+    #[test]
+    fn room_that_is_too_small_for_a_symbol_grows() {
+        let key = [b'x'; 20];
+        let symbols = KeySymbols::of(&[&key[..]]).unwrap();
+        let mut out = vec![0; STEP];
+        assert_eq!(symbols.decode(&encoded(&symbols, &key), &mut out), Ok(&key[..]));
+    }
 }

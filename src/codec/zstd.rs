@@ -175,3 +175,90 @@ impl Context<'_> {
         Some(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::codec::ValueBuffer;
+
+    /// The frame of `content`, without a dictionary.
+    fn frame(content: &[u8]) -> Vec<u8> {
+        let encoder = Encoder::train(&[], 3, 0).unwrap();
+        let mut frame = Vec::new();
+        encoder.context().unwrap().append(content, &mut frame).unwrap();
+        frame
+    }
+
+    /// A value of several frames.
+    fn value_of(frames: &[&[u8]]) -> Vec<u8> {
+        let mut stored = vec![FRAMES];
+        for frame in frames {
+            stored.extend_from_slice(&(frame.len() as u32).to_le_bytes());
+            stored.extend_from_slice(frame);
+        }
+        stored
+    }
+
+    /// The value of at most `most` bytes, in a room that has 1 KiB before.
+    fn decoded(stored: &[u8], most: usize) -> Result<Vec<u8>, Bad> {
+        let mut room = ValueBuffer::new().value;
+        room.bytes.reserve(1024);
+        Dictionary::parse(&[])?.decode(stored, &mut room, most)?;
+        Ok(room.bytes)
+    }
+
+    #[test]
+    fn the_frames_of_a_value_have_its_most_bytes_together() {
+        let stored = value_of(&[&frame(b"0123456789"), &frame(b"abcdefghij")]);
+        assert_eq!(decoded(&stored, 20), Ok(b"0123456789abcdefghij".to_vec()));
+        assert_eq!(decoded(&stored, 19), Err(Bad::TooLong(19)));
+    }
+
+    #[test]
+    fn a_frame_has_one_mebibyte_at_most() {
+        let content = vec![b'x'; MAX_FRAME + 1];
+        let most = content.len();
+        assert!(decoded(&frame(&content[1..]), most).unwrap() == content[1..]);
+        assert_eq!(decoded(&frame(&content), most).err(), Some(BAD));
+    }
+
+    /// zstd takes frames in a row for one, and the room has place for the content of both.
+    #[test]
+    fn a_frame_with_another_behind_it_is_refused() {
+        let two = [frame(b"0123456789"), frame(b"abcdefghij")].concat();
+        assert_eq!(decoded(&two, 100), Err(BAD));
+    }
+
+    #[test]
+    fn a_header_says_how_long_its_content_is() {
+        for (descriptor, len) in [
+            // Behind a window.
+            (0x00, None),
+            (0x40, Some(0x0302 + 256)),
+            (0x80, Some(0x0504_0302)),
+            (0xC0, Some(0x0908_0706_0504_0302)),
+            // A single segment, without one.
+            (0x20, Some(1)),
+            (0x60, Some(0x0201 + 256)),
+            (0xA0, Some(0x0403_0201)),
+            (0xE0, Some(0x0807_0605_0403_0201)),
+            // A dictionary id, a checksum, a reserved bit.
+            (0x21, None),
+            (0x24, None),
+            (0x28, None),
+        ] {
+            let header = [descriptor, 1, 2, 3, 4, 5, 6, 7, 8, 9];
+            assert_eq!(content_len(&header), len, "{descriptor:#x}");
+        }
+    }
+
+    /// Frames of one block that repeats a byte 300 times and 219, with a window of 1 KiB.
+    #[test]
+    fn a_frame_that_does_not_say_its_length_is_refused() {
+        let says = [0x40, 0, 44, 0, 0x63, 0x09, 0, b'x'];
+        assert_eq!(decoded(&value_of(&[&says]), 1000), Ok(vec![b'x'; 300]));
+        // The block's first byte would be the right length.
+        let does_not = [0, 0, 219, 6, 0, b'x'];
+        assert_eq!(decoded(&value_of(&[&does_not]), 1000), Err(BAD));
+    }
+}

@@ -103,3 +103,45 @@ impl Drop for Turn<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::thread;
+    use std::time::Duration;
+    use xxhash_rust::xxh3::xxh3_64;
+
+    #[test]
+    fn a_piece_waits_for_those_before_it() {
+        let order = InOrder::new(Content::new());
+        let hash = |piece, bytes: &[u8]| -> ReadResult<()> {
+            let mut turn = order.turn(piece);
+            turn.update(bytes)?;
+            turn.end();
+            Ok(())
+        };
+        thread::scope(|scope| {
+            let second = scope.spawn(|| hash(1, b"second"));
+            // Long enough for the other one to ask first.
+            thread::sleep(Duration::from_millis(20));
+            assert_eq!(hash(0, b"first "), Ok(()));
+            assert_eq!(second.join().unwrap(), Ok(()));
+        });
+        assert_eq!(order.into_content().0.digest(), xxh3_64(b"first second"));
+    }
+
+    /// Guards against an audit of a damaged table that waits for ever.
+    #[test]
+    fn pieces_behind_a_failed_one_do_not_wait() {
+        let order = InOrder::new(Content::new());
+        order.turn(0).end();
+        assert_eq!(order.lock().failed, usize::MAX);
+        for piece in [4, 2, 3] {
+            drop(order.turn(piece));
+        }
+        assert_eq!(order.lock().failed, 2);
+        let damaged = ReadError::corrupt("records before are damaged", 0);
+        assert_eq!(order.turn(3).update(b"3"), Err(damaged));
+        assert_eq!(order.turn(1).update(b"1"), Ok(()));
+    }
+}

@@ -304,3 +304,60 @@ fn check_bucket(
     }
     Ok(taken)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::format::index::hash::Shape;
+    use crate::{BuildOptions, HashIndex, Table};
+
+    /// A table of fixed width with a hash index, so that references are ranks.
+    fn table(keys: impl Iterator<Item = Vec<u8>>) -> Table {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("t");
+        let options = BuildOptions::new().durable(false).hash_index(HashIndex::Always);
+        options.build(&path, keys.map(|key| (key, b"value"))).unwrap();
+        Table::load(&path).unwrap()
+    }
+
+    /// The first eight bytes of these keys multiply the rest by zero, so all have one hash.
+    #[test]
+    fn a_witness_is_a_smaller_key_of_the_same_hash() {
+        let zero = 0xA076_1D64_78BD_642F_u64.to_le_bytes();
+        let key = |i: u64| [zero, i.to_be_bytes()].concat();
+        let table = table((0..3).map(key));
+        let view = table.view();
+        let (index, fixed) = (view.layout().hash.unwrap(), view.layout().fixed.unwrap());
+        assert_eq!(index.set_aside, 2);
+        let hash = index.hasher.hash(&key(0));
+        assert_eq!(index.hasher.hash(&key(2)), hash);
+        let place = index.shape.place(hash);
+        let round = Round::all(view, 1).next().unwrap();
+        let lost = |rank| -> ReadResult<()> {
+            let offset = fixed.offset(rank) as u64;
+            Err(ReadError::corrupt("index does not find the record", offset))
+        };
+        assert_eq!(round.find_witness(place, hash, 1), Ok(()));
+        assert_eq!(round.find_witness(place, hash, 2), Ok(()));
+        // The key in the slot is no witness of itself.
+        assert_eq!(round.find_witness(place, hash, 0), lost(0));
+        // Nor of a key with another hash, even one of the same tag and tail.
+        assert_eq!(round.find_witness(place, hash ^ 1 << 40, 2), lost(2));
+    }
+
+    /// Guards against an audit that reads the records for each group of a small index, and against
+    /// one that has a new batch for each piece of the records.
+    #[test]
+    fn a_small_index_takes_one_round_and_few_batches() {
+        // Fill 15 of 16 slots.
+        let table = table((0..23_040u64).map(|i| i.to_be_bytes().to_vec()));
+        let shape = table.view().layout().hash.unwrap().shape;
+        assert_eq!(shape, Shape { groups: 2, per_group: 1024 });
+        let mut rounds = Round::all(table.view(), 1);
+        assert_eq!(rounds.len(), 1);
+        let round = rounds.next().unwrap();
+        round.take(vec![(5, 7)]);
+        assert_eq!(round.batch(), [(5, 7)]);
+        assert!(round.batch().is_empty());
+    }
+}

@@ -195,4 +195,17 @@ mod tests {
             assert_eq!(intervals.find(&string, |bound| slices[bound]), right, "{string:?}");
         }
     }
+
+    #[test]
+    fn the_rest_of_a_bound_that_has_a_word_alone_is_compared() {
+        let mut bounds: Vec<Vec<u8>> = (0..=255).map(|byte| vec![byte]).collect();
+        // Behind `a`, which is bound 97.
+        bounds.insert(98, b"abcdefghijkl".to_vec());
+        let intervals = Intervals::of(bounds.len(), |bound| &bounds[bound][..]);
+        let find = |string: &[u8]| intervals.find(string, |bound| &bounds[bound][..]);
+        assert_eq!(find(b"abcdefghij"), 97);
+        assert_eq!(find(b"abcdefghijkk"), 97);
+        assert_eq!(find(b"abcdefghijkl"), 98);
+        assert_eq!(find(b"abcdefghijkm"), 98);
+    }
 }

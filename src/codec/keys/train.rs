@@ -89,3 +89,23 @@ fn choose(counts: HashMap<&[u8], u64>, room: u64) -> Vec<Vec<u8>> {
 }
 
 const _: () = assert!(2 * SYMBOLS + 256 <= 1 << (8 * KEY_CODE));
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn symbols_that_save_most_bytes_are_chosen() {
+        // Twelve bytes saved by the longer one, nine by the other: a code counts as one byte.
+        let counts = HashMap::from([(&b"ab"[..], 9), (&b"wxyz"[..], 4)]);
+        assert_eq!(choose(counts, 5), [b"wxyz"]);
+    }
+
+    #[test]
+    fn single_bytes_are_not_chosen() {
+        let mut sample = vec![&b"abcdefgh"[..]; 10];
+        sample.resize(12, b"q");
+        let (_, dictionary) = train(&sample, 1 << 20).unwrap();
+        assert_eq!(dictionary, KeySymbols::dictionary(&[&b"abcdefgh"[..]]));
+    }
+}
