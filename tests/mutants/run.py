@@ -5,7 +5,8 @@
     python tests/mutants/run.py --each 8           at most so many seconds for each mutant, not 30
     python tests/mutants/run.py --only src/format  mutants of these files
     python tests/mutants/run.py --again            those that were missed once more, after tests were added
-    python tests/mutants/run.py --report           the table of tests/mutants.md
+    python tests/mutants/run.py --report           the table of tests/mutants.md, from what is known
+    python tests/mutants/run.py --keep             writes done.tsv and missed.tsv from what is known
 
 The mutants are those of `cargo mutants --list` (.cargo/mutants.toml names the files), all woven into one
 build (weave.py). Each test runs once to record which mutants it reaches. A mutant is tried against
@@ -16,7 +17,7 @@ the tests that reach it, the likeliest first, until one fails, for at most 30 s 
   missed      if all its tests pass, or none reaches it,
   equivalent  if it is missed, and equivalent.tsv says why no test can tell it from the code,
   alone       if it stands in a constant, so that it needs a build of its own (`cargo mutants --re NAME`).
-What is known is kept in target/mutants and holds as long as the file of the mutant is the same. Of files
+What is known is kept in target/mutants and holds as long as the code of its file is the same. Of files
 whose mutants were all tried, done.tsv keeps the digest and missed.tsv what was missed, so that a run on
 another machine goes on from there; what neither names was caught.
 """
@@ -108,6 +109,11 @@ class Known:
                 file.write("\t".join([name, *self.rows[name]]) + "\n")
 
 
+def code_of(path):
+    """What mutants are made of: a file without its tests, since another test makes no other mutant."""
+    return re.split(rb"(?m)^#\[cfg\(test\)\]\nmod tests \{", path.read_bytes())[0]
+
+
 def listed():
     """What cargo-mutants lists, which takes it a while."""
     sources = sorted(file for place in ("src", "cli/src") for file in (ROOT / place).rglob("*.rs"))
@@ -154,7 +160,7 @@ class Ledger:
             for mutant, row in zip(tried, rows):
                 if row[1] == "missed":
                     self.missed[mutant.name] = row[2]
-        self.put("done.tsv", "file<TAB>digest of its text when all its mutants had been tried", self.done)
+        self.put("done.tsv", "file<TAB>digest of its code when all its mutants had been tried", self.done)
         self.put("missed.tsv", "mutant that no test sees, or is in equivalent.tsv<TAB>tests that ran", self.missed)
 
     @staticmethod
@@ -174,8 +180,8 @@ class Sources:
         self.by_file = collections.defaultdict(list)
         for mutant in self.mutants:
             self.by_file[mutant.file].append(mutant)
-        self.digests = {file: digest((ROOT / file).read_bytes()) for file in self.by_file}
-        # Mutants that do not compile where they are woven: name -> digest of the file, why.
+        self.digests = {file: digest(code_of(ROOT / file)) for file in self.by_file}
+        # Mutants that do not compile where they are woven: name -> digest of the code, why.
         self.left_out = Known(WORK / "left_out.tsv")
         self.alone = []
         self.places = {}
@@ -466,6 +472,7 @@ def main():
     parser.add_argument("--only", action="append", help="files that begin with this")
     parser.add_argument("--again", action="store_true", help="missed ones once more")
     parser.add_argument("--report", action="store_true")
+    parser.add_argument("--keep", action="store_true")
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--tests", help="of the library alone: lib, bad, model")
     options = parser.parse_args()
@@ -475,8 +482,10 @@ def main():
     known = Known(WORK / "outcomes.tsv")
     ledger = Ledger()
     ledger.teach(sources, known)
-    if options.report:
+    if options.report or options.keep:
         sources.write()
+        if options.keep:
+            ledger.learn(sources, known)
         sys.exit(report(sources, known) > 0)
     sources.compile("check", "-p", "graven", "--lib")
     if options.tests:
