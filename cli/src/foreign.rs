@@ -53,21 +53,22 @@ impl Foreign {
     /// writers of formats in which everything is text must see to it that they never do: by a quote,
     /// or by an escape.
     pub(crate) fn certain(start: &[u8]) -> Option<Self> {
-        let printable = start.first().is_some_and(|byte| matches!(byte, b' '..=b'~'));
         Self::of(start).filter(|foreign| match foreign {
             _ if start.starts_with(b"\"") => false,
             Self::Packed(..) | Self::Table | Self::Raw | Self::Store(Store::Sqlite) => true,
             // By numbers at some distance from the start.
-            Self::Store(_) => !printable,
+            Self::Store(_) => !begins_as_text(start),
             Self::Text(format) => *format == "mdb",
             Self::Utf16(_) => false,
         })
     }
 
     /// Whether a text whose first line is `line`, and which goes on with any other, might be taken for
-    /// another format. A chain of lengths is seen in eight bytes, and the line may have fewer of them.
+    /// another format. A chain of lengths is seen in eight bytes, and the line may have fewer of them; the
+    /// numbers of stores may stand in the lines that follow.
     pub(crate) fn may_begin(line: &[u8]) -> bool {
-        matches!(line, [_, _, 0, 0, ..]) || Self::certain(line).is_some()
+        let chain = matches!(line, [_, _, 0, 0, ..]);
+        chain || !begins_as_text(line) || Self::certain(line).is_some()
     }
 
     /// The format of the file at `path`, which may be known by its end. Of a directory: the store
@@ -147,6 +148,21 @@ impl fmt::Display for Foreign {
             Self::Raw => f.write_str("looks like raw"),
         }
     }
+}
+
+/// Whether the first line is text: it begins with a printable byte, or it is UTF-8 without control bytes,
+/// as that of no other store is.
+fn begins_as_text(start: &[u8]) -> bool {
+    if start.first().is_none_or(|byte| matches!(byte, b' '..=b'~')) {
+        return true;
+    }
+    let line = start.split(|&byte| byte == b'\n').next().unwrap_or_default();
+    let whole = match std::str::from_utf8(line) {
+        Ok(_) => true,
+        // The start may end within a character.
+        Err(error) => error.error_len().is_none() && line.len() == start.len(),
+    };
+    whole && line.iter().all(|&byte| byte >= b' ' || matches!(byte, b'\t' | b'\r'))
 }
 
 /// What to do about a text in UTF-16 that no option takes as it is.
@@ -271,6 +287,25 @@ mod tests {
         assert_eq!(Foreign::certain(&[&line[..], b"\n,\n"].concat()), Some(Foreign::Raw));
         assert!(Foreign::may_begin(line));
         assert!(!Foreign::may_begin(b"a,b"));
+    }
+
+    /// LMDB's number behind a first line, which is text in any language or is none.
+    #[test]
+    fn a_text_is_no_store_whatever_follows_its_first_line() {
+        let number = 0xBEEF_C0DEu32.to_le_bytes();
+        let with = |line: &str| [format!("{line:\n<16}").as_bytes(), &number].concat();
+        for (line, text) in [("word", true), ("\\x01", true), ("\x01", false), ("a\x01", true)] {
+            assert_eq!(Foreign::certain(&with(line)).is_none(), text, "{line:?}");
+            assert_eq!(!Foreign::may_begin(line.as_bytes()), text, "{line:?}");
+        }
+        for line in ["\u{e9}t", "\u{65e5}\u{672c}"] {
+            let text = [line.as_bytes(), &b"\n".repeat(16 - line.len()), &number].concat();
+            assert_eq!(Foreign::certain(&text), None, "{line}");
+            assert!(!Foreign::may_begin(line.as_bytes()), "{line}");
+        }
+        let cut = "\u{65e5}".as_bytes();
+        assert!(begins_as_text(&cut[..2]) && !begins_as_text(&[cut[0], b'\n']));
+        assert!(!begins_as_text("\u{e9}\0".as_bytes()) && begins_as_text("\u{e9}\tb\r".as_bytes()));
     }
 
     #[test]

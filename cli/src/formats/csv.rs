@@ -358,8 +358,7 @@ impl Writer {
         write_field(line, value, *delimiter);
         // The output must not be taken for another format.
         if std::mem::take(first) {
-            let printable = matches!(line[0], b' '..=b'~');
-            let mistaken = !printable || is_mistaken(line) || Foreign::may_begin(line);
+            let mistaken = is_mistaken(line) || Foreign::may_begin(line);
             if line.contains(&0) {
                 // UTF-16 is known by zeros beside a delimiter and a line end.
                 line.clear();
