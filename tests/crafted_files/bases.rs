@@ -19,6 +19,10 @@ pub(crate) fn all() -> Vec<Base> {
         let path = data("v1").join(name).with_extension("grv");
         base(name, Image::new(std::fs::read(path).expect("a golden table")))
     };
+    #[cfg_attr(
+        not(all(feature = "fsst", feature = "zstd")),
+        expect(unused_mut, reason = "packed tables come with their features")
+    )]
     let mut all = vec![
         base("variable", bases::varied()),
         base("tree-of-levels", levels()),
