@@ -150,11 +150,14 @@ impl fmt::Display for Foreign {
     }
 }
 
-/// Whether the first line is text: it begins with a printable byte, or it is UTF-8 without control bytes,
-/// as that of no other store is.
+/// Whether the first line is text: it begins with a printable byte, or it has three bytes or more of UTF-8,
+/// begins with one that is not ASCII, and has no control byte. A cdb begins with a number in which a
+/// shorter line would be found now and then, and other stores with zeros.
 fn begins_as_text(start: &[u8]) -> bool {
-    if start.first().is_none_or(|byte| matches!(byte, b' '..=b'~')) {
-        return true;
+    match start {
+        [] | [b' '..=b'~', ..] => return true,
+        [..=0x7f, ..] => return false,
+        _ => {}
     }
     let line = start.split(|&byte| byte == b'\n').next().unwrap_or_default();
     let whole = match std::str::from_utf8(line) {
@@ -162,7 +165,8 @@ fn begins_as_text(start: &[u8]) -> bool {
         // The start may end within a character.
         Err(error) => error.error_len().is_none() && line.len() == start.len(),
     };
-    whole && line.iter().all(|&byte| byte >= b' ' || matches!(byte, b'\t' | b'\r'))
+    let printable = |&byte: &u8| byte >= b' ' || matches!(byte, b'\t' | b'\r');
+    whole && line.len() >= 3 && line.iter().all(printable)
 }
 
 /// What to do about a text in UTF-16 that no option takes as it is.
@@ -303,9 +307,15 @@ mod tests {
             assert_eq!(Foreign::certain(&text), None, "{line}");
             assert!(!Foreign::may_begin(line.as_bytes()), "{line}");
         }
-        let cut = "\u{65e5}".as_bytes();
-        assert!(begins_as_text(&cut[..2]) && !begins_as_text(&[cut[0], b'\n']));
-        assert!(!begins_as_text("\u{e9}\0".as_bytes()) && begins_as_text("\u{e9}\tb\r".as_bytes()));
+        let cut = "\u{e9}\u{65e5}".as_bytes();
+        assert!(begins_as_text(&cut[..4]) && !begins_as_text(&[cut[0], b'\n']));
+        assert!(
+            !begins_as_text("\u{e9}t\0".as_bytes()) && begins_as_text("\u{e9}\tb\r".as_bytes())
+        );
+        // As a cdb may begin: with the number of a byte behind its records.
+        for start in [&b"\n\x08\0\0"[..], b"\t\n\0\0", b"\xc3\xa9\n\0", b"\xc3\xa9\0\0"] {
+            assert!(!begins_as_text(start), "{}", start.escape_ascii());
+        }
     }
 
     #[test]

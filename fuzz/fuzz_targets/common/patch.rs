@@ -31,7 +31,7 @@ pub(crate) fn patch(data: &[u8]) -> bool {
             }
         }
     }
-    // Seldom: choosing symbols for the keys takes longer than all the rest.
+    // Seldom: choosing symbols for the keys takes about as long as all the rest.
     if way % 32 == 1 {
         (options.value_align, options.compact_keys) = (1, true);
     }
