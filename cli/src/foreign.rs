@@ -156,7 +156,7 @@ impl fmt::Display for Foreign {
 fn begins_as_text(start: &[u8]) -> bool {
     match start {
         [] | [b' '..=b'~', ..] => return true,
-        [..=0x7f, ..] => return false,
+        [0..=0x7f, ..] => return false,
         _ => {}
     }
     let line = start.split(|&byte| byte == b'\n').next().unwrap_or_default();
