@@ -18,8 +18,8 @@ the tests that reach it, the likeliest first, until one fails, for at most 30 s 
   equivalent  if it is missed, and equivalent.tsv says why no test can tell it from the code,
   alone       if it stands in a constant, so that it needs a build of its own (`cargo mutants --re NAME`).
 What is known is kept in target/mutants and holds as long as the code of its file is the same. Of files
-whose mutants were all tried, done.tsv keeps the digest and missed.tsv what was missed, so that a run on
-another machine goes on from there; what neither names was caught.
+whose mutants were all tried, done.tsv keeps the digest and how many had each outcome, and missed.tsv what was
+missed, so that a run on another machine goes on from there.
 """
 
 import argparse
@@ -63,6 +63,9 @@ ORDER = """src/read/pages.rs src/format src/sigbus/registry.rs src/publish src/f
     src/read/get src/read/search.rs src/read/among.rs src/read/guess.rs src/read/locate.rs
     src/read/ordered.rs src/read/index src/read/map/proven.rs src/read/view.rs src/manifest
     cli/src/formats src/codec src/read""".split()
+# What done.tsv counts, and why a mutant is not tried that an earlier run has decided.
+KEPT = "caught timeout unviable alone".split()
+EARLIER = "an earlier run"
 MUTANT_SECONDS = 30
 TEST_SECONDS = 15
 WALL_SECONDS = 90
@@ -140,12 +143,13 @@ class Ledger:
     def teach(self, sources, known):
         """Adds to `known` what is kept of files that are the same."""
         for file, mutants in sources.by_file.items():
-            if self.done.get(file) != sources.digests[file]:
+            digest = sources.digests[file]
+            if self.done.get(file, "").split("\t")[0] != digest:
                 continue
             for mutant in mutants:
                 why = self.missed.get(mutant.name)
-                row = ["missed", why] if why else ["caught", "an earlier run"]
-                known.rows.setdefault(mutant.name, [self.done[file], *row])
+                row = ["missed", why] if why else ["caught", EARLIER]
+                known.rows.setdefault(mutant.name, [digest, *row])
 
     def learn(self, sources, known):
         """Keeps the files whose mutants are all decided."""
@@ -154,14 +158,29 @@ class Ledger:
             rows = [known.rows.get(mutant.name) for mutant in tried]
             if any(not row or row[0] != sources.digests[file] for row in rows):
                 continue
-            self.done[file] = sources.digests[file]
+            counts = self.counts(sources, known, file)
+            self.done[file] = "\t".join([sources.digests[file], *(str(counts[of]) for of in KEPT)])
             for mutant in mutants:
                 self.missed.pop(mutant.name, None)
             for mutant, row in zip(tried, rows):
                 if row[1] == "missed":
                     self.missed[mutant.name] = row[2]
-        self.put("done.tsv", "file<TAB>digest of its code when all its mutants had been tried", self.done)
+        head = "file<TAB>digest of its code when all its mutants had been tried<TAB>"
+        self.put("done.tsv", head + "<TAB>".join(KEPT), self.done)
         self.put("missed.tsv", "mutant that no test sees, or is in equivalent.tsv<TAB>tests that ran", self.missed)
+
+    def counts(self, sources, known, file):
+        """How many mutants of a file had each outcome. Those of an earlier run have no names but for what was
+        missed, and what has been caught since."""
+        mutants = sources.by_file[file]
+        outcomes = [sources.outcome(mutant, known) for mutant in mutants]
+        counts = collections.Counter(outcome for outcome, _ in outcomes)
+        if any(why == EARLIER for _, why in outcomes):
+            kept = dict(zip(KEPT, map(int, self.done[file].split("\t")[1:])))
+            missed = counts["missed"]
+            counts = collections.Counter(kept, missed=missed)
+            counts["caught"] = len(mutants) - missed - sum(kept[of] for of in KEPT if of != "caught")
+        return counts
 
     @staticmethod
     def put(name, head, rows):
@@ -193,6 +212,15 @@ class Sources:
     def is_tried(self, mutant):
         """Whether it is tried in this build."""
         return not self.why_left_out(mutant) and mutant not in self.alone
+
+    def outcome(self, mutant, known):
+        """What is known of a mutant, and why."""
+        row = known.rows.get(mutant.name)
+        if row and row[0] == self.digests[mutant.file]:
+            return row[1], row[2]
+        if why := self.why_left_out(mutant):
+            return why, ""
+        return ("alone" if mutant in self.alone else "not run"), ""
 
     def woven(self, file):
         mutants = [mutant for mutant in self.by_file[file] if not self.why_left_out(mutant)]
@@ -432,24 +460,18 @@ def equivalents():
     return dict(line.split("\t", 1) for line in lines if line and not line.startswith("#"))
 
 
-def report(sources, known):
+def report(sources, known, ledger):
     reasons = equivalents()
-    counts = collections.defaultdict(collections.Counter)
+    counts = {}
     missed = []
+    for file in sources.by_file:
+        counts[file] = ledger.counts(sources, known, file)
     for mutant in sources.mutants:
-        why = sources.why_left_out(mutant)
-        row = known.rows.get(mutant.name)
-        if row and row[0] == sources.digests[mutant.file]:
-            outcome = row[1]
-        elif why:
-            outcome = why
-        else:
-            outcome = "alone" if mutant in sources.alone else "not run"
+        outcome, why = sources.outcome(mutant, known)
         if outcome == "missed" and mutant.name in reasons:
-            outcome = "equivalent"
-        if outcome == "missed":
-            missed.append(f"{mutant.where} {mutant.name.split(': ', 1)[1]} ({row[2]})")
-        counts[mutant.file][outcome] += 1
+            counts[mutant.file].update(missed=-1, equivalent=1)
+        elif outcome == "missed":
+            missed.append(f"{mutant.where} {mutant.name.split(': ', 1)[1]} ({why})")
     columns = "caught timeout unviable equivalent missed alone".split() + ["not run"]
     print("| file | mutants | " + " | ".join(columns) + " |")
     print("|---|" + "---:|" * (len(columns) + 1))
@@ -486,7 +508,7 @@ def main():
         sources.write()
         if options.keep:
             ledger.learn(sources, known)
-        sys.exit(report(sources, known) > 0)
+        sys.exit(report(sources, known, ledger) > 0)
     sources.compile("check", "-p", "graven", "--lib")
     if options.tests:
         # Of the library alone.
@@ -520,7 +542,7 @@ def main():
         list(pool.map(one, todo))
     if not options.tests:
         ledger.learn(sources, known)
-    sys.exit(report(sources, known) > 0)
+    sys.exit(report(sources, known, ledger) > 0)
 
 
 if __name__ == "__main__":
