@@ -5,6 +5,7 @@
     python tests/mutants/run.py --each 8           at most so many seconds for each mutant, not 30
     python tests/mutants/run.py --only src/format  mutants of these files
     python tests/mutants/run.py --again            those that were missed once more, after tests were added
+    python tests/mutants/run.py --alone            those that need a build of their own
     python tests/mutants/run.py --report           the table of tests/mutants.md, from what is known
     python tests/mutants/run.py --keep             writes done.tsv and missed.tsv from what is known
 
@@ -16,7 +17,7 @@ the tests that reach it, the likeliest first, until one fails, for at most 30 s 
   unviable    if it does not compile,
   missed      if all its tests pass, or none reaches it,
   equivalent  if it is missed, and equivalent.tsv says why no test can tell it from the code,
-  alone       if it stands in a constant, so that it needs a build of its own (`cargo mutants --re NAME`).
+  alone       if it stands in a constant, so that it needs a build of its own (--alone).
 What is known is kept in target/mutants and holds as long as the code of its file is the same. Of files
 whose mutants were all tried, done.tsv keeps the digest and how many had each outcome, and missed.tsv what was
 missed, so that a run on another machine goes on from there.
@@ -40,6 +41,7 @@ import sys
 import threading
 import time
 
+import alone
 import weave
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -162,9 +164,9 @@ class Ledger:
             self.done[file] = "\t".join([sources.digests[file], *(str(counts[of]) for of in KEPT)])
             for mutant in mutants:
                 self.missed.pop(mutant.name, None)
-            for mutant, row in zip(tried, rows):
-                if row[1] == "missed":
-                    self.missed[mutant.name] = row[2]
+                outcome, why = sources.outcome(mutant, known)
+                if outcome == "missed":
+                    self.missed[mutant.name] = why
         head = "file<TAB>digest of its code when all its mutants had been tried<TAB>"
         self.put("done.tsv", head + "<TAB>".join(KEPT), self.done)
         self.put("missed.tsv", "mutant that no test sees, or is in equivalent.tsv<TAB>tests that ran", self.missed)
@@ -173,14 +175,21 @@ class Ledger:
         """How many mutants of a file had each outcome. Those of an earlier run have no names but for what was
         missed, and what has been caught since."""
         mutants = sources.by_file[file]
-        outcomes = [sources.outcome(mutant, known) for mutant in mutants]
-        counts = collections.Counter(outcome for outcome, _ in outcomes)
-        if any(why == EARLIER for _, why in outcomes):
-            kept = dict(zip(KEPT, map(int, self.done[file].split("\t")[1:])))
-            missed = counts["missed"]
-            counts = collections.Counter(kept, missed=missed)
-            counts["caught"] = len(mutants) - missed - sum(kept[of] for of in KEPT if of != "caught")
-        return counts
+        outcomes = {mutant: sources.outcome(mutant, known) for mutant in mutants}
+        counts = collections.Counter(outcome for outcome, _ in outcomes.values())
+        if not any(why == EARLIER for _, why in outcomes.values()):
+            return counts
+        kept = collections.Counter(dict(zip(KEPT, map(int, self.done[file].split("\t")[1:]))))
+        alone = [outcomes[mutant] for mutant in mutants if sources.is_alone(mutant)]
+        if kept["alone"] and all(why != EARLIER for _, why in alone):
+            # They have been tried since, one and all.
+            decided = collections.Counter(outcome for outcome, _ in alone)
+            kept["timeout"] += decided["timeout"]
+            kept["unviable"] += kept["alone"] - sum(decided[of] for of in ("caught", "timeout", "missed"))
+            kept["alone"] = 0
+        kept["missed"] = counts["missed"]
+        kept["caught"] = len(mutants) - sum(kept[of] for of in kept if of != "caught")
+        return kept
 
     @staticmethod
     def put(name, head, rows):
@@ -213,6 +222,10 @@ class Sources:
         """Whether it is tried in this build."""
         return not self.why_left_out(mutant) and mutant not in self.alone
 
+    def is_alone(self, mutant):
+        """Whether it needs a build of its own."""
+        return mutant in self.alone or self.why_left_out(mutant) == "alone"
+
     def outcome(self, mutant, known):
         """What is known of a mutant, and why."""
         row = known.rows.get(mutant.name)
@@ -227,8 +240,8 @@ class Sources:
         switch = "crate::mutant::on" if file.startswith("src/") else "::graven::mutant::on"
         weaver = weave.Weaver((ROOT / file).read_bytes(), mutants, switch)
         self.alone += weaver.alone
-        for mutant in weaver.unviable:
-            self.left_out.add(mutant.name, self.digests[mutant.file], "unviable", "E0004")
+        for mutant, why in weaver.unviable:
+            self.left_out.add(mutant.name, self.digests[mutant.file], "unviable", why)
         return weaver.woven()
 
     def write(self):
@@ -493,6 +506,7 @@ def main():
     parser.add_argument("--each", type=float, default=MUTANT_SECONDS, help="seconds for each mutant")
     parser.add_argument("--only", action="append", help="files that begin with this")
     parser.add_argument("--again", action="store_true", help="missed ones once more")
+    parser.add_argument("--alone", action="store_true", help="those that need a build of their own")
     parser.add_argument("--report", action="store_true")
     parser.add_argument("--keep", action="store_true")
     parser.add_argument("--jobs", type=int, default=2)
@@ -508,6 +522,15 @@ def main():
         sources.write()
         if options.keep:
             ledger.learn(sources, known)
+        sys.exit(report(sources, known, ledger) > 0)
+    if options.alone:
+        sources.write()
+        plain = alone.Plain(ROOT, WORK, ENVIRONMENT, FEATURES)
+        for mutant in filter(sources.is_alone, sources.mutants):
+            decided = sources.outcome(mutant, known)[0] != "alone" and known.rows[mutant.name][2] != EARLIER
+            if time.monotonic() < end and mutant.file.startswith(sources.only) and not decided:
+                known.add(mutant.name, sources.digests[mutant.file], *plain.attempt(mutant))
+        ledger.learn(sources, known)
         sys.exit(report(sources, known, ledger) > 0)
     sources.compile("check", "-p", "graven", "--lib")
     if options.tests:

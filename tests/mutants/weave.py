@@ -6,7 +6,8 @@ the sources, all of them compile once, and a process is told by its environment 
     a < b      becomes   if on(7) { (a) == (b) } else if on(8) { (a) > (b) } else { a < b }
     fn f() {   becomes   fn f() { if on(9) { return 0; }
 
-What cannot be woven (in constants, which are evaluated by the compiler) is returned, to be compiled alone.
+What cannot be woven (in constants, which are evaluated by the compiler) is returned, to be compiled alone;
+what can't compile, too.
 """
 
 import re
@@ -44,6 +45,13 @@ class Mutant:
 
         return at(self.span["start"]), at(self.span["end"])
 
+    def applied(self, source):
+        """The text of its file with this mutant."""
+        start, end = self.bytes_of(source.splitlines(keepends=True))
+        if self.genre == "StructField" and source[end : end + 1] == b",":
+            end += 1
+        return source[:start] + self.replacement.encode() + source[end:]
+
 
 def name_all(listed):
     """Mutants with names: file, change and function, and a number where a name occurs again."""
@@ -72,17 +80,24 @@ class Weaver:
         lines = source.splitlines(keepends=True)
         for mutant in mutants:
             start, end = mutant.bytes_of(lines)
+            if mutant.genre == "BinaryOperator" and self.joins_lets(start, end):
+                self.unviable.append((mutant, "a let behind ||"))
+                continue
             node = self.place(mutant, start, end)
             if node is None or self.is_constant(node):
                 self.alone.append(mutant)
                 continue
             if mutant.genre == "MatchArm" and not self.is_exhaustive_without(node):
-                self.unviable.append(mutant)
+                self.unviable.append((mutant, "E0004"))
                 continue
             self.at.setdefault(node.id, []).append(mutant)
             while node is not None:
                 self.touched.add(node.id)
                 node = node.parent
+
+    def joins_lets(self, start, end):
+        """Whether it is an operator between conditions of which one is a `let`, which && alone may join."""
+        return self.tree.root_node.descendant_for_byte_range(start, end).parent.type == "let_chain"
 
     def place(self, mutant, start, end):
         """The node that the mutant changes."""

@@ -1,0 +1,102 @@
+"""Mutants that need a build of their own: those in constants, and those whose function has an opaque type."""
+
+import json
+import os
+import pathlib
+import re
+import resource
+import shutil
+import subprocess
+
+# Tests of each package: few, since they are linked anew for each mutant.
+TESTS = {
+    "graven": "--lib --test=golden --test=api --test=packed --test=pieces --test=warm".split(),
+    "graven-cli": "--bin=graven --test=cli".split(),
+}
+TEST_SECONDS = 120
+
+
+class Plain:
+    """A copy of the sources in which one mutant after the other stands."""
+
+    def __init__(self, root, work, environment, features):
+        self.root, self.tree = root, work / "plain"
+        self.environment = os.environ | environment | {"CARGO_TARGET_DIR": str(work / "alone")}
+        self.features = features
+        self.scratch = work / "scratch-alone"
+        listed = subprocess.run(
+            ["git", "ls-files", "-coz", "--exclude-standard"], cwd=root, check=True, stdout=subprocess.PIPE
+        )
+        for file in filter(None, listed.stdout.decode().split("\0")):
+            path = root / file
+            if not path.is_file():
+                continue
+            data = path.read_bytes()
+            if file == "Cargo.toml":
+                # Of the benchmarks, and of a test that is not among these: they take long to compile.
+                data = re.sub(rb"(?m)^(criterion|fuser) = .*\n", b"", data)
+            self.put(file, data)
+            shutil.copymode(path, self.tree / file)
+
+    def put(self, file, data):
+        copy = self.tree / file
+        if not copy.exists() or copy.read_bytes() != data:
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            copy.write_bytes(data)
+
+    def attempt(self, mutant):
+        """The outcome, and the test that decided it."""
+        source = (self.root / mutant.file).read_bytes()
+        self.put(mutant.file, mutant.applied(source))
+        try:
+            package = "graven" if mutant.file.startswith("src/") else "graven-cli"
+            return self.outcome(package)
+        finally:
+            self.put(mutant.file, source)
+
+    def outcome(self, package):
+        command = ["cargo", "test", "--no-run", "-p", package, *TESTS[package], "--message-format=json"]
+        features = self.features if package == "graven" else []
+        built = subprocess.run(
+            [*command, *features], cwd=self.tree, env=self.environment, capture_output=True, text=True
+        )
+        messages = [json.loads(line) for line in built.stdout.splitlines() if line.startswith("{")]
+        if built.returncode:
+            errors = [m["message"] for m in messages if m["reason"] == "compiler-message"]
+            codes = [(e["code"] or {}).get("code", "") for e in errors if e["level"] == "error"]
+            if not codes:
+                raise SystemExit(built.stderr[-4000:])
+            return "unviable", codes[0]
+        count = 0
+        for message in messages:
+            if message["reason"] != "compiler-artifact" or not message["executable"]:
+                continue
+            if not message["profile"]["test"]:
+                continue
+            count += 1
+            name = message["target"]["name"]
+            outcome = self.run(message["executable"], pathlib.Path(message["manifest_path"]).parent)
+            if outcome != "passed":
+                return outcome, f"{package}:{name}"
+        return "missed", f"{count} of {count} tests"
+
+    def run(self, executable, package):
+        self.scratch.mkdir(exist_ok=True)
+        places = {"TMPDIR": str(self.scratch), "CARGO_MANIFEST_DIR": str(package)}
+        limits = lambda: resource.setrlimit(resource.RLIMIT_CPU, (TEST_SECONDS, TEST_SECONDS + 2))
+        try:
+            ran = subprocess.run(
+                [executable],
+                cwd=package,
+                env=self.environment | places,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                timeout=5 * TEST_SECONDS,
+                preexec_fn=limits,
+            )
+        except subprocess.TimeoutExpired:
+            return "timeout"
+        finally:
+            shutil.rmtree(self.scratch, ignore_errors=True)
+        return "caught" if ran.returncode else "passed"
