@@ -45,7 +45,7 @@ impl<R: Read> Reader<R> {
                 None => return Ok(None),
                 Some(Line::Whole(line)) => (true, line.len()),
                 Some(Line::Start(_)) => {
-                    self.gather()?;
+                    self.gather(MOST)?;
                     (false, self.long.len())
                 }
             };
@@ -73,10 +73,10 @@ impl<R: Read> Reader<R> {
         })
     }
 
-    /// Reads a line that is too long for the window. Its first byte shows early whether it can be
-    /// an object at all.
+    /// Reads a line that is too long for the window, and has `most` bytes at most. Its first byte
+    /// shows early whether it can be an object at all.
     #[cold]
-    fn gather(&mut self) -> Result<(), InputError> {
+    fn gather(&mut self, most: u64) -> Result<(), InputError> {
         self.long.clear();
         let start = self.lines.in_memory();
         let text = start.strip_prefix(MARK).unwrap_or(start).trim_ascii_start();
@@ -90,7 +90,7 @@ impl<R: Read> Reader<R> {
         loop {
             let (bytes, whole) = self.lines.rest();
             let len = bytes.len();
-            if (self.long.len() + len) as u64 > MOST {
+            if (self.long.len() + len) as u64 > most {
                 return Err(InputError::Malformed("a line longer than any entry".into()));
             }
             self.long.try_reserve(len).map_err(|_| InputError::no_memory())?;
@@ -253,5 +253,19 @@ mod tests {
         let later = [&b"\n"[..], &marked].concat();
         let Err(InputError::Malformed(what)) = first(&later) else { panic!("a later line") };
         assert!(what.contains("no object"), "{what}");
+    }
+
+    #[test]
+    fn a_long_line_may_have_the_most_bytes() {
+        let blanks = vec![b' '; 2 * crate::sizes::LONG];
+        let line = [&b"{"[..], &blanks, b"}"].concat();
+        let gathered = |most: usize| {
+            let mut reader = Reader::new(&line[..], Fields { key: None, value: Vec::new() });
+            assert!(matches!(reader.lines.next().unwrap(), Some(Line::Start(_))));
+            reader.gather(most as u64).map(|()| reader.long.len())
+        };
+        assert_eq!(gathered(line.len()).unwrap(), line.len());
+        let Err(InputError::Malformed(what)) = gathered(line.len() - 1) else { panic!("too long") };
+        assert!(what.contains("longer than any entry"), "{what}");
     }
 }

@@ -129,3 +129,28 @@ impl Writer {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whether the table is walked to check its entries.
+    fn walks(mut writer: Writer) -> bool {
+        let mut walked = false;
+        let checked = writer.check(Path::new("t.grv"), |_| {
+            walked = true;
+            Ok(())
+        });
+        assert!(checked.is_ok());
+        walked
+    }
+
+    /// A walk over a large table takes minutes.
+    #[test]
+    fn a_format_that_holds_all_entries_needs_no_walk() {
+        for writer in [Writer::Tsv, Writer::Jsonl(jsonl::Writer::default()), Writer::Raw] {
+            assert!(!walks(writer));
+        }
+        assert!(walks(Writer::Cdb(cdb::Size::EMPTY)));
+    }
+}
