@@ -347,4 +347,34 @@ mod tests {
         let place = sys::openat(&directory.directory, "file", OFlags::PATH, Mode::empty()).unwrap();
         directory.try_lock(&File::from(place)).unwrap_err();
     }
+
+    /// Another user's, for example. To lock it, reading suffices.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_side_file_that_may_only_be_read_is_opened() {
+        use crate::file::powers::without_powers;
+        let (_path, directory) = directory();
+        let name = OsStr::new("side");
+        let made = directory.create_lock(name).unwrap();
+        directory.set_mode(&made, 0o444).unwrap();
+        let opened = without_powers(|| directory.open_lock(name)).unwrap();
+        assert!(directory.leads_to(name, &opened).unwrap());
+        directory.set_mode(&made, 0).unwrap();
+        let refused = without_powers(|| directory.open_lock(name)).unwrap_err();
+        assert_eq!(refused.kind(), io::ErrorKind::PermissionDenied);
+    }
+
+    #[test]
+    fn names_that_cannot_be_made_durable_are_an_error() {
+        let (path, _directory) = directory();
+        sync_directory(path.path()).unwrap();
+        let missing = sync_directory(&path.path().join("missing")).unwrap_err();
+        assert_eq!(missing.kind(), io::ErrorKind::NotFound);
+        // Linux has no sync for the directories of /proc, and says so to whoever asks for it.
+        #[cfg(target_os = "linux")]
+        assert_eq!(
+            sync_directory(Path::new("/proc/self")).unwrap_err().kind(),
+            io::ErrorKind::InvalidInput
+        );
+    }
 }

@@ -340,4 +340,17 @@ mod tests {
         assert!(!refusal.may_pass(&denied, late + GRACE));
         assert!(!refusal.may_pass(&io::ErrorKind::InvalidInput.into(), late));
     }
+
+    /// Before hours of work.
+    #[test]
+    fn what_could_never_be_locked_is_named() {
+        let path = tempfile::tempdir().unwrap();
+        let (target, side) = (path.path().join("t.grv"), path.path().join(SIDE));
+        let directory = SystemDirectory::open(path.path()).unwrap();
+        super::check(&target, &directory).unwrap();
+        std::fs::create_dir(&side).unwrap();
+        let error = super::check(&target, &directory).unwrap_err();
+        let BuildError::Locked { path, .. } = &error else { panic!("{error}") };
+        assert_eq!(*path, side);
+    }
 }

@@ -30,6 +30,9 @@ mod lock;
 #[cfg(test)]
 mod model;
 mod pointer;
+#[cfg(test)]
+#[cfg(target_os = "linux")]
+mod powers;
 mod standing;
 pub(crate) mod target;
 mod temporary;

@@ -46,7 +46,7 @@ pub(super) fn look(directory: &OwnedFd, name: &OsStr, follow: bool) -> io::Resul
         if let Some(kind) = special_kind(FileType::from_raw_mode(found.st_mode)) {
             return Ok(Standing::Other(kind));
         }
-        if found.st_size > 0 && !is_table(directory, name)? {
+        if found.st_size > 0 && !is_table(open(directory, name)?)? {
             return Ok(Standing::NotATable);
         }
     }
@@ -62,12 +62,17 @@ fn stat(directory: &OwnedFd, name: &OsStr, flags: AtFlags) -> io::Result<Option<
     }
 }
 
-/// Whether a file begins with a table's magic bytes, be the table complete or not.
-fn is_table(directory: &OwnedFd, name: &OsStr) -> io::Result<bool> {
+/// Opens what stands under a name. It was a regular file, and may be a FIFO by now.
+fn open(directory: &OwnedFd, name: &OsStr) -> io::Result<File> {
     let flags = OFlags::RDONLY | OFlags::CLOEXEC | CAREFUL;
-    let file = retry_on_intr(|| sys::openat(directory, name, flags, Mode::empty()))?;
+    let opened = retry_on_intr(|| sys::openat(directory, name, flags, Mode::empty()))?;
+    Ok(opened.into())
+}
+
+/// Whether a file begins with a table's magic bytes, be the table complete or not.
+fn is_table(mut file: impl Read) -> io::Result<bool> {
     let mut start = [0; MAGIC.len()];
-    match File::from(file).read_exact(&mut start) {
+    match file.read_exact(&mut start) {
         Ok(()) => Ok(start == MAGIC),
         Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(false),
         Err(error) => Err(error),
@@ -111,4 +116,117 @@ fn may_replace_others() -> bool {
         return sets.effective.contains(rustix::thread::CapabilitySet::FOWNER);
     }
     rustix::process::geteuid().is_root()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    const NAME: &str = "t.grv";
+
+    /// A directory with an empty file.
+    fn directory() -> (tempfile::TempDir, OwnedFd) {
+        let path = tempfile::tempdir().unwrap();
+        fs::write(path.path().join(NAME), "").unwrap();
+        let directory = File::open(path.path()).unwrap().into();
+        (path, directory)
+    }
+
+    /// A FIFO that has come meanwhile is opened without a wait for its writer, and a program that is
+    /// started meanwhile inherits nothing.
+    #[test]
+    fn a_file_is_opened_with_care() {
+        let (_path, directory) = directory();
+        let file = open(&directory, OsStr::new(NAME)).unwrap();
+        assert!(sys::fcntl_getfl(&file).unwrap().contains(OFlags::NONBLOCK));
+        let flags = rustix::io::fcntl_getfd(&file).unwrap();
+        assert!(flags.contains(rustix::io::FdFlags::CLOEXEC));
+    }
+
+    #[test]
+    fn a_table_begins_with_its_magic_bytes() {
+        let (path, _directory) = directory();
+        assert!(is_table(&[&MAGIC[..], b"more"].concat()[..]).unwrap());
+        for other in [&MAGIC[..7], b"something else"] {
+            assert!(!is_table(other).unwrap(), "{other:?}");
+        }
+        // What can't be read is neither.
+        let error = is_table(File::open(path.path()).unwrap()).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::IsADirectory);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn another_users_file_in_a_sticky_directory_is_fixed() {
+        use crate::file::powers::without_powers;
+        use std::os::unix::fs::{PermissionsExt, chown};
+        let (path, directory) = directory();
+        let file = path.path().join(NAME);
+        let me = rustix::process::geteuid().as_raw();
+        let (one, two) = (me + 1, me + 2);
+        if chown(&file, Some(one), None).is_err() {
+            return eprintln!("skipped: files can't be given to other users here");
+        }
+        let arrange = |mode: u32, above: u32, own: u32| {
+            fs::set_permissions(path.path(), fs::Permissions::from_mode(mode)).unwrap();
+            chown(path.path(), Some(above), None).unwrap();
+            chown(&file, Some(own), None).unwrap();
+        };
+        let look = || look(&directory, OsStr::new(NAME), true).unwrap();
+
+        arrange(0o1777, one, two);
+        assert_eq!(without_powers(look), Standing::Fixed(STICKY));
+        // Root may replace it.
+        assert_eq!(look(), Standing::Replaceable);
+        // The directory is not sticky, or is this user's, or the file is.
+        for (mode, above, own) in [(0o777, one, two), (0o1777, me, two), (0o1777, one, me)] {
+            arrange(mode, above, own);
+            assert_eq!(without_powers(look), Standing::Replaceable, "{mode:o} {above} {own}");
+        }
+    }
+
+    /// An attribute of a file, which is taken off at the end, so that the file can be removed.
+    #[cfg(target_os = "linux")]
+    struct Attribute {
+        file: File,
+        before: sys::IFlags,
+    }
+
+    #[cfg(target_os = "linux")]
+    impl Attribute {
+        fn set(path: &std::path::Path, attribute: sys::IFlags) -> io::Result<Self> {
+            let file = File::open(path)?;
+            let before = sys::ioctl_getflags(&file)?;
+            sys::ioctl_setflags(&file, before | attribute)?;
+            Ok(Self { file, before })
+        }
+    }
+
+    #[cfg(target_os = "linux")]
+    impl Drop for Attribute {
+        fn drop(&mut self) {
+            let _ = sys::ioctl_setflags(&self.file, self.before);
+        }
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn what_is_immutable_or_append_only_is_fixed() {
+        let (path, directory) = directory();
+        let file = path.path().join(NAME);
+        let look = || look(&directory, OsStr::new(NAME), true).unwrap();
+        for attribute in [sys::IFlags::IMMUTABLE, sys::IFlags::APPEND] {
+            assert_eq!(look(), Standing::Replaceable);
+            let Ok(of_file) = Attribute::set(&file, attribute) else {
+                return eprintln!("skipped: files get no attributes here");
+            };
+            assert_eq!(look(), Standing::Fixed(IMMUTABLE), "{attribute:?}: the file");
+            let of_directory = Attribute::set(path.path(), attribute).unwrap();
+            assert_eq!(look(), Standing::Fixed(IMMUTABLE), "{attribute:?}: both");
+            drop(of_file);
+            assert_eq!(look(), Standing::Fixed(IMMUTABLE), "{attribute:?}: the directory");
+            drop(of_directory);
+        }
+    }
 }

@@ -53,10 +53,14 @@ pub fn remove_temporary_files() {
     drop(names);
     let mut directories = directories();
     for path in directories.drain(..) {
-        // Another thread may add a file meanwhile.
-        let removed = || remove_directory(&path).is_ok() || !path.exists();
-        let _ = (0..ATTEMPTS).any(|_| removed());
+        remove_in_the_end(&path, remove_directory);
     }
+}
+
+/// Removes a directory by `remove`, again and again: another thread may add a file meanwhile.
+fn remove_in_the_end(path: &Path, mut remove: impl FnMut(&Path) -> io::Result<()>) {
+    let mut removed = || remove(path).is_ok() || !path.exists();
+    let _ = (0..ATTEMPTS).any(|_| removed());
 }
 
 /// The directories for [`remove_temporary_files`]. The mutex is locked while one is renamed or
@@ -203,10 +207,20 @@ pub(super) fn sweep(target: &Path, directory: &dyn Directory) {
 }
 
 #[cfg(test)]
+impl Unfinished {
+    /// Whether [`remove_temporary_files`] would remove the directory.
+    pub(crate) fn is_listed(&self) -> bool {
+        directories().contains(&self.0)
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::super::directory::SystemDirectory;
+    use super::super::model::{Failing, Model};
     use super::*;
     use std::fs;
+    use std::process::Command;
 
     struct Place {
         path: tempfile::TempDir,
@@ -291,11 +305,89 @@ mod tests {
         let here = place();
         let (one, two) = (here.path.path().join("1"), here.path.path().join("2"));
         let (first, second) = (Unfinished::new(&one), Unfinished::new(&two));
-        let listed = |path: &Path| directories().iter().any(|other| other == path);
-        assert!(listed(&one) && listed(&two));
+        assert!(first.is_listed() && second.is_listed());
         first.end(|| ());
-        assert!(!listed(&one) && listed(&two));
+        assert!(!first.is_listed() && second.is_listed());
         second.end(|| ());
-        assert!(!listed(&two));
+        assert!(!second.is_listed());
+    }
+
+    /// The error of a lock is not taken for a file system without locks.
+    #[test]
+    fn a_file_that_cannot_be_locked_is_given_up() {
+        let model = Arc::new(Model::new(false, &[]));
+        // Call 0 creates the file, call 1 locks it.
+        model.fail_from_now(Some(Failing { call: 1, after: false }));
+        let directory = Arc::clone(&model) as Arc<dyn Directory>;
+        let error = create(&directory, Path::new("t")).err().unwrap();
+        assert_eq!(error.kind(), io::ErrorKind::Other);
+        assert!(model.visible().is_empty(), "{:?}", model.steps());
+    }
+
+    /// How often the removal of a directory is tried if attempt number `success` is the first that
+    /// succeeds.
+    fn attempts(path: &Path, success: usize) -> usize {
+        let mut attempts = 0;
+        remove_in_the_end(path, |path| {
+            attempts += 1;
+            if attempts < success {
+                Err(io::ErrorKind::DirectoryNotEmpty.into())
+            } else {
+                fs::remove_dir(path)
+            }
+        });
+        attempts
+    }
+
+    #[test]
+    fn a_directory_to_which_a_thread_adds_files_is_removed_in_the_end() {
+        let here = place();
+        let path = here.path.path().join("1");
+        fs::create_dir(&path).unwrap();
+        assert_eq!(attempts(&path, 3), 3);
+        assert!(!path.exists());
+        // Somebody else has removed it.
+        assert_eq!(attempts(&path, 3), 1);
+        fs::create_dir(&path).unwrap();
+        assert_eq!(attempts(&path, usize::MAX), ATTEMPTS);
+        assert!(path.exists());
+    }
+
+    /// Runs in a process of its own: it takes from all threads of a process what they have begun.
+    #[test]
+    fn what_is_unfinished_is_removed_before_an_exit() {
+        const INSIDE: &str = "GRAVEN_TEST_EXIT";
+        if std::env::var_os(INSIDE).is_none() {
+            let program = std::env::current_exe().unwrap();
+            // An emulator, where the system can't run the program itself.
+            let runner = std::env::var_os("GRAVEN_TEST_RUNNER");
+            let mut command = Command::new(runner.as_deref().unwrap_or(program.as_os_str()));
+            if runner.is_some() {
+                command.arg(&program);
+            }
+            let name = "file::temporary::tests::what_is_unfinished_is_removed_before_an_exit";
+            let ended = command.args(["--exact", name]).env(INSIDE, "1").output().unwrap();
+            let text = String::from_utf8_lossy(&ended.stdout);
+            assert!(ended.status.success() && text.contains("1 passed"), "{text}");
+            return;
+        }
+        let here = place();
+        let (_file, name) = create(&here.directory, &here.target).unwrap();
+        let (begun, done) = (here.path.path().join("begun"), here.path.path().join("done"));
+        for directory in [&begun, &done] {
+            fs::create_dir(directory).unwrap();
+            fs::write(directory.join("file"), "").unwrap();
+        }
+        let (_unfinished, finished) = (Unfinished::new(&begun), Unfinished::new(&done));
+        finished.end(|| ());
+        assert_eq!(here.path.path().read_dir().unwrap().count(), 3);
+        remove_temporary_files();
+        let left = here.path.path().read_dir().unwrap().map(|entry| entry.unwrap().file_name());
+        assert_eq!(left.collect::<Vec<_>>(), ["done"]);
+        // The name is another builder's by now.
+        let all: Vec<OsString> = target::temporary_names(&here.target).collect();
+        fs::write(here.path.path().join(&all[0]), "other").unwrap();
+        drop(name);
+        assert!(here.path.path().join(&all[0]).exists());
     }
 }

@@ -201,3 +201,29 @@ pub(crate) fn check_space(target: &Path, bytes: u64) -> Result<(), BuildError> {
     let source = io::Error::new(io::ErrorKind::StorageFull, text);
     Err(BuildError::io("write the table", target, 0, source))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Takes half a second, in which room might come.
+    #[test]
+    fn a_table_that_is_larger_than_the_disk_is_refused() {
+        let directory = tempfile::tempdir().unwrap();
+        if !fs2::statvfs(directory.path()).is_ok_and(|space| space.total_space() > 0) {
+            return eprintln!("skipped: this file system does not know its size");
+        }
+        let file = Unpublished::create(&directory.path().join("t"), true).unwrap();
+        file.check_space(1).unwrap();
+        let error = file.reserve(u64::MAX).unwrap_err();
+        assert!(matches!(error, BuildError::OutOfSpace { .. }), "{error}");
+        assert!(error.to_string().contains(&format!("at least {} bytes", u64::MAX)), "{error}");
+    }
+
+    /// As /proc, which has no size.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn where_the_room_is_not_known_no_table_is_too_large() {
+        check_space(Path::new("/proc/t"), u64::MAX).unwrap();
+    }
+}

@@ -101,15 +101,21 @@ impl Content {
             other => Some(other?),
         };
         if let Some(manifest) = &manifest {
-            match fs2::FileExt::try_lock_exclusive(manifest) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
-                // A reader that waits for its lock finds that the manifest is gone.
-                _ => fs::remove_file(&path)?,
+            if is_held(&fs2::FileExt::try_lock_exclusive(manifest)) {
+                return Ok(false);
             }
+            // A reader that waits for its lock finds that the manifest is gone.
+            fs::remove_file(&path)?;
         }
         remove_directory(directory)?;
         Ok(true)
     }
+}
+
+/// Whether an attempt at a lock found that somebody holds one. Where the file system has no locks,
+/// nobody does.
+pub(super) fn is_held(attempt: &io::Result<()>) -> bool {
+    attempt.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
 }
 
 /// Bytes of all files in the directory of a set.
@@ -141,4 +147,73 @@ fn check_set(directory: &Path) -> Result<(), SetError> {
 pub(super) fn entries_of_set(directory: &Path) -> Result<u64, SetError> {
     let what = "holds a set of tables, and this program was built without the feature sets";
     Err(SetError::Unsupported { path: directory.to_owned(), what })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rustix::io::Errno;
+    use std::os::unix::fs::symlink;
+
+    /// A directory in which this name is a link that leads to itself: to open it is an error, and
+    /// not because there is nothing.
+    fn looped(name: &str) -> (tempfile::TempDir, PathBuf) {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join(name);
+        symlink(&path, &path).unwrap();
+        (directory, path)
+    }
+
+    #[cfg(feature = "sets")]
+    #[test]
+    fn no_shard_has_the_name_of_a_versions_own_file() {
+        for content in [Content::Table, Content::Set] {
+            for name in [content.file(), content.new_file()] {
+                assert!(!crate::manifest::is_plain(name), "{name}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_version_has_the_bytes_of_its_table_or_of_all_files_of_its_set() {
+        let directory = tempfile::tempdir().unwrap();
+        let write = |name: &str, bytes: &str| {
+            fs::write(directory.path().join(name), bytes).unwrap();
+        };
+        write("shard", "12345");
+        assert_eq!(Content::of(directory.path()).unwrap(), None);
+        write(Content::Set.file(), "{}");
+        assert_eq!(Content::of(directory.path()).unwrap(), Some((Content::Set, 7)));
+        write(Content::Table.file(), "123");
+        assert_eq!(Content::of(directory.path()).unwrap(), Some((Content::Table, 3)));
+    }
+
+    #[test]
+    fn what_cannot_be_looked_at_is_an_error() {
+        for content in [Content::Table, Content::Set] {
+            let (directory, _path) = looped(content.file());
+            let error = Content::of(directory.path()).unwrap_err();
+            assert_eq!(error.raw_os_error(), Some(Errno::LOOP.raw_os_error()), "{content:?}");
+        }
+    }
+
+    #[test]
+    fn a_set_whose_manifest_cannot_be_opened_stays() {
+        let (directory, path) = looped(Content::Set.file());
+        let error = Content::remove(directory.path()).unwrap_err();
+        assert_eq!(error.raw_os_error(), Some(Errno::LOOP.raw_os_error()));
+        assert!(path.is_symlink());
+        fs::remove_file(&path).unwrap();
+        assert!(Content::remove(directory.path()).unwrap());
+        assert!(!directory.path().exists());
+    }
+
+    #[test]
+    fn nobody_holds_a_lock_where_there_are_none() {
+        assert!(is_held(&Err(io::ErrorKind::WouldBlock.into())));
+        for errno in [Errno::NOLCK, Errno::NOSYS, Errno::OPNOTSUPP, Errno::INVAL] {
+            assert!(!is_held(&Err(errno.into())), "{errno}");
+        }
+        assert!(!is_held(&Ok(())));
+    }
 }

@@ -328,3 +328,65 @@ fn ended(rest: &mut dyn Read, expected: u64) -> Result<(), OpenFailure> {
         more => Err(OpenFailure::TrailingBytes { expected, got: expected + more as u64 }),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::write::BuildOptions;
+
+    #[test]
+    fn a_directory_mode_has_all_bits_of_the_owner_and_no_other_than_permissions() {
+        let check = |mode| PublishOptions::new().directory_mode(mode).check();
+        for mode in [0o700, 0o7777] {
+            check(mode).unwrap();
+        }
+        for mode in [0o10700, 0o17777, 0o677, 0o7077] {
+            let error = check(mode).unwrap_err();
+            let BuildError::InvalidOption { option, got, .. } = &error else { panic!("{error}") };
+            assert_eq!((*option, got), ("directory_mode", &format!("{mode:o}")));
+        }
+    }
+
+    #[test]
+    fn what_follows_a_table_is_found_by_its_first_byte() {
+        ended(&mut &b""[..], 100).unwrap();
+        let error = ended(&mut &b"more"[..], 100).unwrap_err();
+        let OpenFailure::TrailingBytes { expected, got } = error else { panic!("{error:?}") };
+        assert_eq!((expected, got), (100, 101));
+    }
+
+    /// A stream that must not be read once it has ended.
+    struct Once<'a> {
+        bytes: &'a [u8],
+        ended: bool,
+    }
+
+    impl Read for Once<'_> {
+        fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+            assert!(!self.ended, "read behind its end");
+            let len = self.bytes.read(into)?;
+            self.ended = len == 0;
+            Ok(len)
+        }
+    }
+
+    /// A terminal, for one, would be waited for.
+    #[test]
+    fn a_stream_that_ends_early_is_not_read_on() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("t.grv");
+        let entries = (0..60_000u32).map(|number| (number.to_be_bytes(), [7u8; 50]));
+        BuildOptions::new().durable(false).build(&path, entries).unwrap();
+        let table = std::fs::read(&path).unwrap();
+        // In the second chunk.
+        let cut = CHUNK + 1000;
+        assert!(table.len() > cut, "{} bytes", table.len());
+        let stream = Once { bytes: &table[..cut], ended: false };
+        let copied = PublishOptions::new().publish_from(stream, directory.path().join("copy"));
+        let Err(PublishError::Stream { source: OpenFailure::Truncated { expected, got } }) = copied
+        else {
+            panic!("{copied:?}")
+        };
+        assert_eq!((expected, got), (table.len() as u64, cut as u64));
+    }
+}

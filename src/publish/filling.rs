@@ -105,8 +105,14 @@ pub(super) fn remove_if_dead(directory: &Path) {
 
 /// Makes a directory with these permissions, whatever the umask.
 pub(super) fn make(path: &Path, mode: u32) -> io::Result<()> {
-    DirBuilder::new().mode(mode & 0o777).create(path)?;
+    make_under_umask(path, mode)?;
     fs::set_permissions(path, fs::Permissions::from_mode(mode))
+}
+
+/// Makes a directory with these permissions, except for those that the umask takes, so that it never
+/// has more than these.
+fn make_under_umask(path: &Path, mode: u32) -> io::Result<()> {
+    DirBuilder::new().mode(mode & 0o777).create(path)
 }
 
 /// Makes a directory as [`make`] does, unless it exists. Returns whether it was missing.
@@ -124,4 +130,76 @@ pub(super) fn touch(directory: &File) -> io::Result<()> {
     // With `UTIME_NOW`, anyone who may write in the directory may set its time.
     let now = Timespec { tv_sec: 0, tv_nsec: UTIME_NOW };
     Ok(futimens(directory, &Timestamps { last_access: now, last_modification: now })?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::symlink;
+    use std::time::{Duration, SystemTime};
+
+    #[test]
+    fn only_what_is_missing_has_no_identity() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = |name: &str| directory.path().join(name);
+        fs::write(path("file"), "").unwrap();
+        let found = fs::metadata(path("file")).unwrap();
+        assert_eq!(identity(&path("file")).unwrap(), Some((found.dev(), found.ino())));
+        for missing in ["none", "file/none"] {
+            assert_eq!(identity(&path(missing)).unwrap(), None, "{missing}");
+        }
+        symlink(path("loop"), path("loop")).unwrap();
+        let error = identity(&path("loop")).unwrap_err();
+        assert_eq!(error.raw_os_error(), Some(rustix::io::Errno::LOOP.raw_os_error()));
+    }
+
+    #[test]
+    fn an_interruption_leaves_a_complete_version_alone() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("1");
+        let filling = Filling::make("1".into(), path.clone(), Content::Table, 0o755).unwrap();
+        assert!(filling.unfinished.is_listed());
+        filling.complete();
+        assert!(!filling.unfinished.is_listed());
+        // It is removed all the same, unless it is kept.
+        drop(filling);
+        assert!(!path.exists());
+    }
+
+    #[test]
+    fn a_directory_never_has_more_permissions_than_it_gets() {
+        let directory = tempfile::tempdir().unwrap();
+        let permissions = |path: &Path| fs::metadata(path).unwrap().mode() & 0o7777;
+        for mode in [0o700, 0o750, 0o1775] {
+            let path = directory.path().join(format!("{mode:o}"));
+            make_under_umask(&path, mode).unwrap();
+            let begun = permissions(&path) & 0o777;
+            assert_eq!(begun & !mode, 0, "{begun:o} instead of {mode:o}");
+            fs::remove_dir(&path).unwrap();
+            make(&path, mode).unwrap();
+            assert_eq!(permissions(&path), mode);
+        }
+    }
+
+    #[test]
+    fn a_directory_that_exists_is_no_error_and_any_other_cause_is() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("new");
+        assert!(make_if_missing(&path, 0o755).unwrap());
+        assert!(!make_if_missing(&path, 0o755).unwrap());
+        let error = make_if_missing(&directory.path().join("none/new"), 0o755).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::NotFound);
+    }
+
+    #[test]
+    fn a_touch_sets_the_time_to_now() {
+        let directory = tempfile::tempdir().unwrap();
+        let opened = File::open(directory.path()).unwrap();
+        let modified = || opened.metadata().unwrap().modified().unwrap();
+        let long_ago = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000);
+        opened.set_modified(long_ago).unwrap();
+        assert_eq!(modified(), long_ago);
+        touch(&opened).unwrap();
+        assert!(modified() > long_ago + Duration::from_secs(3600));
+    }
 }

@@ -103,3 +103,24 @@ fn entries_of(path: &Path) -> Result<u64, OpenFailure> {
         Err(error) => Err(error),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::symlink;
+
+    /// A table that can't be opened may have more entries than the new one.
+    #[test]
+    fn only_a_missing_table_is_empty() {
+        let directory = tempfile::tempdir().unwrap();
+        let looped = directory.path().join("t.grv");
+        symlink(&looped, &looped).unwrap();
+        let guard = Guard { min_entries: 0, max_shrink: Some(0.5) };
+        let incoming = Incoming { entries: 1, file_bytes: 1, build_id: [0; 16].into() };
+        let permit = |current: PathBuf| guard.permit(&incoming, || Ok(Some(current)));
+        permit(directory.path().join("none")).unwrap();
+        let error = permit(looped.clone()).unwrap_err();
+        let PublishError::Current { path, .. } = &error else { panic!("{error}") };
+        assert_eq!(*path, looped);
+    }
+}

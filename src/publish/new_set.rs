@@ -194,3 +194,33 @@ fn write_manifest(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::manifest::{Partition, Shard};
+
+    /// Before the shards are moved to where they are published.
+    #[test]
+    fn a_set_that_is_too_small_is_refused_early() {
+        let directory = tempfile::tempdir().unwrap();
+        let options = PublishOptions::new().min_entries(3);
+        let new = NewSet::begin(directory.path(), &options).unwrap();
+        let permit = |entries| {
+            let shard = Shard {
+                file: "0.grv".into(),
+                entries,
+                bytes: 1,
+                build_id: [0; 16].into(),
+                first_key: Some(b"a".to_vec()),
+                last_key: Some(b"z".to_vec()),
+                sha256: [0; 32],
+                packed: false,
+            };
+            new.permit(&Manifest::new(Partition::Range, vec![shard]).unwrap())
+        };
+        permit(3).unwrap();
+        let error = permit(2).unwrap_err();
+        assert!(matches!(error, PublishError::TooFewEntries { entries: 2, .. }), "{error:?}");
+    }
+}

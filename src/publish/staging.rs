@@ -11,7 +11,7 @@
 //! on which nobody holds a lock: at once where they are held, and where they are detached after
 //! nothing has changed in them for a while.
 
-use super::content::Identity;
+use super::content::{Identity, is_held};
 use super::copy::PublishOptions;
 use super::filling::{identity, make, make_if_missing};
 use super::guard::Incoming;
@@ -99,10 +99,9 @@ impl Staging {
             io::ErrorKind::NotFound => over(),
             _ => SetError::Io { action: "join the job", path: path.clone(), source },
         })?;
-        match fs2::FileExt::try_lock_shared(&lock) {
-            // Somebody is about to remove the directory.
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Err(over()),
-            _ => {}
+        // Somebody is about to remove the directory.
+        if is_held(&fs2::FileExt::try_lock_shared(&lock)) {
+            return Err(over());
         }
         if standing(&path).ok().flatten() != identity_of(&lock).ok() {
             return Err(over());
@@ -225,9 +224,14 @@ fn lock_if_dead(path: &Path, stale_after: Duration) -> io::Result<Option<Option<
 }
 
 fn remove(path: &Path) -> io::Result<()> {
+    until_removed(|| remove_directory(path))
+}
+
+/// Calls `remove` until the directory is gone, or the attempts are used up.
+fn until_removed(mut remove: impl FnMut() -> io::Result<()>) -> io::Result<()> {
     let mut attempt = 1;
     loop {
-        match remove_directory(path) {
+        match remove() {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
             Err(_) if attempt < ATTEMPTS => attempt += 1,
             other => return other,
@@ -318,5 +322,36 @@ mod tests {
         job.remove().unwrap();
         assert!(!job.path().exists());
         assert!(job.check().is_err());
+    }
+
+    #[test]
+    fn a_job_whose_lock_cannot_be_looked_at_may_be_alive() {
+        let directory = tempfile::tempdir().unwrap();
+        let lock = directory.path().join(LOCK);
+        std::os::unix::fs::symlink(&lock, &lock).unwrap();
+        let error = lock_if_dead(directory.path(), HOUR).unwrap_err();
+        assert_eq!(error.raw_os_error(), Some(rustix::io::Errno::LOOP.raw_os_error()));
+        fs::remove_file(&lock).unwrap();
+        assert!(matches!(lock_if_dead(directory.path(), HOUR), Ok(Some(None))));
+    }
+
+    /// A straggler may publish a shard between two steps of a removal.
+    #[test]
+    fn a_removal_is_tried_again() {
+        use io::ErrorKind::{DirectoryNotEmpty, NotFound};
+        let removed = |errors: u32, kind: io::ErrorKind| {
+            let mut calls = 0;
+            let result = until_removed(|| {
+                calls += 1;
+                assert!(calls < 100, "no end");
+                if calls <= errors { Err(kind.into()) } else { Ok(()) }
+            });
+            (result.map_err(|error| error.kind()), calls)
+        };
+        assert_eq!(removed(0, DirectoryNotEmpty), (Ok(()), 1));
+        assert_eq!(removed(ATTEMPTS - 1, DirectoryNotEmpty), (Ok(()), ATTEMPTS));
+        assert_eq!(removed(ATTEMPTS, DirectoryNotEmpty), (Err(DirectoryNotEmpty), ATTEMPTS));
+        // Somebody else has removed it.
+        assert_eq!(removed(1, NotFound), (Ok(()), 1));
     }
 }

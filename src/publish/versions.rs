@@ -12,7 +12,7 @@
 //! without a table is either being filled and locked by its publisher, or was left by a publisher
 //! that died.
 
-use super::content::{Content, VERSIONS};
+use super::content::{Content, Identity, VERSIONS};
 use super::copy::{PublishOptions, Source};
 use super::filling::{Filling, identity, make_if_missing, number, remove_if_dead, touch};
 use super::guard::Incoming;
@@ -228,20 +228,33 @@ impl Versions {
         for _ in 0..ATTEMPTS {
             let chosen = self.choose(id)?;
             let checked = Content::check(&chosen)?;
-            let pointer = self.pointer()?;
-            let _lock = pointer.lock()?;
-            let mut again = self.choose(id)?;
-            let standing = identity(&again.path).map_err(self.failed("look at a version"))?;
-            if again.id == chosen.id && standing == Some(checked) {
-                let how = PublishOptions::default().how;
-                let link = Content::of_version(&again).link_to(&again.id);
-                self.point_to(&pointer, &link, how)?;
-                again.current = true;
-                return Ok(again);
+            if let Some(version) = self.return_to(id, &chosen, checked)? {
+                return Ok(version);
             }
         }
         let error = io::Error::other("others keep changing the versions: try again");
         Err(self.failed("choose a version")(error))
+    }
+
+    /// Makes a version current again that was chosen and checked. `None` if others have changed the
+    /// versions meanwhile: another one would be chosen now, or something else stands in its place.
+    fn return_to(
+        &self,
+        id: Option<&str>,
+        chosen: &Version,
+        checked: Identity,
+    ) -> Result<Option<Version>, PublishError> {
+        let pointer = self.pointer()?;
+        let _lock = pointer.lock()?;
+        let mut again = self.choose(id)?;
+        let standing = identity(&again.path).map_err(self.failed("look at a version"))?;
+        if again.id == chosen.id && standing == Some(checked) {
+            let link = Content::of_version(&again).link_to(&again.id);
+            self.point_to(&pointer, &link, PublishOptions::default().how)?;
+            again.current = true;
+            return Ok(Some(again));
+        }
+        Ok(None)
     }
 
     /// Removes old versions, except for the `keep` newest, the current one, and those that were
@@ -477,5 +490,111 @@ impl NewVersion {
         let id = incoming.version_id(number(&filling.id));
         filling.rename(id).map_err(versions.failed("name the new version"))?;
         versions.make_current(filling, &incoming, &options)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::write::BuildOptions;
+    use std::os::unix::fs::symlink;
+
+    const HOUR: Duration = Duration::from_secs(3600);
+
+    fn build(path: &Path) {
+        BuildOptions::new().durable(false).build(path, [("Ann", "31")]).unwrap();
+    }
+
+    /// A directory with the table `t.grv` and, in `d`, two versions of it.
+    fn two() -> (tempfile::TempDir, Versions, [Version; 2]) {
+        let directory = tempfile::tempdir().unwrap();
+        let versions = Versions::new(directory.path().join("d"));
+        let source = directory.path().join("t.grv");
+        build(&source);
+        let publish = || versions.publish(&source, &PublishOptions::new()).unwrap();
+        let published = [publish(), publish()];
+        (directory, versions, published)
+    }
+
+    #[test]
+    fn a_version_is_as_young_as_the_time_until_which_it_was_current() {
+        let (directory, versions, [first, second]) = two();
+        let age = |version: &Version| {
+            let opened = File::open(versions.version(&version.id)).unwrap();
+            opened.set_modified(SystemTime::now() - 2 * HOUR).unwrap();
+        };
+        age(&first);
+        age(&second);
+        versions.publish(directory.path().join("t.grv"), &PublishOptions::new()).unwrap();
+        let prune = || -> Vec<String> {
+            versions.prune(0, HOUR).unwrap().into_iter().map(|version| version.id).collect()
+        };
+        assert_eq!(prune(), [first.id]);
+        age(&second);
+        assert_eq!(prune(), [second.id]);
+    }
+
+    #[test]
+    fn a_version_that_changed_after_its_check_does_not_become_current() {
+        let (_directory, versions, [first, second]) = two();
+        let checked = Content::check(&first).unwrap();
+        let to = |chosen: &Version, checked| versions.return_to(None, chosen, checked).unwrap();
+        assert_eq!(to(&second, checked), None, "another version would be chosen");
+        assert_eq!(to(&first, (0, 0)), None, "another file stands there");
+        assert_eq!(versions.current().unwrap(), second.path);
+        assert_eq!(to(&first, checked).as_ref(), Some(&first));
+        assert_eq!(versions.current().unwrap(), first.path);
+    }
+
+    /// Something comes to the pointer's place between the first look and the move.
+    #[test]
+    fn a_version_that_does_not_become_current_is_removed() {
+        let directory = tempfile::tempdir().unwrap();
+        let versions = Versions::new(directory.path());
+        let new = versions.create(&PublishOptions::new()).unwrap();
+        build(new.path());
+        fs::write(directory.path().join(CURRENT), "precious").unwrap();
+        let error = new.publish().unwrap_err();
+        assert!(matches!(error, PublishError::Target(BuildError::NotATable { .. })), "{error:?}");
+        assert!(names_in(&directory.path().join(VERSIONS)).unwrap().is_empty());
+        assert_eq!(fs::read(directory.path().join(CURRENT)).unwrap(), b"precious");
+    }
+
+    /// As where a network file system reports an error of a move that it has made.
+    #[test]
+    fn a_version_to_which_the_pointer_leads_is_kept_after_an_error() {
+        let directory = tempfile::tempdir().unwrap();
+        let versions = Versions::new(directory.path());
+        let new = versions.create(&PublishOptions::new().replace(false)).unwrap();
+        build(new.path());
+        let (_, incoming) = Incoming::open(new.path()).unwrap();
+        let link = Content::Table.link_to(&incoming.version_id(1));
+        symlink(link, directory.path().join(CURRENT)).unwrap();
+        let error = new.publish().unwrap_err();
+        assert!(
+            matches!(error, PublishError::Target(BuildError::AlreadyExists { .. })),
+            "{error:?}"
+        );
+        assert!(versions.current().unwrap().exists());
+    }
+
+    #[test]
+    fn versions_that_cannot_be_listed_are_not_taken_for_none() {
+        let directory = tempfile::tempdir().unwrap();
+        let versions = Versions::new(directory.path());
+        assert_eq!(versions.list().unwrap(), []);
+        fs::write(directory.path().join(VERSIONS), "").unwrap();
+        let error = versions.list().unwrap_err();
+        assert!(matches!(error, PublishError::Target(BuildError::Io { .. })), "{error:?}");
+    }
+
+    #[test]
+    fn names_that_cannot_be_made_durable_are_an_error() {
+        let directory = tempfile::tempdir().unwrap();
+        let versions = Versions::new(directory.path());
+        versions.sync("").unwrap();
+        let error = versions.sync(VERSIONS).unwrap_err();
+        let PublishError::Target(BuildError::Io { action, .. }) = &error else { panic!("{error}") };
+        assert_eq!(*action, "sync the versions");
     }
 }

@@ -2,8 +2,10 @@
 
 use super::*;
 use crate::error::ErrorKind;
+use crate::format::header::Header;
 use crate::write::BuildOptions;
 use std::path::PathBuf;
+use zerocopy::IntoBytes;
 
 /// A table of several chunks, or a small one.
 fn table(directory: &Path, entries: u32) -> PathBuf {
@@ -135,4 +137,17 @@ fn the_smallest_file_is_read() {
         let error = layout(&File::open(&path).unwrap(), len).unwrap_err();
         assert_eq!(matches!(error, OpenFailure::TooShort { .. }), short, "{error:?}");
     }
+}
+
+/// A sound header says that the file has the smallest length, and there is no footer.
+#[test]
+fn the_footer_of_the_smallest_file_is_read() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("smallest");
+    let mut header = Header::new();
+    header.file_len = SMALLEST.into();
+    header.seal(Xxh3::new());
+    std::fs::write(&path, [header.as_bytes(), &[0; FOOTER]].concat()).unwrap();
+    let error = layout(&File::open(&path).unwrap(), SMALLEST).unwrap_err();
+    assert!(matches!(error, OpenFailure::FooterMismatch { .. }), "{error:?}");
 }
