@@ -83,3 +83,36 @@ impl Candidate {
         (self.0 < Self::SENT_ON.0).then_some(self.0)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A value is known by its address: its bytes may be any.
+    #[test]
+    fn an_answer_is_not_undecided() {
+        assert!(Guess::UNDECIDED.is_undecided() && Guess::undecided().is_undecided());
+        assert!(!Guess::ABSENT.is_undecided());
+        assert_eq!(Guess::ABSENT.answer(), None);
+        for value in [UNDECIDED.to_vec(), Vec::new()] {
+            let guess = Guess::value(&value);
+            assert!(!guess.is_undecided(), "{value:?}");
+            assert_eq!(guess.answer(), Some(&value[..]));
+        }
+    }
+
+    #[test]
+    fn sentinels_refer_to_nothing() {
+        for reference in [0, 1, 2, 1 << 30, Candidate::SENT_ON.number() - 1] {
+            let candidate = Candidate::new(reference);
+            assert_eq!(candidate.number(), reference);
+            assert_eq!(candidate.reference(), Some(reference));
+        }
+        assert!(Candidate::SENT_ON != Candidate::ABSENT);
+        for sentinel in [Candidate::SENT_ON, Candidate::ABSENT] {
+            // No table has so many bytes.
+            assert!(sentinel.number() >= isize::MAX as usize - 1);
+            assert_eq!(sentinel.reference(), None);
+        }
+    }
+}

@@ -11,6 +11,8 @@ mod locate;
 pub(crate) mod map;
 mod metadata;
 mod open;
+#[cfg(test)]
+mod open_tests;
 mod ordered;
 mod owned;
 mod packed;

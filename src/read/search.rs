@@ -388,3 +388,89 @@ impl<'t> Search<'t> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::format::sums::UNIT;
+    use crate::{BuildOptions, HashIndex, Table};
+
+    /// A table of even numbers from 0 on, with values of these lengths.
+    fn built(index: HashIndex, entries: u64, value_len: impl Fn(u64) -> usize) -> Vec<u8> {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("t");
+        let entries = (0..entries).map(|i| (key(2 * i), vec![7u8; value_len(i)]));
+        BuildOptions::new().hash_index(index).durable(false).build(&path, entries).unwrap();
+        std::fs::read(&path).unwrap()
+    }
+
+    fn key(number: u64) -> [u8; 8] {
+        number.to_be_bytes()
+    }
+
+    #[test]
+    fn short_blocks_of_fixed_width_are_searched_from_their_start() {
+        let table = Table::from_bytes(built(HashIndex::Never, 1000, |_| 8)).unwrap();
+        let (view, fixed) = (table.view(), table.view().layout().fixed.unwrap());
+        let descent = Descent::of(view, Side::NotBelow).unwrap();
+        for rank in 0..1000 {
+            let key = key(2 * rank);
+            let block = descent.block(descent.leaf(&key).unwrap(), &key).unwrap();
+            assert_eq!(descent.near(&block, &key), Ok(block.start), "{rank}");
+            let place = Place { rank, offset: fixed.offset(rank) };
+            assert_eq!(descent.place(&block, block.start, &key), Ok(place));
+        }
+        let most = WALKED * CACHE_LINE / usize::from(view.layout().block_records);
+        for (stride, is_long) in [(1, false), (most, false), (most + 1, true), (4096, true)] {
+            assert_eq!(descent.is_long(&Fixed { stride, ..fixed }), is_long, "{stride}");
+        }
+    }
+
+    /// Two of every fourth record, then at most three between two of these.
+    #[test]
+    fn few_records_of_a_long_block_are_compared() {
+        const ENTRIES: u64 = 48;
+        // Each record begins in a page of its own, which is checked once its key is compared.
+        let bytes = built(HashIndex::Never, ENTRIES, |_| UNIT - 8);
+        for rank in 0..ENTRIES {
+            let table = Table::from_bytes(bytes.clone()).unwrap();
+            let (view, fixed) = (table.view(), table.view().layout().fixed.unwrap());
+            let place = Search::of(view).seek(&key(2 * rank), Side::NotBelow).unwrap();
+            assert_eq!(place.rank, rank);
+            let is_compared = |&other: &u64| view.pages().is_checked(fixed.offset(other));
+            let compared = (0..ENTRIES).filter(is_compared).count();
+            assert!((1..=5).contains(&compared), "{compared} records for {rank}");
+        }
+    }
+
+    /// A seek to a stored key takes the hash index alone, until a seek to an absent key has asked it in vain.
+    #[test]
+    fn a_seek_knows_whether_the_last_one_asked_in_vain() {
+        let bytes = built(HashIndex::Always, 500, |i| i as usize % 5);
+        let table = Table::from_bytes(bytes).unwrap();
+        let search = Search::of(table.view());
+        for number in [6, 7, 9, 8, 10, 11] {
+            let key = key(number);
+            let is_stored = number % 2 == 0;
+            let place = search.seek(&key, Side::NotBelow).unwrap();
+            let start = search.seek_start(&key, Side::NotBelow, 0).unwrap();
+            assert_eq!(start.offset, place.offset);
+            assert_eq!(ASKED_IN_VAIN.get(), !is_stored, "{number}");
+            let found = search.by_hash(&key, 0).map(|found| found.offset);
+            assert_eq!(found, is_stored.then_some(place.offset), "{number}");
+        }
+    }
+
+    #[test]
+    fn a_walk_that_leaves_its_block_is_an_error() {
+        let bytes = built(HashIndex::Never, 500, |i| i as usize % 5);
+        let table = Table::from_bytes(bytes).unwrap();
+        let (view, most) = (table.view(), u64::from(table.view().layout().block_records));
+        let walk =
+            |rank| Search::of(view).walk_block(view.start(), 0, &key(2 * rank), Side::NotBelow);
+        for rank in 0..=most + 1 {
+            assert_eq!(walk(rank).map(|place| place.rank), Ok(rank));
+        }
+        assert!(walk(most + 2).is_err());
+    }
+}

@@ -376,3 +376,125 @@ impl View {
         Ok(Place { rank: low, offset: fixed.offset(low) })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::format::sums::UNIT;
+    use crate::{BuildOptions, OpenOptions, PageChecks};
+
+    /// A table of entries with keys of so many bytes, and values of so many.
+    fn file(lengths: &[(usize, usize)]) -> (tempfile::TempDir, std::path::PathBuf) {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("t");
+        let entries = lengths.iter().map(|&(key, value)| (vec![1u8; key], vec![7u8; value]));
+        BuildOptions::new().mode(0o644).build(&path, entries).unwrap();
+        (directory, path)
+    }
+
+    /// A mapped table whose faults read one page each. All pages count as checked, so that no check touches
+    /// them. The system was told to forget them, but not all file systems forget, and not all systems tell.
+    #[cfg(target_os = "linux")]
+    #[expect(unsafe_code, reason = "mapping a file is unsafe, and this one is the test's own")]
+    fn cold(path: &Path, exceeds_memory: bool) -> View {
+        let located = OpenOptions::new().locate(path).unwrap();
+        let layout = located.layout().unwrap();
+        let pages = Pages::new(&layout);
+        (0..layout.sums.start.div_ceil(UNIT)).for_each(|unit| pages.mark(unit));
+        // SAFETY: nobody else knows the file, and what is cut off of it is not read.
+        let bytes = unsafe { Bytes::map(&located, crate::AccessPattern::Random) }.unwrap();
+        rustix::fs::fadvise(&located.file, 0, None, rustix::fs::Advice::DontNeed).unwrap();
+        View { exceeds_memory, ..View::new(bytes, layout, pages, None) }
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn long_parts_of_a_table_that_exceeds_the_memory_are_asked_for() {
+        /// No page of any machine is larger.
+        const PART: usize = 128 << 10;
+        let (_directory, path) = file(&[(9, 8 * PART)]);
+        let view = cold(&path, true);
+        assert!(view.exceeds_memory());
+        if view.memory().resident(0..view.layout().file_len) != Some(0) {
+            return;
+        }
+        let comes = |part: Range<usize>| {
+            (0..2000).any(|_| {
+                std::thread::sleep(std::time::Duration::from_millis(5));
+                view.memory().resident(part.clone()) == Some(part.len() as u64)
+            })
+        };
+        view.ensure(PART..PART + UNIT).unwrap();
+        view.ensure(2 * PART..2 * PART + 2 * UNIT).unwrap();
+        assert!(comes(2 * PART..2 * PART + 2 * UNIT));
+        view.ask(3 * PART..3 * PART + UNIT);
+        assert!(comes(3 * PART..3 * PART + UNIT));
+        view.read_on(4 * PART..4 * PART + UNIT);
+        assert!(comes(4 * PART..4 * PART + UNIT));
+        assert_eq!(view.memory().resident(PART..2 * PART), Some(0), "one page is not asked for");
+    }
+
+    /// Each page that nobody has asked for is a fault that waits for the disk, a major one.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_part_is_asked_for_before_it_is_mapped() {
+        let (_directory, path) = file(&[(9, 1 << 20)]);
+        let view = cold(&path, false);
+        if view.memory().resident(0..view.layout().file_len) != Some(0) {
+            return;
+        }
+        let major_faults = || {
+            let text = std::fs::read_to_string("/proc/thread-self/stat").unwrap();
+            text.split(' ').nth(11).unwrap().parse::<usize>().unwrap()
+        };
+        let before = major_faults();
+        view.populate(0..1 << 20).unwrap();
+        assert!((major_faults() - before) * 4 < (1 << 20) / rustix::param::page_size());
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn units_that_cannot_be_read_are_an_error_and_no_signal() {
+        /// A multiple of the size of a page on any machine.
+        const LEFT: usize = 32;
+        // Before Linux 5.14 they are a signal.
+        if memmap2::MmapMut::map_anon(1).unwrap().advise(memmap2::Advice::PopulateRead).is_err() {
+            return;
+        }
+        let (_directory, path) = file(&[(9, 2 * LEFT * UNIT)]);
+        let view = cold(&path, false);
+        assert!(!view.exceeds_memory());
+        let file = std::fs::File::options().write(true).open(&path).unwrap();
+        file.set_len((LEFT * UNIT) as u64).unwrap();
+        let error = view.check_units(LEFT..LEFT + 2).unwrap_err();
+        assert_eq!(error.failure(), ReadFailure::Faulted { offset: (LEFT * UNIT) as u64 });
+    }
+
+    #[test]
+    fn checked_bytes_end_with_their_page_or_with_the_records() {
+        let (_directory, path) = file(&[(9, 3 * UNIT)]);
+        let load = |checks| OpenOptions::new().page_checks(checks).load(&path).unwrap();
+        let (unchecked, table) = (load(PageChecks::Never), load(PageChecks::FirstTouch));
+        let (view, end) = (table.view(), table.view().layout().records.end);
+        assert_eq!(unchecked.view().checked_from(UNIT), end);
+        assert_eq!(view.checked_from(UNIT), 0);
+        view.pages().mark(1);
+        view.pages().mark((end - 1) / UNIT);
+        let ends = [UNIT + 7, 2 * UNIT, end - 1].map(|offset| view.checked_from(offset));
+        assert_eq!(ends, [2 * UNIT, 0, end]);
+    }
+
+    #[test]
+    fn only_whole_records_are_counted() {
+        let (_directory, path) = file(&[(1, 1), (2, 0), (3, 4)]);
+        let table = OpenOptions::new().load(&path).unwrap();
+        let (view, mut at) = (table.view(), table.view().start().offset);
+        let (start, end) = (at, view.end().offset);
+        for records in 0..3 {
+            assert_eq!(view.whole_records(start..at), (records, at));
+            assert_eq!(view.whole_records(start..at + 1), (records, at));
+            at = view.parts_at(at).unwrap().end();
+        }
+        assert_eq!((view.whole_records(start..end), at), ((3, end), end));
+    }
+}

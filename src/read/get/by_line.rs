@@ -88,3 +88,47 @@ fn in_stages<'t, I: Simd, C: Checks, L: KeyLen, T: Tables<'t>>(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::map::Len8;
+    use super::super::crafted::Crafted;
+    use super::super::in_flight::Single;
+    use super::*;
+    use crate::format::index::line::{LINE_TAGS, MAX_LINE_EQUAL, NO_TAG};
+    use crate::{BuildOptions, PageChecks};
+
+    /// In a line that no builder writes: by it the lookup with care finds an error in place of one key, and
+    /// another key whose tag the line does not have.
+    #[test]
+    fn keys_are_answered_by_the_tags_of_their_line() {
+        const FOUND: usize = 12;
+        let keys: Vec<[u8; 8]> = (0..1000u64).map(u64::to_be_bytes).collect();
+        let mut crafted = Crafted::build(&BuildOptions::new(), keys.iter().map(|key| (key, key)));
+        let lines = crafted.layout.lines.unwrap();
+        let (found, hidden) = (&keys[FOUND], &keys[3]);
+        let [of_found, of_hidden] =
+            [found, hidden].map(|key| lines.scale.place(key).filter(|place| place.line == 0));
+        let (of_found, of_hidden) = (of_found.unwrap().tag, of_hidden.unwrap().tag);
+        // The first line, whose first key is the first of all. Its last tag is above those of both keys.
+        let other = NO_TAG - 1;
+        assert!(of_hidden != of_found && of_hidden.max(of_found) < other);
+        for slot in 0..LINE_TAGS {
+            let equal = (FOUND..=FOUND + MAX_LINE_EQUAL).contains(&slot);
+            let tag = if equal { of_found } else { other };
+            let at = lines.span.start + 4 + 2 * slot;
+            crafted.bytes[at..at + 2].copy_from_slice(&tag.to_le_bytes());
+        }
+        let table = crafted.open(PageChecks::Never);
+        let searched = table.searched();
+        let mut places = [found, hidden].map(|key| {
+            let mut place = InFlight::empty(searched);
+            place.key = key;
+            place
+        });
+        by_line::<_, Len8, _>(Baseline, Single(searched), &mut places).unwrap();
+        assert_eq!(places.map(|place| place.answer), [Some(&found[..]), None]);
+        assert!(searched.lookups.get_again(&searched.view, found).is_err());
+        assert_eq!(searched.lookups.get_again(&searched.view, hidden), Ok(Some(&hidden[..])));
+    }
+}

@@ -165,3 +165,59 @@ impl<'t> Tables<'t> for Several {
         place.table
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::crafted::Crafted;
+    use super::*;
+    use crate::PageChecks;
+    #[cfg(feature = "sets")]
+    use crate::{BuildOptions, Table};
+
+    #[test]
+    fn one_table_answers_for_all_places() {
+        let crafted = Crafted::of(true);
+        for (checks, checked) in [(PageChecks::FirstTouch, false), (PageChecks::AtOpen, true)] {
+            let table = crafted.open(checks);
+            let single = Single(table.searched());
+            let places = [InFlight::empty(table.searched()); 2];
+            assert_eq!(single.all_checked(&places), checked);
+            assert!(single.nothing_lost(&places));
+        }
+    }
+
+    #[cfg(feature = "sets")]
+    #[test]
+    fn each_place_is_asked_for_its_own_table() {
+        let crafted = Crafted::of(true);
+        let tables =
+            [PageChecks::AtOpen, PageChecks::FirstTouch].map(|checks| crafted.open(checks));
+        let several = Several::of(tables.iter().map(Table::searched)).unwrap();
+        let [checked, unchecked] = tables.each_ref().map(|table| InFlight::empty(table.searched()));
+        assert!(several.all_checked(&[checked, checked]));
+        assert!(!several.all_checked(&[checked, unchecked, checked]));
+        assert!(several.nothing_lost(&[checked, unchecked]));
+    }
+
+    /// Lookups by the line index are alike whatever the length of keys; all others must be of one kind.
+    #[cfg(feature = "sets")]
+    #[test]
+    fn tables_of_like_kinds_go_together() {
+        let lines = |key_len: usize| {
+            let key = |i: u64| [&i.to_be_bytes()[..], &[0; 8]].concat()[..key_len].to_vec();
+            let entries = (0..1000).map(|i| (key(i), "value"));
+            Crafted::build(&BuildOptions::new(), entries).open(PageChecks::Never)
+        };
+        let hashed = |fixed| Crafted::of(fixed).open(PageChecks::Never);
+        let ([eight, sixteen], [fixed, other]) = ([8, 16].map(lines), [true, false].map(hashed));
+        let kind = |tables: &[&Table]| {
+            Several::of(tables.iter().map(|table| table.searched())).map(|several| several.kind())
+        };
+        assert!(kind(&[&eight, &eight, &eight]) == Some(Kind::Lines8));
+        assert!(kind(&[&eight, &sixteen]) == Some(Kind::Lines));
+        assert!(kind(&[&fixed, &fixed]) == Some(Kind::Fixed));
+        assert!(kind(&[&eight, &fixed]).is_none());
+        assert!(kind(&[&fixed, &fixed, &other]).is_none());
+        assert!(kind(&[]).is_none());
+    }
+}

@@ -207,3 +207,212 @@ impl Lookups {
         Ok(guess.answer())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::crafted::{always, told};
+    use super::super::samples::{
+        Reads, Sample, left_samples, noise, of_any_width, of_one_hash, of_width, samples,
+    };
+    use super::*;
+    use crate::Table;
+    use crate::format::hasher::Hasher;
+
+    /// What the first try says about a key; `None` if it stays undecided.
+    fn first<'t>(table: &'t Table, key: &[u8]) -> Option<Option<&'t [u8]>> {
+        let Searched { view, lookups } = table.searched();
+        told(lookups.first[view.pages().lookups_unchecked()].call(view, key))
+    }
+
+    /// What the second try says about a key.
+    fn again<'t>(table: &'t Table, key: &[u8]) -> Option<Option<&'t [u8]>> {
+        let Searched { view, lookups } = table.searched();
+        told(lookups.again[view.pages().lookups_unchecked()](view, key))
+    }
+
+    /// Asserts that the first try is right about all keys in a table of which these pages were
+    /// checked: undecided where it reads others, and decided where it does not and no other key has
+    /// the key's tag. Returns how many keys it decides.
+    fn check(
+        sample: &Sample,
+        table: &Table,
+        asked: &[(&[u8], Reads)],
+        is_checked: impl Fn(usize) -> bool,
+    ) -> usize {
+        let mut decided = 0;
+        for (key, reads) in asked {
+            let (found, right) = (first(table, key), sample.right(key));
+            let name = &sample.name;
+            if !(reads.cells_lie_in(&is_checked) && reads.record_lies_in(&is_checked)) {
+                assert_eq!(found, None, "{name}: {key:x?} by an unchecked page");
+            } else if reads.is_alone {
+                assert_eq!(found, Some(right), "{name}: {key:x?}");
+            }
+            assert!(found.is_none_or(|value| value == right), "{name}: {key:x?} is {found:x?}");
+            decided += usize::from(found.is_some());
+        }
+        decided
+    }
+
+    /// In a table without checks, and in one where every page but one was checked, or all, or none.
+    #[test]
+    fn the_first_try_decides_by_checked_pages() {
+        for sample in samples() {
+            let (trusted, name) = (sample.trusted(), &sample.name);
+            let asked: Vec<_> = sample.asked().map(|key| (key, Reads::of(&trusted, key))).collect();
+            let decided = check(&sample, &trusted, &asked, |_| true);
+            assert!(decided > asked.len() / 10 * 9, "{name}: {decided} of {}", asked.len());
+            let in_second = asked.iter().filter(|(_, reads)| reads.is_alone && reads.goes_on());
+            let in_second = in_second.count();
+            let by_hash = sample.crafted.layout.hash.is_some();
+            assert!(!by_hash || in_second > 5, "{name}: {in_second} in their second bucket");
+            for left in 0..=sample.units() {
+                let is_checked = |unit: usize| unit != left;
+                check(&sample, &sample.with_checked(is_checked), &asked, is_checked);
+            }
+            check(&sample, &sample.with_checked(|_| false), &asked, |_| false);
+        }
+    }
+
+    /// The hash index decides in the second try, whatever the first leaves.
+    #[test]
+    fn the_second_try_decides_by_the_hash_index() {
+        let left = left_samples();
+        for sample in &left {
+            let table = sample.trusted();
+            assert!(sample.asked().all(|key| first(&table, key).is_none()), "{}", sample.name);
+        }
+        let all = samples().into_iter().chain(left);
+        for sample in all.filter(|sample| sample.crafted.layout.hash.is_some()) {
+            let name = &sample.name;
+            for table in [sample.trusted(), sample.with_checked(|_| true)] {
+                for key in sample.asked() {
+                    assert_eq!(again(&table, key), Some(sample.right(key)), "{name}: {key:x?}");
+                }
+            }
+            let unchecked = sample.with_checked(|_| false);
+            assert!(sample.asked().all(|key| again(&unchecked, key).is_none()), "{name}");
+        }
+    }
+
+    /// Before any page is read, and so whatever the hash of the key.
+    #[test]
+    fn keys_of_another_length_are_absent() {
+        let by_lines = [8, 12, 16, 32].map(Sample::by_lines);
+        let by_hash = [8, 16].map(|len| {
+            let [key, _] = of_one_hash(len);
+            let entries = of_width(len).into_iter().chain([(key, noise(0, 9))]).collect();
+            Sample::build("with a hash of several lengths", Kind::Fixed, &always(), entries)
+        });
+        for sample in by_lines.into_iter().chain(by_hash) {
+            let key_len = sample.crafted.layout.fixed.unwrap().key_len;
+            let [stored, _] = of_one_hash(16);
+            let tables = [sample.trusted(), sample.with_checked(|_| false)];
+            for len in (0..40).filter(|&len| len != key_len) {
+                let mut key = stored.clone();
+                key.resize(len, 0);
+                let of_stored = Hasher::base(&key) == Hasher::base(&stored);
+                assert_eq!(of_stored, (8..=16).contains(&len), "{len} bytes");
+                for table in &tables {
+                    assert_eq!(first(table, &key), Some(None), "{}: {len} bytes", sample.name);
+                }
+            }
+        }
+    }
+
+    /// Keys of one hash have their tag, tail and buckets in common. One of them in a table is no answer
+    /// for another one, which is absent, or set aside.
+    #[test]
+    fn a_key_of_the_same_hash_is_told_apart() {
+        let fixed = [8, 12, 16, 24, 48, 100].map(|len| (len, Kind::Fixed, always(), of_width(len)));
+        let plain = [16, 24, 48, 100].map(|len| (len, Kind::Plain, always(), of_any_width()));
+        let aligned = plain.clone().map(|(len, _, options, entries)| {
+            (len, Kind::Variable, options.value_align(8), entries)
+        });
+        for (len, kind, options, mut entries) in fixed.into_iter().chain(plain).chain(aligned) {
+            let mut keys = of_one_hash(len);
+            keys.sort();
+            let [key, other] = keys;
+            assert_eq!(Hasher::base(&key), Hasher::base(&other), "{len} bytes");
+            entries.insert(key.clone(), noise(0, 9));
+            let sample = Sample::build("one key", kind, &options, entries.clone());
+            assert!(Kind::of(&sample.crafted.layout) == kind, "{len} bytes");
+            for table in [sample.trusted(), sample.with_checked(|_| true)] {
+                assert_eq!(again(&table, &key), Some(sample.right(&key)), "{len} bytes");
+                assert_eq!(first(&table, &other), None, "{len} bytes");
+                assert_eq!(again(&table, &other), Some(None), "{len} bytes");
+            }
+            entries.insert(other.clone(), noise(1, 9));
+            let sample = Sample::build("both keys", kind, &options, entries);
+            assert_eq!(sample.crafted.index().set_aside, 1);
+            for table in [sample.trusted(), sample.with_checked(|_| true)] {
+                assert_eq!(again(&table, &key), Some(sample.right(&key)), "{len} bytes");
+                assert_eq!(first(&table, &other), None, "{len} bytes");
+                assert_eq!(again(&table, &other), None, "{len} bytes");
+                assert_eq!(table.get(&other), Ok(sample.right(&other)), "{len} bytes");
+            }
+        }
+    }
+
+    /// In a plain table the first try knows no escape, which stands for longer keys than a length word
+    /// has room for. It leaves every key that could look like one.
+    #[test]
+    fn keys_that_could_look_like_an_escape_are_left() {
+        let long = [127, 128, 129].map(|len| (noise(0, len), noise(1, len / 8)));
+        let entries = of_any_width().into_iter().chain(long.clone()).collect();
+        let sample = Sample::build("long keys", Kind::Plain, &always(), entries);
+        assert!(Kind::of(&sample.crafted.layout) == Kind::Plain);
+        assert_eq!(sample.crafted.layout.record.key_bits, 7);
+        for table in [sample.trusted(), sample.with_checked(|_| true)] {
+            for (key, value) in &long {
+                assert_eq!(first(&table, key), None, "{} bytes", key.len());
+                assert_eq!(again(&table, key), Some(Some(&value[..])), "{} bytes", key.len());
+            }
+        }
+    }
+
+    static NUMBERS: [u8; 5] = [0, 1, 2, 3, 4];
+
+    /// A number as an answer; 0 is undecided.
+    fn said(number: usize) -> Guess<'static> {
+        match number {
+            0 => Guess::UNDECIDED,
+            _ => Guess::value(&NUMBERS[number..=number]),
+        }
+    }
+
+    /// A try that says its number, whatever it is asked.
+    struct Says<const N: usize>;
+
+    impl<const N: usize> Lookup<Get> for Says<N> {
+        fn run<'t, I: Simd>(_: I, _: &'t View, _: &[u8]) -> Guess<'t> {
+            said(N)
+        }
+    }
+
+    /// Each try is the one for the state of the pages, and follows only where the one before is
+    /// undecided.
+    #[test]
+    fn a_try_follows_where_the_one_before_is_undecided() {
+        let sample = Sample::fixed(8);
+        let (key, value) = sample.entries.first_key_value().unwrap();
+        let kind = Kind::Fixed;
+        for (table, state) in [(sample.trusted(), 0), (sample.with_checked(|_| false), 1)] {
+            let view = table.view();
+            assert_eq!(view.pages().lookups_unchecked(), state);
+            let number = |number: usize| Ok(Some(&NUMBERS[number..=number]));
+            let first: Pair = [Chosen::new::<Says<1>>(), Chosen::new::<Says<2>>()];
+            let again: [Again; 2] = [|_, _| said(3), |_, _| said(4)];
+            let lookups = Lookups { first, again, kind };
+            assert_eq!(lookups.get(view, key), number(1 + state));
+            assert_eq!(lookups.get_again(view, key), number(3 + state));
+            let first: Pair = [Chosen::new::<Says<0>>(), Chosen::new::<Says<0>>()];
+            let lookups = Lookups { first, again, kind };
+            assert_eq!(lookups.get(view, key), number(3 + state));
+            let first: Pair = [Chosen::new::<Says<0>>(), Chosen::new::<Says<0>>()];
+            let lookups = Lookups { first, again: [|_, _| said(0); 2], kind };
+            assert_eq!(lookups.get(view, key), Ok(Some(&value[..])));
+            assert_eq!(lookups.get_again(view, key), Ok(Some(&value[..])));
+        }
+    }
+}

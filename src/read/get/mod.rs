@@ -5,12 +5,18 @@
 mod by_line;
 mod by_order;
 mod checked;
+#[cfg(test)]
+mod crafted;
 mod decoded;
 mod in_flight;
 mod kernels;
 mod many;
 mod optimistic;
+#[cfg(test)]
+mod samples;
 mod shape;
+#[cfg(test)]
+mod slots_tests;
 mod stages;
 mod thorough;
 

@@ -450,3 +450,6 @@ impl Optimistic<'_, Baseline, AllChecked> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

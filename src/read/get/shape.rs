@@ -35,14 +35,6 @@ impl Checks for SomeUnchecked {
     }
 }
 
-/// Known at run time only.
-impl Checks for bool {
-    #[inline(always)]
-    fn all(self) -> bool {
-        self
-    }
-}
-
 /// How the records of a table with a hash index are laid out.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Records {
@@ -302,5 +294,100 @@ impl KeyClass for AnyKey {
     #[inline(always)]
     fn equal<I: Simd>(_: I, stored: &[u8], key: &[u8]) -> bool {
         equal_short(stored, key)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::samples::{left_samples, samples};
+    use super::*;
+    use crate::read::simd::{Baseline, Work, work};
+    use std::marker::PhantomData;
+    use std::ops::RangeInclusive;
+
+    #[test]
+    fn a_state_of_the_checks_says_whether_all_were_made() {
+        assert!(AllChecked.all() && !SomeUnchecked.all());
+    }
+
+    /// By a wrong kind lookups would decode records wrongly, or be slower.
+    #[test]
+    fn every_table_has_its_kind() {
+        for sample in samples().into_iter().chain(left_samples()) {
+            assert!(Kind::of(&sample.crafted.layout) == sample.kind, "{}", sample.name);
+        }
+    }
+
+    /// The stages for lines serve keys of each length.
+    #[cfg(feature = "sets")]
+    #[test]
+    fn tables_with_lines_have_a_common_kind() {
+        let lines = [Kind::Lines8, Kind::Lines16, Kind::Lines];
+        let others =
+            [Kind::Fixed, Kind::Plain, Kind::Variable, Kind::Large, Kind::Other, Kind::Ordered];
+        let all = [&lines[..], &others].concat();
+        for (i, &one) in all.iter().enumerate() {
+            for (j, &other) in all.iter().enumerate() {
+                let right = match i == j {
+                    true => Some(one),
+                    false => (i.max(j) < lines.len()).then_some(Kind::Lines),
+                };
+                assert!(one.common(other) == right, "kinds {i} and {j}");
+            }
+        }
+    }
+
+    /// What a class says about a stored key and another one: whether they are equal, and the hash of
+    /// the other one.
+    struct Asked<'k, K>(&'k [u8], &'k [u8], PhantomData<K>);
+
+    impl<K: KeyClass> Work for Asked<'_, K> {
+        type Output = (bool, u64);
+
+        fn run<I: Simd>(self, simd: I) -> (bool, u64) {
+            (K::equal(simd, self.0, self.1), K::hash(simd, self.1))
+        }
+    }
+
+    /// By the form that every processor has and by that of this process.
+    fn ask<K: KeyClass>(stored: &[u8], key: &[u8]) -> [(bool, u64); 2] {
+        let asked = || Asked::<K>(stored, key, PhantomData);
+        [asked().run(Baseline), work(asked())]
+    }
+
+    /// Every byte of a key counts, and its length.
+    fn keys_are_compared_and_hashed<K: KeyClass>(lengths: RangeInclusive<usize>) {
+        let bytes: Vec<u8> = (0..=200u8).map(|i| i.wrapping_mul(167)).collect();
+        for len in lengths {
+            let key = &bytes[..len];
+            let hash = Hasher::base(key);
+            let mut stored = key.to_vec();
+            assert_eq!(ask::<K>(&stored, key), [(true, hash); 2], "{len} bytes");
+            for at in 0..len {
+                stored[at] ^= 0x20;
+                assert_eq!(ask::<K>(&stored, key), [(false, hash); 2], "byte {at} of {len}");
+                stored[at] ^= 0x20;
+            }
+            let others = [len.wrapping_sub(1), len + 1].map(|other| bytes.get(..other));
+            for other in others.into_iter().flatten() {
+                let case = format!("{} bytes and {len}", other.len());
+                assert_eq!(ask::<K>(other, key), [(false, hash); 2], "{case}");
+            }
+        }
+    }
+
+    #[test]
+    fn each_class_compares_and_hashes_its_keys() {
+        keys_are_compared_and_hashed::<Exactly8>(8..=8);
+        keys_are_compared_and_hashed::<Exactly16>(16..=16);
+        keys_are_compared_and_hashed::<UpTo16>(0..=16);
+        keys_are_compared_and_hashed::<UpTo32>(17..=32);
+        keys_are_compared_and_hashed::<UpTo64>(33..=64);
+        keys_are_compared_and_hashed::<UpTo128>(65..=128);
+        keys_are_compared_and_hashed::<AnyKey>(0..=128);
+        for len in [129, 144, 200] {
+            let key = vec![7_u8; len];
+            assert_eq!(ask::<AnyKey>(&key, &key), [(false, Hasher::base(&key)); 2], "{len} bytes");
+        }
     }
 }

@@ -309,3 +309,78 @@ fn ask_again<'t, T: Tables<'t>>(tables: T, place: &mut InFlight<'t, '_>) -> Read
     place.answer = Checked::of(&tables.table(place).view).get(place.key)?;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::crafted::{Crafted, ENTRIES, always, key, value};
+    use super::super::in_flight::Single;
+    use super::super::many::get_many;
+    #[cfg(feature = "sets")]
+    use super::super::many::get_many_among;
+    use super::*;
+    use crate::PageChecks;
+
+    /// In buckets with more slots of one tag than a builder makes, where the lookup with care finds an
+    /// error: the stages ask the first slot with the tag's tail, and where there is none, nothing else.
+    #[test]
+    fn stages_answer_by_the_first_candidates() {
+        let plain = (always(), false, Kind::Plain);
+        let aligned = (always().value_align(8), false, Kind::Variable);
+        for (options, fixed, kind) in [(always(), true, Kind::Fixed), plain, aligned] {
+            let entries = (0..ENTRIES).map(|i| (key(i, fixed), value(i, fixed)));
+            let sound = Crafted::build(&options, entries);
+            let [asked, other] = [7, 8].map(|i| key(i, fixed));
+            let [asked_slot, other_slot] = [&asked, &other].map(|key| sound.reference(key));
+            let without = [(other_slot, false); 4];
+            let with = [without[0], without[1], without[2], (asked_slot, true)];
+            let (index, hash) = (sound.index(), sound.index().hasher.hash(&asked));
+            let (first, second) = (index.first_bucket(hash), index.second_bucket(hash));
+            let [mut absent, mut in_first, mut in_second] = [(); 3].map(|()| sound.clone());
+            absent.fill(first, hash, &without);
+            in_first.fill(first, hash, &with);
+            in_second.fill(first, hash, &[]);
+            in_second.send_on(first, hash);
+            in_second.fill(second, hash, &with);
+            let value = value(7, fixed);
+            let stored = Some(&value[..]);
+            for (crafted, answer) in [(absent, None), (in_first, stored), (in_second, stored)] {
+                let table = crafted.open(PageChecks::Never);
+                assert!(Single(table.searched()).kind() == kind);
+                assert!(Checked::of(table.view()).get(&asked).is_err());
+                // At once, and in parts.
+                for len in [1, PART, PART + 1, 3 * PART] {
+                    let mut answers = Vec::new();
+                    let asked = vec![&asked; len];
+                    get_many(&asked, table.searched(), |answer| answers.push(answer)).unwrap();
+                    assert_eq!(answers, vec![answer; len]);
+                }
+            }
+        }
+    }
+
+    /// One key of a batch is of a table whose pages were not checked, all others of one whose pages were.
+    #[cfg(feature = "sets")]
+    #[test]
+    fn each_key_is_answered_by_checked_pages() {
+        let checked = Crafted::of(true).open(PageChecks::AtOpen);
+        let (alone, alone_value) = (key(7, true), b"alone");
+        let crafted = Crafted::build(&always(), [(&alone, alone_value)]);
+        let keys: Vec<_> = (0..2 * PART as u64).map(|i| key(i, true)).collect();
+        for at in [0, 10, PART, 2 * PART - 1] {
+            let table = crafted.open(PageChecks::FirstTouch);
+            let record = table.view().layout().records.start;
+            assert!(!table.view().pages().is_checked(record));
+            let asked = keys.iter().enumerate().map(|(i, key)| match i == at {
+                true => (table.searched(), &alone[..]),
+                false => (checked.searched(), &key[..]),
+            });
+            let mut answers = Vec::new();
+            assert!(get_many_among(asked, |answer| answers.push(answer)).unwrap());
+            assert!(table.view().pages().is_checked(record), "key {at}");
+            for (i, answer) in answers.into_iter().enumerate() {
+                let value = if i == at { alone_value.to_vec() } else { value(i as u64, true) };
+                assert_eq!(answer, Some(&value[..]), "key {i}");
+            }
+        }
+    }
+}
