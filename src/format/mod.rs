@@ -16,6 +16,8 @@ pub(crate) mod types;
 
 #[cfg(test)]
 mod doc_test;
+#[cfg(test)]
+mod layout_test;
 
 /// First bytes of every table: not text (high bit), and damaged by any line-end conversion.
 pub(crate) const MAGIC: [u8; 8] = *b"\x89GRV\r\n\x1a\n";

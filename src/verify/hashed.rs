@@ -308,56 +308,189 @@ fn check_bucket(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::format::index::hash::Shape;
-    use crate::{BuildOptions, HashIndex, Table};
+    use crate::format::header::{FOOTER, Footer, Header, header_checksum};
+    use crate::format::index::hash::{Shape, Slots};
+    use crate::format::layout::Span;
+    use crate::{BuildOptions, HashIndex, OpenOptions, PageChecks, Table, VerifyProgress};
+    use zerocopy::{FromBytes, IntoBytes};
 
-    /// A table of fixed width with a hash index, so that references are ranks.
-    fn table(keys: impl Iterator<Item = Vec<u8>>) -> Table {
+    /// The bytes of a table of fixed width with a hash index, so that references are ranks.
+    fn bytes(keys: impl Iterator<Item = Vec<u8>>) -> Vec<u8> {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("t");
         let options = BuildOptions::new().durable(false).hash_index(HashIndex::Always);
         options.build(&path, keys.map(|key| (key, b"value"))).unwrap();
-        Table::load(&path).unwrap()
+        std::fs::read(&path).unwrap()
+    }
+
+    fn table(keys: impl Iterator<Item = Vec<u8>>) -> Table {
+        Table::from_bytes(bytes(keys)).unwrap()
     }
 
     /// The first eight bytes of these keys multiply the rest by zero, so all have one hash.
+    fn of_one_hash(i: u64) -> Vec<u8> {
+        [0xA076_1D64_78BD_642F_u64.to_le_bytes(), i.to_be_bytes()].concat()
+    }
+
+    /// As many keys as fill 15 of 16 slots of two groups.
+    const KEYS: u64 = 23_040;
+
+    fn two_groups() -> Table {
+        let table = table((0..KEYS).map(|i| i.to_be_bytes().to_vec()));
+        let shape = table.view().layout().hash.unwrap().shape;
+        assert_eq!(shape, Shape { groups: 2, per_group: 1024 });
+        table
+    }
+
+    /// What is said of a key, by its rank, that has neither a slot nor a witness.
+    fn lost(view: &View, rank: u64) -> ReadResult<()> {
+        let offset = view.layout().fixed.unwrap().offset(rank) as u64;
+        Err(ReadError::corrupt("index does not find the record", offset))
+    }
+
     #[test]
     fn a_witness_is_a_smaller_key_of_the_same_hash() {
-        let zero = 0xA076_1D64_78BD_642F_u64.to_le_bytes();
-        let key = |i: u64| [zero, i.to_be_bytes()].concat();
-        let table = table((0..3).map(key));
+        let table = table((0..3).map(of_one_hash));
         let view = table.view();
-        let (index, fixed) = (view.layout().hash.unwrap(), view.layout().fixed.unwrap());
+        let index = view.layout().hash.unwrap();
         assert_eq!(index.set_aside, 2);
-        let hash = index.hasher.hash(&key(0));
-        assert_eq!(index.hasher.hash(&key(2)), hash);
+        let hash = index.hasher.hash(&of_one_hash(0));
+        assert_eq!(index.hasher.hash(&of_one_hash(2)), hash);
         let place = index.shape.place(hash);
         let round = Round::all(view, 1).next().unwrap();
-        let lost = |rank| -> ReadResult<()> {
-            let offset = fixed.offset(rank) as u64;
-            Err(ReadError::corrupt("index does not find the record", offset))
-        };
         assert_eq!(round.find_witness(place, hash, 1), Ok(()));
         assert_eq!(round.find_witness(place, hash, 2), Ok(()));
         // The key in the slot is no witness of itself.
-        assert_eq!(round.find_witness(place, hash, 0), lost(0));
+        assert_eq!(round.find_witness(place, hash, 0), lost(view, 0));
         // Nor of a key with another hash, even one of the same tag and tail.
-        assert_eq!(round.find_witness(place, hash ^ 1 << 40, 2), lost(2));
+        assert_eq!(round.find_witness(place, hash ^ 1 << 40, 2), lost(view, 2));
+        // Nor is a key in a slot of another tag.
+        let other_tag = HashPlace { tag: place.tag + 1, ..place };
+        assert_eq!(round.find_witness(other_tag, hash, 2), lost(view, 2));
+    }
+
+    #[test]
+    fn no_key_has_a_witness_in_an_index_that_sets_none_aside() {
+        let mut bytes = bytes((0..3).map(of_one_hash));
+        let (header, _) = Header::mut_from_prefix(&mut bytes).unwrap();
+        header.hash_set_aside = 0.into();
+        header.checksum = header_checksum(header.as_bytes()).into();
+        let footer = Footer::of(header);
+        let end = bytes.len() - FOOTER;
+        bytes[end..].copy_from_slice(footer.as_bytes());
+        let table = OpenOptions::new().page_checks(PageChecks::Never).from_bytes(bytes).unwrap();
+        let view = table.view();
+        let index = view.layout().hash.unwrap();
+        let hash = index.hasher.hash(&of_one_hash(1));
+        let round = Round::all(view, 1).next().unwrap();
+        assert_eq!(round.find_witness(index.shape.place(hash), hash, 1), lost(view, 1));
     }
 
     /// Guards against an audit that reads the records for each group of a small index, and against
     /// one that has a new batch for each piece of the records.
     #[test]
     fn a_small_index_takes_one_round_and_few_batches() {
-        // Fill 15 of 16 slots.
-        let table = table((0..23_040u64).map(|i| i.to_be_bytes().to_vec()));
-        let shape = table.view().layout().hash.unwrap().shape;
-        assert_eq!(shape, Shape { groups: 2, per_group: 1024 });
+        let table = two_groups();
         let mut rounds = Round::all(table.view(), 1);
         assert_eq!(rounds.len(), 1);
         let round = rounds.next().unwrap();
         round.take(vec![(5, 7)]);
         assert_eq!(round.batch(), [(5, 7)]);
         assert!(round.batch().is_empty());
+    }
+
+    /// A very large index takes several rounds. Each asks for the overflow bits of its own buckets.
+    #[test]
+    fn rounds_together_audit_the_whole_index() {
+        let table = two_groups();
+        let view = table.view();
+        let index = Hash::of(view).unwrap();
+        let nothing = |_: VerifyProgress| -> ReadResult<()> { Ok(()) };
+        let meter = Meter::new(&nothing, view.layout(), 1);
+        let in_second = |ends: &[u64]| {
+            let all = Counts::default();
+            let mut start = 0;
+            for &end in ends {
+                let round = Round::new(view, index, start..end, 1);
+                let mut batch = round.batch();
+                for i in 0..KEYS {
+                    round.add(&mut batch, &i.to_be_bytes(), i).unwrap();
+                }
+                round.take(batch);
+                assert_eq!(round.finish(&meter), Ok(()), "buckets {start} to {end}");
+                assert!(round.counts.second() > 0, "buckets {start} to {end}");
+                all.add(&round.counts);
+                start = end;
+            }
+            assert!(all.fit(index.layout(), KEYS), "{ends:?}");
+            all.second()
+        };
+        let whole = in_second(&[2048]);
+        assert_eq!(in_second(&[1024, 2048]), whole);
+        assert_eq!(in_second(&[700, 1500, 2048]), whole);
+    }
+
+    /// Pieces of 16,384 buckets are checked at once. The buckets are the value of a table here, and
+    /// those before the first are of another round.
+    #[test]
+    fn buckets_of_all_pieces_are_checked_and_reported() {
+        const NUMBERS: Range<u64> = 10_000..40_000;
+        let slots = Slots::Four;
+        let mut buckets = vec![[0u8; BUCKET]; NUMBERS.end as usize];
+        for (bucket, number) in buckets.iter_mut().zip(0u64..) {
+            for slot in 0..number % 5 {
+                slots.set(bucket, slot as usize, slot as u8 + 1, number);
+            }
+            slots.set_overflow(bucket, number as u32 % 32);
+        }
+        let taken: u64 = NUMBERS.map(|number| number % 5).sum();
+        let overflow: Vec<_> = NUMBERS.map(|number| AtomicU32::new(1 << (number % 32))).collect();
+
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("t");
+        let value = buckets.as_flattened();
+        let options = BuildOptions::new().durable(false).hash_index(HashIndex::Always);
+        options.build(&path, [(b"key", value)]).unwrap();
+        let table = Table::load(&path).unwrap();
+        let view = table.view();
+        let start = view.memory().offset_of(table.get(b"key").unwrap().unwrap());
+        let span = Span { start, end: start + value.len() };
+        let index = HashLayout { span, slots, ..view.layout().hash.unwrap() };
+        let check = || {
+            let done = AtomicU64::new(0);
+            let report = |progress: VerifyProgress| -> ReadResult<()> {
+                done.fetch_max(progress.done, Relaxed);
+                Ok(())
+            };
+            let meter = Meter::new(&report, view.layout(), 1);
+            let taken = check_buckets(NUMBERS, &overflow, &index, view, &meter);
+            (taken, done.load(Relaxed))
+        };
+        assert_eq!(check(), (Ok(taken), 30_000 * BUCKET as u64));
+
+        // The first and the last of both pieces.
+        for number in [10_000u64, 26_383, 26_384, 39_999] {
+            let bits = &overflow[(number - NUMBERS.start) as usize];
+            let right = bits.fetch_xor(1, Relaxed);
+            let offset = index.bucket_start(number) as u64;
+            let error = ReadError::corrupt("bucket does not fit its keys", offset);
+            assert_eq!(check().0, Err(error), "bucket {number}");
+            bits.store(right, Relaxed);
+        }
+    }
+
+    #[test]
+    fn three_slots_of_a_bucket_may_have_one_tag_and_four_may_not() {
+        let table = table((0..1).map(of_one_hash));
+        let index = table.view().layout().hash.unwrap();
+        let mut bucket = [0; BUCKET];
+        for slot in [0, 5, 6] {
+            index.slots.set(&mut bucket, slot, 9, 1);
+        }
+        assert_eq!(check_bucket(7, &bucket, 0, &index), Ok(3));
+        index.slots.set(&mut bucket, 11, 9, 1);
+        let offset = index.bucket_start(7) as u64;
+        let error = ReadError::corrupt("bucket has too many equal tags", offset);
+        assert_eq!(check_bucket(7, &bucket, 0, &index), Err(error));
     }
 }

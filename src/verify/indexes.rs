@@ -245,3 +245,105 @@ impl<'t> Indexes<'t> {
         index.scale.place(key).ok_or_else(bad)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::format::NODE_LOG2;
+    use crate::format::index::line::LineScale;
+    use crate::format::layout::Span;
+    use crate::{BuildOptions, HashIndex, OpenOptions, PageChecks};
+
+    const NODE: usize = 1 << NODE_LOG2;
+
+    /// The bytes of a table of variable width whose tree has two levels.
+    fn bytes() -> Vec<u8> {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("t");
+        let entries = (0..3000).map(|i| (key(i), vec![7u8; i as usize % 7]));
+        let options = BuildOptions::new().durable(false).hash_index(HashIndex::Never);
+        options.build(&path, entries).unwrap();
+        std::fs::read(&path).unwrap()
+    }
+
+    fn key(rank: u64) -> Vec<u8> {
+        format!("{rank:05}").into_bytes()
+    }
+
+    fn open(bytes: Vec<u8>) -> Table {
+        OpenOptions::new().page_checks(PageChecks::Never).from_bytes(bytes).unwrap()
+    }
+
+    fn indexes(table: &Table) -> Indexes<'_> {
+        Indexes { table, view: table.view() }
+    }
+
+    #[test]
+    fn each_child_of_the_root_begins_where_its_leaf_does() {
+        let table = open(bytes());
+        let tree = Tree::of(table.view()).unwrap();
+        let number = tree.layout().nodes - 1;
+        let root = indexes(&table).node(tree, number).unwrap();
+        assert_eq!(root.separators() as u64 + 1, tree.layout().leaves);
+        for child in 0..=root.separators() {
+            let leaf = indexes(&table).node(tree, child as u64).unwrap();
+            let place = (leaf.base_rank(), leaf.base_offset());
+            let found = indexes(&table).first_place(tree, number, &root, child);
+            assert_eq!(found, Ok(place), "child {child}");
+        }
+    }
+
+    /// Here the root has no separators, and so one child. All other leaves are children of none.
+    #[test]
+    fn every_leaf_must_be_a_child() {
+        let mut bytes = bytes();
+        let table = open(bytes.clone());
+        assert_eq!(indexes(&table).check_nodes(), Ok(()));
+        let span = Tree::of(table.view()).unwrap().layout().span;
+        let root = &mut bytes[span.end - NODE..span.end];
+        root.fill(0);
+        root[0] = 1;
+        let error = ReadError::corrupt(BAD_NODE, span.start as u64);
+        assert_eq!(indexes(&open(bytes)).check_nodes(), Err(error));
+    }
+
+    #[test]
+    fn the_error_for_a_separator_names_its_leaf() {
+        let table = open(bytes());
+        let tree = Tree::of(table.view()).unwrap();
+        assert!(tree.layout().leaves > 3);
+        let first = indexes(&table).node(tree, 2).unwrap().base_rank();
+        let check = |before: u64, first: u64| {
+            indexes(&table).check_separator(tree, 2, 0, &key(before), &key(first))
+        };
+        assert_eq!(check(first - 1, first), Ok(()));
+        let at = tree.layout().span.start + 2 * NODE;
+        let error = ReadError::corrupt(BAD_NODE, at as u64);
+        assert_eq!(check(2999, 2999), Err(error.clone()), "no key before the leaf");
+        assert_eq!(check(0, 0), Err(error), "no key of the leaf");
+    }
+
+    #[test]
+    fn eight_keys_may_have_one_tag_and_nine_may_not() {
+        for keys in [8, 9] {
+            // The line with these tags is a value of the table.
+            let mut line = [0u8; LINE];
+            line[4..].as_chunks_mut().0.fill(NO_TAG.to_le_bytes());
+            line[4..4 + 2 * keys as usize].fill(0);
+            let directory = tempfile::tempdir().unwrap();
+            let path = directory.path().join("t");
+            let entries = (0..keys).map(|key: u64| (key.to_be_bytes(), line));
+            BuildOptions::new().durable(false).build(&path, entries).unwrap();
+            let table = Table::load(&path).unwrap();
+            let layout = table.view().layout();
+            let start = layout.fixed.unwrap().offset(0) + 8;
+            let span = Span { start, end: start + LINE };
+            // All heads belong to line 0 and have tag 0.
+            let index = LineLayout { span, scale: LineScale { base: 0, scale: 0 }, lines: 1 };
+            let found = indexes(&table).check_lines(&index, 0..keys);
+            let records = layout.records.start as u64;
+            let error = ReadError::corrupt("more keys of one tag than allowed", records);
+            assert_eq!(found, if keys == 8 { Ok(()) } else { Err(error) }, "{keys} keys");
+        }
+    }
+}

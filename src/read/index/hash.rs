@@ -210,3 +210,146 @@ impl<'t, K: StoredKeys> Hash<'t, K> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::format::layout::{Layout, Span};
+    use crate::read::map::Bytes;
+    use crate::read::pages::Pages;
+    use crate::{BuildOptions, HashIndex};
+
+    /// The bytes of a table with a hash index.
+    fn table(keys: impl Iterator<Item = Vec<u8>>) -> Vec<u8> {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("t");
+        let options = BuildOptions::new().durable(false).hash_index(HashIndex::Always);
+        options.build(&path, keys.map(|key| (key, b"value"))).unwrap();
+        std::fs::read(&path).unwrap()
+    }
+
+    /// The view of a table whose pages are checked as `pages` says.
+    fn view(bytes: Vec<u8>, pages: impl FnOnce(&Layout) -> Pages) -> View {
+        let layout = Layout::parse(&bytes).unwrap();
+        let pages = pages(&layout);
+        View::new(Bytes::from_cow(bytes.into()), layout, pages, None)
+    }
+
+    fn unchecked(bytes: Vec<u8>) -> View {
+        view(bytes, |_| Pages::unchecked())
+    }
+
+    /// Keys of eight bytes.
+    fn dense(i: u64) -> Vec<u8> {
+        i.to_be_bytes().to_vec()
+    }
+
+    /// Keys of one hash: their first eight bytes multiply the rest by zero.
+    fn of_one_hash(i: u64) -> Vec<u8> {
+        [0xA076_1D64_78BD_642F_u64.to_le_bytes(), i.to_be_bytes()].concat()
+    }
+
+    #[test]
+    fn what_is_stored_is_one_key_and_has_its_hash() {
+        let hasher = Hasher::new(0);
+        let (key, other) = (&b"path/to/one"[..], &b"path/to/two"[..]);
+        let hash = hasher.hash(key);
+        assert!(AsTheyAre.has_hash(key, hasher, hash));
+        assert!(!AsTheyAre.has_hash(other, hasher, hash));
+        let symbols = &KeySymbols::of(&[&b"path/"[..], b"to/"]).unwrap();
+        let [codes, codes_of_other] = [key, other].map(|key| {
+            let mut codes = Vec::new();
+            symbols.encode(key, &mut codes);
+            codes
+        });
+        assert!(StoredKeys::is(symbols, &codes, key));
+        assert!(!StoredKeys::is(symbols, &codes, other));
+        assert!(StoredKeys::has_hash(symbols, &codes, hasher, hash));
+        assert!(!StoredKeys::has_hash(symbols, &codes_of_other, hasher, hash));
+        // Half a code stands for nothing.
+        assert!(!StoredKeys::has_hash(symbols, &codes[..codes.len() - 1], hasher, hash));
+    }
+
+    /// A slot of another key may have the tag and the tail of the key that is asked for. The ordered
+    /// index has to be asked only if keys were set aside and the other key has the same hash.
+    #[test]
+    fn only_keys_of_one_hash_are_set_aside() {
+        let one = unchecked(table((0..1).map(of_one_hash)));
+        let index = Hash::of(&one).unwrap();
+        assert_eq!(index.layout().set_aside, 0);
+        assert!(matches!(index.ask(&of_one_hash(0), 0), Ok(Buckets::Record(_))));
+        assert!(matches!(index.ask(&of_one_hash(1), 0), Ok(Buckets::Absent)));
+
+        let two = unchecked(table((0..2).map(of_one_hash)));
+        let index = Hash::of(&two).unwrap();
+        assert_eq!(index.layout().set_aside, 1);
+        assert!(matches!(index.ask(&of_one_hash(2), 0), Ok(Buckets::SetAside)));
+        let KeyBuckets { hash, numbers } = index.buckets_of(&of_one_hash(2));
+        let of_other_hash = KeyBuckets { hash: hash ^ 1 << 40, numbers };
+        assert!(matches!(index.ask_in(of_other_hash, &of_one_hash(2), 0), Ok(Buckets::Absent)));
+    }
+
+    #[test]
+    fn a_slot_refers_to_a_record_in_a_good_bucket_and_by_its_tag() {
+        let mut bytes = table((0..100).map(dense));
+        let key = dense(7);
+        let whole = unchecked(bytes.clone());
+        let index = Hash::of(&whole).unwrap();
+        let slots = index.layout().slots;
+        let place = index.layout().shape.place(index.layout().hasher.hash(&key));
+        let buckets = [place.first, place.second].map(|number| {
+            let start = index.layout().bucket_start(number);
+            start..start + BUCKET
+        });
+        let offset = whole.layout().fixed.unwrap().offset(7);
+        assert!(index.refers_to(&key, offset, |_| true));
+        assert!(!index.refers_to(&key, offset, |_| false));
+        let mut asked = Vec::new();
+        let found = index.refers_to(&key, offset + 1, |bucket| {
+            asked.push(bucket);
+            true
+        });
+        assert!(!found);
+        assert_eq!(asked, buckets);
+
+        // The same slots with another tag are not those of the key.
+        for bucket in buckets {
+            let first_tag = bucket.start + slots.tags_start();
+            let tags = &mut bytes[first_tag..first_tag + slots.count()];
+            for tag in tags.iter_mut().filter(|tag| **tag == place.tag) {
+                *tag = place.tag % 255 + 1;
+            }
+        }
+        let changed = unchecked(bytes);
+        assert!(!Hash::of(&changed).unwrap().refers_to(&key, offset, |_| true));
+    }
+
+    #[test]
+    fn slots_refer_to_records_and_to_nothing_behind_them() {
+        let fixed = unchecked(table((0..100).map(dense)));
+        let variable = unchecked(table((1..100).map(|len| vec![b'k'; len])));
+        let last_key = fixed.layout().fixed.unwrap().offset(99);
+        let Span { start, end } = variable.layout().records;
+        for (view, references, last) in
+            [(&fixed, 100, last_key), (&variable, (end - start) as u64, end - 1)]
+        {
+            let index = Hash::of(view).unwrap();
+            assert_eq!(index.referred(references - 1), Ok(last));
+            let records = view.layout().records.start as u64;
+            let error = view.corrupt("slot refers to no record", records);
+            assert_eq!(index.referred(references), Err(error));
+        }
+    }
+
+    /// Damage elsewhere is no reason to fail, and a page that need not be checked takes no time.
+    #[test]
+    fn a_bucket_is_read_without_a_check_of_the_pages_behind_it() {
+        let view = view(table((0..1000).map(dense)), Pages::new);
+        let index = Hash::of(&view).unwrap();
+        let span = index.layout().span;
+        assert!(span.len() > 4096, "the index has several pages");
+        assert!(index.bucket(0).is_ok());
+        assert!(view.pages().is_checked(span.start));
+        assert!(!view.pages().is_checked(span.end - 1));
+    }
+}

@@ -325,3 +325,165 @@ impl<'t> Tree<'t> {
         before.proven(self.view, block.start.rank.saturating_sub(1))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::format::NODE_LOG2;
+    use crate::format::index::tree::NODE_HEADER;
+    use crate::format::layout::{Layout, Span};
+    use crate::read::map::Bytes;
+    use crate::read::pages::Pages;
+    use crate::{BuildOptions, HashIndex};
+
+    const NODE: usize = 1 << NODE_LOG2;
+
+    /// The bytes of a table of variable width whose tree has two levels, and its layout.
+    fn table() -> (Vec<u8>, Layout) {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("t");
+        let entries = (0..3000).map(|i| (key(i), vec![7u8; i as usize % 7]));
+        let options = BuildOptions::new().durable(false).hash_index(HashIndex::Never);
+        options.build(&path, entries).unwrap();
+        let bytes = std::fs::read(&path).unwrap();
+        let layout = Layout::parse(&bytes).unwrap();
+        let index = layout.tree.unwrap();
+        assert!(index.levels == 2 && index.leaves > 3 && index.sample_step == 6);
+        (bytes, layout)
+    }
+
+    fn key(rank: u64) -> Vec<u8> {
+        format!("{rank:05}").into_bytes()
+    }
+
+    fn view((bytes, layout): (Vec<u8>, Layout)) -> View {
+        View::new(Bytes::from_cow(bytes.into()), layout, Pages::unchecked(), None)
+    }
+
+    /// The places of all records, and the place behind the last.
+    fn places(view: &View) -> Vec<Place> {
+        let mut places = vec![view.start()];
+        for rank in 0..view.layout().entries {
+            let offset = view.parts_at(places[rank as usize].offset).unwrap().end();
+            places.push(Place { rank: rank + 1, offset });
+        }
+        places
+    }
+
+    #[test]
+    fn the_error_for_a_node_names_its_place() {
+        let (mut bytes, layout) = table();
+        let index = layout.tree.unwrap();
+        let at = index.span.start + 2 * NODE;
+        bytes[at..at + 2].fill(0);
+        let view = view((bytes, layout));
+        let tree = Tree::of(&view).unwrap();
+        assert_eq!(tree.node(2, true).err(), Some(view.corrupt(BAD_NODE, at as u64)));
+        let beyond = view.corrupt(BAD_NODE, index.span.start as u64);
+        assert_eq!(tree.node(index.nodes, false).err(), Some(beyond));
+    }
+
+    /// Samples are of every sixth record of a leaf. A block begins with a place that is known.
+    #[test]
+    fn the_samples_of_a_block_lie_behind_its_first_record() {
+        let view = view(table());
+        let tree = Tree::of(&view).unwrap();
+        // Of the leaf whose blocks, but for the first, begin with these ranks.
+        let samples_of = |child: usize, ranks: &[u16], samples: u16| {
+            let mut bytes = [0; NODE];
+            bytes[..2].copy_from_slice(&(ranks.len() as u16 + 1).to_le_bytes());
+            bytes[4..6].copy_from_slice(&samples.to_le_bytes());
+            let ranks_start = NODE_HEADER + 14 * ranks.len();
+            for (to, rank) in bytes[ranks_start..].chunks_exact_mut(2).zip(ranks) {
+                to.copy_from_slice(&rank.to_le_bytes());
+            }
+            let leaf = Node::parse(&bytes, true, NodeShape { variable: true }).unwrap();
+            tree.block_samples(&leaf, child)
+        };
+        assert_eq!(samples_of(0, &[20, 50], 12), 1..4);
+        assert_eq!(samples_of(1, &[20, 50], 12), 4..9);
+        assert_eq!(samples_of(2, &[20, 50], 12), 9..12);
+        // No more than a block may have records.
+        assert_eq!(samples_of(0, &[600], 120), 1..33);
+        assert_eq!(samples_of(1, &[600], 120), 101..120);
+    }
+
+    #[test]
+    fn samples_lead_to_the_last_sampled_place_before_a_record() {
+        let view = view(table());
+        let (tree, places) = (Tree::of(&view).unwrap(), places(&view));
+        for rank in 0..view.layout().entries {
+            let block = tree.block_of(rank).unwrap();
+            let leaf = tree.node(block.leaf, true).unwrap();
+            let (base, start) = (leaf.base_rank(), block.start.rank);
+            let sampled = base + (rank - base) / 6 * 6;
+            let right = places[sampled.max(start) as usize];
+            assert_eq!(tree.sample_before(&block, rank), Ok(right));
+            // By its key, a record is found behind the last sample that is smaller.
+            let smaller = base + (rank - base).saturating_sub(1) / 6 * 6;
+            let rank_near = if smaller > start { smaller + 1 } else { start };
+            let (samples, key) = (tree.block_samples(&leaf, block.child), key(rank));
+            let near = tree.bisect_samples(&leaf, samples, block.start, &key, Side::NotBelow);
+            assert_eq!(near, Ok(places[rank_near as usize]), "rank {rank}");
+        }
+    }
+
+    #[test]
+    fn a_path_leads_through_root_and_leaf_to_the_whole_block() {
+        let view = view(table());
+        let (tree, places) = (Tree::of(&view).unwrap(), places(&view));
+        let node = |number: u64| {
+            let start = tree.index.span.start + number as usize * NODE;
+            start..start + NODE
+        };
+        for rank in 0..view.layout().entries {
+            let block = tree.block_of(rank).unwrap();
+            let nodes = vec![node(tree.index.nodes - 1), node(block.leaf)];
+            let records = block.start.offset..places[block.end_rank as usize].offset;
+            assert_eq!(tree.path(&key(rank), false), Ok((nodes, records)), "rank {rank}");
+        }
+    }
+
+    #[test]
+    fn a_node_is_no_child_of_its_own() {
+        let (mut bytes, layout) = table();
+        let index = layout.tree.unwrap();
+        let at = index.span.end - NODE;
+        bytes[at + 8..at + 16].copy_from_slice(&(index.nodes - 1).to_le_bytes());
+        let view = view((bytes, layout));
+        let tree = Tree::of(&view).unwrap();
+        let error = view.corrupt(BAD_NODE, at as u64);
+        assert_eq!(tree.path(b"", false), Err(error.clone()));
+        assert_eq!(tree.leaf_of(b"", false), Err(error));
+    }
+
+    #[test]
+    fn places_are_those_of_records() {
+        let view = view(table());
+        let (tree, entries, records) =
+            (Tree::of(&view).unwrap(), view.layout().entries, view.layout().records);
+        let len = records.len() as u64;
+        let last = Place { rank: entries - 1, offset: records.end - 1 };
+        assert_eq!(tree.place(entries - 1, len - 1), Some(last));
+        assert_eq!(tree.place(entries - 1, len), None);
+        assert_eq!(tree.place(entries, 0), None);
+    }
+
+    /// The format does not say which of the two stands first.
+    #[test]
+    fn a_tree_may_stand_before_the_records() {
+        let (bytes, mut layout) = table();
+        let (index, records) = (layout.tree.unwrap(), layout.records);
+        let nodes = &bytes[index.span.start..index.span.end];
+        let moved = [&[0; NODE][..], nodes, &bytes[records.start..records.end], &[0; 32]].concat();
+        let span = Span { start: NODE, end: NODE + nodes.len() };
+        layout.records = Span { start: span.end, end: span.end + records.len() };
+        layout.tree = Some(TreeLayout { span, ..index });
+        let view = view((moved, layout));
+        let tree = Tree::of(&view).unwrap();
+        for rank in 0..view.layout().entries {
+            let leaf = tree.block_of(rank).unwrap().leaf;
+            assert_eq!(tree.leaf_of(&key(rank), false), Ok(leaf), "rank {rank}");
+        }
+    }
+}
