@@ -6,8 +6,10 @@ use std::io::{self, Read};
 /// A line without its LF.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Line<'a> {
+    /// A line of at most [`LONG`] bytes.
     Whole(&'a [u8]),
-    /// The first bytes of a line that is longer than [`LONG`]. [`Lines::rest`] returns them again.
+    /// The first bytes of a longer line, or all of it: however an input arrives, its long lines are
+    /// long. [`Lines::rest`] returns them again.
     Start(&'a [u8]),
 }
 
@@ -65,15 +67,23 @@ impl<R: Read> Lines<R> {
             }
             len = self.find();
         }
-        Ok(len.map(|len| Line::Whole(self.yielded(len))))
+        Ok(len.map(|len| match len {
+            ..=LONG => Line::Whole(self.yielded(len)),
+            _ => Line::Start(self.long_one(len)),
+        }))
     }
 
-    /// The next line if all of it is in memory.
+    /// The next line if it is a whole one and in memory.
     pub(crate) fn buffered(&mut self) -> Option<&[u8]> {
         if self.long {
             return None;
         }
         let len = self.find()?;
+        if len > LONG {
+            // The next search finds its end again.
+            self.searched = len;
+            return None;
+        }
         Some(self.yielded(len))
     }
 
@@ -175,6 +185,15 @@ impl<R: Read> Lines<R> {
         self.number += 1;
         &self.window.bytes()[..len]
     }
+
+    /// A long line that is in memory to its end.
+    #[cold]
+    fn long_one(&mut self, len: usize) -> &[u8] {
+        self.number += 1;
+        self.long = true;
+        self.end = Some(len);
+        &self.window.bytes()[..len]
+    }
 }
 
 #[cfg(test)]
@@ -258,6 +277,31 @@ mod tests {
         assert_eq!(lines.number(), 4);
         assert!(lines.next().unwrap().is_none());
         assert!(lines.window.capacity() <= 4 * LONG, "{} bytes", lines.window.capacity());
+    }
+
+    /// An error for a long line must not depend on whether its end has come already.
+    #[test]
+    fn a_line_is_long_by_its_length_however_it_arrives() {
+        let text = |len: usize| [b"x\n", &vec![b'y'; len][..], b"\nend\n"].concat();
+        for drip in [1000, LONG / 3, LONG] {
+            let whole = text(LONG);
+            let mut lines = Lines::new(Drip(&whole, drip));
+            assert_eq!(lines.next().unwrap(), Some(Line::Whole(b"x")));
+            assert!(matches!(lines.next().unwrap(), Some(Line::Whole(line)) if line.len() == LONG));
+
+            let long = text(LONG + 1);
+            let mut lines = Lines::new(Drip(&long, drip));
+            assert_eq!(lines.next().unwrap(), Some(Line::Whole(b"x")));
+            if drip == LONG {
+                lines.more().unwrap();
+                assert!(lines.is_buffered(), "its end is there");
+            }
+            assert!(lines.buffered().is_none());
+            let Some(Line::Start(start)) = lines.next().unwrap() else { panic!("{drip}") };
+            assert!(start.len() > LONG && start.iter().all(|&byte| byte == b'y'), "{drip}");
+            assert_eq!(lines.next().unwrap(), Some(Line::Whole(b"end")));
+            assert_eq!(lines.number(), 3);
+        }
     }
 
     #[test]

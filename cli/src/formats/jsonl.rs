@@ -78,12 +78,12 @@ impl<R: Read> Reader<R> {
     #[cold]
     fn gather(&mut self, most: u64) -> Result<(), InputError> {
         self.long.clear();
-        let start = self.lines.in_memory();
+        let (start, _) = self.lines.rest();
         let text = start.strip_prefix(MARK).unwrap_or(start).trim_ascii_start();
         if !text.starts_with(b"{") {
             let what = "a long line that is no object (one object on a line, as jq -c writes it)";
             return Err(match self.lines.number() {
-                1 => misplaced(start, what.into()),
+                1 => misplaced(self.lines.in_memory(), what.into()),
                 _ => InputError::Malformed(what.into()),
             });
         }

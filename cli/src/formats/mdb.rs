@@ -74,21 +74,22 @@ impl<R: Read> Reader<R> {
 
     /// The next entry, or none at the end.
     pub(crate) fn next(&mut self) -> Result<Option<Entry<'_>>, InputError> {
-        let (flags, main) = loop {
+        let (flags, main, whole) = loop {
             let Some(Header { flags, name, .. }) = &self.section else {
                 if self.enter()? {
                     continue;
                 }
                 return Ok(None);
             };
-            let properties = (*flags, name.is_empty());
+            let (flags, main) = (*flags, name.is_empty());
             match self.source.lines.next()? {
-                Some(Line::Whole([b' ', ..])) => break properties,
+                Some(Line::Whole([b' ', ..])) => break (flags, main, true),
+                Some(Line::Start([b' ', ..])) => break (flags, main, false),
                 Some(Line::Whole(b"DATA=END")) => self.section = None,
                 line => return Err(unexpected(line)),
             }
         };
-        let read = self.read_key(flags);
+        let read = if whole { self.read_key(flags) } else { Err(too_long()) };
         self.bad_key = read.is_err().then(|| self.source.lines.number());
         // Whatever the key is like, the next line is its value.
         let Self { source, key, value, .. } = self;
@@ -228,15 +229,17 @@ impl<R: Read> Reader<R> {
 fn unexpected(line: Option<Line<'_>>) -> InputError {
     InputError::Broken(match line {
         None => "cut short: \"DATA=END\" is missing".into(),
-        Some(Line::Start([b' ', ..])) => {
-            format!("a line too long for a key, which has at most {MAX_KEY} bytes")
-        }
         Some(Line::Whole(b"DATA=END")) => "a key without a value".into(),
         Some(Line::Whole(line) | Line::Start(line)) => {
             let start = shown(&line[..line.len().min(20)]);
             format!("a space is expected before a key or value, or \"DATA=END\", not {start}")
         }
     })
+}
+
+/// The error for a line that no key fills.
+fn too_long() -> InputError {
+    InputError::Malformed(format!("a line too long for a key, which has at most {MAX_KEY} bytes"))
 }
 
 /// Turns a key of a database with `integerkey` from little-endian to big-endian or back, so that

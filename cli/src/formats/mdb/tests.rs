@@ -272,6 +272,27 @@ fn a_malformed_entry_leads_to_the_next_one() {
     assert!(matches!(reader.next(), Err(InputError::Malformed(_))));
     assert!(matches!(reader.next(), Ok(Some(Entry::Whole(b"c", b"d")))));
     assert!(matches!(reader.next(), Ok(None)));
+
+    let long = "61".repeat(crate::sizes::LONG);
+    let dump = format!("VERSION=3\nHEADER=END\n {long}\n 62\n 63\n 64\nDATA=END\n");
+    let mut reader = Reader::new(dump.as_bytes(), None);
+    assert!(matches!(reader.next(), Err(InputError::Malformed(_))));
+    assert!(matches!(reader.next(), Ok(Some(Entry::Whole(b"c", b"d")))));
+    assert!(matches!(reader.next(), Ok(None)));
+}
+
+/// Whether its end has come with its start or not.
+#[test]
+fn a_line_that_is_too_long_for_a_header_is_refused() {
+    let line = format!("dupsort={}", "1".repeat(crate::sizes::LONG - 7));
+    let dump = format!("VERSION=3\n{line}\nHEADER=END\nDATA=END\n");
+    for drip in [1000, dump.len()] {
+        let mut reader = Reader::new(crate::input::testing::Drip(dump.as_bytes(), drip), None);
+        let error = reader.flags().expect_err("a line of a MiB").to_string();
+        assert!(error.contains("too long for a header"), "{error}");
+    }
+    let shorter = dump.replacen("11", "1", 1);
+    assert!(read_database(shorter.as_bytes(), None).is_ok());
 }
 
 #[test]
