@@ -116,7 +116,7 @@ class Known:
 
 def code_of(path):
     """What mutants are made of: a file without its tests, since another test makes no other mutant."""
-    return re.split(rb"(?m)^#\[cfg\(test\)\]\nmod tests(?: \{|;)", path.read_bytes())[0].rstrip()
+    return re.split(rb"(?m)^#\[cfg\(test\)\]\nmod tests(?: \{|;\s*\Z)", path.read_bytes())[0].rstrip()
 
 
 def listed():
