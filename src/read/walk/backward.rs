@@ -73,11 +73,79 @@ impl BackwardBlock {
 /// backward badly, and the records of the block before are found by a walk forward.
 #[inline]
 pub(super) fn prefetch_before(table: &[u8], record: Range<usize>) {
-    let start = record.start.saturating_sub(LEAD);
+    let (start, lines) = lines_before(record);
     // Most records are short: two lines without a loop, whose end would be guessed wrongly.
     prefetch(table, start);
     prefetch(table, start + CACHE_LINE);
-    for line in 2..(record.len() / CACHE_LINE + 1).min(MOST_PREFETCHED) {
+    for line in 2..lines {
         prefetch(table, start + line * CACHE_LINE);
+    }
+}
+
+/// Where the bytes start that are prefetched for a record, and how many lines they are, if more than
+/// two.
+#[inline(always)]
+fn lines_before(record: Range<usize>) -> (usize, usize) {
+    let lines = (record.len() / CACHE_LINE + 1).min(MOST_PREFETCHED);
+    (record.start.saturating_sub(LEAD), lines)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tables::{built, entries, places, trusted, unchecked};
+    use super::*;
+    use crate::format::sums::UNIT;
+
+    #[test]
+    fn all_places_of_the_block_that_was_read_last_are_known() {
+        let view = trusted(&built(&entries(100, false)));
+        let places = places(&view);
+        let mut back = BackwardBlock::new();
+        assert_eq!(back.known_offset(50), None);
+        assert_eq!(back.offset(&view, 50), Ok(places[50].offset));
+        let block = back.block.unwrap();
+        let ranks = block.start.rank..block.end_rank;
+        assert!(ranks.contains(&50) && ranks.start > 0 && ranks.end < 100, "{ranks:?}");
+        for rank in 0..100 {
+            let known = ranks.contains(&rank).then(|| places[rank as usize].offset);
+            assert_eq!(back.known_offset(rank), known, "{rank}");
+        }
+    }
+
+    /// A search by rank begins at the leaf in the middle, whose page is checked by that.
+    #[test]
+    fn the_block_before_is_found_without_a_search() {
+        let bytes = built(&entries(50_000, false));
+        let view = trusted(&bytes);
+        let tree = view.layout().tree.unwrap();
+        let node = |number: u64| tree.span.start + ((number as usize) << tree.node_log2);
+        let middle = node(tree.leaves / 2);
+        assert!(node(tree.leaves - 2) - middle > 2 * UNIT, "{} leaves", tree.leaves);
+
+        let mut back = BackwardBlock::new();
+        back.offset(&view, view.layout().entries - 1).unwrap();
+        let rank = back.block.unwrap().start.rank - 1;
+        let right = Search::of(&view).place_of(rank).map(|place| place.offset);
+        for (mut back, searches) in [(back, false), (BackwardBlock::new(), true)] {
+            let view = unchecked(&bytes);
+            assert_eq!(back.offset(&view, rank), right);
+            assert_eq!(view.pages().is_checked(middle), searches);
+        }
+    }
+
+    /// As many lines as the record takes, a block before it.
+    #[test]
+    fn lines_are_prefetched_a_block_before() {
+        const AT: usize = 3 * LEAD;
+        for (record, lines) in [
+            (AT..AT, (2 * LEAD, 1)),
+            (AT..AT + CACHE_LINE - 1, (2 * LEAD, 1)),
+            (AT..AT + 3 * CACHE_LINE, (2 * LEAD, 4)),
+            (AT..AT + 3 * CACHE_LINE + 5, (2 * LEAD, 4)),
+            (AT..AT + 1000 * CACHE_LINE, (2 * LEAD, MOST_PREFETCHED)),
+            (LEAD - 1..LEAD + CACHE_LINE, (0, 2)),
+        ] {
+            assert_eq!(lines_before(record.clone()), lines, "{record:?}");
+        }
     }
 }

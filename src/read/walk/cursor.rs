@@ -42,7 +42,7 @@ pub struct Cursor<'t> {
     unranked: Option<usize>,
     /// Where the current entry starts; after the last, where the records end.
     at: usize,
-    /// Where the entry after the current one starts, if known.
+    /// Where the entry after the current one starts; none after the last.
     next_offset: Option<usize>,
     current: Option<Entry<'t>>,
     back: BackwardBlock,
@@ -240,17 +240,11 @@ impl<'t> Cursor<'t> {
     pub fn next(&mut self) -> Result<bool, ReadError> {
         let entries = self.view.layout().entries;
         let rank = self.unranked.is_none().then_some(self.position.min(entries));
-        let offset = match (self.next_offset, rank) {
-            (Some(offset), _) => Ok(offset),
-            (None, Some(rank)) if rank < entries => self.back.offset(self.view, rank),
-            (None, _) => Ok(self.view.end().offset),
-        };
-        if self.view.exceeds_memory()
-            && let Ok(offset) = offset
-        {
+        let offset = self.next_offset.unwrap_or(self.view.end().offset);
+        if self.view.exceeds_memory() {
             self.windows[0].forward(self.view, offset, self.view.end().offset);
         }
-        self.go(offset.map(|offset| Start { rank, offset }))
+        self.go(Ok(Start { rank, offset }))
     }
 
     /// Moves to the entry before; false, and before the first, if there is none.
@@ -346,5 +340,47 @@ impl<'t> Cursor<'t> {
         self.position = position;
         self.unranked = place.rank.is_none().then_some(place.offset);
         Ok(true)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[cfg(target_os = "linux")]
+    use super::super::tables::exceeding_memory;
+    use super::super::tables::{built, entries, places, trusted};
+    use super::*;
+    use crate::error::ReadFailure;
+
+    #[test]
+    fn the_entry_before_must_end_where_the_current_one_starts() {
+        let view = trusted(&built(&entries(20, false)));
+        let places = places(&view);
+        let mut cursor = Cursor::new(&view, 0);
+        assert_eq!(cursor.seek_ceil("00009"), Ok(true));
+        assert_eq!(cursor.clone().prev(), Ok(true));
+        // As if the index named a place inside of the current entry.
+        cursor.at += 1;
+        let (what, offset) = ("index names another place", places[8].offset as u64);
+        let failure = cursor.prev().unwrap_err().failure();
+        assert_eq!(failure, ReadFailure::Corrupt { what, offset });
+        assert_eq!(cursor.key(), None);
+        assert_eq!(cursor.next(), Ok(true));
+        assert_eq!(cursor.key(), Some(&b"00000"[..]), "it was before the first");
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn windows_begin_anew_after_a_seek() {
+        let Some(view) = exceeding_memory(&built(&entries(3000, false))) else { return };
+        let mut cursor = Cursor::new(&view, 0);
+        let seeks: [fn(&mut Cursor<'_>) -> ReadResult<bool>; 2] =
+            [|cursor| cursor.seek_ceil("00100"), |cursor| cursor.seek_first()];
+        for seek in seeks {
+            assert_eq!(cursor.seek_last(), Ok(true));
+            assert_eq!(cursor.next(), Ok(false));
+            assert!(cursor.windows.iter().all(|windows| *windows != Windows::START));
+            assert_eq!(seek(&mut cursor), Ok(true));
+            assert_eq!(cursor.windows, [Windows::START; 2]);
+        }
     }
 }

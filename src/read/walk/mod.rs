@@ -11,6 +11,8 @@ mod paused;
 mod prefix;
 mod prefixes;
 mod state;
+#[cfg(test)]
+mod tables;
 mod values;
 mod windows;
 

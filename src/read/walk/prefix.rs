@@ -227,6 +227,7 @@ impl Walk<'_, '_> {
 
 #[cfg(test)]
 mod tests {
+    use super::{Fence, LONG, SEARCHES};
     use crate::{BuildOptions, Table};
     use std::cell::Cell;
 
@@ -303,5 +304,40 @@ mod tests {
         for (key, right) in [(run(n, "b"), n), (run(n / 2, "!"), n / 2), (run(n / 3, ""), n / 3)] {
             assert_eq!(ask(&table, &key), (Some(right), 0, 0));
         }
+    }
+
+    /// A walk is for keys that few searches do not find, and for long ones.
+    #[test]
+    fn few_searches_come_before_a_walk() {
+        let walked = |others: std::ops::Range<usize>, len: usize| {
+            let table = table(others.map(|i| run(i, "!")).chain([run(1, "")]).collect());
+            let (found, records, _) = ask(&table, &run(len, ""));
+            assert_eq!(found, Some(1));
+            records > 0
+        };
+        for searches in 2..=2 * SEARCHES {
+            assert_eq!(walked(1..searches, searches), searches > SEARCHES, "{searches}");
+        }
+        for shared in [LONG - 1, LONG] {
+            assert_eq!(walked(shared..shared + 1, shared + 1), shared >= LONG, "{shared}");
+        }
+    }
+
+    /// Records that share all of the key stand behind every prefix that is left.
+    #[test]
+    fn a_walk_leaves_out_what_shares_all_of_the_key() {
+        let group = (0..3000).map(|i| run(LONG, &format!("!{i:04}")));
+        let table = table(group.chain([run(1, "")]).collect());
+        let blocks = 3000 / usize::from(table.view().layout().block_records);
+        let (found, records, _) = ask(&table, &run(LONG + 1, ""));
+        assert_eq!(found, Some(1));
+        // A few for each halving of the leaves and of the blocks of one.
+        assert!((1..=32).contains(&records) && blocks > 64, "{records} records, {blocks} blocks");
+    }
+
+    #[test]
+    fn memory_is_asked_for_as_if_all_records_were_as_long() {
+        let fence = Fence { number: 7, offset: 100, after: 130, shared: 0, is_prefix: false };
+        assert_eq!([0, 1, 2, 6].map(|records| fence.ahead(records)), [130, 160, 190, 310]);
     }
 }

@@ -86,3 +86,67 @@ impl Walk {
         Some((view.bytes().get(parts.key())?, view.bytes().get(parts.value())?))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::iter::Iter;
+    use super::super::tables::{built, entries, places, slices, trusted};
+    use super::*;
+
+    /// A walk from entry 3 up to entry 9, which knows nothing about the pages at its end.
+    fn walk(view: &View, places: &[Place]) -> Walk {
+        Iter::between(view, Ok(places[3].into()), Ok(places[9]), 0).walk
+    }
+
+    #[test]
+    fn entries_on_checked_pages_are_ready_at_both_ends() {
+        for fixed in [false, true] {
+            let entries = entries(20, fixed);
+            let view = trusted(&built(&entries));
+            let places = places(&view);
+            let right = slices(&entries[3..9]);
+
+            let mut up = walk(&view, &places);
+            assert_eq!(up.ready(&view, &view.bytes()[..places[3].offset]), None);
+            let ready: Vec<_> = (3..9).map_while(|_| up.ready(&view, view.bytes())).collect();
+            assert_eq!(ready, right);
+            assert_eq!((up.front, up.left), (places[9].offset, 0));
+
+            let mut down = walk(&view, &places);
+            assert_eq!(down.ready_back(&view), None);
+            down.behind = 0..view.end().offset;
+            down.back.offset(&view, 8).unwrap();
+            let mut ready: Vec<_> = (3..9).map_while(|_| down.ready_back(&view)).collect();
+            ready.reverse();
+            assert_eq!(ready, right);
+            assert_eq!((down.end, down.left), (places[3], 0));
+        }
+    }
+
+    #[test]
+    fn a_record_is_ready_if_all_of_it_is_checked_and_not_before_the_front() {
+        let entries = entries(20, false);
+        let view = trusted(&built(&entries));
+        let places = places(&view);
+        let parts = view.parts_at(places[6].offset).unwrap();
+        let (record, end) = (places[6].offset..places[7].offset, view.end().offset);
+        let entry = slices(&entries)[6];
+
+        let mut walk = walk(&view, &places);
+        walk.back.offset(&view, 6).unwrap();
+        for (front, behind, is_ready) in [
+            (0, record.clone(), true),
+            (record.start, 0..end, true),
+            (record.start + 1, 0..end, false),
+            (0, record.start + 1..end, false),
+            (0, 0..record.end - 1, false),
+        ] {
+            let which = format!("{record:?} from {front} in {behind:?}");
+            (walk.front, walk.behind) = (front, behind);
+            let ready = is_ready.then_some(entry);
+            assert_eq!(walk.if_behind(&view, record.start, parts), ready, "{which}");
+            let with_place = ready.map(|entry| (entry, record.start));
+            assert_eq!(walk.variable_back_at(&view, 6), with_place, "{which}");
+        }
+    }
+}
