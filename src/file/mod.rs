@@ -32,7 +32,7 @@ mod model;
 mod pointer;
 #[cfg(test)]
 #[cfg(target_os = "linux")]
-mod powers;
+pub(crate) mod powers;
 mod standing;
 pub(crate) mod target;
 mod temporary;

@@ -3,7 +3,7 @@
 use rustix::thread::{CapabilitySet, capabilities, set_capabilities};
 
 /// Calls `call` in a thread that has none of the powers of root. The other threads keep theirs.
-pub(super) fn without_powers<T: Send>(call: impl FnOnce() -> T + Send) -> T {
+pub(crate) fn without_powers<T: Send>(call: impl FnOnce() -> T + Send) -> T {
     std::thread::scope(|scope| {
         let powerless = scope.spawn(|| {
             let mut sets = capabilities(None).expect("the sets of this thread");

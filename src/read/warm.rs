@@ -146,3 +146,75 @@ impl Table {
         memory.reading_ahead(work)
     }
 }
+
+#[cfg(target_os = "linux")]
+#[cfg(test)]
+mod tests {
+    use super::super::map::observed::{PART, have_flag, large_pages_can_be_asked_for};
+    use super::super::map::{AccessPattern, Bytes, Reading};
+    use super::super::pages::Pages;
+    use super::*;
+    use crate::{BuildOptions, OpenOptions};
+    use std::path::PathBuf;
+    use std::time::Duration;
+
+    /// A table of one entry, with a value of so many bytes.
+    fn file(value_len: usize) -> (tempfile::TempDir, PathBuf) {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("t");
+        BuildOptions::new().build(&path, [("key", vec![7u8; value_len])]).unwrap();
+        (directory, path)
+    }
+
+    #[test]
+    #[expect(unsafe_code, reason = "mapping a file is unsafe, and this one is the test's own")]
+    fn large_pages_are_asked_for_under_what_is_warmed() {
+        if !large_pages_can_be_asked_for() {
+            return;
+        }
+        let (_directory, path) = file(4 * PART);
+        let options = OpenOptions::new().access(AccessPattern::Normal);
+        // SAFETY: nobody else knows the file.
+        let table = unsafe { options.open(&path) }.unwrap();
+        let start = table.view().bytes().as_ptr().addr();
+        let end = start + table.view().layout().file_len;
+        let asked = || have_flag([start, start + 2 * PART, end - 1], "hg");
+        assert_eq!(asked(), Some([false; 3]));
+        table.warm(Warm::Index).unwrap();
+        assert_eq!(asked(), Some([true, false, true]));
+        table.warm(Warm::All).unwrap();
+        assert_eq!(asked(), Some([true; 3]));
+    }
+
+    /// The memory may not hold more than what is read and the piece that comes next.
+    #[test]
+    #[expect(unsafe_code, reason = "mapping a file is unsafe, and this one is the test's own")]
+    fn one_piece_ahead_is_asked_for_where_the_table_exceeds_the_memory() {
+        let (_directory, path) = file(3 * CHUNK);
+        let located = OpenOptions::new().locate(&path).unwrap();
+        let layout = located.layout().unwrap();
+        let pages = Pages::new(&layout);
+        let reading = Reading::Windows { available: 0 };
+        // SAFETY: nobody else knows the file.
+        let bytes = unsafe { Bytes::map_as(&located, reading) }.unwrap();
+        rustix::fs::fadvise(&located.file, 0, None, rustix::fs::Advice::DontNeed).unwrap();
+        let table = Table::new(bytes, layout, pages, None);
+        let memory = table.view().memory();
+        let all = 0..table.view().layout().file_len;
+        let resident = |part: Range<usize>| memory.resident(part);
+        let is_cold = resident(all.clone()) == Some(0);
+        let warmed = table.warm_with(Warm::All, |_| ControlFlow::Break(())).unwrap();
+        assert_eq!((warmed.done, warmed.total), (CHUNK as u64, all.len() as u64));
+        let start = table.view().bytes().as_ptr().addr();
+        assert_ne!(have_flag([start], "hg"), Some([true]), "large pages would be read as a whole");
+        if !is_cold {
+            return;
+        }
+        let came = |_| {
+            std::thread::sleep(Duration::from_millis(5));
+            resident(CHUNK..2 * CHUNK) == Some(CHUNK as u64)
+        };
+        assert!((0..1000).any(came));
+        assert_eq!(resident(2 * CHUNK..all.end), Some(0));
+    }
+}

@@ -130,7 +130,17 @@ impl Bytes {
     #[cfg(unix)]
     pub(crate) unsafe fn map(file: &Located, access: AccessPattern) -> Result<Self, OpenFailure> {
         // SAFETY: the caller's promise is the same.
-        let mapping = unsafe { Mapping::new(file, access) }?;
+        unsafe { Self::map_as(file, Reading::new(access, file.len)) }
+    }
+
+    /// Maps a part of a file that is read in a given way.
+    ///
+    /// # Safety
+    /// As for [`map`](Self::map).
+    #[cfg(unix)]
+    pub(crate) unsafe fn map_as(file: &Located, reading: Reading) -> Result<Self, OpenFailure> {
+        // SAFETY: the caller's promise is the same.
+        let mapping = unsafe { Mapping::new(file, reading) }?;
         let (start, len) = (NonNull::from(&mapping.map[..]).cast(), file.len);
         let (first, end) = pages_around(start.addr().get(), len);
         let watch = Watch::new(first, end);
@@ -208,7 +218,7 @@ impl Bytes {
         // A file that is in memory in part came there in small pieces.
         if self.resident(0..self.len).is_none_or(|resident| resident == self.len as u64) {
             let is_large = || self.populate(0, self.len).is_err() || large.hold_nearly_all();
-            if is_large() || large.collapse().is_ok() && is_large() {
+            if large.are_there_or_join(is_large) {
                 return;
             }
         }
@@ -339,6 +349,176 @@ mod tests {
                 found = (parts, cells > 60);
             }
             assert_eq!(found, ([true; 3], true), "all is there in the whole table");
+        }
+    }
+
+    #[test]
+    fn bytes_without_a_file_need_no_guard() {
+        let private = Bytes::private(3, |_| Ok(())).unwrap();
+        let owned = [Bytes::from_cow(vec![7; 3].into()), Bytes::from_cow(Cow::Borrowed(b"abc"))];
+        assert!(owned.iter().chain([&private]).all(Bytes::is_guarded));
+    }
+
+    /// Of bytes of a file.
+    #[cfg(target_os = "linux")]
+    mod of_a_file {
+        use super::super::*;
+        use crate::file::powers::without_powers;
+        use crate::read::map::observed::{
+            PART, files_come_when_asked_for, have_flag, large_pages_can_be_asked_for, major_faults,
+            mapped_in, pages_can_be_mapped_in, residency_is_told, unread_file,
+        };
+
+        /// Bytes of a large page.
+        const LARGE: usize = 2 << 20;
+
+        /// Zeros of which none is in memory.
+        fn unread(len: usize, reading: Reading) -> (tempfile::TempDir, Located, Bytes) {
+            let (directory, file) = unread_file(len);
+            // SAFETY: nobody else knows the file, and what is cut off of it is not read.
+            let bytes = unsafe { Bytes::map_as(&file, reading) }.unwrap();
+            (directory, file, bytes)
+        }
+
+        fn mapping_of(bytes: &mut Bytes) -> &mut Mapping {
+            match &mut bytes.owner {
+                Owner::Mapped(mapping) => mapping,
+                _ => panic!("these bytes are mapped"),
+            }
+        }
+
+        /// Whether a part comes into memory soon.
+        fn comes(bytes: &Bytes, part: std::ops::Range<usize>) -> bool {
+            (0..400).any(|_| {
+                std::thread::sleep(std::time::Duration::from_millis(5));
+                bytes.resident(part.clone()) == Some(part.len() as u64)
+            })
+        }
+
+        #[test]
+        fn they_are_guarded_while_somebody_watches() {
+            let (_directory, _file, mut bytes) = unread(PART, Reading::Ahead);
+            assert_eq!(bytes.is_guarded(), bytes.watch.is_some());
+            bytes.watch = None;
+            assert!(!bytes.is_guarded());
+        }
+
+        #[test]
+        fn what_is_asked_for_comes_and_nothing_else() {
+            if !files_come_when_asked_for() {
+                return;
+            }
+            let (_directory, _file, bytes) = unread(8 * PART, Reading::Pages);
+            if bytes.resident(0..8 * PART) != Some(0) {
+                return;
+            }
+            bytes.ask(PART..PART);
+            bytes.ask(2 * PART..4 * PART);
+            assert!(comes(&bytes, 2 * PART..4 * PART));
+            bytes.read_on(PART..PART);
+            bytes.read_on(6 * PART..7 * PART);
+            assert!(comes(&bytes, 6 * PART..7 * PART));
+            for part in [0..2 * PART, 4 * PART..6 * PART, 7 * PART..8 * PART] {
+                assert_eq!(bytes.resident(part.clone()), Some(0), "{part:?}");
+            }
+        }
+
+        /// A long walk waits for what it reads on, and leaves the advice as it was.
+        #[test]
+        fn a_walk_with_enough_memory_finds_what_it_reads_on() {
+            let reading = Reading::Windows { available: u64::MAX };
+            let (_directory, _file, bytes) = unread(8 * PART, reading);
+            if !pages_can_be_mapped_in() || bytes.resident(0..8 * PART) != Some(0) {
+                return;
+            }
+            bytes.read_on(2 * PART..3 * PART);
+            assert_eq!(bytes.resident(2 * PART..3 * PART), Some(PART as u64));
+            let start = bytes.get().as_ptr().addr();
+            assert_ne!(have_flag([start + 2 * PART], "rr"), Some([false]));
+        }
+
+        #[test]
+        fn an_index_is_kept_where_it_lies() {
+            let reading = Reading::Windows { available: 4 * PART as u64 };
+            let (_directory, _file, mut bytes) = unread(8 * PART, reading);
+            bytes.keep_index(6 * PART..8 * PART);
+            let start = bytes.get().as_ptr().addr();
+            let read_singly = have_flag([start + 6 * PART - 1, start + 6 * PART], "rr");
+            assert!(matches!(read_singly, None | Some([true, false])), "{read_singly:?}");
+        }
+
+        #[test]
+        fn large_pages_are_asked_for_under_a_part() {
+            if !large_pages_can_be_asked_for() {
+                return;
+            }
+            let (_directory, _file, bytes) = unread(4 * PART, Reading::Ahead);
+            bytes.ask_for_huge_pages(PART, 2 * PART);
+            let start = bytes.get().as_ptr().addr();
+            let places = [PART - 1, PART, 3 * PART].map(|place| start + place);
+            assert_eq!(have_flag(places, "hg"), Some([false, true, false]));
+        }
+
+        #[test]
+        fn memory_that_nobody_has_touched_is_not_resident() {
+            const LEN: usize = 64 << 20;
+            if !residency_is_told() {
+                return;
+            }
+            let fill = |memory: &mut [u8]| {
+                memory[0] = 1;
+                Ok(())
+            };
+            let bytes = Bytes::private(LEN, fill).unwrap();
+            assert_eq!(bytes.resident(1..9), Some(8));
+            assert_eq!(bytes.resident(LEN / 2..LEN / 2 + PART), Some(0));
+        }
+
+        /// The kernel calls all pages of such a file resident.
+        #[test]
+        fn what_is_resident_of_a_file_of_others_is_not_known() {
+            let (_directory, _file, mut bytes) = unread(PART, Reading::Ahead);
+            let other = rustix::process::geteuid().as_raw().wrapping_add(1);
+            mapping_of(&mut bytes).owner = Some(other);
+            assert_eq!(without_powers(|| bytes.resident(0..PART)), None);
+        }
+
+        /// A file of which little is in memory is not read as a whole before its pages are given up.
+        #[test]
+        fn a_file_that_is_not_in_memory_is_tried_at_once() {
+            let (_directory, file, mut bytes) = unread(12 * LARGE, Reading::Ahead);
+            if !pages_can_be_mapped_in() || bytes.resident(0..12 * LARGE) != Some(0) {
+                return;
+            }
+            // So that no large ones come, on any system.
+            let _ = mapping_of(&mut bytes).map.advise(memmap2::Advice::NoHugePage);
+            let addresses = mapping_of(&mut bytes).addresses();
+            if mapped_in(&addresses) != Some(0) {
+                return;
+            }
+            bytes.make_way_for_large_pages(&file.path);
+            // Every second one of twelve places, or of eleven.
+            assert_eq!(mapped_in(&addresses), Some(6 * LARGE));
+        }
+
+        /// What can't be read is an error of the warm-up, which has nothing to gain then.
+        #[test]
+        fn no_pages_are_given_up_where_some_cannot_be_read() {
+            if !pages_can_be_mapped_in() {
+                return;
+            }
+            let (_directory, file, mut bytes) = unread(4 * LARGE, Reading::Pages);
+            let mapping = mapping_of(&mut bytes);
+            let _ = mapping.map.advise(memmap2::Advice::NoHugePage);
+            // Then nobody knows what is in memory.
+            mapping.owner = None;
+            let writable = std::fs::File::options().write(true).open(&file.path).unwrap();
+            writable.set_len(2 * LARGE as u64).unwrap();
+            assert_eq!(std::fs::read(&file.path).unwrap().len(), 2 * LARGE);
+            let before = major_faults();
+            bytes.make_way_for_large_pages(&file.path);
+            // Pages that were given up come back one by one. The program's own may have to be read.
+            assert!((major_faults() - before) * 4 < LARGE / rustix::param::page_size());
         }
     }
 }

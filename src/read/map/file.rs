@@ -90,16 +90,58 @@ pub(crate) fn io_error(action: &'static str) -> impl Fn(std::io::Error) -> OpenF
     move |source| OpenFailure::Io { action, source }
 }
 
-/// Whether the kernel tells this process which pages of a file of the user `owner` are in memory:
-/// the process owns the file, or has the capability to act as an owner.
+/// Whether the kernel tells this thread which pages of a file of the user `owner` are in memory: the
+/// thread acts for that user, or has the capability to act as the owner of any file.
 #[cfg(target_os = "linux")]
 pub(super) fn may_ask(owner: u32) -> bool {
-    const CAP_FOWNER: u64 = 1 << 3;
-    let status = || std::fs::read_to_string("/proc/self/status").ok();
-    let capable = |status: String| {
-        let line = status.lines().find_map(|line| line.strip_prefix("CapEff:"))?;
-        u64::from_str_radix(line.trim(), 16).ok()
-    };
+    use rustix::thread::{CapabilitySet, capabilities};
     rustix::process::geteuid().as_raw() == owner
-        || status().and_then(capable).is_some_and(|capable| capable & CAP_FOWNER != 0)
+        || capabilities(None).is_ok_and(|sets| sets.effective.contains(CapabilitySet::FOWNER))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{BuildOptions, OpenOptions};
+
+    #[test]
+    fn a_file_that_does_not_begin_as_a_table_is_refused() {
+        let directory = tempfile::tempdir().unwrap();
+        let [text, table] = ["text", "table"].map(|name| directory.path().join(name));
+        let check = |path: &Path| {
+            let located = OpenOptions::new().locate(path).unwrap();
+            located.check_start(io_error("read the file"))
+        };
+        std::fs::write(&text, b"no table").unwrap();
+        let refused = check(&text);
+        assert!(matches!(refused, Err(OpenFailure::NotATable { found }) if &found == b"no table"));
+        BuildOptions::new().durable(false).build(&table, [("key", "value")]).unwrap();
+        assert!(check(&table).is_ok());
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_file_is_known_by_its_number_and_its_owner() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("t");
+        std::fs::write(&path, b"no table").unwrap();
+        // Where this process may give files away, the owner is not the user 0.
+        let _ = std::os::unix::fs::chown(&path, Some(4321), None);
+        let located = OpenOptions::new().locate(&path).unwrap();
+        let metadata = std::fs::metadata(&path).unwrap();
+        assert_eq!(located.identity(), (metadata.dev(), metadata.ino()));
+        assert_eq!(located.owner(), Some(metadata.uid()));
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn owners_may_ask_and_who_may_act_as_any_owner() {
+        use crate::file::powers::without_powers;
+        use rustix::thread::{CapabilitySet, capabilities};
+        let user = rustix::process::geteuid().as_raw();
+        let answers = || [user, user.wrapping_add(1)].map(may_ask);
+        assert_eq!(without_powers(answers), [true, false]);
+        let acts = capabilities(None).unwrap().effective.contains(CapabilitySet::FOWNER);
+        assert_eq!(answers(), [true, acts]);
+    }
 }

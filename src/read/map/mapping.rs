@@ -2,7 +2,7 @@
 
 #![expect(unsafe_code, reason = "maps files")]
 
-use super::file::{AccessPattern, Located};
+use super::file::Located;
 use super::reading::Reading;
 use super::room::no_room;
 use crate::error::OpenFailure;
@@ -31,7 +31,7 @@ impl Mapping {
     ///
     /// # Safety
     /// Until the result is dropped, nobody modifies or truncates the file.
-    pub(super) unsafe fn new(file: &Located, access: AccessPattern) -> Result<Self, OpenFailure> {
+    pub(super) unsafe fn new(file: &Located, reading: Reading) -> Result<Self, OpenFailure> {
         let len = file.len;
         let mut options = MmapOptions::new();
         options.offset(file.offset).len(len);
@@ -53,7 +53,6 @@ impl Mapping {
                 OpenFailure::Io { action: "map the file", source }
             }
         })?;
-        let reading = Reading::new(access, len);
         let mapping = Self {
             map,
             reading,
@@ -107,12 +106,9 @@ impl Mapping {
 
     /// Asks the kernel to begin to read `len` bytes of the table from `start` on, and does not wait.
     pub(super) fn ask(&self, table: NonNull<u8>, start: usize, len: usize) {
-        /// For one question the kernel reads no more than its read-ahead or the largest request of
-        /// the disk. The larger of both is at least this, unless somebody has lowered it.
-        const PIECE: usize = 128 << 10;
         let start = self.place(table, start);
-        for at in (start..start + len).step_by(PIECE) {
-            let _ = self.map.advise_range(Advice::WillNeed, at, PIECE.min(start + len - at));
+        for piece in pieces(start..start + len) {
+            let _ = self.map.advise_range(Advice::WillNeed, piece.start, piece.len());
         }
     }
 
@@ -145,10 +141,10 @@ impl Mapping {
         len: usize,
     ) -> std::io::Result<()> {
         #[cfg(target_os = "linux")]
-        match self.map.advise_range(Advice::PopulateRead, self.place(table, start), len) {
-            // An older kernel does not know the advice.
-            Err(error) if error.kind() == std::io::ErrorKind::InvalidInput => {}
-            other => return other,
+        if let Some(answer) =
+            known(self.map.advise_range(Advice::PopulateRead, self.place(table, start), len))
+        {
+            return answer;
         }
         self.ask(table, start, len);
         Ok(())
@@ -206,6 +202,24 @@ impl Mapping {
     }
 }
 
+/// For one question the kernel reads no more than its read-ahead or the largest request of the disk. The
+/// larger of both is at least this, unless somebody has lowered it.
+const PIECE: usize = 128 << 10;
+
+/// A part of a mapping, cut into so much as the kernel reads for one question.
+fn pieces(part: Range<usize>) -> impl Iterator<Item = Range<usize>> {
+    part.clone().step_by(PIECE).map(move |start| start..part.end.min(start + PIECE))
+}
+
+/// The kernel's answer to an advice; `None` from an older kernel, which does not know the advice.
+#[cfg(target_os = "linux")]
+fn known(answer: std::io::Result<()>) -> Option<std::io::Result<()>> {
+    match answer {
+        Err(error) if error.kind() == std::io::ErrorKind::InvalidInput => None,
+        answer => Some(answer),
+    }
+}
+
 /// What becomes of mapped pages.
 #[cfg(target_os = "linux")]
 #[derive(Clone, Copy)]
@@ -224,4 +238,136 @@ pub(super) fn pages_around(start: usize, len: usize) -> (usize, usize) {
 
 fn out_of_address_space(error: &std::io::Error) -> bool {
     error.raw_os_error() == Some(rustix::io::Errno::NOMEM.raw_os_error())
+}
+
+#[cfg(target_os = "linux")]
+#[cfg(test)]
+mod tests {
+    use super::super::observed::{
+        PART, have_flag, large_pages_can_be_asked_for, mapped, mapped_in, pages_can_be_mapped_in,
+        unread_file,
+    };
+    use super::*;
+    use rustix::io::Errno;
+
+    /// The address of a table that begins so many bytes behind the start of the mapping.
+    fn table_at(mapping: &Mapping, start: usize) -> NonNull<u8> {
+        NonNull::from(&mapping.map[start..]).cast()
+    }
+
+    /// Which of some places of the mapping have a flag; `None` where the system tells no flags.
+    fn flags<const N: usize>(
+        mapping: &Mapping,
+        flag: &str,
+        places: [usize; N],
+    ) -> Option<[bool; N]> {
+        let start = mapping.addresses().start;
+        have_flag(places.map(|place| start + place), flag)
+    }
+
+    #[test]
+    fn places_count_from_the_start_of_the_mapping() {
+        let (_directory, file) = unread_file(PART);
+        let mapping = mapped(&file, Reading::Ahead);
+        assert_eq!(mapping.place(table_at(&mapping, 0), 0), 0);
+        assert_eq!(mapping.place(table_at(&mapping, 0), 7), 7);
+        assert_eq!(mapping.place(table_at(&mapping, 5), 7), 12);
+        let start = mapping.map.as_ptr().addr();
+        assert_eq!(mapping.addresses(), start..start + PART);
+    }
+
+    #[test]
+    fn the_kernel_is_told_how_to_read_ahead() {
+        let (_directory, mut file) = unread_file(2 * PART);
+        // A table need not begin with a page.
+        (file.offset, file.len) = (100, 2 * PART - 100);
+        for (reading, random, sequential) in [
+            (Reading::Ahead, false, false),
+            (Reading::Sequential, false, true),
+            (Reading::Pages, true, false),
+            (Reading::Windows { available: 0 }, true, false),
+        ] {
+            let mapping = mapped(&file, reading);
+            let told = || ["rr", "sr"].map(|flag| flags(&mapping, flag, [0, PART]));
+            let before = told();
+            if before == [None; 2] {
+                return;
+            }
+            assert_eq!(before, [Some([random; 2]), Some([sequential; 2])], "{reading:?}");
+            assert_eq!(mapping.reading_ahead(told), [Some([false; 2]); 2], "{reading:?}");
+            assert_eq!(told(), before, "{reading:?}");
+        }
+    }
+
+    #[test]
+    fn an_index_that_is_kept_is_read_ahead() {
+        let (_directory, file) = unread_file(8 * PART);
+        let mut mapping = mapped(&file, Reading::Windows { available: 4 * PART as u64 });
+        let table = table_at(&mapping, 0);
+        let read_singly = |mapping: &Mapping| {
+            flags(mapping, "rr", [0, 5 * PART - 1, 5 * PART, 7 * PART - 1, 7 * PART, 8 * PART - 1])
+        };
+        let Some(before) = read_singly(&mapping) else { return };
+        assert_eq!(before, [true; 6]);
+        mapping.keep_index(table, 5 * PART, 2 * PART + 1);
+        assert_eq!(read_singly(&mapping), Some([true; 6]), "it is too large to be kept");
+        mapping.keep_index(table, 5 * PART, 2 * PART);
+        let kept = Some([true, true, false, false, true, true]);
+        assert_eq!(read_singly(&mapping), kept);
+        assert_eq!(mapping.reading_ahead(|| read_singly(&mapping)), Some([false; 6]));
+        assert_eq!(read_singly(&mapping), kept);
+    }
+
+    #[test]
+    fn large_pages_are_asked_for_under_a_part() {
+        if !large_pages_can_be_asked_for() {
+            return;
+        }
+        let (_directory, file) = unread_file(4 * PART);
+        let mapping = mapped(&file, Reading::Ahead);
+        mapping.ask_for_huge_pages(table_at(&mapping, 0), PART, 2 * PART);
+        let asked = flags(&mapping, "hg", [PART - 1, PART, 3 * PART - 1, 3 * PART]);
+        assert_eq!(asked, Some([false, true, true, false]));
+    }
+
+    #[test]
+    fn a_part_is_asked_for_in_pieces_without_a_gap() {
+        assert_eq!(pieces(5..5).count(), 0);
+        assert_eq!(pieces(5..5 + PIECE).count(), 1);
+        assert_eq!(pieces(0..2 * PIECE).collect::<Vec<_>>(), [0..PIECE, PIECE..2 * PIECE]);
+        let (one, two) = (7 + PIECE, 7 + 2 * PIECE);
+        assert_eq!(pieces(7..two + 3).collect::<Vec<_>>(), [7..one, one..two, two..two + 3]);
+    }
+
+    #[test]
+    fn an_advice_that_the_kernel_does_not_know_has_no_answer() {
+        let refused = |errno: Errno| known(Err(errno.into()));
+        assert!(matches!(known(Ok(())), Some(Ok(()))));
+        assert!(matches!(refused(Errno::FAULT), Some(Err(_))));
+        assert!(refused(Errno::INVAL).is_none());
+    }
+
+    #[test]
+    fn only_the_pages_that_are_given_up_are_mapped_no_more() {
+        // Less than a large page, which would be given up as a whole.
+        let (_directory, file) = unread_file(8 * PART);
+        let mapping = mapped(&file, Reading::Ahead);
+        let all = mapping.addresses();
+        if !pages_can_be_mapped_in() || mapped_in(&all).is_none() {
+            return;
+        }
+        mapping.populate(table_at(&mapping, 0), 0, 8 * PART).unwrap();
+        assert_eq!(mapped_in(&all), Some(8 * PART));
+        mapping.turn(all.start + 2 * PART..all.start + 5 * PART, Turn::GiveUp).unwrap();
+        assert_eq!(mapped_in(&all), Some(5 * PART));
+        // What lies outside of the mapping is not its own.
+        mapping.turn(0..usize::MAX, Turn::GiveUp).unwrap();
+        assert_eq!(mapped_in(&all), Some(0));
+    }
+
+    #[test]
+    fn only_a_want_of_room_is_taken_for_one() {
+        assert!(out_of_address_space(&Errno::NOMEM.into()));
+        assert!(!out_of_address_space(&Errno::NODEV.into()));
+    }
 }

@@ -10,6 +10,9 @@ mod mapping;
 #[cfg(not(unix))]
 #[path = "no_mapping.rs"]
 mod mapping;
+#[cfg(test)]
+#[cfg(target_os = "linux")]
+pub(crate) mod observed;
 mod private;
 mod proven;
 mod reading;

@@ -68,3 +68,27 @@ impl Private {
         self.memory.lock()
     }
 }
+
+#[cfg(target_os = "linux")]
+#[cfg(test)]
+mod tests {
+    use super::super::observed::have_flag;
+    use super::*;
+
+    fn fill_one(bytes: &mut [u8]) -> Result<(), OpenFailure> {
+        bytes.fill(7);
+        Ok(())
+    }
+
+    #[test]
+    fn a_copy_is_locked_when_that_was_asked() {
+        let memory = Private::new(1, fill_one).unwrap();
+        let is_locked = || have_flag([memory.bytes().as_ptr().addr()], "lo");
+        assert_ne!(is_locked(), Some([true]));
+        // The limit may leave no room. Some systems do not tell what is locked.
+        if memory.lock().is_ok() {
+            assert_ne!(is_locked(), Some([false]));
+        }
+        assert_eq!(memory.bytes(), [7]);
+    }
+}

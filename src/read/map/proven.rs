@@ -316,3 +316,82 @@ impl Proven {
         Some((unsafe { key.as_ref() }, unsafe { value.as_ref() }))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::bytes::Bytes;
+    use super::*;
+    use crate::{BuildOptions, HashIndex};
+
+    /// A table with an index of lines or of hashes, if it is large enough.
+    fn table(hash_index: HashIndex, entries: impl Iterator<Item = (Vec<u8>, Vec<u8>)>) -> Bytes {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("table");
+        let options = BuildOptions::new().hash_index(hash_index).durable(false);
+        options.build(&path, entries).unwrap();
+        let whole = std::fs::read(&path).unwrap();
+        let layout = Layout::parse(&whole).unwrap();
+        let mut bytes = Bytes::from_cow(whole.into());
+        bytes.prove(&layout);
+        bytes
+    }
+
+    /// Keys of so many bytes, in order.
+    fn keys(len: usize, count: u8) -> impl Iterator<Item = Vec<u8>> {
+        (1..=count).map(move |number| vec![number; len])
+    }
+
+    #[test]
+    fn cells_are_prefetched_where_they_are_read() {
+        for hash_index in [HashIndex::Auto, HashIndex::Always] {
+            let bytes = table(hash_index, keys(8, 200).map(|key| (key, vec![7; 5])));
+            let proven = bytes.proven();
+            assert!(proven.cells > 5, "{} cells", proven.cells);
+            for number in 0..proven.cells {
+                let cell = proven.cell(number).unwrap();
+                assert_eq!(proven.cell_address(number), cell.as_ptr(), "cell {number}");
+            }
+        }
+    }
+
+    #[test]
+    fn records_are_prefetched_where_they_are_read() {
+        let bytes = table(HashIndex::Auto, keys(8, 200).map(|key| (key, vec![7; 5])));
+        for rank in 0..200 {
+            let (key, value) = bytes.proven().fixed::<AnyLen>(rank).unwrap();
+            let addresses = bytes.proven().fixed_addresses(rank);
+            assert_eq!(addresses, [key.as_ptr(), value.as_ptr()], "rank {rank}");
+        }
+        let values = (0..200).map(|len| vec![7; len]);
+        let bytes = table(HashIndex::Always, keys(8, 200).zip(values));
+        for start in 0..bytes.proven().records_len {
+            let (_, key, _) = bytes.proven().record(start, start, 1).unwrap();
+            assert_eq!(bytes.proven().record_address(start), key.as_ptr(), "record at {start}");
+        }
+        assert!(bytes.proven().records_len > 200);
+    }
+
+    /// A lookup for keys of one length finds none in a table with keys of another.
+    #[test]
+    fn a_key_is_found_by_its_length() {
+        for len in [1, 7, 8, 9, 15, 16, 17, 31, 32, 33] {
+            let bytes = table(HashIndex::Auto, keys(len, 3).map(|key| (key, vec![7; 5])));
+            let proven = bytes.proven();
+            for rank in 0..3 {
+                let expected = (&[rank as u8 + 1; 33][..len], &[7; 5][..]);
+                assert_eq!(proven.fixed::<AnyLen>(rank), Some(expected), "{len} bytes");
+                let found = [
+                    proven.fixed::<Len8>(rank),
+                    proven.fixed::<Len16>(rank),
+                    proven.fixed::<Len32>(rank),
+                ];
+                let of_len = |other| (len == other).then_some(expected);
+                assert_eq!(found, [8, 16, 32].map(of_len), "{len} bytes");
+            }
+            assert_eq!(proven.fixed::<AnyLen>(3), None);
+            assert_eq!(proven.fixed::<Len8>(3), None);
+            assert_eq!(proven.fixed::<Len16>(3), None);
+            assert_eq!(proven.fixed::<Len32>(3), None);
+        }
+    }
+}

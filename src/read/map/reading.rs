@@ -59,3 +59,25 @@ const FAR: u64 = 256 << 20;
 fn fits(len: usize, available: u64) -> bool {
     len as u64 <= available - available / 16
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_table_fits_into_fifteen_sixteenths_of_the_memory() {
+        assert!(fits(1500, 1600) && !fits(1501, 1600));
+        assert!(fits(0, 0) && !fits(1, 0));
+    }
+
+    /// Only a table that exceeds the memory needs a choice: of others, all pages stay.
+    #[test]
+    fn the_memory_decides_on_indexes_and_walks() {
+        for reading in [Reading::Ahead, Reading::Sequential, Reading::Pages] {
+            assert!(!reading.keeps(0) && !reading.walks_ahead(), "{reading:?}");
+        }
+        let windows = |available| Reading::Windows { available };
+        assert!(windows(100).keeps(50) && !windows(100).keeps(51));
+        assert!(windows(FAR).walks_ahead() && !windows(FAR - 1).walks_ahead());
+    }
+}

@@ -29,7 +29,7 @@ fn exceeded_limit(needed: u64) -> Option<u64> {
     if let Some(pages) = proc::number("/proc/self/statm") {
         let page = rustix::param::page_size() as u64;
         let used = pages.saturating_mul(page);
-        return (used.saturating_add(needed.next_multiple_of(page)) > limit).then_some(limit);
+        return exceeds(used, needed.next_multiple_of(page), limit).then_some(limit);
     }
     // Where the system does not say how much is used, the limit is the likeliest cause.
     Some(limit)
@@ -38,6 +38,12 @@ fn exceeded_limit(needed: u64) -> Option<u64> {
 #[cfg(not(unix))]
 fn exceeded_limit(_: u64) -> Option<u64> {
     None
+}
+
+/// Whether `needed` bytes more than are used take more than the limit.
+#[cfg(target_os = "linux")]
+fn exceeds(used: u64, needed: u64, limit: u64) -> bool {
+    used.saturating_add(needed) > limit
 }
 
 #[cfg(target_os = "linux")]
@@ -86,5 +92,26 @@ mod proc {
             assert_eq!(number("/proc/self/maps"), None);
             assert_eq!(number("/nowhere"), None);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// One byte more exceeds no limit under which this process runs.
+    #[test]
+    fn only_a_copy_is_refused_for_want_of_memory() {
+        assert!(matches!(no_room(1, true), OpenFailure::OutOfMemory { needed: 1 }));
+        assert!(matches!(no_room(1, false), OpenFailure::AddressSpaceExhausted { needed: 1, .. }));
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn all_that_the_limit_allows_may_be_used() {
+        assert!(!exceeds(5, 3, 8));
+        assert!(exceeds(6, 3, 8));
+        assert!(exceeds(1, u64::MAX, u64::MAX - 1));
+        assert!(!exceeds(1, u64::MAX, u64::MAX), "no sum is greater");
     }
 }

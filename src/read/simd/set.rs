@@ -181,6 +181,21 @@ fn chosen() -> Available {
 mod tests {
     use super::*;
 
+    /// Guards against a form that is never chosen, and that no test runs.
+    #[cfg(target_arch = "x86_64")]
+    #[test]
+    fn a_processor_with_the_instructions_has_the_form() {
+        let has = |wanted: InstructionSet| Available::all().any(|form| form.set() == wanted);
+        let bits = is_x86_feature_detected!("bmi1") && is_x86_feature_detected!("bmi2");
+        let counts = is_x86_feature_detected!("lzcnt") && is_x86_feature_detected!("popcnt");
+        let avx2 = is_x86_feature_detected!("avx2") && bits && counts;
+        let wide = is_x86_feature_detected!("avx512bw") && is_x86_feature_detected!("avx512vl");
+        let avx512 = is_x86_feature_detected!("avx512f") && wide && bits;
+        assert_eq!(has(InstructionSet::Avx2), avx2);
+        assert_eq!(has(InstructionSet::Avx512), avx512);
+        assert!(has(InstructionSet::Sse2) && has(InstructionSet::Portable));
+    }
+
     /// Guards against a form that is measured under the name of another one.
     #[test]
     fn a_name_chooses_its_form_and_any_other_the_best() {
