@@ -16,6 +16,8 @@ mod open_tests;
 mod ordered;
 mod owned;
 mod packed;
+#[cfg(test)]
+mod packed_tests;
 mod packing;
 mod pages;
 pub(crate) mod parallel;
@@ -25,7 +27,11 @@ mod residency;
 pub(crate) mod search;
 mod simd;
 mod stats;
+#[cfg(test)]
+mod stats_tests;
 mod table;
+#[cfg(test)]
+mod table_tests;
 pub(crate) mod typed;
 mod types;
 mod value;

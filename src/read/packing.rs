@@ -463,3 +463,31 @@ fn wrong(offset: u64, view: &View, bad: Bad) -> ReadError {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{BuildOptions, HashIndex, OpenOptions, PageChecks};
+
+    #[test]
+    fn a_lookup_of_encoded_keys_decides_and_is_not_made_again() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("t");
+        let keys = (0..1000).map(|i| (format!("https://example.org/page/{i:04}"), "text"));
+        let options = BuildOptions::new().durable(false).hash_index(HashIndex::Always);
+        options.compact_keys(true).build(&path, keys).unwrap();
+        let open = OpenOptions::new().allow_packed(true).page_checks(PageChecks::AtOpen);
+        let table = Packed::new(open.load(&path).unwrap()).unwrap();
+        let (stored, absent) = (&b"https://example.org/page/0042"[..], &b"absent"[..]);
+        for (key, value) in [(stored, Some(&b"text"[..])), (absent, None)] {
+            let guess = table.lookup.call(&table, key);
+            assert!(!guess.is_undecided());
+            assert_eq!(guess.answer(), value);
+        }
+        let packing = table.packing.as_ref().unwrap();
+        let decided = table.decide(packing, Guess::ABSENT, stored, &mut Vec::new());
+        assert_eq!(decided, Ok(None));
+        let undecided = table.decide(packing, Guess::UNDECIDED, stored, &mut Vec::new());
+        assert_eq!(undecided, Ok(Some(&b"text"[..])));
+    }
+}

@@ -61,6 +61,13 @@ mod tests {
     use std::time::Duration;
 
     #[test]
+    fn threads_are_as_many_as_processors_and_no_more_than_pieces() {
+        let processors = thread::available_parallelism().map_or(1, NonZero::get);
+        assert_eq!([0, 1, 2].map(threads), [1, 1, processors.min(2)]);
+        assert_eq!(threads(usize::MAX), processors);
+    }
+
+    #[test]
     fn every_piece_is_checked_once() {
         for pieces in [0, 1, 2, 1000] {
             let checked: Vec<_> = (0..pieces).map(|_| AtomicUsize::new(0)).collect();

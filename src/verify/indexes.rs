@@ -250,9 +250,11 @@ impl<'t> Indexes<'t> {
 mod tests {
     use super::*;
     use crate::format::NODE_LOG2;
+    use crate::format::header::{FOOTER, Footer, Header, header_checksum};
     use crate::format::index::line::LineScale;
     use crate::format::layout::Span;
     use crate::{BuildOptions, HashIndex, OpenOptions, PageChecks};
+    use zerocopy::{FromBytes, IntoBytes};
 
     const NODE: usize = 1 << NODE_LOG2;
 
@@ -321,6 +323,141 @@ mod tests {
         let error = ReadError::corrupt(BAD_NODE, at as u64);
         assert_eq!(check(2999, 2999), Err(error.clone()), "no key before the leaf");
         assert_eq!(check(0, 0), Err(error), "no key of the leaf");
+    }
+
+    /// The header counts one leaf less here, so that the last one stands between the leaves and the root.
+    #[test]
+    fn a_search_ends_in_a_leaf_and_begins_no_node_again() {
+        let leaf_for = |levels, rank| {
+            let mut bytes = bytes();
+            let (header, _) = Header::mut_from_prefix(&mut bytes).unwrap();
+            header.index_levels = levels;
+            header.index_leaves = (header.index_leaves.get() - 1).into();
+            header.checksum = header_checksum(header.as_bytes()).into();
+            let footer = Footer::of(header);
+            let end = bytes.len() - FOOTER;
+            bytes[end..].copy_from_slice(footer.as_bytes());
+            let table = open(bytes);
+            let tree = Tree::of(table.view()).unwrap();
+            let error = ReadError::corrupt(BAD_NODE, tree.layout().span.start as u64);
+            indexes(&table).leaf_for(tree, &key(rank), false).map_err(|found| found == error)
+        };
+        assert_eq!(leaf_for(2, 0), Ok(0));
+        assert_eq!(leaf_for(2, 2999), Err(true), "it ends above the leaves");
+        // A leaf in the place of an inner node: its first block has its own number.
+        assert_eq!(leaf_for(3, 0), Err(true), "it leads from a leaf to itself");
+    }
+
+    /// A search in a table of fixed width goes no further than to the end of the block to which it leads.
+    #[test]
+    fn a_block_that_begins_with_the_key_before_it_is_missed() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("t");
+        let entries = (0..100u32).map(|i| ((i * i * i).to_be_bytes(), [7u8; 4]));
+        let options = BuildOptions::new().durable(false).hash_index(HashIndex::Never);
+        options.build(&path, entries).unwrap();
+        let mut bytes = std::fs::read(&path).unwrap();
+        let table = open(bytes.clone());
+        let layout = table.view().layout();
+        let (fixed, records) = (layout.fixed.unwrap(), layout.records.start as u64);
+        assert!(layout.tree.is_some());
+        let rank = u64::from(layout.block_records);
+        assert_eq!(indexes(&table).check_block(rank..rank + 1), Ok(()));
+        bytes.copy_within(fixed.offset(rank - 1)..fixed.offset(rank - 1) + 4, fixed.offset(rank));
+        let error = ReadError::corrupt("ordered index misses a block", records);
+        assert_eq!(indexes(&open(bytes)).check_block(rank..rank + 1), Err(error));
+    }
+
+    /// A table of fixed width whose keys have these heads, and a line index of so many lines, which is
+    /// each of its values. To each line belong 65,536 heads. One line may be damaged.
+    fn lined(heads: &[u64], lines: u64, damaged: Option<u64>) -> (Table, LineLayout) {
+        let mut cells = Vec::new();
+        for number in 0..lines {
+            let first = heads.partition_point(|head| head >> 16 < number);
+            let own = heads[first..].iter().take_while(|head| **head >> 16 == number);
+            let mut cell = [0u8; LINE];
+            cell[..4].copy_from_slice(&(first as u32).to_le_bytes());
+            let tags = cell[4..].as_chunks_mut().0;
+            tags.fill(NO_TAG.to_le_bytes());
+            for (tag, head) in tags.iter_mut().zip(own) {
+                *tag = ((head >> 1) as u16 & NO_TAG).to_le_bytes();
+            }
+            cell[0] ^= u8::from(damaged == Some(number));
+            cells.push(cell);
+        }
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("t");
+        let entries = heads.iter().map(|head| (head.to_be_bytes(), cells.as_flattened()));
+        BuildOptions::new().durable(false).build(&path, entries).unwrap();
+        let table = open(std::fs::read(&path).unwrap());
+        let start = table.view().layout().fixed.unwrap().offset(0) + 8;
+        let span = Span { start, end: start + cells.len() * LINE };
+        (table, LineLayout { span, scale: LineScale { base: 0, scale: 1 << 48 }, lines })
+    }
+
+    /// Ten keys in each line but the last, which has none.
+    #[test]
+    fn the_lines_of_a_piece_are_checked_and_no_others() {
+        let heads: Vec<u64> =
+            (0..4).flat_map(|line| (0..10).map(move |i| line << 16 | i << 1)).collect();
+        let check = |damaged, ranks| {
+            let (table, index) = lined(&heads, 5, damaged);
+            let at = |line: usize| (index.span.start + line * LINE) as u64;
+            let bad = |line: &usize| ReadError::corrupt("line has wrong tags", at(*line));
+            let found = indexes(&table).check_lines(&index, ranks);
+            found.map_err(|error| (0..5).find(|line| error == bad(line)))
+        };
+        for line in 0..5 {
+            assert_eq!(check(Some(line), 0..40), Err(Some(line as usize)));
+        }
+        // A piece that ends with a line, one with parts of two, and one with a part of the last.
+        for (ranks, own) in [(0..20, 0..2), (15..25, 2..3), (37..40, 4..5)] {
+            for line in 0..5 {
+                let right = if own.contains(&line) { Err(Some(line as usize)) } else { Ok(()) };
+                assert_eq!(check(Some(line), ranks.clone()), right, "line {line} of {ranks:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_line_may_have_255_keys_and_no_more() {
+        for keys in [255, 256] {
+            let heads: Vec<u64> = (0..keys).map(|i| i << 1).collect();
+            let (table, index) = lined(&heads, 1, None);
+            let found = indexes(&table).check_lines(&index, 0..keys);
+            let error = ReadError::corrupt("line has wrong tags", index.span.start as u64);
+            assert_eq!(found, if keys == 255 { Ok(()) } else { Err(error) }, "{keys} keys");
+        }
+    }
+
+    /// A line whose last keys are of the next piece, which nobody has read, and of a file that was cut off.
+    #[cfg(target_os = "linux")]
+    #[expect(unsafe_code, reason = "mapping a file is unsafe, and this one is the test's own")]
+    #[test]
+    fn keys_behind_a_piece_that_cannot_be_read_are_an_error_and_no_signal() {
+        /// A multiple of the size of a page on any machine.
+        const PAGES: usize = 64 << 10;
+        // Before Linux 5.14 they are a signal.
+        if memmap2::MmapMut::map_anon(1).unwrap().advise(memmap2::Advice::PopulateRead).is_err() {
+            return;
+        }
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("t");
+        let entries = (0..12u64).map(|key| (key.to_be_bytes(), vec![0u8; 2 * PAGES]));
+        BuildOptions::new().durable(false).mode(0o644).build(&path, entries).unwrap();
+        let options = OpenOptions::new().page_checks(PageChecks::Never);
+        // SAFETY: nobody else knows the file, and what is cut off of it is only populated.
+        let table = unsafe { options.open(&path) }.unwrap();
+        let fixed = table.view().layout().fixed.unwrap();
+        let file = std::fs::File::options().write(true).open(&path).unwrap();
+        file.set_len((fixed.offset(5) + 8).next_multiple_of(PAGES) as u64).unwrap();
+        // All keys belong to the one line, which is part of a value.
+        let start = fixed.offset(0) + 8;
+        let span = Span { start, end: start + LINE };
+        let index = LineLayout { span, scale: LineScale { base: 0, scale: 1 << 48 }, lines: 1 };
+        let error = indexes(&table).check_lines(&index, 0..6).unwrap_err();
+        let offset = fixed.offset(6) as u64;
+        assert_eq!(error.failure(), crate::error::ReadFailure::Faulted { offset });
     }
 
     #[test]

@@ -10,6 +10,7 @@ use crate::read::parallel::{check_pieces, threads};
 use crate::read::place::LocatedPart;
 use crate::read::view::View;
 use crate::read::{Packing, Table};
+use std::iter;
 use std::ops::Range;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 
@@ -61,13 +62,11 @@ impl Packed<'_> {
             }
         };
         let buckets = view.layout().hash_of_decoded.map_or(0, |index| index.buckets);
-        let step = (budget() / size_of::<AtomicU32>() as u64).max(1);
-        let mut numbers = 0..buckets.min(step);
-        let seen = self.walk(&packing, meter, numbers.clone())?;
-        let mut taken = seen.check_buckets(view, meter)?;
-        while numbers.end < buckets {
-            numbers = numbers.end..buckets.min(numbers.end + step);
-            taken += self.walk(&packing, meter, numbers.clone())?.check_buckets(view, meter)?;
+        // Each round sees all entries.
+        let (mut seen, mut taken) = (Seen::default(), 0);
+        for numbers in rounds(buckets, budget()) {
+            seen = self.walk(&packing, meter, numbers)?;
+            taken += seen.check_buckets(view, meter)?;
         }
         seen.compare(&packing, view, span.start as u64, taken)
     }
@@ -75,8 +74,7 @@ impl Packed<'_> {
     /// Decodes all keys and values.
     fn walk(&self, packing: &Packing, meter: &Meter<'_>, numbers: Range<u64>) -> ReadResult<Seen> {
         let (table, view) = (self.table, self.table.view());
-        let most = usize::try_from(table.len() / PIECE).unwrap_or(usize::MAX);
-        let walks = table.split(most.clamp(1, SHARE * threads(most)));
+        let walks = table.split(pieces(table.len()));
         let seen = Seen::of(numbers);
         check_pieces(walks.len(), |piece| {
             let (mut buffer, mut codes) = (ValueBuffer::new(), Vec::new());
@@ -120,6 +118,19 @@ impl Packed<'_> {
             None => false,
         })
     }
+}
+
+/// The buckets of each round, at least one, so that their overflow bits take no more than so many bytes.
+fn rounds(buckets: u64, bytes: u64) -> impl Iterator<Item = Range<u64>> {
+    let step = (bytes / size_of::<AtomicU32>() as u64).max(1);
+    let from = move |start: u64| start..buckets.min(start.saturating_add(step));
+    iter::successors(Some(from(0)), move |last| (last.end < buckets).then(|| from(last.end)))
+}
+
+/// How many pieces so many entries are divided into.
+fn pieces(entries: u64) -> usize {
+    let most = usize::try_from(entries / PIECE).unwrap_or(usize::MAX);
+    most.clamp(1, SHARE * threads(most))
 }
 
 impl Seen {
@@ -197,5 +208,149 @@ impl Seen {
             }
         }
         Ok(second)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{BuildOptions, HashIndex, OpenOptions, VerifyProgress};
+    use std::sync::Mutex;
+
+    /// A table whose keys are encoded, with a hash index. All values have so many bytes.
+    fn table(keys: impl Iterator<Item = Vec<u8>>, value: usize) -> Table {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("t");
+        let options = BuildOptions::new().durable(false).hash_index(HashIndex::Always);
+        let entries = keys.map(|key| (key, vec![b'v'; value]));
+        options.compact_keys(true).build(&path, entries).unwrap();
+        let table = OpenOptions::new().allow_packed(true).load(&path).unwrap();
+        assert!(table.view().layout().hash_of_decoded.is_some());
+        table
+    }
+
+    fn page(i: u64) -> Vec<u8> {
+        format!("https://example.org/page/{i:04}").into_bytes()
+    }
+
+    /// The first eight bytes of these keys multiply the rest by zero, so all have one hash.
+    fn of_one_hash(i: u64) -> Vec<u8> {
+        [0xA076_1D64_78BD_642F_u64.to_le_bytes(), i.to_be_bytes()].concat()
+    }
+
+    fn packing(table: &Table) -> Packing {
+        Packing::read(table.view()).unwrap().unwrap()
+    }
+
+    /// What an audit finds, and how many bytes of entries it has reported after each report.
+    fn audited<T>(
+        table: &Table,
+        audit: impl FnOnce(Packed<'_>, &Meter<'_>) -> ReadResult<T>,
+    ) -> (ReadResult<T>, Vec<u64>) {
+        let reports = Mutex::new(Vec::new());
+        let report = |progress: VerifyProgress| -> ReadResult<()> {
+            reports.lock().unwrap().push(progress.done);
+            Ok(())
+        };
+        let found = audit(Packed { table }, &Meter::new(&report, table.view().layout(), 1));
+        (found, reports.into_inner().unwrap())
+    }
+
+    #[test]
+    fn rounds_have_all_buckets_once_and_there_is_one_at_least() {
+        let ends = |buckets, bytes| {
+            let rounds = rounds(buckets, bytes).map(|numbers| (numbers.start, numbers.end));
+            rounds.collect::<Vec<_>>()
+        };
+        assert_eq!(ends(0, 16), [(0, 0)]);
+        assert_eq!(ends(5, 1 << 20), [(0, 5)]);
+        assert_eq!(ends(8, 16), [(0, 4), (4, 8)]);
+        assert_eq!(ends(10, 19), [(0, 4), (4, 8), (8, 10)]);
+        assert_eq!(ends(2, 3), [(0, 1), (1, 2)]);
+    }
+
+    #[test]
+    fn pieces_have_1024_entries_or_are_16_for_each_thread() {
+        assert_eq!([0, 1023, 2047, 5 * 1024, 16 * 1024].map(pieces), [1, 1, 1, 5, 16]);
+        assert_eq!(pieces(1 << 40), 16 * threads(1 << 30));
+    }
+
+    #[test]
+    fn every_key_is_found_whatever_the_pieces_and_rounds() {
+        let table = table((0..5000).map(page), 5);
+        let index = table.stats().unwrap().hash_index.unwrap();
+        let checked = audited(&table, |audit, meter| audit.check(meter)).0;
+        assert_eq!(checked, Ok(index.second_bucket_keys));
+        let (packing, view) = (packing(&table), table.view());
+        for bytes in [4 * index.buckets, 2 * index.buckets, index.buckets] {
+            let compared = audited(&table, |audit, meter| {
+                let (mut seen, mut taken) = (Seen::default(), 0);
+                for numbers in rounds(index.buckets, bytes) {
+                    seen = audit.walk(&packing, meter, numbers)?;
+                    taken += seen.check_buckets(view, meter)?;
+                }
+                seen.compare(&packing, view, 0, taken)
+            });
+            assert_eq!(compared.0, Ok(index.second_bucket_keys), "{bytes} bytes");
+        }
+    }
+
+    #[test]
+    fn keys_that_are_set_aside_are_counted() {
+        let table = table((0..1000).map(of_one_hash), 5);
+        assert_eq!(table.view().layout().hash_of_decoded.unwrap().set_aside, 999);
+        assert_eq!(audited(&table, |audit, meter| audit.check(meter)).0, Ok(0));
+    }
+
+    #[test]
+    fn the_index_must_lead_to_the_very_record() {
+        let table = table((0..1000).map(page), 5);
+        let (packing, view) = (packing(&table), table.view());
+        let [first, second] = [0, 1].map(|rank| table.nth(rank).unwrap().unwrap().0);
+        let seen = Seen::of(0..0);
+        let lost = |stored: &[u8]| -> ReadResult<()> {
+            let at = view.memory().offset_of(stored) as u64;
+            Err(ReadError::corrupt("index does not find the record", at))
+        };
+        assert_eq!(seen.note(&packing, view, &page(0), first), Ok(()));
+        assert_eq!(seen.note(&packing, view, &page(0), second), lost(second));
+        // No key is set aside.
+        assert_eq!(seen.note(&packing, view, b"absent", first), lost(first));
+    }
+
+    #[test]
+    fn keys_are_counted_by_where_they_were_found() {
+        let table = table((0..1000).map(page), 5);
+        let (packing, view) = (packing(&table), table.view());
+        let index = view.layout().hash_of_decoded.unwrap();
+        let compare = |first: u64, set_aside: u64, taken: u64| {
+            let walked = audited(&table, |audit, meter| audit.walk(&packing, meter, 0..0));
+            let seen = walked.0.unwrap();
+            seen.first.fetch_add(first, Relaxed);
+            seen.set_aside.fetch_add(set_aside, Relaxed);
+            seen.compare(&packing, view, 0, 1000 + taken).map(|_| ())
+        };
+        let wrong = ReadError::corrupt("hash index has other keys", index.span.start as u64);
+        assert_eq!(compare(0, 0, 0), Ok(()));
+        assert_eq!(compare(0, 0, 1), Err(wrong.clone()), "a slot without a key");
+        assert_eq!(compare(0, 1, 0), Err(wrong.clone()), "one more is set aside");
+        assert_eq!(compare(1, 0, 1), Err(wrong), "one more in a slot");
+    }
+
+    /// A piece reports after each mebibyte and at its end.
+    #[test]
+    fn stored_bytes_are_reported() {
+        for (value, reports) in [(5, 1), (4096, 3)] {
+            let table = table((0..700).map(page), value);
+            let packing = packing(&table);
+            let (found, done) =
+                audited(&table, |audit, meter| audit.walk(&packing, meter, 0..0).map(|_| ()));
+            assert_eq!((found, done.len()), (Ok(()), reports), "{done:?}");
+            let stored = table.iter().map(|entry| {
+                let (key, value) = entry.unwrap();
+                key.len() + value.len()
+            });
+            assert_eq!(done[reports - 1], stored.sum::<usize>() as u64);
+        }
     }
 }

@@ -111,9 +111,8 @@ impl<'t> Pieces<'t> {
     fn of(records: Records<'t>) -> Self {
         let layout = records.view.layout();
         let ahead = 2 * threads(layout.records.len().div_ceil(PIECE));
-        // The pieces that are checked or read ahead take a small part of the memory.
         let available = limits::recently_available_memory().unwrap_or(u64::MAX);
-        let bytes = (available / (8 * 2 * ahead as u64)).clamp(PIECE as u64 / 8, PIECE as u64);
+        let bytes = piece_bytes(available, ahead);
         // Records of variable width without leaves are a single block.
         let parts = match (&layout.tree, &layout.fixed) {
             (Some(index), _) => index.leaves,
@@ -156,6 +155,12 @@ impl<'t> Pieces<'t> {
         }
         Ok(place)
     }
+}
+
+/// Bytes of a piece, if so many bytes of memory are available and so many pieces are read ahead: those
+/// that are checked or read ahead take a small part of the memory.
+fn piece_bytes(available: u64, ahead: usize) -> u64 {
+    (available / (8 * 2 * ahead as u64)).clamp(PIECE as u64 / 8, PIECE as u64)
 }
 
 /// A piece while it is checked.
@@ -388,4 +393,29 @@ impl<'t, 'r> Piece<'t, 'r> {
 
 fn misplaced(offset: usize) -> ReadError {
     ReadError::corrupt("index names another place", offset as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{BuildOptions, Table};
+
+    #[test]
+    fn pieces_that_are_read_ahead_take_a_sixteenth_of_the_memory() {
+        assert_eq!(piece_bytes(16 * 4 * 300_000, 4), 300_000);
+        assert_eq!(piece_bytes(u64::MAX, 4), 1 << 20);
+        assert_eq!(piece_bytes(0, 4), 128 << 10);
+    }
+
+    #[test]
+    fn two_pieces_are_read_ahead_for_each_thread() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("t");
+        let entries = (0..3u8).map(|key| ([key], vec![7u8; PIECE]));
+        BuildOptions::new().durable(false).build(&path, entries).unwrap();
+        let table = Table::load(&path).unwrap();
+        let view = table.view();
+        let records = Records { view, indexes: Indexes { table: &table, view } };
+        assert_eq!(Pieces::of(records).ahead, 2 * threads(4));
+    }
 }

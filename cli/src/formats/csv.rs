@@ -193,6 +193,8 @@ struct Records<R> {
     unread: bool,
     /// The column of the key, if it is known before the header is read.
     key: Option<usize>,
+    /// Most bytes of a record.
+    most: u64,
 }
 
 impl<R: Read> Records<R> {
@@ -209,6 +211,7 @@ impl<R: Read> Records<R> {
             lines: 0,
             unread: false,
             key: None,
+            most: MOST,
         }
     }
 
@@ -247,7 +250,7 @@ impl<R: Read> Records<R> {
             self.width += fields;
             match result {
                 ReadRecordResult::InputEmpty => {}
-                ReadRecordResult::OutputFull if len as u64 > MOST => {
+                ReadRecordResult::OutputFull if len as u64 > self.most => {
                     let what = "a record longer than any entry (is a quote never closed?)";
                     return Err(InputError::Broken(what.into()));
                 }
@@ -384,8 +387,14 @@ mod tests {
     const PLAIN: Csv = Csv { header: false, delimiter: b',' };
 
     fn read(text: &[u8], key: Option<&str>) -> Result<Entries, String> {
+        read_up_to(MOST, text, key)
+    }
+
+    /// Reads records of no more than about so many bytes.
+    fn read_up_to(most: u64, text: &[u8], key: Option<&str>) -> Result<Entries, String> {
         let fields = Fields { key: key.map(str::to_owned), value: Vec::new() };
         let mut reader = Reader::new(text, PLAIN, fields);
+        reader.records.most = most;
         let mut all = Vec::new();
         while let Some(entry) = reader.next().map_err(|error| error.to_string())? {
             all.push(entry.into_bytes().map_err(|error| error.to_string())?);
@@ -399,11 +408,25 @@ mod tests {
         for before in [1, 40_000] {
             let (first, key) = ("x".repeat(before), "k".repeat(MAX_KEY));
             let entry = (key.clone().into_bytes(), first.clone().into_bytes());
-            assert_eq!(read(format!("{first},{key}").as_bytes(), Some("2")), Ok(vec![entry]));
+            // The room of the shorter record is full just before the line end.
+            for end in ["", "\n"] {
+                let text = format!("{first},{key}{end}");
+                assert_eq!(read(text.as_bytes(), Some("2")), Ok(vec![entry.clone()]));
+            }
             let endless = format!("{first},{}", "k".repeat(200_000));
             let error = read(endless.as_bytes(), Some("2"));
             assert!(error.is_err_and(|error| error.contains("65535")), "{before}");
         }
+    }
+
+    /// The length is asked for whenever the room of 4,096 bytes is full and doubled.
+    #[test]
+    fn a_record_longer_than_any_entry_is_refused() {
+        let value = |len| "v".repeat(len);
+        let read = |len| read_up_to(4096, format!("k,{}\n", value(len)).as_bytes(), None);
+        let entry = (b"k".to_vec(), value(5000).into_bytes());
+        assert_eq!(read(5000), Ok(vec![entry]));
+        assert!(read(9000).is_err_and(|error| error.contains("longer than any entry")));
     }
 
     #[test]

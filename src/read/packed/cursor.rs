@@ -114,3 +114,36 @@ impl<'t> PackedCursor<'t> {
         self.stored.prev()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::{BuildOptions, PackedTable};
+
+    fn table(entries: &[(&str, &str)]) -> PackedTable {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("t");
+        BuildOptions::new().durable(false).build(&path, entries.iter().copied()).unwrap();
+        PackedTable::load(&path).unwrap()
+    }
+
+    #[test]
+    fn a_cursor_moves_to_both_ends_and_from_there() {
+        let table = table(&[("a", "1"), ("b", "2"), ("c", "3")]);
+        let mut cursor = table.cursor();
+        assert_eq!(cursor.seek_last(), Ok(true));
+        assert_eq!(cursor.key(), Ok(Some(&b"c"[..])));
+        assert_eq!(cursor.prev(), Ok(true));
+        assert_eq!(cursor.entry(), Ok(Some((&b"b"[..], &b"2"[..]))));
+        assert_eq!(cursor.seek_first(), Ok(true));
+        assert_eq!(cursor.value(), Ok(Some(&b"1"[..])));
+        assert_eq!(cursor.prev(), Ok(false));
+        assert_eq!(cursor.key(), Ok(None));
+    }
+
+    #[test]
+    fn an_empty_table_has_no_ends() {
+        let table = table(&[]);
+        let mut cursor = table.cursor();
+        assert_eq!((cursor.seek_first(), cursor.seek_last()), (Ok(false), Ok(false)));
+    }
+}

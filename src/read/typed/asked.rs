@@ -103,3 +103,14 @@ fn byte_order(order: u8) -> &'static str {
 fn length(len: Option<u32>) -> String {
     len.map_or_else(|| "of no fixed length".to_owned(), |len| format!("{len} bytes"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_byte_order_has_its_words() {
+        let words = ["of no byte order", "little-endian", "big-endian", "of an unknown byte order"];
+        assert_eq!([ORDER_NONE, 1, 2, 3].map(byte_order), words);
+    }
+}
