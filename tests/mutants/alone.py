@@ -1,5 +1,6 @@
 """Mutants that need a build of their own: those in constants, and those whose function has an opaque type."""
 
+import itertools
 import json
 import os
 import pathlib
@@ -24,6 +25,8 @@ class Plain:
         self.environment = os.environ | environment | {"CARGO_TARGET_DIR": str(work / "alone")}
         self.features = features
         self.scratch = work / "scratch-alone"
+        # Package -> names of tests that fail without a mutant here.
+        self.skipped = {}
         listed = subprocess.run(
             ["git", "ls-files", "-coz", "--exclude-standard"], cwd=root, check=True, stdout=subprocess.PIPE
         )
@@ -50,11 +53,18 @@ class Plain:
         self.put(mutant.file, mutant.applied(source))
         try:
             package = "graven" if mutant.file.startswith("src/") else "graven-cli"
+            if package not in self.skipped:
+                self.put(mutant.file, source)
+                self.skipped[package] = []
+                self.outcome(package, self.skipped[package])
+                print(f"left out, since it fails without a mutant: {self.skipped[package]}", flush=True)
+                self.put(mutant.file, mutant.applied(source))
             return self.outcome(package)
         finally:
             self.put(mutant.file, source)
 
-    def outcome(self, package):
+    def outcome(self, package, failed=None):
+        """What a package's tests say. With `failed`, names of tests that fail are added there."""
         command = ["cargo", "test", "--no-run", "-p", package, *TESTS[package], "--message-format=json"]
         features = self.features if package == "graven" else []
         built = subprocess.run(
@@ -75,28 +85,33 @@ class Plain:
                 continue
             count += 1
             name = message["target"]["name"]
-            outcome = self.run(message["executable"], pathlib.Path(message["manifest_path"]).parent)
-            if outcome != "passed":
-                return outcome, f"{package}:{name}"
+            place = pathlib.Path(message["manifest_path"]).parent
+            outcome, names = self.run(message["executable"], place, self.skipped[package])
+            if failed is not None:
+                failed += names
+            elif outcome != "passed":
+                return outcome, f"{package}:{name} {' '.join(names[:1])}".rstrip()
         return "missed", f"{count} of {count} tests"
 
-    def run(self, executable, package):
+    def run(self, executable, package, skipped):
+        """The outcome, and names of tests that failed."""
         self.scratch.mkdir(exist_ok=True)
         places = {"TMPDIR": str(self.scratch), "CARGO_MANIFEST_DIR": str(package)}
         limits = lambda: resource.setrlimit(resource.RLIMIT_CPU, (TEST_SECONDS, TEST_SECONDS + 2))
         try:
             ran = subprocess.run(
-                [executable],
+                [executable, *itertools.chain.from_iterable(("--skip", name) for name in skipped)],
                 cwd=package,
                 env=self.environment | places,
                 stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
                 timeout=5 * TEST_SECONDS,
                 preexec_fn=limits,
             )
         except subprocess.TimeoutExpired:
-            return "timeout"
+            return "timeout", []
         finally:
             shutil.rmtree(self.scratch, ignore_errors=True)
-        return "caught" if ran.returncode else "passed"
+        names = re.findall(r"(?m)^test (\S+)(?: - should panic)? \.\.\. FAILED", ran.stdout.decode(errors="replace"))
+        return ("caught" if ran.returncode else "passed"), names
