@@ -626,6 +626,10 @@ fn dying_process() {
             assert!(!table.is_faulted(), "nothing was touched");
             std::process::exit(0);
         }
+        "crowded" => {
+            crowd(&path);
+            std::process::exit(0);
+        }
         _ => {}
     }
     match how {
@@ -685,6 +689,27 @@ fn guarded(path: &Path) {
     );
 }
 
+/// One table more than the guard watches at once.
+fn crowd(path: &Path) {
+    sigbus::install().expect("the guard");
+    soft_table(path, 1);
+    let mut tables: Vec<Table> = (0..4096).map(|_| open(path)).collect();
+    assert!(tables.iter().all(Table::is_guarded));
+    let one_more = open(path);
+    assert!(!one_more.is_guarded());
+    assert!(one_more.get(numbered_key(0)).expect("nothing is lost").is_some());
+    drop(one_more);
+    // The last place is as good as the others, and is free again for the next table.
+    tables.pop();
+    tables.push(open(path));
+    assert!(tables.iter().all(Table::is_guarded));
+    truncate(path, 0);
+    for table in [&tables[0], &tables[4095]] {
+        let error = table.get(numbered_key(0)).expect_err("all of the file is gone");
+        assert!(matches!(error.failure(), ReadFailure::Faulted { .. }), "{error}");
+    }
+}
+
 fn death(how: &str) -> Output {
     process(how).0.output().expect("a child process")
 }
@@ -710,6 +735,12 @@ fn without_the_guard_a_lost_page_ends_the_process() {
 #[test]
 fn verify_and_warm_need_no_guard() {
     let output = death("populated");
+    assert!(output.status.success(), "{output:?}");
+}
+
+#[test]
+fn a_table_that_the_guard_has_no_place_for_says_so() {
+    let output = death("crowded");
     assert!(output.status.success(), "{output:?}");
 }
 
