@@ -9,10 +9,11 @@ import resource
 import shutil
 import subprocess
 
-# Tests of each package: few, since they are linked anew for each mutant.
+# Tests of each package: few, since they are linked anew for each mutant. The later ones are for what the first
+# ones leave.
 TESTS = {
-    "graven": "--lib --test=golden --test=api --test=packed --test=pieces --test=warm".split(),
-    "graven-cli": "--bin=graven --test=cli".split(),
+    "graven": [["--lib"], "--test=golden --test=api --test=packed --test=pieces --test=warm".split()],
+    "graven-cli": [["--bin=graven"], ["--test=cli"]],
 }
 TEST_SECONDS = 120
 
@@ -65,7 +66,23 @@ class Plain:
 
     def outcome(self, package, failed=None):
         """What a package's tests say. With `failed`, names of tests that fail are added there."""
-        command = ["cargo", "test", "--no-run", "-p", package, *TESTS[package], "--message-format=json"]
+        count = 0
+        for tests in TESTS[package]:
+            why, executables = self.build(package, tests)
+            if why:
+                return "unviable", why
+            for name, executable, place in executables:
+                count += 1
+                outcome, names = self.run(executable, place, self.skipped[package])
+                if failed is not None:
+                    failed += names
+                elif outcome != "passed":
+                    return outcome, f"{package}:{name} {' '.join(names[:1])}".rstrip()
+        return "missed", f"{count} of {count} tests"
+
+    def build(self, package, tests):
+        """Why a package's tests do not compile, or what is to be run, and where."""
+        command = ["cargo", "test", "--no-run", "-p", package, *tests, "--message-format=json"]
         features = self.features if package == "graven" else []
         built = subprocess.run(
             [*command, *features], cwd=self.tree, env=self.environment, capture_output=True, text=True
@@ -73,25 +90,15 @@ class Plain:
         messages = [json.loads(line) for line in built.stdout.splitlines() if line.startswith("{")]
         if built.returncode:
             errors = [m["message"] for m in messages if m["reason"] == "compiler-message"]
-            codes = [(e["code"] or {}).get("code", "") for e in errors if e["level"] == "error"]
+            codes = [(e["code"] or {}).get("code", "?") for e in errors if e["level"] == "error"]
             if not codes:
                 raise SystemExit(built.stderr[-4000:])
-            return "unviable", codes[0]
-        count = 0
-        for message in messages:
-            if message["reason"] != "compiler-artifact" or not message["executable"]:
-                continue
-            if not message["profile"]["test"]:
-                continue
-            count += 1
-            name = message["target"]["name"]
-            place = pathlib.Path(message["manifest_path"]).parent
-            outcome, names = self.run(message["executable"], place, self.skipped[package])
-            if failed is not None:
-                failed += names
-            elif outcome != "passed":
-                return outcome, f"{package}:{name} {' '.join(names[:1])}".rstrip()
-        return "missed", f"{count} of {count} tests"
+            return codes[0], []
+        return None, [
+            (message["target"]["name"], message["executable"], pathlib.Path(message["manifest_path"]).parent)
+            for message in messages
+            if message["reason"] == "compiler-artifact" and message["executable"] and message["profile"]["test"]
+        ]
 
     def run(self, executable, package, skipped):
         """The outcome, and names of tests that failed."""
