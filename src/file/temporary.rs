@@ -153,13 +153,9 @@ pub(super) fn create(directory: &Arc<dyn Directory>, target: &Path) -> io::Resul
             other => other?,
         };
         let name = Name::new(directory, name);
-        match directory.try_lock(&file) {
-            Ok(true) => return Ok((file, name)),
-            // Where the file system has no locks, nobody sweeps.
-            Err(error) if no_locks(&error) => return Ok((file, name)),
-            // Another process holds a lock on the file: try the next name.
-            Ok(false) => {}
-            Err(error) => return Err(error),
+        // Else another process holds a lock on the file: try the next name.
+        if is_ours(directory.try_lock(&file))? {
+            return Ok((file, name));
         }
     }
     Err(all_taken(target))
@@ -211,6 +207,15 @@ impl Unfinished {
     /// Whether [`remove_temporary_files`] would remove the directory.
     pub(crate) fn is_listed(&self) -> bool {
         directories().contains(&self.0)
+    }
+}
+
+/// Whether a new file belongs to the builder that has tried to lock it. Where the file system has no locks,
+/// nobody sweeps.
+fn is_ours(locked: io::Result<bool>) -> io::Result<bool> {
+    match locked {
+        Err(error) if no_locks(&error) => Ok(true),
+        locked => locked,
     }
 }
 
@@ -322,6 +327,15 @@ mod tests {
         let error = create(&directory, Path::new("t")).err().unwrap();
         assert_eq!(error.kind(), io::ErrorKind::Other);
         assert!(model.visible().is_empty(), "{:?}", model.steps());
+    }
+
+    #[test]
+    fn a_file_without_a_lock_is_ours_where_there_are_none() {
+        for known in [rustix::io::Errno::NOLCK, rustix::io::Errno::OPNOTSUPP] {
+            assert!(is_ours(Err(known.into())).unwrap());
+        }
+        assert!(is_ours(Err(rustix::io::Errno::IO.into())).is_err());
+        assert!(is_ours(Ok(true)).unwrap() && !is_ours(Ok(false)).unwrap());
     }
 
     /// How often the removal of a directory is tried if attempt number `success` is the first that

@@ -10,3 +10,18 @@ pub(super) fn check_zeros(table: &[u8], start: usize, end: usize) -> ReadResult<
         None => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::ReadFailure;
+
+    #[test]
+    fn the_first_byte_that_is_not_zero_is_named() {
+        let bytes = [1, 0, 0, 7, 0, 9];
+        check_zeros(&bytes, 1, 3).unwrap();
+        check_zeros(&bytes, 4, 5).unwrap();
+        let error = check_zeros(&bytes, 1, 6).unwrap_err();
+        assert!(matches!(error.failure(), ReadFailure::Corrupt { offset: 3, .. }), "{error}");
+    }
+}

@@ -13,6 +13,11 @@ use std::ops::Range;
 /// No page is larger on any machine, and each divides it.
 pub(crate) const PART: usize = 128 << 10;
 
+/// Whether an emulator runs the tests. It answers in the kernel's place, and does nothing about most advice.
+pub(crate) fn is_emulated() -> bool {
+    std::env::var_os("GRAVEN_TEST_RUNNER").is_some()
+}
+
 /// A file of zeros. None of them is in memory until somebody reads it, since none was written.
 pub(crate) fn unread_file(len: usize) -> (tempfile::TempDir, Located) {
     let directory = tempfile::tempdir().unwrap();

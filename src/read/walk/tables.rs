@@ -1,8 +1,8 @@
 //! Tables for the unit tests of walks.
 
-#[cfg(target_os = "linux")]
-use super::super::map::AccessPattern;
 use super::super::map::Bytes;
+#[cfg(target_os = "linux")]
+use super::super::map::Reading;
 use super::super::pages::Pages;
 use super::super::place::{Entry, Place};
 use super::super::view::View;
@@ -54,25 +54,19 @@ fn view(bytes: &[u8], pages: impl FnOnce(&Layout) -> Pages) -> View {
     View::new(Bytes::from_cow(bytes.to_vec().into()), layout, pages, None)
 }
 
-/// The table as one that exceeds the memory, no page of which was checked yet. The table is mapped
-/// with a hole of the file behind it. `None` where the system does not map that much, or does not say
-/// how much memory there is.
+/// The table as one that exceeds the memory, no page of which was checked yet.
 #[cfg(target_os = "linux")]
 #[expect(unsafe_code, reason = "mapping a file is unsafe, and this one is the test's own")]
-pub(super) fn exceeding_memory(bytes: &[u8]) -> Option<View> {
-    /// More than any machine has.
-    const MAPPED: u64 = 4 << 40;
+pub(super) fn exceeding_memory(bytes: &[u8]) -> View {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("t");
     std::fs::write(&path, bytes).unwrap();
-    std::fs::File::options().write(true).open(&path).unwrap().set_len(MAPPED).ok()?;
-    let located = crate::OpenOptions::new().locate(&path).ok()?;
+    let located = crate::OpenOptions::new().locate(&path).unwrap();
     // SAFETY: nobody else knows the file.
-    let mapped = unsafe { Bytes::map(&located, AccessPattern::Auto) }.ok()?;
+    let mapped = unsafe { Bytes::map_as(&located, Reading::Windows { available: 0 }) }.unwrap();
     let layout = Layout::parse(bytes).unwrap();
     let pages = Pages::new(&layout);
-    let view = View::new(mapped, layout, pages, None);
-    view.exceeds_memory().then_some(view)
+    View::new(mapped, layout, pages, None)
 }
 
 /// The places of all entries, and the place behind the last.

@@ -72,7 +72,7 @@ fn a_walk_knows_how_far_pages_are_checked() {
 #[test]
 fn a_walk_over_a_table_that_exceeds_the_memory_goes_by_windows() {
     let bytes = built(&entries(3000, false));
-    let Some(view) = super::super::tables::exceeding_memory(&bytes) else { return };
+    let view = super::super::tables::exceeding_memory(&bytes);
     let ahead = |iter: &Iter<'_>| (iter.ahead.len(), iter.walk.windows[0].clone());
     assert_eq!(ahead(&whole(&view)), (0, Windows::START));
 
