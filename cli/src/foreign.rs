@@ -31,9 +31,11 @@ impl Foreign {
     /// The format of an input that begins with `start` and that could not be read in the format
     /// that the user named.
     pub(crate) fn of(start: &[u8]) -> Option<Self> {
-        if let Some(store) = Store::by_start(start) {
-            return Some(Self::Store(store));
-        }
+        Store::by_start(start).map(Self::Store).or_else(|| Self::by_first_bytes(start))
+    }
+
+    /// What is no store and known by its first bytes.
+    fn by_first_bytes(start: &[u8]) -> Option<Self> {
         Some(match start {
             [0x1f, 0x8b, ..] => Self::Packed("gzip", "zcat"),
             [0x28, 0xb5, 0x2f, 0xfd, ..] => Self::Packed("zstd", "zstdcat"),
@@ -53,14 +55,16 @@ impl Foreign {
     /// writers of formats in which everything is text must see to it that they never do: by a quote,
     /// or by an escape.
     pub(crate) fn certain(start: &[u8]) -> Option<Self> {
-        Self::of(start).filter(|foreign| match foreign {
-            _ if start.starts_with(b"\"") => false,
-            Self::Packed(..) | Self::Table | Self::Raw | Self::Store(Store::Sqlite) => true,
-            // By numbers at some distance from the start.
-            Self::Store(_) => !begins_as_text(start),
-            Self::Text(format) => *format == "mdb",
-            Self::Utf16(_) => false,
-        })
+        if start.starts_with(b"\"") {
+            return None;
+        }
+        match Store::by_start(start) {
+            // The others are known by numbers at some distance from the start.
+            Some(store) if store == Store::Sqlite || !begins_as_text(start) => {
+                Some(Self::Store(store))
+            }
+            _ => Self::by_first_bytes(start).filter(|foreign| *foreign != Self::Text("cdb")),
+        }
     }
 
     /// Whether a text whose first line is `line`, and which goes on with any other, might be taken for
@@ -251,6 +255,17 @@ mod tests {
         {
             assert_eq!(utf16(text), None, "{}", text.escape_ascii());
         }
+    }
+
+    /// Its writer escapes the first byte of such a key, and so moves the number away.
+    #[test]
+    fn a_dump_is_known_beside_the_number_of_a_store() {
+        let key = b"VERSION=\0\0\0\0b1\x05\0";
+        assert!(matches!(Foreign::of(key), Some(Foreign::Store(_))));
+        assert_eq!(Foreign::certain(key), Some(Foreign::Text("mdb")));
+        let key = b"BZh91AY1\0\0\0\0b1\x05\0";
+        assert!(matches!(Foreign::of(key), Some(Foreign::Store(_))));
+        assert!(matches!(Foreign::certain(key), Some(Foreign::Packed("bzip2", _))));
     }
 
     #[test]
