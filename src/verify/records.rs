@@ -110,7 +110,7 @@ struct Pieces<'t> {
 impl<'t> Pieces<'t> {
     fn of(records: Records<'t>) -> Self {
         let layout = records.view.layout();
-        let ahead = 2 * threads(layout.records.len().div_ceil(PIECE));
+        let ahead = pieces_ahead(threads(layout.records.len().div_ceil(PIECE)));
         let available = limits::recently_available_memory().unwrap_or(u64::MAX);
         let bytes = piece_bytes(available, ahead);
         // Records of variable width without leaves are a single block.
@@ -147,14 +147,21 @@ impl<'t> Pieces<'t> {
             (None, Some(fixed)) => Place { rank: part, offset: fixed.offset(part) },
             (None, None) => start,
         };
-        let wrong = if number == 0 { place != start } else { place.rank == 0 };
-        let empty = layout.entries == 0 && number == 0;
-        if wrong || (!empty && (place.rank >= layout.entries || place.offset >= end.offset)) {
+        let right = match number {
+            0 => place == start,
+            _ => (1..layout.entries).contains(&place.rank) && place.offset < end.offset,
+        };
+        if !right {
             let at = layout.tree.map_or(layout.records, |index| index.span).start as u64;
             return Err(ReadError::corrupt(BAD_NODE, at));
         }
         Ok(place)
     }
+}
+
+/// How many pieces are read ahead while so many threads check.
+fn pieces_ahead(threads: usize) -> usize {
+    2 * threads
 }
 
 /// Bytes of a piece, if so many bytes of memory are available and so many pieces are read ahead: those
@@ -276,7 +283,7 @@ impl<'t, 'r> Piece<'t, 'r> {
     /// Checks that the piece ends where the next one begins, or the last one where the records end.
     fn check_end(&self, end: Place) -> ReadResult<()> {
         let layout = self.view.layout();
-        if self.to.rank == layout.entries && self.to.offset == layout.records.end {
+        if self.to == self.view.end() {
             check_zeros(self.view.bytes(), end.offset, layout.records.end)?;
             let filled = layout.fixed.is_some() || end.offset == layout.records.end;
             let what = "records do not fill their section";
@@ -398,7 +405,17 @@ fn misplaced(offset: usize) -> ReadError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{BuildOptions, Table};
+    use crate::format::sums::{crc, mask};
+    use crate::{BuildOptions, HashIndex, OpenOptions, PageChecks, Table};
+
+    fn open(bytes: Vec<u8>) -> Table {
+        OpenOptions::new().page_checks(PageChecks::Never).from_bytes(bytes).unwrap()
+    }
+
+    fn records(table: &Table) -> Records<'_> {
+        let view = table.view();
+        Records { view, indexes: Indexes { table, view } }
+    }
 
     #[test]
     fn pieces_that_are_read_ahead_take_a_sixteenth_of_the_memory() {
@@ -409,13 +426,96 @@ mod tests {
 
     #[test]
     fn two_pieces_are_read_ahead_for_each_thread() {
+        assert_eq!([1, 3].map(pieces_ahead), [2, 6]);
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("t");
         let entries = (0..3u8).map(|key| ([key], vec![7u8; PIECE]));
         BuildOptions::new().durable(false).build(&path, entries).unwrap();
         let table = Table::load(&path).unwrap();
-        let view = table.view();
-        let records = Records { view, indexes: Indexes { table: &table, view } };
-        assert_eq!(Pieces::of(records).ahead, 2 * threads(4));
+        assert!(table.view().layout().fixed.is_some() && table.view().layout().tree.is_none());
+        let pieces = Pieces::of(records(&table));
+        assert_eq!(pieces.ahead, 2 * threads(4));
+        // However much memory there is: each record is longer than a piece.
+        assert_eq!((pieces.count, pieces.step), (3, 1));
+    }
+
+    #[test]
+    fn a_piece_starts_with_a_record_of_its_own() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("t");
+        let entries = (0..3000usize).map(|i| (format!("{i:05}"), vec![7u8; i % 7]));
+        BuildOptions::new().durable(false).build(&path, entries).unwrap();
+        let bytes = std::fs::read(&path).unwrap();
+        let table = open(bytes.clone());
+        let (layout, index) = (table.view().layout(), table.view().layout().tree.unwrap());
+        assert!(index.leaves > 3);
+        let (entries, len) = (layout.entries, layout.records.len() as u64);
+        // Where the piece of a leaf starts that names this rank and this offset.
+        let start = |rank: u64, offset: u64| {
+            let mut bytes = bytes.clone();
+            let at = index.span.start + (2usize << index.node_log2);
+            bytes[at + 16..at + 24].copy_from_slice(&rank.to_le_bytes());
+            bytes[at + 24..at + 32].copy_from_slice(&offset.to_le_bytes());
+            let table = open(bytes);
+            let count = index.leaves as usize;
+            Pieces { records: records(&table), count, step: 1, ahead: 1 }.start(2)
+        };
+        let last = Place { rank: entries - 1, offset: layout.records.end - 1 };
+        assert_eq!(start(entries - 1, len - 1), Ok(last));
+        let error = ReadError::corrupt(BAD_NODE, index.span.start as u64);
+        assert_eq!(start(entries, len - 1), Err(error.clone()), "behind the last record");
+        assert_eq!(start(entries - 1, len), Err(error.clone()), "at the end of the records");
+        assert_eq!(start(0, len - 1), Err(error), "before the first record");
+    }
+
+    /// The sums of the pages fit, as those of a writer would.
+    #[test]
+    fn bytes_before_the_first_key_are_zero() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("t");
+        let options = BuildOptions::new().durable(false).value_align(8);
+        options.build(&path, [([1u8], [7u8; 8]), ([2], [7; 8])]).unwrap();
+        let mut bytes = std::fs::read(&path).unwrap();
+        let check = |bytes: Vec<u8>| {
+            let table = open(bytes);
+            let pieces = Pieces::of(records(&table));
+            assert_eq!(pieces.count, 1);
+            let order = InOrder::new(Content::new());
+            Piece::new(&pieces, 0, None).unwrap().check(&order).map(|seen| seen.keys)
+        };
+        assert_eq!(check(bytes.clone()), Ok(2));
+
+        let table = open(bytes.clone());
+        let layout = table.view().layout();
+        let (start, sums) = (layout.records.start, layout.sums.start);
+        assert!(layout.fixed.unwrap().first > start && start < UNIT);
+        bytes[start] = 1;
+        let sum = crc(&bytes[..UNIT.min(sums)]) ^ mask(&layout.build_id, 0);
+        bytes[sums..sums + 4].copy_from_slice(&sum.to_le_bytes());
+        assert_eq!(check(bytes), Err(ReadError::corrupt("padding is not zero", start as u64)));
+    }
+
+    /// A sample has two bytes, of which the largest number means that the record is too far. The block
+    /// begins with the long record, whose separator is the shortest, and goes on with a sampled one.
+    #[test]
+    fn records_just_as_far_as_no_sample_can_tell_are_sound() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("t");
+        let mut far = Vec::new();
+        for len in 65_524..=65_533 {
+            let short = (0..17u8).map(|i| (vec![b'a', i], vec![0u8; 0]));
+            let long = [(vec![b'b'], vec![7u8; len])];
+            let behind = (0..30u8).map(|i| (vec![b'b', i], vec![0u8; 0]));
+            let options = BuildOptions::new().durable(false).hash_index(HashIndex::Never);
+            options.build(&path, short.chain(long).chain(behind)).unwrap();
+            let table = Table::load(&path).unwrap();
+            assert_eq!(table.verify().map(|report| report.entries), Ok(48), "{len} bytes");
+            let view = table.view();
+            let tree = Tree::of(view).unwrap();
+            let block = tree.block_of(18).unwrap().start;
+            assert_eq!(block.rank, 17);
+            far.push(Search::of(view).place_of(18).unwrap().offset - block.offset);
+        }
+        assert!(far.contains(&usize::from(NO_SAMPLE)), "{far:?}");
     }
 }
