@@ -344,21 +344,21 @@ mod tests {
     #[test]
     fn large_pages_of_a_range_are_counted() {
         let maps = "\
-7f0000000000-7f0000400000 r--s 00000000 fe:00 12 /a/b-c
+7f000000-7f400000 r--s 00000000 fe:00 12 /a/b-c
 Rss:                4096 kB
 FilePmdMapped:      2048 kB
 ShmemPmdMapped:        0 kB
-7f0000400000-7f0000800000 r--s 00400000 fe:00 12 /a/b-c
+7f400000-7f800000 r--s 00400000 fe:00 12 /a/b-c
 ShmemPmdMapped:     4096 kB
 VmFlags: rd mr mw me
-7f0000800000-7f0000a00000 rw-p 00000000 00:00 0
+7f800000-7fa00000 rw-p 00000000 00:00 0
 FilePmdMapped:       512 kB
 ";
         let counted = |start: usize, end: usize| in_large_pages(maps, &(start..end));
-        assert_eq!(counted(0x7f00_0000_0000, 0x7f00_0040_0000), 2 << 20);
-        assert_eq!(counted(0x7f00_0000_0000, 0x7f00_0080_0000), 6 << 20);
-        assert_eq!(counted(0x7f00_0080_0000, 0x7f00_00a0_0000), 512 << 10);
-        assert_eq!(counted(0x7f00_00a0_0000, 0x7f00_00b0_0000), 0);
+        assert_eq!(counted(0x7f00_0000, 0x7f40_0000), 2 << 20);
+        assert_eq!(counted(0x7f00_0000, 0x7f80_0000), 6 << 20);
+        assert_eq!(counted(0x7f80_0000, 0x7fa0_0000), 512 << 10);
+        assert_eq!(counted(0x7fa0_0000, 0x7fb0_0000), 0);
         assert_eq!(in_large_pages("", &(0..1)), 0);
     }
 }
