@@ -9,6 +9,8 @@ import resource
 import shutil
 import subprocess
 
+import copying
+
 # Tests of each package: few, since they are linked anew for each mutant. The later ones are for what the first
 # ones leave.
 TESTS = {
@@ -28,38 +30,24 @@ class Plain:
         self.scratch = work / "scratch-alone"
         # Package -> names of tests that fail without a mutant here.
         self.skipped = {}
-        listed = subprocess.run(
-            ["git", "ls-files", "-coz", "--exclude-standard"], cwd=root, check=True, stdout=subprocess.PIPE
-        )
-        for file in filter(None, listed.stdout.decode().split("\0")):
-            path = root / file
-            if not path.is_file():
-                continue
-            data = path.read_bytes()
-            if file == "Cargo.toml":
-                # Of the benchmarks, and of a test that is not among these: they take long to compile.
-                data = re.sub(rb"(?m)^(criterion|fuser) = .*\n", b"", data)
-            self.put(file, data)
-            shutil.copymode(path, self.tree / file)
+        for file, path, data in copying.tracked(root):
+            copying.put(self.tree / file, data, path)
 
     def put(self, file, data):
-        copy = self.tree / file
-        if not copy.exists() or copy.read_bytes() != data:
-            copy.parent.mkdir(parents=True, exist_ok=True)
-            copy.write_bytes(data)
+        copying.put(self.tree / file, data, self.root / file)
 
     def attempt(self, mutant):
         """The outcome, and the test that decided it."""
+        package = "graven" if mutant.file.startswith("src/") else "graven-cli"
+        if package not in self.skipped:
+            self.skipped[package] = []
+            outcome, why = self.outcome(package, self.skipped[package])
+            if outcome == "unviable":
+                raise SystemExit(f"{package} does not compile without a mutant: {why}")
+            print(f"left out, since it fails without a mutant: {self.skipped[package]}", flush=True)
         source = (self.root / mutant.file).read_bytes()
         self.put(mutant.file, mutant.applied(source))
         try:
-            package = "graven" if mutant.file.startswith("src/") else "graven-cli"
-            if package not in self.skipped:
-                self.put(mutant.file, source)
-                self.skipped[package] = []
-                self.outcome(package, self.skipped[package])
-                print(f"left out, since it fails without a mutant: {self.skipped[package]}", flush=True)
-                self.put(mutant.file, mutant.applied(source))
             return self.outcome(package)
         finally:
             self.put(mutant.file, source)
@@ -90,8 +78,9 @@ class Plain:
         messages = [json.loads(line) for line in built.stdout.splitlines() if line.startswith("{")]
         if built.returncode:
             errors = [m["message"] for m in messages if m["reason"] == "compiler-message"]
-            codes = [(e["code"] or {}).get("code", "?") for e in errors if e["level"] == "error"]
+            codes = [e["code"]["code"] for e in errors if e["level"] == "error" and e["code"]]
             if not codes:
+                # The linker's, after a build that was stopped: without target/mutants/alone it goes.
                 raise SystemExit(built.stderr[-4000:])
             return codes[0], []
         return None, [

@@ -42,6 +42,7 @@ import threading
 import time
 
 import alone
+import copying
 import weave
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -247,32 +248,17 @@ class Sources:
     def write(self):
         """Brings the copy up to date; a file that is the same is not touched, so cargo keeps it."""
         self.alone, self.places = [], {}
-        files = output("git", "ls-files", "-coz", "--exclude-standard", cwd=ROOT).split("\0")
-        for file in filter(None, files):
-            path = ROOT / file
-            if not path.is_file():
-                continue
-            data = path.read_bytes()
+        for file, path, data in copying.tracked(ROOT):
             if file in self.by_file and file.startswith(self.only):
                 data = self.woven(file)
                 self.places[file] = weave.places(data)
-            if file == "Cargo.toml":
-                # Of the benchmarks, and of a test that is not among these: they take long to compile.
-                data = re.sub(rb"(?m)^(criterion|fuser) = .*\n", b"", data)
             if file == "src/lib.rs":
                 head = b"#![feature(core_intrinsics, const_eval_select)]\n"
                 data = head + data + b"\n#[doc(hidden)]\n#[allow(unsafe_code)]\npub mod mutant;\n"
                 self.places[file] = []
-            self.put(file, data, path)
-        self.put("src/mutant.rs", (HERE / "switch.rs").read_bytes(), HERE / "switch.rs")
-
-    @staticmethod
-    def put(file, data, like):
-        copy = TREE / file
-        if not copy.exists() or copy.read_bytes() != data:
-            copy.parent.mkdir(parents=True, exist_ok=True)
-            copy.write_bytes(data)
-            shutil.copymode(like, copy)
+            copying.put(TREE / file, data, path)
+        switch = HERE / "switch.rs"
+        copying.put(TREE / "src/mutant.rs", switch.read_bytes(), switch)
 
     def blame(self, message):
         """Leaves out the mutants that an error of the compiler is about; False if it is about none."""

@@ -73,8 +73,8 @@ impl<R: Read> Reader<R> {
         })
     }
 
-    /// Reads a line that is too long for the window, and has `most` bytes at most. Its first byte
-    /// shows early whether it can be an object at all.
+    /// Reads a long line of `most` bytes at most. Its first byte shows early whether it can be an
+    /// object at all.
     #[cold]
     fn gather(&mut self, most: u64) -> Result<(), InputError> {
         self.long.clear();

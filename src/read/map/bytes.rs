@@ -365,8 +365,8 @@ mod tests {
         use super::super::*;
         use crate::file::powers::without_powers;
         use crate::read::map::observed::{
-            PART, files_come_when_asked_for, have_flag, is_emulated, large_pages_can_be_asked_for,
-            major_faults, mapped_in, pages_can_be_mapped_in, residency_is_told, unread_file,
+            PART, files_come_when_asked_for, have_flag, large_pages_can_be_asked_for, major_faults,
+            mapped_in, pages_can_be_mapped_in, residency_is_told, unread_file,
         };
 
         /// Bytes of a large page.
@@ -405,9 +405,6 @@ mod tests {
 
         #[test]
         fn what_is_asked_for_comes_and_nothing_else() {
-            if is_emulated() {
-                return;
-            }
             if !files_come_when_asked_for() {
                 return;
             }
@@ -429,9 +426,6 @@ mod tests {
         /// A long walk waits for what it reads on, and leaves the advice as it was.
         #[test]
         fn a_walk_with_enough_memory_finds_what_it_reads_on() {
-            if is_emulated() {
-                return;
-            }
             let reading = Reading::Windows { available: u64::MAX };
             let (_directory, _file, bytes) = unread(8 * PART, reading);
             if !pages_can_be_mapped_in() || bytes.resident(0..8 * PART) != Some(0) {
@@ -445,9 +439,6 @@ mod tests {
 
         #[test]
         fn an_index_is_kept_where_it_lies() {
-            if is_emulated() {
-                return;
-            }
             let reading = Reading::Windows { available: 4 * PART as u64 };
             let (_directory, _file, mut bytes) = unread(8 * PART, reading);
             bytes.keep_index(6 * PART..8 * PART);
@@ -495,9 +486,6 @@ mod tests {
         /// A file of which little is in memory is not read as a whole before its pages are given up.
         #[test]
         fn a_file_that_is_not_in_memory_is_tried_at_once() {
-            if is_emulated() {
-                return;
-            }
             let (_directory, file, mut bytes) = unread(12 * LARGE, Reading::Ahead);
             if !pages_can_be_mapped_in() || bytes.resident(0..12 * LARGE) != Some(0) {
                 return;

@@ -257,9 +257,6 @@ mod tests {
 
     #[test]
     fn only_a_part_is_forgotten() {
-        if is_emulated() {
-            return;
-        }
         let (_directory, file, mapping) = small(8 * PART);
         let all = mapping.addresses();
         if !pages_can_be_counted() {
@@ -279,9 +276,6 @@ mod tests {
 
     #[test]
     fn small_pages_that_come_back_small_are_no_gain() {
-        if is_emulated() {
-            return;
-        }
         let (_directory, file, mapping) = small(4 * LARGE);
         if !pages_can_be_counted() {
             return;
@@ -294,9 +288,6 @@ mod tests {
 
     #[test]
     fn no_pages_of_another_file_are_forgotten() {
-        if is_emulated() {
-            return;
-        }
         let (_directory, file, mapping) = small(4 * LARGE);
         if !pages_can_be_counted() {
             return;

@@ -244,8 +244,8 @@ fn out_of_address_space(error: &std::io::Error) -> bool {
 #[cfg(test)]
 mod tests {
     use super::super::observed::{
-        PART, have_flag, is_emulated, large_pages_can_be_asked_for, mapped, mapped_in,
-        pages_can_be_mapped_in, unread_file,
+        PART, have_flag, large_pages_can_be_asked_for, mapped, mapped_in, pages_can_be_mapped_in,
+        unread_file,
     };
     use super::*;
     use rustix::io::Errno;
@@ -278,9 +278,6 @@ mod tests {
 
     #[test]
     fn the_kernel_is_told_how_to_read_ahead() {
-        if is_emulated() {
-            return;
-        }
         let (_directory, mut file) = unread_file(2 * PART);
         // A table need not begin with a page.
         (file.offset, file.len) = (100, 2 * PART - 100);
@@ -304,9 +301,6 @@ mod tests {
 
     #[test]
     fn an_index_that_is_kept_is_read_ahead() {
-        if is_emulated() {
-            return;
-        }
         let (_directory, file) = unread_file(8 * PART);
         let mut mapping = mapped(&file, Reading::Windows { available: 4 * PART as u64 });
         let table = table_at(&mapping, 0);
@@ -355,9 +349,6 @@ mod tests {
 
     #[test]
     fn only_the_pages_that_are_given_up_are_mapped_no_more() {
-        if is_emulated() {
-            return;
-        }
         // Less than a large page, which would be given up as a whole.
         let (_directory, file) = unread_file(8 * PART);
         let mapping = mapped(&file, Reading::Ahead);
